@@ -1,0 +1,161 @@
+"""IAM policies from statements that say why they are there, and that refuse to be broad.
+
+Pure: statements are values, a policy document is one JSON text. Every rule is checked where the
+statement is written, so that a wildcard never reaches AWS:
+
+- no action with ``*``,
+- no resource ``*`` unless AWS offers no narrower one for the action,
+- no ``iam:PassRole`` without saying to which service.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeAlias
+
+import pulumi
+
+Conditions: TypeAlias = Mapping[str, Mapping[str, pulumi.Input[str] | Sequence[pulumi.Input[str]]]]
+"""Operator -> condition key -> value or values, as IAM's ``Condition`` element."""
+
+_REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference/"
+
+UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
+    {
+        "ecr:GetAuthorizationToken": f"{_REFERENCE}list_amazonelasticcontainerregistry.html",
+        "ecs:CreateTaskSet": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
+        "ecs:DescribeTaskDefinition": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
+        # AWS scopes it by container instance, and Fargate has none.
+        "ecs:ListTasks": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
+        "elasticloadbalancing:DescribeListeners": f"{_REFERENCE}list_elasticloadbalancing.html",
+        "elasticloadbalancing:DescribeRules": f"{_REFERENCE}list_elasticloadbalancing.html",
+        "elasticloadbalancing:DescribeTargetGroups": f"{_REFERENCE}list_elasticloadbalancing.html",
+    }
+)
+"""Actions that IAM can only allow on ``*``, each with where AWS says so."""
+
+_SID = re.compile(r"[A-Za-z0-9]{1,100}")
+_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
+
+
+class PolicyError(ValueError):
+    """A statement is broader than this program allows. Names the statement, the action and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """One permission of a role, with its reason as ``sid``.
+
+    Attributes:
+        sid: Why, in CamelCase words: ``PushImage``.
+        actions: IAM actions, spelled out.
+        resources: ARNs; each may be an output.
+        conditions: IAM's ``Condition`` element.
+
+    Raises:
+        PolicyError: When the statement is broader than the module's rules allow.
+    """
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[pulumi.Input[str], ...]
+    conditions: Conditions = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _SID.fullmatch(self.sid):
+            raise PolicyError(f"statement {self.sid!r}: a sid holds only letters and digits; name the reason in words")
+        if not self.actions or not self.resources:
+            raise PolicyError(f"statement {self.sid}: name at least one action and one resource")
+        for action in self.actions:
+            if not _ACTION.fullmatch(action):
+                raise PolicyError(f"statement {self.sid}: action {action!r}: spell out 'service:Action', no wildcard")
+            if "*" in self.resources and action not in UNSCOPEABLE:
+                raise PolicyError(
+                    f"statement {self.sid}: {action} on '*': name the ARNs it needs, or, if AWS offers no "
+                    "resource for it, add it to UNSCOPEABLE with the page that says so"
+                )
+        if "iam:PassRole" in self.actions and "iam:PassedToService" not in self.conditions.get("StringEquals", {}):
+            raise PolicyError(
+                f"statement {self.sid}: iam:PassRole needs the condition StringEquals iam:PassedToService, "
+                "the service that may receive the role"
+            )
+
+    def render(self) -> dict[str, object]:
+        """The statement as IAM writes it; values may be outputs."""
+        rendered: dict[str, object] = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": list(self.actions),
+            "Resource": list(self.resources),
+        }
+        if self.conditions:
+            rendered["Condition"] = {operator: dict(keys) for operator, keys in self.conditions.items()}
+        return rendered
+
+
+def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
+    """The JSON of an identity policy.
+
+    Raises:
+        PolicyError: When two statements share a sid, since the second would hide why the first is there.
+    """
+    sids = [statement.sid for statement in statements]
+    twice = sorted({sid for sid in sids if sids.count(sid) > 1})
+    if twice:
+        raise PolicyError(f"statements share the sid {', '.join(twice)}; give each its own reason")
+    return _document([statement.render() for statement in statements])
+
+
+def service_trust(
+    service: str, *, account_id: pulumi.Input[str], source_arn: pulumi.Input[str] | None = None
+) -> pulumi.Output[str]:
+    """A trust policy: one AWS service, acting for this account (and, where known, for one resource only).
+
+    The conditions keep another customer's use of the service from borrowing the role
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html).
+
+    Args:
+        service: For example ``codebuild.amazonaws.com``.
+        account_id: The account the service must act for.
+        source_arn: The one resource the service must act for, where the service sends it.
+    """
+    conditions: dict[str, object] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    if source_arn is not None:
+        conditions["ArnEquals"] = {"aws:SourceArn": source_arn}
+    return _document(
+        [
+            {
+                "Sid": "AssumedByService",
+                "Effect": "Allow",
+                "Principal": {"Service": service},
+                "Action": "sts:AssumeRole",
+                "Condition": conditions,
+            }
+        ]
+    )
+
+
+def role_trust(role_arns: Sequence[str]) -> pulumi.Output[str]:
+    """A trust policy for named roles, most often of another account."""
+    return _document(
+        [
+            {
+                "Sid": "AssumedByNamedRoles",
+                "Effect": "Allow",
+                "Principal": {"AWS": list(role_arns)},
+                "Action": "sts:AssumeRole",
+            }
+        ]
+    )
+
+
+def resource_policy(statements: Sequence[Mapping[str, object]]) -> pulumi.Output[str]:
+    """The JSON of a policy that stands on a resource (bucket, key), where ``*`` means that resource."""
+    return _document([dict(statement) for statement in statements])
+
+
+def _document(statements: Sequence[dict[str, object]]) -> pulumi.Output[str]:
+    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
