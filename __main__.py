@@ -1,0 +1,11 @@
+"""One delivery pipeline from one stack file: read the settings, build the delivery, export what it offers."""
+
+import pulumi
+
+from components.delivery import Delivery, DeliveryArgs
+from components.settings import read_settings
+
+settings = read_settings()
+delivery = Delivery(settings.application.name, DeliveryArgs(settings=settings, environment=pulumi.get_stack()))
+for name, value in delivery.outputs.items():
+    pulumi.export(name, value)

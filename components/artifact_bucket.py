@@ -1,0 +1,230 @@
+"""The S3 bucket that every stage's artifacts pass through, and the key that everything of a stack is encrypted with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import kms, s3
+
+from components.account import AwsAccount
+from components.iam import Statement, resource_policy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactBucketArgs:
+    """What distinguishes one artifact bucket from another.
+
+    Attributes:
+        pipeline_name: CodePipeline stores artifacts under the first 20 characters of it.
+        expire_after_days: Artifacts are deleted after so many days; other objects stay.
+        protect: Pulumi refuses to delete bucket and key, and a bucket that is not empty is kept.
+        tags: Tags of bucket and key.
+    """
+
+    pipeline_name: str
+    expire_after_days: int
+    protect: bool
+    tags: Mapping[str, str]
+
+
+class ArtifactBucket(pulumi.ComponentResource):
+    """A private, versioned bucket, encrypted with a key of its own, readable by this account only.
+
+    The roles that may use it get :meth:`read_write`; the bucket's
+    own policy only takes away: plain HTTP, other accounts, objects under another key.
+    """
+
+    TYPE: ClassVar[str] = "ecs-delivery:index:ArtifactBucket"
+
+    name: pulumi.Output[str]
+    """The bucket's name."""
+    arn: pulumi.Output[str]
+    """The bucket's ARN."""
+    key_arn: pulumi.Output[str]
+    """ARN of the KMS key; an alias would resolve in the caller's account, an ARN does not."""
+    account: AwsAccount
+    """Where the bucket lives."""
+    key_policy: pulumi.Resource
+    """What must exist before a log group can use the key."""
+    bucket_policy: pulumi.Resource
+    """What must exist before the first object is written."""
+
+    def __init__(self, name: str, args: ArtifactBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        child = pulumi.ResourceOptions(parent=self)
+
+        key = kms.Key(
+            f"{name}-key",
+            description=f"Artifacts, images and logs of the pipeline {args.pipeline_name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=30 if args.protect else 7,
+            tags=args.tags,
+            opts=kept,
+        )
+        self.key_arn = key.arn
+        self.account = AwsAccount(key.arn)
+        self.key_policy = kms.KeyPolicy(f"{name}-key-policy", key_id=key.key_id, policy=self._key_policy(), opts=child)
+
+        bucket = s3.Bucket(f"{name}-bucket", force_destroy=not args.protect, tags=args.tags, opts=kept)
+        self.name = bucket.bucket
+        self.arn = bucket.arn
+        s3.BucketOwnershipControls(
+            f"{name}-ownership", bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
+        )
+        public_access = s3.BucketPublicAccessBlock(
+            f"{name}-public-access",
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=bucket.bucket,
+            versioning_configuration={"status": "Enabled"},
+            opts=child,
+        )
+        s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.bucket,
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": {
+                        "sse_algorithm": "aws:kms",
+                        "kms_master_key_id": key.arn,
+                    },
+                    "bucket_key_enabled": True,
+                }
+            ],
+            opts=child,
+        )
+        s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.bucket,
+            rules=[
+                {
+                    "id": "expire-artifacts",
+                    "status": "Enabled",
+                    # Only CodePipeline's artifacts: the task definition's template must outlive them.
+                    "filter": {"prefix": f"{artifact_prefix(args.pipeline_name)}/"},
+                    "expiration": {"days": args.expire_after_days},
+                },
+                {
+                    "id": "expire-what-was-replaced",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "noncurrent_version_expiration": {"noncurrent_days": args.expire_after_days},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
+                },
+            ],
+            opts=child,
+        )
+        self.bucket_policy = s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=bucket.bucket,
+            policy=self._bucket_policy(),
+            # S3 refuses two changes of a bucket's access at the same moment.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[public_access]),
+        )
+        self.register_outputs({"bucket": self.name, "keyArn": self.key_arn})
+
+    def read_write(self) -> tuple[Statement, ...]:
+        """Permission to exchange artifacts."""
+        return (
+            Statement(
+                sid="ExchangeArtifacts",
+                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+                resources=(pulumi.Output.concat(self.arn, "/", "*"),),
+            ),
+            Statement(
+                sid="FindArtifactBucket",
+                actions=("s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"),
+                resources=(self.arn,),
+            ),
+            Statement(
+                sid="UseArtifactKey",
+                actions=("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
+                resources=(self.key_arn,),
+            ),
+        )
+
+    def _key_policy(self) -> pulumi.Output[str]:
+        account = self.account
+        root = pulumi.Output.concat("arn:", account.partition, ":iam::", account.id, ":root")
+        return resource_policy(
+            [
+                {
+                    # Without it nobody could ever change the key again:
+                    # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+                    "Sid": "AccountDecidesByIam",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": root},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                },
+                {
+                    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                    "Sid": "EncryptLogsOfThisAccount",
+                    "Effect": "Allow",
+                    "Principal": {"Service": pulumi.Output.concat("logs.", account.region, ".amazonaws.com")},
+                    "Action": [
+                        "kms:Decrypt",
+                        "kms:DescribeKey",
+                        "kms:Encrypt",
+                        "kms:GenerateDataKey",
+                        "kms:ReEncrypt*",
+                    ],
+                    "Resource": "*",
+                    "Condition": {
+                        "ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", "log-group:*")}
+                    },
+                },
+            ]
+        )
+
+    def _bucket_policy(self) -> pulumi.Output[str]:
+        everything = [self.arn, pulumi.Output.concat(self.arn, "/*")]
+        return resource_policy(
+            [
+                {
+                    "Sid": "DenyPlainHttp",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": everything,
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                },
+                {
+                    "Sid": "DenyOtherAccounts",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": everything,
+                    "Condition": {
+                        "StringNotEquals": {"aws:PrincipalAccount": self.account.id},
+                        "Bool": {"aws:PrincipalIsAWSService": "false"},
+                    },
+                },
+                {
+                    "Sid": "DenyOtherKeys",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:PutObject",
+                    "Resource": everything[1:],
+                    "Condition": {
+                        "StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self.key_arn}
+                    },
+                },
+            ]
+        )
+
+
+def artifact_prefix(pipeline_name: str) -> str:
+    """The folder CodePipeline keeps a pipeline's artifacts in: it cuts the name at 20 characters."""
+    return pipeline_name[:20]

@@ -1,0 +1,123 @@
+"""Delivery: settings -> hosting -> stages -> pipeline. One application in one environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+
+from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
+from components.hosting import ExistingHosting, ExistingHostingArgs
+from components.pipeline_model import ExecutionMode, PipelineModel
+from components.registry import Registry, RegistryArgs
+from components.settings import Settings
+from components.stages import STAGES, StageContext
+from components.tags import standard_tags
+from components.task_definition_template import TaskDefinitionTemplate, TaskDefinitionTemplateArgs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeliveryArgs:
+    """One application in one environment.
+
+    Attributes:
+        settings: The checked stack file.
+        environment: The stack's name, for example ``dev``.
+    """
+
+    settings: Settings
+    environment: str
+
+
+class Delivery(pulumi.ComponentResource):
+    """Everything between a commit and the running service."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:index:Delivery"
+
+    outputs: dict[str, pulumi.Output[object]]
+    """What the stack exports, by name."""
+
+    def __init__(self, name: str, args: DeliveryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        settings = args.settings
+        if settings.hosting is None:
+            raise ValueError("hosting is missing")
+        prefix = f"{settings.application.name}-{args.environment}"
+        tags = standard_tags(application=settings.application.name, environment=args.environment)
+        artifacts = ArtifactBucket(
+            f"{name}-artifacts",
+            ArtifactBucketArgs(
+                pipeline_name=prefix,
+                expire_after_days=settings.retention.artifact_days,
+                protect=settings.retention.protect,
+                tags=tags,
+            ),
+            opts=child,
+        )
+        registry = Registry(
+            f"{name}-registry",
+            RegistryArgs(settings=settings, prefix=prefix, artifacts=artifacts, tags=tags),
+            opts=child,
+        )
+        hosting = ExistingHosting(
+            f"{name}-hosting",
+            ExistingHostingArgs(
+                existing=settings.hosting.existing,
+                family=prefix,
+                artifacts=artifacts,
+                log_days=settings.retention.log_days,
+                tags=tags,
+            ),
+            opts=child,
+        ).hosting
+        template = TaskDefinitionTemplate(
+            f"{name}-task-definition",
+            TaskDefinitionTemplateArgs(
+                application=settings.application, hosting=hosting, artifacts=artifacts, tags=tags
+            ),
+            opts=child,
+        )
+        context = StageContext(
+            prefix=prefix,
+            application=settings.application,
+            artifacts=artifacts,
+            registry=registry,
+            hosting=hosting,
+            task_definition=template.uri,
+            log_days=settings.retention.log_days,
+            tags=tags,
+        )
+        stages = [
+            stage(f"{name}-{stage.NAME.lower()}", wanted, context, child)
+            for stage in STAGES
+            if (wanted := stage.wanted(settings)) is not None
+        ]
+        pipeline = DeliveryPipeline(
+            f"{name}-delivery",
+            DeliveryPipelineArgs(
+                model=PipelineModel(
+                    name=prefix,
+                    execution_mode=ExecutionMode[settings.pipeline.execution_mode.upper()],
+                    stages=tuple(stage.model for stage in stages),
+                ),
+                grants=[statement for stage in stages for statement in stage.grants],
+                artifacts=artifacts,
+                tags=tags,
+            ),
+            opts=child,
+        )
+        outputs: dict[str, pulumi.Input[object] | None] = {
+            "pipelineName": pipeline.name,
+            "pipelineUrl": pipeline.console_url,
+            "artifactBucket": artifacts.name,
+            "repositoryUrl": registry.app.uri,
+            "smokeTestRepositoryUrl": registry.smoke_test.uri if registry.smoke_test else None,
+            "promotionRoleArn": registry.promotion_role_arn,
+            "serviceUrl": hosting.service_url,
+            "nextSteps": [note for stage in stages for note in stage.notes],
+        }
+        self.outputs = {key: pulumi.Output.from_input(value) for key, value in outputs.items() if value is not None}
+        self.register_outputs(self.outputs)

@@ -1,0 +1,127 @@
+"""What stages need to know of the hosting, wherever it comes from, and the permissions it can grant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.account import AwsAccount
+from components.iam import Statement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hosting:
+    """One ECS service and its surroundings.
+
+    Attributes:
+        account: Where it runs.
+        cluster: The cluster's name.
+        service: The service's name.
+        family: The task definition's family, one per stack.
+        execution_role_arn: Pulls the image, reads secrets, writes the log.
+        task_role_arn: What the application may do; ``None`` for nothing.
+        log_group: CloudWatch log group of the containers.
+        target_groups: Names of the load balancer's target groups; two for CodeDeploy.
+        production_listener_arn: Listener that carries the users' traffic, where known.
+        test_listener_arn: Listener for tests of the new version before users see it, where there is one.
+        service_url: Where users reach the service, without a trailing slash, where known.
+    """
+
+    account: AwsAccount
+    cluster: str
+    service: str
+    family: str
+    execution_role_arn: pulumi.Output[str]
+    task_role_arn: pulumi.Output[str] | None
+    log_group: pulumi.Input[str]
+    target_groups: tuple[str, ...] = ()
+    production_listener_arn: pulumi.Output[str] | None = None
+    test_listener_arn: pulumi.Output[str] | None = None
+    service_url: pulumi.Output[str] | None = None
+
+    @property
+    def service_arn(self) -> pulumi.Output[str]:
+        """The service's ARN, in the long form that names the cluster."""
+        return self.account.arn("ecs", f"service/{self.cluster}/{self.service}")
+
+    @property
+    def cluster_arn(self) -> pulumi.Output[str]:
+        """The cluster's ARN."""
+        return self.account.arn("ecs", f"cluster/{self.cluster}")
+
+    def register_task_definitions(self) -> tuple[Statement, ...]:
+        """Permission to add revisions of the task definition with its two roles.
+
+        ``ecs:TagResource`` is needed because revisions are registered with tags (aws-cdk#25768).
+        """
+        revisions = self.account.arn("ecs", f"task-definition/{self.family}:*")
+        return (
+            Statement(
+                sid="RegisterTaskDefinition",
+                actions=("ecs:RegisterTaskDefinition",),
+                resources=(revisions,),
+            ),
+            Statement(
+                sid="TagTaskDefinition",
+                actions=("ecs:TagResource",),
+                resources=(revisions,),
+                conditions={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+            ),
+            self.pass_task_roles(),
+        )
+
+    def pass_task_roles(self) -> Statement:
+        """Permission to hand the task definition's two roles to ECS tasks, and to nothing else."""
+        return Statement(
+            sid="PassTaskRoles",
+            actions=("iam:PassRole",),
+            resources=(self.execution_role_arn, *((self.task_role_arn,) if self.task_role_arn else ())),
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        )
+
+    def read_service(self) -> Statement:
+        """Permission to look at the service."""
+        return Statement(sid="ReadService", actions=("ecs:DescribeServices",), resources=(self.service_arn,))
+
+    def update_service(self) -> Statement:
+        """Permission to move the service to another revision."""
+        return Statement(sid="UpdateService", actions=("ecs:UpdateService",), resources=(self.service_arn,))
+
+    def read_task_definitions(self) -> Statement:
+        """Permission to look at revisions of task definitions."""
+        return Statement(sid="ReadTaskDefinition", actions=("ecs:DescribeTaskDefinition",), resources=("*",))
+
+    def follow_deployments(self) -> tuple[Statement, ...]:
+        """Permission to watch the service's deployments, and to roll one back that takes too long."""
+        return (
+            Statement(sid="ListDeployments", actions=("ecs:ListServiceDeployments",), resources=(self.service_arn,)),
+            Statement(
+                sid="FollowDeployment",
+                actions=("ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"),
+                resources=(
+                    self.service_arn,
+                    self.account.arn("ecs", f"service-deployment/{self.cluster}/{self.service}/*"),
+                ),
+            ),
+            Statement(
+                sid="ReadServiceRevisions",
+                actions=("ecs:DescribeServiceRevisions",),
+                resources=(
+                    self.service_arn,
+                    self.account.arn("ecs", f"service-revision/{self.cluster}/{self.service}/*"),
+                ),
+            ),
+        )
+
+    def read_tasks(self) -> tuple[Statement, ...]:
+        """Permission to find the service's tasks and the reasons why they stopped."""
+        in_cluster = {"ArnEquals": {"ecs:cluster": self.cluster_arn}}
+        return (
+            Statement(sid="ListTasks", actions=("ecs:ListTasks",), resources=("*",), conditions=in_cluster),
+            Statement(
+                sid="ReadTasks",
+                actions=("ecs:DescribeTasks",),
+                resources=(self.account.arn("ecs", f"task/{self.cluster}/*"),),
+            ),
+        )

@@ -1,0 +1,22 @@
+"""The pipeline's table of contents: every stage there is, in running order."""
+
+from components.stages.build import BuildStage
+from components.stages.deploy import DeployStage
+from components.stages.promotion import PromotionStage
+from components.stages.release import ReleaseStage
+from components.stages.source import SourceStage
+from components.stages.stage import Stage, StageContext
+from components.stages.static_files import StaticFilesStage
+from components.stages.tests import TestsStage
+
+STAGES: tuple[type[Stage], ...] = (
+    SourceStage,
+    BuildStage,
+    StaticFilesStage,
+    DeployStage,
+    TestsStage,
+    PromotionStage,
+    ReleaseStage,
+)
+
+__all__ = ["STAGES", "Stage", "StageContext"]

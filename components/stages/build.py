@@ -1,0 +1,187 @@
+"""Build: the app image, the optional smoke-test image beside it, then the deployment artifacts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+
+from components.build_project import QUICK, BuildProject, image_builder
+from components.iam import Statement
+from components.image_repository import Repository, registry_login
+from components.pipeline_model import Action, Artifact, variable
+from components.settings import Build, Settings
+from components.stages import source
+from components.stages.stage import Stage, StageContext
+
+PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
+"""Architecture of the stack file -> platform of the image."""
+
+IMAGE = "BuildImage"
+"""The action that makes (or verifies) the app image, and the namespace of its digest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildStageArgs:
+    """What the stage needs of the stack file.
+
+    Attributes:
+        build: The section ``build``.
+        engine: Which deployment the artifacts are for: ``codeDeploy``, ``ecs`` or ``ecsAction``.
+        has_code: Whether there is code to build, or only an image to verify.
+        source_url: Where the code is, for the image's label.
+        image_tag: The tag of an ECR source.
+    """
+
+    build: Build
+    engine: str
+    has_code: bool
+    source_url: str
+    image_tag: str
+
+
+class BuildStage(Stage):
+    """Turns a commit or a pushed image into what can be deployed."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:stage:Build"
+    NAME: ClassVar[str] = "Build"
+
+    def __init__(
+        self, name: str, args: BuildStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, context, opts)
+        self._args = args
+        projects: list[BuildProject] = []
+        actions: list[Action] = []
+        if args.has_code:
+            image = self._build("build-image", context.registry.app, args.build.dockerfile, args.build.context)
+            actions.append(self._built(image, IMAGE, Artifact.IMAGE))
+        else:
+            image = self._record()
+            actions.append(
+                image.action(
+                    IMAGE,
+                    reads=(Artifact.SOURCE_IMAGE,),
+                    writes=(Artifact.IMAGE,),
+                    environment={"IMAGE_DIGEST": variable(source.IMAGE, "ImageDigest")},
+                )
+            )
+        projects.append(image)
+        if context.registry.smoke_test is not None:
+            smoke = args.build.smoke_test
+            smoke_image = self._build(
+                "build-smoke-test-image", context.registry.smoke_test, smoke.dockerfile, smoke.context, smoke=True
+            )
+            actions.append(self._built(smoke_image, "BuildSmokeTestImage", Artifact.SMOKE_TEST_IMAGE))
+            projects.append(smoke_image)
+        prepare = self._prepare()
+        actions.append(
+            prepare.action(
+                "PrepareDeployment",
+                reads=(Artifact.IMAGE,),
+                writes=(Artifact.DEPLOYMENT,),
+                environment={"IMAGE_DIGEST": variable(IMAGE, "IMAGE_DIGEST")},
+                run_order=2,
+            )
+        )
+        projects.append(prepare)
+        self.actions = tuple(actions)
+        self.grants = tuple(project.start() for project in projects)
+        self.register_outputs({"projects": [project.name for project in projects]})
+
+    @classmethod
+    def wanted(cls, settings: Settings) -> BuildStageArgs:
+        """Every pipeline builds."""
+        github, ecr = settings.source.github, settings.source.ecr
+        return BuildStageArgs(
+            build=settings.build,
+            engine=settings.deploy.engine,
+            has_code=settings.has_code,
+            source_url=f"https://github.com/{github.repository}" if github else "",
+            image_tag=ecr.tag if ecr else "",
+        )
+
+    @property
+    def _platform(self) -> str:
+        return PLATFORMS[self._context.application.architecture]
+
+    def _build(
+        self, job: str, repository: Repository, dockerfile: str, build_context: str, *, smoke: bool = False
+    ) -> BuildProject:
+        build = self._args.build
+        base = None if smoke else self._context.registry.source
+        variables: dict[str, pulumi.Input[str]] = {
+            "IMAGE_REPOSITORY_URI": repository.uri,
+            "DOCKERFILE": dockerfile,
+            "BUILD_CONTEXT": build_context,
+            "PLATFORM": self._platform,
+            "CACHE": json.dumps(build.cache),
+            "VERSION_FROM": build.version.origin,
+            "VERSION_PATH": build.version.path,
+            "SOURCE_URL": self._args.source_url,
+        }
+        if not smoke:
+            variables |= {
+                "BUILD_TARGET": build.target or "",
+                "BUILD_ARGS": json.dumps(dict(build.args), sort_keys=True),
+            }
+        pull_base: list[Statement] = []
+        if base is not None:
+            variables["BASE_IMAGE_REPOSITORY_URI"] = base.uri
+            pull_base = [base.pull()]
+        return self.project(
+            job,
+            buildspec="build-image",
+            description=f"Builds {dockerfile} and pushes the image once, under its commit",
+            machine=image_builder(architecture=self._context.application.architecture, size=build.compute),
+            variables=variables,
+            statements=[repository.push(), registry_login(), *pull_base],
+            timeout_minutes=build.timeout_minutes,
+        )
+
+    def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:
+        environment = {
+            "COMMIT_ID": variable(source.GITHUB, "CommitId"),
+            "COMMIT_DATE": variable(source.GITHUB, "AuthorDate"),
+            "BRANCH": variable(source.GITHUB, "BranchName"),
+        }
+        if artifact is Artifact.IMAGE and self._context.registry.source is not None:
+            environment["BASE_IMAGE_DIGEST"] = variable(source.IMAGE, "ImageDigest")
+        return project.action(name, reads=(Artifact.SOURCE,), writes=(artifact,), environment=environment)
+
+    def _record(self) -> BuildProject:
+        repository = self._context.registry.app
+        return self.project(
+            "record-image",
+            description="Verifies the pushed image and records its digest; rebuilds nothing",
+            machine=QUICK,
+            variables={
+                "IMAGE_REPOSITORY_URI": repository.uri,
+                "IMAGE_TAG": self._args.image_tag,
+                "PLATFORM": self._platform,
+            },
+            statements=[repository.pull()],
+        )
+
+    def _prepare(self) -> BuildProject:
+        context, hosting = self._context, self._context.hosting
+        compares = self._args.engine == "ecsAction"
+        return self.project(
+            "prepare-deployment",
+            description="Writes task definition, appspec and image definitions for the built image",
+            machine=QUICK,
+            variables={
+                "TASK_DEFINITION_TEMPLATE": context.task_definition,
+                "CONTAINER_NAME": context.application.container,
+                "CONTAINER_PORT": str(context.application.port),
+                "ENGINE": self._args.engine,
+                "CLUSTER": hosting.cluster,
+                "SERVICE": hosting.service,
+            },
+            statements=[
+                context.registry.app.pull(),
+                *([hosting.read_service(), hosting.read_task_definitions()] if compares else []),
+            ],
+        )

@@ -1,0 +1,157 @@
+"""Deploy: the service moves to the new image, by one of three engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import pulumi
+
+from components.build_project import PATIENT, BuildProject
+from components.code_deploy import CodeDeploy, CodeDeployArgs, TrafficShift
+from components.iam import Statement
+from components.pipeline_model import Action, Artifact, Category, Provider
+from components.settings import Deploy, Settings
+from components.settings.deploy import Engine
+from components.stages.stage import Stage, StageContext
+
+MINUTES_TO_ROLL_BACK = 5
+"""What the deploy job gets beyond its own timeout, to roll the service back and to say why."""
+
+
+class DeployStage(Stage):
+    """Moves the service to the new task definition; the old one serves until the new one is healthy."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:stage:Deploy"
+    NAME: ClassVar[str] = "Deploy"
+
+    def __init__(
+        self, name: str, args: Deploy, context: StageContext, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, context, opts)
+        engine: Mapping[Engine, Callable[[Deploy], tuple[Action, tuple[Statement, ...]]]] = {
+            "codeDeploy": self._with_code_deploy,
+            "ecs": self._with_ecs,
+            "ecsAction": self._with_ecs_action,
+        }
+        action, self.grants = engine[args.engine](args)
+        self.actions = (action,)
+        self.register_outputs({"engine": args.engine})
+
+    @classmethod
+    def wanted(cls, settings: Settings) -> Deploy:
+        """Every pipeline deploys."""
+        return settings.deploy
+
+    def _with_code_deploy(self, args: Deploy) -> tuple[Action, tuple[Statement, ...]]:
+        context = self._context
+        strategy, step = args.effective_strategy, args.effective_step
+        code_deploy = CodeDeploy(
+            f"{self._name}-code-deploy",
+            CodeDeployArgs(
+                application_name=context.prefix,
+                hosting=context.hosting,
+                shift=TrafficShift(strategy=strategy, percent=step.percent, interval_minutes=step.interval_minutes)
+                if step
+                else TrafficShift(strategy="allAtOnce"),
+                termination_wait_minutes=args.termination_wait_minutes,
+                alarms=args.alarms,
+                tags=context.tags,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        action = Action(
+            name="DeployService",
+            category=Category.DEPLOY,
+            provider=Provider.CODEDEPLOY_TO_ECS,
+            configuration={
+                "ApplicationName": code_deploy.application_name,
+                "DeploymentGroupName": code_deploy.deployment_group_name,
+                "TaskDefinitionTemplateArtifact": Artifact.DEPLOYMENT.value,
+                "TaskDefinitionTemplatePath": "taskdef.json",
+                "AppSpecTemplateArtifact": Artifact.DEPLOYMENT.value,
+                "AppSpecTemplatePath": "appspec.yaml",
+            },
+            reads=(Artifact.DEPLOYMENT,),
+            timeout_minutes=args.effective_timeout_minutes,
+        )
+        return action, (*code_deploy.deploy(), *context.hosting.register_task_definitions())
+
+    def _with_ecs(self, args: Deploy) -> tuple[Action, tuple[Statement, ...]]:
+        hosting = self._context.hosting
+        project: BuildProject = self.project(
+            "deploy-ecs",
+            description="Registers the task definition, updates the service and follows the deployment",
+            machine=PATIENT,
+            variables={
+                "CLUSTER": hosting.cluster,
+                "SERVICE": hosting.service,
+                "DEPLOYMENT_CONFIGURATION": json.dumps(deployment_configuration(args), sort_keys=True),
+                "TIMEOUT_MINUTES": str(args.effective_timeout_minutes),
+            },
+            statements=[
+                *hosting.register_task_definitions(),
+                hosting.read_service(),
+                hosting.update_service(),
+                *hosting.follow_deployments(),
+                *hosting.read_tasks(),
+            ],
+            timeout_minutes=args.effective_timeout_minutes + MINUTES_TO_ROLL_BACK,
+        )
+        return project.action("DeployService", reads=(Artifact.DEPLOYMENT,)), (project.start(),)
+
+    def _with_ecs_action(self, args: Deploy) -> tuple[Action, tuple[Statement, ...]]:
+        hosting = self._context.hosting
+        minutes = args.effective_timeout_minutes
+        action = Action(
+            name="DeployService",
+            category=Category.DEPLOY,
+            provider=Provider.ECS,
+            configuration={
+                "ClusterName": hosting.cluster,
+                "ServiceName": hosting.service,
+                "FileName": "imagedefinitions.json",
+                "DeploymentTimeout": str(minutes),
+            },
+            reads=(Artifact.DEPLOYMENT,),
+        )
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html
+        grants = (
+            hosting.read_service(),
+            hosting.update_service(),
+            hosting.read_task_definitions(),
+            *hosting.read_tasks(),
+            *hosting.register_task_definitions(),
+        )
+        return action, grants
+
+
+def deployment_configuration(args: Deploy) -> dict[str, object]:
+    """ECS's ``deploymentConfiguration`` of an ``UpdateService`` request.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+    """
+    configuration: dict[str, object] = {
+        "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+        # The old tasks stay until as many new ones are healthy.
+        "minimumHealthyPercent": 100,
+        "maximumPercent": 200,
+    }
+    if args.alarms:
+        configuration["alarms"] = {"alarmNames": list(args.alarms), "enable": True, "rollback": True}
+    strategy, step = args.effective_strategy, args.effective_step
+    configuration["strategy"] = {"blueGreen": "BLUE_GREEN"}.get(strategy, strategy.upper())
+    if strategy != "rolling":
+        configuration["bakeTimeInMinutes"] = args.bake_minutes
+    if step is not None and strategy == "canary":
+        configuration["canaryConfiguration"] = {
+            "canaryPercent": step.percent,
+            "canaryBakeTimeInMinutes": step.interval_minutes,
+        }
+    if step is not None and strategy == "linear":
+        configuration["linearConfiguration"] = {
+            "stepPercent": step.percent,
+            "stepBakeTimeInMinutes": step.interval_minutes,
+        }
+    return configuration

@@ -1,0 +1,110 @@
+"""Release: a version label on the deployed image, and a GitHub release with what was deployed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+
+from components.account import AwsAccount
+from components.build_project import QUICK
+from components.iam import Statement
+from components.pipeline_model import Artifact, Variable
+from components.settings import Release, Settings
+from components.settings.release import GithubRelease
+from components.stages.stage import Stage, StageContext
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseStageArgs:
+    """What the stage needs of the stack file.
+
+    Attributes:
+        tag_prefix: Put before the version, most often ``v``.
+        github: The section ``release.github``.
+        repository: ``owner/name`` of the repository the release is made in.
+    """
+
+    tag_prefix: str
+    github: GithubRelease
+    repository: str
+
+
+class ReleaseStage(Stage):
+    """Tags the image first, then publishes: a release never names an image that is not labelled."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:stage:Release"
+    NAME: ClassVar[str] = "Release"
+
+    def __init__(
+        self, name: str, args: ReleaseStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, context, opts)
+        repository = context.registry.app
+        tag = self.project(
+            "tag-image",
+            description="Labels the deployed image with its version",
+            machine=QUICK,
+            variables={"TAG_PREFIX": args.tag_prefix},
+            statements=[
+                Statement(
+                    sid="LabelImage",
+                    actions=("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"),
+                    resources=(repository.arn,),
+                )
+            ],
+        )
+        secret = args.github.token_secret
+        publish = self.project(
+            "create-github-release",
+            description=f"Publishes a release of {args.repository} with the deployment artifacts",
+            machine=QUICK,
+            variables={"GITHUB_REPOSITORY": args.repository, "TAG_PREFIX": args.tag_prefix},
+            secrets={"GITHUB_TOKEN": f"{secret}:{args.github.secret_key}" if args.github.secret_key else secret},
+            statements=[_read_secret(context.artifacts.account, secret)],
+        )
+        prerelease = Variable(
+            name="PRERELEASE",
+            default="true" if args.github.prerelease else "false",
+            description="true marks the GitHub release of this run as a pre-release.",
+        )
+        self.actions = (
+            tag.action("TagImage", reads=(Artifact.DEPLOYMENT,)),
+            publish.action(
+                "CreateGitHubRelease",
+                reads=(Artifact.DEPLOYMENT,),
+                environment={prerelease.name: prerelease.reference},
+                variables=(prerelease,),
+                run_order=2,
+            ),
+        )
+        self.grants = (tag.start(), publish.start())
+        note = (
+            f"GitHub release: keep a fine-grained token for {args.repository} (Contents: read and write) "
+            f"in the Secrets Manager secret {secret}."
+        )
+        self.notes = (note,)
+        self.register_outputs({"actions": [action.name for action in self.actions]})
+
+    @classmethod
+    def wanted(cls, settings: Settings) -> ReleaseStageArgs | None:
+        """On with ``release.enabled``; the repository defaults to the one the code comes from."""
+        release: Release = settings.release
+        if not release.enabled or release.github is None:
+            return None
+        source = settings.source.github
+        return ReleaseStageArgs(
+            tag_prefix=release.tag_prefix,
+            github=release.github,
+            repository=release.github.repository or (source.repository if source else ""),
+        )
+
+
+def _read_secret(account: AwsAccount, secret: str) -> Statement:
+    """Permission for CodeBuild to fetch the token; a secret given by name has six more characters in its ARN.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html
+    """
+    arn = secret if secret.startswith("arn:") else account.arn("secretsmanager", f"secret:{secret}-??????")
+    return Statement(sid="ReadGitHubToken", actions=("secretsmanager:GetSecretValue",), resources=(arn,))

@@ -1,0 +1,125 @@
+"""What every stage is: settings in, actions and grants out.
+
+It knows no neighbour, no position and no toggle but its own.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pulumi
+
+from components.artifact_bucket import ArtifactBucket
+from components.build_project import BuildProject, BuildProjectArgs, Machine
+from components.buildspec import load_buildspec
+from components.hosting import Hosting
+from components.iam import Statement
+from components.pipeline_model import Action, StageModel
+from components.registry import Registry
+from components.settings import Application, Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageContext:
+    """What a stage may rely on, whichever other stages there are.
+
+    Attributes:
+        prefix: ``<application>-<stack>``; starts every name in AWS.
+        application: The stack file's ``application``.
+        artifacts: The artifact bucket with key and account.
+        registry: The stack's repositories.
+        hosting: What is deployed into.
+        task_definition: ``s3://`` address of the task definition's template.
+        log_days: CloudWatch keeps logs so long.
+        tags: Tags of all taggable resources.
+    """
+
+    prefix: str
+    application: Application
+    artifacts: ArtifactBucket
+    registry: Registry
+    hosting: Hosting
+    task_definition: pulumi.Output[str]
+    log_days: int
+    tags: Mapping[str, str]
+
+
+class Stage(pulumi.ComponentResource):
+    """One stage of the pipeline.
+
+    A subclass sets :attr:`TYPE` and :attr:`NAME`, says in :meth:`wanted` when it exists, and in its
+    constructor makes its projects and sets :attr:`actions` and :attr:`grants`.
+    """
+
+    TYPE: ClassVar[str]
+    """The Pulumi type token; never changed without an alias."""
+    NAME: ClassVar[str]
+    """The stage's name in the pipeline."""
+
+    actions: tuple[Action, ...]
+    """What the stage does."""
+    grants: tuple[Statement, ...]
+    """What the pipeline's role needs for these actions."""
+    notes: tuple[pulumi.Input[str], ...] = ()
+    """What a person has to do before the stage can work; shown as ``nextSteps``."""
+
+    def __init__(self, name: str, args: Any, context: StageContext, opts: pulumi.ResourceOptions | None = None) -> None:  # noqa: ANN401, ARG002 - each stage has its own args, named in its own constructor
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name = name
+        self._context = context
+
+    @classmethod
+    @abstractmethod
+    def wanted(cls, settings: Settings) -> object | None:
+        """The stage's arguments, read from its own section; ``None`` when the stack file leaves the stage off."""
+
+    @property
+    def model(self) -> StageModel:
+        """The stage as the pipeline sees it."""
+        return StageModel(name=self.NAME, actions=self.actions)
+
+    def project(
+        self,
+        job: str,
+        *,
+        description: str,
+        machine: Machine,
+        buildspec: str | None = None,
+        variables: Mapping[str, pulumi.Input[str]] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        statements: Sequence[Statement] = (),
+        timeout_minutes: int = 30,
+    ) -> BuildProject:
+        """One build project of this stage, named ``<prefix>-<job>``.
+
+        Args:
+            job: Kebab-case name of the job; also the buildspec's, unless ``buildspec`` names another.
+            description: One sentence for the console.
+            machine: What it runs on.
+            buildspec: File in ``buildspecs/`` without its ending.
+            variables: Plain values for variables the buildspec declares.
+            secrets: Variable -> Secrets Manager secret.
+            statements: What the job may do.
+            timeout_minutes: CodeBuild ends the build after so long.
+        """
+        context = self._context
+        return BuildProject(
+            f"{self._name}-{job}",
+            BuildProjectArgs(
+                project_name=f"{context.prefix}-{job}",
+                description=description,
+                buildspec=load_buildspec(buildspec or job),
+                machine=machine,
+                artifacts=context.artifacts,
+                variables=variables or {},
+                secrets=secrets or {},
+                statements=statements,
+                timeout_minutes=timeout_minutes,
+                log_days=context.log_days,
+                tags=context.tags,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )

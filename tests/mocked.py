@@ -1,0 +1,285 @@
+"""The program without an engine: every resource it registers, as plain values, for ordinary synchronous asserts.
+
+Strict where Pulumi's own mocks are lenient: an unknown resource type or data source raises, a duplicate URN
+raises, and parents, dependencies, protection and registered outputs are kept. Whatever the program
+does has been drained before `build` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime import config, rpc, stack
+from pulumi.runtime.mocks import MockCallArgs, MockEngine, MockMonitor, MockResourceArgs, Mocks, MockSettings
+from pulumi.runtime.settings import ROOT, configure
+
+REPOSITORY = Path(__file__).parent.parent
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One registered resource."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    parent: str | None
+    dependencies: tuple[str, ...]
+    property_dependencies: Mapping[str, tuple[str, ...]]
+    protect: bool
+    ignore_changes: tuple[str, ...]
+    aliases: tuple[str, ...]
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The shape in which graphs are handed to checks."""
+        return {
+            "urn": self.urn,
+            "type": self.type,
+            "name": self.name,
+            "custom": self.custom,
+            "parent": self.parent,
+            "dependencies": list(self.dependencies),
+            "protect": self.protect,
+            "inputs": dict(self.inputs),
+            "outputs": dict(self.outputs),
+        }
+
+
+@dataclass
+class Graph:
+    """Everything one run of the program registered."""
+
+    resources: dict[str, Resource] = field(default_factory=dict)
+    registered_outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    invokes: list[str] = field(default_factory=list)
+    exports: dict[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self.resources.values())
+
+    def of(self, type_: str) -> list[Resource]:
+        """Every resource of one type, by the last part of its token or the whole of it."""
+        return [item for item in self if type_ in {item.type, item.type.split(":")[-1]}]
+
+    def one(self, type_: str, name: str | None = None) -> Resource:
+        """The only resource of a type (and, if given, of a logical name)."""
+        found = [item for item in self.of(type_) if name is None or item.name == name]
+        assert len(found) == 1, f"{type_} {name or ''}: found {[item.name for item in found]}"
+        return found[0]
+
+    def children(self, parent: Resource) -> list[Resource]:
+        """The direct children of a component."""
+        return [item for item in self if item.parent == parent.urn]
+
+    def policy(self, name: str) -> dict[str, dict[str, Any]]:
+        """The statements of a role policy by sid."""
+        return {item["Sid"]: item for item in json.loads(self.one("RolePolicy", name).inputs["policy"])["Statement"]}
+
+    @property
+    def pipeline(self) -> Mapping[str, Any]:
+        """The inputs of the one pipeline."""
+        return self.one("aws:codepipeline/pipeline:Pipeline").inputs
+
+    @property
+    def stages(self) -> dict[str, list[dict[str, Any]]]:
+        """The pipeline's actions by stage name, in order."""
+        return {item["name"]: item["actions"] for item in self.pipeline["stages"]}
+
+    def action(self, name: str) -> dict[str, Any]:
+        """One action of the pipeline."""
+        return next(item for actions in self.stages.values() for item in actions if item["name"] == name)
+
+    def variables(self, project: str) -> dict[str, str]:
+        """The environment variables of a build project given by its name in AWS."""
+        found = next(item for item in self.of("Project") if item.inputs["name"] == project)
+        return {item["name"]: item["value"] for item in found.inputs["environment"]["environmentVariables"]}
+
+
+def _regional(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+_OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
+    "aws:kms/key:Key": lambda name, _: {
+        "keyId": f"{name}-id",
+        "arn": _regional("kms", f"key/{name}-id"),
+    },
+    "aws:kms/keyPolicy:KeyPolicy": lambda _n, _i: {},
+    "aws:s3/bucket:Bucket": lambda name, _: {"bucket": f"{name}-1a2b3c4", "arn": f"arn:aws:s3:::{name}-1a2b3c4"},
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": lambda _n, _i: {},
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": lambda _n, _i: {},
+    "aws:s3/bucketVersioning:BucketVersioning": lambda _n, _i: {},
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": lambda _n, _i: {},
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": lambda _n, _i: {},
+    "aws:s3/bucketPolicy:BucketPolicy": lambda _n, _i: {},
+    "aws:s3/bucketObjectv2:BucketObjectv2": lambda _n, _i: {},
+    "aws:ecr/repository:Repository": lambda _, inputs: {
+        "arn": _regional("ecr", f"repository/{inputs['name']}"),
+        "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{inputs['name']}",
+    },
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": lambda _n, _i: {},
+    "aws:iam/role:Role": lambda name, _: {
+        "name": f"{name}-1a2b3c4",
+        "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}-1a2b3c4",
+    },
+    "aws:iam/rolePolicy:RolePolicy": lambda _n, _i: {},
+    "aws:cloudwatch/logGroup:LogGroup": lambda _, inputs: {"arn": _regional("logs", f"log-group:{inputs['name']}")},
+    "aws:codebuild/project:Project": lambda _, inputs: {"arn": _regional("codebuild", f"project/{inputs['name']}")},
+    "aws:codepipeline/pipeline:Pipeline": lambda _, inputs: {"arn": _regional("codepipeline", inputs["name"])},
+    "aws:codeconnections/connection:Connection": lambda name, _: {
+        "arn": _regional("codeconnections", f"connection/{_uuid(name)}"),
+        "connectionStatus": "PENDING",
+    },
+    "aws:cloudwatch/eventRule:EventRule": lambda _, inputs: {"arn": _regional("events", f"rule/{inputs['name']}")},
+    "aws:cloudwatch/eventTarget:EventTarget": lambda _n, _i: {},
+    "aws:codedeploy/application:Application": lambda _, inputs: {
+        "arn": _regional("codedeploy", f"application:{inputs['name']}")
+    },
+    "aws:codedeploy/deploymentConfig:DeploymentConfig": lambda _n, _i: {},
+    "aws:codedeploy/deploymentGroup:DeploymentGroup": lambda _, inputs: {
+        "arn": _regional("codedeploy", f"deploymentgroup:{inputs['appName']}/{inputs['deploymentGroupName']}")
+    },
+}
+"""What AWS would answer, per type; the inputs are always echoed."""
+
+
+def _uuid(name: str) -> str:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32]))
+
+
+class StrictEngine(Mocks):
+    """Answers only what it knows."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if not args.custom:
+            return None, dict(args.inputs)
+        if args.typ not in _OUTPUTS:
+            raise KeyError(f"{args.typ} is not known to the tests: say in tests/mocked.py what AWS would answer")
+        outputs = {**args.inputs, **_OUTPUTS[args.typ](args.name, args.inputs)}
+        return f"{args.name}-id", outputs
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        self._graph.invokes.append(args.token)
+        match args.token:
+            case "aws:lb/getLoadBalancer:getLoadBalancer":
+                name = args.args["name"]
+                arn = _regional("elasticloadbalancing", f"loadbalancer/app/{name}/0123456789abcdef")
+                return {"arn": arn, "dnsName": f"{name}-1.{REGION}.elb.amazonaws.com"}, []
+            case "aws:lb/getListener:getListener":
+                balancer = args.args["loadBalancerArn"].split("loadbalancer/")[1]
+                port = int(args.args["port"])
+                return {"arn": _regional("elasticloadbalancing", f"listener/{balancer}/{port:016x}")}, []
+        raise KeyError(f"{args.token} is not known to the tests: a data source is a round trip, do you need it?")
+
+
+class RecordingMonitor(MockMonitor):
+    """Keeps what Pulumi's mocks throw away, and refuses two resources of one URN."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(StrictEngine(graph))
+        self._graph = graph
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 - as gRPC generates it
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # untyped in Pulumi
+        if request.type == "pulumi:pulumi:Stack":
+            return response
+        assert response.urn not in self._graph.resources, f"two resources share the URN {response.urn}"
+        self._graph.resources[response.urn] = Resource(
+            urn=response.urn,
+            type=request.type,
+            name=request.name,
+            custom=request.custom,
+            parent=request.parent or None,
+            dependencies=tuple(sorted(request.dependencies)),
+            property_dependencies={
+                key: tuple(sorted(value.urns)) for key, value in request.propertyDependencies.items()
+            },
+            protect=request.protect,
+            ignore_changes=tuple(request.ignoreChanges),
+            aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
+            inputs=rpc.deserialize_properties(request.object),
+            outputs=rpc.deserialize_properties(response.object),
+        )
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: ANN401, N802 - as gRPC generates it
+        outputs = rpc.deserialize_properties(request.outputs)
+        if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
+            self._graph.exports = outputs
+        else:
+            assert request.urn not in self._graph.registered_outputs, f"outputs registered twice: {request.urn}"
+            self._graph.registered_outputs[request.urn] = outputs
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # untyped in Pulumi
+
+
+def build(
+    builder: Callable[[], object],
+    *,
+    stack_name: str = "dev",
+    values: Mapping[str, object] | None = None,
+    preview: bool = False,
+) -> Graph:
+    """Run a builder as a Pulumi program and return what it registered.
+
+    Args:
+        builder: Makes resources; called inside the stack.
+        stack_name: Name of the stack.
+        values: Its configuration, ``package:key`` -> value, as the engine would hand it over.
+        preview: Whether computed outputs are unknown, as before anything was made.
+    """
+    graph = Graph()
+    monitor = RecordingMonitor(graph)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        ROOT.set(None)
+        config.set_all_config(
+            {key: item if isinstance(item, str) else json.dumps(item) for key, item in (values or {}).items()}, []
+        )
+        configure(
+            MockSettings(  # type: ignore[no-untyped-call]  # untyped in Pulumi
+                monitor=monitor,
+                monitor_features=None,
+                engine=MockEngine(None),
+                project="ecs-delivery",
+                stack=stack_name,
+                dry_run=preview,
+                organization="organization",
+                callbacks=None,
+            )
+        )
+
+        def program() -> None:
+            builder()
+
+        loop.run_until_complete(stack.run_in_stack(program))
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+        ROOT.set(None)
+    return graph
+
+
+def build_program(values: Mapping[str, object], *, stack_name: str = "dev", preview: bool = False) -> Graph:
+    """Run the real ``__main__.py`` on a configuration."""
+
+    def program() -> None:
+        runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
+
+    return build(program, stack_name=stack_name, values=values, preview=preview)
