@@ -1,0 +1,1 @@
+"""What ecs-delivery makes in AWS."""

@@ -1,0 +1,44 @@
+"""Tells a secret in clear from an ordinary setting, so that it is refused and never repeated in a message."""
+
+import re
+from itertools import pairwise
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SMELLS = (
+    "TOKEN",
+    "SECRET",
+    "SECRETS",
+    "PASSWORD",
+    "PASSWORDS",
+    "PASSWD",
+    "PASSPHRASE",
+    "PRIVATEKEY",
+    "APIKEY",
+    "ACCESSKEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+)
+_ABOUT = {"ARN", "NAME", "URL", "URI", "FILE", "PATH", "TTL", "LENGTH", "HEADER", "ISSUER", "ENDPOINT"}
+_VALUES = (
+    re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),  # an AWS access key id
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    re.compile(r"\b(gh[opsur]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),  # a GitHub token
+    re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@"),  # an address with a password in it
+)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a variable of this name would hold a secret.
+
+    `DB_PASSWORD` and `apiKey` do; `PASSWORD_FILE` (where it is kept) and `MAX_TOKENS` (another sort of token) do not.
+    """
+    words = [word.upper() for word in _WORDS.findall(name)]
+    if not words or words[-1] in _ABOUT:
+        return False
+    pairs = [first + second for first, second in pairwise(words)]
+    return any(word.endswith(_SMELLS) for word in [*words, *pairs])
+
+
+def looks_like_a_secret(value: str) -> bool:
+    """Whether a value is of a known kind of secret: key id, private key, GitHub token, address with a password."""
+    return any(pattern.search(value) for pattern in _VALUES)

@@ -1,0 +1,132 @@
+"""Section `source`: what starts the pipeline and what it builds from."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from components.settings.base import Problem, Section
+from components.settings.names import (
+    Branch,
+    ConnectionArn,
+    EcrRepository,
+    GithubRepository,
+    ImageTag,
+    RoleArn,
+    TriggerPattern,
+)
+
+Patterns = Annotated[
+    tuple[TriggerPattern, ...],
+    Field(max_length=8),
+]
+"""https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_GitFilePathFilterCriteria.html"""
+
+
+class PathFilter(Section):
+    """Files whose change starts the pipeline, and files whose change does not."""
+
+    include: Patterns = Field(
+        default=(),
+        description="Only a change of a file that matches one of these starts the pipeline.",
+        examples=[["src/**"]],
+    )
+    exclude: Patterns = Field(
+        default=(),
+        description="Files that match one of these do not start it; wins over `include`.",
+        examples=[["docs/**"]],
+    )
+
+
+class TagFilter(Section):
+    """Git tags whose push starts the pipeline, and tags whose push does not."""
+
+    include: Patterns = Field(
+        default=(),
+        description="The push of a git tag that matches one of these starts the pipeline, and no commit does.",
+        examples=[["v*"]],
+    )
+    exclude: Patterns = Field(
+        default=(),
+        description="Git tags that match one of these do not start it; wins over `include`.",
+        examples=[["*-draft"]],
+    )
+
+
+class Github(Section):
+    """Code on GitHub, reached through a CodeConnections connection."""
+
+    repository: GithubRepository = Field(
+        description="Repository of the application, owner/name.", examples=["example/shop"]
+    )
+    branch: Branch = Field(default="main", description="Branch whose commits are delivered.", examples=["main"])
+    connection_arn: ConnectionArn | None = Field(
+        default=None,
+        description="ARN of an existing connection; one is made when left out, and an output says how to finish it.",
+        examples=["arn:aws:codeconnections:eu-west-1:123456789012:connection/00000000-0000-0000-0000-000000000000"],
+    )
+    paths: PathFilter = Field(
+        default=PathFilter(), description="Files whose change starts the pipeline.", examples=[{"exclude": ["docs/**"]}]
+    )
+    tags: TagFilter = Field(
+        default=TagFilter(),
+        description="Git tags whose push starts the pipeline, instead of commits to the branch.",
+        examples=[{"include": ["v*"]}],
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield path filters beside tag filters: CodePipeline filters paths of branches only.
+
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html
+        """
+        if self.tags != TagFilter() and self.paths != PathFilter():
+            yield Problem(
+                path=("tags",),
+                wrong="cannot be used together with paths: CodePipeline filters the paths of branch pushes only",
+                fix="edit the file: keep either tags or paths",
+            )
+
+
+class Ecr(Section):
+    """An image in ECR; its push starts the pipeline."""
+
+    repository: EcrRepository = Field(description="Repository whose image is delivered.", examples=["shop-prod"])
+    tag: ImageTag = Field(default="latest", description="Tag whose push starts the pipeline.", examples=["promoted"])
+    create: bool = Field(
+        default=False, description="Whether this stack makes the repository (else it exists already).", examples=[True]
+    )
+    promoters: tuple[RoleArn, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Roles of other accounts that may promote images into the repository; needs `create: true`.",
+        examples=[["arn:aws:iam::123456789012:role/shop-promote"]],
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield promoters of a repository whose policy this stack does not own."""
+        if self.promoters and not self.create:
+            yield Problem(
+                path=("promoters",),
+                wrong="need create: true, because only a repository made by this stack gets its policy from here",
+                fix="pulumi config set --path 'ecs-delivery:source.ecr.create' true",
+            )
+
+
+class Source(Section):
+    """Where the pipeline starts: `github`, `ecr`, or both (code on top of a base image)."""
+
+    github: Github | None = Field(
+        default=None, description="Code on GitHub.", examples=[{"repository": "example/shop", "branch": "main"}]
+    )
+    ecr: Ecr | None = Field(
+        default=None, description="An image in ECR.", examples=[{"repository": "shop-prod", "tag": "promoted"}]
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a source that names nothing."""
+        if self.github is None and self.ecr is None:
+            yield Problem(
+                path=(),
+                wrong="must name github, ecr or both",
+                fix="pulumi config set --path 'ecs-delivery:source.github.repository' example/shop",
+            )

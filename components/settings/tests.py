@@ -1,0 +1,66 @@
+"""Section `tests`: what the deployed service must pass before it goes on."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from components.settings.base import Must, Problem, Section
+
+PagePath = Annotated[
+    str,
+    StringConstraints(pattern=r"^/[!-~]*$", max_length=200),
+    Must("a path that starts with /, up to 200 characters without blanks"),
+]
+
+
+class Budgets(Section):
+    """The lowest score of each Lighthouse category that passes."""
+
+    performance: int = Field(default=80, ge=0, le=100, description="Lowest score for performance.", examples=[80])
+    accessibility: int = Field(default=90, ge=0, le=100, description="Lowest score for accessibility.", examples=[90])
+    best_practices: int = Field(default=90, ge=0, le=100, description="Lowest score for best practices.", examples=[90])
+    seo: int = Field(default=80, ge=0, le=100, description="Lowest score for search engines.", examples=[80])
+
+
+class Lighthouse(Section):
+    """Pages measured by Lighthouse."""
+
+    paths: tuple[PagePath, ...] = Field(
+        default=("/",),
+        min_length=1,
+        max_length=20,
+        description="Pages to measure.",
+        examples=[["/", "/cart"]],
+    )
+    runs: int = Field(
+        default=3, ge=1, le=9, description="Measurements of each page; odd, because the median counts.", examples=[3]
+    )
+    budgets: Budgets = Field(default=Budgets(), description="Scores that pass.", examples=[{"performance": 80}])
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield an even number of runs, which has no middle one."""
+        if self.runs % 2 == 0:
+            yield Problem(
+                path=("runs",),
+                wrong=f"must be an odd number between 1 and 9 (the median run counts), got {self.runs}",
+                fix=f"pulumi config set --path 'ecs-delivery:tests.lighthouse.runs' {self.runs + 1}",
+            )
+
+
+class Tests(Section):
+    """What the deployed service must pass: Lighthouse, and the smoke test when one is built."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    enabled: bool = Field(default=False, description="Whether the deployed service is tested.", examples=[True])
+    lighthouse: Lighthouse = Field(
+        default=Lighthouse(), description="Pages measured by Lighthouse.", examples=[{"paths": ["/"]}]
+    )
+    timeout_minutes: int = Field(
+        default=30,
+        ge=5,
+        le=480,  # a CodeBuild action of CodePipeline, https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
+        description="Longest time the tests may take.",
+        examples=[30],
+    )

@@ -1,0 +1,134 @@
+"""From Pulumi's configuration to settings: text, prefixes, encryption, sections nobody knows."""
+
+import json
+from collections.abc import Iterator
+
+import pulumi
+import pytest
+from pulumi.runtime.config import CONFIG, set_all_config
+
+from components.settings import SettingsError, load_settings, read_settings
+
+APPLICATION = {"name": "shop"}
+SOURCE = {"github": {"repository": "example/shop"}}
+HOSTING = {"existing": {"cluster": "shop", "service": "shop", "executionRole": "shop-execution"}}
+SECTIONS: dict[str, object] = {
+    "application": APPLICATION,
+    "source": SOURCE,
+    "hosting": HOSTING,
+    "deploy": {"engine": "ecs"},
+}
+
+
+def lines(values: dict[str, object], stack: str = "dev", secret_keys: tuple[str, ...] = ()) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        load_settings(values, stack=stack, secret_keys=secret_keys)
+    return list(error.value.lines)
+
+
+@pytest.fixture
+def configuration() -> Iterator[None]:
+    """Put Pulumi's configuration back after a test that sets it."""
+    token = CONFIG.set({})
+    yield
+    CONFIG.reset(token)
+    set_all_config(CONFIG.get(), [])
+
+
+def test_objects_and_their_json_text_and_prefixed_keys_are_the_same() -> None:
+    plain = load_settings(SECTIONS, stack="dev")
+    assert (
+        load_settings({f"ecs-delivery:{key}": json.dumps(value) for key, value in SECTIONS.items()}, stack="dev")
+        == plain
+    )
+
+
+def test_keys_of_other_packages_are_passed_over() -> None:
+    assert load_settings({**SECTIONS, "aws:region": "eu-west-1", "datadog:site": "eu"}, stack="dev")
+
+
+def test_a_stack_whose_name_suits_no_repository_needs_one_named() -> None:
+    [line] = lines(SECTIONS, stack="Feature_X")
+    assert line == (
+        'Pulumi.Feature_X.yaml: ecs-delivery:build.repository: is missing; the default "shop-Feature_X" (application '
+        "and stack) is no ECR repository name: lower-case letters, digits and separators . _ - / — "
+        "pulumi config set --path 'ecs-delivery:build.repository' shop"
+    )
+    assert load_settings({**SECTIONS, "build": {"repository": "shop"}}, stack="Feature_X")
+    assert load_settings({**SECTIONS, "source": {"ecr": {"repository": "shop"}}}, stack="Feature_X")
+
+
+def test_a_stack_whose_name_is_too_long_for_a_pipeline_is_refused() -> None:
+    assert load_settings(SECTIONS, stack="x" * 95)
+    [line] = lines(SECTIONS, stack="x" * 96)
+    assert line.endswith(
+        ": ecs-delivery:application.name: must have at most 100 characters together with the stack's name "
+        "(a pipeline's name), got 101 — pulumi stack rename dev"
+    )
+
+
+@pytest.mark.parametrize("secret_keys", [("release",), ("ecs-delivery:release",)])
+def test_an_encrypted_section_is_refused_and_nothing_of_it_is_told(secret_keys: tuple[str, ...]) -> None:
+    values = {**SECTIONS, "release": '{"github": {"tokenSecret": 5, "hunter2": 1}}'}
+    [line] = lines(values, secret_keys=secret_keys)
+    assert line == (
+        "Pulumi.dev.yaml: ecs-delivery:release: must not be encrypted: it holds names and sizes, never a secret, and "
+        "is shown in previews — edit the file: write the section in clear, and keep secrets in Secrets Manager"
+    )
+
+
+def test_problems_come_in_the_order_of_the_sections_and_unknown_sections_first() -> None:
+    values: dict[str, object] = {
+        "zoo": {},
+        "retention": {"images": 0},
+        "application": {"name": "shop", "port": 0},
+        "alarm": {},
+    }
+    keys = [line.split(":")[2].strip().split(" ")[0] for line in lines(values)]
+    assert keys == ["alarm", "zoo", "application.port", "source", "hosting", "retention.images"]
+
+
+def test_a_misspelt_section_does_not_count_as_missing_or_as_left_out() -> None:
+    [line] = lines({"aplication": APPLICATION, **{key: SECTIONS[key] for key in ("source", "hosting", "deploy")}})
+    assert "did you mean application?" in line
+    [line] = lines({**SECTIONS, "tests": {"enabled": True}, "hosting": None, "hostings": HOSTING})
+    assert "did you mean hosting?" in line
+
+
+def test_rules_between_sections_are_silent_about_a_section_that_is_wrong_itself() -> None:
+    values = {**SECTIONS, "source": {"github": {"repository": "shop"}}, "build": {"smokeTest": {"enabled": True}}}
+    [line] = lines(values)
+    assert line.startswith("Pulumi.dev.yaml: ecs-delivery:source.github.repository: must be")
+
+
+@pytest.mark.usefixtures("configuration")
+def test_the_program_reads_the_stack_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
+    set_all_config({f"ecs-delivery:{key}": json.dumps(value) for key, value in SECTIONS.items()}, [])
+    assert read_settings().application.name == "shop"
+
+
+@pytest.mark.usefixtures("configuration")
+def test_the_program_refuses_sections_nobody_knows_and_encrypted_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
+    values = {f"ecs-delivery:{key}": json.dumps(value) for key, value in SECTIONS.items()}
+    set_all_config({**values, "ecs-delivery:notes": "{}", "ecs-delivery:build": "{}"}, ["ecs-delivery:build"])
+    with pytest.raises(SettingsError) as error:
+        read_settings()
+    first, second = error.value.lines
+    assert first.startswith("Pulumi.prod.yaml: ecs-delivery:notes: is not a known section")
+    assert second.startswith("Pulumi.prod.yaml: ecs-delivery:build: must not be encrypted")
+
+
+@pytest.mark.usefixtures("configuration")
+def test_the_program_reads_the_configuration_of_its_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulumi's language host hands the configuration over in PULUMI_CONFIG."""
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
+    monkeypatch.setenv(
+        "PULUMI_CONFIG", json.dumps({f"ecs-delivery:{key}": json.dumps(SECTIONS[key]) for key in SECTIONS})
+    )
+    assert read_settings().deploy.engine == "ecs"
+
+
+def test_the_error_is_one_pulumi_prints_without_a_traceback() -> None:
+    assert issubclass(SettingsError, pulumi.RunError)

@@ -1,0 +1,160 @@
+"""The stack files people start from: right, complete, and dev fits prod."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from components.settings import Settings, load_settings, load_stack_file
+from components.settings.generate import ROOT
+from components.settings.schema import stack_file_schema
+from components.settings.shapes import Shape, leaves
+
+FILES = [*sorted(ROOT.glob("Pulumi.*.yaml")), *sorted((ROOT / "examples").glob("Pulumi.*.yaml"))]
+SCHEMA = Draft202012Validator(json.loads(stack_file_schema()))
+
+
+def stack_of(file: Path) -> str:
+    return file.suffixes[0].removeprefix(".")
+
+
+def load(name: str) -> Settings:
+    return load_settings(load_stack_file(ROOT / f"Pulumi.{name}.yaml"), stack=name)
+
+
+def test_the_stack_files_are_there() -> None:
+    assert [stack_of(file) for file in FILES] == [
+        "dev",
+        "prod",
+        "classic",
+        "ecr-source",
+        "ecs-native",
+        "everything-on",
+        "existing-hosting",
+    ]
+
+
+@pytest.mark.parametrize("file", FILES, ids=stack_of)
+def test_a_stack_file_is_right(file: Path) -> None:
+    values = load_stack_file(file)
+    assert load_settings(values, stack=stack_of(file))
+    assert values["aws:region"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("file", FILES, ids=stack_of)
+def test_a_stack_file_suits_its_schema_and_names_it(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert [error.message for error in SCHEMA.iter_errors(yaml.safe_load(text))] == []
+    schema = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert schema
+    assert (file.parent / schema[1]).resolve() == ROOT / "stack-file.schema.json"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"ecs-delivery:application": {"name": "shop", "nmae": 1}},
+        {"ecs-delivery:application": {"name": "Shop"}},
+        {"ecs-delivery:testing": {}},
+    ],
+    ids=["nothing", "unknown key", "wrong name", "unknown section"],
+)
+def test_the_schema_marks_mistakes(config: dict[str, Any]) -> None:
+    whole = {
+        "ecs-delivery:application": {"name": "shop"},
+        "ecs-delivery:source": {},
+        "ecs-delivery:hosting": {"existing": {}},
+    }
+    assert list(SCHEMA.iter_errors({"config": {**whole, **config}} if config else {"config": {}}))
+
+
+def test_the_schema_lets_other_packages_be() -> None:
+    values = dict(load_stack_file(ROOT / "Pulumi.dev.yaml"))
+    assert SCHEMA.is_valid(
+        {"config": {**values, "aws:profile": "me", "datadog:site": "eu"}, "encryptionsalt": "v1:abc"}
+    )
+
+
+@pytest.mark.parametrize("file", FILES[:2], ids=stack_of)
+def test_dev_and_prod_hold_nothing_of_an_account_but_the_name_of_the_github_repository(file: Path) -> None:
+    assert not re.search(r"arn:|\b\d{12}\b", file.read_text(encoding="utf-8"))
+
+
+def test_dev_has_what_a_dev_stack_is_for() -> None:
+    dev = load("dev")
+    assert dev.source.github
+    assert dev.source.github.repository == "example/shop"
+    assert dev.has_code
+    assert dev.smoke_test_enabled
+    assert dev.tests.enabled
+    assert dev.promotion.enabled
+    assert not dev.release.enabled
+    assert (dev.deploy.engine, dev.deploy.strategy) == ("codeDeploy", "canary")
+    assert dev.pipeline.execution_mode == "superseded"
+    assert not dev.retention.protect
+
+
+def test_prod_has_what_a_prod_stack_is_for() -> None:
+    prod = load("prod")
+    assert prod.has_image_source
+    assert not prod.has_code
+    assert prod.release.enabled
+    assert not prod.promotion.enabled
+    assert prod.pipeline.execution_mode == "queued"
+    assert prod.retention.protect
+
+
+def test_dev_promotes_into_what_prod_watches() -> None:
+    dev, prod = load("dev"), load("prod")
+    assert prod.source.ecr
+    assert (dev.promotion.repository, dev.promotion.tag) == (prod.source.ecr.repository, prod.source.ecr.tag)
+    assert prod.source.ecr.create
+    assert dev.promotion.account_id is None
+    assert dev.promotion.region is None
+
+
+def test_dev_and_prod_run_the_same_application() -> None:
+    dev, prod = load("dev"), load("prod")
+    assert dev.source.github
+    assert prod.release.github
+    assert (
+        dev.application.name,
+        dev.application.port,
+        dev.application.architecture,
+        dev.application.health_check_path,
+    ) == (
+        prod.application.name,
+        prod.application.port,
+        prod.application.architecture,
+        prod.application.health_check_path,
+    )
+    assert dev.source.github.repository == prod.release.github.repository
+    assert (
+        load_stack_file(ROOT / "Pulumi.dev.yaml")["aws:region"]
+        == load_stack_file(ROOT / "Pulumi.prod.yaml")["aws:region"]
+    )
+
+
+def test_one_example_uses_every_key_there_is() -> None:
+    values = load_stack_file(ROOT / "examples" / "Pulumi.everything-on.yaml")
+    unused = []
+    for path, _ in leaves(Shape(kind="section", words="", section=Settings)):
+        value: Any = {key.removeprefix("ecs-delivery:"): section for key, section in values.items()}
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None:
+            unused.append(".".join(path))
+    assert unused == [
+        "source.github.tags.include",  # not together with paths
+        "source.github.tags.exclude",
+        "source.ecr.create",  # the base image is another team's
+        "source.ecr.promoters",
+        "deploy.bakeMinutes",  # engine ecs, see the example ecs-native
+        "deploy.staticFiles.sync.bucket",  # not together with upload
+        "deploy.staticFiles.sync.prefix",
+    ]

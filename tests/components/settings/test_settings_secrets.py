@@ -1,0 +1,121 @@
+"""What counts as a secret in clear, and that no key of the stack file asks for one."""
+
+from typing import Annotated, get_args, get_origin
+
+import pytest
+
+from components.settings import Settings
+from components.settings.base import Reference, Section
+from components.settings.secrets import looks_like_a_secret, names_a_secret
+from components.settings.shapes import shape_of
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PASSWORD",
+        "DB_PASSWORD",
+        "dbPassword",
+        "PGPASSWORD",
+        "db.password",
+        "MYSQL_PASSWD",
+        "KEY_PASSPHRASE",
+        "TOKEN",
+        "GITHUB_TOKEN",
+        "githubToken",
+        "CLIENT_SECRET",
+        "SECRETS",
+        "PRIVATE_KEY",
+        "privateKeyPem",
+        "API_KEY",
+        "apikey",
+        "STRIPE_API_KEY_2",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "GOOGLE_CREDENTIALS",
+        "SECRET_KEY_BASE",
+    ],
+)
+def test_names_of_secrets_are_known(name: str) -> None:
+    assert names_a_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "LOG_LEVEL",
+        "KEY",
+        "PRIMARY_KEY",
+        "MAX_TOKENS",
+        "TOKENIZERS_PARALLELISM",
+        "SECRETARY",
+        "PASSWORD_FILE",
+        "DB_SECRET_ARN",
+        "SECRET_NAME",
+        "TOKEN_URL",
+        "PASSWORD_MIN_LENGTH",
+        "MONKEY_API",
+    ],
+)
+def test_names_of_ordinary_settings_are_left_alone(name: str) -> None:
+    assert not names_a_secret(name)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "AKIAIOSFODNN7EXAMPLE",
+        "id=ASIAIOSFODNN7EXAMPLE;",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIE",
+        "-----BEGIN PRIVATE KEY-----",
+        "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+        "github_pat_0123456789abcdefghij_ABCDEFGHIJ",
+        "postgres://shop:hunter2@db:5432/shop",
+        "mongodb+srv://shop:hunter2@cluster.example.com",
+    ],
+)
+def test_values_that_are_secrets_are_known(value: str) -> None:
+    assert looks_like_a_secret(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "info", "AKIA", "https://shop.example.com:8443/a@b", "postgres://db:5432/shop", "ghp_", "me@example.com"],
+)
+def test_ordinary_values_are_left_alone(value: str) -> None:
+    assert not looks_like_a_secret(value)
+
+
+def marks(annotation: object, metadata: list[object]) -> list[object]:
+    """Return every mark of an annotation, at any depth."""
+    found = list(metadata)
+    if get_origin(annotation) is Annotated:
+        found += get_args(annotation)[1:]
+    for argument in get_args(annotation):
+        found += marks(argument, [])
+    return found
+
+
+def fields_that_ask_for_a_secret(section: type[Section]) -> list[str]:
+    found = []
+    for name, field in section.model_fields.items():
+        below = shape_of(field).section
+        if below is not None:
+            found += fields_that_ask_for_a_secret(below)
+        smells = any(word in name for word in ("token", "password", "secret", "key", "credential"))
+        if smells and not any(isinstance(mark, Reference) for mark in marks(field.annotation, field.metadata)):
+            found.append(f"{section.__name__}.{name}")
+    return found
+
+
+def test_no_key_of_the_stack_file_asks_for_a_secret_itself() -> None:
+    assert fields_that_ask_for_a_secret(Settings) == []
+
+
+def test_a_key_that_asked_for_a_secret_would_be_found() -> None:
+    class Careless(Section):
+        api_token: str
+        passwords: dict[str, str]
+
+    assert fields_that_ask_for_a_secret(Careless) == ["Careless.api_token", "Careless.passwords"]
