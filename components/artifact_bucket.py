@@ -54,6 +54,7 @@ class ArtifactBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ArtifactBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
+        self._prefix = artifact_prefix(args.pipeline_name)
         kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
         child = pulumi.ResourceOptions(parent=self)
 
@@ -112,7 +113,7 @@ class ArtifactBucket(pulumi.ComponentResource):
                     "id": "expire-artifacts",
                     "status": "Enabled",
                     # Only CodePipeline's artifacts: the task definition's template must outlive them.
-                    "filter": {"prefix": f"{artifact_prefix(args.pipeline_name)}/"},
+                    "filter": {"prefix": f"{self._prefix}/"},
                     "expiration": {"days": args.expire_after_days},
                 },
                 {
@@ -135,12 +136,12 @@ class ArtifactBucket(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.name, "keyArn": self.key_arn})
 
     def read_write(self) -> tuple[Statement, ...]:
-        """Permission to exchange artifacts."""
+        """Permission to exchange artifacts; the rest of the bucket stays out of reach."""
         return (
             Statement(
                 sid="ExchangeArtifacts",
                 actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
-                resources=(pulumi.Output.concat(self.arn, "/", "*"),),
+                resources=(self.arn.apply(lambda arn: f"{arn}/{self._prefix}/*"),),
             ),
             Statement(
                 sid="FindArtifactBucket",
@@ -154,9 +155,13 @@ class ArtifactBucket(pulumi.ComponentResource):
             ),
         )
 
+    def read(self, sid: str, key: str) -> Statement:
+        """Permission to read one object outside the artifacts."""
+        return Statement(sid=sid, actions=("s3:GetObject",), resources=(self.arn.apply(lambda arn: f"{arn}/{key}"),))
+
     def _key_policy(self) -> pulumi.Output[str]:
         account = self.account
-        root = pulumi.Output.concat("arn:", account.partition, ":iam::", account.id, ":root")
+        root = account.arn("iam", "root", region="")
         return resource_policy(
             [
                 {
@@ -172,7 +177,7 @@ class ArtifactBucket(pulumi.ComponentResource):
                     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
                     "Sid": "EncryptLogsOfThisAccount",
                     "Effect": "Allow",
-                    "Principal": {"Service": pulumi.Output.concat("logs.", account.region, ".amazonaws.com")},
+                    "Principal": {"Service": account.service_principal("logs")},
                     "Action": [
                         "kms:Decrypt",
                         "kms:DescribeKey",
@@ -189,7 +194,7 @@ class ArtifactBucket(pulumi.ComponentResource):
         )
 
     def _bucket_policy(self) -> pulumi.Output[str]:
-        everything = [self.arn, pulumi.Output.concat(self.arn, "/*")]
+        everything = [self.arn, self.arn.apply(lambda arn: f"{arn}/*")]
         return resource_policy(
             [
                 {
@@ -217,8 +222,10 @@ class ArtifactBucket(pulumi.ComponentResource):
                     "Principal": "*",
                     "Action": "s3:PutObject",
                     "Resource": everything[1:],
+                    # An upload that names no encryption gets the bucket's own; one that does must name our key.
                     "Condition": {
-                        "StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self.key_arn}
+                        "Null": {"s3:x-amz-server-side-encryption": "false"},
+                        "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self.key_arn},
                     },
                 },
             ]

@@ -283,7 +283,7 @@ class BuildProject(pulumi.ComponentResource):
             Statement(
                 sid="WriteLog",
                 actions=("logs:CreateLogStream", "logs:PutLogEvents"),
-                resources=(pulumi.Output.concat(logs.arn, ":", "*"),),
+                resources=(logs.arn.apply(lambda arn: f"{arn}:*"),),
             ),
             *((writes_reports,) if writes_reports else ()),
         )

@@ -106,13 +106,12 @@ class CodeDeploy(pulumi.ComponentResource):
         policy = iam.RolePolicy(
             f"{name}-policy", role=role.name, policy=policy_document(self._statements()), opts=child
         )
-        self._configuration_name = self._configuration(name)
         group = codedeploy.DeploymentGroup(
             f"{name}-group",
             app_name=application.name,
             deployment_group_name=args.application_name,
             service_role_arn=role.arn,
-            deployment_config_name=self._configuration_name,
+            deployment_config_name=self._configuration(name),
             deployment_style=codedeploy.DeploymentGroupDeploymentStyleArgs(
                 deployment_option="WITH_TRAFFIC_CONTROL", deployment_type="BLUE_GREEN"
             ),
@@ -164,15 +163,22 @@ class CodeDeploy(pulumi.ComponentResource):
     def _group_arn(self) -> pulumi.Output[str]:
         return self._arn("deploymentgroup", f"{self._args.application_name}/{self._args.application_name}")
 
-    def _arn(self, kind: str, name: pulumi.Input[str]) -> pulumi.Output[str]:
-        return self._account.arn("codedeploy", pulumi.Output.concat(kind, ":", name))
+    def _arn(self, kind: str, name: str) -> pulumi.Output[str]:
+        return self._account.arn("codedeploy", f"{kind}:{name}")
 
-    def _configuration(self, name: str) -> pulumi.Input[str]:
+    @property
+    def _configuration_name(self) -> str:
         shift = self._args.shift
         if shift.strategy == "allAtOnce":
             return "CodeDeployDefault.ECSAllAtOnce"
-        if predefined := PREDEFINED.get((shift.strategy, shift.percent, shift.interval_minutes)):
-            return predefined
+        # A configuration cannot be changed: its name says what it is, so a new one is made before the old goes.
+        own = f"{self._args.application_name}-{shift.strategy}-{shift.percent}-{shift.interval_minutes}"
+        return PREDEFINED.get((shift.strategy, shift.percent, shift.interval_minutes), own)
+
+    def _configuration(self, name: str) -> pulumi.Input[str]:
+        shift = self._args.shift
+        if self._configuration_name.startswith("CodeDeployDefault."):
+            return self._configuration_name
         routing = codedeploy.DeploymentConfigTrafficRoutingConfigArgs(
             type="TimeBasedLinear",
             time_based_linear=codedeploy.DeploymentConfigTrafficRoutingConfigTimeBasedLinearArgs(
@@ -188,10 +194,7 @@ class CodeDeploy(pulumi.ComponentResource):
             )
         return codedeploy.DeploymentConfig(
             f"{name}-configuration",
-            # A configuration cannot be changed: its name says what it is, so a new one is made before the old goes.
-            deployment_config_name=(
-                f"{self._args.application_name}-{shift.strategy}-{shift.percent}-{shift.interval_minutes}"
-            ),
+            deployment_config_name=self._configuration_name,
             compute_platform="ECS",
             traffic_routing_config=routing,
             opts=pulumi.ResourceOptions(parent=self),

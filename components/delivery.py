@@ -81,6 +81,7 @@ class Delivery(pulumi.ComponentResource):
             opts=child,
         )
         context = StageContext(
+            name=name,
             prefix=prefix,
             application=settings.application,
             artifacts=artifacts,
@@ -91,7 +92,7 @@ class Delivery(pulumi.ComponentResource):
             tags=tags,
         )
         stages = [
-            stage(f"{name}-{stage.NAME.lower()}", wanted, context, child)
+            stage(f"{name}-{stage.slug()}", wanted, context, child)
             for stage in STAGES
             if (wanted := stage.wanted(settings)) is not None
         ]

@@ -10,6 +10,7 @@ statement is written, so that a wildcard never reaches AWS:
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
 """Actions that IAM can only allow on ``*``, each with where AWS says so."""
 
 _SID = re.compile(r"[A-Za-z0-9]{1,100}")
+_NARROW = re.compile(r"arn:[^:*?]+:[^:*?]+:[^:]*:[^:]*:(?![*?]*$)")
+"""An ARN that names its partition, its service and at least a part of the resource."""
 _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 
 
@@ -69,15 +72,18 @@ class Statement:
             raise PolicyError(f"statement {self.sid!r}: a sid holds only letters and digits; name the reason in words")
         if not self.actions or not self.resources:
             raise PolicyError(f"statement {self.sid}: name at least one action and one resource")
+        broad = [arn for arn in self.resources if isinstance(arn, str) and not _NARROW.match(arn)]
         for action in self.actions:
             if not _ACTION.fullmatch(action):
                 raise PolicyError(f"statement {self.sid}: action {action!r}: spell out 'service:Action', no wildcard")
-            if "*" in self.resources and action not in UNSCOPEABLE:
+            if broad and action not in UNSCOPEABLE:
                 raise PolicyError(
-                    f"statement {self.sid}: {action} on '*': name the ARNs it needs, or, if AWS offers no "
+                    f"statement {self.sid}: {action} on {broad[0]!r}: name the ARNs it needs, or, if AWS offers no "
                     "resource for it, add it to UNSCOPEABLE with the page that says so"
                 )
-        if "iam:PassRole" in self.actions and "iam:PassedToService" not in self.conditions.get("StringEquals", {}):
+        # IAM reads action names without regard to case.
+        passes_role = any(action.lower() == "iam:passrole" for action in self.actions)
+        if passes_role and "iam:PassedToService" not in self.conditions.get("StringEquals", {}):
             raise PolicyError(
                 f"statement {self.sid}: iam:PassRole needs the condition StringEquals iam:PassedToService, "
                 "the service that may receive the role"
@@ -158,4 +164,18 @@ def resource_policy(statements: Sequence[Mapping[str, object]]) -> pulumi.Output
 
 
 def _document(statements: Sequence[dict[str, object]]) -> pulumi.Output[str]:
-    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    """The JSON text, waiting for just the outputs in it; ``Output.json_dumps`` would make one of every string."""
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    outputs: dict[int, pulumi.Output[object]] = {}
+
+    def note(value: object) -> None:
+        if not isinstance(value, pulumi.Output):
+            raise TypeError(f"a policy holds text, lists and outputs, not {type(value).__name__}: {value!r}")
+        outputs[id(value)] = value
+
+    def write(values: Sequence[object]) -> str:
+        known = dict(zip(outputs, values, strict=True))
+        return json.dumps(document, default=lambda value: known[id(value)])
+
+    json.dumps(document, default=note)
+    return pulumi.Output.all(*outputs.values()).apply(write)

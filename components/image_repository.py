@@ -66,11 +66,8 @@ def existing_repository(
     name: str, account: AwsAccount, *, account_id: str | None = None, region: str | None = None
 ) -> Repository:
     """A repository that something else made; its ARN and address follow from its name."""
-    owner = account_id or account.id
-    arn = pulumi.Output.concat(
-        "arn:", account.partition, ":ecr:", region or account.region, ":", owner, ":repository/", name
-    )
-    uri = pulumi.Output.concat(account.registry(account_id, region), "/", name)
+    arn = account.arn("ecr", f"repository/{name}", region=region, account_id=account_id)
+    uri = account.image(name, region=region, account_id=account_id)
     return Repository(name=name, arn=arn, uri=uri)
 
 

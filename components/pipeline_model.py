@@ -222,7 +222,7 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
         writes=range(6),
         required=frozenset({"ProjectName"}),
         optional=frozenset({"PrimarySource"}),
-        longest_minutes=36 * 60,
+        longest_minutes=8 * 60,
     ),
     Provider.CODEDEPLOY_TO_ECS: _Bounds(
         category=(Category.DEPLOY,),
@@ -254,7 +254,7 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
 
 _NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
 _NAMESPACE = _VARIABLE = re.compile(r"[A-Za-z0-9@_-]{1,100}")
-_REFERENCE = re.compile(r"#\{([^.}]*)\.([^}]*)\}")
+_REFERENCE = re.compile(r"#\{(([^.}]*)\.?([^}]*))\}")
 _MOST_CHARACTERS = 1000
 """The longest value of one configuration key (awsdocs/aws-codepipeline-user-guide#24)."""
 
@@ -367,12 +367,12 @@ def _reference_problems(pipeline: PipelineModel) -> Iterator[str]:
     offered = {"variables": frozenset(item.name for item in pipeline.variables)}
     for batch in _batches(pipeline):
         for action in batch:
-            for space, name in _references(action):
+            for whole, space, name in _references(action):
                 if space not in offered:
-                    yield f"action {action.name} refers to #{{{space}.{name}}}, which no earlier action offers"
+                    yield f"action {action.name} refers to #{{{whole}}}, which no earlier action offers"
                 elif name not in offered[space]:
                     known = ", ".join(sorted(offered[space])) or "nothing"
-                    yield f"action {action.name} refers to #{{{space}.{name}}}; {space} offers {known}"
+                    yield f"action {action.name} refers to #{{{whole}}}; {space} offers {known}"
         for action in batch:
             if action.namespace is not None:
                 yield from _namespace_problems(action.name, action.namespace, taken=action.namespace in offered)
@@ -381,7 +381,7 @@ def _reference_problems(pipeline: PipelineModel) -> Iterator[str]:
                 yield f"action {action.name} exports variables but has no namespace"
 
 
-def _references(action: Action) -> list[tuple[str, str]]:
+def _references(action: Action) -> list[tuple[str, str, str]]:
     texts = [*action.environment.values(), *(text for text in action.configuration.values() if isinstance(text, str))]
     return [found for text in texts for found in _REFERENCE.findall(text)]
 

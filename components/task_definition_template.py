@@ -16,7 +16,7 @@ from components.settings import Application
 from components.task_definition import TaskSurroundings, task_definition
 
 KEY = "task-definition/template.json"
-"""Outside the pipeline's own folder, so that the expiry of artifacts leaves it alone."""
+"""Outside the pipeline's own folder: artifacts expire there, and builds may write there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,7 +48,7 @@ class ExistingHosting(pulumi.ComponentResource):
         balancer = self._load_balancer(existing.load_balancer) if existing.load_balancer else None
         production = existing.listeners.production if existing.listeners else None
         test = existing.listeners.test if existing.listeners else None
-        url = pulumi.Output.from_input(existing.service_url) if existing.service_url else _url(balancer, production)
+        url = _url(existing, balancer)
         self.hosting = Hosting(
             account=account,
             cluster=existing.cluster,
@@ -92,16 +92,12 @@ class ExistingHosting(pulumi.ComponentResource):
         return group.name
 
 
-def _url(
-    balancer: pulumi.Output[lb.GetLoadBalancerResult] | None, production: int | str | None
-) -> pulumi.Output[str] | None:
-    """Where users reach the service: the load balancer's own name, on the production port where that is known."""
-    if balancer is None:
+def _url(existing: Existing, balancer: pulumi.Output[lb.GetLoadBalancerResult] | None) -> pulumi.Output[str] | None:
+    """Where users reach the service: the address given, else the load balancer's own name if it takes plain HTTP."""
+    if existing.service_url is not None:
+        return pulumi.Output.from_input(existing.service_url.rstrip("/"))
+    if balancer is None or not existing.plain_http:
         return None
-    match production:
-        case 443:
-            return pulumi.Output.concat("https://", balancer.dns_name)
-        case int() if production != 80:
-            return pulumi.Output.concat("http://", balancer.dns_name, ":", str(production))
-        case _:
-            return pulumi.Output.concat("http://", balancer.dns_name)
+    port = existing.listeners.production if existing.listeners else 80
+    suffix = "" if port == 80 else f":{port}"
+    return balancer.apply(lambda found: f"http://{found.dns_name}{suffix}")

@@ -21,10 +21,12 @@ STRATEGIES: Final[dict[Engine, tuple[Strategy, ...]]] = {
 
 TIMEOUT_MINUTES: Final[dict[Engine, tuple[int, int]]] = {
     "codeDeploy": (60, 5 * 24 * 60),
-    "ecs": (60, 480),
+    "ecs": (60, 470),
     "ecsAction": (30, 60),
 }
 """Default and maximum of a deployment's time: a CodeDeploy action, a CodeBuild action, the Amazon ECS action.
+
+CodeBuild's 8 hours less what the job keeps for rolling back.
 
 https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 """
@@ -178,7 +180,7 @@ class Deploy(Section):
         examples=[10],
     )
     termination_wait_minutes: int = Field(
-        default=5,
+        default=1,
         ge=0,
         le=2880,  # https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_BlueInstanceTerminationOption.html
         description="Time the old tasks stay after the shift, with engine `codeDeploy`.",

@@ -65,7 +65,7 @@ class Existing(Section):
     )
     service_url: Url | None = Field(
         default=None,
-        description="Address of the service; that of the load balancer when left out.",
+        description="Address of the service; when left out the load balancer's own, if it takes plain HTTP.",
         examples=["https://shop.example.com"],
     )
     log_group: LogGroupName | None = Field(
@@ -73,6 +73,12 @@ class Existing(Section):
         description="Log group of the container; one is made when left out.",
         examples=["/ecs/shop"],
     )
+
+    @property
+    def plain_http(self) -> bool:
+        """Whether users can reach the service under the load balancer's own name: plain HTTP, on a known port."""
+        production = self.listeners.production if self.listeners else 80
+        return self.load_balancer is not None and isinstance(production, int) and production != 443
 
     def problems(self) -> Iterator[Problem]:
         """Yield listener ports without their load balancer, and target groups that are no pair."""

@@ -14,7 +14,6 @@ from components.settings.base import Problem
 from components.settings.build import Build
 from components.settings.deploy import Deploy
 from components.settings.hosting import Hosting
-from components.settings.names import ECR_REPOSITORY
 from components.settings.pipeline import Pipeline
 from components.settings.promotion import Promotion
 from components.settings.release import Release
@@ -87,10 +86,18 @@ def release_needs_a_repository(release: Release, source: Source) -> Iterator[Pro
 
 def tests_need_an_address(tests: Tests, hosting: Hosting | None) -> Iterator[Problem]:
     """Yield tests that would not know where to find the service."""
-    if tests.enabled and hosting and not hosting.existing.service_url and not hosting.existing.load_balancer:
+    if not tests.enabled or hosting is None or hosting.existing.service_url:
+        return
+    if not hosting.existing.load_balancer:
         yield Problem(
             path=("hosting", "existing", "serviceUrl"),
             wrong="is missing; tests need the address of the service, or the load balancer in front of it",
+            fix="pulumi config set --path 'ecs-delivery:hosting.existing.serviceUrl' https://shop.example.com",
+        )
+    elif not hosting.existing.plain_http:
+        yield Problem(
+            path=("hosting", "existing", "serviceUrl"),
+            wrong="is missing; tests need the address of the service: a load balancer's own name has no certificate",
             fix="pulumi config set --path 'ecs-delivery:hosting.existing.serviceUrl' https://shop.example.com",
         )
 
@@ -136,31 +143,19 @@ def parallel_runs_stay_apart(pipeline: Pipeline, deploy: Deploy, promotion: Prom
         )
 
 
-def name_and_stack_fit_a_pipeline(application: Application, stack: str) -> Iterator[Problem]:
-    """Yield a stack whose name makes that of its pipeline too long.
+def name_and_stack_fit_aws(application: Application, stack: str) -> Iterator[Problem]:
+    """Yield a stack whose name does not suit everything that is named after application and stack.
 
-    https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
+    The shortest of them is a connection, 32 characters; a repository takes no capitals, a build project no dots.
+    https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
     """
-    length = len(f"{application.name}-{stack}")
-    if length > 100:
+    longest = 31 - len(application.name)
+    if len(stack) > longest or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", stack):
         yield Problem(
             path=("application", "name"),
-            wrong=f"must have at most 100 characters together with the stack's name (a pipeline's name), got {length}",
+            wrong=f'does not go with the stack\'s name "{stack}": everything is named after both, so beside '
+            f"{application.name} a stack's name must be 1 to {longest} lower-case letters, digits and single hyphens",
             fix="pulumi stack rename dev",
-        )
-
-
-def default_repository_suits_ecr(
-    application: Application, build: Build, source: Source, stack: str
-) -> Iterator[Problem]:
-    """Yield a default repository name that ECR would refuse, because the stack's name has other letters."""
-    repository = build.repository_for(application.name, stack)
-    if source.github and not build.repository and not re.fullmatch(ECR_REPOSITORY, repository):
-        yield Problem(
-            path=("build", "repository"),
-            wrong=f'is missing; the default "{repository}" (application and stack) is no ECR repository name: '
-            "lower-case letters, digits and separators . _ - /",
-            fix=f"pulumi config set --path 'ecs-delivery:build.repository' {application.name}",
         )
 
 
@@ -201,8 +196,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     tests_need_an_address,
     code_deploy_needs_listeners,
     parallel_runs_stay_apart,
-    name_and_stack_fit_a_pipeline,
-    default_repository_suits_ecr,
+    name_and_stack_fit_aws,
     source_is_not_the_result,
     promotion_leads_elsewhere,
 )

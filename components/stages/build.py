@@ -15,6 +15,7 @@ from components.pipeline_model import Action, Artifact, variable
 from components.settings import Build, Settings
 from components.stages import source
 from components.stages.stage import Stage, StageContext
+from components.task_definition_template import KEY
 
 PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 """Architecture of the stack file -> platform of the image."""
@@ -182,6 +183,7 @@ class BuildStage(Stage):
             },
             statements=[
                 context.registry.app.pull(),
+                context.artifacts.read("ReadTaskDefinitionTemplate", KEY),
                 *([hosting.read_service(), hosting.read_task_definitions()] if compares else []),
             ],
         )

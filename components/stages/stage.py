@@ -5,6 +5,7 @@ It knows no neighbour, no position and no toggle but its own.
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class StageContext:
     """What a stage may rely on, whichever other stages there are.
 
     Attributes:
+        name: Starts every Pulumi name, for example ``shop``.
         prefix: ``<application>-<stack>``; starts every name in AWS.
         application: The stack file's ``application``.
         artifacts: The artifact bucket with key and account.
@@ -37,6 +39,7 @@ class StageContext:
         tags: Tags of all taggable resources.
     """
 
+    name: str
     prefix: str
     application: Application
     artifacts: ArtifactBucket
@@ -76,6 +79,11 @@ class Stage(pulumi.ComponentResource):
     def wanted(cls, settings: Settings) -> object | None:
         """The stage's arguments, read from its own section; ``None`` when the stack file leaves the stage off."""
 
+    @classmethod
+    def slug(cls) -> str:
+        """The stage's name in kebab case, for Pulumi names."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.NAME).lower()
+
     @property
     def model(self) -> StageModel:
         """The stage as the pipeline sees it."""
@@ -93,7 +101,7 @@ class Stage(pulumi.ComponentResource):
         statements: Sequence[Statement] = (),
         timeout_minutes: int = 30,
     ) -> BuildProject:
-        """One build project of this stage, named ``<prefix>-<job>``.
+        """One build project of this stage, named ``<prefix>-<job>`` in AWS.
 
         Args:
             job: Kebab-case name of the job; also the buildspec's, unless ``buildspec`` names another.
@@ -107,7 +115,7 @@ class Stage(pulumi.ComponentResource):
         """
         context = self._context
         return BuildProject(
-            f"{self._name}-{job}",
+            f"{context.name}-{job}",
             BuildProjectArgs(
                 project_name=f"{context.prefix}-{job}",
                 description=description,

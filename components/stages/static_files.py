@@ -134,9 +134,7 @@ class StaticFilesStage(Stage):
             ),
         ]
         if self._args.distribution_id:
-            distribution = pulumi.Output.concat(
-                "arn:", account.partition, ":cloudfront::", account.id, ":distribution/", self._args.distribution_id
-            )
+            distribution = account.arn("cloudfront", f"distribution/{self._args.distribution_id}", region="")
             statements.append(
                 Statement(sid="InvalidateCache", actions=("cloudfront:CreateInvalidation",), resources=(distribution,))
             )
@@ -151,7 +149,7 @@ class StaticFilesStage(Stage):
         )
 
     def _bucket(self, bucket: str) -> pulumi.Output[str]:
-        return pulumi.Output.concat("arn:", self._context.artifacts.account.partition, ":s3:::", bucket)
+        return self._context.artifacts.account.arn("s3", bucket, region="", account_id="")
 
     def _objects(self, bucket: str, prefix: str) -> pulumi.Output[str]:
-        return pulumi.Output.concat(self._bucket(bucket), "/", prefix, "*")
+        return self._bucket(f"{bucket}/{prefix}*")

@@ -47,24 +47,18 @@ def test_keys_of_other_packages_are_passed_over() -> None:
     assert load_settings({**SECTIONS, "aws:region": "eu-west-1", "datadog:site": "eu"}, stack="dev")
 
 
-def test_a_stack_whose_name_suits_no_repository_needs_one_named() -> None:
-    [line] = lines(SECTIONS, stack="Feature_X")
+@pytest.mark.parametrize("stack", ["Prod", "feature_x", "a--b", "v1.2", "x" * 28])
+def test_a_stack_whose_name_aws_would_refuse_somewhere_is_refused(stack: str) -> None:
+    [line] = lines(SECTIONS, stack=stack)
     assert line == (
-        'Pulumi.Feature_X.yaml: ecs-delivery:build.repository: is missing; the default "shop-Feature_X" (application '
-        "and stack) is no ECR repository name: lower-case letters, digits and separators . _ - / — "
-        "pulumi config set --path 'ecs-delivery:build.repository' shop"
+        f'Pulumi.{stack}.yaml: ecs-delivery:application.name: does not go with the stack\'s name "{stack}": everything '
+        "is named after both, so beside shop a stack's name must be 1 to 27 lower-case letters, digits and single "
+        "hyphens — pulumi stack rename dev"
     )
-    assert load_settings({**SECTIONS, "build": {"repository": "shop"}}, stack="Feature_X")
-    assert load_settings({**SECTIONS, "source": {"ecr": {"repository": "shop"}}}, stack="Feature_X")
 
 
-def test_a_stack_whose_name_is_too_long_for_a_pipeline_is_refused() -> None:
-    assert load_settings(SECTIONS, stack="x" * 95)
-    [line] = lines(SECTIONS, stack="x" * 96)
-    assert line.endswith(
-        ": ecs-delivery:application.name: must have at most 100 characters together with the stack's name "
-        "(a pipeline's name), got 101 — pulumi stack rename dev"
-    )
+def test_application_and_stack_may_take_32_characters_together() -> None:
+    assert load_settings(SECTIONS, stack="x" * 27)
 
 
 @pytest.mark.parametrize("secret_keys", [("release",), ("ecs-delivery:release",)])

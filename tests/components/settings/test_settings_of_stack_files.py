@@ -94,7 +94,7 @@ def test_dev_has_what_a_dev_stack_is_for() -> None:
     assert dev.tests.enabled
     assert dev.promotion.enabled
     assert not dev.release.enabled
-    assert (dev.deploy.engine, dev.deploy.strategy) == ("codeDeploy", "canary")
+    assert (dev.deploy.engine, dev.deploy.strategy) == ("codeDeploy", "allAtOnce")
     assert dev.pipeline.execution_mode == "superseded"
     assert not dev.retention.protect
 

@@ -1,0 +1,377 @@
+"""The whole program: every combination of toggles, the invariants of every graph, the reviewed summaries."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+from components.buildspec import load_buildspec
+from components.iam import UNSCOPEABLE
+from components.pipeline_model import Artifact
+from mocked import Graph, Resource, build_program
+from summary import GOLDEN, program, stack_files, summary
+
+TOGGLES = ("smokeTest", "staticFiles", "tests", "promotion", "release")
+COMBINATIONS = list(itertools.product((False, True), repeat=len(TOGGLES)))
+
+JOBS: Mapping[str, frozenset[str]] = {
+    "smokeTest": frozenset({"build-smoke-test-image", "run-smoke-test"}),
+    "staticFiles": frozenset({"upload-static-files"}),
+    "tests": frozenset({"run-lighthouse", "run-smoke-test"}),
+    "promotion": frozenset({"promote-image"}),
+    "release": frozenset({"tag-image", "create-github-release"}),
+}
+"""The build projects that exist because of a toggle; a job named by two needs both."""
+
+ALWAYS = frozenset({"build-image", "prepare-deployment"})
+VARIABLES: Mapping[str, str] = {"tests": "LIGHTHOUSE_RUNS", "release": "PRERELEASE"}
+
+TYPES = frozenset(
+    {
+        "ecs-delivery:hosting:ExistingHosting",
+        "ecs-delivery:index:ArtifactBucket",
+        "ecs-delivery:index:BuildProject",
+        "ecs-delivery:index:CodeDeploy",
+        "ecs-delivery:index:Delivery",
+        "ecs-delivery:index:DeliveryPipeline",
+        "ecs-delivery:index:ImagePushTriggerRule",
+        "ecs-delivery:index:ImageRepository",
+        "ecs-delivery:index:Registry",
+        "ecs-delivery:index:TaskDefinitionTemplate",
+        "ecs-delivery:stage:Build",
+        "ecs-delivery:stage:Deploy",
+        "ecs-delivery:stage:Promotion",
+        "ecs-delivery:stage:Release",
+        "ecs-delivery:stage:Source",
+        "ecs-delivery:stage:StaticFiles",
+        "ecs-delivery:stage:Tests",
+    }
+)
+"""Every component type there is. A name that leaves this set needs an alias, or users' resources are replaced."""
+
+
+def stack_file(on: frozenset[str], *, protect: bool = False) -> dict[str, object]:
+    """A stack file with the given toggles on and everything else the same."""
+    return {
+        "aws:region": "eu-west-1",
+        "ecs-delivery:application": {"name": "shop"},
+        "ecs-delivery:source": {"github": {"repository": "example/shop"}},
+        "ecs-delivery:build": {"smokeTest": {"enabled": "smokeTest" in on}},
+        "ecs-delivery:deploy": {
+            "staticFiles": {"enabled": "staticFiles" in on, "bucket": "shop-static", "upload": {"path": "public"}},
+        },
+        "ecs-delivery:hosting": {
+            "existing": {
+                "cluster": "shop",
+                "service": "shop",
+                "executionRole": "shop-execution",
+                "loadBalancer": "shop",
+                "listeners": {"production": 80, "test": 8080},
+                "targetGroups": ["shop-blue", "shop-green"],
+            }
+        },
+        "ecs-delivery:tests": {"enabled": "tests" in on},
+        "ecs-delivery:promotion": {"enabled": "promotion" in on, "repository": "shop-prod"},
+        "ecs-delivery:release": {"enabled": "release" in on, "github": {"tokenSecret": "shop/github"}},
+        "ecs-delivery:retention": {"protect": protect},
+    }
+
+
+@cache
+def combination(on: frozenset[str]) -> Graph:
+    return build_program(stack_file(on))
+
+
+def chosen(flags: tuple[bool, ...]) -> frozenset[str]:
+    return frozenset(itertools.compress(TOGGLES, flags))
+
+
+def label(flags: tuple[bool, ...]) -> str:
+    return "+".join(sorted(chosen(flags))) or "none"
+
+
+@pytest.fixture(params=COMBINATIONS, ids=label, scope="module")
+def on(request: pytest.FixtureRequest) -> frozenset[str]:
+    return chosen(request.param)
+
+
+@pytest.fixture(
+    params=[*COMBINATIONS, *stack_files()],
+    ids=lambda param: param if isinstance(param, str) else label(param),
+    scope="module",
+)
+def graph(request: pytest.FixtureRequest) -> Graph:
+    """The graph of every combination and of every stack file in the repository."""
+    return program(request.param) if isinstance(request.param, str) else combination(chosen(request.param))
+
+
+def wanted_jobs(on: frozenset[str]) -> frozenset[str]:
+    optional = {job for toggle in on for job in JOBS[toggle]}
+    needs = {job: {toggle for toggle in TOGGLES if job in JOBS[toggle]} for job in optional}
+    return ALWAYS | {job for job in optional if needs[job] <= on}
+
+
+def job_of(project: Resource) -> str:
+    return str(project.inputs["name"]).removeprefix("shop-dev-")
+
+
+def statements(graph: Graph) -> Iterator[tuple[str, dict[str, Any]]]:
+    for policy in graph.of("RolePolicy"):
+        for statement in json.loads(policy.inputs["policy"])["Statement"]:
+            yield policy.name, statement
+
+
+def actions(graph: Graph) -> list[dict[str, Any]]:
+    return [action for items in graph.stages.values() for action in items]
+
+
+# --- toggles ------------------------------------------------------------------------------------------------------
+
+
+def test_the_pipeline_has_exactly_the_stages_that_are_on(on: frozenset[str]) -> None:
+    expected = ["Source", "Build"]
+    expected += ["StaticFiles"] if "staticFiles" in on else []
+    expected += ["Deploy"]
+    expected += ["Test"] if "tests" in on else []
+    expected += ["Promote"] if "promotion" in on else []
+    expected += ["Release"] if "release" in on else []
+    assert list(combination(on).stages) == expected
+
+
+def test_a_toggle_that_is_off_leaves_no_build_project_behind(on: frozenset[str]) -> None:
+    assert {job_of(project) for project in combination(on).of("Project")} == wanted_jobs(on)
+
+
+def test_a_toggle_that_is_off_leaves_no_role_and_no_log_group_behind(on: frozenset[str]) -> None:
+    graph = combination(on)
+    jobs = len(wanted_jobs(on))
+    others = 2  # the pipeline's own role and CodeDeploy's
+    assert len(graph.of("aws:iam/role:Role")) == jobs + others
+    assert len(graph.of("LogGroup")) == jobs + 1  # and the containers' own
+
+
+def test_a_toggle_that_is_off_leaves_no_permission_behind(on: frozenset[str]) -> None:
+    started = {
+        resource.rsplit("/", 1)[1].removeprefix("shop-dev-")
+        for _, statement in statements(combination(on))
+        if "codebuild:StartBuild" in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    assert started == wanted_jobs(on)
+
+
+def test_a_toggle_that_is_off_leaves_no_pipeline_variable_behind(on: frozenset[str]) -> None:
+    names = {item["name"] for item in combination(on).pipeline.get("variables", [])}
+    assert names == {name for toggle, name in VARIABLES.items() if toggle in on}
+
+
+def test_a_smoke_test_repository_exists_only_for_smoke_tests(on: frozenset[str]) -> None:
+    names = {item.inputs["name"] for item in combination(on).of("aws:ecr/repository:Repository")}
+    assert names == {"shop-dev"} | ({"shop-dev-smoke-test"} if "smokeTest" in on else set())
+
+
+@pytest.mark.parametrize("toggle", TOGGLES)
+def test_switching_a_toggle_on_changes_nothing_of_the_others_but_the_pipeline(toggle: str) -> None:
+    """A stack edit that adds a stage must not rebuild what is there."""
+    before, after = combination(frozenset()), combination(frozenset({toggle}))
+    pipeline = {"aws:codepipeline/pipeline:Pipeline"}
+    for urn, resource in before.resources.items():
+        if resource.type in pipeline or resource.name == "shop-delivery-policy":
+            continue
+        assert after.resources[urn].inputs == resource.inputs
+
+
+# --- invariants of every graph --------------------------------------------------------------------------------------
+
+
+def test_every_resource_is_the_child_of_its_component_and_named_after_it(graph: Graph) -> None:
+    roots = [item for item in graph if item.parent not in graph.resources]
+    assert [item.type for item in roots] == ["ecs-delivery:index:Delivery"]
+    for item in graph:
+        if item.parent in graph.resources:
+            parent = graph.resources[item.parent]
+            assert not parent.custom, f"{item.name} hangs below {parent.type}"
+            after = "shop" if item.type == "ecs-delivery:index:BuildProject" else parent.name
+            assert item.name.startswith(f"{after}-"), f"{item.name} is not named after {after}"
+
+
+def test_every_component_registers_its_outputs(graph: Graph) -> None:
+    """Without it Pulumi shows a component as unfinished, and its outputs as empty."""
+    assert {item.urn for item in graph if not item.custom} == set(graph.registered_outputs)
+
+
+def test_component_types_are_well_formed_and_known(graph: Graph) -> None:
+    used = {item.type for item in graph if not item.custom}
+    assert all(re.fullmatch(r"ecs-delivery:(index|stage|hosting):[A-Z][A-Za-z]+", token) for token in used)
+    assert used <= TYPES
+
+
+def test_every_taggable_resource_carries_the_tags(graph: Graph) -> None:
+    for item in graph:
+        if item.custom and _taggable(item.type):
+            assert set(item.inputs.get("tags", {})) == {"Application", "Environment", "ManagedBy"}, item.urn
+
+
+@cache
+def _taggable(token: str) -> bool:
+    _, module, name = token.split(":")
+    cls = getattr(importlib.import_module(f"pulumi_aws.{module.split('/')[0]}"), name)
+    return "tags" in inspect.signature(cls._internal_init).parameters
+
+
+def test_no_permission_is_broader_than_aws_makes_it(graph: Graph) -> None:
+    for policy, statement in statements(graph):
+        assert statement["Effect"] == "Allow"
+        for action in statement["Action"]:
+            assert "*" not in action, f"{policy}: {statement}"
+            assert action in UNSCOPEABLE or "*" not in statement["Resource"], f"{policy}: {statement}"
+
+
+def test_a_role_passes_roles_to_one_named_service_only(graph: Graph) -> None:
+    for policy, statement in statements(graph):
+        if "iam:PassRole" in statement["Action"]:
+            assert statement["Action"] == ["iam:PassRole"], policy
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}, policy
+
+
+def test_every_role_trusts_one_service_for_this_account_or_named_roles(graph: Graph) -> None:
+    for role in graph.of("aws:iam/role:Role"):
+        (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        if "AWS" in statement["Principal"]:
+            assert all(":role/" in arn for arn in statement["Principal"]["AWS"]), role.name
+        else:
+            assert isinstance(statement["Principal"]["Service"], str), role.name
+            assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012", role.name
+
+
+def test_no_two_projects_share_a_role(graph: Graph) -> None:
+    roles = [project.inputs["serviceRole"] for project in graph.of("Project")]
+    assert len(roles) == len(set(roles))
+
+
+def test_every_project_writes_to_its_own_log_group_and_no_other_exists(graph: Graph) -> None:
+    groups = {item.inputs["name"] for item in graph.of("LogGroup") if item.inputs["name"].startswith("/aws/codebuild/")}
+    written = {project.inputs["logsConfig"]["cloudwatchLogs"]["groupName"] for project in graph.of("Project")}
+    assert groups == written == {f"/aws/codebuild/{project.inputs['name']}" for project in graph.of("Project")}
+
+
+def test_only_image_builders_are_privileged(graph: Graph) -> None:
+    privileged = {item.inputs["name"] for item in graph.of("Project") if item.inputs["environment"]["privilegedMode"]}
+    suffixes = ("build-image", "build-smoke-test-image", "run-smoke-test", "extract-static-files")
+    assert all(name.endswith(suffixes) for name in privileged)
+
+
+def test_the_pipeline_may_start_exactly_the_projects_of_its_actions(graph: Graph) -> None:
+    projects = {item.inputs["name"]: item.outputs["arn"] for item in graph.of("Project")}
+    used = {action["configuration"]["ProjectName"] for action in actions(graph) if action["provider"] == "CodeBuild"}
+    granted = {
+        resource
+        for policy, statement in statements(graph)
+        if "codebuild:StartBuild" in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    assert used == set(projects)
+    assert granted == set(projects.values())
+
+
+def test_every_artifact_is_written_once_before_it_is_read(graph: Graph) -> None:
+    """Seen from the rendered pipeline, independently of the model's own validation."""
+    written: list[str] = []
+    for items in graph.stages.values():
+        for order in sorted({action["runOrder"] for action in items}):
+            batch = [action for action in items if action["runOrder"] == order]
+            for action in batch:
+                assert set(action.get("inputArtifacts", [])) <= set(written), action["name"]
+            written += [artifact for action in batch for artifact in action.get("outputArtifacts", [])]
+    assert len(written) == len(set(written))
+    assert len({artifact[:10] for artifact in written}) == len(written), "CodePipeline cuts names at ten characters"
+
+
+def test_an_artifact_holds_what_its_readers_expect(graph: Graph) -> None:
+    """Every build that writes an artifact says which files are in it."""
+    for action in actions(graph):
+        if action["provider"] == "CodeBuild" and action.get("outputArtifacts"):
+            project = action["configuration"]["ProjectName"]
+            assert load_buildspec(_buildspec(graph, project)).artifact_files, action["name"]
+
+
+def _buildspec(graph: Graph, project: str) -> str:
+    text = next(item.inputs["source"]["buildspec"] for item in graph.of("Project") if item.inputs["name"] == project)
+    names = {path.stem for path in (GOLDEN.parents[1] / "buildspecs").glob("*.yml")}
+    return next(name for name in names if load_buildspec(name).text == text)
+
+
+def test_every_secret_a_buildspec_needs_is_a_reference(graph: Graph) -> None:
+    for project in graph.of("Project"):
+        variables = project.inputs["environment"]["environmentVariables"]
+        by_type = {item["name"]: item["type"] for item in variables}
+        needed = load_buildspec(_buildspec(graph, project.inputs["name"])).secrets
+        assert {name for name, kind in by_type.items() if kind == "SECRETS_MANAGER"} == set(needed)
+
+
+def test_the_pipeline_waits_for_the_permissions_of_its_role(graph: Graph) -> None:
+    """A new pipeline runs at once; a role without its policy would fail that first run."""
+    pipeline = graph.one("aws:codepipeline/pipeline:Pipeline")
+    names = {graph.resources[urn].type for urn in pipeline.dependencies if urn in graph.resources}
+    assert {"aws:iam/rolePolicy:RolePolicy", "aws:s3/bucketPolicy:BucketPolicy"} <= names
+
+
+def test_nothing_is_asked_of_aws_but_listeners_given_by_port(graph: Graph) -> None:
+    """Every data source is a round trip in every preview."""
+    assert set(graph.invokes) <= {"aws:lb/getLoadBalancer:getLoadBalancer", "aws:lb/getListener:getListener"}
+
+
+def test_every_export_is_known_by_name(graph: Graph) -> None:
+    always = {"pipelineName", "pipelineUrl", "artifactBucket", "repositoryUrl", "nextSteps"}
+    sometimes = {"serviceUrl", "smokeTestRepositoryUrl", "promotionRoleArn"}
+    assert always <= set(graph.exports) <= always | sometimes
+
+
+# --- what is kept ---------------------------------------------------------------------------------------------------
+
+STATEFUL = {"aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:ecr/repository:Repository"}
+
+
+def test_with_protection_exactly_key_bucket_and_repositories_are_protected() -> None:
+    graph = build_program(stack_file(frozenset(TOGGLES), protect=True))
+    assert {item.type for item in graph if item.protect} == STATEFUL
+    assert all(item.protect for item in graph if item.type in STATEFUL)
+    assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [False]
+    assert {item.inputs["forceDelete"] for item in graph.of("aws:ecr/repository:Repository")} == {False}
+
+
+def test_without_protection_a_stack_leaves_cleanly() -> None:
+    graph = combination(frozenset(TOGGLES))
+    assert [item.name for item in graph if item.protect] == []
+    assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [True]
+    assert {item.inputs["forceDelete"] for item in graph.of("aws:ecr/repository:Repository")} == {True}
+
+
+def test_the_program_runs_when_nothing_is_known_yet() -> None:
+    """The first preview of an empty account knows no ARN at all."""
+    graph = build_program(stack_file(frozenset(TOGGLES)), preview=True)
+    assert [item.name for item in graph.of("Pipeline")] == ["shop-delivery-pipeline"]
+
+
+# --- reviewed summaries ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(stack_files()))
+def test_the_graph_is_the_one_that_was_reviewed(name: str) -> None:
+    """`make golden` writes the summaries anew; what changed in them is what the change does."""
+    assert summary(program(name)) == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def test_there_is_no_summary_of_a_stack_file_that_is_gone() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.txt")} == set(stack_files())
+
+
+def test_artifact_names_differ_in_their_first_ten_characters() -> None:
+    assert len({artifact.value[:10] for artifact in Artifact}) == len(Artifact)

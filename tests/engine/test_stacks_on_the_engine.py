@@ -1,0 +1,146 @@
+"""Every stack file of the repository on the real engine: plan, deploy, plan again, edit, destroy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from local.engine.stack import LocalStack, Outcome
+from summary import stack_files
+
+pytestmark = pytest.mark.engine
+
+STATEFUL = {"aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:ecr/repository:Repository"}
+
+Config = dict[str, Any]
+
+
+def names(outcome: Outcome, op: str) -> set[str]:
+    """The names of the custom resources that one kind of step touches."""
+    return {step.name for step in outcome.changes if step.op == op and not step.type.startswith("ecs-delivery:")}
+
+
+class Deployed:
+    """A deployed stack, and what an edit of its stack file would do to it."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.file = stack_files()[name]
+        self.folder = folder
+        self.stack = LocalStack(name, stack_file=self.file, state_dir=folder / "state")
+
+    def edited(self, edit: Callable[[Config], None]) -> Outcome:
+        """Plan the stack with its file edited; the file in the repository stays as it is."""
+        content = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+        config = {key.removeprefix("ecs-delivery:"): value for key, value in content["config"].items()}
+        edit(config)
+        content["config"] = {key if ":" in key else f"ecs-delivery:{key}": value for key, value in config.items()}
+        file = self.folder / self.file.name
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return LocalStack(self.name, stack_file=file, state_dir=self.folder / "state").preview()
+
+
+@pytest.fixture(scope="module", params=list(stack_files()))
+def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """Each stack in turn: planned, deployed, later destroyed; what happens on the way is tested here, too."""
+    made = Deployed(request.param, tmp_path_factory.mktemp(request.param))
+    planned = made.stack.preview()
+    assert {step.op for step in planned.steps} == {"create"}
+    done = made.stack.up()
+    assert {step.urn for step in done.changes} == {step.urn for step in planned.changes}, "up does what preview said"
+    yield made
+    gone = made.stack.destroy()
+    assert {step.op for step in gone.steps} == {"delete"}
+    assert not made.stack.exists
+
+
+def test_a_second_preview_finds_nothing_to_change(deployed: Deployed) -> None:
+    assert deployed.stack.preview().changes == ()
+
+
+def test_what_is_deployed_has_a_pipeline_that_can_be_opened(deployed: Deployed) -> None:
+    outputs = deployed.stack.outputs()
+    assert outputs["pipelineName"] == f"shop-{deployed.name}"
+    assert outputs["pipelineUrl"].startswith("https://eu-west-1.console.aws.amazon.com/codesuite/codepipeline/")
+    assert isinstance(outputs["nextSteps"], list)
+
+
+def test_an_edit_of_the_environment_changes_the_task_definition_template_and_nothing_else(deployed: Deployed) -> None:
+    """The pipeline's structure stays, so a stage can still be rolled back, and the next run ships the edit."""
+
+    def edit(config: Config) -> None:
+        config["application"].setdefault("environment", {})["LOG_LEVEL"] = "warning"
+
+    outcome = deployed.edited(edit)
+    assert [(step.op, step.name) for step in outcome.changes] == [("update", "shop-task-definition-object")]
+
+
+def test_an_edit_of_the_image_settings_changes_what_makes_the_image_and_no_more(deployed: Deployed) -> None:
+    built = "github" in yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]["ecs-delivery:source"]
+
+    def edit(config: Config) -> None:
+        if built:
+            config.setdefault("build", {})["dockerfile"] = "docker/other.Dockerfile"
+        else:
+            config["source"]["ecr"]["tag"] = "other"
+
+    outcome = deployed.edited(edit)
+    watching = {"shop-record-image-project", "shop-delivery-on-image-push-rule", "shop-delivery-pipeline"}
+    if not built and deployed.name == "prod":
+        watching.add("shop-registry-source-repository")  # made here: the tag that may move is another one
+    assert names(outcome, "update") == ({"shop-build-image-project"} if built else watching)
+    assert {step.op for step in outcome.changes} == {"update"}
+
+
+def test_no_edit_of_size_or_port_replaces_what_holds_state(deployed: Deployed) -> None:
+    def edit(config: Config) -> None:
+        config["application"].update(cpu=2048, memory=4096, port=9090, architecture="x86_64")
+        config.setdefault("retention", {}).update(artifactDays=7, logDays=30, images=10)
+
+    outcome = deployed.edited(edit)
+    assert [step.name for step in outcome.changes if step.op == "delete"] == []
+    # AWS has no request that changes a lifecycle policy; it holds no state.
+    assert {step.type for step in outcome.changes if step.is_replacement} <= {"aws:ecr/lifecyclePolicy:LifecyclePolicy"}
+    assert "shop-task-definition-object" in names(outcome, "update")
+
+
+RELEASE = {"enabled": True, "github": {"repository": "example/shop", "tokenSecret": "shop/github-token"}}
+RELEASE_JOBS = ("tag-image", "create-github-release")
+
+
+def test_switching_release_on_creates_its_jobs_and_updates_the_pipeline(deployed: Deployed) -> None:
+    before = "ecs-delivery:release" in yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]
+    outcome = deployed.edited(lambda config: config.setdefault("release", RELEASE))
+    if before:
+        assert outcome.changes == ()
+        return
+    kinds = ("logs", "policy", "project", "role")
+    assert names(outcome, "create") == {f"shop-{job}-{kind}" for job in RELEASE_JOBS for kind in kinds}
+    assert names(outcome, "update") == {"shop-delivery-pipeline", "shop-delivery-policy"}
+    assert names(outcome, "delete") == set()
+
+
+def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_state(deployed: Deployed) -> None:
+    def edit(config: Config) -> None:
+        for section in ("tests", "promotion", "release"):
+            config.pop(section, None)
+        config.setdefault("deploy", {}).pop("staticFiles", None)
+
+    optional = (
+        "run-lighthouse",
+        "run-smoke-test",
+        "promote-image",
+        "extract-static-files",
+        "upload-static-files",
+        *RELEASE_JOBS,
+    )
+    there = {step.name for step in deployed.stack.preview().steps}
+    outcome = deployed.edited(edit)
+    jobs = [job for job in optional if f"shop-{job}-project" in there]
+    kinds = ("logs", "policy", "project", "role")
+    assert names(outcome, "delete") == {f"shop-{job}-{kind}" for job in jobs for kind in kinds}
+    assert names(outcome, "update") == ({"shop-delivery-pipeline", "shop-delivery-policy"} if jobs else set())
+    assert [step.name for step in outcome.changes if step.type in STATEFUL or step.is_replacement] == []

@@ -1,0 +1,123 @@
+"""A graph as a page that a reviewer can read: the golden files `tests/golden/*.txt`.
+
+`python tests/summary.py` writes them anew; the diff is the review.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from components.settings import load_stack_file  # noqa: E402 - the path is set just above when run as a script
+from mocked import Graph, Resource, build_program  # noqa: E402 - the path is set just above when run as a script
+
+
+def stack_files() -> dict[str, Path]:
+    """Every stack file of the repository by the name of its golden file."""
+    found = [*ROOT.glob("Pulumi.*.yaml"), *(ROOT / "examples").glob("Pulumi.*.yaml")]
+    return {path.name.split(".")[1]: path for path in sorted(found)}
+
+
+def program(name: str) -> Graph:
+    """The graph of one stack file of the repository."""
+    return build_program(load_stack_file(stack_files()[name]), stack_name=name)
+
+
+def summary(graph: Graph) -> str:
+    """Pipeline, resources, permissions and outputs as text."""
+    return "\n".join([*_pipeline(graph), "", *_resources(graph), "", *_permissions(graph), "", *_outputs(graph)]) + "\n"
+
+
+def _pipeline(graph: Graph) -> Iterator[str]:
+    pipeline = graph.pipeline
+    yield f"pipeline {pipeline['name']} ({pipeline['pipelineType']}, {pipeline['executionMode']})"
+    for trigger in pipeline.get("triggers", []):
+        yield f"  starts on {json.dumps(trigger['gitConfiguration']['pushes'], sort_keys=True)}"
+    for rule in graph.of("EventRule"):
+        yield f"  starts on {rule.inputs['eventPattern']}"
+    for item in pipeline.get("variables", []):
+        yield f"  variable {item['name']} = {item['defaultValue']}"
+    for stage, actions in graph.stages.items():
+        yield f"  {stage}"
+        for action in actions:
+            reads = ", ".join(action.get("inputArtifacts", []))
+            writes = ", ".join(action.get("outputArtifacts", []))
+            yield f"    {int(action['runOrder'])} {action['name']} [{action['provider']}] {reads or '-'} -> {writes or '-'}"
+            for key, value in sorted(action["configuration"].items()):
+                yield from _configuration(key, value)
+
+
+def _configuration(key: str, value: str) -> Iterator[str]:
+    if key != "EnvironmentVariables":
+        yield f"        {key}: {value}"
+        return
+    for item in json.loads(value):
+        yield f"        {item['name']} = {item['value']}"
+
+
+def _resources(graph: Graph) -> Iterator[str]:
+    yield "resources"
+    yield from _tree(graph, None, 1)
+
+
+def _tree(graph: Graph, parent: str | None, depth: int) -> Iterator[str]:
+    for item in sorted(graph, key=lambda found: (found.name, found.type)):
+        # The stack itself is the parent of what has none of its own.
+        if (item.parent if item.parent in graph.resources else None) != parent:
+            continue
+        marks = " (protected)" if item.protect else ""
+        yield f"{'  ' * depth}{item.type} {item.name}{marks}"
+        yield from _tree(graph, item.urn, depth + 1)
+
+
+def _permissions(graph: Graph) -> Iterator[str]:
+    yield "permissions"
+    for policy in sorted(graph.of("RolePolicy"), key=lambda found: found.name):
+        role = _role(graph, policy)
+        trust = json.loads(role.inputs["assumeRolePolicy"])["Statement"][0]
+        yield f"  {role.name}, assumed by {', '.join(_principals(trust['Principal']))}"
+        for statement in json.loads(policy.inputs["policy"])["Statement"]:
+            yield f"    {statement['Sid']}: {', '.join(statement['Action'])}"
+            yield from (f"      on {resource}" for resource in statement["Resource"])
+            for operator, keys in statement.get("Condition", {}).items():
+                yield from (f"      if {key} {operator} {value}" for key, value in keys.items())
+
+
+def _principals(principal: Mapping[str, Any]) -> Iterator[str]:
+    for value in principal.values():
+        yield from [value] if isinstance(value, str) else value
+
+
+def _role(graph: Graph, policy: Resource) -> Resource:
+    return next(role for role in graph.of("aws:iam/role:Role") if role.outputs["name"] == policy.inputs["role"])
+
+
+def _outputs(graph: Graph) -> Iterator[str]:
+    yield "outputs"
+    for key, value in sorted(graph.exports.items()):
+        if isinstance(value, list):
+            yield f"  {key}:"
+            yield from (f"    - {line}" for line in value)
+        else:
+            yield f"  {key}: {value}"
+
+
+def main() -> None:
+    """Write every golden file."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name in stack_files():
+        (GOLDEN / f"{name}.txt").write_text(summary(program(name)), encoding="utf-8")
+        print(f"wrote tests/golden/{name}.txt")  # noqa: T201 - a command's output
+
+
+if __name__ == "__main__":
+    main()
