@@ -1,0 +1,55 @@
+# `make` alone says what there is. Every target installs what it needs; none needs an AWS account.
+
+STACK ?= dev
+STACK_FILE ?=
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv/bin
+LOCAL := $(VENV)/python -m local
+STACK_OPTIONS = --stack $(STACK) $(if $(STACK_FILE),--stack-file $(STACK_FILE)) $(ARGS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## Say what there is
+	@echo "make TARGET [STACK=dev|prod] [STACK_FILE=FILE]"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: preview up destroy outputs graph
+preview: .venv/.installed ## Show what up would do: the real Pulumi engine, stand-in AWS
+	@$(LOCAL) preview $(STACK_OPTIONS)
+
+up: .venv/.installed ## Deploy into a state kept on this machine
+	@$(LOCAL) up $(STACK_OPTIONS)
+
+destroy: .venv/.installed ## Delete what up deployed
+	@$(LOCAL) destroy $(STACK_OPTIONS)
+
+outputs: .venv/.installed ## Print the outputs of what is deployed
+	@$(LOCAL) outputs $(STACK_OPTIONS)
+
+graph: .venv/.installed ## Print every deployed resource as JSON
+	@$(LOCAL) graph $(STACK_OPTIONS)
+
+.PHONY: test lint bench
+test: .venv/.installed ## Run all tests; ARGS are pytest's
+	@$(LOCAL) engine
+	@$(VENV)/python -m pytest $(ARGS)
+
+lint: .venv/.installed ## Check format, rules, types, scripts and workflows
+	@$(VENV)/ruff format --check .
+	@$(VENV)/ruff check .
+	@$(VENV)/mypy
+	@find . -path ./.venv -prune -o -path ./.local -prune -o -name '*.sh' -print0 | xargs -0 $(VENV)/shellcheck
+	@$(VENV)/yamllint --strict .
+	@local/actionlint.sh
+
+bench: .venv/.installed ## Measure and print the figures
+	@for file in bench/*.py; do $(VENV)/python "$$file" $(ARGS) || exit; done
+
+.venv/.installed: requirements-dev.txt local/install.sh
+	@PYTHON=$(PYTHON) local/install.sh

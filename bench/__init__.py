@@ -1,0 +1,1 @@
+"""Figures to read, never tests to pass: `python -m bench` prints them."""

@@ -1,0 +1,57 @@
+"""`python -m bench [preview|scale] [--rounds N]`: prints figures, judges nothing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from bench.machine import machine
+from bench.measure import BenchError
+from bench.preview import preview
+from bench.scale import scale
+from local.errors import Refusal
+
+_BENCHMARKS: Mapping[str, tuple[str, Callable[[int], str]]] = {
+    "scale": ("Applications in one process, under mocks", scale),
+    "preview": ("Whole commands on the dev stack, stand-in AWS", preview),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one benchmark or all.
+
+    Args:
+        arguments: The command line without the program's name; by default this process's.
+
+    Returns:
+        0 when there are figures, 1 when something could not be measured.
+    """
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Print speed and memory figures.")
+    parser.add_argument("which", nargs="?", choices=[*_BENCHMARKS, "all"], default="all", help="default: all")
+    parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="measurements of each (default: 3)")
+    options = parser.parse_args(arguments)
+    print(machine())
+    try:
+        for name, (title, run) in _BENCHMARKS.items():
+            if options.which in {name, "all"}:
+                print(f"\n{title} (rounds: {options.rounds}, in turns)\n", flush=True)
+                print(run(options.rounds), flush=True)
+    except (BenchError, Refusal) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

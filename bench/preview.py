@@ -1,0 +1,133 @@
+"""C1 and C2: time and memory of whole commands on the dev stack, beside an AWS CDK app of the same pipeline.
+
+What is compared takes turns within one run of this benchmark: on a shared machine, figures of two runs tell nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.figures import Figures, table
+from bench.measure import BenchError, Command, Peak, memory_is_known, peak, seconds
+from bench.twin import Twin, install_twin
+from local.engine.pulumi_cli import find_pulumi
+
+ROOT = Path(__file__).parents[1]
+_LEFT_OUT = (".git", ".local", ".venv", "__pycache__", ".*_cache", "node_modules")
+_SYNTH = "CDK synth, as it comes"
+_BARE_SYNTH = "CDK synth, not validated"
+_NOTES = (
+    "A whole command each, from its start to its end: make, Python, the engine and its providers; node for the CDK.",
+    "program: most memory held by the process that runs __main__.py (app.js): VmHWM of /proc.",
+    "tree: most memory held by all processes of the command together: sum of Pss, 50 samples a second.",
+    "Time and memory are taken in runs of their own.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """All measurements of one command."""
+
+    times: list[float] = field(default_factory=list)
+    peaks: list[Peak] = field(default_factory=list)
+
+
+def preview(rounds: int) -> str:
+    """Measure, and return the figures as text.
+
+    Args:
+        rounds: How often each command is measured: its time once and its memory once in each round.
+
+    Raises:
+        BenchError: A command failed.
+    """
+    engine = find_pulumi()
+    with tempfile.TemporaryDirectory(prefix="ecs-delivery-bench-") as folder:
+        checkout = _copy_of_the_checkout(Path(folder, "checkout"))
+        twin: Twin | None = None
+        remark = ""
+        try:
+            twin = install_twin(Path(folder, "cdk.out"))
+        except BenchError as error:
+            remark = f"No comparison with the AWS CDK: {error}."
+        measured = {name: _Series() for name, _ in _commands(checkout, twin)}
+        resources = _warm_up(checkout, twin)
+        for _ in range(rounds):
+            for name, command in _commands(checkout, twin):
+                measured[name].times.append(seconds(command))
+            for name, command in _commands(checkout, twin) if memory_is_known() else ():
+                measured[name].peaks.append(peak(command))
+    versions = f"pulumi CLI {engine.version}{f', {twin.versions}' if twin else ''}"
+    return "\n".join([versions, resources, "", _report(measured), "", *_NOTES, *([remark] if remark else [])])
+
+
+def _copy_of_the_checkout(target: Path) -> Path:
+    """A copy with a state of its own: what the user has deployed on this machine is left alone."""
+    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+    (target / ".venv").symlink_to(ROOT / ".venv")
+    return target
+
+
+def _commands(checkout: Path, twin: Twin | None) -> Iterator[tuple[str, Command]]:
+    """What is measured, in the order in which it must run: from no stack over a deployed one to none."""
+    if twin:
+        yield _SYNTH, twin.synth(validation=True)
+        yield _BARE_SYNTH, twin.synth(validation=False)
+    yield "make preview, the first", _make(checkout, "preview")
+    yield "make preview", _make(checkout, "preview")
+    yield "make up", _make(checkout, "up")
+    yield "make preview, no changes", _make(checkout, "preview")
+    yield "make destroy", _make(checkout, "destroy")
+
+
+def _make(checkout: Path, target: str) -> Command:
+    return Command(
+        words=("make", target, "STACK=dev"), folder=checkout, environment=os.environ, program=("-m", "local")
+    )
+
+
+def _warm_up(checkout: Path, twin: Twin | None) -> str:
+    """Run everything once, so that files are read and code is compiled, and count what is made."""
+    counts: list[str] = []
+    for name, command in _commands(checkout, twin):
+        seconds(command)
+        if name == "make up":
+            counts.append(f"{_deployed(checkout)} (Pulumi, components included)")
+    if twin:
+        counts.append(f"{twin.resources()} (CDK)")
+    return f"resources of the pipeline: {', '.join(counts)}"
+
+
+def _deployed(checkout: Path) -> int:
+    graph = subprocess.run(
+        ["make", "graph", "STACK=dev"], cwd=checkout, env=os.environ, capture_output=True, text=True, check=True
+    )
+    types = [resource["type"] for resource in json.loads(graph.stdout)]
+    return sum(not type_.startswith("pulumi:") for type_ in types)
+
+
+def _report(measured: Mapping[str, _Series]) -> str:
+    times = {name: Figures(tuple(series.times)) for name, series in measured.items()}
+    references = [times[name] for name in (_SYNTH, _BARE_SYNTH) if name in times]
+    head = ["", "s min", "median", "max", *(["to CDK", "to bare"] if references else []), "program MB", "tree MB"]
+    rows: list[Sequence[str]] = []
+    for name, series in measured.items():
+        ratios = [f"{times[name].to(reference):.2f}" for reference in references]
+        rows.append([name, *times[name].spread(2), *ratios, *_megabytes(series.peaks)])
+    return table(head, rows)
+
+
+def _megabytes(peaks: Sequence[Peak]) -> tuple[str, str]:
+    """Smallest, median and largest of the program's process and of the tree."""
+    if not peaks:
+        return "-", "-"
+    program = Figures(tuple(value.program for value in peaks))
+    tree = Figures(tuple(value.tree for value in peaks))
+    return " / ".join(program.spread(0)), " / ".join(tree.spread(0))

@@ -1,0 +1,157 @@
+"""Build the application's or the smoke-test image from the source, push it once, write image.json.
+
+The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) what else goes in
+The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) fixes what else goes in
+
+Variables: IMAGE_REPOSITORY_URI, DOCKERFILE, BUILD_CONTEXT, BUILD_TARGET, BUILD_ARGS (JSON object),
+BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument BASE_IMAGE),
+PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
+SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE, SBOM_GENERATOR_IMAGE.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import docker_login
+import job
+import registry
+
+BUILDER = "ecs-delivery"
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
+
+
+def commit_date() -> datetime:
+    """When the commit was made."""
+    text = job.require("COMMIT_DATE")
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))  # noqa: FURB162 - Python 3.9 knows no "Z"
+    except ValueError:
+        job.fail(f"COMMIT_DATE must be an ISO 8601 time such as 2026-01-31T12:00:00Z, got {text!r}.", job.MISUSED)
+
+
+def version(commit: str, date: datetime) -> str:
+    """The version this commit is released as."""
+    origin = job.require("VERSION_FROM")
+    if origin == "commit":
+        return f"{date:%Y.%m.%d}-{commit[:7]}"
+    if origin != "file":
+        job.fail(f"VERSION_FROM must be commit or file, got {origin!r}.", job.MISUSED)
+    path = Path(job.require("VERSION_PATH"))
+    if not path.is_file():
+        job.fail(f"the version is to come from {path}, but the source has no such file.")
+    text = (path.read_text(encoding="utf-8").splitlines() or [""])[0].strip()
+    if not VERSION.fullmatch(text):
+        job.fail(
+            f"the first line of {path} is no version: {text!r}. Allowed: letters, digits, dot and dash, 128 at most, "
+            "first a letter or digit. A plus sign is not allowed in an image tag."
+        )
+    return text
+
+
+def base_image() -> registry.Repository | None:
+    """The repository of the base image, when the pipeline has an image source beside the code."""
+    uri = job.optional("BASE_IMAGE_REPOSITORY_URI")
+    return registry.repository(uri) if uri else None
+
+
+def image_tag(commit: str, arguments: dict[str, str], version: str) -> str:
+    """The commit, and a fingerprint of all else that makes the image."""
+    choices = [job.require("DOCKERFILE"), job.require("BUILD_CONTEXT"), job.optional("BUILD_TARGET")]
+    recipe = [*choices, job.require("PLATFORM"), version, sorted(arguments.items())]
+    return f"{commit}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]}"
+
+
+def prepare_builder() -> None:
+    """Make the builder that can write a registry cache and attestations, unless it is there already."""
+    known = job.run("Look for the builder", "docker", "buildx", "inspect", BUILDER, capture=True, check=False)
+    if known.code:
+        image = job.require("BUILDKIT_IMAGE")
+        create = ("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container")
+        job.run("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
+
+
+def build(repository: registry.Repository, tag: str, labels: dict[str, str], arguments: dict[str, str]) -> str:
+    """Build and push; returns the digest the builder reports."""
+    options = ["--platform", job.require("PLATFORM"), "--file", job.require("DOCKERFILE")]
+    if job.optional("BUILD_TARGET"):
+        options += ["--target", job.optional("BUILD_TARGET")]
+    for name, value in labels.items():
+        options += ["--label", f"org.opencontainers.image.{name}={value}"]
+    for name, value in arguments.items():
+        options += ["--build-arg", f"{name}={value}"]
+    if job.require("CACHE") == "true":
+        cache = f"type=registry,ref={repository.uri}:buildcache"
+        # ignore-error: a cache that cannot be written costs time, never a delivery.
+        extras = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+        options += ["--cache-from", cache, "--cache-to", f"{cache},{extras}"]
+    sbom = f"--sbom=generator={job.require('SBOM_GENERATOR_IMAGE')}"
+    with tempfile.TemporaryDirectory() as folder:
+        metadata = Path(folder, "metadata.json")
+        job.run(
+            f"Build and push {repository.uri}:{tag}",
+            *("docker", "buildx", "build", "--builder", BUILDER, "--progress", "plain", *options),
+            *("--provenance=mode=max", sbom, "--tag", f"{repository.uri}:{tag}"),
+            *("--metadata-file", str(metadata), "--push", job.require("BUILD_CONTEXT")),
+        )
+        return str(job.read_json(str(metadata), "containerimage.digest")["containerimage.digest"])
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__)
+    repository = registry.repository(job.require("IMAGE_REPOSITORY_URI"))
+    commit = job.require("COMMIT_ID")
+    date = commit_date()
+    arguments = {
+        str(name): str(value) for name, value in job.parsed("BUILD_ARGS", job.optional("BUILD_ARGS"), dict).items()
+    }
+    base = base_image()
+    if base:
+        digest = registry.checked_digest(job.require("BASE_IMAGE_DIGEST"), "BASE_IMAGE_DIGEST")
+        arguments["BASE_IMAGE"] = f"{base.uri}@{digest}"
+    dockerfile, context = job.require("DOCKERFILE"), job.require("BUILD_CONTEXT")
+    if not Path(dockerfile).is_file() or not Path(context).is_dir():
+        job.fail(f"the source has no Dockerfile {dockerfile!r} or no folder {context!r}: see build in the stack file.")
+    labels = {
+        "revision": commit,
+        "version": version(commit, date),
+        "created": date.isoformat(),
+        "source": job.optional("SOURCE_URL"),
+        "ref.name": job.optional("BRANCH"),
+    }
+    tag = image_tag(commit, arguments, labels["version"])
+
+    pushed = registry.digest_of(repository, f"imageTag={tag}")
+    if pushed:
+        job.say(f"{repository.uri}:{tag} was pushed by an earlier run: nothing to build.")
+    else:
+        docker_login.login(*([repository, base] if base else [repository]))
+        prepare_builder()
+        reported = build(repository, tag, {name: value for name, value in labels.items() if value}, arguments)
+        pushed = registry.digest_of(repository, f"imageTag={tag}")
+        if pushed != reported:
+            job.fail(
+                f"the builder pushed {reported}, but {repository.uri}:{tag} is {pushed}: another writer used this tag."
+            )
+    image = {
+        "repository": repository.uri,
+        "digest": pushed,
+        "uri": f"{repository.uri}@{pushed}",
+        "tag": tag,
+        "commit": commit,
+        "version": labels["version"],
+        "source": labels["source"],
+        "created": labels["created"],
+    }
+    job.write_json("image.json", image)
+    job.export(IMAGE_DIGEST=str(pushed), IMAGE_URI=image["uri"] or "", IMAGE_VERSION=labels["version"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Copy a folder out of the application's image, without running it.
+
+Reads image.json; writes the folder's content to static-files/.
+Variables: STATIC_FILES_PATH (absolute path in the image), PLATFORM (linux/arm64 or linux/amd64).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import docker_login
+import job
+import registry
+
+OUTPUT = Path("static-files")
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__)
+    path, platform = job.require("STATIC_FILES_PATH"), job.require("PLATFORM")
+    if not path.startswith("/"):
+        job.fail(f"STATIC_FILES_PATH must be an absolute path inside the image, got {path!r}.", job.MISUSED)
+    image = job.read_json("image.json", "repository", "uri")
+    docker_login.login(registry.repository(image["repository"]))
+    # The command is never run; an image without one of its own could not be created otherwise.
+    create = ("docker", "create", "--platform", platform, "--pull", "always", image["uri"], "/never-run")
+    container = job.run("Lay out the image", *create, capture=True).output.split()[-1]
+    try:
+        OUTPUT.mkdir(exist_ok=True)
+        job.run("Copy the files", "docker", "cp", f"{container}:{path.rstrip('/')}/.", str(OUTPUT))
+    finally:
+        job.run("Clear up", "docker", "rm", container, capture=True, check=False)
+    count = sum(1 for file in OUTPUT.rglob("*") if file.is_file())
+    if not count:
+        job.fail(f"{path} of {image['uri']} holds no files: see deploy.staticFiles.upload.path in the stack file.")
+    job.say(f"{count} files copied from {path}")
+
+
+if __name__ == "__main__":
+    main()

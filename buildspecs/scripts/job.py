@@ -1,0 +1,190 @@
+"""What every delivery job shares: its variables, the commands it runs, and a clear end when something is wrong.
+
+Runs in CodeBuild's images: Python 3.9 or later, standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+FAILED = 1
+MISUSED = 2
+TAIL = 20
+_secrets: list[str] = []
+
+
+class Result(NamedTuple):
+    """What a command left behind: its exit code, and what it printed where that was captured."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def start(description: str | None) -> None:
+    """Answer `--help`; refuse any other argument, because a job's inputs are environment variables."""
+    form = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(description=description, formatter_class=form).parse_args()
+
+
+def masked(text: str) -> str:
+    """The text with every known secret replaced."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def secret(value: str) -> str:
+    """Keep this value out of everything that is printed from here on; returns it."""
+    if value:
+        _secrets.append(value)
+    return value
+
+
+def say(text: str) -> None:
+    """Print a line of the job's log."""
+    print(masked(text), flush=True)
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """End the job with this message."""
+    print(masked(f"\nFAILED: {message}"), file=sys.stderr, flush=True)
+    raise SystemExit(code)
+
+
+def optional(name: str) -> str:
+    """The variable's value, or an empty string when it is not set."""
+    return os.environ.get(name, "").strip()
+
+
+def require(name: str) -> str:
+    """The variable's value; ends the job when it is empty."""
+    value = optional(name)
+    if not value:
+        fail(f"the environment variable {name} is not set; --help says what this job needs.", MISUSED)
+    return value
+
+
+def number(name: str, text: str) -> int:
+    """The variable's text as a whole number above zero."""
+    if not text.isdigit() or int(text) < 1:
+        fail(f"{name} must be a whole number above 0, got {text!r}.", MISUSED)
+    return int(text)
+
+
+def parsed(name: str, text: str, kind: type) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """JSON text as a `dict` or a `list`, whichever `kind` asks for; empty text is the empty one."""
+    try:
+        value = json.loads(text) if text else kind()
+    except ValueError as error:
+        fail(f"{name} is not JSON: {error}. Given: {text[:200]}", MISUSED)
+    if not isinstance(value, kind):
+        fail(f"{name} must be a JSON {'object' if kind is dict else 'list'}, got {text[:200]}", MISUSED)
+    return value
+
+
+def _tail(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()][-TAIL:]
+    return "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
+
+
+def run(
+    why: str,
+    *command: str,
+    stdin: str | None = None,
+    capture: bool = False,
+    check: bool = True,
+    env: dict[str, str] | None = None,
+    again: bool = False,
+) -> Result:
+    """Run a command, saying why; a failing one ends the job with its last lines unless `check` is off.
+
+    The command is a list of arguments, never a line for a shell. With `capture` its output is returned and not
+    shown; without, both streams go to the log as they come. `env` adds to the environment. `again` is for asking
+    the same question again and again: only the first time is worth a line.
+    """
+    if not again:
+        say(f"==> {why}\n    $ {shlex.join(command)}")
+    surroundings = {**os.environ, **(env or {})}
+    try:
+        if capture:
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=surroundings)
+            result = Result(done.returncode, done.stdout, done.stderr)
+        else:
+            result = _stream(command, stdin, surroundings)
+    except FileNotFoundError:
+        fail(f"`{command[0]}` is not installed here, or not on PATH.")
+    if check and result.code:
+        last = _tail(result.errors or result.output)
+        fail(f"{why}: `{shlex.join(command[:3])}` ended with code {result.code}. Its last lines:\n{last}")
+    return result
+
+
+def _stream(command: tuple[str, ...], stdin: str | None, env: dict[str, str]) -> Result:
+    tail: deque[str] = deque(maxlen=TAIL)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=env,
+    ) as process:
+        if stdin is not None and process.stdin:
+            process.stdin.write(stdin)
+            process.stdin.close()
+        for line in process.stdout or ():
+            tail.append(line)
+            say(line.rstrip("\n"))
+        code = process.wait()
+    return Result(code, "".join(tail), "")
+
+
+def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None = None, again: bool = False) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Call the AWS CLI and return its JSON; None when it answers with the error code named by `absent`."""
+    command = ("aws", *arguments, "--output", "json")
+    result = run(why, *command, capture=True, check=False, env=env, again=again)
+    if result.code:
+        if absent and f"({absent})" in result.errors:
+            return None
+        shown = f"aws {' '.join(arguments[:2])}"
+        fail(f"{why}: `{shown}` ended with code {result.code}. Its last lines:\n{_tail(result.errors)}")
+    return json.loads(result.output) if result.output.strip() else {}
+
+
+def read_json(path: str, *keys: str) -> dict[str, Any]:
+    """An artifact's JSON object, which must hold these keys."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        fail(f"{path} is not in the input artifact (looked in {Path.cwd()}).")
+    except ValueError as error:
+        fail(f"{path} is not JSON: {error}")
+    missing = [key for key in keys if not isinstance(value, dict) or key not in value]
+    if missing:
+        fail(f"{path} lacks {', '.join(missing)}.")
+    return dict(value)
+
+
+def write_json(path: str, value: object) -> None:
+    """Write an artifact, readable by people too."""
+    Path(path).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    say(f"wrote {path}")
+
+
+def export(**values: str) -> None:
+    """Hand variables to the pipeline: the buildspec's next command reads them from `exports.env`."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    say("\n".join(lines))
+    folder = optional("SCRIPTS_DIR")
+    if folder:
+        Path(folder, "exports.env").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,122 @@
+"""Put the image's digest into the task definition's template and write everything a deployment reads.
+
+Reads image.json and the template that the program stored; cross-checks container, port and digest. Writes taskdef.json,
+appspec.yaml, imageDetail.json (CodeDeploy), imagedefinitions.json (Amazon ECS action), deployment.json (later stages).
+For the engine ecsAction it also compares the template with what the service runs, since that action ships images only.
+
+Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, ENGINE (codeDeploy, ecs or
+ecsAction), CLUSTER and SERVICE (names, for ecsAction), IMAGE_DIGEST.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import job
+import registry
+import task_definition
+
+ENGINES = ("codeDeploy", "ecs", "ecsAction")
+NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
+
+
+def template(address: str) -> dict[str, Any]:
+    """The task definition as the program rendered it, still without the image."""
+    if not address.startswith("s3://"):
+        job.fail(f"TASK_DEFINITION_TEMPLATE must be an s3:// address, got {address!r}.", job.MISUSED)
+    text = job.run("Fetch the task definition's template", "aws", "s3", "cp", address, "-", capture=True).output
+    definition: dict[str, Any] = job.parsed("the task definition's template", text, dict)
+    missing = [key for key in NEEDED if not definition.get(key)]
+    if missing:
+        job.fail(f"the template {address} lacks {', '.join(missing)}.")
+    return definition
+
+
+def chosen_container(definition: dict[str, Any], name: str, port: int) -> dict[str, Any]:
+    """The application's container; ends the job when it is not there or does not map the port."""
+    containers = {container.get("name"): container for container in definition["containerDefinitions"]}
+    if name not in containers:
+        job.fail(f"the task definition has no container {name!r}; it has {', '.join(map(repr, containers))}.")
+    ports = [mapping.get("containerPort") for mapping in containers[name].get("portMappings", [])]
+    if port not in ports:
+        job.fail(f"container {name!r} does not map port {port}; it maps {', '.join(map(str, ports)) or 'none'}.")
+    chosen: dict[str, Any] = containers[name]
+    return chosen
+
+
+def appspec(container: str, port: int) -> dict[str, Any]:
+    """CodeDeploy's application specification; the action itself fills in the task definition's ARN."""
+    properties = {
+        "TaskDefinition": "<TASK_DEFINITION>",
+        "LoadBalancerInfo": {"ContainerName": container, "ContainerPort": port},
+    }
+    return {"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": properties}}]}
+
+
+def refuse_lost_edits(definition: dict[str, Any], container: str, address: str) -> None:
+    """End the job when the service runs another definition: the Amazon ECS action would silently lose the edit."""
+    cluster, service = job.require("CLUSTER"), job.require("SERVICE")
+    answer = job.aws("Look up the service", "ecs", "describe-services", "--cluster", cluster, "--services", service)
+    if not answer["services"]:
+        job.fail(f"the cluster {cluster} has no service {service}.")
+    arn = answer["services"][0]["taskDefinition"]
+    command = ("ecs", "describe-task-definition", "--task-definition", arn)
+    running = job.aws("Look up what it runs", *command)["taskDefinition"]
+    changes = task_definition.differences(running, definition, container)
+    if not changes:
+        return
+    image = next(c["image"] for c in definition["containerDefinitions"] if c["name"] == container)
+    lines = "\n".join(f"  - {change}" for change in changes)
+    edit = f"""jq '(.containerDefinitions[]|select(.name=="{container}")).image="{image}"'"""
+    job.fail(
+        f"the Amazon ECS action ships nothing but the image, and {service} runs {arn},\n"
+        f"which differs from the stack file:\n{lines}\n"
+        "Either set deploy.engine to ecs or codeDeploy, which ship all of it, or register it once by hand:\n"
+        f"  aws s3 cp {address} - | {edit} > taskdef.json\n"
+        "  aws ecs register-task-definition --cli-input-json file://taskdef.json\n"
+        f"  aws ecs update-service --cluster {cluster} --service {service} --task-definition {definition['family']}\n"
+        "and then retry this action."
+    )
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__)
+    address, name = job.require("TASK_DEFINITION_TEMPLATE"), job.require("CONTAINER_NAME")
+    port = job.number("CONTAINER_PORT", job.require("CONTAINER_PORT"))
+    engine = job.require("ENGINE")
+    if engine not in ENGINES:
+        job.fail(f"ENGINE must be one of {', '.join(ENGINES)}, got {engine!r}.", job.MISUSED)
+    image = job.read_json("image.json", "repository", "digest", "uri", "tag", "commit", "version", "source", "created")
+    digest = registry.checked_digest(image["digest"], "the digest in image.json")
+    if digest != job.require("IMAGE_DIGEST"):
+        job.fail(f"image.json is about {digest}, the pipeline delivers {job.require('IMAGE_DIGEST')}.")
+    if image["uri"] != f"{image['repository']}@{digest}":
+        job.fail(f"image.json contradicts itself: {image['uri']} is not {image['repository']}@{digest}.")
+    if not registry.digest_of(registry.repository(image["repository"]), f"imageDigest={digest}"):
+        job.fail(f"{image['uri']} is no longer in the registry: a lifecycle rule or a person has removed it.")
+
+    definition = template(address)
+    container = chosen_container(definition, name, port)
+    container["image"] = image["uri"]
+    without = [c.get("name") for c in definition["containerDefinitions"] if not c.get("image")]
+    if without:
+        job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")
+    if engine == "ecsAction":
+        refuse_lost_edits(definition, name, address)
+
+    job.write_json("taskdef.json", definition)
+    job.write_json("appspec.yaml", appspec(name, port))  # JSON is YAML
+    job.write_json("imageDetail.json", {"ImageURI": image["uri"]})
+    job.write_json("imagedefinitions.json", [{"name": name, "imageUri": image["uri"]}])
+    environment = {entry["name"]: entry["value"] for entry in container.get("environment", [])}
+    facts = {key: image[key] for key in ("repository", "digest", "tag", "commit", "version", "source", "created")}
+    deployment = {"container": name, "port": port, "environment": environment, "image": image["uri"], **facts}
+    job.write_json("deployment.json", deployment)
+    job.say(json.dumps(deployment, indent=2))
+    job.export(DEPLOYED_VERSION=image["version"] or image["tag"] or digest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Copy the deployed image to another repository by its digest, then move the channel tag to it.
+
+Everything goes along byte by byte: the index, the image of each platform, attestations, referrers such as signatures.
+What is there already is not copied again; the tag moves last, when all of it has arrived. Reads deployment.json.
+Variables: TARGET_REPOSITORY (name), TARGET_REGISTRY (account id), TARGET_REGION, TARGET_ROLE_ARN (empty: own role),
+CHANNEL_TAG.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.request
+from typing import Any
+from urllib.parse import urlencode, urljoin
+
+import job
+import registry
+import web
+
+BLOB_TRIES = 3
+BYTES = "application/octet-stream"
+MEDIA_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+ACCEPT = ", ".join(MEDIA_TYPES)
+
+
+class Registry:
+    """One repository over the registry's HTTP API (OCI distribution specification)."""
+
+    def __init__(self, where: registry.Repository, token: str) -> None:
+        # Plain HTTP on this machine only, as docker does it.
+        scheme = "http" if where.host.split(":")[0] in ("127.0.0.1", "localhost") else "https"
+        self.where, self.root = where, f"{scheme}://{where.host}/v2/{where.name}/"
+        self.authorization = {"Authorization": f"Basic {job.secret(token)}"}
+
+    def ask(self, method: str, path: str, *allowed: int, body: bytes | None = None, **headers: str) -> web.Answer:
+        """Ask for something in the repository; ends the job on a status that is not allowed."""
+        url = urljoin(self.root, path)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = web.ask(method, url, {**self.authorization, **named}, body)
+        if answer.status not in allowed:
+            text = answer.body.decode(errors="replace")[:500]
+            job.fail(f"{method} {url}: the registry answers {answer.status}. {text}")
+        return answer
+
+    def has(self, path: str) -> bool:
+        """Whether a blob or a manifest is there."""
+        return self.ask("HEAD", path, 200, 404, Accept=ACCEPT).status == 200
+
+    def manifest(self, digest: str) -> tuple[bytes, str]:
+        """A manifest's exact bytes, held against its digest, and its media type."""
+        answer = self.ask("GET", f"manifests/{digest}", 200, Accept=ACCEPT)
+        if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
+            job.fail(f"the registry {self.where.host} answered with something else than {digest}.")
+        return answer.body, answer.headers.get("content-type") or json.loads(answer.body)["mediaType"]
+
+    def put(self, reference: str, manifest: tuple[bytes, str]) -> None:
+        """Store a manifest under its digest or a tag."""
+        self.ask("PUT", f"manifests/{reference}", 201, body=manifest[0], Content_Type=manifest[1])
+
+    def referrers(self, digest: str) -> list[str]:
+        """The digests of what refers to this one (signatures, SBOMs); none where the registry does not keep track."""
+        answer = self.ask("GET", f"referrers/{digest}", 200, 404)
+        listed: dict[str, Any] = answer.json() if answer.status == 200 else {}
+        return [str(entry["digest"]) for entry in listed.get("manifests") or []]
+
+    def fetch_blob(self, source: Registry, digest: str) -> None:
+        """Get a blob out of the other repository; a registry that has it anyway is asked to mount it first."""
+        same_host = source.where.host == self.where.host
+        query = urlencode({"mount": digest, "from": source.where.name} if same_host else {})
+        begin = self.ask("POST", f"blobs/uploads/?{query}", 201, 202, body=b"", Content_Type=BYTES)
+        if begin.status == 201:
+            return
+        place = urljoin(self.root, begin.headers["location"])
+        request = web.prepared("GET", f"{source.root}blobs/{digest}", source.authorization)
+        with urllib.request.urlopen(request, timeout=300) as blob:  # noqa: S310 - see web.prepared
+            stream = {"Content-Length": blob.headers["Content-Length"], "Content-Type": BYTES}
+            patch = web.prepared("PATCH", place, {**self.authorization, **stream}, blob)
+            with urllib.request.urlopen(patch, timeout=300) as answer:  # noqa: S310 - see web.prepared
+                place = urljoin(place, answer.headers["Location"])
+        joint = "&" if "?" in place else "?"
+        self.ask("PUT", f"{place}{joint}{urlencode({'digest': digest})}", 201, body=b"", Content_Type=BYTES)
+
+
+def copy_blob(source: Registry, target: Registry, blob: dict[str, Any]) -> None:
+    """Copy a layer or a configuration unless it is there."""
+    digest = str(blob["digest"])
+    if blob.get("urls") or target.has(f"blobs/{digest}"):  # a layer with addresses of its own lives elsewhere
+        return
+    job.say(f"    {digest[:19]} {int(blob.get('size', 0)) / 1e6:.1f} MB")
+    for attempt in range(1, BLOB_TRIES + 1):
+        try:
+            target.fetch_blob(source, digest)
+        except OSError as error:
+            if attempt == BLOB_TRIES:
+                job.fail(f"{digest} could not be copied to {target.where.uri}: {error}")
+            job.say(f"    {error}; trying again")
+        else:
+            return
+
+
+def copy_image(source: Registry, target: Registry, digest: str) -> None:
+    """Copy a manifest with all it names, and what refers to it."""
+    if target.has(f"manifests/{digest}"):
+        job.say(f"{digest[:19]} is there already")
+    else:
+        manifest = source.manifest(digest)
+        document = json.loads(manifest[0])
+        for child in document.get("manifests", []):
+            copy_image(source, target, str(child["digest"]))
+        job.say(f"{digest[:19]} {manifest[1]}")
+        for blob in [*filter(None, [document.get("config")]), *document.get("layers", [])]:
+            copy_blob(source, target, blob)
+        target.put(digest, manifest)
+    for referrer in source.referrers(digest):
+        copy_image(source, target, referrer)
+
+
+def opened(where: registry.Repository, region: list[str], env: dict[str, str]) -> Registry:
+    """The repository, ready to be asked."""
+    answer = job.aws(f"Get a token for {where.host}", "ecr", "get-authorization-token", *region, env=env)
+    return Registry(where, str(answer["authorizationData"][0]["authorizationToken"]))
+
+
+def other_account(role: str) -> dict[str, str]:
+    """The environment in which the AWS CLI acts by the other account's role; nothing to add for the own role."""
+    if not role:
+        return {}
+    command = ("sts", "assume-role", "--role-arn", role, "--role-session-name", "ecs-delivery-promotion")
+    found = job.aws("Take the role of the other account", *command)["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": found["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": job.secret(found["SecretAccessKey"]),
+        "AWS_SESSION_TOKEN": job.secret(found["SessionToken"]),
+    }
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__)
+    name, tag = job.require("TARGET_REPOSITORY"), job.require("CHANNEL_TAG")
+    account, region = job.optional("TARGET_REGISTRY"), job.optional("TARGET_REGION")
+    deployment = job.read_json("deployment.json", "repository", "digest")
+    digest = registry.checked_digest(deployment["digest"], "the digest in deployment.json")
+    source = registry.repository(deployment["repository"])
+    env = other_account(job.optional("TARGET_ROLE_ARN"))
+    place = ["--region", region] if region else []
+    where = ["--repository-names", name, *(["--registry-id", account] if account else []), *place]
+    found = job.aws("Look up the target", "ecr", "describe-repositories", *where, env=env)
+    target = registry.repository(str(found["repositories"][0]["repositoryUri"]))
+
+    if registry.digest_of(target, f"imageTag={tag}", env) == digest:
+        job.say("The tag is on this image already: nothing to promote.")
+    else:
+        job.say(f"Copy {source.uri}@{digest} to {target.uri}")
+        here, there = opened(source, source.region(), {}), opened(target, place, env)
+        copy_image(here, there, digest)
+        there.put(tag, here.manifest(digest))
+        arrived = registry.digest_of(target, f"imageTag={tag}", env)
+        if arrived != digest:
+            job.fail(f"{target.uri}:{tag} is {arrived} after the copy, not {digest}: another run moved it meanwhile.")
+    job.say(f"{target.uri}:{tag} is {digest}")
+    job.export(PROMOTED_IMAGE_URI=f"{target.uri}@{digest}")
+
+
+if __name__ == "__main__":
+    main()

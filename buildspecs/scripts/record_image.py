@@ -1,0 +1,79 @@
+"""Record an image that another pipeline made: check that it is there and fits, write image.json. Nothing is rebuilt.
+
+Reads imageDetail.json of CodePipeline's ECR source.
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, IMAGE_TAG, PLATFORM (linux/arm64 or linux/amd64).
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import job
+import manifests
+import registry
+
+
+def image_config(repository: registry.Repository, digest: str, platform: str) -> dict[str, Any]:
+    """The image's configuration (labels, platform), out of the index if it is one."""
+    document = json.loads(manifests.read(repository, digest)[0])
+    if "manifests" in document:
+        offered = {
+            "{os}/{architecture}".format(**entry["platform"]): entry["digest"]
+            for entry in document["manifests"]
+            if entry.get("platform", {}).get("os", "unknown") != "unknown"  # attestations have no platform
+        }
+        if platform not in offered:
+            job.fail(
+                f"{repository.uri}@{digest} is for {', '.join(offered) or 'no platform'}, the tasks run on {platform}."
+            )
+        document = json.loads(manifests.read(repository, offered[platform])[0])
+    layer = str(document["config"]["digest"])
+    answer = job.aws(
+        "Ask where the image's configuration is stored",
+        *("ecr", "get-download-url-for-layer", *repository.options(), "--layer-digest", layer),
+    )
+    try:
+        # The address comes from ECR itself, signed for this one blob.
+        with urllib.request.urlopen(answer["downloadUrl"], timeout=60) as response:  # noqa: S310 - see above
+            config: dict[str, Any] = json.load(response)
+    except OSError as error:
+        job.fail(f"the image's configuration could not be read from the registry: {error}")
+    made_for = f"{config.get('os')}/{config.get('architecture')}"
+    if made_for != platform:
+        job.fail(f"{repository.uri}@{digest} is for {made_for}, the tasks run on {platform}.")
+    return config
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__)
+    repository = registry.repository(job.require("IMAGE_REPOSITORY_URI"))
+    digest = registry.checked_digest(job.require("IMAGE_DIGEST"), "IMAGE_DIGEST")
+    platform = job.require("PLATFORM")
+    detail = job.read_json("imageDetail.json", "ImageDigest", "RepositoryName")
+    if (detail["ImageDigest"], detail["RepositoryName"]) != (digest, repository.name):
+        given = f"{detail['RepositoryName']}@{detail['ImageDigest']}"
+        job.fail(f"the source delivered {given}, the pipeline announced {repository.name}@{digest}.")
+    labels = image_config(repository, digest, platform).get("config", {}).get("Labels") or {}
+    label = {
+        name: str(labels.get(f"org.opencontainers.image.{name}", ""))
+        for name in ("revision", "version", "source", "created")
+    }
+    image = {
+        "repository": repository.uri,
+        "digest": digest,
+        "uri": f"{repository.uri}@{digest}",
+        "tag": job.optional("IMAGE_TAG"),
+        "commit": label["revision"],
+        "version": label["version"],
+        "source": label["source"],
+        "created": label["created"],
+    }
+    job.write_json("image.json", image)
+    job.export(IMAGE_DIGEST=digest, IMAGE_URI=image["uri"], IMAGE_VERSION=label["version"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Audit the deployed service with Lighthouse and hold the median of several runs against the budgets.
+
+Writes lighthouse-report/: the HTML and JSON reports, manifest.json and junit.xml for CodeBuild's test report.
+Variables: SERVICE_URL, LIGHTHOUSE_PATHS (JSON list), LIGHTHOUSE_RUNS, LIGHTHOUSE_BUDGETS (JSON object: category to
+lowest score, 0 to 100; categories: performance, accessibility, best-practices, seo), LHCI_VERSION, LHCI_INTEGRITY.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+import job
+
+CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
+CHROME_FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+ALLOWED = "/?&=%:@!$'()*+,;~#"
+OUTPUT = Path("lighthouse-report")
+TRIES, PAUSE_SECONDS = 6, 5
+
+
+class Score(NamedTuple):
+    """The median of one category on one page against its budget, both 0 to 100; no score when Lighthouse had none."""
+
+    url: str
+    category: str
+    score: float | None
+    lowest: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the budget is kept."""
+        return self.score is not None and self.score >= self.lowest
+
+    def __str__(self) -> str:
+        """The line for the log and the test report."""
+        score = "no score" if self.score is None else f"{self.score:g}"
+        return f"{'ok  ' if self.passed else 'FAIL'} {self.url} {self.category}: {score}, at least {self.lowest} wanted"
+
+
+def budgets() -> dict[str, int]:
+    """The lowest scores by category."""
+    given = job.parsed("LIGHTHOUSE_BUDGETS", job.require("LIGHTHOUSE_BUDGETS"), dict)
+    for category, lowest in given.items():
+        if category not in CATEGORIES or not isinstance(lowest, int) or not 0 <= lowest <= 100:
+            allowed = ", ".join(CATEGORIES)
+            job.fail(f"LIGHTHOUSE_BUDGETS: {category}: {lowest}; allowed: 0 to 100 for {allowed}.", job.MISUSED)
+    if not given:
+        job.fail("LIGHTHOUSE_BUDGETS is empty: nothing would be held against anything.", job.MISUSED)
+    return {str(category): int(lowest) for category, lowest in given.items()}
+
+
+def reach(url: str) -> None:
+    """End the job when the page cannot be fetched: an unreachable page is no bad score, it is no page."""
+    problem = ""
+    for attempt in range(TRIES):
+        try:
+            with urllib.request.urlopen(url, timeout=30):  # noqa: S310 - main() lets http(s) pass alone
+                return
+        except urllib.error.HTTPError as error:
+            problem = f"it answers with status {error.code}"
+        except OSError as error:
+            problem = f"it cannot be reached: {error}"
+        if attempt < TRIES - 1:
+            time.sleep(PAUSE_SECONDS)
+    job.fail(f"{url} is not there to be audited: {problem}.")
+
+
+def install(folder: str) -> str:
+    """Install the pinned Lighthouse CI; returns its command."""
+    version, integrity = job.require("LHCI_VERSION"), job.require("LHCI_INTEGRITY")
+    options = ("--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error")
+    job.run(f"Install Lighthouse CI {version}", "npm", "install", *options, f"@lhci/cli@{version}")
+    lock = job.read_json(f"{folder}/package-lock.json", "packages")
+    found = lock["packages"].get("node_modules/@lhci/cli", {}).get("integrity")
+    if found != integrity:
+        job.fail(
+            f"@lhci/cli {version} is not the package that was reviewed: its integrity is {found}, not {integrity}."
+        )
+    return f"{folder}/node_modules/.bin/lhci"
+
+
+def collect(urls: list[str], runs: int, categories: list[str]) -> list[dict[str, Any]]:
+    """Run Lighthouse; returns the manifest, one entry a run."""
+    settings = {"chromeFlags": " ".join(CHROME_FLAGS), "onlyCategories": categories}
+    upload = {"target": "filesystem", "outputDir": str(OUTPUT)}
+    config = {"ci": {"collect": {"url": urls, "numberOfRuns": runs, "settings": settings}, "upload": upload}}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lighthouserc.json")
+        path.write_text(json.dumps(config), encoding="utf-8")
+        lhci = install(folder)
+        job.run(f"Audit {', '.join(urls)}, {runs} times each", lhci, "collect", f"--config={path}")
+        job.run("Write the reports", lhci, "upload", f"--config={path}")
+    manifest: list[dict[str, Any]] = json.loads((OUTPUT / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+def median(manifest: list[dict[str, Any]], url: str, category: str) -> float | None:
+    """The median score (0 to 100) of a page's runs; None when a run has none."""
+    scores = [entry["summary"].get(category) for entry in manifest if entry["url"].rstrip("/") == url.rstrip("/")]
+    if not scores or None in scores:
+        return None
+    return float(round(100 * statistics.median(scores), 1))
+
+
+def write_junit(scores: list[Score]) -> None:
+    """Write the result as CodeBuild's report groups read it."""
+    failures = sum(not score.passed for score in scores)
+    suite = ET.Element("testsuite", name="lighthouse", tests=str(len(scores)), failures=str(failures))
+    for score in scores:
+        case = ET.SubElement(suite, "testcase", classname=score.url, name=score.category, time="0")
+        if not score.passed:
+            ET.SubElement(case, "failure", message=str(score))
+    ET.ElementTree(suite).write(OUTPUT / "junit.xml", encoding="utf-8", xml_declaration=True)
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__)
+    base = job.require("SERVICE_URL").rstrip("/")
+    if not base.startswith(("https://", "http://")):
+        job.fail(f"SERVICE_URL must be an http(s) address, got {base!r}.", job.MISUSED)
+    paths = job.parsed("LIGHTHOUSE_PATHS", job.require("LIGHTHOUSE_PATHS"), list)
+    runs, lowest = job.number("LIGHTHOUSE_RUNS", job.require("LIGHTHOUSE_RUNS")), budgets()
+    # Written as Chrome writes it, so that a report is found again by its address.
+    urls = [f"{base}/{quote(str(path).lstrip('/'), safe=ALLOWED)}" for path in paths]
+    OUTPUT.mkdir(exist_ok=True)
+    for url in urls:
+        reach(url)
+    manifest = collect(urls, runs, list(lowest))
+    scores = [Score(url, name, median(manifest, url, name), least) for url in urls for name, least in lowest.items()]
+    write_junit(scores)
+    for score in scores:
+        job.say(str(score))
+    missed = [score for score in scores if not score.passed]
+    if missed:
+        job.fail("budgets missed:\n" + "\n".join(f"  {score}" for score in missed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Run the smoke-test image against the deployed service; its exit code is this job's.
+
+Reads image.json of the smoke-test image. The container gets the environment variable SERVICE_URL.
+Variables: SERVICE_URL.
+"""
+
+from __future__ import annotations
+
+import docker_login
+import job
+import registry
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__)
+    url = job.require("SERVICE_URL")
+    image = job.read_json("image.json", "repository", "uri")
+    docker_login.login(registry.repository(image["repository"]))
+    command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", image["uri"])
+    result = job.run(f"Smoke-test {url}", *command, check=False)
+    if result.code:
+        job.fail(f"the smoke test of {url} ended with code {result.code}; its log is above.", result.code)
+    job.say(f"The smoke test of {url} passed.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Publish a folder to a bucket: hashed assets first, pages after, deletions last and only under the prefix."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import job
+
+# The name changes with the content: `app.3f2a91bc.js` (8 or more hex digits), `index-B4kQx_7z.css` (8 of base64).
+# A date or a word must not pass for a hash: hex needs a letter and a digit, base64 both cases and a digit.
+HASHED = re.compile(
+    r"[._-](?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,64}\."
+    r"|-(?=[^.]*[A-Z])(?=[^.]*[a-z])(?=[^.]*\d)[\w-]{8}\."
+)
+FOREVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"
+SHORTLY = "public, max-age=300"
+# What Python's own table may lack, depending on its version and the machine.
+TYPES = {
+    ".avif": "image/avif",
+    ".js": "text/javascript",
+    ".map": "application/json",
+    ".mjs": "text/javascript",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+}
+PAGES = ("text/html", "application/xhtml+xml")
+DELETED_AT_ONCE = 1000
+
+
+class Headers(NamedTuple):
+    """What a browser is told about a file, and when the file is uploaded: assets (0) before pages (1)."""
+
+    turn: int
+    content_type: str
+    cache_control: str
+
+
+def headers(name: str) -> Headers:
+    """The headers of a file, by its name."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a key of a bucket is not a path of this machine
+    content_type = TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    page = content_type in PAGES
+    if page or suffix == ".webmanifest" or name.endswith(("service-worker.js", "sw.js")):
+        cache_control = ASK_AGAIN
+    else:
+        cache_control = FOREVER if HASHED.search(name.rsplit("/", 1)[-1]) else SHORTLY
+    typed = f"{content_type}; charset=utf-8" if content_type.startswith("text/") else content_type
+    return Headers(int(page), typed, cache_control)
+
+
+def prefixed(name: str) -> str:
+    """The prefix variable as it stands before a key: empty, or ending in one slash, so that `v2` is not `v20`."""
+    prefix = job.optional(name).strip("/")
+    return f"{prefix}/" if prefix else ""
+
+
+def listed(bucket: str, prefix: str) -> dict[str, int]:
+    """The keys under the prefix and their sizes."""
+    command = ("s3api", "list-objects-v2", "--bucket", bucket, "--prefix", prefix)
+    answer = job.aws(f"List s3://{bucket}/{prefix}", *command, "--query", "Contents[].[Key, Size]")
+    return {str(key): int(size) for key, size in answer or []}
+
+
+def upload(folder: Path, names: list[str], target: str, what: Headers) -> None:
+    """Upload the files that share their headers, in one command: it gets a folder of links to them."""
+    with tempfile.TemporaryDirectory() as staged:
+        for name in names:
+            place = Path(staged, name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(folder / name)
+        job.run(
+            f"Upload {len(names)} files of type {what.content_type}",
+            *("aws", "s3", "cp", staged, target, "--recursive", "--only-show-errors", "--no-guess-mime-type"),
+            *("--content-type", what.content_type, "--cache-control", what.cache_control),
+        )
+
+
+def delete(bucket: str, keys: list[str]) -> None:
+    """Delete these objects."""
+    with tempfile.TemporaryDirectory() as folder:
+        request = Path(folder, "delete.json")
+        for first in range(0, len(keys), DELETED_AT_ONCE):
+            part = keys[first : first + DELETED_AT_ONCE]
+            request.write_text(json.dumps({"Objects": [{"Key": key} for key in part], "Quiet": True}), encoding="utf-8")
+            command = ("s3api", "delete-objects", "--bucket", bucket, "--delete", f"file://{request}")
+            answer = job.aws(f"Delete {len(part)} files that are gone", *command)
+            if answer.get("Errors"):
+                wrong = answer["Errors"][0]
+                job.fail(
+                    f"{wrong['Key']} could not be deleted from {bucket}: {wrong['Code']} {wrong.get('Message', '')}"
+                )
+
+
+def publish(folder: Path, origin: str) -> None:
+    """Make BUCKET under PREFIX hold exactly the folder's files; `origin` says in messages where these come from."""
+    bucket, prefix = job.require("BUCKET"), prefixed("PREFIX")
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    if not names:
+        job.fail(f"{origin} holds no files: publishing it would empty s3://{bucket}/{prefix}.")
+    there = listed(bucket, prefix)
+    groups: dict[Headers, list[str]] = {}
+    for name in names:
+        what = headers(name)
+        same = there.get(prefix + name) == (folder / name).stat().st_size
+        if not (what.cache_control == FOREVER and same):
+            groups.setdefault(what, []).append(name)
+    for what in sorted(groups):
+        upload(folder, groups[what], f"s3://{bucket}/{prefix}", what)
+    gone = sorted(set(there) - {prefix + name for name in names})
+    delete(bucket, gone)
+    unchanged = len(names) - sum(map(len, groups.values()))
+    job.say(f"s3://{bucket}/{prefix}: {len(names)} files, {unchanged} of them there already, {len(gone)} deleted")
+    distribution = job.optional("CLOUDFRONT_DISTRIBUTION_ID")
+    if distribution:
+        command = ("cloudfront", "create-invalidation", "--distribution-id", distribution, "--paths", "/*")
+        job.aws("Tell CloudFront", *command)

@@ -1,0 +1,1 @@
+"""The same program and the same pipeline on this machine, with no AWS account."""

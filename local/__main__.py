@@ -1,0 +1,177 @@
+"""The same program on this machine: `python -m local preview --stack dev`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from local.engine.stack import LocalStack, Outcome
+
+ROOT = Path(__file__).parents[1]
+_DONE = {"preview": "Planned", "up": "Deployed", "destroy": "Destroyed"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the command line without the program's name; by default this process's.
+
+    Returns:
+        0 if it worked, 1 if something was refused or failed, 3 if a tool is missing, 130 if it was interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return refusal.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="Run this program with the real Pulumi engine and stand-in AWS: no account, nothing real is made.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, help_text in (
+        ("preview", "show what up would do"),
+        ("up", "deploy into a state kept on this machine"),
+        ("destroy", "delete what up deployed, and that state"),
+        ("outputs", "print the outputs of what is deployed"),
+        ("graph", "print every deployed resource as JSON"),
+    ):
+        command = commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.")
+        command.add_argument("--stack", default="dev", help="the stack (default: dev)")
+        command.add_argument(
+            "--stack-file", type=Path, metavar="FILE", help="its settings (default: Pulumi.STACK.yaml)"
+        )
+        command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    about = "say which pulumi is used, building it if there is none"
+    commands.add_parser("engine", help=about, description=f"{about[0].upper()}{about[1:]}.")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "engine":
+        from local.engine.pulumi_cli import find_pulumi  # noqa: PLC0415 - the rest takes time to import
+
+        pulumi = find_pulumi()
+        print(f"pulumi {pulumi.version} ({pulumi.path})")
+        return 0
+    stack_file = (options.stack_file or ROOT / f"Pulumi.{options.stack}.yaml").resolve()
+    if options.command in _DONE:
+        _check(stack_file, options.stack, given=options.stack_file is not None)
+    from local.engine.stack import LocalStack  # noqa: PLC0415 - a wrong stack file is told without waiting for it
+
+    stack = LocalStack(options.stack, project_dir=ROOT, stack_file=stack_file)
+    if options.command == "graph":
+        return _print_deployed(stack, stack.graph(), as_json=True)
+    if options.command == "outputs":
+        return _print_deployed(stack, stack.outputs(), as_json=options.json)
+    return _operate(stack, options.command, as_json=options.json)
+
+
+def _operate(stack: LocalStack, command: str, *, as_json: bool) -> int:
+    """Preview, deploy or destroy, and tell about it."""
+    from local.engine.report import report  # noqa: PLC0415 - as above
+    from local.engine.stack import EngineFailure, ProgramStopped  # noqa: PLC0415 - as above
+
+    if command == "destroy" and not stack.exists:
+        print(f"Stack {stack.name} is not deployed on this machine: there is nothing to destroy.")
+        return 0
+    in_terminal = not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    if not as_json:
+        about = f"pulumi {stack.pulumi.version}, stand-in AWS, no account"
+        print(f"Stack {stack.name} of {_shown(stack.stack_file)}: {about}.\n", flush=True)
+    started = time.monotonic()
+    try:
+        outcome = getattr(stack, command)(in_terminal=in_terminal)
+    except EngineFailure as failure:
+        if not in_terminal or isinstance(failure, ProgramStopped):  # otherwise the engine has told it
+            print(failure, file=sys.stderr)
+        return 1
+    if as_json:
+        print(json.dumps(_as_json(outcome), indent=2))
+        return 0
+    if not in_terminal:
+        print(report(outcome, planned=command == "preview"), end="")
+    print(f"{_DONE[command]} in {time.monotonic() - started:.1f} s. {_next_step(command, stack, outcome)}")
+    return 0
+
+
+def _check(stack_file: Path, name: str, *, given: bool) -> None:
+    """Refuse a wrong stack file before the engine starts: everything that is wrong with it, a line each."""
+    if not stack_file.is_file() and not given:
+        stacks = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+        raise Refusal(
+            f"{stack_file.name}: there is no such stack file. Stacks here: {', '.join(stacks) or 'none'} - "
+            f"take one of them (STACK=...), or copy its file to {stack_file.name}."
+        )
+    from components.settings import SettingsError, load_settings, load_stack_file  # noqa: PLC0415 - only when used
+
+    try:
+        load_settings(load_stack_file(stack_file), stack=name)
+    except SettingsError as error:
+        raise Refusal(str(error)) from None
+
+
+def _shown(path: Path) -> str:
+    """A path as a person would write it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _next_step(command: str, stack: LocalStack, outcome: Outcome) -> str:
+    if command == "preview":
+        return f"To deploy it here: make up STACK={stack.name}" if outcome.changes else "No changes."
+    if command == "up":
+        return f"Its resources: make graph STACK={stack.name}; to remove it: make destroy STACK={stack.name}"
+    return "Its state is gone from this machine."
+
+
+def _as_json(outcome: Outcome) -> Mapping[str, Any]:
+    return {
+        "steps": [
+            {
+                "op": step.op,
+                "urn": step.urn,
+                "type": step.type,
+                "name": step.name,
+                "changed": step.changed,
+                "replacedBy": step.replaced_by,
+            }
+            for step in outcome.steps
+        ],
+        "outputs": outcome.outputs,
+        "messages": outcome.messages,
+    }
+
+
+def _print_deployed(stack: LocalStack, what: Any, *, as_json: bool) -> int:  # noqa: ANN401 - any JSON
+    if not what:
+        raise Refusal(f"Stack {stack.name} is not deployed on this machine: make up STACK={stack.name}")
+    if as_json:
+        print(json.dumps(what, indent=2))
+        return 0
+    width = max((len(key) for key in what), default=0)
+    for key, value in what.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        print(f"{key:<{width}}  {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

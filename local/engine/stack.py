@@ -1,0 +1,508 @@
+"""One stack on this machine: the unchanged program and stack file, the real engine, the stand-in providers."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import os
+import re
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pulumi import RunError, automation
+from semver import VersionInfo
+
+from local.engine.plugins import install_plugins
+from local.engine.pulumi_cli import PulumiCli, find_pulumi
+from local.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+ROOT = Path(__file__).parents[2]
+"""The repository: where the program and its stack files are."""
+
+UNKNOWN = "[known after up]"
+"""Stands for an output that a preview cannot know."""
+SECRET = "[secret]"  # noqa: S105 - what is shown in place of one
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the engine's mark of a secret, not one
+_UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_OWN_SECRETS = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", re.MULTILINE)
+_SALT = re.compile(r"^encryptionsalt: .*$", re.MULTILINE)
+_SDK = "pulumi_aws"
+_STACK_TYPE = "pulumi:pulumi:Stack"
+_COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+_FOREIGN = ("AWS_", "PULUMI_")
+"""Environment variables that would reach the user's own accounts and logins."""
+_NOTHING = automation.UpdateSummary("", datetime.fromtimestamp(0, UTC), "", {}, {}, "")
+
+
+class EngineFailure(Exception):  # noqa: N818 - the outcome of a run, like a failed test
+    """The engine refused or failed.
+
+    Attributes:
+        messages: what it said, each once.
+    """
+
+    def __init__(self, messages: Sequence[str]) -> None:
+        super().__init__("\n".join(messages) or "the engine failed without saying why")
+        self.messages = tuple(messages)
+
+
+class ProgramStopped(EngineFailure):
+    """The program itself stopped: refused its settings, or crashed."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__([problem])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the engine does, or would do, with one resource.
+
+    Attributes:
+        op: `same`, `create`, `update`, `delete`, `replace`, `create-replacement`, `delete-replaced`, `read` ...
+        urn: the resource.
+        type: its type token.
+        name: its logical name.
+        parent: the URN of the component it belongs to; empty directly below the stack.
+        changed: paths of the changed properties, such as `stages[0].name`.
+        replaced_by: inputs whose change makes it a new resource.
+    """
+
+    op: str
+    urn: str
+    type: str
+    name: str
+    parent: str = ""
+    changed: tuple[str, ...] = ()
+    replaced_by: tuple[str, ...] = ()
+
+    @property
+    def is_replacement(self) -> bool:
+        """Whether the resource is made anew."""
+        return self.op in {"replace", "create-replacement", "delete-replaced"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a preview, up or destroy did or would do.
+
+    Attributes:
+        steps: every step but the stack's and the providers' own, in the engine's order.
+        outputs: the stack's outputs; `UNKNOWN` and `SECRET` stand in their places.
+        messages: warnings and notes, each once.
+    """
+
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that change something."""
+        return tuple(step for step in self.steps if step.op not in {"same", "read"})
+
+
+class LocalStack:
+    """A stack whose state lives in a folder of this machine.
+
+    Args:
+        name: the stack.
+        project_dir: folder of the program, with its Pulumi.yaml.
+        stack_file: its configuration, by default `Pulumi.<name>.yaml` in the project's folder. Never written to.
+        state_dir: where its state is kept, by default `.local/engine/<name>` in the project's folder.
+        pulumi: the CLI, by default found or built.
+
+    Raises:
+        Refusal: the stack file holds encrypted values, which cannot be opened here.
+        MissingTool: there is no Pulumi CLI and no way to build it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        project_dir: Path = ROOT,
+        stack_file: Path | None = None,
+        state_dir: Path | None = None,
+        pulumi: PulumiCli | None = None,
+    ) -> None:
+        self.name = name
+        self.project_dir = project_dir.resolve()
+        self.stack_file = (stack_file or self.project_dir / f"Pulumi.{name}.yaml").resolve()
+        self.state_dir = (state_dir or self.project_dir / ".local" / "engine" / name).resolve()
+        self.pulumi = pulumi or find_pulumi()
+        self._config = self.state_dir / "stack-file" / self.stack_file.name
+        self._touched = self.state_dir / "touched-services.txt"
+        self._command = _Command(self.pulumi)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the stack has been previewed or deployed here and not been destroyed since."""
+        return self._config.is_file()
+
+    def preview(self, *, in_terminal: bool = False) -> Outcome:
+        """Plan what `up` would do.
+
+        Args:
+            in_terminal: let the engine draw what it does in this process's terminal; otherwise it is silent.
+
+        Raises:
+            EngineFailure: the program or a provider refused.
+        """
+        return self._run("preview", in_terminal=in_terminal)
+
+    def up(self, *, in_terminal: bool = False) -> Outcome:
+        """Deploy; arguments and errors as for `preview`."""
+        return self._run("up", in_terminal=in_terminal)
+
+    def destroy(self, *, in_terminal: bool = False) -> Outcome:
+        """Delete everything, then the state itself; arguments and errors as for `preview`."""
+        outcome = self._run("destroy", in_terminal=in_terminal)
+        shutil.rmtree(self.state_dir)
+        return outcome
+
+    def graph(self) -> list[dict[str, Any]]:
+        """Every resource of the deployed stack, with parent, dependencies, inputs and outputs.
+
+        Returns:
+            one JSON-able dictionary per resource, in the order they were made; empty if nothing is deployed.
+        """
+        return [
+            {
+                "urn": resource["urn"],
+                "type": resource["type"],
+                "name": resource["urn"].rpartition("::")[2],
+                "custom": resource["custom"],
+                "parent": resource.get("parent"),
+                "dependencies": resource.get("dependencies", []),
+                "protect": resource.get("protect", False),
+                "inputs": _readable(resource.get("inputs", {})),
+                "outputs": _readable(resource.get("outputs", {})),
+            }
+            for resource in self._resources()
+        ]
+
+    def outputs(self) -> dict[str, Any]:
+        """The deployed stack's outputs; empty if nothing is deployed."""
+        stack = next((resource for resource in self._resources() if resource["type"] == _STACK_TYPE), {})
+        outputs: dict[str, Any] = _readable(stack.get("outputs", {}))
+        return outputs
+
+    def _resources(self) -> list[dict[str, Any]]:
+        if not self.exists:
+            return []
+        with self._surroundings():
+            deployment = self._workspace(None).export_stack(self.name).deployment
+        resources: list[dict[str, Any]] = (deployment or {}).get("resources", [])
+        return resources
+
+    def _run(self, operation: str, *, in_terminal: bool) -> Outcome:
+        """Run one operation of the engine with the program in this process."""
+        with self._surroundings():
+            self._prepare()
+            importing = threading.Thread(target=self._import_ahead)
+            importing.start()
+
+            program = _Program(self.project_dir / "__main__.py", importing)
+            record = _Record()
+            stack = _Stack(self.name, self._workspace(program))
+            run: Callable[..., object] = getattr(stack, operation)
+            self._command.in_terminal = in_terminal
+            try:
+                run(
+                    config_file=str(self._config),
+                    color="auto" if in_terminal else "never",
+                    suppress_progress=not in_terminal,
+                    on_event=record.take,
+                )
+            except automation.CommandError as error:
+                if program.problem:
+                    raise ProgramStopped(program.problem) from error
+                raise EngineFailure(record.errors or [_said(error)]) from error
+            finally:
+                importing.join()
+                self._remember_imports()
+        return record.outcome()
+
+    def _prepare(self) -> None:
+        """Bring plugins, state and configuration into the state folder."""
+        home = self.state_dir / "home"
+        shutil.rmtree(home / "logs", ignore_errors=True)
+        install_plugins(home)
+        (self.state_dir / "state").mkdir(parents=True, exist_ok=True)
+        settings = self.stack_file.read_text(encoding="utf-8")
+        if re.search(r"^\s+secure:\s", settings, re.MULTILINE):
+            raise Refusal(
+                f"{self.stack_file.name}: holds an encrypted value (`secure:`), which cannot be opened without its key "
+                "- keep secrets in Secrets Manager and write their ARNs here"
+            )
+        salt = _SALT.search(self._config.read_text(encoding="utf-8")) if self.exists else None
+        line = salt[0] if salt else self._initialise()
+        self._config.parent.mkdir(parents=True, exist_ok=True)
+        # How the user's real stack keeps its secrets is no business of this one; everything else is taken over as is.
+        self._config.write_text(f"{_OWN_SECRETS.sub('', settings).rstrip()}\n{line}\n", encoding="utf-8")
+
+    def _import_ahead(self) -> None:
+        """Import what the program will import while the engine is still starting; that takes them equally long.
+
+        The SDK loads its parts when they are first touched, so which parts is remembered from run to run. What is
+        wrong with a module shows when the program imports it itself.
+        """
+        with contextlib.suppress(Exception):
+            program = ast.parse((self.project_dir / "__main__.py").read_text(encoding="utf-8"))
+            for statement in program.body:
+                match statement:
+                    case ast.ImportFrom(module=str(module), level=0):
+                        importlib.import_module(module)
+                    case ast.Import(names=names):
+                        for name in names:
+                            importlib.import_module(name.name)
+                    case _:
+                        pass
+            sdk = importlib.import_module(_SDK)
+            for service in self._touched.read_text(encoding="utf-8").split():
+                hasattr(getattr(sdk, service), "outputs")  # asking makes it load
+
+    def _remember_imports(self) -> None:
+        """Note which parts of the SDK the program made load."""
+        parts = {name.split(".")[1] for name in sys.modules if name.startswith(f"{_SDK}.") and name.count(".") > 1}
+        self._touched.write_text("\n".join(sorted(parts - {"config"})), encoding="utf-8")
+
+    def _initialise(self) -> str:
+        """Make the stack in its empty state folder.
+
+        Returns:
+            the line of a stack file by which the engine recognises its own secrets.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(self.project_dir / "Pulumi.yaml", folder)
+            workspace = self._workspace(None, folder)
+            workspace.create_stack(self.name)
+            text = Path(folder, f"Pulumi.{self.name}.yaml").read_text(encoding="utf-8")
+        match = _SALT.search(text)
+        if match is None:
+            raise EngineFailure([f"pulumi {self.pulumi.version} made a stack without a passphrase salt"])
+        return match[0]
+
+    def _workspace(self, program: Callable[[], None] | None, folder: str | None = None) -> _Workspace:
+        return _Workspace(
+            work_dir=folder or str(self.project_dir),
+            program=program,
+            pulumi_command=self._command,
+            env_vars={
+                "PULUMI_HOME": str(self.state_dir / "home"),
+                "PULUMI_BACKEND_URL": (self.state_dir / "state").as_uri(),
+                "PULUMI_CONFIG_PASSPHRASE": "",
+                "PULUMI_CREDENTIAL_STORE": "plaintext",
+                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+                "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
+                "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+            },
+        )
+
+    @contextlib.contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """The surroundings the program would have under `pulumi`, without the user's accounts and logins."""
+        environment = dict(os.environ)
+        path = list(sys.path)
+        for key in environment:
+            if key.startswith(_FOREIGN):
+                del os.environ[key]
+        sys.path.insert(0, str(self.project_dir))
+        try:
+            with contextlib.chdir(self.project_dir):
+                yield
+        finally:
+            sys.path[:] = path
+            os.environ.clear()
+            os.environ.update(environment)
+
+
+class _Program:
+    """The program's file, run as Pulumi would run it, except that what stops it is kept to be told once.
+
+    Left to itself, the engine tells it four times.
+    """
+
+    def __init__(self, file: Path, importing: threading.Thread) -> None:
+        self._file = file
+        self._importing = importing
+        self.problem = ""
+
+    def __call__(self) -> None:
+        """Run the program; what stops it ends up in `problem`."""
+        self._importing.join()
+        try:
+            runpy.run_path(str(self._file), run_name="__main__")
+        except RunError as error:
+            self.problem = str(error)
+            raise RunError("the program refused its settings; they are told below") from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            frames = error.__traceback__
+            while frames and frames.tb_frame.f_code.co_filename != str(self._file):
+                frames = frames.tb_next
+            self.problem = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+            raise RunError("the program crashed; its traceback is below") from None
+
+
+class _Command(automation.PulumiCommand):
+    """A CLI whose version is known, and which may draw in the terminal itself."""
+
+    def __init__(self, pulumi: PulumiCli) -> None:
+        # Not the original constructor: it starts the CLI to ask for the version that is known already.
+        self.command = str(pulumi.path)
+        self.version = VersionInfo.parse(pulumi.version)
+        self.in_terminal = False
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: Callable[[str], Any] | None = None,
+        on_error: Callable[[str], Any] | None = None,
+    ) -> automation.CommandResult:
+        """Run the CLI; in the terminal if that is wanted and the command has something to draw."""
+        if not (self.in_terminal and args[0] in {"preview", "up", "destroy"}):
+            return super().run(args, cwd, additional_env, on_output, on_error)
+        environment = {**os.environ, **additional_env}
+        # The CLI asks a terminal for its background colour and waits five seconds for those that never answer
+        # (recordings, some CI); it does not ask this kind, whose control sequences are the same.
+        environment["TERM"] = "screen-256color"
+        with _interrupts_left_to_the_engine():
+            code = subprocess.run([self.command, *args], cwd=cwd, env=environment, check=False).returncode
+        result = automation.CommandResult("", "", code)
+        if code != 0:
+            raise automation.CommandError(result)
+        return result
+
+
+class _Workspace(automation.LocalWorkspace):
+    """A workspace that does not start the CLI to learn what is known."""
+
+    def stack_outputs(self, stack_name: str) -> automation.OutputMap:
+        """Leave the outputs to the engine's events, which have told them already."""
+        del stack_name
+        return {}
+
+
+class _Stack(automation.Stack):
+    """A stack that does not start the CLI to be selected, nor to read back its history."""
+
+    def __init__(self, name: str, workspace: automation.Workspace) -> None:
+        # Not the original constructor: it starts the CLI to select the stack, which every command names anyway.
+        self.name = name
+        self.workspace = workspace
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:
+        """Say nothing: the engine's events have told everything."""
+        del show_secrets
+        return _NOTHING
+
+
+class _Record:
+    """What the engine's events tell about a run."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self._steps: dict[tuple[str, str], Step] = {}
+        self._messages: list[str] = []
+        self._outputs: Mapping[str, Any] = {}
+
+    def take(self, event: automation.EngineEvent) -> None:
+        """Take in one event."""
+        if event.resource_pre_event:
+            self._take_step(event.resource_pre_event.metadata)
+        elif event.res_outputs_event:
+            metadata = event.res_outputs_event.metadata
+            if metadata.type == _STACK_TYPE and metadata.new:
+                self._outputs = _readable(metadata.new.outputs)
+        elif event.diagnostic_event and not event.diagnostic_event.ephemeral:
+            self._take_message(event.diagnostic_event.severity, event.diagnostic_event.message)
+
+    def outcome(self) -> Outcome:
+        """Everything told so far."""
+        return Outcome(tuple(self._steps.values()), self._outputs, tuple(dict.fromkeys(self._messages)))
+
+    def _take_step(self, step: automation.StepEventMetadata) -> None:
+        if step.type == _STACK_TYPE or step.type.startswith("pulumi:providers:"):
+            return
+        state = step.new or step.old
+        self._steps[step.op, step.urn] = Step(
+            op=str(getattr(step.op, "value", step.op)),
+            urn=step.urn,
+            type=step.type,
+            name=step.urn.rpartition("::")[2],
+            parent=state.parent if state else "",
+            changed=tuple(step.detailed_diff or step.diffs or ()),
+            replaced_by=tuple(step.keys or ()),
+        )
+
+    def _take_message(self, severity: str, message: str) -> None:
+        text = _tidy(_COLOUR.sub("", message))
+        if severity == "error" and text not in self.errors:
+            self.errors.append(text)
+        elif severity in {"warning", "info"}:
+            self._messages.append(text)
+
+
+def _tidy(message: str) -> str:
+    """A message without what the engine and the Python runtime wrap around it."""
+    text = message.strip()
+    for wrapping in ("error: ", "an unhandled error occurred: ", "python inline source runtime error: "):
+        text = text.removeprefix(wrapping)
+    before, traceback_line, frames = text.partition("Traceback (most recent call last):\n")
+    if not traceback_line:
+        return text
+    own = re.search(r'^ *File "(?!.*(?:site-packages|/lib/python)).*\Z', frames, re.MULTILINE | re.DOTALL)
+    return f"{traceback_line}{own[0]}" if own else before.strip()
+
+
+def _readable(value: Any) -> Any:  # noqa: ANN401 - whatever a program hands out
+    """A value of the state or an event with the engine's own marks replaced by words."""
+    match value:
+        case dict() if value.get(_SIGNATURE) == _SECRET_SIGNATURE:
+            return SECRET
+        case dict():
+            return {key: _readable(item) for key, item in value.items()}
+        case list():
+            return [_readable(item) for item in value]
+        case str() if value == _UNKNOWN_TEXT:
+            return UNKNOWN
+        case _:
+            return value
+
+
+@contextlib.contextmanager
+def _interrupts_left_to_the_engine() -> Iterator[None]:
+    """Let Ctrl-C reach the engine alone, which then stops in good order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _said(error: automation.CommandError) -> str:
+    """The CLI's own words about why it failed."""
+    text = str(error)
+    return text.partition("stderr: ")[2].strip().removeprefix("error: ") or text

@@ -1,0 +1,332 @@
+"""The stand-in for the `aws` provider: the real provider's manners, no account behind them.
+
+It stands for the provider, never for the program. So it is strict where AWS would be strict ten minutes later
+(unknown types, misspelt and mistyped properties, missing ones, names too long, the same thing made twice) and
+invents only what AWS invents: ids, ARNs, addresses. Outputs of things not created yet stay unknown in a preview.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from typing import TYPE_CHECKING
+
+import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
+
+from local.engine.standins import lookups
+from local.engine.standins.catalogue import GENERIC, KINDS, Facts, Kind, invent
+from local.engine.standins.checks import Problem, problems, suggest
+from local.engine.standins.differences import Difference, differences
+from local.engine.standins.sdk_types import ResourceType, Sdk, UnknownTokenError
+from local.engine.standins.server import refuse, serve
+from local.engine.standins.wire import (
+    UNKNOWN,
+    from_struct,
+    plain,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    to_struct,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from local.engine.standins.wire import Value
+
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_RANDOM_LETTERS = 7
+"""How many hexadecimal digits Pulumi puts behind a name it makes up, after a dash."""
+
+
+class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
+    """Serves every resource type of the installed pulumi-aws, and the functions of `lookups`.
+
+    Args:
+        sdk: the types of pulumi-aws.
+        version: the version of pulumi-aws it stands for.
+    """
+
+    def __init__(self, sdk: Sdk, version: str) -> None:
+        self._sdk = sdk
+        self._version = version
+        self._region = ""
+        self._default_tags: dict[str, Value] = {}
+        self._made_by: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+
+    # The provider itself.
+
+    def GetPluginInfo(  # noqa: N802 - named by the protocol
+        self, request: empty_pb2.Empty, context: grpc.ServicerContext
+    ) -> plugin_pb2.PluginInfo:
+        """Tell the version."""
+        del request, context
+        return plugin_pb2.PluginInfo(version=self._version)
+
+    def CheckConfig(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
+        """Hold the provider's configuration against the SDK, and insist on a region."""
+        del context
+        config = _config(from_struct(request.news))
+        found = problems(self._sdk, self._sdk.provider(), config)
+        region = config.get("region")
+        if region is None:
+            found.append(Problem("region", "is missing: set `aws:region` in the stack file, for example eu-west-1"))
+        elif isinstance(region, str) and region != UNKNOWN and not _REGION.fullmatch(region):
+            found.append(Problem("region", f"must be a region such as eu-west-1, got {region!r}"))
+        return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(found))
+
+    def DiffConfig(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.DiffResponse:
+        """Another region means other resources."""
+        del context
+        old, new = plain(from_struct(request.old_inputs)), plain(from_struct(request.news))
+        return _diff_response(_as_differences(old, new), {"region"}, delete_first=False)
+
+    def Configure(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ConfigureResponse:
+        """Take region and default tags."""
+        del context
+        config = _config(from_struct(request.args))
+        region = config.get("region")
+        self._region = region if isinstance(region, str) else ""
+        tags = config.get("defaultTags")
+        if isinstance(tags, dict) and isinstance(tags.get("tags"), dict):
+            self._default_tags = dict(tags["tags"])  # type: ignore[arg-type]  # mypy does not narrow items
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    # Resources.
+
+    def Check(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
+        """Refuse what the SDK does not declare, and name what is not named."""
+        token, resource = self._type(request.urn, context)
+        inputs = from_struct(request.news)
+        given = _plain(inputs)
+        found = problems(self._sdk, resource.inputs, given)
+        kind = KINDS.get(token, GENERIC)
+        if not found:
+            found = self._name(request.urn, kind, resource, given, _plain(from_struct(request.olds)))
+        if not found:
+            found = self._claim(request.urn, token, kind, given)
+        inputs.update({name: given[name] for name in (kind.name,) if name in given and name not in inputs})
+        return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(found))
+
+    def Diff(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.DiffResponse:
+        """Compare inputs property by property."""
+        token, resource = self._type(request.urn, context)
+        kind = KINDS.get(token, GENERIC)
+        old, new = _plain(from_struct(request.old_inputs)), _plain(from_struct(request.news))
+        found = differences(old, new)
+        replacing = kind.replaced_by | {"region"}
+        # A name the program chose cannot belong to the old and the new one at once.
+        chosen = kind.name in resource.inputs.properties and new.get(kind.name) != _made_up(request.urn, kind, new)
+        keeps_name = kind.name not in {difference.top for difference in found}
+        return _diff_response(found, replacing, delete_first=chosen and keeps_name)
+
+    def Create(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CreateResponse:
+        """Make up what AWS would return; in a preview only what is known beforehand."""
+        token, resource = self._type(request.urn, context)
+        inputs = from_struct(request.properties)
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=to_struct({**self._known(resource, inputs), **inputs}))
+        facts = self._facts(request.urn, token, _plain(inputs))
+        identity = KINDS.get(token, GENERIC).identity(facts) or facts.hex(17)
+        outputs = {**self._computed(token, resource, facts), **self._known(resource, inputs), **inputs}
+        return provider_pb2.CreateResponse(id=identity, properties=to_struct(outputs))
+
+    def Update(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.UpdateResponse:
+        """Keep what AWS made up, take over what the program changed."""
+        _, resource = self._type(request.urn, context)
+        inputs = from_struct(request.news)
+        old_inputs = from_struct(request.old_inputs)
+        kept = {name: value for name, value in from_struct(request.olds).items() if name not in old_inputs}
+        outputs = {**kept, **self._known(resource, inputs), **inputs}
+        return provider_pb2.UpdateResponse(properties=to_struct(outputs))
+
+    def Delete(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Forget it: nothing was ever there."""
+        self._type(request.urn, context)
+        return empty_pb2.Empty()
+
+    def Read(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ReadResponse:
+        """Say that everything is as it was, and that whatever is looked up by id exists."""
+        token, resource = self._type(request.urn, context)
+        state = from_struct(request.properties)
+        kind = KINDS.get(token, GENERIC)
+        name = request.id.rpartition("/")[2]
+        if kind.name in resource.inputs.properties:
+            state.setdefault(kind.name, name)
+        facts = Facts(request.id, name, self._region, _plain(state))
+        outputs = {**self._computed(token, resource, facts), **self._known(resource, state), **state}
+        if "arn" in outputs and request.id.startswith("arn:"):
+            outputs["arn"] = request.id
+        return provider_pb2.ReadResponse(id=request.id, properties=to_struct(outputs))
+
+    # Functions.
+
+    def Invoke(  # noqa: N802 - named by the protocol
+        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.InvokeResponse:
+        """Answer a function of `lookups`; refuse every other."""
+        if request.tok not in lookups.ANSWERS:
+            hint = suggest(request.tok, lookups.ANSWERS)
+            refuse(context, f"the local stand-in does not answer this function{hint}")
+        function = self._sdk.function(request.tok)
+        arguments = _plain(from_struct(request.args))
+        found = problems(self._sdk, function.arguments, arguments)
+        if found:
+            return provider_pb2.InvokeResponse(failures=_failures(found))
+        return provider_pb2.InvokeResponse(**{"return": to_struct(lookups.answer(function, arguments, self._region))})
+
+    # What the answers are made of.
+
+    def _type(self, urn: str, context: grpc.ServicerContext) -> tuple[str, ResourceType]:
+        token = urn.split("::")[2].rpartition("$")[2]
+        try:
+            return token, self._sdk.resource(token)
+        except UnknownTokenError:
+            hint = suggest(token, self._sdk.resource_tokens)
+            refuse(context, f"{token} is not a resource type of pulumi-aws {self._version}{hint}")
+
+    def _name(
+        self, urn: str, kind: Kind, resource: ResourceType, given: dict[str, Value], old: Mapping[str, Value]
+    ) -> list[Problem]:
+        """Name a resource in place: as before, else as Pulumi would."""
+        properties = resource.inputs.properties
+        if kind.name not in properties or kind.name in resource.inputs.required:
+            return []
+        prefix_input = f"{kind.name}Prefix"
+        if given.get(kind.name) is None:
+            before = old.get(kind.name)
+            same_rule = old.get(prefix_input) == given.get(prefix_input)
+            keep = isinstance(before, str) and same_rule
+            given[kind.name] = before if keep else _made_up(urn, kind, given)
+        name = given[kind.name]
+        if isinstance(name, str) and name != UNKNOWN and len(name) > kind.longest:
+            return [Problem(kind.name, f"must have at most {kind.longest} characters, got {len(name)} ({name!r})")]
+        return []
+
+    def _claim(self, urn: str, token: str, kind: Kind, given: Mapping[str, Value]) -> list[Problem]:
+        """Refuse a second resource that would be the very same thing in AWS."""
+        identity = kind.identity(self._facts(urn, token, given))
+        if not identity or UNKNOWN in identity:
+            return []
+        with self._lock:
+            owner = self._made_by.setdefault((token, identity), urn)
+        if owner == urn:
+            return []
+        return [Problem(kind.name, f"would make {identity!r} twice: {owner.rpartition('::')[2]!r} is the same thing")]
+
+    def _facts(self, urn: str, token: str, given: Mapping[str, Value]) -> Facts:
+        name = given.get(KINDS.get(token, GENERIC).name)
+        region = given.get("region")
+        return Facts(
+            seed=urn,
+            name=name if isinstance(name, str) else "",
+            region=region if isinstance(region, str) else self._region,
+            inputs=given,
+        )
+
+    def _known(self, resource: ResourceType, inputs: Mapping[str, Value]) -> dict[str, Value]:
+        """Outputs that follow from inputs and configuration alone, so that even a preview knows them."""
+        known: dict[str, Value] = {}
+        if "tagsAll" in resource.outputs:
+            tags = inputs.get("tags")
+            known["tagsAll"] = {**self._default_tags, **tags} if isinstance(tags, dict) else {**self._default_tags}
+        if "region" in resource.outputs:
+            known["region"] = self._region
+        return known
+
+    def _computed(self, token: str, resource: ResourceType, facts: Facts) -> dict[str, Value]:
+        """Outputs that only exist once AWS has made the resource."""
+        kind = KINDS.get(token, GENERIC)
+        outputs: dict[str, Value] = {}
+        for output, shape in resource.outputs.items():
+            if output in kind.computed:
+                outputs[output] = kind.computed[output](facts)
+            elif output == "arn" and kind.arn:
+                outputs[output] = kind.arn(facts)
+            elif output not in resource.inputs.properties:
+                outputs[output] = invent(output, shape.kind, token, facts)
+        return outputs
+
+
+def _plain(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {key: plain(value) for key, value in values.items()}
+
+
+def _as_differences(old: Value, new: Value) -> list[Difference]:
+    return differences(old, new) if isinstance(old, dict) and isinstance(new, dict) else []
+
+
+def _config(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Provider configuration with the JSON texts, in which everything but strings travels, taken apart."""
+    config: dict[str, Value] = {}
+    for key, value in _plain(values).items():
+        config[key] = value
+        if isinstance(value, str) and value != UNKNOWN and value[:1] in {"[", "{", "t", "f", *"0123456789"}:
+            try:
+                config[key] = json.loads(value)
+            except ValueError:
+                continue
+    return {key: value for key, value in config.items() if key not in {"version", "pluginDownloadURL"}}
+
+
+def _made_up(urn: str, kind: Kind, given: Mapping[str, Value]) -> str:
+    """The name Pulumi would make up, except that it is always the same for the same resource."""
+    prefix = given.get(f"{kind.name}Prefix")
+    base = prefix if isinstance(prefix, str) else f"{urn.rpartition('::')[2]}-"
+    if kind is KINDS["aws:s3/bucket:Bucket"]:
+        base = base.lower()
+    return base + Facts(urn, "", "", {}).hex(_RANDOM_LETTERS)
+
+
+def _failures(found: Iterable[Problem]) -> list[provider_pb2.CheckFailure]:
+    # The engine puts the resource's type and name in front; given the property too, it would add the value it has.
+    return [provider_pb2.CheckFailure(reason=f"`{problem.path}` {problem.reason}") for problem in found]
+
+
+def _diff_response(
+    found: list[Difference], replacing: Iterable[str], *, delete_first: bool
+) -> provider_pb2.DiffResponse:
+    kinds = provider_pb2.PropertyDiff.Kind
+    replaces = sorted({difference.top for difference in found} & set(replacing))
+    detailed = {
+        difference.path: provider_pb2.PropertyDiff(
+            kind=kinds.Value(f"{difference.kind}_REPLACE" if difference.top in replaces else difference.kind),
+            inputDiff=True,
+        )
+        for difference in found
+    }
+    changes = provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE
+    return provider_pb2.DiffResponse(
+        changes=changes,
+        diffs=sorted({difference.top for difference in found}),
+        replaces=replaces,
+        deleteBeforeReplace=bool(replaces) and delete_first,
+        detailedDiff=detailed,
+        hasDetailedDiff=True,
+    )
+
+
+def main(version: str) -> None:
+    """Serve the stand-in for pulumi-aws of this version."""
+    serve(AwsStandIn(Sdk("pulumi_aws"), version))

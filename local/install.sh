@@ -1,0 +1,39 @@
+#!/bin/sh
+# Makes .venv with everything requirements-dev.txt locks. `make` runs it when that file is newer than the last time.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+# PYTHON chooses; otherwise the first one that is recent enough.
+python=
+for candidate in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
+  if command -v "$candidate" >/dev/null 2>&1 &&
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+if [ -z "$python" ]; then
+  found=$("${PYTHON:-python3}" --version 2>&1 || true)
+  say "This project needs Python 3.11 or newer; here is: ${found:-none}."
+  say "Install it, then repeat the command:"
+  say "  sudo apt-get install python3 python3-venv   (Debian 12 or newer; elsewhere https://www.python.org/downloads)"
+  exit 3
+fi
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  say "$python cannot make virtual environments: Debian keeps that in a package of its own."
+  say "Install it, then repeat the command:"
+  say "  sudo apt-get install python3-venv"
+  exit 3
+fi
+
+if [ ! -x .venv/bin/python ]; then
+  say "Making .venv with $("$python" --version)."
+  "$python" -m venv .venv
+fi
+say "Installing the packages of requirements-dev.txt into .venv; the first time this takes about a minute."
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+  --require-hashes --requirement requirements-dev.txt
+touch .venv/.installed

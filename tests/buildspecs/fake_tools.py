@@ -1,0 +1,265 @@
+"""A machine for a job under test: a folder, and stand-ins for aws, docker and npm that are alone on its PATH.
+
+A stand-in answers by rules: the first rule whose words all stand in the command line, in their order, is used; a rule
+may be used up. What has been called is kept, with standard input. Unknown calls fail, and say so.
+"""
+
+import importlib
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import yaml
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "buildspecs" / "scripts"
+DIGEST = f"sha256:{'a' * 64}"
+OTHER_DIGEST = f"sha256:{'b' * 64}"
+REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
+NOT_THERE = "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: no such image"
+
+_STAND_IN = """#!{python} -S
+import json, os, sys
+base = {base!r}
+tool, words = {tool!r}, sys.argv[1:]
+stdin = sys.stdin.read() if "--password-stdin" in words else ""
+with open(base + "/calls.jsonl", "a") as log:
+    log.write(json.dumps({{"words": [tool, *words], "stdin": stdin, "env": dict(os.environ)}}) + "\\n")
+rules = json.load(open(base + "/rules.json"))
+for rule in rules:
+    rest = iter([tool, *words])
+    if rule["times"] and all(word in rest for word in rule["words"]):
+        rule["times"] -= 1
+        json.dump(rules, open(base + "/rules.json", "w"))
+        for name, content in rule["files"].items():
+            for number, word in enumerate(words):
+                name = name.replace("{{" + word + "}}", words[number + 1] if number + 1 < len(words) else "")
+            name = name.replace("{{last}}", words[-1])
+            os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+            open(name, "w").write(content)
+            os.chmod(name, 0o755)
+        sys.stdout.write(rule["output"])
+        sys.stderr.write(rule["errors"])
+        sys.exit(rule["code"])
+sys.stderr.write("no rule for " + " ".join([tool, *words]))
+sys.exit(99)
+"""
+
+
+class Call(NamedTuple):
+    """One command that a job ran."""
+
+    words: list[str]
+    stdin: str
+    env: dict[str, str]
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+    def after(self, option: str) -> list[str]:
+        """The values of an option that may stand several times."""
+        return [value for word, value in zip(self.words, self.words[1:], strict=False) if word == option]
+
+
+class Machine:
+    """Where a job runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "build"
+        self._base = folder / "tools"
+        self._bin = self._base / "bin"
+        self._rules: list[dict[str, Any]] = []
+        self.folder.mkdir()
+        self._bin.mkdir(parents=True)
+        for tool in ("aws", "docker", "npm"):
+            path = self._bin / tool
+            path.write_text(_STAND_IN.format(python=sys.executable, base=str(self._base), tool=tool))
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def answer(
+        self,
+        words: str,
+        output: object = "",
+        *,
+        code: int = 0,
+        errors: str = "",
+        files: dict[str, str] | None = None,
+        times: int = 1000,
+    ) -> None:
+        """Answer a command that holds these words; a dict or list is written as JSON."""
+        text = output if isinstance(output, str) else json.dumps(output)
+        rule = {"words": words.split(), "output": text, "code": code, "errors": errors, "files": files or {}}
+        self._rules.append({**rule, "times": times})
+
+    def without(self, tool: str) -> None:
+        """Take a tool off the machine."""
+        (self._bin / tool).unlink()
+
+    def file(self, name: str, content: object) -> Path:
+        """A file in the job's folder; anything but a text is written as JSON."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    def json(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        """A file that the job wrote."""
+        return json.loads((self.folder / name).read_text())
+
+    def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a job with these variables and no others."""
+        (self._base / "rules.json").write_text(json.dumps(self._rules))
+        scripts_dir = self._base / "scripts"
+        scripts_dir.mkdir(exist_ok=True)
+        return subprocess.run(
+            # Without site-packages: a job has the standard library and nothing else.
+            [sys.executable, "-S", str(SCRIPTS / f"{script}.py")],
+            cwd=self.folder,
+            env={"PATH": str(self._bin), "SCRIPTS_DIR": str(scripts_dir), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def run_buildspec(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Run all commands of a buildspec; afterwards print what it exports, `NAME=value` a line."""
+        (self._base / "rules.json").write_text(json.dumps(self._rules))
+        (self._bin / "python3").symlink_to(Path(sys.executable).resolve())
+        spec = yaml.safe_load(text)
+        commands = [command for phase in spec["phases"].values() for command in phase.get("commands", [])]
+        shown = [f'echo "{name}=${name}"' for name in spec["env"].get("exported-variables", [])]
+        declared = {**spec["env"]["variables"], "SCRIPTS_DIR": str(self._base / "inlined")}
+        return subprocess.run(
+            ["/bin/bash", "-e", "-c", "\n".join([*commands, *shown])],
+            cwd=self.folder,
+            env={"PATH": f"{self._bin}:/usr/bin:/bin", **declared},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    @property
+    def exports(self) -> str:
+        """What the job hands to the pipeline."""
+        return (self._base / "scripts" / "exports.env").read_text()
+
+    @property
+    def calls(self) -> list[Call]:
+        """The commands that the job ran, in order."""
+        log = self._base / "calls.jsonl"
+        return [Call(**json.loads(line)) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def called(self, words: str) -> list[Call]:
+        """The commands that hold these words in this order."""
+        return [call for call in self.calls if _in_order(words.split(), call.words)]
+
+
+def _in_order(wanted: list[str], words: list[str]) -> bool:
+    rest = iter(words)
+    return all(word in rest for word in wanted)
+
+
+def module(name: str) -> ModuleType:
+    """A script as a module, to call its functions."""
+    if str(SCRIPTS) not in sys.path:
+        sys.path.insert(0, str(SCRIPTS))
+    return importlib.import_module(name)
+
+
+def image(**changes: object) -> dict[str, object]:
+    """A whole image.json."""
+    return {
+        "repository": REPOSITORY,
+        "digest": DIGEST,
+        "uri": f"{REPOSITORY}@{DIGEST}",
+        "tag": "0123abc-12345678",
+        "commit": "0123abc",
+        "version": "1.2.3",
+        "source": "https://github.com/example/shop",
+        "created": "2026-01-31T12:00:00+00:00",
+        **changes,
+    }
+
+
+def deployment(**changes: object) -> dict[str, object]:
+    """A whole deployment.json."""
+    return {**image(), "image": f"{REPOSITORY}@{DIGEST}", "container": "shop", "port": 8080, **changes}
+
+
+class Reply(NamedTuple):
+    """What a web server under test answers."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
+
+
+class Request(NamedTuple):
+    """What a web server under test was asked."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class WebServer:
+    """The behaviour of a web server: override `reply`."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.url = ""
+
+    def reply(self, request: Request) -> Reply:
+        """The answer to a request."""
+        raise NotImplementedError
+
+
+@contextmanager
+def serving(server: WebServer) -> Iterator[str]:
+    """Serve on loopback as long as the block lasts; gives the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(self.command, self.path, headers, self.rfile.read(length))
+            server.requests.append(request)
+            reply = server.reply(request)
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(reply.body)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            """Keep quiet."""
+
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=web.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    server.url = f"http://127.0.0.1:{web.server_port}"
+    try:
+        yield server.url
+    finally:
+        web.shutdown()
+        thread.join()
+        web.server_close()

@@ -1,0 +1,504 @@
+"""The jobs that prepare a deployment and that deploy by ECS itself: each really runs, against a stand-in of aws."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_tools import DIGEST, NOT_THERE, OTHER_DIGEST, REPOSITORY, Machine, image, module
+
+SERVICE = "arn:aws:ecs:eu-west-1:123456789012:service/main/shop"
+RUNNING = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:7"
+NEW = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:8"
+DEPLOYMENT = "arn:aws:ecs:eu-west-1:123456789012:service-deployment/main/shop/new"
+OLD_DEPLOYMENT = "arn:aws:ecs:eu-west-1:123456789012:service-deployment/main/shop/old"
+TEMPLATE: dict[str, Any] = {
+    "family": "shop",
+    "networkMode": "awsvpc",
+    "requiresCompatibilities": ["FARGATE"],
+    "cpu": "256",
+    "memory": "512",
+    "executionRoleArn": "arn:aws:iam::123456789012:role/execution",
+    "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+    "containerDefinitions": [
+        {
+            "name": "shop",
+            "essential": True,
+            "readonlyRootFilesystem": True,
+            "portMappings": [{"containerPort": 8080, "protocol": "tcp"}],
+            "environment": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "GREETING", "value": 'it\'s "me"'}],
+            "secrets": [
+                {"name": "DATABASE_URL", "valueFrom": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db"}
+            ],
+            "healthCheck": {"command": ["CMD", "true"]},
+            "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/scratch", "readOnly": False}],
+        }
+    ],
+    "volumes": [{"name": "tmp", "host": {}}],
+    "tags": [{"key": "application", "value": "shop"}],
+}
+PREPARE = {
+    "TASK_DEFINITION_TEMPLATE": "s3://artifacts/shop/taskdef template.json",
+    "CONTAINER_NAME": "shop",
+    "CONTAINER_PORT": "8080",
+    "ENGINE": "codeDeploy",
+    "CLUSTER": "main",
+    "SERVICE": "shop",
+    "IMAGE_DIGEST": DIGEST,
+}
+UNHAPPY = (
+    *("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"),
+    *("STOP_REQUESTED", "STOPPED", "SOMETHING_NEW"),
+)
+DEPLOY = {"CLUSTER": "main", "SERVICE": "shop", "DEPLOYMENT_CONFIGURATION": "{}", "TIMEOUT_MINUTES": "30"}
+
+
+def edited(**container: object) -> dict[str, Any]:
+    """The template with changes in its container."""
+    return {**TEMPLATE, "containerDefinitions": [{**TEMPLATE["containerDefinitions"][0], **container}]}
+
+
+def as_ecs_answers(definition: dict[str, Any]) -> dict[str, Any]:
+    """A registered definition with what ECS adds by itself."""
+    container = definition["containerDefinitions"][0]
+    answered = {
+        **container,
+        "image": "shop:1",
+        "cpu": 0,
+        "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/scratch"}],
+        "volumesFrom": [],
+        "systemControls": [],
+        "environment": container["environment"][::-1],
+        "portMappings": [{**mapping, "hostPort": mapping["containerPort"]} for mapping in container["portMappings"]],
+        "healthCheck": {**container["healthCheck"], "interval": 30, "timeout": 5, "retries": 3},
+    }
+    return {
+        **{key: value for key, value in definition.items() if key != "tags"},
+        "containerDefinitions": [answered],
+        "taskDefinitionArn": RUNNING,
+        "revision": 7,
+        "status": "ACTIVE",
+        "placementConstraints": [],
+        "compatibilities": ["EC2", "FARGATE"],
+        "registeredAt": "2026-01-31T12:00:00Z",
+        "registeredBy": "arn:aws:sts::123456789012:assumed-role/x",
+        "enableFaultInjection": False,
+    }
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with an image to deploy."""
+    machine = Machine(tmp_path)
+    machine.file("image.json", image())
+    return machine
+
+
+def offers(machine: Machine, template: object = TEMPLATE) -> None:
+    """The template is stored, the image is in the registry."""
+    machine.answer("aws s3 cp", template)
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
+
+
+def test_all_five_artifacts_are_about_the_digest_that_was_built(machine: Machine) -> None:
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **PREPARE)
+
+    assert result.returncode == 0, result.stderr
+    uri = f"{REPOSITORY}@{DIGEST}"
+    assert machine.json("taskdef.json") == edited(image=uri)
+    assert machine.json("imageDetail.json") == {"ImageURI": uri}
+    assert machine.json("imagedefinitions.json") == [{"name": "shop", "imageUri": uri}]
+    assert machine.json("appspec.yaml") == {
+        "version": 0.0,
+        "Resources": [
+            {
+                "TargetService": {
+                    "Type": "AWS::ECS::Service",
+                    "Properties": {
+                        "TaskDefinition": "<TASK_DEFINITION>",
+                        "LoadBalancerInfo": {"ContainerName": "shop", "ContainerPort": 8080},
+                    },
+                }
+            }
+        ],
+    }
+    assert machine.json("deployment.json") == {
+        "container": "shop",
+        "port": 8080,
+        "environment": {"LOG_LEVEL": "info", "GREETING": 'it\'s "me"'},
+        "image": uri,
+        "repository": REPOSITORY,
+        "digest": DIGEST,
+        "tag": "0123abc-12345678",
+        "commit": "0123abc",
+        "version": "1.2.3",
+        "source": "https://github.com/example/shop",
+        "created": "2026-01-31T12:00:00+00:00",
+    }
+    assert machine.exports == "export DEPLOYED_VERSION=1.2.3\n"
+
+
+def test_the_template_is_fetched_by_an_argument_not_by_a_line_for_a_shell(machine: Machine) -> None:
+    offers(machine)
+
+    machine.run("prepare_deployment", **PREPARE)
+
+    assert machine.called("aws s3 cp")[0].words == ["aws", "s3", "cp", PREPARE["TASK_DEFINITION_TEMPLATE"], "-"]
+
+
+@pytest.mark.parametrize(
+    ("template", "variables", "message"),
+    [
+        ("{", {}, "the task definition's template is not JSON"),
+        ({**TEMPLATE, "family": "", "cpu": ""}, {}, "lacks family, cpu"),
+        (TEMPLATE, {"CONTAINER_NAME": "shopp"}, "has no container 'shopp'; it has 'shop'"),
+        (TEMPLATE, {"CONTAINER_PORT": "80"}, "container 'shop' does not map port 80; it maps 8080"),
+        (edited(portMappings=[]), {}, "container 'shop' does not map port 8080; it maps none"),
+        (TEMPLATE, {"CONTAINER_PORT": "http"}, "CONTAINER_PORT must be a whole number above 0"),
+        (TEMPLATE, {"ENGINE": "codedeploy"}, "ENGINE must be one of codeDeploy, ecs, ecsAction, got 'codedeploy'"),
+        (
+            TEMPLATE,
+            {"IMAGE_DIGEST": OTHER_DIGEST},
+            f"image.json is about {DIGEST}, the pipeline delivers {OTHER_DIGEST}",
+        ),
+        (TEMPLATE, {"TASK_DEFINITION_TEMPLATE": "taskdef.json"}, "must be an s3:// address"),
+        (
+            {**TEMPLATE, "containerDefinitions": [*TEMPLATE["containerDefinitions"], {"name": "proxy"}]},
+            {},
+            "the template gives no image for 'proxy'",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_anything_is_written(
+    machine: Machine, template: object, variables: dict[str, str], message: str
+) -> None:
+    offers(machine, template)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, **variables})
+
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (image(digest="latest"), "the digest in image.json is not a digest"),
+        (image(uri=f"{REPOSITORY}:latest"), "image.json contradicts itself"),
+        ({"digest": DIGEST}, "image.json lacks repository, uri, tag, commit, version, source, created"),
+        ("[]", "image.json lacks"),
+        ("<html>", "image.json is not JSON"),
+    ],
+    ids=["no digest", "tag instead of digest", "keys missing", "a list", "not JSON"],
+)
+def test_a_broken_image_description_is_refused(machine: Machine, content: object, message: str) -> None:
+    machine.file("image.json", content)
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **PREPARE)
+
+    assert result.returncode == 1
+    assert message in result.stderr
+
+
+def test_an_image_that_left_the_registry_is_not_deployed(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE)
+
+    result = machine.run("prepare_deployment", **PREPARE)
+
+    assert result.returncode == 1
+    assert f"{REPOSITORY}@{DIGEST} is no longer in the registry" in result.stderr
+
+
+def runs(machine: Machine, definition: dict[str, Any]) -> None:
+    """The service runs this definition."""
+    machine.answer("aws ecs describe-services", {"services": [{"taskDefinition": RUNNING}]})
+    machine.answer(f"aws ecs describe-task-definition {RUNNING}", {"taskDefinition": as_ecs_answers(definition)})
+
+
+def test_the_ecs_action_goes_on_when_only_the_image_differs(machine: Machine) -> None:
+    offers(machine)
+    runs(machine, TEMPLATE)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+
+    assert result.returncode == 0, result.stderr
+    assert machine.json("imagedefinitions.json")
+
+
+def test_the_ecs_action_never_loses_an_edit(machine: Machine) -> None:
+    """CodePipeline's Amazon ECS action takes the running definition and changes the image: other edits would vanish."""
+    offers(machine, {**edited(environment=[{"name": "LOG_LEVEL", "value": "debug"}]), "memory": "1024"})
+    runs(machine, TEMPLATE)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+
+    assert result.returncode == 1
+    assert (
+        '  - containerDefinitions.shop.environment.GREETING.value: running "it\'s \\"me\\"", wanted nothing\n'
+        in result.stderr
+    )
+    assert (
+        '  - containerDefinitions.shop.environment.LOG_LEVEL.value: running "info", wanted "debug"\n' in result.stderr
+    )
+    assert '  - memory: running "512", wanted "1024"\n' in result.stderr
+    assert "set deploy.engine to ecs or codeDeploy" in result.stderr
+    assert "aws ecs register-task-definition --cli-input-json file://taskdef.json" in result.stderr
+    assert not (machine.folder / "imagedefinitions.json").exists()
+
+
+def test_a_service_that_is_not_there_is_named(machine: Machine) -> None:
+    offers(machine)
+    machine.answer("aws ecs describe-services", {"services": []})
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+
+    assert result.returncode == 1
+    assert "the cluster main has no service shop" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"secrets": []}, "containerDefinitions.shop.secrets.DATABASE_URL"),
+        ({"readonlyRootFilesystem": False}, "containerDefinitions.shop.readonlyRootFilesystem"),
+        ({"essential": False}, "containerDefinitions.shop.essential"),
+        ({"portMappings": [{"containerPort": 8081}]}, "containerDefinitions.shop.portMappings.8080"),
+        ({"healthCheck": {"command": ["CMD", "true"], "retries": 5}}, "containerDefinitions.shop.healthCheck.retries"),
+        ({"command": ["serve"]}, "containerDefinitions.shop.command"),
+        ({"mountPoints": []}, "containerDefinitions.shop.mountPoints./scratch"),
+        ({"name": "store"}, "containerDefinitions.shop"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_each_kind_of_edit_is_a_difference(change: dict[str, object], place: str) -> None:
+    running = as_ecs_answers(TEMPLATE)
+
+    found = module("task_definition").differences(running, edited(**change), "shop")
+
+    assert any(line.startswith(place) for line in found)
+
+
+def test_a_volume_that_is_gone_is_a_difference() -> None:
+    found = module("task_definition").differences(as_ecs_answers(TEMPLATE), {**TEMPLATE, "volumes": []}, "shop")
+
+    assert found == ["volumes.tmp: running there, wanted nothing"]
+
+
+def test_the_image_of_another_container_is_a_difference() -> None:
+    proxy = {"name": "proxy", "image": "proxy:1"}
+    wanted = {**TEMPLATE, "containerDefinitions": [*TEMPLATE["containerDefinitions"], proxy]}
+    running = as_ecs_answers(TEMPLATE)
+    running["containerDefinitions"].append({**proxy, "image": "proxy:2"})
+
+    found = module("task_definition").differences(running, wanted, "shop")
+
+    assert found == ['containerDefinitions.proxy.image: running "proxy:2", wanted "proxy:1"']
+
+
+def service(**changes: object) -> dict[str, object]:
+    return {
+        "services": [{"serviceArn": SERVICE, "status": "ACTIVE", "taskDefinition": RUNNING, "events": [], **changes}]
+    }
+
+
+def state(status: str, **more: object) -> dict[str, Any]:
+    target = {"arn": "revision/8", "requestedTaskCount": 2, "runningTaskCount": 1}
+    return {"serviceDeployments": [{"status": status, "targetServiceRevision": target, **more}]}
+
+
+@pytest.fixture
+def deploying(machine: Machine) -> Machine:
+    """A machine where a service is ready to be updated; what becomes of the deployment is up to the test."""
+    machine.file("taskdef.json", {"family": "shop", "containerDefinitions": []})
+    machine.answer("aws ecs register-task-definition", {"taskDefinition": {"taskDefinitionArn": NEW}})
+    machine.answer("aws ecs update-service", {"service": {}})
+    known = [{"serviceDeploymentArn": OLD_DEPLOYMENT}]
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": known}, times=1)
+    machine.answer(
+        "aws ecs list-service-deployments", {"serviceDeployments": [{"serviceDeploymentArn": DEPLOYMENT}, *known]}
+    )
+    machine.answer("aws ecs describe-service-revisions", {"serviceRevisions": [{"taskDefinition": NEW}]})
+    return machine
+
+
+def test_a_deployment_is_followed_to_its_success(deploying: Machine) -> None:
+    deploying.answer("aws ecs describe-services", service())
+    deploying.answer("aws ecs describe-service-deployments", state("SUCCESSFUL", lifecycleStage="CLEAN_UP"))
+    configuration = json.dumps({"strategy": "CANARY", "bakeTimeInMinutes": 5})
+
+    result = deploying.run("deploy_ecs", **{**DEPLOY, "DEPLOYMENT_CONFIGURATION": configuration})
+
+    assert result.returncode == 0, result.stderr
+    assert "SUCCESSFUL, CLEAN_UP, 1 of 2 tasks running" in result.stdout
+    assert deploying.exports == f"export SERVICE_DEPLOYMENT_ARN={DEPLOYMENT}\n"
+    (update,) = deploying.called("aws ecs update-service")
+    assert update.after("--task-definition") == [NEW]
+    assert update.after("--deployment-configuration") == [configuration]
+    assert [call.words[2] for call in deploying.calls[:4]] == [
+        *("describe-services", "register-task-definition", "list-service-deployments", "update-service")
+    ]
+
+
+def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deploying: Machine) -> None:
+    events = [{"message": "(service shop) is unable to place a task"}]
+    deploying.answer("aws ecs describe-services", service(events=events))
+    rollback = {"reason": "Service deployment rolled back because the circuit breaker threshold was exceeded"}
+    deploying.answer("aws ecs describe-service-deployments", state("ROLLBACK_IN_PROGRESS", rollback=rollback))
+    deploying.answer("aws ecs list-tasks --desired-status STOPPED", {"taskArns": ["task/main/1", "task/main/2"]})
+    tasks = [
+        {
+            "taskArn": "arn:aws:ecs:eu-west-1:123456789012:task/main/1",
+            "taskDefinitionArn": NEW,
+            "stoppedReason": "Essential container in task exited",
+            "containers": [
+                {"name": "shop", "exitCode": 137, "reason": "OutOfMemoryError: container killed"},
+                {"name": "log", "exitCode": 0},
+            ],
+        },
+        {"taskArn": "task/main/2", "taskDefinitionArn": RUNNING, "stoppedReason": "Scaling activity", "containers": []},
+    ]
+    deploying.answer("aws ecs describe-tasks", {"tasks": tasks})
+
+    result = deploying.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == 1
+    assert "the deployment did not succeed: ROLLBACK_IN_PROGRESS" in result.stderr
+    assert "circuit breaker threshold was exceeded" in result.stderr
+    assert "  - task 1: Essential container in task exited\n" in result.stderr
+    assert "container shop: exit code 137. OutOfMemoryError: container killed" in result.stderr
+    assert "is unable to place a task" in result.stderr
+    assert "Scaling activity" not in result.stderr, "a task of the old revision stops because it is replaced"
+
+
+@pytest.mark.parametrize(
+    ("status", "done", "failed"),
+    [
+        ("PENDING", False, False),
+        ("IN_PROGRESS", False, False),
+        ("SUCCESSFUL", True, False),
+        *((status, False, True) for status in UNHAPPY),
+    ],
+)
+def test_a_rollback_is_never_taken_for_a_success(status: str, *, done: bool, failed: bool) -> None:
+    """All that ECS's service model lists, and whatever it may learn."""
+    found = module("deploy_ecs").deployment_state({"status": status})
+
+    assert (found.done, found.failed) == (done, failed)
+
+
+def test_a_deployment_of_somebody_else_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, looked_at = module("deploy_ecs"), []
+    revision = {"taskDefinition": RUNNING}
+
+    def describe(arn: str) -> dict[str, Any]:
+        looked_at.append(arn)
+        return {"targetServiceRevision": {"arn": "revision/8"}}
+
+    monkeypatch.setattr(job, "described", describe)
+    monkeypatch.setattr(job.Service, "deployments", lambda *_, **__: [DEPLOYMENT, OLD_DEPLOYMENT])
+    monkeypatch.setattr(job.job, "aws", lambda *_: {"serviceRevisions": [revision]})
+    service = job.Service("main", "shop")
+
+    assert job.started(service, [OLD_DEPLOYMENT], NEW, again=False) == ""
+    revision["taskDefinition"] = NEW
+    assert job.started(service, [OLD_DEPLOYMENT], NEW, again=False) == DEPLOYMENT
+    assert looked_at == [DEPLOYMENT, DEPLOYMENT], "what was there before the update is not worth a question"
+
+
+def test_a_deployment_that_takes_too_long_is_rolled_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job, asked = module("deploy_ecs"), []
+    times = iter([0.0, 10.0, 20.0, 70.0])
+    monkeypatch.setattr(job.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(job, "started", lambda *_, **__: DEPLOYMENT)
+    monkeypatch.setattr(job, "described", lambda *_, **__: state("IN_PROGRESS")["serviceDeployments"][0])
+    monkeypatch.setattr(job.Service, "stopped_tasks", lambda *_: [])
+    monkeypatch.setattr(job.Service, "describe", lambda *_: {})
+    monkeypatch.setattr(job.job, "aws", lambda _why, *command: asked.append(command))
+
+    with pytest.raises(SystemExit) as end:
+        job.follow(job.Service("main", "shop"), NEW, [], 1)
+
+    assert end.value.code == 1
+    assert asked == [
+        ("ecs", "stop-service-deployment", "--service-deployment-arn", DEPLOYMENT, "--stop-type", "ROLLBACK")
+    ]
+    shown = capsys.readouterr()
+    assert "took longer than 1 minutes; its last state: IN_PROGRESS, 1 of 2 tasks running" in shown.err
+    assert shown.out.count("IN_PROGRESS") == 1, "a state is worth a line when it changes"
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "message"),
+    [
+        ({"rolloutState": "COMPLETED"}, 0, "COMPLETED, 2 of 2 tasks running"),
+        (
+            {"rolloutState": "FAILED", "rolloutStateReason": "circuit breaker"},
+            1,
+            "FAILED, 2 of 2 tasks running. circuit",
+        ),
+        ({"taskDefinition": RUNNING, "rolloutState": "COMPLETED"}, 1, f"ECS has gone back to {RUNNING}"),
+    ],
+    ids=["completed", "failed", "gone back"],
+)
+def test_without_the_service_deployments_api_the_services_own_list_decides(
+    machine: Machine, entry: dict[str, str], code: int, message: str
+) -> None:
+    machine.file("taskdef.json", {"family": "shop", "containerDefinitions": []})
+    machine.answer("aws ecs register-task-definition", {"taskDefinition": {"taskDefinitionArn": NEW}})
+    machine.answer(
+        "aws ecs list-service-deployments", code=254, errors="An error occurred (UnknownOperationException) x"
+    )
+    machine.answer("aws ecs update-service", {})
+    deployment = {"status": "PRIMARY", "taskDefinition": NEW, "runningCount": 2, "desiredCount": 2, **entry}
+    machine.answer("aws ecs describe-services", service(deployments=[deployment]))
+    machine.answer("aws ecs list-tasks", {"taskArns": []})
+
+    result = machine.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == code, result.stderr
+    assert message in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"services": []}, "the cluster main has no active service shop"),
+        (service(status="DRAINING"), "the cluster main has no active service shop"),
+        (service(deploymentController={"type": "CODE_DEPLOY"}), "shop is deployed by CODE_DEPLOY, not by ECS"),
+    ],
+)
+def test_a_service_that_cannot_be_deployed_to_is_refused_first(
+    deploying: Machine, answer: dict[str, object], message: str
+) -> None:
+    deploying.answer("aws ecs describe-services", answer)
+
+    result = deploying.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert deploying.called("aws ecs register-task-definition") == []
+
+
+def test_progress_shows_traffic_and_failed_tasks() -> None:
+    target = {"requestedTaskCount": 2, "runningTaskCount": 2, "requestedProductionTrafficWeight": 10.0}
+    found = module("deploy_ecs").deployment_state(
+        {
+            "status": "IN_PROGRESS",
+            "lifecycleStage": "PRODUCTION_TRAFFIC_SHIFT",
+            "targetServiceRevision": target,
+            "deploymentCircuitBreaker": {"failureCount": 3},
+        }
+    )
+
+    assert (
+        found.line == "IN_PROGRESS, PRODUCTION_TRAFFIC_SHIFT, 2 of 2 tasks running, 10 % of the traffic, 3 tasks failed"
+    )
+    assert not found.done
+    assert not found.failed

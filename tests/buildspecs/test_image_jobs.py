@@ -1,0 +1,429 @@
+"""The jobs that make, record and use images: each really runs, against stand-ins of aws and docker."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fake_tools import (
+    DIGEST,
+    NOT_THERE,
+    OTHER_DIGEST,
+    REPOSITORY,
+    Machine,
+    Reply,
+    Request,
+    WebServer,
+    image,
+    module,
+    serving,
+)
+
+BUILD = {
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
+    "DOCKERFILE": "Dockerfile",
+    "BUILD_CONTEXT": ".",
+    "BUILD_ARGS": json.dumps({"GREETING": 'hello "you" $HOME'}),
+    "PLATFORM": "linux/arm64",
+    "CACHE": "true",
+    "VERSION_FROM": "commit",
+    "VERSION_PATH": "VERSION",
+    "SOURCE_URL": "https://github.com/example/shop",
+    "COMMIT_ID": "0123456789abcdef0123456789abcdef01234567",
+    "COMMIT_DATE": "2026-01-31T12:00:00Z",
+    "BRANCH": "main",
+    "BUILDKIT_IMAGE": "moby/buildkit:v9",
+    "SBOM_GENERATOR_IMAGE": "docker/generator:v9",
+}
+RECORD = {
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
+    "IMAGE_DIGEST": DIGEST,
+    "IMAGE_TAG": "promoted",
+    "PLATFORM": "linux/arm64",
+}
+DETAIL = {"ImageDigest": DIGEST, "RepositoryName": "shop", "ImageURI": f"{REPOSITORY}@{DIGEST}"}
+
+
+def described(digest: str) -> dict[str, object]:
+    return {"imageDetails": [{"imageDigest": digest}]}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with a source to build, an empty repository and a working builder."""
+    machine = Machine(tmp_path)
+    machine.file("Dockerfile", "FROM scratch\n")
+    return machine
+
+
+def pushes(machine: Machine, digest: str = DIGEST, *, reported: str = DIGEST) -> None:
+    """The repository is empty until the builder has pushed."""
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE, times=1)
+    machine.answer("aws ecr describe-images", described(digest))
+    machine.answer("aws ecr get-login-password", "pass-word\n")
+    machine.answer("docker login", "Login Succeeded\n")
+    machine.answer("docker buildx inspect", code=1)
+    machine.answer("docker buildx create", "ecs-delivery\n")
+    metadata = json.dumps({"containerimage.digest": reported})
+    machine.answer("docker buildx build", "#1 done\n", files={"{--metadata-file}": metadata})
+
+
+def test_an_image_is_built_pushed_and_described(machine: Machine) -> None:
+    pushes(machine)
+
+    result = machine.run("build_image", **BUILD)
+
+    assert result.returncode == 0, result.stderr
+    described_as = machine.json("image.json")
+    assert set(described_as) == set(image())
+    assert described_as == image(tag=described_as["tag"], commit=BUILD["COMMIT_ID"], version="2026.01.31-0123456")
+    assert machine.exports.splitlines() == [
+        f"export IMAGE_DIGEST={DIGEST}",
+        f"export IMAGE_URI={REPOSITORY}@{DIGEST}",
+        "export IMAGE_VERSION=2026.01.31-0123456",
+    ]
+
+
+def test_the_build_gets_platform_labels_cache_and_attestations(machine: Machine) -> None:
+    pushes(machine)
+
+    machine.run("build_image", **BUILD)
+
+    (build,) = machine.called("docker buildx build")
+    tag = machine.json("image.json")["tag"]
+    assert build.after("--platform") == ["linux/arm64"]
+    assert build.after("--tag") == [f"{REPOSITORY}:{tag}"]
+    assert build.after("--build-arg") == ['GREETING=hello "you" $HOME']
+    assert build.after("--label") == [
+        f"org.opencontainers.image.revision={BUILD['COMMIT_ID']}",
+        "org.opencontainers.image.version=2026.01.31-0123456",
+        "org.opencontainers.image.created=2026-01-31T12:00:00+00:00",
+        "org.opencontainers.image.source=https://github.com/example/shop",
+        "org.opencontainers.image.ref.name=main",
+    ]
+    assert build.after("--cache-from") == [f"type=registry,ref={REPOSITORY}:buildcache"]
+    assert build.after("--cache-to") == [
+        f"type=registry,ref={REPOSITORY}:buildcache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+    ]
+    assert {"--provenance=mode=max", "--sbom=generator=docker/generator:v9", "--push"} <= set(build.words)
+    assert build.words[-1] == "."
+
+
+def test_the_password_goes_by_standard_input_and_nowhere_else(machine: Machine) -> None:
+    pushes(machine)
+
+    result = machine.run("build_image", **BUILD)
+
+    (login,) = machine.called("docker login")
+    assert login.stdin == "pass-word"
+    assert "pass-word" not in result.stdout + result.stderr + "".join(map(str, machine.calls))
+
+
+def test_without_a_cache_none_is_read_or_written(machine: Machine) -> None:
+    pushes(machine)
+
+    machine.run("build_image", **{**BUILD, "CACHE": "false"})
+
+    assert "buildcache" not in str(machine.called("docker buildx build")[0])
+
+
+def test_an_image_of_the_same_commit_and_recipe_is_not_built_again(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", described(DIGEST))
+
+    result = machine.run("build_image", **BUILD)
+
+    assert result.returncode == 0, result.stderr
+    assert machine.json("image.json")["digest"] == DIGEST
+    assert machine.called("docker") == []
+    assert "nothing to build" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"DOCKERFILE": "Other"}, {"BUILD_CONTEXT": "app"}, {"BUILD_TARGET": "final"}, {"PLATFORM": "linux/amd64"}],
+)
+def test_whatever_changes_the_image_changes_its_tag(monkeypatch: pytest.MonkeyPatch, change: dict[str, str]) -> None:
+    """Else an edited stack file would silently deliver the old image of the same commit."""
+    tag = module("build_image").image_tag
+    for name, value in BUILD.items():
+        monkeypatch.setenv(name, value)
+    before = tag("c0ffee", {"A": "1"}, "1.0")
+
+    assert re.fullmatch(r"c0ffee-[0-9a-f]{8}", before)
+    assert tag("c0ffee", {"A": "1"}, "1.0") == before
+    assert tag("c0ffee", {"A": "2"}, "1.0") != before
+    assert tag("c0ffee", {"A": "1"}, "1.1") != before
+    monkeypatch.setenv(*next(iter(change.items())))
+    assert tag("c0ffee", {"A": "1"}, "1.0") != before
+
+
+def test_a_newer_base_image_makes_another_image_of_the_same_commit(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", described(DIGEST))
+    tags = set()
+    for digest in (DIGEST, OTHER_DIGEST):
+        machine.run("build_image", **{**BUILD, "BASE_IMAGE_REPOSITORY_URI": REPOSITORY, "BASE_IMAGE_DIGEST": digest})
+        tags.add(machine.json("image.json")["tag"])
+
+    assert len(tags) == 2
+
+
+def test_a_base_image_is_handed_to_the_dockerfile_by_digest(machine: Machine) -> None:
+    pushes(machine)
+    base = {
+        "BASE_IMAGE_REPOSITORY_URI": "210987654321.dkr.ecr.eu-west-1.amazonaws.com/base",
+        "BASE_IMAGE_DIGEST": OTHER_DIGEST,
+    }
+
+    result = machine.run("build_image", **{**BUILD, **base, "BUILD_ARGS": "{}"})
+
+    assert result.returncode == 0, result.stderr
+    (build,) = machine.called("docker buildx build")
+    assert build.after("--build-arg") == [f"BASE_IMAGE={base['BASE_IMAGE_REPOSITORY_URI']}@{OTHER_DIGEST}"]
+    assert len(machine.called("docker login")) == 2
+
+
+def test_the_version_can_come_from_a_file(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", described(DIGEST))
+    machine.file("VERSION", "1.2.3\nmore\n")
+
+    machine.run("build_image", **{**BUILD, "VERSION_FROM": "file"})
+
+    assert machine.json("image.json")["version"] == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "code"),
+    [
+        ({"VERSION_FROM": "file"}, "the version is to come from VERSION, but the source has no such file", 1),
+        ({"VERSION_FROM": "file", "VERSION_PATH": "bad"}, "the first line of bad is no version: '1.0+x'", 1),
+        ({"VERSION_FROM": "file", "VERSION_PATH": "empty"}, "the first line of empty is no version: ''", 1),
+        ({"VERSION_FROM": "tag"}, "VERSION_FROM must be commit or file, got 'tag'", 2),
+        ({"COMMIT_DATE": "yesterday"}, "COMMIT_DATE must be an ISO 8601 time", 2),
+        ({"DOCKERFILE": "docker/File"}, "the source has no Dockerfile 'docker/File'", 1),
+        ({"BUILD_CONTEXT": "app"}, "or no folder 'app'", 1),
+        ({"BUILD_ARGS": "GREETING=x"}, "BUILD_ARGS is not JSON", 2),
+        ({"IMAGE_REPOSITORY_URI": f"{REPOSITORY}:latest"}, "without tag or digest", 2),
+        ({"BASE_IMAGE_REPOSITORY_URI": REPOSITORY}, "BASE_IMAGE_DIGEST is not set", 2),
+        (
+            {"BASE_IMAGE_REPOSITORY_URI": REPOSITORY, "BASE_IMAGE_DIGEST": "latest"},
+            "BASE_IMAGE_DIGEST is not a digest",
+            1,
+        ),
+    ],
+    ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else None,
+)
+def test_a_source_that_cannot_be_built_is_refused_before_anything_runs(
+    machine: Machine, change: dict[str, str], message: str, code: int
+) -> None:
+    machine.file("bad", "1.0+x\n")
+    machine.file("empty", "")
+
+    result = machine.run("build_image", **{**BUILD, **change})
+
+    assert message in result.stderr
+    assert result.returncode == code
+    assert machine.calls == []
+
+
+def test_a_failing_build_shows_its_last_lines_and_leaves_no_image(machine: Machine) -> None:
+    machine.answer("docker buildx build", "#9 RUN make\nmake: *** no rule\n", code=1)
+    pushes(machine)
+
+    result = machine.run("build_image", **BUILD)
+
+    assert result.returncode == 1
+    assert "ended with code 1. Its last lines:\n  | #9 RUN make\n  | make: *** no rule" in result.stderr
+    assert not (machine.folder / "image.json").exists()
+
+
+def test_a_registry_that_holds_another_image_than_was_built_is_noticed(machine: Machine) -> None:
+    pushes(machine, OTHER_DIGEST)
+
+    result = machine.run("build_image", **BUILD)
+
+    assert result.returncode == 1
+    assert f"the builder pushed {DIGEST}, but" in result.stderr
+    assert not (machine.folder / "image.json").exists()
+
+
+def test_an_answer_that_is_no_missing_image_is_not_taken_for_one(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", code=254, errors="An error occurred (AccessDeniedException) when calling")
+
+    result = machine.run("build_image", **BUILD)
+
+    assert result.returncode == 1
+    assert "AccessDeniedException" in result.stderr
+    assert machine.called("docker") == []
+
+
+class BlobStore(WebServer):
+    """Where ECR keeps configuration blobs."""
+
+    config: object = None
+
+    def reply(self, request: Request) -> Reply:
+        assert request.method == "GET"
+        return Reply(200, json.dumps(self.config).encode()) if self.config else Reply(403, b"expired")
+
+
+def manifest(**content: object) -> dict[str, object]:
+    return {
+        "images": [{"imageManifest": json.dumps(content), "imageManifestMediaType": "application/x"}],
+        "failures": [],
+    }
+
+
+def holds_image(machine: Machine, url: str) -> None:
+    """The repository holds an index with one image and its attestation."""
+    index = [
+        {"digest": OTHER_DIGEST, "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": f"sha256:{'c' * 64}", "platform": {"os": "unknown", "architecture": "unknown"}},
+    ]
+    machine.answer(f"aws ecr batch-get-image imageDigest={DIGEST}", manifest(manifests=index))
+    machine.answer(f"aws ecr batch-get-image imageDigest={OTHER_DIGEST}", manifest(config={"digest": "sha256:c0"}))
+    machine.answer("aws ecr get-download-url-for-layer --layer-digest sha256:c0", {"downloadUrl": f"{url}/config"})
+
+
+CONFIG = {
+    "os": "linux",
+    "architecture": "arm64",
+    "config": {
+        "Labels": {
+            "org.opencontainers.image.revision": "0123abc",
+            "org.opencontainers.image.version": "1.2.3",
+            "org.opencontainers.image.source": "https://github.com/example/shop",
+            "org.opencontainers.image.created": "2026-01-31T12:00:00+00:00",
+        }
+    },
+}
+
+
+def record(machine: Machine, config: object, **changes: str) -> tuple[int, str]:
+    """Run the job against a store that answers with this configuration; its exit code and what it said."""
+    machine.file("imageDetail.json", DETAIL)
+    store = BlobStore()
+    store.config = config
+    with serving(store) as url:
+        holds_image(machine, url)
+        result = machine.run("record_image", **{**RECORD, **changes})
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_a_promoted_image_is_recorded_with_what_its_labels_say(machine: Machine) -> None:
+    code, said = record(machine, CONFIG)
+
+    assert code == 0, said
+    assert machine.json("image.json") == image(tag="promoted")
+    assert f"export IMAGE_DIGEST={DIGEST}\n" in machine.exports
+
+
+def test_an_image_without_labels_is_recorded_without_version(machine: Machine) -> None:
+    code, said = record(machine, {"os": "linux", "architecture": "arm64", "config": {}})
+
+    assert code == 0, said
+    assert machine.json("image.json")["version"] == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "message"),
+    [
+        (CONFIG, {"PLATFORM": "linux/amd64"}, "is for linux/arm64, the tasks run on linux/amd64"),
+        ({**CONFIG, "architecture": "s390x"}, {}, "is for linux/s390x, the tasks run on linux/arm64"),
+        (CONFIG, {"IMAGE_DIGEST": OTHER_DIGEST}, f"the source delivered shop@{DIGEST}, the pipeline announced"),
+        (CONFIG, {"IMAGE_DIGEST": "promoted"}, "IMAGE_DIGEST is not a digest"),
+        (None, {}, "configuration could not be read from the registry"),
+    ],
+    ids=["index without platform", "image of other platform", "other digest", "no digest", "store refuses"],
+)
+def test_an_image_that_does_not_fit_is_refused(
+    machine: Machine, config: object, changes: dict[str, str], message: str
+) -> None:
+    code, said = record(machine, config, **changes)
+
+    assert code == 1
+    assert message in said
+    assert not (machine.folder / "image.json").exists()
+
+
+def test_an_image_that_is_gone_is_named(machine: Machine) -> None:
+    machine.file("imageDetail.json", DETAIL)
+    machine.answer("aws ecr batch-get-image", {"images": [], "failures": [{"failureReason": "not found"}]})
+
+    result = machine.run("record_image", **RECORD)
+
+    assert result.returncode == 1
+    assert f"{REPOSITORY} holds no image {DIGEST}: not found" in result.stderr
+
+
+def signs_in(machine: Machine) -> None:
+    machine.file("image.json", image())
+    machine.answer("aws ecr get-login-password", "pass-word\n")
+    machine.answer("docker login", "Login Succeeded\n")
+
+
+def test_static_files_are_copied_out_of_the_image_without_running_it(machine: Machine) -> None:
+    signs_in(machine)
+    machine.answer("docker create", "Pulling\nabc123\n")
+    machine.answer("docker cp", files={"{last}/index.html": "<p>"})
+    machine.answer("docker rm abc123")
+
+    result = machine.run("extract_static_files", STATIC_FILES_PATH="/app/public/", PLATFORM="linux/arm64")
+
+    assert result.returncode == 0, result.stderr
+    assert (machine.folder / "static-files" / "index.html").read_text() == "<p>"
+    assert str(machine.called("docker cp")[0]) == "docker cp abc123:/app/public/. static-files"
+    assert str(machine.called("docker create")[0]) == (
+        f"docker create --platform linux/arm64 --pull always {REPOSITORY}@{DIGEST} /never-run"
+    )
+    assert machine.called("docker run") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "code"),
+    [("/empty", "/empty of", 1), ("public", "must be an absolute path inside the image, got 'public'", 2)],
+)
+def test_a_folder_without_files_is_refused(machine: Machine, path: str, message: str, code: int) -> None:
+    signs_in(machine)
+    for command in ("docker create", "docker cp", "docker rm"):
+        machine.answer(command, "abc123\n")
+
+    result = machine.run("extract_static_files", STATIC_FILES_PATH=path, PLATFORM="linux/arm64")
+
+    assert result.returncode == code
+    assert message in result.stderr
+
+
+def test_the_container_is_cleared_up_even_if_the_copy_fails(machine: Machine) -> None:
+    signs_in(machine)
+    machine.answer("docker create", "abc123\n")
+    machine.answer("docker cp", "no such path\n", code=1)
+    machine.answer("docker rm abc123")
+
+    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
+
+    assert result.returncode == 1
+    assert "  | no such path" in result.stderr
+    assert len(machine.called("docker rm abc123")) == 1
+
+
+def test_the_smoke_test_gets_the_service_and_its_log_is_shown(machine: Machine) -> None:
+    signs_in(machine)
+    machine.answer("docker run", "GET / 200\n")
+
+    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example/it's")
+
+    assert result.returncode == 0, result.stderr
+    assert "GET / 200" in result.stdout
+    (run,) = machine.called("docker run")
+    assert run.words[1:] == ["run", "--rm", "--env", "SERVICE_URL=https://shop.example/it's", f"{REPOSITORY}@{DIGEST}"]
+
+
+def test_a_failing_smoke_test_fails_the_job_with_its_own_code(machine: Machine) -> None:
+    signs_in(machine)
+    machine.answer("docker run", "GET / 500\n", code=42)
+
+    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example")
+
+    assert result.returncode == 42
+    assert "FAILED: the smoke test of https://shop.example ended with code 42" in result.stderr
+    assert "GET / 500" in result.stdout

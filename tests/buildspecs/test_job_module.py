@@ -1,0 +1,133 @@
+"""What all jobs share, and that each can be used alone."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from fake_tools import SCRIPTS, Machine, module
+
+from components.buildspec import FOLDER, load_buildspec
+
+JOBS = sorted(path.name for path in SCRIPTS.glob("*.py") if "__main__" in path.read_text())
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_each_job_has_its_script() -> None:
+    assert len(JOBS) == len(list(FOLDER.glob("*.yml")))
+
+
+@pytest.mark.parametrize("script", JOBS)
+def test_help_says_what_the_job_does_and_runs_nothing(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = module(script.removesuffix(".py"))
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+
+    with pytest.raises(SystemExit) as end:
+        job.main()
+
+    assert end.value.code == 0
+    assert "Variables: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yml")))
+def test_a_missing_variable_is_named_and_ends_the_job_with_code_2(name: str, machine: Machine) -> None:
+    spec = load_buildspec(name)
+    result = machine.run(name.replace("-", "_"))
+
+    named = [
+        variable for variable in (*spec.variables, *spec.secrets) if f"variable {variable} is not set" in result.stderr
+    ]
+    if name == "tag-image":  # it needs no variable, but its input artifact
+        assert "deployment.json is not in the input artifact" in result.stderr
+        assert result.returncode == 1
+    else:
+        assert len(named) == 1
+        assert result.returncode == 2
+    assert machine.calls == []
+
+
+def test_an_argument_is_refused_because_inputs_are_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["job", "something"])
+
+    with pytest.raises(SystemExit) as end:
+        module("job").start("does something")
+
+    assert end.value.code == 2
+
+
+def test_a_tool_that_is_not_installed_is_named(machine: Machine) -> None:
+    machine.without("aws")
+    machine.file("deployment.json", {"repository": "r/shop", "digest": f"sha256:{'a' * 64}", "version": "1"})
+
+    result = machine.run("tag_image")
+
+    assert result.returncode == 1
+    assert "FAILED: `aws` is not installed here, or not on PATH." in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_failing_command_shows_its_last_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    job = module("job")
+    code = "import sys; [print(n) for n in range(99)]; sys.exit(7)"
+
+    with pytest.raises(SystemExit) as end:
+        job.run("Count", sys.executable, "-c", code)
+
+    shown = capsys.readouterr()
+    assert end.value.code == 1
+    assert shown.out.startswith("==> Count\n    $ ")
+    assert "FAILED: Count: `" in shown.err
+    assert "ended with code 7. Its last lines:\n  | 79\n" in shown.err
+    assert shown.err.endswith("  | 98\n")
+
+
+def test_a_secret_never_gets_into_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    job = module("job")
+    hidden = job.secret("hunter2")
+
+    job.run("Print it", sys.executable, "-c", "import sys; print('it is', sys.argv[1])", hidden)
+    with pytest.raises(SystemExit):
+        job.fail(f"it is {hidden}")
+
+    shown = capsys.readouterr()
+    assert "hunter2" not in shown.out + shown.err
+    assert "it is ***" in shown.out
+    assert "it is ***" in shown.err
+
+
+def test_exported_values_survive_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = module("job")
+    monkeypatch.setenv("SCRIPTS_DIR", str(tmp_path))
+    job.export(NAME="it's $HOME `x`")
+
+    shell = f'. "{tmp_path}/exports.env"; printf %s "$NAME"'
+    result = job.run("Read it back", "/bin/sh", "-c", shell, capture=True)
+
+    assert result.output == "it's $HOME `x`"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [("{", dict, "X is not JSON"), ("[]", dict, "X must be a JSON object"), ("{}", list, "X must be a JSON list")],
+)
+def test_a_variable_that_is_not_the_expected_json_is_refused(
+    text: str, kind: type, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        module("job").parsed("X", text, kind)
+
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many"])
+def test_a_variable_that_is_no_number_above_zero_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        module("job").number("X", text)
+
+    assert end.value.code == 2

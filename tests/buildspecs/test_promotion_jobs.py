@@ -1,0 +1,434 @@
+"""The jobs that copy and tag images: each really runs, against registries on loopback and a stand-in of aws."""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from fake_tools import (
+    DIGEST,
+    NOT_THERE,
+    OTHER_DIGEST,
+    REPOSITORY,
+    Machine,
+    Reply,
+    Request,
+    WebServer,
+    deployment,
+    module,
+    serving,
+)
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+PROMOTE = {
+    "TARGET_REPOSITORY": "shop-prod",
+    "TARGET_REGISTRY": "",
+    "TARGET_REGION": "",
+    "TARGET_ROLE_ARN": "",
+    "CHANNEL_TAG": "promoted",
+}
+TOKEN = base64.b64encode(b"AWS:pass-word").decode()
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+class OciRegistry(WebServer):
+    """A registry that keeps to the OCI distribution specification as far as a copy needs it, strictly."""
+
+    def __init__(self, *, mounts: bool = True) -> None:
+        super().__init__()
+        self.mounts = mounts
+        self.blobs: dict[tuple[str, str], bytes] = {}
+        self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self.uploads: dict[str, bytes] = {}
+        self.broken_uploads = 0
+        self.spoilt = False
+
+    def blob(self, repository: str, content: bytes) -> dict[str, object]:
+        """Keep a blob; its descriptor."""
+        self.blobs[repository, digest_of(content)] = content
+        return {"digest": digest_of(content), "size": len(content), "mediaType": "application/octet-stream"}
+
+    def manifest(self, repository: str, media_type: str, **content: object) -> str:
+        """Keep a manifest, with unusual white space that must survive; its digest."""
+        text = json.dumps({"schemaVersion": 2, "mediaType": media_type, **content}, indent=3).encode()
+        self.manifests[repository, digest_of(text)] = (text, media_type)
+        return digest_of(text)
+
+    def reply(self, request: Request) -> Reply:
+        assert request.headers["authorization"] == f"Basic {TOKEN}"
+        parts = urlsplit(request.path)
+        _, version, repository, kind, name = parts.path.split("/", 4)
+        assert version == "v2"
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        if kind == "manifests":
+            return self._manifests(request, repository, name)
+        if kind == "referrers":
+            found = [
+                {"digest": key[1]}
+                for key, value in self.manifests.items()
+                if self._refers(key[0], repository, value[0], name)
+            ]
+            return Reply(200, json.dumps({"manifests": found}).encode())
+        return self._blobs(request, repository, name, query)
+
+    @staticmethod
+    def _refers(holder: str, repository: str, content: bytes, digest: str) -> bool:
+        return holder == repository and json.loads(content).get("subject", {}).get("digest") == digest
+
+    def _manifests(self, request: Request, repository: str, name: str) -> Reply:
+        if request.method == "PUT":
+            document = json.loads(request.body)
+            children = [(repository, entry["digest"]) for entry in document.get("manifests", [])]
+            parts = [*filter(None, [document.get("config")]), *document.get("layers", [])]
+            if any(child not in self.manifests for child in children) or any(
+                (repository, part["digest"]) not in self.blobs for part in parts
+            ):
+                return Reply(400, b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]}')
+            digest = digest_of(request.body)
+            assert name in (digest, PROMOTE["CHANNEL_TAG"])
+            self.manifests[repository, name] = (request.body, request.headers["content-type"])
+            return Reply(201)
+        if (repository, name) not in self.manifests:
+            return Reply(404)
+        content, media_type = self.manifests[repository, name]
+        return Reply(200, content + (b" " if self.spoilt else b""), {"Content-Type": media_type})
+
+    def _blobs(self, request: Request, repository: str, name: str, query: dict[str, str]) -> Reply:
+        if request.method in ("HEAD", "GET"):
+            content = self.blobs.get((repository, name))
+            return Reply(404) if content is None else Reply(200, content)
+        if request.method == "POST":
+            return self._begin(repository, query)
+        if request.method == "PATCH":
+            return self._take(repository, name, request.body)
+        assert request.method == "PUT"
+        assert query["state"] == "b"
+        content = self.uploads.pop(name)
+        if digest_of(content) != query["digest"]:
+            return Reply(400, b'{"errors": [{"code": "DIGEST_INVALID"}]}')
+        self.blobs[repository, query["digest"]] = content
+        return Reply(201)
+
+    def _begin(self, repository: str, query: dict[str, str]) -> Reply:
+        if self.mounts and (query.get("from", ""), query.get("mount", "")) in self.blobs:
+            self.blobs[repository, query["mount"]] = self.blobs[query["from"], query["mount"]]
+            return Reply(201)
+        return Reply(202, headers={"Location": f"/v2/{repository}/blobs/uploads/u{len(self.uploads)}?state=a"})
+
+    def _take(self, repository: str, name: str, body: bytes) -> Reply:
+        if self.broken_uploads:
+            self.broken_uploads -= 1
+            return Reply(500)
+        self.uploads[name] = body
+        return Reply(202, headers={"Location": f"/v2/{repository}/blobs/{name}?state=b"})
+
+
+def multi_architecture_image(registry: OciRegistry) -> str:
+    """An index of two platforms and an attestation, with a signature that refers to it; the index's digest."""
+    children = []
+    for platform in ("amd64", "arm64", "unknown"):
+        layers = [registry.blob("shop", f"layer of {platform}".encode()), registry.blob("shop", b"common layer")]
+        child = registry.manifest("shop", MANIFEST, config=registry.blob("shop", platform.encode()), layers=layers)
+        children.append({"digest": child, "platform": {"os": "linux", "architecture": platform}})
+    index = registry.manifest("shop", INDEX, manifests=children)
+    empty = registry.blob("shop", b"{}")
+    signature = registry.manifest(
+        "shop", MANIFEST, config=empty, layers=[registry.blob("shop", b"sig")], subject={"digest": index}
+    )
+    registry.manifest("shop", MANIFEST, config=empty, layers=[], subject={"digest": signature})
+    return index
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    machine = Machine(tmp_path)
+    machine.answer("aws ecr get-authorization-token", {"authorizationData": [{"authorizationToken": TOKEN}]})
+    return machine
+
+
+def host(url: str) -> str:
+    return url.removeprefix("http://")
+
+
+def promotes(machine: Machine, source: str, target: str, digest: str) -> None:
+    """The image is deployed; the target's tag is elsewhere until the copy."""
+    machine.file("deployment.json", deployment(repository=f"{host(source)}/shop", digest=digest))
+    machine.answer("aws ecr describe-repositories", {"repositories": [{"repositoryUri": f"{host(target)}/shop-prod"}]})
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE, times=1)
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": digest}]})
+
+
+def assert_complete_copy(source: OciRegistry, target: OciRegistry, index: str) -> None:
+    wanted = {name: content for (repository, name), content in source.manifests.items() if repository == "shop"}
+    copied = {name: content for (repository, name), content in target.manifests.items() if repository == "shop-prod"}
+    assert copied.pop("promoted") == wanted[index]
+    assert copied == wanted
+    assert len(wanted) == 6
+    blobs = {name for repository, name in source.blobs if repository == "shop"}
+    assert {name for repository, name in target.blobs if repository == "shop-prod"} == blobs
+
+
+def test_an_index_with_attestations_and_signatures_is_copied_byte_by_byte(machine: Machine) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 0, result.stderr
+    assert_complete_copy(source, target, index)
+    assert machine.exports == f"export PROMOTED_IMAGE_URI={host(there)}/shop-prod@{index}\n"
+    assert str(target.requests[-1]) == "PUT /v2/shop-prod/manifests/promoted", "the tag moves last"
+    assert machine.called("docker") == []
+    assert TOKEN not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("mounts", [True, False], ids=["mounting", "not mounting"])
+def test_within_a_registry_layers_are_mounted_if_it_does_that(machine: Machine, mounts: bool) -> None:
+    registry = OciRegistry(mounts=mounts)
+    index = multi_architecture_image(registry)
+    with serving(registry) as url:
+        promotes(machine, url, url, index)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 0, result.stderr
+    assert_complete_copy(registry, registry, index)
+    assert any(request.method == "PATCH" for request in registry.requests) is not mounts
+
+
+def test_what_is_there_already_is_not_copied_again(machine: Machine) -> None:
+    """A run that was killed half-way is taken up where it stopped."""
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    child = json.loads(source.manifests["shop", index][0])["manifests"][0]["digest"]
+    target.manifests["shop-prod", child] = source.manifests["shop", child]
+    target.blobs["shop-prod", digest_of(b"common layer")] = b"common layer"
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 0, result.stderr
+    asked = [str(request) for request in source.requests]
+    assert f"GET /v2/shop/manifests/{child}" not in asked
+    assert f"GET /v2/shop/blobs/{digest_of(b'common layer')}" not in asked
+    assert f"GET /v2/shop/blobs/{digest_of(b'layer of arm64')}" in asked
+
+
+def test_a_second_promotion_of_the_same_image_does_nothing(machine: Machine) -> None:
+    machine.file("deployment.json", deployment())
+    machine.answer("aws ecr describe-repositories", {"repositories": [{"repositoryUri": "127.0.0.1:1/shop-prod"}]})
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
+
+    result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 0, result.stderr
+    assert "nothing to promote" in result.stdout
+    assert machine.exports == f"export PROMOTED_IMAGE_URI=127.0.0.1:1/shop-prod@{DIGEST}\n"
+
+
+def test_another_account_is_entered_by_its_role_for_the_target_only(machine: Machine) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    credentials = {"AccessKeyId": "AKIA", "SecretAccessKey": "hidden-key", "SessionToken": "hidden-token"}
+    machine.answer("aws sts assume-role", {"Credentials": credentials})
+    role = "arn:aws:iam::210987654321:role/promotion"
+    elsewhere = {"TARGET_REGISTRY": "210987654321", "TARGET_REGION": "us-east-1", "TARGET_ROLE_ARN": role}
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **{**PROMOTE, **elsewhere})
+
+    assert result.returncode == 0, result.stderr
+    assert_complete_copy(source, target, index)
+    assert machine.called("aws sts assume-role")[0].after("--role-arn") == [role]
+    (lookup,) = machine.called("aws ecr describe-repositories")
+    assert lookup.after("--registry-id") == ["210987654321"]
+    assert lookup.after("--region") == ["us-east-1"]
+    assert lookup.env["AWS_SECRET_ACCESS_KEY"] == "hidden-key"  # noqa: S105 - made up
+    own, others = machine.called("aws ecr get-authorization-token")
+    assert "AWS_SESSION_TOKEN" not in own.env
+    assert others.env["AWS_SESSION_TOKEN"] == "hidden-token"  # noqa: S105 - made up
+    assert "hidden" not in result.stdout + result.stderr
+
+
+def test_a_broken_transfer_is_tried_again(machine: Machine) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    target.broken_uploads = 2
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 0, result.stderr
+    assert_complete_copy(source, target, index)
+
+
+def test_a_transfer_that_stays_broken_ends_the_job_before_the_tag(machine: Machine) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    target.broken_uploads = 99
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 1
+    assert "could not be copied to" in result.stderr
+    assert ("shop-prod", "promoted") not in target.manifests
+
+
+def test_a_manifest_that_is_not_its_digest_is_refused(machine: Machine) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    source.spoilt = True
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 1
+    assert f"answered with something else than {index}" in result.stderr
+    assert target.manifests == {}
+
+
+def test_an_image_that_is_not_there_is_refused_with_the_registrys_answer(machine: Machine) -> None:
+    with serving(OciRegistry()) as url:
+        promotes(machine, url, url, DIGEST)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 1
+    assert f"GET {url}/v2/shop/manifests/{DIGEST}: the registry answers 404" in result.stderr
+
+
+def test_a_tag_that_another_run_moved_meanwhile_is_noticed(machine: Machine) -> None:
+    registry = OciRegistry()
+    index = multi_architecture_image(registry)
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": OTHER_DIGEST}]})
+    with serving(registry) as url:
+        promotes(machine, url, url, index)
+        result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 1
+    assert f"promoted is {OTHER_DIGEST} after the copy, not {index}" in result.stderr
+
+
+class Moved(WebServer):
+    """Sends everybody elsewhere, as ECR does for blobs."""
+
+    target = ""
+
+    def reply(self, request: Request) -> Reply:
+        assert request.headers["authorization"]
+        return Reply(307, headers={"Location": f"{self.target}{request.path}"})
+
+
+class Open(WebServer):
+    """Needs nobody's authorization."""
+
+    def reply(self, request: Request) -> Reply:
+        assert "authorization" not in request.headers
+        return Reply(200, b"blob")
+
+
+def test_the_registrys_token_does_not_follow_to_where_blobs_are_stored() -> None:
+    """S3 refuses a request that is signed in its address and carries another authorization."""
+    first, second = Moved(), Open()
+    with serving(first) as here, serving(second) as there:
+        first.target = there
+        answer = module("web").ask("GET", f"{here}/blob", {"Authorization": "Basic x"})
+
+    assert (answer.status, answer.body) == (200, b"blob")
+
+
+def held(machine: Machine, **changes: object) -> None:
+    machine.file("deployment.json", deployment(**changes))
+    manifest = json.dumps({"mediaType": INDEX, "name": "ü"}, ensure_ascii=False)
+    machine.answer("aws ecr batch-get-image", {"images": [{"imageManifest": manifest}], "failures": []})
+    machine.answer("aws ecr put-image", {"image": {}})
+
+
+def test_the_version_becomes_a_tag_on_the_deployed_digest(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images imageTag=v1.2.3", code=254, errors=NOT_THERE, times=1)
+    machine.answer("aws ecr describe-images imageTag=v1.2.3", {"imageDetails": [{"imageDigest": DIGEST}]})
+    held(machine)
+
+    result = machine.run("tag_image", TAG_PREFIX="v")
+
+    assert result.returncode == 0, result.stderr
+    (put,) = machine.called("aws ecr put-image")
+    assert put.after("--image-tag") == ["v1.2.3"]
+    assert put.after("--image-digest") == [DIGEST]
+    assert put.after("--image-manifest-media-type") == [INDEX]
+    assert put.after("--registry-id") == ["123456789012"]
+    assert put.after("--region") == ["eu-west-1"]
+    assert machine.exports == "export VERSION_TAG=v1.2.3\n"
+    assert machine.called("docker") == []
+
+
+def test_the_manifest_is_handed_over_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests, seen = module("manifests"), []
+    text = '{\n  "schemaVersion":2 , "annotations": {"who": "ü"}}'
+
+    def look(_why: str, *command: str, **_rest: object) -> None:
+        place = command[command.index("--image-manifest") + 1]
+        seen.append(Path(place.removeprefix("file://")).read_bytes())
+
+    monkeypatch.setattr(manifests.job, "aws", look)
+    monkeypatch.setattr(manifests, "read", lambda *_: (text, INDEX))
+
+    manifests.put_tag(
+        module("registry").repository(REPOSITORY),
+        DIGEST,
+        "v1",
+    )
+
+    assert seen == [text.encode()]
+
+
+def test_a_version_that_is_on_this_image_already_is_a_success(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
+    held(machine)
+
+    result = machine.run("tag_image", TAG_PREFIX="v")
+
+    assert result.returncode == 0, result.stderr
+    assert machine.called("aws ecr put-image") == []
+
+
+def test_a_version_on_another_image_is_a_failure_that_names_both(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": OTHER_DIGEST}]})
+    held(machine)
+
+    result = machine.run("tag_image", TAG_PREFIX="v")
+
+    assert result.returncode == 1
+    assert (
+        f"the version v1.2.3 in {REPOSITORY} is the image {OTHER_DIGEST}, and this delivery deployed {DIGEST}"
+        in result.stderr
+    )
+    assert "raise the version" in result.stderr
+    assert machine.called("aws ecr put-image") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "prefix", "message"),
+    [
+        ({"version": ""}, "v", "has no version: its label org.opencontainers.image.version is missing"),
+        ({"version": "1+2"}, "v", "'v1+2' is no image tag"),
+        ({}, "-", "'-1.2.3' is no image tag"),
+        ({"digest": "latest"}, "v", "the digest in deployment.json is not a digest"),
+    ],
+)
+def test_a_version_that_cannot_be_a_tag_is_refused(
+    machine: Machine, changes: dict[str, object], prefix: str, message: str
+) -> None:
+    held(machine, **changes)
+
+    result = machine.run("tag_image", TAG_PREFIX=prefix)
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert machine.calls == []

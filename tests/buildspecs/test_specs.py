@@ -1,0 +1,167 @@
+"""The program's buildspecs: what each takes and gives, and that they fit together."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from fake_tools import DIGEST, SCRIPTS, Machine, deployment
+
+from components.buildspec import FOLDER, LIMIT, load_buildspec
+
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
+SCRIPT_FILES = sorted(SCRIPTS.glob("*.py"))
+# Room for the next fix without having to split a job first.
+HEADROOM = 2_000
+
+# job: exported variables, files of the output artifact
+OUTPUTS: dict[str, tuple[set[str], set[str]]] = {
+    "build-image": ({"IMAGE_DIGEST", "IMAGE_URI", "IMAGE_VERSION"}, {"image.json"}),
+    "create-github-release": ({"RELEASE_URL"}, set()),
+    "deploy-ecs": ({"SERVICE_DEPLOYMENT_ARN"}, set()),
+    "extract-static-files": (set(), {"**/*"}),
+    "prepare-deployment": (
+        {"DEPLOYED_VERSION"},
+        {"taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json", "deployment.json"},
+    ),
+    "promote-image": ({"PROMOTED_IMAGE_URI"}, set()),
+    "record-image": ({"IMAGE_DIGEST", "IMAGE_URI", "IMAGE_VERSION"}, {"image.json"}),
+    "run-lighthouse": (set(), {"**/*"}),
+    "run-smoke-test": (set(), set()),
+    "sync-static-files": (set(), set()),
+    "tag-image": ({"VERSION_TAG"}, set()),
+    "upload-static-files": (set(), set()),
+}
+# job: the jobs (or the source action) whose artifact it reads
+READS = {
+    "deploy-ecs": "prepare-deployment",
+    "extract-static-files": "build-image",
+    "prepare-deployment": "build-image",
+    "promote-image": "prepare-deployment",
+    "run-smoke-test": "build-image",
+    "tag-image": "prepare-deployment",
+    "create-github-release": "prepare-deployment",
+}
+
+
+def script_of(name: str) -> Path:
+    """The script that a job runs."""
+    found = re.search(r"[a-z_]+\.py", (FOLDER / f"{name}.yml").read_text())
+    assert found
+    return SCRIPTS / found[0]
+
+
+def literal_arguments(script: Path, function: str) -> set[str]:
+    """The texts that a script gives to this function of the module job as first argument."""
+    calls = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr == function
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def test_there_is_a_buildspec_for_each_job() -> None:
+    assert sorted(OUTPUTS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_buildspec_delivers_what_the_pipeline_expects(name: str) -> None:
+    spec = load_buildspec(name)
+
+    assert (set(spec.exported), set(spec.artifact_files)) == OUTPUTS[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_buildspec_has_headroom_below_codebuilds_limit(name: str) -> None:
+    assert len(load_buildspec(name).text) < LIMIT - HEADROOM
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_buildspec_shows_its_scripts_as_they_are(name: str) -> None:
+    """PyYAML falls back to one quoted line for a text with trailing blanks or tabs: unreadable in the console."""
+    text = load_buildspec(name).text
+
+    assert text.count("- |\n      cat > ") == text.count("<<'END_OF_SCRIPT'") > 0
+    assert "\\n" not in text.split("phases:")[0]
+
+
+@pytest.mark.parametrize(("reader", "writer"), READS.items())
+def test_each_artifact_file_that_a_job_reads_is_written_by_the_job_before(reader: str, writer: str) -> None:
+    read = literal_arguments(script_of(reader), "read_json")
+    written = literal_arguments(script_of(writer), "write_json")
+
+    assert read
+    assert read <= set(load_buildspec(writer).artifact_files)
+    assert set(load_buildspec(writer).artifact_files) == written
+
+
+def test_the_release_attaches_exactly_the_deployment_artifacts() -> None:
+    tree = ast.parse(script_of("create-github-release").read_text())
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    assets = next(ast.literal_eval(node.value) for node in assigned if getattr(node.targets[0], "id", "") == "ASSETS")
+
+    assert set(assets) == set(load_buildspec("prepare-deployment").artifact_files)
+
+
+def test_the_only_secret_is_the_github_token_and_no_buildspec_declares_one_in_clear() -> None:
+    assert {name: load_buildspec(name).secrets for name in NAMES if load_buildspec(name).secrets} == {
+        "create-github-release": ("GITHUB_TOKEN",)
+    }
+    for name in NAMES:
+        assert not re.search(r"TOKEN|SECRET|PASSWORD", " ".join(load_buildspec(name).variables))
+        assert "secrets-manager" not in load_buildspec(name).text
+
+
+def test_a_buildspec_runs_by_itself_and_hands_its_variables_on(tmp_path: Path) -> None:
+    """Out of its text alone, as CodeBuild gets it: the scripts are written, run, and their exports taken over."""
+    machine = Machine(tmp_path)
+    machine.file("deployment.json", deployment())
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
+
+    result = machine.run_buildspec(load_buildspec("tag-image").text)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "VERSION_TAG=v1.2.3"
+
+
+def test_lighthouse_reports_to_a_report_group_of_junit_results() -> None:
+    assert load_buildspec("run-lighthouse").reports == ("lighthouse",)
+    report = yaml.safe_load(load_buildspec("run-lighthouse").text)["reports"]["lighthouse"]
+
+    assert report == {"files": ["lighthouse-report/junit.xml"], "file-format": "JUNITXML"}
+
+
+@pytest.mark.parametrize("name", ["build-image", "run-lighthouse"])
+def test_what_a_build_fetches_is_pinned_by_its_content(name: str) -> None:
+    variables = load_buildspec(name).variables
+    pins = [value for key, value in variables.items() if key.endswith("_IMAGE") or key == "LHCI_INTEGRITY"]
+
+    assert pins
+    assert all(re.fullmatch(r".+:.+@sha256:[0-9a-f]{64}|sha512-[A-Za-z0-9+/]{86}==", pin) for pin in pins)
+
+
+@pytest.mark.parametrize("script", SCRIPT_FILES, ids=lambda path: path.name)
+def test_each_script_runs_on_the_oldest_python_of_codebuilds_images(script: Path) -> None:
+    tree = ast.parse(script.read_text(), feature_version=(3, 9))
+    future = [
+        node.names[0].name for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    ]
+
+    assert future == ["annotations"], "a type such as `str | None` is an error at run time before Python 3.10"
+
+
+@pytest.mark.parametrize("script", SCRIPT_FILES, ids=lambda path: path.name)
+def test_no_script_asks_a_shell(script: Path) -> None:
+    assert not re.search(r"shell\s*=\s*True|os\.system|os\.popen|getoutput", script.read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_job_names_all_its_variables_in_its_help(name: str) -> None:
+    """`python3 <script> --help` is all there is to read for somebody who runs a job by hand."""
+    spec = load_buildspec(name)
+    description = ast.get_docstring(ast.parse(script_of(name).read_text())) or ""
+
+    assert [variable for variable in (*spec.variables, *spec.secrets) if variable not in description] == []

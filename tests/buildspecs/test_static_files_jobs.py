@@ -1,0 +1,229 @@
+"""The jobs that publish static files: each really runs, against a stand-in of aws."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fake_tools import Call, Machine, module
+
+UPLOAD = {"FILES_PATH": "public", "BUCKET": "shop-static", "PREFIX": "v2", "CLOUDFRONT_DISTRIBUTION_ID": ""}
+SYNC = {"SOURCE_BUCKET": "shop-assets", "SOURCE_PREFIX": "/v2/", "BUCKET": "shop-static", "PREFIX": ""}
+PAGE = "no-cache"
+FOREVER = "public, max-age=31536000, immutable"
+SHORTLY = "public, max-age=300"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with a site to publish to an empty bucket."""
+    machine = Machine(tmp_path)
+    for name in ("index.html", "about us/it's.html", "assets/app.3f2a91bc.js", "logo.svg", "fonts/a.woff2"):
+        machine.file(f"public/{name}", name)
+    return machine
+
+
+def publishes(machine: Machine, there: list[list[object]] | None = None) -> None:
+    """The bucket holds these keys and sizes, and takes everything."""
+    machine.answer("aws s3api list-objects-v2", there if there is not None else "null")
+    machine.answer("aws s3 cp")
+    machine.answer("aws s3api delete-objects", {})
+
+
+def uploads(machine: Machine) -> list[tuple[str, str]]:
+    """Content type and cache control of each upload, in order."""
+    calls = machine.called("aws s3 cp --content-type")
+    return [(call.after("--content-type")[0], call.after("--cache-control")[0]) for call in calls]
+
+
+def test_assets_go_before_pages_with_their_own_headers(machine: Machine) -> None:
+    """A page that is out before its assets asks for what is not there yet."""
+    publishes(machine)
+
+    result = machine.run("upload_static_files", **UPLOAD)
+
+    assert result.returncode == 0, result.stderr
+    assert uploads(machine) == [
+        ("font/woff2", SHORTLY),
+        ("image/svg+xml", SHORTLY),
+        ("text/javascript; charset=utf-8", FOREVER),
+        ("text/html; charset=utf-8", PAGE),
+    ]
+    assert all(call.words[4] == "s3://shop-static/v2/" for call in machine.called("aws s3 cp"))
+
+
+def test_each_upload_gets_the_right_files(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    static_files, sent = module("static_files"), {}
+
+    def look(_why: str, *command: str) -> None:
+        staged = Path(command[3])
+        sent[command[-3]] = {
+            str(file.relative_to(staged)): file.read_text() for file in staged.rglob("*") if file.is_file()
+        }
+
+    monkeypatch.setattr(static_files.job, "run", look)
+    folder = machine.folder / "public"
+
+    static_files.upload(folder, ["index.html", "about us/it's.html"], "s3://b/", static_files.headers("index.html"))
+
+    assert sent == {
+        "text/html; charset=utf-8": {"index.html": "index.html", "about us/it's.html": "about us/it's.html"}
+    }
+
+
+def test_what_is_gone_is_deleted_last_and_only_under_the_prefix(machine: Machine) -> None:
+    publishes(machine, [["v2/old page.html", 3], ["v2/index.html", 10]])
+
+    result = machine.run("upload_static_files", **UPLOAD)
+
+    assert result.returncode == 0, result.stderr
+    assert machine.called("aws s3api list-objects-v2")[0].after("--prefix") == ["v2/"], "v2 must not cover v20"
+    assert "delete-objects" in str(machine.calls[-1])
+    assert "5 files, 0 of them there already, 1 deleted" in result.stdout
+
+
+def test_exactly_the_keys_that_are_gone_are_deleted_a_thousand_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    static_files, asked = module("static_files"), []
+
+    def look(_why: str, *command: str) -> dict[str, object]:
+        asked.append(json.loads(Path(command[-1].removeprefix("file://")).read_text()))
+        return {}
+
+    monkeypatch.setattr(static_files.job, "aws", look)
+
+    static_files.delete("shop-static", [f"v2/{number} ü" for number in range(1001)])
+
+    assert [len(request["Objects"]) for request in asked] == [1000, 1]
+    assert asked[1] == {"Objects": [{"Key": "v2/1000 ü"}], "Quiet": True}
+
+
+def test_a_file_that_cannot_be_deleted_fails_the_job(machine: Machine) -> None:
+    machine.answer("aws s3api delete-objects", {"Errors": [{"Key": "v2/old", "Code": "AccessDenied", "Message": "no"}]})
+    publishes(machine, [["v2/old", 3]])
+
+    result = machine.run("upload_static_files", **UPLOAD)
+
+    assert result.returncode == 1
+    assert "v2/old could not be deleted from shop-static: AccessDenied no" in result.stderr
+
+
+def test_a_failing_upload_deletes_nothing(machine: Machine) -> None:
+    machine.answer("aws s3 cp no-cache", "upload failed: index.html\n", code=1)
+    publishes(machine, [["v2/old page.html", 3]])
+
+    result = machine.run("upload_static_files", **UPLOAD)
+
+    assert result.returncode == 1
+    assert "Upload 2 files of type text/html; charset=utf-8: `aws s3 cp" in result.stderr
+    assert "  | upload failed: index.html" in result.stderr
+    assert machine.called("aws s3api delete-objects") == []
+
+
+def test_a_hashed_file_that_is_there_already_is_not_sent_again(machine: Machine) -> None:
+    name = "assets/app.3f2a91bc.js"
+    publishes(machine, [[f"v2/{name}", len(name)], ["v2/index.html", len("index.html")]])
+
+    result = machine.run("upload_static_files", **UPLOAD)
+
+    assert ("text/javascript; charset=utf-8", FOREVER) not in uploads(machine)
+    assert ("text/html; charset=utf-8", PAGE) in uploads(machine), "a page of the same size may be another page"
+    assert "1 of them there already" in result.stdout
+
+
+def test_cloudfront_is_told_when_there_is_one(machine: Machine) -> None:
+    publishes(machine)
+    machine.answer("aws cloudfront create-invalidation", {"Invalidation": {"Id": "I1"}})
+
+    machine.run("upload_static_files", **{**UPLOAD, "CLOUDFRONT_DISTRIBUTION_ID": "E123"})
+
+    assert machine.calls[-1].words[1:] == [
+        *("cloudfront", "create-invalidation", "--distribution-id", "E123", "--paths", "/*", "--output", "json")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "code"),
+    [
+        ("dist", "the input artifact has no folder 'dist'", 1),
+        ("empty", "empty holds no files: publishing it would empty s3://shop-static/v2/", 1),
+        ("../tools", "FILES_PATH must be a folder within the input artifact, got '../tools'", 2),
+        ("/etc", "FILES_PATH must be a folder within the input artifact, got '/etc'", 2),
+    ],
+)
+def test_a_folder_that_is_no_site_is_never_published(machine: Machine, path: str, message: str, code: int) -> None:
+    (machine.folder / "empty").mkdir()
+
+    result = machine.run("upload_static_files", **{**UPLOAD, "FILES_PATH": path})
+
+    assert result.returncode == code
+    assert message in result.stderr
+    assert machine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "cache_control", "content_type"),
+    [
+        ("index.html", PAGE, "text/html; charset=utf-8"),
+        ("a/b.3f2a91bc.html", PAGE, "text/html; charset=utf-8"),
+        ("sw.js", PAGE, "text/javascript; charset=utf-8"),
+        ("app.webmanifest", PAGE, "application/manifest+json"),
+        ("app.3f2a91bc.js", FOREVER, "text/javascript; charset=utf-8"),
+        ("app.3f2a91bc.js.map", FOREVER, "application/json"),
+        ("index-B4kQx_7z.css", FOREVER, "text/css; charset=utf-8"),
+        ("main.0123456789abcdef0123.chunk.css", FOREVER, "text/css; charset=utf-8"),
+        ("jquery-3.7.1.min.js", SHORTLY, "text/javascript; charset=utf-8"),
+        ("photo-20260131.jpg", SHORTLY, "image/jpeg"),
+        ("font-awesome5free.woff2", SHORTLY, "font/woff2"),
+        ("facade-deadbeef.png", SHORTLY, "image/png"),
+        ("README-Shopping.txt", SHORTLY, "text/plain; charset=utf-8"),
+        ("module.wasm", SHORTLY, "application/wasm"),
+        ("LICENSE", SHORTLY, "application/octet-stream"),
+        ("logo.SVG", SHORTLY, "image/svg+xml"),
+    ],
+)
+def test_headers_follow_the_name(name: str, cache_control: str, content_type: str) -> None:
+    """What is taken for hashed stays a year in browsers: a date or a word must not pass for a hash."""
+    found = module("static_files").headers(name)
+
+    assert (found.cache_control, found.content_type) == (cache_control, content_type)
+
+
+def fetches(machine: Machine) -> Call:
+    (fetch,) = [call for call in machine.called("aws s3 cp") if call.words[3].startswith("s3://")]
+    return fetch
+
+
+def test_another_bucket_is_fetched_and_published_by_the_same_rules(machine: Machine) -> None:
+    machine.answer(
+        "aws s3 cp s3://shop-assets/v2/",
+        files={"{s3://shop-assets/v2/}/index.html": "<p>", "{s3://shop-assets/v2/}/a.css": "a"},
+    )
+    publishes(machine, [["gone.txt", 1]])
+
+    result = machine.run("sync_static_files", **SYNC)
+
+    assert result.returncode == 0, result.stderr
+    assert fetches(machine).words[3] == "s3://shop-assets/v2/"
+    assert uploads(machine) == [("text/css; charset=utf-8", SHORTLY), ("text/html; charset=utf-8", PAGE)]
+    assert machine.called("aws s3 cp")[-1].words[4] == "s3://shop-static/"
+    assert len(machine.called("aws s3api delete-objects")) == 1
+
+
+def test_an_empty_source_never_empties_the_bucket(machine: Machine) -> None:
+    publishes(machine, [["index.html", 1]])
+
+    result = machine.run("sync_static_files", **SYNC)
+
+    assert result.returncode == 1
+    assert "s3://shop-assets/v2/ holds no files: publishing it would empty s3://shop-static/" in result.stderr
+    assert machine.called("aws s3api delete-objects") == []
+
+
+@pytest.mark.parametrize(("source", "target"), [("", ""), ("v2", "v2"), ("v2", ""), ("", "v2")])
+def test_a_bucket_is_not_copied_into_itself(machine: Machine, source: str, target: str) -> None:
+    variables = {"SOURCE_BUCKET": "b", "SOURCE_PREFIX": source, "BUCKET": "b", "PREFIX": target}
+
+    result = machine.run("sync_static_files", **variables)
+
+    assert result.returncode == 2
+    assert "overlap" in result.stderr
+    assert machine.calls == []

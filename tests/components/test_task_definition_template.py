@@ -1,0 +1,75 @@
+"""The rendered task definition, where the pipeline finds it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+from mocked import Graph, build
+from samples import BUCKET, EXECUTION_ROLE, TAGS, TASK_ROLE, artifact_bucket, hosting, shop
+
+from components.artifact_bucket import artifact_prefix
+from components.task_definition import TaskSurroundings, task_definition
+from components.task_definition_template import KEY, TaskDefinitionTemplate, TaskDefinitionTemplateArgs
+
+
+def template(**surroundings: object) -> Graph:
+    def program() -> None:
+        artifacts = artifact_bucket()
+        TaskDefinitionTemplate(
+            "template",
+            TaskDefinitionTemplateArgs(
+                application=shop().application,
+                hosting=hosting(artifacts, **surroundings),
+                artifacts=artifacts,
+                tags=TAGS,
+            ),
+        )
+
+    return build(program)
+
+
+@cache
+def plain() -> Graph:
+    return template()
+
+
+def content(graph: Graph) -> dict[str, Any]:
+    return dict(json.loads(graph.one("BucketObjectv2").inputs["content"]))
+
+
+@pytest.mark.parametrize("task_role", [TASK_ROLE, None], ids=["with a task role", "without a task role"])
+def test_the_template_is_the_task_definition_in_its_surroundings(task_role: str | None) -> None:
+    """No placeholder but the image is left: `None` written as text would be a role ECS cannot find."""
+    graph = plain() if task_role else template(task_role_arn=None)
+    assert content(graph) == task_definition(
+        shop().application,
+        TaskSurroundings(
+            family="shop-dev",
+            execution_role_arn=EXECUTION_ROLE,
+            task_role_arn=task_role,
+            log_group="/ecs/shop-dev",
+            region="eu-west-1",
+            tags=TAGS,
+        ),
+    )
+
+
+def test_the_template_is_one_readable_object_in_the_artifact_bucket() -> None:
+    inputs = dict(plain().one("BucketObjectv2").inputs)
+    assert inputs.pop("content").startswith('{\n  "family": "shop-dev",\n')
+    assert inputs == {"bucket": BUCKET, "key": KEY, "contentType": "application/json", "tags": TAGS}
+
+
+def test_the_template_lies_where_artifacts_do_not_expire() -> None:
+    """An expired template would stop every deployment a month after the last `up`."""
+    assert not KEY.startswith(artifact_prefix("shop-dev"))
+    assert not KEY.startswith(artifact_prefix("task-definition"[:15]) + "/shop")
+
+
+def test_the_address_of_the_template_is_what_the_component_offers() -> None:
+    component = plain().one("ecs-delivery:index:TaskDefinitionTemplate")
+    assert plain().registered_outputs[component.urn] == {"uri": f"s3://{BUCKET}/task-definition/template.json"}
+    assert [item.type for item in plain().children(component)] == ["aws:s3/bucketObjectv2:BucketObjectv2"]

@@ -1,0 +1,527 @@
+"""The stand-in for the aws provider, asked what the engine asks, without an engine."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn, cast
+
+import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+import pytest
+from local.engine.standins.aws import AwsStandIn
+from local.engine.standins.catalogue import ACCOUNT, KINDS
+from local.engine.standins.sdk_types import Sdk
+from local.engine.standins.wire import UNKNOWN, Value, from_struct, is_unknown, provider_pb2, to_struct
+
+SDK = Sdk("pulumi_aws")
+SECRET: Value = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hunter2"}
+
+BUCKET = "aws:s3/bucket:Bucket"
+ROLE = "aws:iam/role:Role"
+LOGS = "aws:cloudwatch/logGroup:LogGroup"
+REPOSITORY = "aws:ecr/repository:Repository"
+
+Values = dict[str, Value]
+
+
+class Refused(Exception):
+    """The call ended with an error."""
+
+
+class Context:
+    def abort(self, code: object, details: str) -> NoReturn:
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        raise Refused(details)
+
+
+class Provider:
+    """The stand-in, spoken to in plain values."""
+
+    def __init__(self, region: str = "eu-west-1", **config: str) -> None:
+        self.standin = AwsStandIn(SDK, "7.51.1")
+        self.standin.Configure(
+            provider_pb2.ConfigureRequest(args=to_struct({"region": region, **config})), self.context
+        )
+
+    @property
+    def context(self) -> grpc.ServicerContext:
+        return cast("grpc.ServicerContext", Context())
+
+    @staticmethod
+    def urn(token: str, name: str) -> str:
+        return f"urn:pulumi:dev::shop::demo:index:Box${token}::{name}"
+
+    def check(
+        self, token: str, inputs: Values, name: str = "shop", olds: Values | None = None
+    ) -> tuple[Values, list[str]]:
+        request = provider_pb2.CheckRequest(
+            urn=self.urn(token, name), news=to_struct(inputs), olds=to_struct(olds or {})
+        )
+        response = self.standin.Check(request, self.context)
+        return from_struct(response.inputs), [failure.reason for failure in response.failures]
+
+    def create(self, token: str, inputs: Values, name: str = "shop", *, preview: bool = False) -> tuple[str, Values]:
+        request = provider_pb2.CreateRequest(urn=self.urn(token, name), properties=to_struct(inputs), preview=preview)
+        response = self.standin.Create(request, self.context)
+        return response.id, from_struct(response.properties)
+
+    def diff(self, token: str, old: Values, new: Values, name: str = "shop") -> provider_pb2.DiffResponse:
+        request = provider_pb2.DiffRequest(urn=self.urn(token, name), old_inputs=to_struct(old), news=to_struct(new))
+        return self.standin.Diff(request, self.context)
+
+    def made(self, token: str, inputs: Values, name: str = "shop") -> tuple[str, Values]:
+        """Check, then create, as the engine does."""
+        checked, failures = self.check(token, inputs, name)
+        assert failures == []
+        return self.create(token, checked, name)
+
+    def invoke(self, token: str, arguments: Values) -> tuple[Values, list[str]]:
+        response = self.standin.Invoke(provider_pb2.InvokeRequest(tok=token, args=to_struct(arguments)), self.context)
+        return from_struct(getattr(response, "return")), [failure.reason for failure in response.failures]
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+# What is refused.
+
+
+def test_a_type_the_sdk_does_not_have_is_refused_with_the_nearest_one(provider: Provider) -> None:
+    with pytest.raises(
+        Refused, match=r"aws:s3/bukket:Bucket is not a resource type of pulumi-aws 7\.51\.1; did you mean"
+    ):
+        provider.check("aws:s3/bukket:Bucket", {})
+
+
+@pytest.mark.parametrize("call", ["Diff", "Create", "Update", "Delete", "Read"])
+def test_no_call_serves_an_unknown_type(provider: Provider, call: str) -> None:
+    request = getattr(provider_pb2, f"{call}Request")(urn=provider.urn("aws:s3/nothing:Nothing", "x"))
+    with pytest.raises(Refused, match="aws:s3/nothing:Nothing is not a resource type"):
+        getattr(provider.standin, call)(request, provider.context)
+
+
+def test_a_misspelt_input_is_refused_by_check(provider: Provider) -> None:
+    _, failures = provider.check(LOGS, {"retentionDays": 30.0})
+    assert failures == ["`retentionDays` is not a known property; did you mean `retentionInDays`?"]
+
+
+def test_a_secret_of_the_wrong_type_is_refused_without_being_told(provider: Provider) -> None:
+    _, failures = provider.check(LOGS, {"retentionInDays": SECRET})
+    assert failures == ["`retentionInDays` must be a whole number, got a string"]
+
+
+def test_a_name_longer_than_aws_takes_is_refused(provider: Provider) -> None:
+    """Pulumi adds eight characters to a logical name; a load balancer's name has at most 32."""
+    _, failures = provider.check("aws:lb/targetGroup:TargetGroup", {}, name="a-rather-long-service-name")
+    assert [failure[:52] for failure in failures] == ["`name` must have at most 32 characters, got 34 ('a-r"]
+
+
+def test_the_same_thing_made_twice_is_refused(provider: Provider) -> None:
+    assert provider.check(LOGS, {"name": "/ecs/shop"}, name="one")[1] == []
+    assert provider.check(LOGS, {"name": "/ecs/shop"}, name="one")[1] == [], "asking again about the same one is fine"
+    assert provider.check(LOGS, {"name": "/ecs/shop"}, name="two")[1] == [
+        "`name` would make '/ecs/shop' twice: 'one' is the same thing"
+    ]
+
+
+def test_things_whose_names_are_not_known_yet_are_not_taken_for_the_same(provider: Provider) -> None:
+    settings: Values = {"bucket": UNKNOWN, "versioningConfiguration": {"status": "Enabled"}}
+    for name in ("one", "two"):
+        assert provider.check("aws:s3/bucketVersioning:BucketVersioning", settings, name=name)[1] == []
+
+
+# The provider's own configuration.
+
+
+def config_failures(config: Values) -> list[str]:
+    request = provider_pb2.CheckRequest(news=to_struct(config))
+    response = AwsStandIn(SDK, "7.51.1").CheckConfig(request, cast("grpc.ServicerContext", Context()))
+    return [failure.reason for failure in response.failures]
+
+
+def test_a_region_is_needed() -> None:
+    assert config_failures({"version": "7.51.1"}) == [
+        "`region` is missing: set `aws:region` in the stack file, for example eu-west-1"
+    ]
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1", UNKNOWN])
+def test_a_region_that_looks_like_one_is_taken(region: str) -> None:
+    assert config_failures({"region": region}) == []
+
+
+@pytest.mark.parametrize("region", ["europe", "eu-west", "EU-WEST-1", ""])
+def test_a_region_that_looks_like_none_is_refused(region: str) -> None:
+    assert config_failures({"region": region}) == [f"`region` must be a region such as eu-west-1, got {region!r}"]
+
+
+def test_configuration_travels_as_json_text_and_is_checked_inside() -> None:
+    assert (
+        config_failures({"region": "eu-west-1", "defaultTags": '{"tags": {"team": "shop"}}', "maxRetries": "3"}) == []
+    )
+    assert config_failures({"region": "eu-west-1", "defaultTags": '{"tag": {}}'}) == [
+        "`defaultTags.tag` is not a known property; did you mean `tags`?"
+    ]
+    assert config_failures({"region": "eu-west-1", "regoin": "x"}) == [
+        "`regoin` is not a known property; did you mean `region`?"
+    ]
+
+
+def test_another_region_replaces_everything() -> None:
+    request = provider_pb2.DiffRequest(old_inputs=to_struct({"region": "a"}), news=to_struct({"region": "b"}))
+    response = AwsStandIn(SDK, "7.51.1").DiffConfig(request, cast("grpc.ServicerContext", Context()))
+    assert list(response.replaces) == ["region"]
+
+
+# Names.
+
+
+def test_a_resource_without_a_name_gets_one_like_pulumis_and_always_the_same(provider: Provider) -> None:
+    checked, _ = provider.check(ROLE, {"assumeRolePolicy": "{}"})
+    assert re.fullmatch(r"shop-[0-9a-f]{7}", str(checked["name"]))
+    assert Provider().check(ROLE, {"assumeRolePolicy": "{}"})[0] == checked
+    assert provider.check(ROLE, {"assumeRolePolicy": "{}"}, name="other")[0]["name"] != checked["name"]
+
+
+def test_a_bucket_is_named_by_its_own_property_in_lower_case(provider: Provider) -> None:
+    assert re.fullmatch(r"shop-[0-9a-f]{7}", str(provider.check(BUCKET, {}, name="Shop")[0]["bucket"]))
+
+
+def test_a_prefix_is_used_and_a_given_name_is_kept(provider: Provider) -> None:
+    named, _ = provider.check(ROLE, {"assumeRolePolicy": "{}", "name": "given"}, name="one")
+    prefixed, _ = provider.check(ROLE, {"assumeRolePolicy": "{}", "namePrefix": "pre-"}, name="two")
+    assert named["name"] == "given"
+    assert re.fullmatch(r"pre-[0-9a-f]{7}", str(prefixed["name"]))
+
+
+def test_a_made_up_name_is_carried_over_from_the_old_state(provider: Provider) -> None:
+    checked, _ = provider.check(ROLE, {"assumeRolePolicy": "{}"}, olds={"name": "shop-0ldname"})
+    assert checked["name"] == "shop-0ldname"
+
+
+def test_a_name_made_from_another_prefix_is_not_carried_over(provider: Provider) -> None:
+    old: Values = {"namePrefix": "old-", "name": "old-1234567"}
+    checked, _ = provider.check(ROLE, {"assumeRolePolicy": "{}", "namePrefix": "new-"}, olds=old)
+    assert str(checked["name"]).startswith("new-")
+
+
+def test_a_type_that_has_no_name_gets_none(provider: Provider) -> None:
+    assert provider.check("aws:kms/key:Key", {})[0] == {}
+
+
+# Outputs.
+
+ARNS = {
+    "aws:kms/key:Key": (
+        {},
+        r"arn:aws:kms:eu-west-1:123456789012:key/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
+    ),
+    "aws:s3/bucket:Bucket": ({"bucket": "shop-artifacts"}, r"arn:aws:s3:::shop-artifacts"),
+    "aws:iam/role:Role": (
+        {"name": "build", "path": "/ci/", "assumeRolePolicy": "{}"},
+        r"arn:aws:iam::123456789012:role/ci/build",
+    ),
+    "aws:codepipeline/pipeline:Pipeline": (
+        {"name": "shop", "roleArn": "r", "stages": [], "artifactStores": []},
+        r"arn:aws:codepipeline:eu-west-1:123456789012:shop",
+    ),
+    "aws:ecr/repository:Repository": (
+        {"name": "team/shop"},
+        r"arn:aws:ecr:eu-west-1:123456789012:repository/team/shop",
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": (
+        {"name": "/ecs/shop"},
+        r"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop",
+    ),
+    "aws:cloudwatch/eventRule:EventRule": ({"name": "push"}, r"arn:aws:events:eu-west-1:123456789012:rule/push"),
+    "aws:codedeploy/application:Application": (
+        {"name": "shop"},
+        r"arn:aws:codedeploy:eu-west-1:123456789012:application:shop",
+    ),
+    "aws:codedeploy/deploymentGroup:DeploymentGroup": (
+        {"appName": "shop", "deploymentGroupName": "blue", "serviceRoleArn": "r"},
+        r"arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:shop/blue",
+    ),
+    "aws:codeconnections/connection:Connection": (
+        {"name": "shop", "providerType": "GitHub"},
+        r"arn:aws:codeconnections:eu-west-1:123456789012:connection/[0-9a-f-]{36}",
+    ),
+    "aws:codestarconnections/connection:Connection": (
+        {"name": "shop", "providerType": "GitHub"},
+        r"arn:aws:codestar-connections:eu-west-1:123456789012:connection/[0-9a-f-]{36}",
+    ),
+    "aws:ecs/cluster:Cluster": ({"name": "shop"}, r"arn:aws:ecs:eu-west-1:123456789012:cluster/shop"),
+    "aws:ecs/service:Service": (
+        {"name": "web", "cluster": "arn:aws:ecs:eu-west-1:123456789012:cluster/shop"},
+        r"arn:aws:ecs:eu-west-1:123456789012:service/shop/web",
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": (
+        {"name": "shop", "loadBalancerType": "network"},
+        r"arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/net/shop/[0-9a-f]{16}",
+    ),
+    "aws:lb/targetGroup:TargetGroup": (
+        {"name": "blue"},
+        r"arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/blue/[0-9a-f]{16}",
+    ),
+    "aws:lb/listener:Listener": (
+        {
+            "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/shop/0123456789abcdef",
+            "defaultActions": [],
+        },
+        r"arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shop/0123456789abcdef/[0-9a-f]{16}",
+    ),
+    "aws:sns/topic:Topic": ({"name": "alerts"}, r"arn:aws:sns:eu-west-1:123456789012:alerts"),
+    "aws:secretsmanager/secret:Secret": (
+        {"name": "token"},
+        r"arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-[0-9a-f]{6}",
+    ),
+    # A type nobody has reviewed.
+    "aws:dynamodb/table:Table": ({"name": "orders"}, r"arn:aws:dynamodb:eu-west-1:123456789012:[a-z]+/orders"),
+}
+
+
+@pytest.mark.parametrize(("token", "inputs", "arn"), [(token, *row) for token, row in ARNS.items()], ids=list(ARNS))
+def test_arns_have_the_form_aws_gives_them(provider: Provider, token: str, inputs: Values, arn: str) -> None:
+    identity, outputs = provider.made(token, inputs)
+    assert re.fullmatch(arn, str(outputs["arn"]))
+    assert identity
+
+
+@pytest.mark.parametrize(
+    ("region", "start", "url"),
+    [
+        ("cn-north-1", "arn:aws-cn:ecr:cn-north-1:", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/shop"),
+        ("us-gov-west-1", "arn:aws-us-gov:ecr:us-gov-west-1:", "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/shop"),
+    ],
+)
+def test_other_partitions_have_their_own_arns_and_domains(region: str, start: str, url: str) -> None:
+    _, outputs = Provider(region).made(REPOSITORY, {"name": "shop"})
+    assert str(outputs["arn"]).startswith(start)
+    assert outputs["repositoryUrl"] == url
+
+
+def test_a_resource_in_a_region_of_its_own_has_an_arn_of_that_region(provider: Provider) -> None:
+    _, outputs = provider.made(REPOSITORY, {"name": "shop", "region": "us-east-1"})
+    assert outputs["region"] == "us-east-1"
+    assert outputs["arn"] == f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/shop"
+
+
+def test_a_connection_waits_for_its_handshake(provider: Provider) -> None:
+    _, outputs = provider.made("aws:codeconnections/connection:Connection", {"providerType": "GitHub"})
+    assert outputs["connectionStatus"] == "PENDING"
+
+
+def test_after_up_every_computed_output_is_there_and_known(provider: Provider) -> None:
+    """An output that is missing after `up` would reach the program as None."""
+    for token, (inputs, _) in ARNS.items():
+        resource = SDK.resource(token)
+        _, outputs = Provider().made(token, inputs)
+        computed = {
+            name
+            for name, shape in resource.outputs.items()
+            if name not in resource.inputs.properties and shape.kind not in {"any", "object"}
+        }
+        assert computed <= outputs.keys(), token
+        assert not any(map(is_unknown, outputs.values())), token
+
+
+def test_a_preview_knows_inputs_and_tags_but_nothing_that_aws_makes_up(provider: Provider) -> None:
+    checked, _ = provider.check(BUCKET, {"tags": {"team": "shop"}})
+    identity, outputs = provider.create(BUCKET, checked, preview=True)
+    assert identity == ""
+    assert set(outputs) == {"bucket", "tags", "tagsAll", "region"}
+
+
+def test_unknown_inputs_stay_unknown_in_a_preview(provider: Provider) -> None:
+    _, outputs = provider.create(LOGS, {"name": "x", "kmsKeyId": UNKNOWN}, preview=True)
+    assert outputs["kmsKeyId"] == UNKNOWN
+
+
+def test_default_tags_reach_tags_all() -> None:
+    tagged = Provider(defaultTags='{"tags": {"team": "shop", "stage": "dev"}}')
+    _, outputs = tagged.made(LOGS, {"tags": {"stage": "prod"}})
+    assert outputs["tagsAll"] == {"team": "shop", "stage": "prod"}
+    assert outputs["tags"] == {"stage": "prod"}
+
+
+def test_a_secret_input_comes_back_as_a_secret(provider: Provider) -> None:
+    _, outputs = provider.create("aws:ssm/parameter:Parameter", {"name": "x", "type": "SecureString", "value": SECRET})
+    assert outputs["value"] == SECRET
+
+
+def test_an_update_keeps_what_aws_made_up_and_drops_inputs_no_longer_given(provider: Provider) -> None:
+    old: Values = {"name": "shop", "retentionInDays": 30.0, "kmsKeyId": "key"}
+    _, state = provider.create(LOGS, old)
+    new: Values = {"name": "shop", "retentionInDays": 60.0}
+    request = provider_pb2.UpdateRequest(
+        urn=provider.urn(LOGS, "shop"), olds=to_struct(state), old_inputs=to_struct(old), news=to_struct(new)
+    )
+    updated = from_struct(provider.standin.Update(request, provider.context).properties)
+    assert updated["arn"] == state["arn"]
+    assert updated["retentionInDays"] == 60.0
+    assert "kmsKeyId" not in updated
+
+
+def test_reading_finds_whatever_is_asked_for(provider: Provider) -> None:
+    request = provider_pb2.ReadRequest(urn=provider.urn(REPOSITORY, "x"), id="team-shop")
+    response = provider.standin.Read(request, provider.context)
+    assert response.id == "team-shop"
+    assert from_struct(response.properties)["arn"] == f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team-shop"
+    assert not response.HasField("inputs"), "inputs that come back overwrite the program's"
+
+
+# Changes.
+
+
+def test_no_change_is_no_difference(provider: Provider) -> None:
+    response = provider.diff(LOGS, {"name": "x", "retentionInDays": 30.0}, {"name": "x", "retentionInDays": 30.0})
+    assert response.changes == provider_pb2.DiffResponse.DIFF_NONE
+    assert list(response.replaces) == []
+
+
+def test_a_change_in_place_names_the_property(provider: Provider) -> None:
+    response = provider.diff(LOGS, {"name": "x", "retentionInDays": 30.0}, {"name": "x", "retentionInDays": 60.0})
+    assert response.changes == provider_pb2.DiffResponse.DIFF_SOME
+    assert dict(response.detailedDiff) == {
+        "retentionInDays": provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.UPDATE, inputDiff=True)
+    }
+    assert list(response.replaces) == []
+
+
+REPLACED = [
+    (BUCKET, "bucket"),
+    (ROLE, "name"),
+    (LOGS, "name"),
+    (REPOSITORY, "name"),
+    (REPOSITORY, "encryptionConfigurations"),
+    ("aws:codebuild/project:Project", "name"),
+    ("aws:codepipeline/pipeline:Pipeline", "name"),
+    ("aws:codedeploy/application:Application", "computePlatform"),
+    ("aws:ecs/service:Service", "launchType"),
+    ("aws:lb/targetGroup:TargetGroup", "port"),
+    ("aws:lb/targetGroup:TargetGroup", "protocol"),
+    ("aws:lb/targetGroup:TargetGroup", "vpcId"),
+    ("aws:dynamodb/table:Table", "name"),
+    (ROLE, "region"),
+]
+UPDATED = [
+    ("aws:kms/key:Key", "description"),
+    ("aws:kms/key:Key", "policy"),
+    (BUCKET, "forceDestroy"),
+    (ROLE, "assumeRolePolicy"),
+    (REPOSITORY, "imageTagMutability"),
+    ("aws:codebuild/project:Project", "environment"),
+    ("aws:codepipeline/pipeline:Pipeline", "stages"),
+    ("aws:codedeploy/application:Application", "name"),
+    ("aws:ecs/service:Service", "desiredCount"),
+    ("aws:lb/targetGroup:TargetGroup", "deregistrationDelay"),
+]
+
+
+@pytest.mark.parametrize(("token", "changed"), REPLACED)
+def test_what_aws_cannot_change_in_place_makes_a_new_resource(provider: Provider, token: str, changed: str) -> None:
+    response = provider.diff(token, {changed: "old"}, {changed: "new"})
+    assert list(response.replaces) == [changed]
+    assert response.detailedDiff[changed].kind == provider_pb2.PropertyDiff.UPDATE_REPLACE
+
+
+@pytest.mark.parametrize(("token", "changed"), UPDATED)
+def test_what_aws_can_change_in_place_is_updated(provider: Provider, token: str, changed: str) -> None:
+    response = provider.diff(token, {changed: "old"}, {changed: "new"})
+    assert list(response.replaces) == []
+    assert response.detailedDiff[changed].kind == provider_pb2.PropertyDiff.UPDATE
+
+
+@pytest.mark.parametrize("token", KINDS)
+def test_the_catalogue_speaks_of_inputs_the_sdk_has(token: str) -> None:
+    """A misspelt property in the table would silently never replace anything."""
+    resource = SDK.resource(token)
+    kind = KINDS[token]
+    names = kind.replaced_by - {"namePrefix"}
+    assert names <= resource.inputs.properties.keys()
+    assert not kind.name or kind.name in resource.inputs.properties
+    assert kind.computed.keys() <= resource.outputs.keys()
+
+
+def test_a_chosen_name_cannot_belong_to_two_so_the_old_one_goes_first(provider: Provider) -> None:
+    old: Values = {"name": "chosen", "computePlatform": "ECS"}
+    new: Values = {"name": "chosen", "computePlatform": "Lambda"}
+    assert provider.diff("aws:codedeploy/application:Application", old, new).deleteBeforeReplace
+
+
+def test_a_made_up_name_lets_the_new_one_come_first(provider: Provider) -> None:
+    token = "aws:codedeploy/application:Application"
+    name = provider.check(token, {})[0]["name"]
+    old: Values = {"name": name, "computePlatform": "ECS"}
+    new: Values = {"name": name, "computePlatform": "Lambda"}
+    assert not provider.diff(token, old, new).deleteBeforeReplace
+
+
+# Functions.
+
+
+def test_the_listener_of_a_load_balancer_is_found_by_port(provider: Provider) -> None:
+    balancer = f"arn:aws:elasticloadbalancing:eu-west-1:{ACCOUNT}:loadbalancer/app/shop/0123456789abcdef"
+    found, failures = provider.invoke("aws:lb/getListener:getListener", {"loadBalancerArn": balancer, "port": 443.0})
+    assert failures == []
+    assert found["port"] == 443.0
+    assert re.fullmatch(f"{balancer.replace(':loadbalancer/', ':listener/')}/[0-9a-f]{{16}}", str(found["arn"]))
+
+
+def test_a_load_balancer_is_found_by_name(provider: Provider) -> None:
+    found, _ = provider.invoke("aws:lb/getLoadBalancer:getLoadBalancer", {"name": "shop"})
+    assert re.fullmatch(
+        r"arn:aws:elasticloadbalancing:eu-west-1:\d{12}:loadbalancer/app/shop/[0-9a-f]{16}", str(found["arn"])
+    )
+    assert re.fullmatch(r"shop-\d+\.eu-west-1\.elb\.amazonaws\.com", str(found["dnsName"]))
+
+
+def test_the_caller_is_the_account_everything_lives_in(provider: Provider) -> None:
+    assert provider.invoke("aws:index/getCallerIdentity:getCallerIdentity", {})[0]["accountId"] == ACCOUNT
+
+
+def test_zones_are_those_of_the_region() -> None:
+    found, _ = Provider("us-east-2").invoke("aws:index/getAvailabilityZones:getAvailabilityZones", {})
+    assert found["names"] == ["us-east-2a", "us-east-2b", "us-east-2c"]
+
+
+def test_the_region_that_is_asked_for_is_answered(provider: Provider) -> None:
+    assert provider.invoke("aws:index/getRegion:getRegion", {})[0]["region"] == "eu-west-1"
+    assert provider.invoke("aws:index/getRegion:getRegion", {"region": "eu-north-1"})[0]["name"] == "eu-north-1"
+
+
+def every_function() -> list[str]:
+    from local.engine.standins.lookups import ANSWERS
+
+    return list(ANSWERS)
+
+
+@pytest.mark.parametrize("token", every_function())
+def test_every_function_answers_completely(provider: Provider, token: str) -> None:
+    """A hole in an answer would look like "known after up" to the program."""
+    function = SDK.function(token)
+    required: Values = {name: "shop" for name in function.arguments.required}
+    found, failures = provider.invoke(token, required)
+    assert failures == []
+    holes = {name for name in function.results if found.get(name) is None}
+    assert all(function.results[name].kind in {"any", "object"} for name in holes)
+    assert found.keys() == function.results.keys()
+
+
+def test_a_function_that_is_not_foreseen_is_refused_by_name(provider: Provider) -> None:
+    with pytest.raises(Refused, match="the local stand-in does not answer this function"):
+        provider.invoke("aws:iam/getPolicyDocument:getPolicyDocument", {})
+
+
+def test_a_misspelt_argument_of_a_function_is_refused(provider: Provider) -> None:
+    _, failures = provider.invoke("aws:lb/getListener:getListener", {"loadBalancer": "x"})
+    assert failures == ["`loadBalancer` is not a known property; did you mean `loadBalancerArn`?"]
+
+
+def test_it_says_what_it_is(provider: Provider) -> None:
+    info = provider.standin.GetPluginInfo(cast("Any", None), provider.context)
+    assert info.version == "7.51.1"
+    configured = provider.standin.Configure(provider_pb2.ConfigureRequest(), provider.context)
+    assert configured.supportsPreview
+    assert configured.acceptSecrets

@@ -1,0 +1,125 @@
+"""The reading of the SDK's source agrees with what the SDK says when it is imported and asked."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+from local.engine.standins.sdk_types import Sdk, SdkLayoutError, Shape, UnknownTokenError
+
+AWS = Sdk("pulumi_aws")
+
+SAMPLES = [
+    "aws:cloudwatch/logGroup:LogGroup",
+    "aws:codebuild/project:Project",
+    "aws:codedeploy/deploymentGroup:DeploymentGroup",
+    "aws:codepipeline/pipeline:Pipeline",
+    "aws:ecr/repository:Repository",
+    "aws:iam/role:Role",
+    "aws:kms/key:Key",
+    "aws:s3/bucketVersioning:BucketVersioning",
+]
+
+
+def sdk_class(token: str) -> type:
+    service, name = AWS.resource_tokens[token]
+    module = importlib.import_module(f"pulumi_aws.{service}")
+    found: type = getattr(module, name)
+    return found
+
+
+@pytest.mark.parametrize("token", SAMPLES)
+def test_outputs_are_those_of_the_imported_class(token: str) -> None:
+    from pulumi._types import resource_types
+
+    assert set(AWS.resource(token).outputs) == set(resource_types(sdk_class(token)))
+
+
+@pytest.mark.parametrize("token", SAMPLES)
+def test_inputs_and_required_inputs_are_those_of_the_imported_arguments(token: str) -> None:
+    from pulumi._types import input_type_py_to_pulumi_names
+
+    cls = sdk_class(token)
+    package = importlib.import_module(cls.__module__)
+    arguments = getattr(package, f"{cls.__name__}InitArgs", None) or getattr(package, f"{cls.__name__}Args")
+    names = input_type_py_to_pulumi_names(arguments)
+    parameters = inspect.signature(arguments.__init__).parameters
+    required = {
+        names[name] for name, parameter in parameters.items() if name in names and parameter.default is parameter.empty
+    }
+    read = AWS.resource(token).inputs
+    assert set(read.properties) == set(names.values())
+    assert read.required == required
+
+
+def test_every_resource_type_of_the_sdk_has_a_file_and_a_class() -> None:
+    assert len(AWS.resource_tokens) > 1700
+    assert AWS.resource_tokens["aws:codepipeline/pipeline:Pipeline"] == ("codepipeline", "Pipeline")
+
+
+@pytest.mark.parametrize(
+    ("token", "path", "shape"),
+    [
+        ("aws:codebuild/project:Project", "buildTimeout", Shape("integer")),
+        ("aws:codebuild/project:Project", "badgeEnabled", Shape("boolean")),
+        ("aws:codebuild/project:Project", "tags", Shape("map", (Shape("string"),))),
+        ("aws:codebuild/project:Project", "source", Shape("object", name="codebuild.ProjectSourceArgs")),
+        ("aws:s3/bucketObjectv2:BucketObjectv2", "source", Shape("asset")),
+        # An enumeration and a string are the same on the wire.
+        ("aws:ec2/vpc:Vpc", "instanceTenancy", Shape("string")),
+        # A policy may be JSON text or the document itself.
+        (
+            "aws:s3/bucketPolicy:BucketPolicy",
+            "policy",
+            Shape("either", (Shape("string"), Shape("object", name="s3.PolicyDocumentArgs"))),
+        ),
+    ],
+)
+def test_annotations_become_shapes(token: str, path: str, shape: Shape) -> None:
+    assert AWS.resource(token).inputs.properties[path] == shape
+
+
+def test_nested_structures_know_what_they_require() -> None:
+    source = AWS.structure("codebuild.ProjectSourceArgs")
+    assert source.required == {"type"}
+    assert source.properties["gitCloneDepth"] == Shape("integer")
+
+
+def test_a_function_has_arguments_and_results_by_their_wire_names() -> None:
+    function = AWS.function("aws:lb/getListener:getListener")
+    assert set(function.arguments.properties) == {"arn", "loadBalancerArn", "port", "region", "tags"}
+    assert function.arguments.required == frozenset()
+    assert function.results["sslPolicy"] == Shape("string")
+
+
+def test_a_function_of_a_service_named_like_a_keyword_is_found() -> None:
+    assert "functionName" in AWS.function("aws:lambda/getFunction:getFunction").arguments.required
+
+
+@pytest.mark.parametrize("token", ["aws:s3/bukket:Bukket", "gcp:storage/bucket:Bucket", ""])
+def test_a_resource_type_that_is_not_there_is_refused(token: str) -> None:
+    with pytest.raises(UnknownTokenError):
+        AWS.resource(token)
+
+
+def test_a_function_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UnknownTokenError):
+        AWS.function("aws:lb/getNothing:getNothing")
+
+
+def test_a_package_that_is_not_installed_is_refused() -> None:
+    with pytest.raises(SdkLayoutError, match="pulumi_nowhere is not installed"):
+        Sdk("pulumi_nowhere")
+
+
+def test_reading_types_imports_nothing_of_the_sdk() -> None:
+    """Importing costs every preview a second."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from local.engine.standins.sdk_types import Sdk; import local.engine.standins.aws;"
+        "Sdk('pulumi_aws').resource('aws:kms/key:Key'); print([m for m in ('pulumi', 'pulumi_aws') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,312 @@
+"""A graph as a CloudFormation template, for checks made for those.
+
+Settings that are resources of their own in Pulumi (a bucket's versioning, a role's policy) are properties in
+CloudFormation, so a row of the table may be part of another row's resource.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from aws_requests import Described, is_made_in_aws
+from cfnlint.api import lint  # type: ignore[import-untyped]  # ships no types
+from cfnlint.config import ManualArgs  # type: ignore[import-untyped]  # ships no types
+from cfnlint.core import get_rules  # type: ignore[import-untyped]  # ships no types
+from rewriting import (
+    Place,
+    Places,
+    in_list,
+    named,
+    pairs,
+    pascal,
+    pulumi_only,
+    put,
+    rewrite,
+    the_only_one,
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something cfn-lint has against a template.
+
+    Attributes:
+        rule: Identifier of the rule.
+        type: Type of the resource it is about; empty for the whole template.
+        message: The rule's words, with the property in front.
+    """
+
+    rule: str
+    type: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.type} {self.message}"
+
+
+class NoTypeError(LookupError):
+    """A resource type that the table does not know."""
+
+
+def _nothing(_resource: Described) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """How a resource is written in CloudFormation.
+
+    Attributes:
+        type: CloudFormation's resource type; ``None``: it has none, see ``reason``.
+        places: Where inputs go that do not keep their name.
+        part_of: For a property of another resource: the input that names the owner.
+        under: The owner's property that holds what became of the inputs; ``[]`` behind it says that it is a list.
+        adds: What the provider fills in by itself: property -> value.
+        reason: Why there is no type.
+    """
+
+    type: str | None = None
+    places: Places = field(default_factory=dict)
+    part_of: str = ""
+    under: str = ""
+    adds: Callable[[Described], dict[str, Any]] = _nothing
+    reason: str = ""
+
+
+def _to(member: str) -> Place:
+    return Place(to=member)
+
+
+def _document(member: str) -> Place:
+    return Place(to=member, change=json.loads)
+
+
+_TAGS = {"tags": Place(to="Tags", change=pairs("Key", "Value"), free=True)}
+_DELETES = pulumi_only("what Pulumi does with the content before it deletes the resource")
+_OWNER = pulumi_only("names the resource this is a property of")
+
+_BUCKET = "AWS::S3::Bucket"
+_ENCRYPTION_RULE = "rules.applyServerSideEncryptionByDefault"
+
+TYPES: Mapping[str, Written] = {
+    "aws:cloudwatch/eventRule:EventRule": Written(
+        type="AWS::Events::Rule", places={**_TAGS, "eventPattern": _document("EventPattern")}
+    ),
+    "aws:cloudwatch/eventTarget:EventTarget": Written(
+        type="AWS::Events::Rule",
+        part_of="rule",
+        under="Targets[]",
+        places={"rule": _OWNER, "inputTransformer.inputPaths": Place(to="InputPathsMap", free=True)},
+        adds=lambda resource: {"Id": resource["name"]},
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": Written(
+        type="AWS::Logs::LogGroup", places={**_TAGS, "name": _to("LogGroupName")}
+    ),
+    "aws:codebuild/project:Project": Written(
+        type="AWS::CodeBuild::Project",
+        places={
+            **_TAGS,
+            "buildTimeout": _to("TimeoutInMinutes"),
+            "logsConfig.cloudwatchLogs": _to("CloudWatchLogs"),
+            "source.buildspec": _to("BuildSpec"),
+        },
+    ),
+    "aws:codeconnections/connection:Connection": Written(
+        type="AWS::CodeConnections::Connection", places={**_TAGS, "name": _to("ConnectionName")}
+    ),
+    "aws:codedeploy/application:Application": Written(
+        type="AWS::CodeDeploy::Application", places={**_TAGS, "name": _to("ApplicationName")}
+    ),
+    "aws:codedeploy/deploymentConfig:DeploymentConfig": Written(
+        type="AWS::CodeDeploy::DeploymentConfig",
+        places={
+            "trafficRoutingConfig.timeBasedCanary.interval": _to("CanaryInterval"),
+            "trafficRoutingConfig.timeBasedCanary.percentage": _to("CanaryPercentage"),
+            "trafficRoutingConfig.timeBasedLinear.interval": _to("LinearInterval"),
+            "trafficRoutingConfig.timeBasedLinear.percentage": _to("LinearPercentage"),
+        },
+    ),
+    "aws:codedeploy/deploymentGroup:DeploymentGroup": Written(
+        type="AWS::CodeDeploy::DeploymentGroup",
+        places={
+            **_TAGS,
+            "appName": _to("ApplicationName"),
+            "alarmConfiguration.alarms": Place(to="Alarms", change=named("Name")),
+            "blueGreenDeploymentConfig": _to("BlueGreenDeploymentConfiguration"),
+            "ecsService": Place(to="ECSServices", change=in_list),
+            "loadBalancerInfo.targetGroupPairInfo": Place(to="TargetGroupPairInfoList", change=in_list),
+        },
+    ),
+    "aws:codepipeline/pipeline:Pipeline": Written(
+        type="AWS::CodePipeline::Pipeline",
+        places={
+            **_TAGS,
+            "artifactStores": Place(to="ArtifactStore", change=the_only_one),
+            "stages.actions.category": _to("ActionTypeId.Category"),
+            "stages.actions.owner": _to("ActionTypeId.Owner"),
+            "stages.actions.provider": _to("ActionTypeId.Provider"),
+            "stages.actions.version": _to("ActionTypeId.Version"),
+            "stages.actions.configuration": Place(to="Configuration", free=True),
+            "stages.actions.inputArtifacts": Place(to="InputArtifacts", change=named("Name")),
+            "stages.actions.outputArtifacts": Place(to="OutputArtifacts", change=named("Name")),
+            "triggers.gitConfiguration.pushes": _to("Push"),
+        },
+    ),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": Written(
+        type="AWS::ECR::Repository",
+        part_of="repository",
+        places={"repository": _OWNER, "policy": _to("LifecyclePolicy.LifecyclePolicyText")},
+    ),
+    "aws:ecr/repository:Repository": Written(
+        type="AWS::ECR::Repository",
+        places={
+            **_TAGS,
+            "name": _to("RepositoryName"),
+            "encryptionConfigurations": Place(to="EncryptionConfiguration", change=the_only_one),
+            "imageTagMutabilityExclusionFilters.filter": _to("ImageTagMutabilityExclusionFilterValue"),
+            "imageTagMutabilityExclusionFilters.filterType": _to("ImageTagMutabilityExclusionFilterType"),
+            "forceDelete": _to("EmptyOnDelete"),
+        },
+    ),
+    "aws:iam/role:Role": Written(
+        type="AWS::IAM::Role",
+        places={**_TAGS, "assumeRolePolicy": _document("AssumeRolePolicyDocument")},
+        adds=lambda resource: {"RoleName": resource["outputs"]["name"]},
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Written(
+        type="AWS::IAM::Role",
+        part_of="role",
+        under="Policies[]",
+        places={"role": _OWNER, "policy": _document("PolicyDocument")},
+        adds=lambda resource: {"PolicyName": resource["name"]},
+    ),
+    "aws:kms/key:Key": Written(
+        type="AWS::KMS::Key", places={**_TAGS, "deletionWindowInDays": _to("PendingWindowInDays")}
+    ),
+    "aws:kms/keyPolicy:KeyPolicy": Written(
+        type="AWS::KMS::Key", part_of="keyId", places={"keyId": _OWNER, "policy": _document("KeyPolicy")}
+    ),
+    "aws:s3/bucket:Bucket": Written(
+        type=_BUCKET,
+        places={**_TAGS, "forceDestroy": _DELETES},
+        adds=lambda resource: {"BucketName": resource["outputs"]["bucket"]},
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Written(
+        type=_BUCKET,
+        part_of="bucket",
+        under="LifecycleConfiguration",
+        places={
+            "bucket": _OWNER,
+            "rules.expiration": Place(to="ExpirationInDays", change=lambda expiration: expiration["Days"]),
+            "rules.filter": Place(to="Prefix", change=lambda filter_: filter_["Prefix"]),
+        },
+    ),
+    "aws:s3/bucketObjectv2:BucketObjectv2": Written(reason="CloudFormation makes no objects"),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Written(
+        type=_BUCKET,
+        part_of="bucket",
+        places={"bucket": _OWNER, "rule": Place(to="OwnershipControls.Rules", change=in_list)},
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": Written(
+        type="AWS::S3::BucketPolicy", places={"policy": _document("PolicyDocument")}
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Written(
+        type=_BUCKET, part_of="bucket", under="PublicAccessBlockConfiguration", places={"bucket": _OWNER}
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Written(
+        type=_BUCKET,
+        part_of="bucket",
+        under="BucketEncryption",
+        places={
+            "bucket": _OWNER,
+            "rules": _to("ServerSideEncryptionConfiguration"),
+            f"{_ENCRYPTION_RULE}": _to("ServerSideEncryptionByDefault"),
+            f"{_ENCRYPTION_RULE}.kmsMasterKeyId": _to("KMSMasterKeyID"),
+            f"{_ENCRYPTION_RULE}.sseAlgorithm": _to("SSEAlgorithm"),
+        },
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Written(type=_BUCKET, part_of="bucket", places={"bucket": _OWNER}),
+}
+"""Resource type -> its form in CloudFormation. A type without a row is an error, never passed over."""
+
+
+def template(graph: Iterable[Described]) -> dict[str, Any]:
+    """The template that would make the graph.
+
+    Raises:
+        NoTypeError: When the table has no row for a resource's type.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    owners: dict[tuple[str, str], dict[str, Any]] = {}
+    parts: list[tuple[Described, Written]] = []
+    for resource in filter(is_made_in_aws, graph):
+        written = _written(resource)
+        if written.part_of:
+            parts.append((resource, written))
+        elif written.type:
+            properties = _properties(resource, written)
+            kept = "Retain" if resource["protect"] else "Delete"
+            made[_logical_id(resource["name"])] = {
+                "Type": written.type,
+                "DeletionPolicy": kept,
+                "UpdateReplacePolicy": kept,
+                "Properties": properties,
+            }
+            for identity in ("bucket", "keyId", "name"):
+                owners[written.type, resource["outputs"].get(identity, "")] = properties
+    for resource, written in parts:
+        owner = owners[str(written.type), resource["inputs"][written.part_of]]
+        _add(owner, written.under, _properties(resource, written))
+    return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": made}
+
+
+def findings(written: Mapping[str, Any], *, region: str) -> list[Finding]:
+    """What cfn-lint finds with all its rules, informational and experimental ones too."""
+    config = ManualArgs(regions=[region], include_checks=["I"], include_experimental=True)
+    found = []
+    for match in lint(json.dumps(written), rules=_rules(), config=config):
+        path = [str(step) for step in match.path]
+        resource = written["Resources"].get(path[1]) if path[:1] == ["Resources"] and len(path) > 1 else None
+        found.append(
+            Finding(match.rule.id, resource["Type"] if resource else "", f"{'/'.join(path[1:])}: {match.message}")
+        )
+    return found
+
+
+@cache
+def _rules() -> Any:  # noqa: ANN401 - cfn-lint has no types
+    return get_rules([], [], ["E", "W", "I"], include_experimental=True)
+
+
+def _written(resource: Described) -> Written:
+    if resource["type"] not in TYPES:
+        raise NoTypeError(
+            f"{resource['type']} ({resource['name']}) has no row in tests/opinions/cloudformation.py: "
+            "say there what CloudFormation calls it"
+        )
+    return TYPES[resource["type"]]
+
+
+def _properties(resource: Described, written: Written) -> dict[str, Any]:
+    properties: dict[str, Any] = rewrite(resource["inputs"], case=pascal, places=written.places)
+    for member, value in written.adds(resource).items():
+        put(properties, member, value)
+    return properties
+
+
+def _add(owner: dict[str, Any], under: str, part: dict[str, Any]) -> None:
+    if under.endswith("[]"):
+        owner.setdefault(under.removesuffix("[]"), []).append(part)
+    elif under:
+        owner[under] = part
+    else:
+        owner.update(part)
+
+
+def _logical_id(name: str) -> str:
+    return "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", name))

@@ -1,0 +1,221 @@
+"""What the components are tried on: one small application, and one stage at a time on the strict engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from mocked import ACCOUNT, REGION, Graph, Resource, build
+
+from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.hosting import Hosting
+from components.iam import policy_document
+from components.pipeline_model import Action
+from components.registry import Registry, RegistryArgs
+from components.settings import Settings, load_settings
+from components.stages import Stage, StageContext
+from components.tags import standard_tags
+
+TAGS = {"Application": "shop", "Environment": "dev", "ManagedBy": "ecs-delivery"}
+CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0f0f0f0f-1234-4abc-8def-0123456789ab"
+GITHUB = {"repository": "example/shop", "connectionArn": CONNECTION}
+TEMPLATE = "s3://templates/shop.json"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/artifacts-key-id"
+BUCKET = "artifacts-bucket-1a2b3c4"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+LISTENERS = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/shop/50dc6c495c0c9188"
+PRODUCTION = f"{LISTENERS}/f2f7dc8efc522ab2"
+TEST = f"{LISTENERS}/0467ef3c8400ae65"
+EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-execution"
+TASK_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-task"
+STANDARD_SIDS = ("ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
+"""What every build may do; the tests of the build project hold each of them in full."""
+
+
+def arn(service: str, resource: str) -> str:
+    """The ARN of a regional resource of the tests' account."""
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def image_repository(name: str) -> str:
+    """The ARN of an ECR repository of the tests' account."""
+    return arn("ecr", f"repository/{name}")
+
+
+def shop(**sections: object) -> Settings:
+    """The settings of a small application; sections are given as the stack file writes them, without prefix."""
+    file: dict[str, object] = {
+        "application": {"name": "shop"},
+        "source": {"github": GITHUB},
+        "hosting": {
+            "existing": {
+                "cluster": "shop-cluster",
+                "service": "shop-service",
+                "executionRole": "shop-execution",
+                "loadBalancer": "shop",
+                "listeners": {"production": 443},
+                "targetGroups": ["shop-blue", "shop-green"],
+            }
+        },
+    }
+    return load_settings({**file, **sections}, stack="dev")
+
+
+def artifact_bucket(*, protect: bool = False) -> ArtifactBucket:
+    """The artifact bucket of the application; made inside a builder."""
+    return ArtifactBucket(
+        "artifacts",
+        ArtifactBucketArgs(pipeline_name="shop-dev", expire_after_days=30, protect=protect, tags=TAGS),
+    )
+
+
+def hosting(artifacts: ArtifactBucket, **changes: Any) -> Hosting:  # noqa: ANN401 - whatever fields Hosting has
+    """A service with two roles, two listeners and two target groups; made inside a builder."""
+    facts = Hosting(
+        account=artifacts.account,
+        cluster="shop-cluster",
+        service="shop-service",
+        family="shop-dev",
+        execution_role_arn=pulumi.Output.from_input(EXECUTION_ROLE),
+        task_role_arn=pulumi.Output.from_input(TASK_ROLE),
+        log_group="/ecs/shop-dev",
+        target_groups=("shop-blue", "shop-green"),
+        production_listener_arn=pulumi.Output.from_input(PRODUCTION),
+        test_listener_arn=pulumi.Output.from_input(TEST),
+        service_url=pulumi.Output.from_input("https://shop.example.com"),
+    )
+    return dataclasses.replace(facts, **changes)
+
+
+def resolved(make: Callable[[], object]) -> Any:  # noqa: ANN401 - whatever an output holds
+    """The plain value of an output, or of anything that holds outputs."""
+    return build(lambda: pulumi.export("value", make())).exports["value"]
+
+
+@dataclass(frozen=True)
+class BuiltStage:
+    """One stage that was built alone, every output in it resolved."""
+
+    graph: Graph
+    actions: tuple[Action, ...]
+    grants: list[dict[str, Any]]
+    notes: list[str]
+    registered: Mapping[str, Any]
+
+    def project(self, job: str) -> Resource:
+        """The CodeBuild project of a job."""
+        return next(item for item in self.graph.of("Project") if item.inputs["name"] == f"shop-dev-{job}")
+
+    @property
+    def jobs(self) -> list[str]:
+        """The jobs there are projects for, sorted."""
+        return sorted(item.inputs["name"].removeprefix("shop-dev-") for item in self.graph.of("Project"))
+
+    def machine(self, job: str) -> tuple[str, str, str]:
+        """Type, image and size of what a job runs on."""
+        environment = self.project(job).inputs["environment"]
+        return environment["type"], environment["image"], environment["computeType"]
+
+    def variables(self, job: str) -> dict[str, str]:
+        """The job's own variables on its project."""
+        given = self.graph.variables(f"shop-dev-{job}")
+        return {name: value for name, value in given.items() if name != "CODEBUILD_CONFIG_AUTO_DISCOVER"}
+
+    def statements(self, job: str) -> list[dict[str, Any]]:
+        """What a job may do besides what every build may."""
+        role = self.project(job).inputs["serviceRole"].split("/")[1]
+        policy = next(item for item in self.graph.of("RolePolicy") if item.inputs["role"] == role)
+        return [item for item in json.loads(policy.inputs["policy"])["Statement"] if item["Sid"] not in STANDARD_SIDS]
+
+
+def build_stage(stage: type[Stage], settings: Settings, **surroundings: object) -> BuiltStage:
+    """Build one stage and nothing around it but what its context promises.
+
+    Args:
+        stage: The stage's class.
+        settings: The whole stack file; the stage must want to exist.
+        surroundings: Fields of the hosting that differ from the usual.
+    """
+    built: list[Stage] = []
+
+    def program() -> None:
+        artifacts = artifact_bucket()
+        context = StageContext(
+            name="shop",
+            prefix="shop-dev",
+            application=settings.application,
+            artifacts=artifacts,
+            registry=Registry(
+                "registry", RegistryArgs(settings=settings, prefix="shop-dev", artifacts=artifacts, tags=TAGS)
+            ),
+            hosting=hosting(artifacts, **surroundings),
+            task_definition=pulumi.Output.from_input(TEMPLATE),
+            log_days=settings.retention.log_days,
+            tags=standard_tags(application="shop", environment="dev"),
+        )
+        made = stage(f"shop-{stage.slug()}", stage.wanted(settings), context)
+        built.append(made)
+        pulumi.export("configurations", [dict(action.configuration) for action in made.actions])
+        pulumi.export("grants", policy_document(made.grants))
+        pulumi.export("notes", list(made.notes))
+
+    graph = build(program)
+    (made,) = built
+    return BuiltStage(
+        graph=graph,
+        actions=tuple(
+            dataclasses.replace(action, configuration=configuration)
+            for action, configuration in zip(made.actions, graph.exports["configurations"], strict=True)
+        ),
+        grants=json.loads(graph.exports["grants"])["Statement"],
+        notes=graph.exports["notes"],
+        registered=graph.registered_outputs[graph.one(stage.TYPE).urn],
+    )
+
+
+def start_statement(job: str) -> dict[str, Any]:
+    """What lets the pipeline run a job."""
+    return {
+        "Sid": "StartShopDev" + "".join(word.capitalize() for word in job.split("-")),
+        "Effect": "Allow",
+        "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
+        "Resource": [arn("codebuild", f"project/shop-dev-{job}")],
+    }
+
+
+PULL = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+]
+PUSH = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+]
+LOGIN = {
+    "Sid": "LogInToRegistry",
+    "Effect": "Allow",
+    "Action": ["ecr:GetAuthorizationToken"],
+    "Resource": ["*"],
+}
+
+
+def pull_statement(repository: str) -> dict[str, Any]:
+    """What lets a job read images of one repository."""
+    return {"Sid": "PullImage", "Effect": "Allow", "Action": PULL, "Resource": [image_repository(repository)]}
+
+
+def push_statement(repository: str) -> dict[str, Any]:
+    """What lets a job add images to one repository."""
+    return {"Sid": "PushImage", "Effect": "Allow", "Action": PUSH, "Resource": [image_repository(repository)]}
