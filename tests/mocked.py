@@ -268,7 +268,8 @@ def build(
         def program() -> None:
             builder()
 
-        loop.run_until_complete(stack.run_in_stack(program))
+        # An output that was made outside of this loop would be waited for without end.
+        loop.run_until_complete(asyncio.wait_for(stack.run_in_stack(program), timeout=120))
     finally:
         loop.close()
         asyncio.set_event_loop(None)

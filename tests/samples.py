@@ -59,6 +59,7 @@ def shop(**sections: object) -> Settings:
                 "loadBalancer": "shop",
                 "listeners": {"production": 443},
                 "targetGroups": ["shop-blue", "shop-green"],
+                "serviceUrl": "https://shop.example.com",
             }
         },
     }

@@ -90,6 +90,18 @@ FAULTS: Mapping[str, Fault] = {
         value=NOTHING,
         finding="E3530 AWS::IAM::Role",
     ),
+    "a size Fargate does not offer": Fault(
+        type="aws:s3/bucketObjectv2:BucketObjectv2",
+        at=("content", "memory"),
+        value="131072",
+        finding="E3047 AWS::ECS::TaskDefinition",
+    ),
+    "a log of no driver": Fault(
+        type="aws:s3/bucketObjectv2:BucketObjectv2",
+        at=("content", "containerDefinitions", 0, "logConfiguration", "logDriver"),
+        value=NOTHING,
+        finding="'LogDriver' is a required property",
+    ),
     "a step of no size": Fault(
         type="aws:codedeploy/deploymentConfig:DeploymentConfig",
         at=("trafficRoutingConfig", "timeBasedLinear", "percentage"),
