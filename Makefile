@@ -53,7 +53,7 @@ golden: .venv/.installed ## Write what is generated: summaries of the graphs, sc
 	@$(VENV)/python tests/summary.py
 
 bench: .venv/.installed ## Measure and print the figures
-	@for file in bench/*.py; do $(VENV)/python "$$file" $(ARGS) || exit; done
+	@$(VENV)/python -m bench $(ARGS)
 
 .venv/.installed: requirements-dev.txt local/install.sh
 	@PYTHON=$(PYTHON) local/install.sh

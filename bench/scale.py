@@ -27,8 +27,8 @@ class Run:
 
     Attributes:
         seconds: From before its imports to the last resource.
-        processor: Of these, what the processor worked for it; other processes disturb it less.
-        importing: Of these, until all modules were there.
+        processor: Seconds of processor time of the whole process; other processes disturb it less than `seconds`.
+        importing: Of `seconds`, until all modules were there.
         resources: How many it registered.
         peak: Most memory it held, in MB; 0 where that is not known.
     """

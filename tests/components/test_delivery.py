@@ -12,11 +12,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+from mocked import Graph, Resource, build_program
+from summary import GOLDEN, program, stack_files, summary
+
 from components.buildspec import load_buildspec
 from components.iam import UNSCOPEABLE
 from components.pipeline_model import Artifact
-from mocked import Graph, Resource, build_program
-from summary import GOLDEN, program, stack_files, summary
 
 TOGGLES = ("smokeTest", "staticFiles", "tests", "promotion", "release")
 COMBINATIONS = list(itertools.product((False, True), repeat=len(TOGGLES)))
@@ -238,7 +239,9 @@ def test_a_role_passes_roles_to_one_named_service_only(graph: Graph) -> None:
     for policy, statement in statements(graph):
         if "iam:PassRole" in statement["Action"]:
             assert statement["Action"] == ["iam:PassRole"], policy
-            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}, policy
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}, (
+                policy
+            )
 
 
 def test_every_role_trusts_one_service_for_this_account_or_named_roles(graph: Graph) -> None:

@@ -11,14 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from local.__main__ import main
 from local.engine.stack import ROOT
-
-GOOD = """
-config:
-  aws:region: eu-west-1
-  ecs-delivery:application: {name: shop}
-"""
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -39,7 +34,7 @@ def test_a_stack_there_is_no_file_for_is_refused_with_those_there_are(capsys: py
     [
         (b"config: [", "is not YAML"),
         (b"- a\n- b\n", "must be an object"),
-        (b"config:\n  ecs-delivery:aplication: {name: shop}\n", "did you mean 'application'"),
+        (b"config:\n  ecs-delivery:aplication: {name: shop}\n", "did you mean application?"),
         (b"", "ecs-delivery:application"),
         (b"\xff\xfe", "is not UTF-8 text"),
     ],
@@ -79,58 +74,59 @@ def test_an_unknown_command_names_those_there_are() -> None:
     assert "preview" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository: the unchanged program with the unchanged stack files, and no state yet."""
+    folder = tmp_path_factory.mktemp("checkout") / "repository"
+    leave_out = shutil.ignore_patterns(".venv", ".git", ".local", "__pycache__", ".mypy_cache", ".ruff_cache")
+    shutil.copytree(ROOT, folder, ignore=leave_out)
+    return folder
+
+
+def local(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    hostile = {**os.environ, "AWS_PROFILE": "nobody", "PULUMI_BACKEND_URL": "s3://nowhere", "AWS_REGION": "mars-1"}
+    command = [sys.executable, "-m", "local", *arguments]
+    return subprocess.run(command, cwd=checkout, env=hostile, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.engine
-class TestOnTheEngine:
-    """The unchanged program with the unchanged dev stack file, in a copy of the repository."""
+def test_nothing_is_deployed_at_first(checkout: Path) -> None:
+    result = local(checkout, "outputs")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "Stack dev is not deployed on this machine: make up STACK=dev\n"
+    result = local(checkout, "destroy")
+    assert result.returncode == 0
+    assert result.stdout == "Stack dev is not deployed on this machine: there is nothing to destroy.\n"
 
-    @pytest.fixture(scope="class")
-    def copy(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder = tmp_path_factory.mktemp("checkout") / "repository"
-        leave_out = shutil.ignore_patterns(".venv", ".git", ".local", "__pycache__", ".mypy_cache", ".ruff_cache")
-        shutil.copytree(ROOT, folder, ignore=leave_out)
-        return folder
 
-    def local(self, copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        hostile = {**os.environ, "AWS_PROFILE": "nobody", "PULUMI_BACKEND_URL": "s3://nowhere", "AWS_REGION": "mars-1"}
-        command = [sys.executable, "-m", "local", *arguments]
-        return subprocess.run(command, cwd=copy, env=hostile, capture_output=True, text=True, check=False)
+@pytest.mark.engine
+def test_preview_up_outputs_graph_and_destroy_work_one_after_the_other(checkout: Path) -> None:
+    before = {path.name: path.read_bytes() for path in checkout.glob("Pulumi*.yaml")}
+    preview = local(checkout, "preview")
+    assert preview.returncode == 0, preview.stderr
+    assert re.match(
+        r"Stack dev of Pulumi\.dev\.yaml: pulumi \S+, stand-in AWS, no account\.\n\n \+  shop", preview.stdout
+    )
+    assert re.search(
+        r"\n\d+ to create\n\nPlanned in \d+\.\d s\. To deploy it here: make up STACK=dev\n\Z", preview.stdout
+    )
+    assert preview.stderr == ""
 
-    def test_nothing_is_deployed_at_first(self, copy: Path) -> None:
-        result = self.local(copy, "outputs")
-        assert (result.returncode, result.stdout) == (1, "")
-        assert result.stderr == "Stack dev is not deployed on this machine: make up STACK=dev\n"
-        result = self.local(copy, "destroy")
-        assert result.returncode == 0
-        assert result.stdout == "Stack dev is not deployed on this machine: there is nothing to destroy.\n"
+    up = local(checkout, "up")
+    assert up.returncode == 0, up.stderr
+    assert re.search(r"\n\d+ created\n\nDeployed in ", up.stdout)
 
-    def test_preview_up_outputs_graph_and_destroy_work_one_after_the_other(self, copy: Path) -> None:
-        before = {path.name: path.read_bytes() for path in copy.glob("Pulumi*.yaml")}
-        preview = self.local(copy, "preview")
-        assert preview.returncode == 0, preview.stderr
-        assert re.match(
-            r"Stack dev of Pulumi\.dev\.yaml: pulumi \S+, stand-in AWS, no account\.\n\n \+  shop", preview.stdout
-        )
-        assert re.search(
-            r"\n\d+ to create\n\nPlanned in \d+\.\d s\. To deploy it here: make up STACK=dev\n\Z", preview.stdout
-        )
-        assert preview.stderr == ""
+    again = json.loads(local(checkout, "preview", "--json").stdout)
+    assert {found["op"] for found in again["steps"]} == {"same"}
 
-        up = self.local(copy, "up")
-        assert up.returncode == 0, up.stderr
-        assert re.search(r"\n\d+ created\n\nDeployed in ", up.stdout)
+    outputs = local(checkout, "outputs").stdout
+    assert re.search(r"^pipelineName +shop-dev$", outputs, re.MULTILINE)
 
-        again = json.loads(self.local(copy, "preview", "--json").stdout)
-        assert {found["op"] for found in again["steps"]} == {"same"}
+    graph = json.loads(local(checkout, "graph").stdout)
+    assert "aws:codepipeline/pipeline:Pipeline" in {resource["type"] for resource in graph}
 
-        outputs = self.local(copy, "outputs").stdout
-        assert re.search(r"^pipelineName +shop-dev$", outputs, re.MULTILINE)
-        assert json.loads(self.local(copy, "outputs", "--json").stdout)["pipelineName"] == "shop-dev"
-
-        graph = json.loads(self.local(copy, "graph").stdout)
-        assert "aws:codepipeline/pipeline:Pipeline" in {resource["type"] for resource in graph}
-
-        destroyed = self.local(copy, "destroy")
-        assert destroyed.returncode == 0, destroyed.stderr
-        assert destroyed.stdout.endswith("Its state is gone from this machine.\n")
-        assert self.local(copy, "outputs").returncode == 1
-        assert {path.name: path.read_bytes() for path in copy.glob("Pulumi*.yaml")} == before
+    destroyed = local(checkout, "destroy")
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert destroyed.stdout.endswith("Its state is gone from this machine.\n")
+    assert not (checkout / ".local" / "engine" / "dev").exists()
+    assert {path.name: path.read_bytes() for path in checkout.glob("Pulumi*.yaml")} == before

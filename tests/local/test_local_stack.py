@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack, Outcome, ProgramStopped
 from local.errors import Refusal
 
-pytestmark = pytest.mark.engine
+pytestmark = [
+    pytest.mark.engine,
+    # Importing pulumi_awsx.ec2 warns about a function of its own.
+    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:pulumi_awsx\..*"),
+]
 
 PROJECT = "name: sample\nruntime: python\n"
 STACK_FILE = """
@@ -73,11 +78,11 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Outcome, Outcome]]:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome, Outcome]:
     project = Project(tmp_path_factory.mktemp("sample"))
     planned = project.stack.preview()
     done = project.stack.up()
-    yield project, planned, done
+    return project, planned, done
 
 
 @pytest.fixture
@@ -206,7 +211,7 @@ def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
         + 'import os\npulumi.export("seen", [key for key in os.environ if key.startswith(("AWS_", "PULUMI_"))])\n'
     )
     assert project.stack.preview().outputs["seen"] == []
-    assert os.environ["PULUMI_ACCESS_TOKEN"] == "pul-x", "afterwards it is there again"
+    assert "PULUMI_ACCESS_TOKEN" in os.environ, "afterwards it is there again"
 
 
 def test_another_stack_file_may_be_given(project: Project, tmp_path: Path) -> None:
@@ -245,12 +250,15 @@ def test_a_crash_in_the_middle_of_outputs_is_told_once(project: Project) -> None
 def test_what_the_stand_in_refuses_is_told_in_one_line_each(project: Project) -> None:
     project.program(
         """
+        from importlib.metadata import version
+
         import pulumi
 
         class Logs(pulumi.CustomResource):
             def __init__(self):
                 given = {"retentionDays": 30, "kmsKeyId": 3}
-                super().__init__("aws:cloudwatch/logGroup:LogGroup", "x", given, pulumi.ResourceOptions(version="7.51.1"))
+                options = pulumi.ResourceOptions(version=version('pulumi-aws'))
+                super().__init__("aws:cloudwatch/logGroup:LogGroup", "x", given, options)
 
         Logs()
         """
@@ -309,12 +317,8 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
     project = Project(tmp_path)
     project.program(NETWORK.format(strategy=strategy))
     stack = project.stack
-    planned = stack.preview()
-    assert planned.outputs["private"] == UNKNOWN
-    assert planned.outputs["block"] == "10.0.0.0/16"
     done = stack.up()
     assert len(done.outputs["public"]) == len(done.outputs["private"]) == 2
-    assert stack.preview().changes == ()
 
     graph = stack.graph()
     kinds = [resource["type"].rpartition(":")[2] for resource in graph]
@@ -338,6 +342,17 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
     gateway_routes = [resource["inputs"] for resource in graph if resource["type"] == "aws:ec2/route:Route"]
     through = {route.get("natGatewayId") for route in gateway_routes} - {None}
     assert len(through) == gateways
+
+
+def test_a_vpc_of_awsx_is_planned_deployed_and_left_alone(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.program(NETWORK.format(strategy="Single"))
+    stack = project.stack
+    planned = stack.preview()
+    assert planned.outputs["private"] == UNKNOWN
+    assert planned.outputs["block"] == "10.0.0.0/16"
+    assert changes(stack.up()) == changes(planned)
+    assert stack.preview().changes == ()
 
 
 @pytest.mark.parametrize(

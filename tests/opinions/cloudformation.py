@@ -252,13 +252,19 @@ def template(graph: Iterable[Described]) -> dict[str, Any]:
     """The template that would make the graph.
 
     Raises:
-        NoTypeError: When the table has no row for a resource's type.
+        NoTypeError: When the table lacks the rows of some types; names them all.
     """
+    resources = [resource for resource in graph if is_made_in_aws(resource)]
+    if unknown := [f"{item['type']} ({item['name']})" for item in resources if item["type"] not in TYPES]:
+        raise NoTypeError(
+            f"{', '.join(unknown)} has no row in tests/opinions/cloudformation.py: "
+            "say there what CloudFormation calls it"
+        )
     made: dict[str, dict[str, Any]] = {}
     owners: dict[tuple[str, str], dict[str, Any]] = {}
     parts: list[tuple[Described, Written]] = []
-    for resource in filter(is_made_in_aws, graph):
-        written = _written(resource)
+    for resource in resources:
+        written = TYPES[resource["type"]]
         if written.part_of:
             parts.append((resource, written))
         else:
@@ -294,15 +300,6 @@ def findings(written: Mapping[str, Any], *, region: str) -> list[Finding]:
 @cache
 def _rules() -> Any:  # noqa: ANN401 - cfn-lint has no types
     return get_rules([], [], ["E", "W", "I"], include_experimental=True)
-
-
-def _written(resource: Described) -> Written:
-    if resource["type"] not in TYPES:
-        raise NoTypeError(
-            f"{resource['type']} ({resource['name']}) has no row in tests/opinions/cloudformation.py: "
-            "say there what CloudFormation calls it"
-        )
-    return TYPES[resource["type"]]
 
 
 def _properties(resource: Described, written: Written) -> dict[str, Any]:
