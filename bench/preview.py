@@ -26,7 +26,6 @@ _SYNTH = "CDK synth"
 _BARE_SYNTH = "CDK synth, CDK_VALIDATION=false"
 _NOTES = (
     "Seconds: a whole command, from its start to its end: make, Python, the engine, its providers; node for the CDK.",
-    "x CDK, x bare: median to median of the two synths. CDK_VALIDATION=false leaves out CDK's check of its templates.",
     "Memory in MB, min / median / max, in runs of its own. Program: the process that runs __main__.py (or app.js),",
     "its VmHWM in /proc. All processes: the largest sum of their Pss, with 20 ms between samples.",
 )
@@ -53,7 +52,7 @@ def preview(rounds: int) -> str:
     with tempfile.TemporaryDirectory(prefix="ecs-delivery-bench-") as folder:
         checkout = _copy_of_the_checkout(Path(folder, "checkout"))
         twin: Twin | None = None
-        remark = ""
+        remark = "x CDK, x bare: to the medians of the two synths; bare is without CDK's own check of its templates."
         try:
             twin = install_twin(Path(folder, "cdk.out"))
         except BenchError as error:
@@ -66,7 +65,7 @@ def preview(rounds: int) -> str:
             for name, command in _commands(checkout, twin) if memory_is_known() else ():
                 measured[name].peaks.append(peak(command))
     versions = f"pulumi CLI {engine.version}{f', {twin.versions}' if twin else ''}"
-    return "\n".join([versions, resources, "", _report(measured), "", *_NOTES, *([remark] if remark else [])])
+    return "\n".join([versions, resources, "", _report(measured), "", *_NOTES, remark])
 
 
 def _copy_of_the_checkout(target: Path) -> Path:
