@@ -143,6 +143,17 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             adds=lambda resource: {"logGroupName": resource["outputs"]["name"]},
         ),
     ),
+    "aws:codebuild/reportGroup:ReportGroup": (
+        Call(
+            service="codebuild",
+            operation="CreateReportGroup",
+            places={
+                **_LOWER_TAGS,
+                "deleteReports": pulumi_only("a parameter of DeleteReportGroup, sent when the group is deleted"),
+                "exportConfig.type": _to("exportConfigType"),
+            },
+        ),
+    ),
     "aws:codebuild/project:Project": (
         Call(
             service="codebuild",
@@ -238,7 +249,7 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             service="iam",
             operation="CreateRole",
             case=pascal,
-            places={**_UPPER_TAGS, "assumeRolePolicy": _to("AssumeRolePolicyDocument")},
+            places={**_UPPER_TAGS, "assumeRolePolicy": _to("AssumeRolePolicyDocument"), "name": _to("RoleName")},
             adds=lambda resource: {"RoleName": resource["outputs"]["name"]},
         ),
     ),
@@ -500,7 +511,11 @@ ACTIONS: Mapping[str, Call] = {
     "Manual": Call(
         service="sns",
         operation="Publish",
-        places={"CustomData": _to("Message"), "NotificationArn": _to("TopicArn")},
+        places={
+            "CustomData": _to("Message"),
+            "ExternalEntityLink": _CODEPIPELINE,
+            "NotificationArn": _to("TopicArn"),
+        },
     ),
 }
 """Provider of an action -> the request its configuration stands for. A provider without a row is an error."""

@@ -113,6 +113,9 @@ TYPES: Mapping[str, Written] = {
     "aws:cloudwatch/logGroup:LogGroup": Written(
         type="AWS::Logs::LogGroup", places={**_TAGS, "name": _to("LogGroupName")}
     ),
+    "aws:codebuild/reportGroup:ReportGroup": Written(
+        type="AWS::CodeBuild::ReportGroup", places={**_TAGS, "exportConfig.type": _to("ExportConfigType")}
+    ),
     "aws:codebuild/project:Project": Written(
         type="AWS::CodeBuild::Project",
         places={
@@ -181,7 +184,7 @@ TYPES: Mapping[str, Written] = {
     ),
     "aws:iam/role:Role": Written(
         type="AWS::IAM::Role",
-        places={**_TAGS, "assumeRolePolicy": _document("AssumeRolePolicyDocument")},
+        places={**_TAGS, "assumeRolePolicy": _document("AssumeRolePolicyDocument"), "name": _to("RoleName")},
         adds=lambda resource: {"RoleName": resource["outputs"]["name"]},
     ),
     "aws:iam/rolePolicy:RolePolicy": Written(
