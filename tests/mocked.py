@@ -33,6 +33,7 @@ class Resource:
     type: str
     name: str
     custom: bool
+    remote: bool
     parent: str | None
     dependencies: tuple[str, ...]
     property_dependencies: Mapping[str, tuple[str, ...]]
@@ -151,8 +152,58 @@ _OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "aws:codedeploy/deploymentGroup:DeploymentGroup": lambda _, inputs: {
         "arn": _regional("codedeploy", f"deploymentgroup:{inputs['appName']}/{inputs['deploymentGroupName']}")
     },
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": lambda _n, _i: {},
+    "aws:ec2/securityGroup:SecurityGroup": lambda _n, _i: {},
+    "aws:ec2/vpcEndpoint:VpcEndpoint": lambda _n, _i: {},
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": lambda _n, _i: {},
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": lambda _n, _i: {},
+    "aws:lb/loadBalancer:LoadBalancer": lambda _, inputs: {
+        "arn": _regional("elasticloadbalancing", f"loadbalancer/app/{inputs['name']}/0123456789abcdef"),
+        "arnSuffix": f"app/{inputs['name']}/0123456789abcdef",
+        "dnsName": f"{inputs['name']}-1.{REGION}.elb.amazonaws.com",
+    },
+    "aws:lb/targetGroup:TargetGroup": lambda _, inputs: {
+        "arn": _regional("elasticloadbalancing", f"targetgroup/{inputs['name']}/{_hex(inputs['name'])}"),
+        "arnSuffix": f"targetgroup/{inputs['name']}/{_hex(inputs['name'])}",
+    },
+    "aws:lb/listener:Listener": lambda _, inputs: {
+        "arn": inputs["loadBalancerArn"].replace(":loadbalancer/", ":listener/") + f"/{int(inputs['port']):016x}"
+    },
+    "aws:lb/listenerRule:ListenerRule": lambda name, inputs: {
+        "arn": inputs["listenerArn"].replace(":listener/", ":listener-rule/") + f"/{_hex(name)}"
+    },
+    "aws:ecs/cluster:Cluster": lambda _, inputs: {"arn": _regional("ecs", f"cluster/{inputs['name']}")},
+    "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": lambda _n, _i: {},
+    "aws:ecs/taskDefinition:TaskDefinition": lambda _, inputs: {
+        "arn": _regional("ecs", f"task-definition/{inputs['family']}:1")
+    },
+    "aws:ecs/service:Service": lambda _n, _i: {},
+    "aws:appautoscaling/target:Target": lambda _n, _i: {},
+    "aws:appautoscaling/policy:Policy": lambda _n, _i: {},
+    "aws:cloudwatch/metricAlarm:MetricAlarm": lambda _, inputs: {
+        "arn": _regional("cloudwatch", f"alarm:{inputs['name']}")
+    },
 }
 """What AWS would answer, per type; the inputs are always echoed."""
+
+
+_REMOTE: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
+    "awsx:ec2:Vpc": lambda name, inputs: {
+        "vpcId": f"vpc-{_hex(name)}",
+        "publicSubnetIds": [f"subnet-{_hex(block)}" for block in _subnets(inputs, "Public")],
+        "privateSubnetIds": [f"subnet-{_hex(block)}" for block in _subnets(inputs, "Private")],
+        "routeTables": [],
+    },
+}
+"""The same for components of other packages, which run elsewhere."""
+
+
+def _subnets(inputs: Mapping[str, Any], kind: str) -> list[str]:
+    return next(spec["cidrBlocks"] for spec in inputs["subnetSpecs"] if spec["type"] == kind)
+
+
+def _hex(seed: str) -> str:
+    return hashlib.sha256(seed.encode()).hexdigest()[:16]
 
 
 def _uuid(name: str) -> str:
@@ -167,6 +218,8 @@ class StrictEngine(Mocks):
         self._graph = graph
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ in _REMOTE:
+            return None, _REMOTE[args.typ](args.name, args.inputs)
         if not args.custom:
             return None, dict(args.inputs)
         if args.typ not in _OUTPUTS:
@@ -205,6 +258,7 @@ class RecordingMonitor(MockMonitor):
             type=request.type,
             name=request.name,
             custom=request.custom,
+            remote=request.remote,
             parent=request.parent or None,
             dependencies=tuple(sorted(request.dependencies)),
             property_dependencies={

@@ -238,7 +238,9 @@ def test_a_role_passes_roles_to_one_named_service_only(graph: Graph) -> None:
     for policy, statement in statements(graph):
         if "iam:PassRole" in statement["Action"]:
             assert statement["Action"] == ["iam:PassRole"], policy
-            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}, policy
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}, (
+                policy
+            )
 
 
 def test_every_role_trusts_one_service_for_this_account_or_named_roles(graph: Graph) -> None:
