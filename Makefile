@@ -35,10 +35,10 @@ outputs: .venv/.installed ## Print the outputs of what is deployed
 graph: .venv/.installed ## Print every deployed resource as JSON
 	@$(LOCAL) graph $(STACK_OPTIONS)
 
-.PHONY: test lint bench
+.PHONY: test lint golden bench
 test: .venv/.installed ## Run all tests; ARGS are pytest's
 	@$(LOCAL) engine
-	@$(VENV)/python -m pytest $(ARGS)
+	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report term $(ARGS)
 
 lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/ruff format --check .
@@ -48,8 +48,12 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/yamllint --strict .
 	@local/actionlint.sh
 
+golden: .venv/.installed ## Write what is generated: summaries of the graphs, schema, key tables
+	@$(VENV)/python -m components.settings
+	@$(VENV)/python tests/summary.py
+
 bench: .venv/.installed ## Measure and print the figures
-	@for file in bench/*.py; do $(VENV)/python "$$file" $(ARGS) || exit; done
+	@$(VENV)/python -m bench $(ARGS)
 
 .venv/.installed: requirements-dev.txt local/install.sh
 	@PYTHON=$(PYTHON) local/install.sh

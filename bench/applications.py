@@ -35,6 +35,7 @@ def main(count: int) -> None:
     ended = time.perf_counter()
     figures = {
         "seconds": ended - STARTED,
+        "processor": time.process_time(),
         "importing": imported - STARTED,
         "resources": len(graph.resources),
         "peak": own_peak(),

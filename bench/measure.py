@@ -1,6 +1,6 @@
 """Runs a command and measures it: its time when nobody watches, its memory in a run of its own.
 
-Memory is read from Linux' `/proc`, 50 times a second; elsewhere there are no memory figures.
+Memory is read from Linux' `/proc`, with 20 ms between samples; elsewhere there are no memory figures.
 
 - The program's process: `VmHWM`, the kernel's own record of the most memory the process ever held. No sample misses it.
 - The whole tree: the sum of `Pss` (shared pages divided by those who share them) over the command and
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _INTERVAL = 0.02
+"""Seconds between two samples of the memory."""
 
 
 class BenchError(Exception):
@@ -64,6 +66,15 @@ def own_peak() -> float:
     return _kilobytes(_PROC / "self" / "status", "VmHWM") / 1024
 
 
+def output(command: Command) -> str:
+    """Run the command and return what it prints.
+
+    Raises:
+        BenchError: It failed.
+    """
+    return _finish(command, _start(command))
+
+
 def seconds(command: Command) -> float:
     """Run the command and return how long it took, start of its first process to end of its last.
 
@@ -71,7 +82,7 @@ def seconds(command: Command) -> float:
         BenchError: It failed.
     """
     started = time.perf_counter()
-    _finish(command, _start(command))
+    output(command)
     return time.perf_counter() - started
 
 
@@ -82,35 +93,54 @@ def peak(command: Command) -> Peak:
         BenchError: It failed.
     """
     process = _start(command)
-    program = tree = 0.0
-    while process.poll() is None:
-        members = _tree(process.pid)
-        tree = max(tree, sum(_kilobytes(_PROC / str(member) / "smaps_rollup", "Pss") for member in members))
-        for member in members:
-            if _contains(_words(member), command.program):
-                program = max(program, _kilobytes(_PROC / str(member) / "status", "VmHWM"))
-        time.sleep(_INTERVAL)
-    _finish(command, process)
-    return Peak(program=program / 1024, tree=tree / 1024)
+    peaks = [Peak(program=0, tree=0)]
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_INTERVAL):
+            peaks.append(_memory(process.pid, command.program))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        _finish(command, process)
+    finally:
+        ended.set()
+        watching.join()
+    return Peak(program=max(value.program for value in peaks), tree=max(value.tree for value in peaks))
 
 
-def _start(command: Command) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command.words,
-        cwd=command.folder,
-        env=dict(command.environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+def _memory(root: int, program: Sequence[str]) -> Peak:
+    """What the processes hold at this moment."""
+    members = _tree(root)
+    known = [member for member in members if _contains(_words(member), program)]
+    return Peak(
+        program=max((_kilobytes(_PROC / str(member) / "status", "VmHWM") for member in known), default=0) / 1024,
+        tree=sum(_kilobytes(_PROC / str(member) / "smaps_rollup", "Pss") for member in members) / 1024,
     )
 
 
-def _finish(command: Command, process: subprocess.Popen[str]) -> None:
-    errors = process.communicate()[1]
+def _start(command: Command) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command.words,
+            cwd=command.folder,
+            env=dict(command.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    except FileNotFoundError:
+        raise BenchError(f"{command.words[0]} not found; install it and repeat the command") from None
+
+
+def _finish(command: Command, process: subprocess.Popen[str]) -> str:
+    printed, errors = process.communicate()
     if process.returncode:
-        said = "\n".join(errors.splitlines()[-15:])
+        said = "\n".join((errors or printed).splitlines()[-15:])
         raise BenchError(f"{' '.join(command.words)} ended with {process.returncode}, so there is no figure:\n{said}")
+    return printed
 
 
 def _tree(root: int) -> list[int]:

@@ -8,26 +8,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.figures import Figures, table
-from bench.measure import BenchError, Command, Peak, memory_is_known, peak, seconds
+from bench.measure import BenchError, Command, Peak, memory_is_known, output, peak, seconds
 from bench.twin import Twin, install_twin
 from local.engine.pulumi_cli import find_pulumi
 
 ROOT = Path(__file__).parents[1]
+_FROM_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "STACK", "STACK_FILE")
+"""Variables by which `make bench ARGS=...` would change the commands that are measured."""
 _LEFT_OUT = (".git", ".local", ".venv", "__pycache__", ".*_cache", "node_modules")
-_SYNTH = "CDK synth, as it comes"
-_BARE_SYNTH = "CDK synth, not validated"
+_SYNTH = "CDK synth"
+_BARE_SYNTH = "CDK synth, CDK_VALIDATION=false"
 _NOTES = (
-    "A whole command each, from its start to its end: make, Python, the engine and its providers; node for the CDK.",
-    "program: most memory held by the process that runs __main__.py (app.js): VmHWM of /proc.",
-    "tree: most memory held by all processes of the command together: sum of Pss, 50 samples a second.",
-    "Time and memory are taken in runs of their own.",
+    "Seconds: a whole command, from its start to its end: make, Python, the engine, its providers; node for the CDK.",
+    "Memory in MB, min / median / max, in runs of its own. Program: the process that runs __main__.py (or app.js),",
+    "its VmHWM in /proc. All processes: the largest sum of their Pss, with 20 ms between samples.",
 )
 
 
@@ -46,13 +46,13 @@ def preview(rounds: int) -> str:
         rounds: How often each command is measured: its time once and its memory once in each round.
 
     Raises:
-        BenchError: A command failed.
+        BenchError: A command failed, or is not installed.
     """
     engine = find_pulumi()
     with tempfile.TemporaryDirectory(prefix="ecs-delivery-bench-") as folder:
         checkout = _copy_of_the_checkout(Path(folder, "checkout"))
         twin: Twin | None = None
-        remark = ""
+        remark = "x CDK, x bare: to the medians of the two synths; bare is without CDK's own check of its templates."
         try:
             twin = install_twin(Path(folder, "cdk.out"))
         except BenchError as error:
@@ -65,11 +65,13 @@ def preview(rounds: int) -> str:
             for name, command in _commands(checkout, twin) if memory_is_known() else ():
                 measured[name].peaks.append(peak(command))
     versions = f"pulumi CLI {engine.version}{f', {twin.versions}' if twin else ''}"
-    return "\n".join([versions, resources, "", _report(measured), "", *_NOTES, *([remark] if remark else [])])
+    return "\n".join([versions, resources, "", _report(measured), "", *_NOTES, remark])
 
 
 def _copy_of_the_checkout(target: Path) -> Path:
     """A copy with a state of its own: what the user has deployed on this machine is left alone."""
+    if not (ROOT / ".venv" / ".installed").exists():
+        raise BenchError(f"{ROOT / '.venv'} is not installed, so the commands cannot be measured; run `make bench`")
     shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     (target / ".venv").symlink_to(ROOT / ".venv")
     return target
@@ -88,8 +90,9 @@ def _commands(checkout: Path, twin: Twin | None) -> Iterator[tuple[str, Command]
 
 
 def _make(checkout: Path, target: str) -> Command:
+    environment = {key: value for key, value in os.environ.items() if key not in _FROM_MAKE}
     return Command(
-        words=("make", target, "STACK=dev"), folder=checkout, environment=os.environ, program=("-m", "local")
+        words=("make", target, "STACK=dev"), folder=checkout, environment=environment, program=("-m", "local")
     )
 
 
@@ -106,17 +109,22 @@ def _warm_up(checkout: Path, twin: Twin | None) -> str:
 
 
 def _deployed(checkout: Path) -> int:
-    graph = subprocess.run(
-        ["make", "graph", "STACK=dev"], cwd=checkout, env=os.environ, capture_output=True, text=True, check=True
-    )
-    types = [resource["type"] for resource in json.loads(graph.stdout)]
+    types = [resource["type"] for resource in json.loads(output(_make(checkout, "graph")))]
     return sum(not type_.startswith("pulumi:") for type_ in types)
 
 
 def _report(measured: Mapping[str, _Series]) -> str:
     times = {name: Figures(tuple(series.times)) for name, series in measured.items()}
     references = [times[name] for name in (_SYNTH, _BARE_SYNTH) if name in times]
-    head = ["", "s min", "median", "max", *(["to CDK", "to bare"] if references else []), "program MB", "tree MB"]
+    head = [
+        "",
+        "s min",
+        "median",
+        "max",
+        *(["x CDK", "x bare"] if references else []),
+        "program MB",
+        "all processes MB",
+    ]
     rows: list[Sequence[str]] = []
     for name, series in measured.items():
         ratios = [f"{times[name].to(reference):.2f}" for reference in references]

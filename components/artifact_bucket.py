@@ -178,13 +178,7 @@ class ArtifactBucket(pulumi.ComponentResource):
                     "Sid": "EncryptLogsOfThisAccount",
                     "Effect": "Allow",
                     "Principal": {"Service": account.service_principal("logs")},
-                    "Action": [
-                        "kms:Decrypt",
-                        "kms:DescribeKey",
-                        "kms:Encrypt",
-                        "kms:GenerateDataKey",
-                        "kms:ReEncrypt*",
-                    ],
+                    "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                     "Resource": "*",
                     "Condition": {
                         "ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", "log-group:*")}

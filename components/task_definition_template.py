@@ -15,8 +15,8 @@ from components.hosting import Hosting
 from components.settings import Application
 from components.task_definition import TaskSurroundings, task_definition
 
-KEY = "task-definition/template.json"
-"""Outside the pipeline's own folder: artifacts expire there, and builds may write there."""
+KEY = "_task-definition/template.json"
+"""Where no pipeline keeps artifacts, since no name starts like this: artifacts expire, and builds may write them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

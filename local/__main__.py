@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
             "--stack-file", type=Path, metavar="FILE", help="its settings (default: Pulumi.STACK.yaml)"
         )
         command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+        if name in _DONE:
+            command.add_argument("--diff", action="store_true", help="show every value that changes")
     about = "say which pulumi is used, building it if there is none"
     commands.add_parser("engine", help=about, description=f"{about[0].upper()}{about[1:]}.")
     return parser
@@ -82,10 +84,10 @@ def _run(options: argparse.Namespace) -> int:
         return _print_deployed(stack, stack.graph(), as_json=True)
     if options.command == "outputs":
         return _print_deployed(stack, stack.outputs(), as_json=options.json)
-    return _operate(stack, options.command, as_json=options.json)
+    return _operate(stack, options.command, as_json=options.json, with_diff=options.diff)
 
 
-def _operate(stack: LocalStack, command: str, *, as_json: bool) -> int:
+def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool) -> int:
     """Preview, deploy or destroy, and tell about it."""
     from local.engine.report import report  # noqa: PLC0415 - as above
     from local.engine.stack import EngineFailure, ProgramStopped  # noqa: PLC0415 - as above
@@ -99,7 +101,7 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool) -> int:
         print(f"Stack {stack.name} of {_shown(stack.stack_file)}: {about}.\n", flush=True)
     started = time.monotonic()
     try:
-        outcome = getattr(stack, command)(in_terminal=in_terminal)
+        outcome = getattr(stack, command)(in_terminal=in_terminal, diff=print if with_diff and not as_json else None)
     except EngineFailure as failure:
         if not in_terminal or isinstance(failure, ProgramStopped):  # otherwise the engine has told it
             print(failure, file=sys.stderr)
@@ -107,7 +109,7 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(_as_json(outcome), indent=2))
         return 0
-    if not in_terminal:
+    if not in_terminal and not with_diff:
         print(report(outcome, planned=command == "preview"), end="")
     print(f"{_DONE[command]} in {time.monotonic() - started:.1f} s. {_next_step(command, stack, outcome)}")
     return 0

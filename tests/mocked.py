@@ -8,6 +8,7 @@ does has been drained before `build` returns.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import runpy
@@ -301,6 +302,7 @@ def build(
     monitor = RecordingMonitor(graph)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    gc.disable()  # a program runs once and ends; collecting in between is a third of its time
     try:
         ROOT.set(None)
         config.set_all_config(
@@ -322,8 +324,10 @@ def build(
         def program() -> None:
             builder()
 
-        loop.run_until_complete(stack.run_in_stack(program))
+        # An output that was made outside of this loop would be waited for without end.
+        loop.run_until_complete(asyncio.wait_for(stack.run_in_stack(program), timeout=120))
     finally:
+        gc.enable()
         loop.close()
         asyncio.set_event_loop(None)
         ROOT.set(None)

@@ -59,6 +59,7 @@ def shop(**sections: object) -> Settings:
                 "loadBalancer": "shop",
                 "listeners": {"production": 443},
                 "targetGroups": ["shop-blue", "shop-green"],
+                "serviceUrl": "https://shop.example.com",
             }
         },
     }
@@ -101,6 +102,7 @@ class BuiltStage:
     """One stage that was built alone, every output in it resolved."""
 
     graph: Graph
+    name: str
     actions: tuple[Action, ...]
     grants: list[dict[str, Any]]
     notes: list[str]
@@ -167,9 +169,10 @@ def build_stage(stage: type[Stage], settings: Settings, **surroundings: object) 
     (made,) = built
     return BuiltStage(
         graph=graph,
+        name=made.model.name,
         actions=tuple(
             dataclasses.replace(action, configuration=configuration)
-            for action, configuration in zip(made.actions, graph.exports["configurations"], strict=True)
+            for action, configuration in zip(made.model.actions, graph.exports["configurations"], strict=True)
         ),
         grants=json.loads(graph.exports["grants"])["Statement"],
         notes=graph.exports["notes"],

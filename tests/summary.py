@@ -17,8 +17,9 @@ GOLDEN = ROOT / "tests" / "golden"
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from components.settings import load_stack_file  # noqa: E402 - the path is set just above when run as a script
 from mocked import Graph, Resource, build_program  # noqa: E402 - the path is set just above when run as a script
+
+from components.settings import load_stack_file  # noqa: E402 - the path is set just above when run as a script
 
 
 def stack_files() -> dict[str, Path]:
@@ -49,9 +50,9 @@ def _pipeline(graph: Graph) -> Iterator[str]:
     for stage, actions in graph.stages.items():
         yield f"  {stage}"
         for action in actions:
-            reads = ", ".join(action.get("inputArtifacts", []))
-            writes = ", ".join(action.get("outputArtifacts", []))
-            yield f"    {int(action['runOrder'])} {action['name']} [{action['provider']}] {reads or '-'} -> {writes or '-'}"
+            reads = ", ".join(action.get("inputArtifacts", [])) or "-"
+            writes = ", ".join(action.get("outputArtifacts", [])) or "-"
+            yield f"    {int(action['runOrder'])} {action['name']} [{action['provider']}] {reads} -> {writes}"
             for key, value in sorted(action["configuration"].items()):
                 yield from _configuration(key, value)
 

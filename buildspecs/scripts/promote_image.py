@@ -12,7 +12,7 @@ import hashlib
 import json
 import urllib.request
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import job
 import registry
@@ -36,7 +36,7 @@ class Registry:
         # Plain HTTP on this machine only, as docker does it.
         scheme = "http" if where.host.split(":")[0] in ("127.0.0.1", "localhost") else "https"
         self.where, self.root = where, f"{scheme}://{where.host}/v2/{where.name}/"
-        self.authorization = {"Authorization": f"Basic {job.secret(token)}"}
+        self.authorization = {"Authorization": f"Basic {token}"}
 
     def ask(self, method: str, path: str, *allowed: int, body: bytes | None = None, **headers: str) -> web.Answer:
         """Ask for something in the repository; ends the job on a status that is not allowed."""
@@ -121,10 +121,11 @@ def copy_image(source: Registry, target: Registry, digest: str) -> None:
         copy_image(source, target, referrer)
 
 
-def opened(where: registry.Repository, region: list[str], env: dict[str, str]) -> Registry:
-    """The repository, ready to be asked."""
-    answer = job.aws(f"Get a token for {where.host}", "ecr", "get-authorization-token", *region, env=env)
-    return Registry(where, str(answer["authorizationData"][0]["authorizationToken"]))
+def token(whose: str, region: list[str], env: dict[str, str]) -> tuple[str, str]:
+    """What opens the registry of the account that `env` acts in, and that registry's host."""
+    answer = job.aws(f"Get a token for the {whose} registry", "ecr", "get-authorization-token", *region, env=env)
+    found = answer["authorizationData"][0]
+    return job.secret(str(found["authorizationToken"])), urlsplit(found["proxyEndpoint"]).netloc
 
 
 def other_account(role: str) -> dict[str, str]:
@@ -149,16 +150,16 @@ def main() -> None:
     digest = registry.checked_digest(deployment["digest"], "the digest in deployment.json")
     source = registry.repository(deployment["repository"])
     env = other_account(job.optional("TARGET_ROLE_ARN"))
-    place = ["--region", region] if region else []
-    where = ["--repository-names", name, *(["--registry-id", account] if account else []), *place]
-    found = job.aws("Look up the target", "ecr", "describe-repositories", *where, env=env)
-    target = registry.repository(str(found["repositories"][0]["repositoryUri"]))
+    key, host = token("target", ["--region", region] if region else [], env)
+    target = registry.Repository(host, name)
+    if account and account not in target.options() and "--registry-id" in target.options():
+        job.fail(f"the role acts in the registry {host}, and the image is to go to account {account}: see promotion.")
 
     if registry.digest_of(target, f"imageTag={tag}", env) == digest:
         job.say("The tag is on this image already: nothing to promote.")
     else:
         job.say(f"Copy {source.uri}@{digest} to {target.uri}")
-        here, there = opened(source, source.region(), {}), opened(target, place, env)
+        here, there = Registry(source, token("source", source.region(), {})[0]), Registry(target, key)
         copy_image(here, there, digest)
         there.put(tag, here.manifest(digest))
         arrived = registry.digest_of(target, f"imageTag={tag}", env)

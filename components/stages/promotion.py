@@ -32,10 +32,7 @@ class PromotionStage(Stage):
         account = context.artifacts.account
         target = existing_repository(args.repository, account, account_id=args.account_id, region=args.region)
         if args.role_arn is None:
-            reach = Statement(
-                sid="FindTargetRepository", actions=("ecr:DescribeRepositories",), resources=(target.arn,)
-            )
-            statements = [target.push(), reach]
+            statements = [target.push()]
         else:
             statements = [Statement(sid="EnterTargetAccount", actions=("sts:AssumeRole",), resources=(args.role_arn,))]
         project = self.project(

@@ -145,11 +145,16 @@ class StaticFilesStage(Stage):
             sid=sid,
             actions=("s3:ListBucket",),
             resources=(self._bucket(bucket),),
-            conditions={"StringLike": {"s3:prefix": f"{prefix}*"}} if prefix else {},
+            conditions={"StringLike": {"s3:prefix": f"{_folder(prefix)}*"}} if prefix else {},
         )
 
     def _bucket(self, bucket: str) -> pulumi.Output[str]:
         return self._context.artifacts.account.arn("s3", bucket, region="", account_id="")
 
     def _objects(self, bucket: str, prefix: str) -> pulumi.Output[str]:
-        return self._bucket(f"{bucket}/{prefix}*")
+        return self._bucket(f"{bucket}/{_folder(prefix)}*")
+
+
+def _folder(prefix: str) -> str:
+    """The prefix with a slash behind it, as the job uses it: ``v2`` must not reach ``v20/``."""
+    return f"{prefix.strip('/')}/" if prefix else ""

@@ -100,11 +100,12 @@ def _version_of(path: Path) -> tuple[int, ...] | None:
         remembered = json.loads(memory.read_text(encoding="utf-8"))
         if remembered["key"] == key:
             return tuple(remembered["version"])
-    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
-        answer = subprocess.run(
-            [path, "version"], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        with tempfile.TemporaryDirectory() as home:  # it would leave a log in the user's own
+            environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_HOME": home}
+            answer = subprocess.run(
+                [path, "version"], env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", answer.stdout)

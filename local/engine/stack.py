@@ -155,24 +155,25 @@ class LocalStack:
         """Whether the stack has been previewed or deployed here and not been destroyed since."""
         return self._config.is_file()
 
-    def preview(self, *, in_terminal: bool = False) -> Outcome:
+    def preview(self, *, in_terminal: bool = False, diff: Callable[[str], None] | None = None) -> Outcome:
         """Plan what `up` would do.
 
         Args:
             in_terminal: let the engine draw what it does in this process's terminal; otherwise it is silent.
+            diff: takes, line by line, the engine's own account of every value that changes.
 
         Raises:
             EngineFailure: the program or a provider refused.
         """
-        return self._run("preview", in_terminal=in_terminal)
+        return self._run("preview", in_terminal=in_terminal, diff=diff)
 
-    def up(self, *, in_terminal: bool = False) -> Outcome:
+    def up(self, *, in_terminal: bool = False, diff: Callable[[str], None] | None = None) -> Outcome:
         """Deploy; arguments and errors as for `preview`."""
-        return self._run("up", in_terminal=in_terminal)
+        return self._run("up", in_terminal=in_terminal, diff=diff)
 
-    def destroy(self, *, in_terminal: bool = False) -> Outcome:
+    def destroy(self, *, in_terminal: bool = False, diff: Callable[[str], None] | None = None) -> Outcome:
         """Delete everything, then the state itself; arguments and errors as for `preview`."""
-        outcome = self._run("destroy", in_terminal=in_terminal)
+        outcome = self._run("destroy", in_terminal=in_terminal, diff=diff)
         shutil.rmtree(self.state_dir)
         return outcome
 
@@ -211,7 +212,7 @@ class LocalStack:
         resources: list[dict[str, Any]] = (deployment or {}).get("resources", [])
         return resources
 
-    def _run(self, operation: str, *, in_terminal: bool) -> Outcome:
+    def _run(self, operation: str, *, in_terminal: bool, diff: Callable[[str], None] | None) -> Outcome:
         """Run one operation of the engine with the program in this process."""
         with self._surroundings():
             self._prepare()
@@ -228,6 +229,8 @@ class LocalStack:
                     config_file=str(self._config),
                     color="auto" if in_terminal else "never",
                     suppress_progress=not in_terminal,
+                    diff=diff is not None,
+                    on_output=diff,
                     on_event=record.take,
                 )
             except automation.CommandError as error:

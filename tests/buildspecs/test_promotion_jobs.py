@@ -147,19 +147,22 @@ def multi_architecture_image(registry: OciRegistry) -> str:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    machine = Machine(tmp_path)
-    machine.answer("aws ecr get-authorization-token", {"authorizationData": [{"authorizationToken": TOKEN}]})
-    return machine
+    return Machine(tmp_path)
 
 
 def host(url: str) -> str:
     return url.removeprefix("http://")
 
 
+def tokens(url: str) -> dict[str, object]:
+    return {"authorizationData": [{"authorizationToken": TOKEN, "proxyEndpoint": url}]}
+
+
 def promotes(machine: Machine, source: str, target: str, digest: str) -> None:
     """The image is deployed; the target's tag is elsewhere until the copy."""
     machine.file("deployment.json", deployment(repository=f"{host(source)}/shop", digest=digest))
-    machine.answer("aws ecr describe-repositories", {"repositories": [{"repositoryUri": f"{host(target)}/shop-prod"}]})
+    machine.answer("aws ecr get-authorization-token", tokens(target), times=1)
+    machine.answer("aws ecr get-authorization-token", tokens(source))
     machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE, times=1)
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": digest}]})
 
@@ -222,7 +225,7 @@ def test_what_is_there_already_is_not_copied_again(machine: Machine) -> None:
 
 def test_a_second_promotion_of_the_same_image_does_nothing(machine: Machine) -> None:
     machine.file("deployment.json", deployment())
-    machine.answer("aws ecr describe-repositories", {"repositories": [{"repositoryUri": "127.0.0.1:1/shop-prod"}]})
+    machine.answer("aws ecr get-authorization-token", tokens("http://127.0.0.1:1"))
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
 
     result = machine.run("promote_image", **PROMOTE)
@@ -246,14 +249,24 @@ def test_another_account_is_entered_by_its_role_for_the_target_only(machine: Mac
     assert result.returncode == 0, result.stderr
     assert_complete_copy(source, target, index)
     assert machine.called("aws sts assume-role")[0].after("--role-arn") == [role]
-    (lookup,) = machine.called("aws ecr describe-repositories")
-    assert lookup.after("--registry-id") == ["210987654321"]
-    assert lookup.after("--region") == ["us-east-1"]
-    assert lookup.env["AWS_SECRET_ACCESS_KEY"] == "hidden-key"  # noqa: S105 - made up
-    own, others = machine.called("aws ecr get-authorization-token")
-    assert "AWS_SESSION_TOKEN" not in own.env
+    others, own = machine.called("aws ecr get-authorization-token")
+    assert others.after("--region") == ["us-east-1"]
+    assert others.env["AWS_SECRET_ACCESS_KEY"] == "hidden-key"  # noqa: S105 - made up
     assert others.env["AWS_SESSION_TOKEN"] == "hidden-token"  # noqa: S105 - made up
+    assert "AWS_SESSION_TOKEN" not in own.env
     assert "hidden" not in result.stdout + result.stderr
+
+
+def test_a_role_of_another_account_than_the_target_is_refused(machine: Machine) -> None:
+    machine.file("deployment.json", deployment())
+    machine.answer("aws ecr get-authorization-token", tokens(f"https://{REPOSITORY.split('/')[0]}"))
+
+    result = machine.run("promote_image", **{**PROMOTE, "TARGET_REGISTRY": "210987654321"})
+
+    assert result.returncode == 1
+    assert "the role acts in the registry 123456789012.dkr.ecr.eu-west-1.amazonaws.com" in result.stderr
+    assert "is to go to account 210987654321" in result.stderr
+    assert len(machine.calls) == 1
 
 
 def test_a_broken_transfer_is_tried_again(machine: Machine) -> None:

@@ -9,20 +9,25 @@ from samples import resolved
 
 from components.account import AwsAccount
 
+PLACES = [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")]
+
 
 def account(partition: str = "aws", region: str = "eu-west-1") -> AwsAccount:
     return AwsAccount(pulumi.Output.from_input(f"arn:{partition}:kms:{region}:123456789012:key/abc"))
 
 
-@pytest.mark.parametrize(
-    ("partition", "region"), [("aws", "eu-west-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")]
-)
-def test_an_arn_tells_partition_region_and_account(partition: str, region: str) -> None:
+@pytest.mark.parametrize(("partition", "region"), PLACES)
+def test_an_arn_tells_region_and_account(partition: str, region: str) -> None:
     def facts() -> list[pulumi.Output[str]]:
         here = account(partition, region)
-        return [here.partition, here.region, here.id]
+        return [here.region, here.id]
 
-    assert resolved(facts) == [partition, region, "123456789012"]
+    assert resolved(facts) == [region, "123456789012"]
+
+
+def test_an_arn_whose_resource_holds_colons_tells_them_too() -> None:
+    arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop:*"
+    assert resolved(lambda: AwsAccount(pulumi.Output.from_input(arn)).id) == "123456789012"
 
 
 def test_nothing_is_asked_of_aws() -> None:
@@ -30,14 +35,20 @@ def test_nothing_is_asked_of_aws() -> None:
     assert build(lambda: account().arn("ecr", "repository/shop")).invokes == []
 
 
-def test_the_arn_of_a_regional_resource_follows_from_its_name() -> None:
-    made = resolved(lambda: account("aws-cn", "cn-north-1").arn("ecr", "repository/shop"))
-    assert made == "arn:aws-cn:ecr:cn-north-1:123456789012:repository/shop"
+@pytest.mark.parametrize(("partition", "region"), PLACES)
+def test_the_arn_of_a_resource_follows_from_its_name(partition: str, region: str) -> None:
+    made = resolved(lambda: account(partition, region).arn("ecr", "repository/shop"))
+    assert made == f"arn:{partition}:ecr:{region}:123456789012:repository/shop"
 
 
-def test_a_resource_may_be_an_output_and_in_another_region() -> None:
-    made = resolved(lambda: account().arn("ecr", pulumi.Output.from_input("repository/shop"), region="us-east-1"))
-    assert made == "arn:aws:ecr:us-east-1:123456789012:repository/shop"
+def test_a_resource_may_be_elsewhere() -> None:
+    made = resolved(lambda: account().arn("ecr", "repository/shop", region="us-east-1", account_id="210987654321"))
+    assert made == "arn:aws:ecr:us-east-1:210987654321:repository/shop"
+
+
+def test_a_service_that_names_no_region_or_account_gets_none() -> None:
+    assert resolved(lambda: account().arn("s3", "shop-static", region="", account_id="")) == "arn:aws:s3:::shop-static"
+    assert resolved(lambda: account().arn("iam", "root", region="")) == "arn:aws:iam::123456789012:root"
 
 
 def test_a_role_given_by_name_becomes_an_arn_without_region() -> None:
@@ -52,17 +63,21 @@ def test_a_role_given_by_arn_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("partition", "region", "host"),
+    ("partition", "region", "address"),
     [
-        ("aws", "eu-west-1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com"),
-        ("aws-cn", "cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"),
-        ("aws-us-gov", "us-gov-west-1", "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"),
+        ("aws", "eu-west-1", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"),
+        ("aws-cn", "cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/shop"),
+        ("aws-us-gov", "us-gov-west-1", "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/shop"),
     ],
 )
-def test_the_registry_has_the_host_name_of_its_partition(partition: str, region: str, host: str) -> None:
-    assert resolved(lambda: account(partition, region).registry()) == host
+def test_a_repository_has_the_registrys_host_name_of_its_partition(partition: str, region: str, address: str) -> None:
+    assert resolved(lambda: account(partition, region).image("shop")) == address
 
 
-def test_another_registry_has_its_own_account_and_region() -> None:
-    made = resolved(lambda: account().registry(pulumi.Output.from_input("210987654321"), "us-east-1"))
-    assert made == "210987654321.dkr.ecr.us-east-1.amazonaws.com"
+def test_a_repository_of_another_registry_has_its_account_and_region() -> None:
+    made = resolved(lambda: account().image("team/shop", account_id="210987654321", region="us-east-1"))
+    assert made == "210987654321.dkr.ecr.us-east-1.amazonaws.com/team/shop"
+
+
+def test_a_service_that_answers_per_region_is_named_with_it() -> None:
+    assert resolved(lambda: account().service_principal("logs")) == "logs.eu-west-1.amazonaws.com"

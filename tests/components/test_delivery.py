@@ -12,11 +12,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+from mocked import Graph, Resource, build_program
+from summary import GOLDEN, program, stack_files, summary
+
 from components.buildspec import load_buildspec
 from components.iam import UNSCOPEABLE
 from components.pipeline_model import Artifact
-from mocked import Graph, Resource, build_program
-from summary import GOLDEN, program, stack_files, summary
 
 TOGGLES = ("smokeTest", "staticFiles", "tests", "promotion", "release")
 COMBINATIONS = list(itertools.product((False, True), repeat=len(TOGGLES)))

@@ -272,3 +272,22 @@ def test_a_policy_on_a_resource_is_taken_as_it_is() -> None:
         "Version": "2012-10-17",
         "Statement": [deny],
     }
+
+
+def test_a_policy_of_plain_text_needs_nothing_to_wait_for() -> None:
+    assert document(lambda: role_trust([ROLE]))["Statement"][0]["Principal"] == {"AWS": [ROLE]}
+
+
+def test_outputs_are_written_where_they_stand_however_often() -> None:
+    def program() -> pulumi.Output[str]:
+        one, other = pulumi.Output.from_input("one"), pulumi.Output.from_input("other")
+        return resource_policy([{"Resource": [other, one, other], "Condition": {"ArnEquals": {"aws:SourceArn": one}}}])
+
+    assert document(program)["Statement"] == [
+        {"Resource": ["other", "one", "other"], "Condition": {"ArnEquals": {"aws:SourceArn": "one"}}}
+    ]
+
+
+def test_what_is_neither_text_nor_an_output_cannot_become_policy() -> None:
+    with pytest.raises(TypeError, match=r"a policy holds text, lists and outputs, not set: \{'s3:GetObject'\}"):
+        resource_policy([{"Action": {"s3:GetObject"}}])

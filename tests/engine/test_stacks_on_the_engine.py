@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from local.engine.stack import LocalStack, Outcome
 from summary import stack_files
+
+from local.engine.stack import LocalStack, Outcome
 
 pytestmark = pytest.mark.engine
 

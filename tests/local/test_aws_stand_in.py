@@ -7,8 +7,10 @@ from typing import Any, NoReturn, cast
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 import pytest
+
 from local.engine.standins.aws import AwsStandIn
 from local.engine.standins.catalogue import ACCOUNT, KINDS
+from local.engine.standins.lookups import ANSWERS
 from local.engine.standins.sdk_types import Sdk
 from local.engine.standins.wire import UNKNOWN, Value, from_struct, is_unknown, provider_pb2, to_struct
 
@@ -23,7 +25,7 @@ REPOSITORY = "aws:ecr/repository:Repository"
 Values = dict[str, Value]
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - what the engine would show
     """The call ended with an error."""
 
 
@@ -212,7 +214,8 @@ def test_a_type_that_has_no_name_gets_none(provider: Provider) -> None:
 
 # Outputs.
 
-ARNS = {
+BALANCER = f"arn:aws:elasticloadbalancing:eu-west-1:{ACCOUNT}:loadbalancer/app/shop/0123456789abcdef"
+ARNS: dict[str, tuple[Values, str]] = {
     "aws:kms/key:Key": (
         {},
         r"arn:aws:kms:eu-west-1:123456789012:key/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
@@ -266,7 +269,7 @@ ARNS = {
     ),
     "aws:lb/listener:Listener": (
         {
-            "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/shop/0123456789abcdef",
+            "loadBalancerArn": BALANCER,
             "defaultActions": [],
         },
         r"arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shop/0123456789abcdef/[0-9a-f]{16}",
@@ -312,7 +315,7 @@ def test_a_connection_waits_for_its_handshake(provider: Provider) -> None:
     assert outputs["connectionStatus"] == "PENDING"
 
 
-def test_after_up_every_computed_output_is_there_and_known(provider: Provider) -> None:
+def test_after_up_every_computed_output_is_there_and_known() -> None:
     """An output that is missing after `up` would reach the program as None."""
     for token, (inputs, _) in ARNS.items():
         resource = SDK.resource(token)
@@ -451,22 +454,21 @@ def test_a_chosen_name_cannot_belong_to_two_so_the_old_one_goes_first(provider: 
 
 
 def test_a_made_up_name_lets_the_new_one_come_first(provider: Provider) -> None:
-    token = "aws:codedeploy/application:Application"
-    name = provider.check(token, {})[0]["name"]
+    application = "aws:codedeploy/application:Application"
+    name = provider.check(application, {})[0]["name"]
     old: Values = {"name": name, "computePlatform": "ECS"}
     new: Values = {"name": name, "computePlatform": "Lambda"}
-    assert not provider.diff(token, old, new).deleteBeforeReplace
+    assert not provider.diff(application, old, new).deleteBeforeReplace
 
 
 # Functions.
 
 
 def test_the_listener_of_a_load_balancer_is_found_by_port(provider: Provider) -> None:
-    balancer = f"arn:aws:elasticloadbalancing:eu-west-1:{ACCOUNT}:loadbalancer/app/shop/0123456789abcdef"
-    found, failures = provider.invoke("aws:lb/getListener:getListener", {"loadBalancerArn": balancer, "port": 443.0})
+    found, failures = provider.invoke("aws:lb/getListener:getListener", {"loadBalancerArn": BALANCER, "port": 443.0})
     assert failures == []
     assert found["port"] == 443.0
-    assert re.fullmatch(f"{balancer.replace(':loadbalancer/', ':listener/')}/[0-9a-f]{{16}}", str(found["arn"]))
+    assert re.fullmatch(f"{BALANCER.replace(':loadbalancer/', ':listener/')}/[0-9a-f]{{16}}", str(found["arn"]))
 
 
 def test_a_load_balancer_is_found_by_name(provider: Provider) -> None:
@@ -491,17 +493,11 @@ def test_the_region_that_is_asked_for_is_answered(provider: Provider) -> None:
     assert provider.invoke("aws:index/getRegion:getRegion", {"region": "eu-north-1"})[0]["name"] == "eu-north-1"
 
 
-def every_function() -> list[str]:
-    from local.engine.standins.lookups import ANSWERS
-
-    return list(ANSWERS)
-
-
-@pytest.mark.parametrize("token", every_function())
+@pytest.mark.parametrize("token", ANSWERS)
 def test_every_function_answers_completely(provider: Provider, token: str) -> None:
     """A hole in an answer would look like "known after up" to the program."""
     function = SDK.function(token)
-    required: Values = {name: "shop" for name in function.arguments.required}
+    required: Values = dict.fromkeys(function.arguments.required, "shop")
     found, failures = provider.invoke(token, required)
     assert failures == []
     holes = {name for name in function.results if found.get(name) is None}

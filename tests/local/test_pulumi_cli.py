@@ -1,4 +1,4 @@
-"""Finding the pulumi command, building it, and saying what to install (row B6: a missing tool is named, with its cure)."""
+"""Finding the pulumi command, building it, and saying what to install: a missing tool is named with its cure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from local.engine import pulumi_cli
 from local.engine.pulumi_cli import PulumiCli, built_version, find_pulumi
 from local.errors import MissingTool, Refusal
@@ -62,6 +63,14 @@ def test_its_version_is_asked_once(machine: Machine) -> None:
     find_pulumi()
     find_pulumi()
     assert (machine.home / "asked").read_text() == "asked\n"
+
+
+def test_asking_leaves_nothing_in_the_users_pulumi_home(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real command writes a log whatever it is asked."""
+    monkeypatch.setenv("PULUMI_HOME", str(machine.home / ".pulumi"))
+    machine.put("pulumi", 'mkdir -p "$PULUMI_HOME/logs"; echo v3.250.1')
+    find_pulumi()
+    assert not (machine.home / ".pulumi").exists()
 
 
 def test_a_changed_command_is_asked_again(machine: Machine) -> None:
@@ -213,14 +222,13 @@ def test_an_interrupted_build_leaves_nothing_and_ends_go(machine: Machine, monke
 def test_where_lines_cannot_be_rewritten_progress_is_told_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = iter([0, *range(0, 100, 5), 125])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     progress = pulumi_cli._Progress()
     progress.read(iter(["go: downloading a v1\n", "go: downloading b v1\n"]))
-    for now in range(0, 100, 5):
+    for _ in range(0, 100, 5):
         progress.show()
     progress.read(iter(["some/package\n"]))
-    now = 125
     progress.show()
     assert capsys.readouterr().err.splitlines() == [
         "  0:30  2 modules downloaded",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+
 from local.engine.standins.checks import Problem, problems, suggest
 from local.engine.standins.sdk_types import Sdk
 from local.engine.standins.wire import UNKNOWN, Value
 
 AWS = Sdk("pulumi_aws")
 
+POLICY = "aws:s3/bucketPolicy:BucketPolicy"
+OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 PROJECT: dict[str, Value] = {
     "artifacts": {"type": "CODEPIPELINE"},
     "environment": {"computeType": "BUILD_GENERAL1_SMALL", "image": "standard", "type": "LINUX_CONTAINER"},
@@ -104,10 +107,9 @@ def test_an_optional_property_that_is_null_is_not_given() -> None:
 
 
 def test_either_of_two_types_is_accepted_and_neither_is_refused() -> None:
-    token = "aws:s3/bucketPolicy:BucketPolicy"
-    assert complaints(token, {"bucket": "b", "policy": "{}"}) == []
-    assert complaints(token, {"bucket": "b", "policy": {"Version": "2012-10-17", "Statement": []}}) == []
-    assert complaints(token, {"bucket": "b", "policy": 1.0}) == [("policy", "must be a string, got the number 1")]
+    assert complaints(POLICY, {"bucket": "b", "policy": "{}"}) == []
+    assert complaints(POLICY, {"bucket": "b", "policy": {"Version": "2012-10-17", "Statement": []}}) == []
+    assert complaints(POLICY, {"bucket": "b", "policy": 1.0}) == [("policy", "must be a string, got the number 1")]
 
 
 def test_of_two_types_the_one_that_was_meant_explains_what_is_wrong() -> None:
@@ -119,12 +121,11 @@ def test_of_two_types_the_one_that_was_meant_explains_what_is_wrong() -> None:
 
 def test_an_asset_belongs_where_an_asset_is_declared() -> None:
     asset: Value = {"4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17", "text": "hello"}
-    token = "aws:s3/bucketObjectv2:BucketObjectv2"
-    assert complaints(token, {"bucket": "b", "source": asset}) == []
-    assert complaints(token, {"bucket": "b", "source": "file.txt"}) == [
+    assert complaints(OBJECT, {"bucket": "b", "source": asset}) == []
+    assert complaints(OBJECT, {"bucket": "b", "source": "file.txt"}) == [
         ("source", "must be an asset or archive, got a string")
     ]
-    assert complaints(token, {"bucket": "b", "tags": asset}) == [("tags", "must be a map, got an object")]
+    assert complaints(OBJECT, {"bucket": "b", "tags": asset}) == [("tags", "must be a map, got an object")]
 
 
 def test_the_engines_own_keys_are_passed_over() -> None:

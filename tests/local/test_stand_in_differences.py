@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from local.engine.standins.differences import Difference, differences
 from local.engine.standins.wire import UNKNOWN, Value
 

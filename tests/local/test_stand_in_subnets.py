@@ -6,6 +6,7 @@ import ipaddress
 from itertools import combinations
 
 import pytest
+
 from local.engine.standins.subnets import Subnet, SubnetKind, lay_out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from local.engine.standins.wire import UNKNOWN, Value, from_struct, is_special, is_unknown, plain, to_struct
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"

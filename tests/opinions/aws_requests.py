@@ -27,6 +27,8 @@ from rewriting import (
     unchanged,
 )
 
+from components.task_definition import IMAGE_PLACEHOLDER
+
 Described = Mapping[str, Any]
 """One resource: ``type``, ``name``, ``inputs``, ``outputs`` and more."""
 
@@ -398,7 +400,7 @@ def _starts_pipeline(target: Described) -> Iterator[Request]:
 
 def _registers_task_definition(stored: Described) -> Iterator[Request]:
     """What the deploy action makes of the template, once it knows the image."""
-    definition = json.loads(stored["inputs"]["content"].replace("<IMAGE>", f"registry/shop@{DIGEST}"))
+    definition = json.loads(stored["inputs"]["content"].replace(IMAGE_PLACEHOLDER, f"shop@{DIGEST}"))
     yield Request(
         origin=f"content of {stored['name']}",
         service="ecs",

@@ -135,11 +135,14 @@ FAULTS: Mapping[str, Fault] = {
 
 
 def judged(graph: Iterable[Described]) -> list[str]:
-    """Everything the service models have against a graph; an unknown type counts as well."""
-    try:
-        return [problem for request in requests_of(graph) for problem in problems(request)]
-    except NoRequestError as error:
-        return [str(error)]
+    """Everything the service models have against a graph, and every type that stands for no request."""
+    found: list[str] = []
+    for resource in graph:
+        try:
+            found.extend(problem for request in requests_of([resource]) for problem in problems(request))
+        except NoRequestError as error:
+            found.append(str(error))
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,7 @@ from google.protobuf import struct_pb2  # type: ignore[import-untyped]  # protob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
     from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, resource_pb2, resource_pb2_grpc
 
 else:

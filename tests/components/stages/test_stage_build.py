@@ -1,0 +1,358 @@
+"""Build: an image from a commit, or the record of a pushed one; the smoke test beside it; then what is deployed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import pytest
+from samples import (
+    BUCKET,
+    GITHUB,
+    LOGIN,
+    REGISTRY,
+    TAGS,
+    TEMPLATE,
+    BuiltStage,
+    arn,
+    build_stage,
+    pull_statement,
+    push_statement,
+    shop,
+    start_statement,
+)
+
+from components.pipeline_model import Action, Artifact, Category, Provider
+from components.stages.build import BuildStage, BuildStageArgs
+from components.task_definition_template import KEY as TEMPLATE_KEY
+
+COMMIT = {
+    "COMMIT_ID": "#{Source.CommitId}",
+    "COMMIT_DATE": "#{Source.AuthorDate}",
+    "BRANCH": "#{Source.BranchName}",
+}
+IMAGE_EXPORTS = ("IMAGE_DIGEST", "IMAGE_URI", "IMAGE_VERSION")
+BUILD_IMAGE = Action(
+    name="BuildImage",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-build-image"},
+    environment=COMMIT,
+    reads=(Artifact.SOURCE,),
+    writes=(Artifact.IMAGE,),
+    namespace="BuildImage",
+    exports=IMAGE_EXPORTS,
+)
+BUILD_SMOKE_TEST = Action(
+    name="BuildSmokeTestImage",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-build-smoke-test-image"},
+    environment=COMMIT,
+    reads=(Artifact.SOURCE,),
+    writes=(Artifact.SMOKE_TEST_IMAGE,),
+    namespace="BuildSmokeTestImage",
+    exports=IMAGE_EXPORTS,
+)
+PREPARE = Action(
+    name="PrepareDeployment",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-prepare-deployment"},
+    environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
+    reads=(Artifact.IMAGE,),
+    writes=(Artifact.DEPLOYMENT,),
+    run_order=2,
+    namespace="PrepareDeployment",
+    exports=("DEPLOYED_VERSION",),
+)
+READ_TEMPLATE = {
+    "Sid": "ReadTaskDefinitionTemplate",
+    "Effect": "Allow",
+    "Action": ["s3:GetObject"],
+    "Resource": [f"arn:aws:s3:::{BUCKET}/{TEMPLATE_KEY}"],
+}
+SMOKE_TEST = {"smokeTest": {"enabled": True}}
+PUSHED = {"ecr": {"repository": "shop-prod", "tag": "promoted"}}
+ON_BASE = {"github": GITHUB, "ecr": {"repository": "base", "tag": "stable"}}
+
+
+@cache
+def from_code() -> BuiltStage:
+    return build_stage(BuildStage, shop())
+
+
+@cache
+def with_smoke_test() -> BuiltStage:
+    return build_stage(BuildStage, shop(build=SMOKE_TEST))
+
+
+@cache
+def from_image() -> BuiltStage:
+    return build_stage(BuildStage, shop(source=PUSHED))
+
+
+@cache
+def on_base_image() -> BuiltStage:
+    return build_stage(BuildStage, shop(source=ON_BASE, build=SMOKE_TEST))
+
+
+# From code
+
+
+def test_code_becomes_an_image_and_then_a_deployment() -> None:
+    assert from_code().actions == (BUILD_IMAGE, PREPARE)
+    assert from_code().grants == [start_statement("build-image"), start_statement("prepare-deployment")]
+    assert from_code().jobs == ["build-image", "prepare-deployment"]
+
+
+def test_the_image_job_is_told_everything_by_variables() -> None:
+    assert from_code().variables("build-image") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
+        "DOCKERFILE": "Dockerfile",
+        "BUILD_CONTEXT": ".",
+        "BUILD_TARGET": "",
+        "BUILD_ARGS": "{}",
+        "PLATFORM": "linux/arm64",
+        "CACHE": "true",
+        "VERSION_FROM": "commit",
+        "VERSION_PATH": "VERSION",
+        "SOURCE_URL": "https://github.com/example/shop",
+    }
+
+
+def test_what_the_stack_file_says_of_the_build_reaches_the_job() -> None:
+    built = build_stage(
+        BuildStage,
+        shop(
+            application={"name": "shop", "architecture": "x86_64"},
+            build={
+                "dockerfile": "docker/Dockerfile",
+                "context": "app",
+                "target": "runtime",
+                "args": {"NODE_VERSION": "22", "BASE": "slim"},
+                "compute": "large",
+                "cache": False,
+                "timeoutMinutes": 45,
+                "version": {"from": "file", "path": "app/VERSION"},
+            },
+        ),
+    )
+    assert built.variables("build-image") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
+        "DOCKERFILE": "docker/Dockerfile",
+        "BUILD_CONTEXT": "app",
+        "BUILD_TARGET": "runtime",
+        "BUILD_ARGS": json.dumps({"BASE": "slim", "NODE_VERSION": "22"}),
+        "PLATFORM": "linux/amd64",
+        "CACHE": "false",
+        "VERSION_FROM": "file",
+        "VERSION_PATH": "app/VERSION",
+        "SOURCE_URL": "https://github.com/example/shop",
+    }
+    assert built.machine("build-image") == (
+        "LINUX_CONTAINER",
+        "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+        "BUILD_GENERAL1_LARGE",
+    )
+    assert built.project("build-image").inputs["buildTimeout"] == 45
+
+
+def test_an_image_is_built_on_the_applications_own_architecture() -> None:
+    assert from_code().machine("build-image") == (
+        "ARM_CONTAINER",
+        "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+        "BUILD_GENERAL1_SMALL",
+    )
+
+
+def test_the_image_job_may_push_into_its_repository_alone() -> None:
+    assert from_code().statements("build-image") == [push_statement("shop-dev"), LOGIN]
+
+
+# The smoke test beside it
+
+
+def test_the_smoke_test_is_built_at_the_same_time_from_the_same_commit() -> None:
+    assert with_smoke_test().actions == (BUILD_IMAGE, BUILD_SMOKE_TEST, PREPARE)
+    assert BUILD_SMOKE_TEST.run_order == BUILD_IMAGE.run_order < PREPARE.run_order
+    assert with_smoke_test().grants == [
+        start_statement("build-image"),
+        start_statement("build-smoke-test-image"),
+        start_statement("prepare-deployment"),
+    ]
+
+
+def test_the_smoke_test_has_its_own_dockerfile_and_repository() -> None:
+    """Target and build arguments are the application's; its own Dockerfile need not know them."""
+    assert with_smoke_test().variables("build-smoke-test-image") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev-smoke-test",
+        "DOCKERFILE": "smoke/Dockerfile",
+        "BUILD_CONTEXT": ".",
+        "PLATFORM": "linux/arm64",
+        "CACHE": "true",
+        "VERSION_FROM": "commit",
+        "VERSION_PATH": "VERSION",
+        "SOURCE_URL": "https://github.com/example/shop",
+    }
+    assert with_smoke_test().statements("build-smoke-test-image") == [push_statement("shop-dev-smoke-test"), LOGIN]
+
+
+def test_both_images_are_built_by_the_same_buildspec() -> None:
+    sources = [
+        with_smoke_test().project(job).inputs["source"]["buildspec"]
+        for job in ("build-image", "build-smoke-test-image")
+    ]
+    assert sources[0] == sources[1]
+    assert "build_image.py" in sources[0]
+
+
+def test_the_smoke_test_can_be_built_elsewhere_in_the_repository() -> None:
+    smoke = {"enabled": True, "dockerfile": "checks/Dockerfile", "context": "checks"}
+    variables = build_stage(BuildStage, shop(build={"smokeTest": smoke})).variables("build-smoke-test-image")
+    assert (variables["DOCKERFILE"], variables["BUILD_CONTEXT"]) == ("checks/Dockerfile", "checks")
+
+
+def test_without_smoke_test_nothing_of_it_is_there() -> None:
+    assert [action.name for action in from_code().actions] == ["BuildImage", "PrepareDeployment"]
+    assert [item.name for item in from_code().graph if "smoke" in item.name] == []
+
+
+# From an image
+
+
+def test_a_pushed_image_is_recorded_and_not_built_again() -> None:
+    """What was tested is what is deployed: the digest of the push goes through unchanged."""
+    assert from_image().actions == (
+        Action(
+            name="BuildImage",
+            category=Category.BUILD,
+            provider=Provider.CODEBUILD,
+            configuration={"ProjectName": "shop-dev-record-image"},
+            environment={"IMAGE_DIGEST": "#{SourceImage.ImageDigest}"},
+            reads=(Artifact.SOURCE_IMAGE,),
+            writes=(Artifact.IMAGE,),
+            namespace="BuildImage",
+            exports=IMAGE_EXPORTS,
+        ),
+        PREPARE,
+    )
+    assert from_image().jobs == ["prepare-deployment", "record-image"]
+
+
+def test_recording_needs_no_docker_and_may_only_read() -> None:
+    assert from_image().variables("record-image") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-prod",
+        "IMAGE_TAG": "promoted",
+        "PLATFORM": "linux/arm64",
+    }
+    assert from_image().machine("record-image")[0] == "ARM_LAMBDA_CONTAINER"
+    assert from_image().project("record-image").inputs["environment"]["privilegedMode"] is False
+    assert from_image().statements("record-image") == [pull_statement("shop-prod")]
+    assert from_image().grants == [start_statement("record-image"), start_statement("prepare-deployment")]
+
+
+# Both
+
+
+def test_code_on_a_base_image_is_built_on_the_very_digest_that_was_pushed() -> None:
+    built = on_base_image()
+    assert built.actions[0].environment == {**COMMIT, "BASE_IMAGE_DIGEST": "#{SourceImage.ImageDigest}"}
+    assert built.variables("build-image")["BASE_IMAGE_REPOSITORY_URI"] == f"{REGISTRY}/base"
+
+
+def test_the_base_image_may_be_pulled_and_not_pushed() -> None:
+    assert on_base_image().statements("build-image") == [push_statement("shop-dev"), LOGIN, pull_statement("base")]
+
+
+def test_the_smoke_test_does_not_stand_on_the_base_image() -> None:
+    built = on_base_image()
+    assert built.actions[1] == BUILD_SMOKE_TEST
+    assert "BASE_IMAGE_REPOSITORY_URI" not in built.variables("build-smoke-test-image")
+    assert built.statements("build-smoke-test-image") == [push_statement("shop-dev-smoke-test"), LOGIN]
+
+
+# The deployment
+
+
+def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
+    assert from_code().variables("prepare-deployment") == {
+        "TASK_DEFINITION_TEMPLATE": TEMPLATE,
+        "CONTAINER_NAME": "shop",
+        "CONTAINER_PORT": "8080",
+        "ENGINE": "codeDeploy",
+        "CLUSTER": "shop-cluster",
+        "SERVICE": "shop-service",
+    }
+    assert from_code().machine("prepare-deployment")[0] == "ARM_LAMBDA_CONTAINER"
+
+
+def test_container_name_and_port_are_the_applications() -> None:
+    """A wrong container name in the deployment's files is found by AWS only after everything else (aws-cdk#8894)."""
+    built = build_stage(BuildStage, shop(application={"name": "shop", "containerName": "web", "port": 3000}))
+    variables = built.variables("prepare-deployment")
+    assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("web", "3000")
+
+
+@pytest.mark.parametrize("engine", ["codeDeploy", "ecs"])
+def test_preparing_reads_the_template_and_what_is_known_of_the_image(engine: str) -> None:
+    built = build_stage(BuildStage, shop(deploy={"engine": engine}))
+    assert built.variables("prepare-deployment")["ENGINE"] == engine
+    assert built.statements("prepare-deployment") == [pull_statement("shop-dev"), READ_TEMPLATE]
+
+
+def test_for_the_plain_ecs_action_preparing_also_compares_with_the_service() -> None:
+    """That action takes over the definition in use, so an edit of environment or size must fail here or be lost."""
+    built = build_stage(BuildStage, shop(deploy={"engine": "ecsAction"}))
+    assert built.variables("prepare-deployment")["ENGINE"] == "ecsAction"
+    assert built.statements("prepare-deployment") == [
+        pull_statement("shop-dev"),
+        READ_TEMPLATE,
+        {
+            "Sid": "ReadService",
+            "Effect": "Allow",
+            "Action": ["ecs:DescribeServices"],
+            "Resource": [arn("ecs", "service/shop-cluster/shop-service")],
+        },
+        {
+            "Sid": "ReadTaskDefinition",
+            "Effect": "Allow",
+            "Action": ["ecs:DescribeTaskDefinition"],
+            "Resource": ["*"],
+        },
+    ]
+
+
+# The stage
+
+
+def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
+    settings = shop()
+    assert BuildStage.wanted(settings) == BuildStageArgs(
+        build=settings.build,
+        engine="codeDeploy",
+        has_code=True,
+        source_url="https://github.com/example/shop",
+        image_tag="",
+    )
+    pushed = shop(source=PUSHED)
+    assert BuildStage.wanted(pushed) == BuildStageArgs(
+        build=pushed.build, engine="codeDeploy", has_code=False, source_url="", image_tag="promoted"
+    )
+
+
+def test_projects_are_named_after_stack_and_job_and_belong_to_the_stage() -> None:
+    built = from_code()
+    stage = built.graph.one("ecs-delivery:stage:Build")
+    projects = built.graph.of("ecs-delivery:index:BuildProject")
+    assert {item.parent for item in projects} == {stage.urn}
+    assert sorted(item.name for item in projects) == ["shop-build-image", "shop-prepare-deployment"]
+    assert built.name == "Build"
+    assert built.registered == {"projects": ["shop-dev-build-image", "shop-dev-prepare-deployment"]}
+    for job in built.jobs:
+        assert built.project(job).inputs["tags"] == TAGS
+
+
+def test_logs_of_every_job_are_kept_as_long_as_the_stack_file_says() -> None:
+    built = build_stage(BuildStage, shop(retention={"logDays": 14}))
+    assert {item.inputs["retentionInDays"] for item in built.graph.of("LogGroup")} == {14}

@@ -1,0 +1,358 @@
+"""Deploy: three engines, one way in: the deployment goes in, the service moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stage, shop, start_statement
+
+from components.pipeline_model import Action, Artifact, Category, Provider
+from components.stages.deploy import DeployStage, deployment_configuration
+
+SERVICE = arn("ecs", "service/shop-cluster/shop-service")
+REVISIONS = arn("ecs", "task-definition/shop-dev:*")
+REGISTER = [
+    {
+        "Sid": "RegisterTaskDefinition",
+        "Effect": "Allow",
+        "Action": ["ecs:RegisterTaskDefinition"],
+        "Resource": [REVISIONS],
+    },
+    {
+        "Sid": "TagTaskDefinition",
+        "Effect": "Allow",
+        "Action": ["ecs:TagResource"],
+        "Resource": [REVISIONS],
+        "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+    },
+    {
+        "Sid": "PassTaskRoles",
+        "Effect": "Allow",
+        "Action": ["iam:PassRole"],
+        "Resource": [EXECUTION_ROLE, TASK_ROLE],
+        "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    },
+]
+READ_SERVICE = {"Sid": "ReadService", "Effect": "Allow", "Action": ["ecs:DescribeServices"], "Resource": [SERVICE]}
+UPDATE_SERVICE = {"Sid": "UpdateService", "Effect": "Allow", "Action": ["ecs:UpdateService"], "Resource": [SERVICE]}
+READ_TASKS = [
+    {
+        "Sid": "ListTasks",
+        "Effect": "Allow",
+        "Action": ["ecs:ListTasks"],
+        "Resource": ["*"],
+        "Condition": {"ArnEquals": {"ecs:cluster": arn("ecs", "cluster/shop-cluster")}},
+    },
+    {
+        "Sid": "ReadTasks",
+        "Effect": "Allow",
+        "Action": ["ecs:DescribeTasks"],
+        "Resource": [arn("ecs", "task/shop-cluster/*")],
+    },
+]
+CODE_DEPLOY = ("Application", "DeploymentGroup", "DeploymentConfig")
+
+
+def deploy(**settings: object) -> BuiltStage:
+    return build_stage(DeployStage, shop(deploy=settings))
+
+
+@cache
+def with_code_deploy() -> BuiltStage:
+    return deploy()
+
+
+@cache
+def with_ecs() -> BuiltStage:
+    return deploy(engine="ecs")
+
+
+@cache
+def with_ecs_action() -> BuiltStage:
+    return deploy(engine="ecsAction")
+
+
+def configuration(**settings: object) -> dict[str, Any]:
+    return deployment_configuration(shop(deploy={"engine": "ecs", **settings}).deploy)
+
+
+# CodeDeploy
+
+
+def test_codedeploy_gets_task_definition_and_appspec_from_the_deployment() -> None:
+    """Both come from here, so an edit of environment or size ships with the image (aws-cdk#14437)."""
+    assert with_code_deploy().actions == (
+        Action(
+            name="DeployService",
+            category=Category.DEPLOY,
+            provider=Provider.CODEDEPLOY_TO_ECS,
+            configuration={
+                "ApplicationName": "shop-dev",
+                "DeploymentGroupName": "shop-dev",
+                "TaskDefinitionTemplateArtifact": "Deployment",
+                "TaskDefinitionTemplatePath": "taskdef.json",
+                "AppSpecTemplateArtifact": "Deployment",
+                "AppSpecTemplatePath": "appspec.yaml",
+            },
+            reads=(Artifact.DEPLOYMENT,),
+            timeout_minutes=60,
+        ),
+    )
+    assert with_code_deploy().jobs == []
+
+
+def test_the_pipeline_registers_the_revision_and_codedeploy_does_the_rest() -> None:
+    assert with_code_deploy().grants == [
+        {
+            "Sid": "CreateDeployment",
+            "Effect": "Allow",
+            "Action": ["codedeploy:CreateDeployment", "codedeploy:GetDeployment"],
+            "Resource": [arn("codedeploy", "deploymentgroup:shop-dev/shop-dev")],
+        },
+        {
+            "Sid": "RegisterAppSpec",
+            "Effect": "Allow",
+            "Action": [
+                "codedeploy:GetApplication",
+                "codedeploy:GetApplicationRevision",
+                "codedeploy:RegisterApplicationRevision",
+            ],
+            "Resource": [arn("codedeploy", "application:shop-dev")],
+        },
+        {
+            "Sid": "ReadDeploymentConfiguration",
+            "Effect": "Allow",
+            "Action": ["codedeploy:GetDeploymentConfig"],
+            "Resource": [arn("codedeploy", "deploymentconfig:CodeDeployDefault.ECSAllAtOnce")],
+        },
+        *REGISTER,
+    ]
+
+
+def test_the_pipeline_itself_cannot_touch_a_codedeploy_service() -> None:
+    """ECS refuses UpdateService there, and a pipeline that could try would be the service's second writer."""
+    assert "ecs:UpdateService" not in json.dumps(with_code_deploy().grants)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        pytest.param({}, "CodeDeployDefault.ECSAllAtOnce", id="by default"),
+        pytest.param({"strategy": "allAtOnce"}, "CodeDeployDefault.ECSAllAtOnce", id="at once"),
+        pytest.param({"strategy": "canary"}, "CodeDeployDefault.ECSCanary10Percent5Minutes", id="canary"),
+        pytest.param(
+            {"strategy": "linear", "step": {"percent": 10, "intervalMinutes": 3}},
+            "CodeDeployDefault.ECSLinear10PercentEvery3Minutes",
+            id="linear as AWS has it",
+        ),
+        pytest.param(
+            {"strategy": "linear", "step": {"percent": 25, "intervalMinutes": 4}},
+            "shop-dev-linear-25-4",
+            id="linear of our own",
+        ),
+    ],
+)
+def test_codedeploy_shifts_traffic_as_the_stack_file_says(settings: Mapping[str, object], name: str) -> None:
+    group = deploy(**settings).graph.one("DeploymentGroup")
+    assert group.inputs["deploymentConfigName"] == name
+
+
+def test_waiting_alarms_and_timeout_reach_codedeploy() -> None:
+    built = deploy(terminationWaitMinutes=15, alarms=["shop-errors"], timeoutMinutes=120)
+    group = built.graph.one("DeploymentGroup").inputs
+    termination = group["blueGreenDeploymentConfig"]["terminateBlueInstancesOnDeploymentSuccess"]
+    assert termination["terminationWaitTimeInMinutes"] == 15
+    assert group["alarmConfiguration"] == {"enabled": True, "alarms": ["shop-errors"]}
+    assert group["tags"] == TAGS
+    assert built.actions[0].timeout_minutes == 120
+
+
+# ECS itself
+
+
+def test_ecs_is_driven_by_a_job_of_ours() -> None:
+    """CodePipeline's own action ends after an hour, and waits it out when the circuit breaker has long given up
+    (containers-roadmap#1399)."""
+    assert with_ecs().actions == (
+        Action(
+            name="DeployService",
+            category=Category.BUILD,
+            provider=Provider.CODEBUILD,
+            configuration={"ProjectName": "shop-dev-deploy-ecs"},
+            reads=(Artifact.DEPLOYMENT,),
+            namespace="DeployService",
+            exports=("SERVICE_DEPLOYMENT_ARN",),
+        ),
+    )
+    assert with_ecs().grants == [start_statement("deploy-ecs")]
+
+
+def test_the_job_knows_service_configuration_and_time() -> None:
+    variables = with_ecs().variables("deploy-ecs")
+    assert json.loads(variables.pop("DEPLOYMENT_CONFIGURATION")) == configuration()
+    assert variables == {"CLUSTER": "shop-cluster", "SERVICE": "shop-service", "TIMEOUT_MINUTES": "60"}
+
+
+def test_the_job_has_time_left_to_roll_back() -> None:
+    """Ended by CodeBuild at its own timeout, it would leave the service halfway."""
+    built = deploy(engine="ecs", timeoutMinutes=90)
+    assert built.variables("deploy-ecs")["TIMEOUT_MINUTES"] == "90"
+    assert built.project("deploy-ecs").inputs["buildTimeout"] == 95
+
+
+def test_the_job_runs_where_it_may_wait_for_hours() -> None:
+    assert with_ecs().machine("deploy-ecs") == (
+        "ARM_CONTAINER",
+        "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+        "BUILD_GENERAL1_SMALL",
+    )
+
+
+def test_the_job_may_move_this_service_and_follow_it() -> None:
+    assert with_ecs().statements("deploy-ecs") == [
+        *REGISTER,
+        READ_SERVICE,
+        UPDATE_SERVICE,
+        {
+            "Sid": "ListDeployments",
+            "Effect": "Allow",
+            "Action": ["ecs:ListServiceDeployments"],
+            "Resource": [SERVICE],
+        },
+        {
+            "Sid": "FollowDeployment",
+            "Effect": "Allow",
+            "Action": ["ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"],
+            "Resource": [SERVICE, arn("ecs", "service-deployment/shop-cluster/shop-service/*")],
+        },
+        {
+            "Sid": "ReadServiceRevisions",
+            "Effect": "Allow",
+            "Action": ["ecs:DescribeServiceRevisions"],
+            "Resource": [SERVICE, arn("ecs", "service-revision/shop-cluster/shop-service/*")],
+        },
+        *READ_TASKS,
+    ]
+
+
+SAFE = {
+    "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+    "minimumHealthyPercent": 100,
+    "maximumPercent": 200,
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param({}, {"strategy": "ROLLING"}, id="rolling by default"),
+        pytest.param({"strategy": "blueGreen"}, {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}, id="blue/green"),
+        pytest.param(
+            {"strategy": "blueGreen", "bakeMinutes": 10},
+            {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 10},
+            id="blue/green with time to look",
+        ),
+        pytest.param(
+            {"strategy": "canary", "step": {"percent": 20, "intervalMinutes": 7}},
+            {
+                "strategy": "CANARY",
+                "bakeTimeInMinutes": 0,
+                "canaryConfiguration": {"canaryPercent": 20, "canaryBakeTimeInMinutes": 7},
+            },
+            id="canary",
+        ),
+        pytest.param(
+            {"strategy": "linear", "step": {"percent": 25, "intervalMinutes": 3}, "bakeMinutes": 5},
+            {
+                "strategy": "LINEAR",
+                "bakeTimeInMinutes": 5,
+                "linearConfiguration": {"stepPercent": 25, "stepBakeTimeInMinutes": 3},
+            },
+            id="linear",
+        ),
+        pytest.param(
+            {"alarms": ["shop-errors"]},
+            {"strategy": "ROLLING", "alarms": {"alarmNames": ["shop-errors"], "enable": True, "rollback": True}},
+            id="with an alarm",
+        ),
+    ],
+)
+def test_every_strategy_becomes_the_configuration_ecs_documents(
+    settings: Mapping[str, object], expected: Mapping[str, object]
+) -> None:
+    """Old tasks stay until as many new ones are healthy, and what fails is rolled back, whichever the strategy.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+    """
+    assert configuration(**settings) == {**SAFE, **expected}
+
+
+# CodePipeline's own ECS action
+
+
+def test_the_plain_ecs_action_gets_image_definitions() -> None:
+    assert with_ecs_action().actions == (
+        Action(
+            name="DeployService",
+            category=Category.DEPLOY,
+            provider=Provider.ECS,
+            configuration={
+                "ClusterName": "shop-cluster",
+                "ServiceName": "shop-service",
+                "FileName": "imagedefinitions.json",
+                "DeploymentTimeout": "30",
+            },
+            reads=(Artifact.DEPLOYMENT,),
+        ),
+    )
+    assert with_ecs_action().jobs == []
+
+
+def test_the_plain_ecs_action_waits_as_long_as_the_stack_file_says() -> None:
+    built = deploy(engine="ecsAction", timeoutMinutes=60)
+    assert built.actions[0].configuration["DeploymentTimeout"] == "60"
+
+
+def test_the_plain_ecs_action_needs_what_aws_lists_narrowed_to_this_service() -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html."""
+    assert with_ecs_action().grants == [
+        READ_SERVICE,
+        UPDATE_SERVICE,
+        {
+            "Sid": "ReadTaskDefinition",
+            "Effect": "Allow",
+            "Action": ["ecs:DescribeTaskDefinition"],
+            "Resource": ["*"],
+        },
+        *READ_TASKS,
+        *REGISTER,
+    ]
+
+
+# The stage
+
+
+@pytest.mark.parametrize("engine", ["ecs", "ecsAction"])
+def test_without_codedeploy_nothing_of_it_is_made(engine: str) -> None:
+    """The deployment group would hold on to the service."""
+    graph = deploy(engine=engine).graph
+    for type_ in CODE_DEPLOY:
+        assert graph.of(type_) == []
+
+
+def test_a_service_without_task_role_passes_only_its_execution_role() -> None:
+    built = build_stage(DeployStage, shop(deploy={"engine": "ecsAction"}), task_role_arn=None)
+    (passing,) = [item for item in built.grants if item["Sid"] == "PassTaskRoles"]
+    assert passing["Resource"] == [EXECUTION_ROLE]
+
+
+@pytest.mark.parametrize("engine", ["codeDeploy", "ecs", "ecsAction"])
+def test_every_pipeline_deploys_by_the_engine_it_names(engine: str) -> None:
+    settings = shop(deploy={"engine": engine})
+    assert DeployStage.wanted(settings) is settings.deploy
+    built = build_stage(DeployStage, settings)
+    assert (built.name, built.registered) == ("Deploy", {"engine": engine})

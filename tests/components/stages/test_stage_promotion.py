@@ -1,0 +1,179 @@
+"""Promotion: the tested image goes on, by digest, here or into another account, with or without a person's yes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from samples import (
+    LOGIN,
+    BuiltStage,
+    build_stage,
+    pull_statement,
+    push_statement,
+    shop,
+    start_statement,
+)
+
+from components.pipeline_model import Action, Artifact, Category, Provider
+from components.settings import Promotion
+from components.stages.promotion import PromotionStage
+
+OTHER_ACCOUNT = "210987654321"
+ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/shop-promote"
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:approvals"
+PROMOTE = Action(
+    name="PromoteImage",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-promote-image"},
+    reads=(Artifact.DEPLOYMENT,),
+    namespace="PromoteImage",
+    exports=("PROMOTED_IMAGE_URI",),
+)
+
+
+def promotion(**settings: object) -> BuiltStage:
+    return build_stage(PromotionStage, shop(promotion={"enabled": True, "repository": "shop-prod", **settings}))
+
+
+@cache
+def here() -> BuiltStage:
+    return promotion()
+
+
+@cache
+def elsewhere() -> BuiltStage:
+    return promotion(accountId=OTHER_ACCOUNT, roleArn=ROLE, region="us-east-1", tag="stable")
+
+
+# In this account
+
+
+def test_an_image_is_promoted_by_one_job() -> None:
+    assert here().actions == (PROMOTE,)
+    assert here().grants == [start_statement("promote-image")]
+    assert here().machine("promote-image")[0] == "ARM_LAMBDA_CONTAINER"
+
+
+def test_the_target_is_this_account_and_region_unless_others_are_named() -> None:
+    assert here().variables("promote-image") == {
+        "TARGET_REPOSITORY": "shop-prod",
+        "TARGET_REGISTRY": "123456789012",
+        "TARGET_REGION": "eu-west-1",
+        "TARGET_ROLE_ARN": "",
+        "CHANNEL_TAG": "promoted",
+    }
+
+
+def test_a_promotion_reads_one_repository_and_adds_to_the_other() -> None:
+    assert here().statements("promote-image") == [
+        pull_statement("shop-dev"),
+        LOGIN,
+        push_statement("shop-prod"),
+    ]
+
+
+def test_another_region_of_this_account_needs_no_role() -> None:
+    built = promotion(region="us-east-1")
+    assert built.variables("promote-image")["TARGET_REGION"] == "us-east-1"
+    assert built.variables("promote-image")["TARGET_ROLE_ARN"] == ""
+    granted = {item["Sid"]: item["Resource"] for item in built.statements("promote-image")}
+    there = "arn:aws:ecr:us-east-1:123456789012:repository/shop-prod"
+    assert granted["PushImage"] == [there]
+
+
+def test_there_is_nothing_to_do_by_hand_in_ones_own_account() -> None:
+    assert here().notes == []
+
+
+# Into another account
+
+
+def test_another_account_is_entered_by_its_role_and_by_nothing_else() -> None:
+    """What may be done there is that role's to say; no permission of ours reaches into the account."""
+    assert elsewhere().variables("promote-image") == {
+        "TARGET_REPOSITORY": "shop-prod",
+        "TARGET_REGISTRY": OTHER_ACCOUNT,
+        "TARGET_REGION": "us-east-1",
+        "TARGET_ROLE_ARN": ROLE,
+        "CHANNEL_TAG": "stable",
+    }
+    assert elsewhere().statements("promote-image") == [
+        pull_statement("shop-dev"),
+        LOGIN,
+        {"Sid": "EnterTargetAccount", "Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [ROLE]},
+    ]
+
+
+def test_the_other_account_is_told_whom_to_let_in() -> None:
+    role = elsewhere().project("promote-image").inputs["serviceRole"]
+    assert elsewhere().notes == [
+        f"Let {role} assume {ROLE}: in the stack that owns shop-prod, add it to source.ecr.promoters."
+    ]
+
+
+# A person's yes
+
+
+def test_with_approval_a_person_is_asked_first() -> None:
+    built = promotion(approval={"enabled": True, "timeoutMinutes": 120})
+    ask, promote = built.actions
+    assert ask == Action(
+        name="ApprovePromotion",
+        category=Category.APPROVAL,
+        provider=Provider.MANUAL,
+        configuration={"CustomData": "Promote this image to shop-prod?"},
+        timeout_minutes=120,
+    )
+    assert promote.run_order == 2
+    assert built.grants == [start_statement("promote-image")]
+
+
+def test_a_topic_is_told_when_an_approval_waits() -> None:
+    built = promotion(approval={"enabled": True, "notifyTopicArn": TOPIC})
+    assert built.actions[0].configuration == {
+        "CustomData": "Promote this image to shop-prod?",
+        "NotificationArn": TOPIC,
+    }
+    assert built.grants == [
+        start_statement("promote-image"),
+        {"Sid": "AskForApproval", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": [TOPIC]},
+    ]
+
+
+def test_a_topic_of_an_approval_that_is_off_gets_nothing() -> None:
+    built = promotion(approval={"enabled": False, "notifyTopicArn": TOPIC})
+    assert built.actions == (PROMOTE,)
+    assert built.grants == [start_statement("promote-image")]
+
+
+# The stage
+
+
+def test_the_toggle_decides() -> None:
+    assert PromotionStage.wanted(shop()) is None
+    assert PromotionStage.wanted(shop(promotion={"enabled": False, "repository": "shop-prod"})) is None
+    settings = shop(promotion={"enabled": True, "repository": "shop-prod"})
+    assert PromotionStage.wanted(settings) is settings.promotion
+
+
+def test_an_image_of_the_watched_repository_can_be_promoted_further() -> None:
+    settings = shop(
+        source={"ecr": {"repository": "shop-test", "tag": "promoted"}},
+        promotion={"enabled": True, "repository": "shop-prod"},
+    )
+    assert build_stage(PromotionStage, settings).statements("promote-image")[0] == pull_statement("shop-test")
+
+
+def test_the_role_that_copies_is_what_the_stage_offers() -> None:
+    assert here().name == "Promote"
+    assert here().registered == {"roleArn": here().project("promote-image").inputs["serviceRole"]}
+
+
+def test_a_promotion_to_nowhere_is_refused() -> None:
+    """Settings see to it that a stack file cannot say so; a caller in Python still could."""
+    nowhere = shop().model_copy(update={"promotion": Promotion.model_construct(enabled=True)})
+    with pytest.raises(ValueError, match="promotion needs") as refusal:
+        build_stage(PromotionStage, nowhere)
+    assert str(refusal.value) == "shop-promote: promotion needs the repository it promotes into"

@@ -1,0 +1,155 @@
+"""Release: a version label on the deployed image first, a GitHub release of it then."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from samples import BuiltStage, arn, build_stage, image_repository, shop, start_statement
+
+from components.pipeline_model import Action, Artifact, Category, Provider, Variable
+from components.stages.release import ReleaseStage, ReleaseStageArgs
+
+SECRET_ARN = arn("secretsmanager", "secret:shop/github-AbCdEf")
+PUSHED = {"ecr": {"repository": "shop-prod", "tag": "promoted"}}
+PRERELEASE = Variable(
+    name="PRERELEASE",
+    default="false",
+    description="true marks the GitHub release of this run as a pre-release.",
+)
+TAG = Action(
+    name="TagImage",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-tag-image"},
+    reads=(Artifact.DEPLOYMENT,),
+    namespace="TagImage",
+    exports=("VERSION_TAG",),
+)
+PUBLISH = Action(
+    name="CreateGitHubRelease",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-create-github-release"},
+    environment={"PRERELEASE": "#{variables.PRERELEASE}"},
+    reads=(Artifact.DEPLOYMENT,),
+    run_order=2,
+    namespace="CreateGitHubRelease",
+    exports=("RELEASE_URL",),
+    variables=(PRERELEASE,),
+)
+
+
+def release(source: object = None, *, tag_prefix: str = "v", **github: object) -> BuiltStage:
+    sections = {"source": source} if source else {}
+    section = {"enabled": True, "tagPrefix": tag_prefix, "github": {"tokenSecret": "shop/github", **github}}
+    return build_stage(ReleaseStage, shop(release=section, **sections))
+
+
+@cache
+def plain() -> BuiltStage:
+    return release()
+
+
+def secrets(built: BuiltStage) -> list[dict[str, str]]:
+    variables = built.project("create-github-release").inputs["environment"]["environmentVariables"]
+    return [item for item in variables if item["type"] != "PLAINTEXT"]
+
+
+def test_the_image_is_labelled_before_the_release_is_published() -> None:
+    """Published first, a release could name an image that nobody can find by its version."""
+    assert plain().actions == (TAG, PUBLISH)
+    assert plain().grants == [start_statement("tag-image"), start_statement("create-github-release")]
+
+
+def test_labelling_is_told_the_prefix_and_may_add_a_tag() -> None:
+    """A label is the same manifest put again under another tag; no layer is pulled or pushed."""
+    assert plain().variables("tag-image") == {"TAG_PREFIX": "v"}
+    assert plain().statements("tag-image") == [
+        {
+            "Sid": "LabelImage",
+            "Effect": "Allow",
+            "Action": ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"],
+            "Resource": [image_repository("shop-dev")],
+        }
+    ]
+
+
+def test_a_watched_image_is_labelled_where_it_lies() -> None:
+    built = release(PUSHED, repository="example/shop")
+    assert built.statements("tag-image")[0]["Resource"] == [image_repository("shop-prod")]
+
+
+def test_publishing_gets_the_token_by_reference_only() -> None:
+    built = plain()
+    assert built.variables("create-github-release") == {
+        "GITHUB_REPOSITORY": "example/shop",
+        "TAG_PREFIX": "v",
+        "GITHUB_TOKEN": "shop/github",
+    }
+    assert secrets(built) == [{"name": "GITHUB_TOKEN", "value": "shop/github", "type": "SECRETS_MANAGER"}]
+
+
+def test_a_token_inside_json_is_named_by_its_key() -> None:
+    built = release(secretKey="token")
+    assert secrets(built) == [{"name": "GITHUB_TOKEN", "value": "shop/github:token", "type": "SECRETS_MANAGER"}]
+
+
+def test_a_secret_given_by_name_has_six_more_characters_in_its_arn() -> None:
+    """https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html."""
+    assert plain().statements("create-github-release") == [
+        {
+            "Sid": "ReadGitHubToken",
+            "Effect": "Allow",
+            "Action": ["secretsmanager:GetSecretValue"],
+            "Resource": [arn("secretsmanager", "secret:shop/github-??????")],
+        }
+    ]
+
+
+def test_a_secret_given_by_arn_is_granted_as_it_is() -> None:
+    built = release(tokenSecret=SECRET_ARN)
+    assert built.statements("create-github-release")[0]["Resource"] == [SECRET_ARN]
+    assert secrets(built)[0]["value"] == SECRET_ARN
+
+
+def test_the_release_may_be_made_elsewhere_with_another_prefix() -> None:
+    built = release(tag_prefix="release-", repository="example/releases")
+    assert built.variables("create-github-release")["GITHUB_REPOSITORY"] == "example/releases"
+    assert built.variables("create-github-release")["TAG_PREFIX"] == "release-"
+    assert built.variables("tag-image") == {"TAG_PREFIX": "release-"}
+
+
+@pytest.mark.parametrize(("prerelease", "default"), [(False, "false"), (True, "true")])
+def test_a_run_may_be_a_pre_release(*, prerelease: bool, default: str) -> None:
+    (variable,) = release(prerelease=prerelease).actions[1].variables
+    assert variable.default == default
+
+
+def test_the_user_is_told_which_token_to_keep_where() -> None:
+    what = "a fine-grained token for example/shop (Contents: read and write)"
+    assert plain().notes == [f"GitHub release: keep {what} in the Secrets Manager secret shop/github."]
+
+
+def test_neither_job_needs_docker() -> None:
+    for job in ("tag-image", "create-github-release"):
+        assert plain().machine(job)[0] == "ARM_LAMBDA_CONTAINER"
+
+
+def test_the_toggle_decides() -> None:
+    assert ReleaseStage.wanted(shop()) is None
+    assert ReleaseStage.wanted(shop(release={"enabled": False, "github": {"tokenSecret": "shop/github"}})) is None
+
+
+def test_the_repository_is_the_codes_own_unless_another_is_named() -> None:
+    settings = shop(release={"enabled": True, "github": {"tokenSecret": "shop/github"}})
+    assert settings.release.github is not None
+    assert ReleaseStage.wanted(settings) == ReleaseStageArgs(
+        tag_prefix="v", github=settings.release.github, repository="example/shop"
+    )
+
+
+def test_the_stage_offers_what_it_runs() -> None:
+    assert plain().name == "Release"
+    assert plain().registered == {"actions": ["TagImage", "CreateGitHubRelease"]}
+    assert plain().jobs == ["create-github-release", "tag-image"]

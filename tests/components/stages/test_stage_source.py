@@ -1,0 +1,178 @@
+"""Source: what a run starts from, and what starts it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
+
+from components.pipeline_model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
+from components.stages.source import SourceStage
+
+OLD_CONNECTION = CONNECTION.replace("codeconnections", "codestar-connections")
+IMAGE = {"repository": "shop-prod", "tag": "promoted"}
+COMMIT = Action(
+    name="Source",
+    category=Category.SOURCE,
+    provider=Provider.CONNECTION,
+    configuration={
+        "ConnectionArn": CONNECTION,
+        "FullRepositoryId": "example/shop",
+        "BranchName": "main",
+        "OutputArtifactFormat": "CODE_ZIP",
+        "DetectChanges": "false",
+    },
+    writes=(Artifact.SOURCE,),
+    namespace="Source",
+    trigger=GitTrigger(branch="main"),
+)
+PUSH = Action(
+    name="SourceImage",
+    category=Category.SOURCE,
+    provider=Provider.ECR,
+    configuration={"RepositoryName": "shop-prod", "ImageTag": "promoted"},
+    writes=(Artifact.SOURCE_IMAGE,),
+    namespace="SourceImage",
+    trigger=ImagePushTrigger(repository="shop-prod", tag="promoted"),
+)
+USE_CONNECTION = [
+    {
+        "Sid": "UseConnection",
+        "Effect": "Allow",
+        "Action": ["codeconnections:UseConnection"],
+        "Resource": [CONNECTION],
+        "Condition": {"StringEquals": {"codeconnections:FullRepositoryId": "example/shop"}},
+    },
+    {
+        "Sid": "UseConnectionByOldName",
+        "Effect": "Allow",
+        "Action": ["codestar-connections:UseConnection"],
+        "Resource": [OLD_CONNECTION],
+        "Condition": {"StringEquals": {"codestar-connections:FullRepositoryId": "example/shop"}},
+    },
+]
+FIND_IMAGE = {
+    "Sid": "FindSourceImage",
+    "Effect": "Allow",
+    "Action": ["ecr:DescribeImages"],
+    "Resource": [image_repository("shop-prod")],
+}
+
+
+@cache
+def from_code() -> BuiltStage:
+    return build_stage(SourceStage, shop())
+
+
+@cache
+def from_image() -> BuiltStage:
+    return build_stage(SourceStage, shop(source={"ecr": IMAGE}))
+
+
+@cache
+def from_both() -> BuiltStage:
+    return build_stage(SourceStage, shop(source={"github": GITHUB, "ecr": IMAGE}))
+
+
+@cache
+def with_new_connection() -> BuiltStage:
+    return build_stage(SourceStage, shop(source={"github": {"repository": "example/shop"}}))
+
+
+# Code
+
+
+def test_a_commit_starts_the_pipeline_by_the_explicit_trigger_alone() -> None:
+    """Change detection beside a trigger would start two runs, and alone it started none at all (pulumi-aws#2167)."""
+    assert from_code().actions == (COMMIT,)
+
+
+def test_a_connection_is_used_for_one_repository_by_both_of_its_names() -> None:
+    """It answers to either, by its age and by who asks (awslabs/landing-zone-accelerator-on-aws#828)."""
+    assert from_code().grants == USE_CONNECTION
+
+
+def test_a_connection_of_the_old_name_is_granted_by_both_names_too() -> None:
+    built = build_stage(SourceStage, shop(source={"github": {**GITHUB, "connectionArn": OLD_CONNECTION}}))
+    assert built.grants == USE_CONNECTION
+    assert built.actions[0].configuration["ConnectionArn"] == OLD_CONNECTION
+
+
+def test_a_connection_that_is_there_is_used_and_none_is_made() -> None:
+    assert from_code().graph.of("Connection") == []
+    assert from_code().notes == []
+    assert from_code().registered == {"connectionArn": CONNECTION}
+
+
+def test_without_a_connection_one_is_made_and_the_user_told_how_to_finish_it() -> None:
+    """A connection is born PENDING, and only a person can finish the handshake (aws-sdk#408)."""
+    built = with_new_connection()
+    connection = built.graph.one("Connection")
+    assert connection.inputs == {"name": "shop-dev", "providerType": "GitHub", "tags": TAGS}
+    assert connection.parent == built.graph.one("ecs-delivery:stage:Source").urn
+    assert built.actions[0].configuration["ConnectionArn"] == connection.outputs["arn"]
+    assert built.registered == {"connectionArn": connection.outputs["arn"]}
+    console = "https://eu-west-1.console.aws.amazon.com/codesuite/settings/connections?region=eu-west-1"
+    (note,) = built.notes
+    assert note == (
+        f"Connect GitHub: open {console}, choose shop-dev and then 'Update pending connection'. "
+        "Until then the pipeline cannot read example/shop."
+    )
+
+
+@pytest.mark.parametrize(
+    ("github", "trigger"),
+    [
+        pytest.param({"branch": "release"}, GitTrigger(branch="release"), id="another branch"),
+        pytest.param(
+            {"paths": {"include": ["src/**"], "exclude": ["src/docs/**"]}},
+            GitTrigger(branch="main", paths=("src/**",), ignored_paths=("src/docs/**",)),
+            id="paths",
+        ),
+        pytest.param(
+            {"tags": {"include": ["v*"], "exclude": ["v0*"]}},
+            GitTrigger(branch="main", tags=("v*",), ignored_tags=("v0*",)),
+            id="tags",
+        ),
+    ],
+)
+def test_the_trigger_is_what_the_stack_file_says(github: dict[str, object], trigger: GitTrigger) -> None:
+    (action,) = build_stage(SourceStage, shop(source={"github": {**GITHUB, **github}})).actions
+    assert action.trigger == trigger
+    assert action.configuration["BranchName"] == trigger.branch
+
+
+# Image
+
+
+def test_a_pushed_image_starts_the_pipeline() -> None:
+    assert from_image().actions == (PUSH,)
+
+
+def test_an_image_source_reads_one_repository() -> None:
+    assert from_image().grants == [FIND_IMAGE]
+
+
+def test_an_image_source_has_nothing_of_github() -> None:
+    assert from_image().graph.of("Connection") == []
+    assert from_image().notes == []
+    assert from_image().registered == {}
+
+
+def test_code_and_image_are_two_actions_of_one_stage() -> None:
+    assert from_both().actions == (COMMIT, PUSH)
+    assert from_both().grants == [*USE_CONNECTION, FIND_IMAGE]
+
+
+def test_a_watched_repository_of_this_stack_is_granted_by_its_arn() -> None:
+    built = build_stage(SourceStage, shop(source={"ecr": {**IMAGE, "create": True}}))
+    assert built.grants == [FIND_IMAGE]
+    made = built.graph.one("aws:ecr/repository:Repository")
+    assert made.outputs["arn"] == arn("ecr", "repository/shop-prod")
+
+
+def test_every_pipeline_has_a_source() -> None:
+    settings = shop()
+    assert SourceStage.wanted(settings) is settings.source
+    assert (from_code().name, SourceStage.slug()) == ("Source", "source")

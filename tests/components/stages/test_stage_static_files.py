@@ -1,0 +1,252 @@
+"""Static files: from the code, out of the image, or from another bucket, into a bucket, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import pytest
+from samples import LOGIN, BuiltStage, build_stage, pull_statement, shop, start_statement
+
+from components.pipeline_model import Action, Artifact, Category, Provider
+from components.settings.deploy import Sync, Upload
+from components.stages.static_files import StaticFilesStage, StaticFilesStageArgs
+
+UPLOAD = Action(
+    name="UploadStaticFiles",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-upload-static-files"},
+    reads=(Artifact.SOURCE,),
+)
+LIST = {
+    "Sid": "ListStaticFiles",
+    "Effect": "Allow",
+    "Action": ["s3:ListBucket"],
+    "Resource": ["arn:aws:s3:::shop-static"],
+}
+WRITE = {
+    "Sid": "WriteStaticFiles",
+    "Effect": "Allow",
+    "Action": ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject"],
+    "Resource": ["arn:aws:s3:::shop-static/*"],
+}
+
+
+def static_files(**settings: object) -> BuiltStage:
+    files = {"enabled": True, "bucket": "shop-static", **settings}
+    return build_stage(StaticFilesStage, shop(deploy={"staticFiles": files}))
+
+
+@cache
+def from_source() -> BuiltStage:
+    return static_files(upload={"path": "public"})
+
+
+@cache
+def from_image() -> BuiltStage:
+    return static_files(upload={"from": "image", "path": "/srv/public"})
+
+
+@cache
+def from_bucket() -> BuiltStage:
+    return static_files(sync={"bucket": "shop-assets"})
+
+
+@cache
+def with_prefixes() -> BuiltStage:
+    return static_files(
+        prefix="shop/", sync={"bucket": "shop-assets", "prefix": "v2/"}, cloudFrontDistributionId="E1A2B3C4D5E6F7"
+    )
+
+
+# Out of the code
+
+
+def test_files_of_the_code_are_uploaded() -> None:
+    assert from_source().actions == (UPLOAD,)
+    assert from_source().grants == [start_statement("upload-static-files")]
+    assert from_source().jobs == ["upload-static-files"]
+    assert from_source().variables("upload-static-files") == {
+        "BUCKET": "shop-static",
+        "PREFIX": "",
+        "FILES_PATH": "public",
+        "CLOUDFRONT_DISTRIBUTION_ID": "",
+    }
+
+
+def test_an_upload_reaches_the_one_bucket() -> None:
+    assert from_source().statements("upload-static-files") == [LIST, WRITE]
+
+
+# Out of the image
+
+
+def test_files_of_the_image_are_taken_out_first_and_uploaded_then() -> None:
+    assert from_image().actions == (
+        Action(
+            name="ExtractStaticFiles",
+            category=Category.BUILD,
+            provider=Provider.CODEBUILD,
+            configuration={"ProjectName": "shop-dev-extract-static-files"},
+            reads=(Artifact.IMAGE,),
+            writes=(Artifact.STATIC_FILES,),
+        ),
+        Action(
+            name="UploadStaticFiles",
+            category=Category.BUILD,
+            provider=Provider.CODEBUILD,
+            configuration={"ProjectName": "shop-dev-upload-static-files"},
+            reads=(Artifact.STATIC_FILES,),
+            run_order=2,
+        ),
+    )
+    assert from_image().grants == [start_statement("extract-static-files"), start_statement("upload-static-files")]
+
+
+def test_taking_files_out_needs_the_image_and_a_docker_daemon() -> None:
+    built = from_image()
+    assert built.variables("extract-static-files") == {"STATIC_FILES_PATH": "/srv/public", "PLATFORM": "linux/arm64"}
+    assert built.statements("extract-static-files") == [pull_statement("shop-dev"), LOGIN]
+    assert built.machine("extract-static-files")[0] == "ARM_CONTAINER"
+    assert built.project("extract-static-files").inputs["environment"]["privilegedMode"] is True
+
+
+def test_the_extracted_files_are_uploaded_as_they_lie() -> None:
+    built = from_image()
+    assert built.variables("upload-static-files")["FILES_PATH"] == "."
+    assert built.machine("upload-static-files")[0] == "ARM_LAMBDA_CONTAINER"
+
+
+def test_the_one_that_uploads_cannot_read_images_and_the_one_that_extracts_cannot_write_files() -> None:
+    assert from_image().statements("upload-static-files") == [LIST, WRITE]
+
+
+# Out of another bucket
+
+
+def test_files_of_another_bucket_are_copied() -> None:
+    """The action needs an input by CodePipeline's rules; it takes the deployment and leaves it alone."""
+    assert from_bucket().actions == (
+        Action(
+            name="SyncStaticFiles",
+            category=Category.BUILD,
+            provider=Provider.CODEBUILD,
+            configuration={"ProjectName": "shop-dev-sync-static-files"},
+            reads=(Artifact.DEPLOYMENT,),
+        ),
+    )
+    assert from_bucket().grants == [start_statement("sync-static-files")]
+    assert from_bucket().variables("sync-static-files") == {
+        "BUCKET": "shop-static",
+        "PREFIX": "",
+        "SOURCE_BUCKET": "shop-assets",
+        "SOURCE_PREFIX": "",
+        "CLOUDFRONT_DISTRIBUTION_ID": "",
+    }
+
+
+def test_a_copy_reads_one_bucket_and_writes_the_other() -> None:
+    assert from_bucket().statements("sync-static-files") == [
+        LIST,
+        WRITE,
+        {
+            "Sid": "ListSourceBucket",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": ["arn:aws:s3:::shop-assets"],
+        },
+        {
+            "Sid": "ReadSourceFiles",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": ["arn:aws:s3:::shop-assets/*"],
+        },
+    ]
+
+
+# Prefixes and the cache in front
+
+
+def test_prefixes_and_the_distribution_reach_the_job() -> None:
+    assert with_prefixes().variables("sync-static-files") == {
+        "BUCKET": "shop-static",
+        "PREFIX": "shop/",
+        "SOURCE_BUCKET": "shop-assets",
+        "SOURCE_PREFIX": "v2/",
+        "CLOUDFRONT_DISTRIBUTION_ID": "E1A2B3C4D5E6F7",
+    }
+
+
+def test_a_prefix_narrows_what_may_be_read_listed_and_written() -> None:
+    """The bucket may hold other applications' files, and a sync deletes what it does not find in its origin."""
+    assert with_prefixes().statements("sync-static-files") == [
+        {**LIST, "Condition": {"StringLike": {"s3:prefix": "shop/*"}}},
+        {**WRITE, "Resource": ["arn:aws:s3:::shop-static/shop/*"]},
+        {
+            "Sid": "InvalidateCache",
+            "Effect": "Allow",
+            "Action": ["cloudfront:CreateInvalidation"],
+            "Resource": ["arn:aws:cloudfront::123456789012:distribution/E1A2B3C4D5E6F7"],
+        },
+        {
+            "Sid": "ListSourceBucket",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": ["arn:aws:s3:::shop-assets"],
+            "Condition": {"StringLike": {"s3:prefix": "v2/*"}},
+        },
+        {
+            "Sid": "ReadSourceFiles",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": ["arn:aws:s3:::shop-assets/v2/*"],
+        },
+    ]
+
+
+def test_a_prefix_without_slash_is_a_folder_too() -> None:
+    """`v2` is not the start of `v20`: that folder belongs to somebody else, and a sync deletes."""
+    built = static_files(prefix="v2", upload={"path": "public"})
+    assert built.statements("upload-static-files") == [
+        {**LIST, "Condition": {"StringLike": {"s3:prefix": "v2/*"}}},
+        {**WRITE, "Resource": ["arn:aws:s3:::shop-static/v2/*"]},
+    ]
+
+
+# The stage
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({}, id="left out"),
+        pytest.param(
+            {"enabled": False, "bucket": "shop-static", "upload": {"path": "public"}}, id="described, but off"
+        ),
+    ],
+)
+def test_without_the_toggle_there_is_no_stage(files: Mapping[str, object]) -> None:
+    assert StaticFilesStage.wanted(shop(deploy={"staticFiles": files})) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ({"upload": {"path": "public"}}, Upload(path="public")),
+        ({"sync": {"bucket": "shop-assets", "prefix": "v2/"}}, Sync(bucket="shop-assets", prefix="v2/")),
+    ],
+    ids=["upload", "sync"],
+)
+def test_with_the_toggle_the_stage_knows_bucket_and_origin(
+    origin: Mapping[str, object], expected: Upload | Sync
+) -> None:
+    files = {"enabled": True, "bucket": "shop-static", "prefix": "shop/", **origin}
+    assert StaticFilesStage.wanted(shop(deploy={"staticFiles": files})) == StaticFilesStageArgs(
+        bucket="shop-static", prefix="shop/", origin=expected, distribution_id=None
+    )
+
+
+def test_the_stage_offers_its_bucket() -> None:
+    assert from_source().registered == {"bucket": "shop-static"}
+    assert (from_source().name, StaticFilesStage.slug()) == ("StaticFiles", "static-files")

@@ -1,0 +1,141 @@
+"""Tests: what the deployed service must pass before its image goes any further."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import pytest
+from samples import LOGIN, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
+
+from components.pipeline_model import Action, Artifact, Category, Provider, Variable
+from components.stages.tests import TestsStage, TestsStageArgs
+
+RUNS = Variable(
+    name="LIGHTHOUSE_RUNS",
+    default="3",
+    description="Lighthouse runs per page; the median counts. More runs, steadier scores.",
+)
+LIGHTHOUSE = Action(
+    name="RunLighthouse",
+    category=Category.TEST,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-run-lighthouse"},
+    environment={"LIGHTHOUSE_RUNS": "#{variables.LIGHTHOUSE_RUNS}"},
+    reads=(Artifact.DEPLOYMENT,),
+    writes=(Artifact.LIGHTHOUSE_REPORT,),
+    variables=(RUNS,),
+)
+SMOKE_TEST = Action(
+    name="RunSmokeTest",
+    category=Category.TEST,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-run-smoke-test"},
+    reads=(Artifact.SMOKE_TEST_IMAGE,),
+)
+SMOKE = {"smokeTest": {"enabled": True}}
+
+
+@cache
+def plain() -> BuiltStage:
+    return build_stage(TestsStage, shop(tests={"enabled": True}))
+
+
+@cache
+def with_smoke_test() -> BuiltStage:
+    return build_stage(TestsStage, shop(tests={"enabled": True, "timeoutMinutes": 12}, build=SMOKE))
+
+
+def test_lighthouse_measures_the_deployed_service() -> None:
+    assert plain().actions == (LIGHTHOUSE,)
+    assert plain().grants == [start_statement("run-lighthouse")]
+
+
+def test_lighthouse_knows_address_pages_and_budgets() -> None:
+    assert plain().variables("run-lighthouse") == {
+        "SERVICE_URL": "https://shop.example.com",
+        "LIGHTHOUSE_PATHS": '["/"]',
+        "LIGHTHOUSE_BUDGETS": '{"accessibility": 90, "best-practices": 90, "performance": 80, "seo": 80}',
+    }
+
+
+def test_pages_budgets_and_runs_are_the_stack_files() -> None:
+    """The number of runs is a variable of the pipeline: noisy pages want more of it, without a change of structure."""
+    lighthouse = {"paths": ["/", "/cart"], "runs": 5, "budgets": {"performance": 60, "bestPractices": 95}}
+    built = build_stage(TestsStage, shop(tests={"enabled": True, "lighthouse": lighthouse}))
+    variables = built.variables("run-lighthouse")
+    assert json.loads(variables["LIGHTHOUSE_PATHS"]) == ["/", "/cart"]
+    assert json.loads(variables["LIGHTHOUSE_BUDGETS"]) == {
+        "performance": 60,
+        "accessibility": 90,
+        "best-practices": 95,
+        "seo": 80,
+    }
+    assert [item.default for item in built.actions[0].variables] == ["5"]
+
+
+def test_lighthouse_runs_where_there_is_a_browser() -> None:
+    assert plain().machine("run-lighthouse") == (
+        "LINUX_CONTAINER",
+        "aws/codebuild/standard:7.0",
+        "BUILD_GENERAL1_MEDIUM",
+    )
+
+
+def test_lighthouse_may_write_its_report_and_nothing_else() -> None:
+    assert plain().statements("run-lighthouse") == [
+        {
+            "Sid": "WriteReports",
+            "Effect": "Allow",
+            "Action": [
+                "codebuild:BatchPutTestCases",
+                "codebuild:CreateReport",
+                "codebuild:CreateReportGroup",
+                "codebuild:UpdateReport",
+            ],
+            "Resource": [arn("codebuild", "report-group/shop-dev-run-lighthouse-lighthouse")],
+        }
+    ]
+
+
+def test_the_smoke_test_runs_at_the_same_time() -> None:
+    assert with_smoke_test().actions == (LIGHTHOUSE, SMOKE_TEST)
+    assert LIGHTHOUSE.run_order == SMOKE_TEST.run_order
+    assert with_smoke_test().grants == [start_statement("run-lighthouse"), start_statement("run-smoke-test")]
+
+
+def test_the_smoke_test_runs_its_own_image_on_the_applications_architecture() -> None:
+    built = with_smoke_test()
+    assert built.variables("run-smoke-test") == {"SERVICE_URL": "https://shop.example.com"}
+    assert built.statements("run-smoke-test") == [pull_statement("shop-dev-smoke-test"), LOGIN]
+    assert built.machine("run-smoke-test")[0] == "ARM_CONTAINER"
+    assert built.project("run-smoke-test").inputs["environment"]["privilegedMode"] is True
+
+
+def test_both_end_when_their_time_is_up() -> None:
+    built = with_smoke_test()
+    assert built.project("run-lighthouse").inputs["buildTimeout"] == 12
+    assert built.project("run-smoke-test").inputs["buildTimeout"] == 12
+
+
+def test_without_a_smoke_test_image_none_is_run() -> None:
+    assert plain().jobs == ["run-lighthouse"]
+
+
+def test_a_service_nobody_can_find_cannot_be_tested() -> None:
+    with pytest.raises(ValueError, match="address") as refusal:
+        build_stage(TestsStage, shop(tests={"enabled": True}), service_url=None)
+    assert str(refusal.value) == "shop-test: tests need the address of the service"
+
+
+def test_the_toggle_decides() -> None:
+    assert TestsStage.wanted(shop()) is None
+    assert TestsStage.wanted(shop(tests={"enabled": False, "lighthouse": {"runs": 5}})) is None
+    settings = shop(tests={"enabled": True})
+    assert TestsStage.wanted(settings) == TestsStageArgs(tests=settings.tests)
+
+
+def test_the_stage_offers_what_it_runs() -> None:
+    assert plain().name == "Test"
+    assert plain().registered == {"actions": ["RunLighthouse"]}
+    assert with_smoke_test().registered == {"actions": ["RunLighthouse", "RunSmokeTest"]}

@@ -1,0 +1,106 @@
+"""`local/install.sh`: what `make` does first on a fresh machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.engine.stack import ROOT
+
+GOOD_PYTHON = """
+case "$1" in
+--version) echo "Python 3.12.1" ;;
+-m) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo "$@" >> calls ;;
+-c) ;;
+esac
+if [ "$2" = pip ]; then echo "$@" >> calls; fi
+"""
+
+
+class Machine:
+    """A checkout on a machine with only what a test puts on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "bin"
+        self.checkout = folder / "checkout"
+        (self.checkout / "local").mkdir(parents=True)
+        self.bin.mkdir()
+        shutil.copy(ROOT / "local" / "install.sh", self.checkout / "local")
+        (self.checkout / "requirements-dev.txt").touch()
+        for tool in ("cp", "dirname", "mkdir", "touch"):
+            (self.bin / tool).symlink_to(shutil.which(tool) or tool)
+
+    def put(self, tool: str, script: str) -> None:
+        path = self.bin / tool
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def install(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = ["/bin/sh", str(self.checkout / "local" / "install.sh")]
+        there = {"PATH": str(self.bin), **environment}
+        return subprocess.run(command, env=there, capture_output=True, text=True, check=False)
+
+    @property
+    def installed(self) -> bool:
+        return (self.checkout / ".venv" / ".installed").exists()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_without_python_it_says_what_to_install(machine: Machine) -> None:
+    result = machine.install()
+    assert result.returncode == 3
+    assert "This project needs Python 3.11 or newer" in result.stderr
+    assert "sudo apt-get install python3 python3-venv" in result.stderr
+    assert not machine.installed
+
+
+def test_an_old_python_is_named(machine: Machine) -> None:
+    machine.put("python3", 'if [ "$1" = --version ]; then echo "Python 3.9.2"; fi; [ "$1" != -c ]')
+    result = machine.install()
+    assert result.returncode == 3
+    assert "This project needs Python 3.11 or newer; here is: Python 3.9.2." in result.stderr
+
+
+def test_a_newer_python_beside_an_old_one_is_found(machine: Machine) -> None:
+    machine.put("python3", '[ "$1" != -c ]')
+    machine.put("python3.12", GOOD_PYTHON)
+    result = machine.install()
+    assert result.returncode == 0, result.stderr
+    assert "Making .venv with Python 3.12.1." in result.stderr
+    assert machine.installed
+
+
+def test_the_python_that_is_asked_for_is_taken(machine: Machine) -> None:
+    machine.put("python3", "exit 9")
+    machine.put("mine", GOOD_PYTHON)
+    assert machine.install(PYTHON="mine").returncode == 0
+
+
+def test_debians_python_without_venv_is_told_the_package(machine: Machine) -> None:
+    machine.put("python3", 'case "$2" in *ensurepip*) exit 1 ;; esac')
+    result = machine.install()
+    assert result.returncode == 3
+    assert "sudo apt-get install python3-venv" in result.stderr
+    assert not machine.installed
+
+
+def test_packages_are_installed_with_their_hashes_checked(machine: Machine) -> None:
+    machine.put("python3", GOOD_PYTHON)
+    assert machine.install().returncode == 0
+    calls = (machine.checkout / "calls").read_text().splitlines()
+    assert calls[0] == "-m venv .venv"
+    assert "--require-hashes --requirement requirements-dev.txt" in calls[-1]
+
+
+def test_a_failed_installation_is_not_taken_for_done(machine: Machine) -> None:
+    machine.put("python3", f'{GOOD_PYTHON}\n[ "$2" != pip ]')
+    result = machine.install()
+    assert result.returncode != 0
+    assert not machine.installed

@@ -1,0 +1,132 @@
+"""`python -m local` and `make`: what a person types and reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.__main__ import main
+from local.engine.stack import ROOT
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "local", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_stack_there_is_no_file_for_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "--stack", "staging"]) == 1
+    assert capsys.readouterr().err == (
+        "Pulumi.staging.yaml: there is no such stack file. Stacks here: dev, prod - "
+        "take one of them (STACK=...), or copy its file to Pulumi.staging.yaml.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"config: [", "is not YAML"),
+        (b"- a\n- b\n", "must be an object"),
+        (b"config:\n  ecs-delivery:aplication: {name: shop}\n", "did you mean application?"),
+        (b"", "ecs-delivery:application"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+    ],
+    ids=["not YAML", "a list", "misspelt", "empty", "not text"],
+)
+def test_a_wrong_stack_file_is_told_before_the_engine_starts(
+    content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no pulumi, no Go: nothing that could start
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_bytes(content)
+    assert main(["preview", "--stack-file", str(file)]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "Traceback" not in output.err
+    assert all(line.startswith("Pulumi.dev.yaml: ") for line in output.err.splitlines())
+    assert said in output.err
+
+
+def test_a_stack_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--stack-file", str(tmp_path / "mine.yaml")]) == 1
+    assert capsys.readouterr().err.startswith("mine.yaml: does not exist")
+
+
+def test_without_pulumi_and_go_the_command_ends_with_3_and_says_what_to_install(tmp_path: Path) -> None:
+    empty = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    result = run("preview", environment=empty)
+    assert result.returncode == 3
+    assert "Traceback" not in result.stderr
+    assert "curl -fsSL https://get.pulumi.com | sh" in result.stderr
+
+
+def test_an_unknown_command_names_those_there_are() -> None:
+    result = run("prevue")
+    assert result.returncode == 2
+    assert "preview" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository: the unchanged program with the unchanged stack files, and no state yet."""
+    folder = tmp_path_factory.mktemp("checkout") / "repository"
+    leave_out = shutil.ignore_patterns(".venv", ".git", ".local", "__pycache__", ".mypy_cache", ".ruff_cache")
+    shutil.copytree(ROOT, folder, ignore=leave_out)
+    return folder
+
+
+def local(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    hostile = {**os.environ, "AWS_PROFILE": "nobody", "PULUMI_BACKEND_URL": "s3://nowhere", "AWS_REGION": "mars-1"}
+    command = [sys.executable, "-m", "local", *arguments]
+    return subprocess.run(command, cwd=checkout, env=hostile, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.engine
+def test_nothing_is_deployed_at_first(checkout: Path) -> None:
+    result = local(checkout, "outputs")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "Stack dev is not deployed on this machine: make up STACK=dev\n"
+    result = local(checkout, "destroy")
+    assert result.returncode == 0
+    assert result.stdout == "Stack dev is not deployed on this machine: there is nothing to destroy.\n"
+
+
+@pytest.mark.engine
+def test_preview_up_outputs_graph_and_destroy_work_one_after_the_other(checkout: Path) -> None:
+    before = {path.name: path.read_bytes() for path in checkout.glob("Pulumi*.yaml")}
+    preview = local(checkout, "preview")
+    assert preview.returncode == 0, preview.stderr
+    assert re.match(
+        r"Stack dev of Pulumi\.dev\.yaml: pulumi \S+, stand-in AWS, no account\.\n\n \+  shop", preview.stdout
+    )
+    assert re.search(
+        r"\n\d+ to create\n\nPlanned in \d+\.\d s\. To deploy it here: make up STACK=dev\n\Z", preview.stdout
+    )
+    assert preview.stderr == ""
+
+    up = local(checkout, "up")
+    assert up.returncode == 0, up.stderr
+    assert re.search(r"\n\d+ created\n\nDeployed in ", up.stdout)
+
+    again = json.loads(local(checkout, "preview", "--json").stdout)
+    assert {found["op"] for found in again["steps"]} == {"same"}
+
+    outputs = local(checkout, "outputs").stdout
+    assert re.search(r"^pipelineName +shop-dev$", outputs, re.MULTILINE)
+
+    graph = json.loads(local(checkout, "graph").stdout)
+    assert "aws:codepipeline/pipeline:Pipeline" in {resource["type"] for resource in graph}
+
+    destroyed = local(checkout, "destroy")
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert destroyed.stdout.endswith("Its state is gone from this machine.\n")
+    assert not (checkout / ".local" / "engine" / "dev").exists()
+    assert {path.name: path.read_bytes() for path in checkout.glob("Pulumi*.yaml")} == before

@@ -1,0 +1,84 @@
+"""What is printed where there is no terminal."""
+
+from __future__ import annotations
+
+from local.engine.report import report
+from local.engine.stack import UNKNOWN, Outcome, Step
+
+TOP = "urn:pulumi:dev::shop::demo:index:Box::shop"
+
+
+def step(op: str, name: str, token: str, parent: str = TOP, **more: tuple[str, ...]) -> Step:
+    return Step(op=op, urn=f"urn:{token}:{name}", type=token, name=name, parent=parent, **more)
+
+
+BOX = Step(op="create", urn=TOP, type="demo:index:Box", name="shop", parent="urn:stack")
+
+
+def test_a_plan_stands_in_the_programs_tree_sorted_by_name() -> None:
+    outcome = Outcome(
+        (
+            step("create", "shop-logs", "aws:cloudwatch/logGroup:LogGroup"),
+            step("create", "alone", "aws:kms/key:Key", "urn:stack"),
+            BOX,
+            step("create", "shop-bucket", "aws:s3/bucket:Bucket"),
+        ),
+        {"url": UNKNOWN, "names": ["one", "two"], "count": 3, "empty": []},
+    )
+    assert report(outcome, planned=True) == (
+        " +  alone           aws:kms:Key\n"
+        " +  shop            demo:index:Box\n"
+        " +  ├─ shop-bucket  aws:s3:Bucket\n"
+        " +  └─ shop-logs    aws:cloudwatch:LogGroup\n"
+        "\n"
+        "Outputs\n"
+        "  count  3\n"
+        "  empty  []\n"
+        "  names  one\n"
+        "         two\n"
+        "  url    [known after up]\n"
+        "\n"
+        "4 to create\n"
+        "\n"
+    )
+
+
+def test_changes_are_named_and_what_stays_is_only_counted() -> None:
+    outcome = Outcome(
+        (
+            Step(op="same", urn=TOP, type="demo:index:Box", name="shop", parent="urn:stack"),
+            step("same", "shop-key", "aws:kms/key:Key"),
+            step("update", "shop-logs", "aws:cloudwatch/logGroup:LogGroup", changed=("retentionInDays",)),
+            step("update", "shop-pipe", "aws:codepipeline/pipeline:Pipeline", changed=("a", "b", "c", "d", "e", "f")),
+            step(
+                "create-replacement", "shop-app", "aws:codedeploy/application:Application", changed=("computePlatform",)
+            ),
+            step(
+                "replace",
+                "shop-app",
+                "aws:codedeploy/application:Application",
+                changed=("computePlatform",),
+                replaced_by=("computePlatform",),
+            ),
+            step("delete-replaced", "shop-app", "aws:codedeploy/application:Application"),
+            step("delete", "shop-old", "aws:iam/role:Role"),
+        )
+    )
+    assert report(outcome, planned=False) == (
+        "    shop          demo:index:Box\n"
+        "+-  ├─ shop-app   aws:codedeploy:Application  [computePlatform; a new one because of computePlatform]\n"
+        " ~  ├─ shop-logs  aws:cloudwatch:LogGroup  [retentionInDays]\n"
+        " -  ├─ shop-old   aws:iam:Role\n"
+        " ~  └─ shop-pipe  aws:codepipeline:Pipeline  [a, b, c, d and 2 more]\n"
+        "\n"
+        "2 updated, 1 deleted, 1 replaced, 2 unchanged\n"
+        "\n"
+    )
+
+
+def test_no_change_is_one_line() -> None:
+    assert report(Outcome((step("same", "a", "aws:kms/key:Key"),)), planned=True) == "1 unchanged\n\n"
+
+
+def test_nothing_at_all_is_said() -> None:
+    assert report(Outcome(()), planned=True) == "Nothing there.\n\n"

@@ -1,0 +1,408 @@
+"""A small program on the real engine with the stand-in providers."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack, Outcome, ProgramStopped
+from local.errors import Refusal
+
+pytestmark = [
+    pytest.mark.engine,
+    # Importing pulumi_awsx.ec2 warns about a function of its own.
+    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:pulumi_awsx\..*"),
+]
+
+PROJECT = "name: sample\nruntime: python\n"
+STACK_FILE = """
+encryptionsalt: v1:somebody:elses
+config:
+  aws:region: eu-west-1
+  sample:days: 30
+"""
+PROGRAM = """
+import pulumi
+import pulumi_aws as aws
+
+config = pulumi.Config()
+
+
+class Box(pulumi.ComponentResource):
+    def __init__(self, name):
+        super().__init__("sample:index:Box", name)
+        mine = pulumi.ResourceOptions(parent=self)
+        self.key = aws.kms.Key(f"{name}-key", opts=mine)
+        self.logs = aws.cloudwatch.LogGroup(
+            f"{name}-logs", retention_in_days=config.require_int("days"), kms_key_id=self.key.arn, opts=mine
+        )
+        self.register_outputs({})
+
+
+box = Box("shop")
+if config.get_bool("repository"):
+    aws.ecr.Repository("shop-images", force_delete=True)
+application = aws.codedeploy.Application("shop-app", compute_platform=config.get("platform") or "ECS")
+with open("beside.txt") as file:
+    pulumi.export("beside", file.read())
+pulumi.export("logs", box.logs.arn)
+pulumi.export("password", pulumi.Output.secret("hunter2"))
+pulumi.export("settings", {"days": box.logs.retention_in_days, "of": [box.key.key_id]})
+"""
+
+
+class Project:
+    """A project's folder, whose program and stack file may be edited."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stack_file = folder / "Pulumi.dev.yaml"
+        (folder / "Pulumi.yaml").write_text(PROJECT)
+        (folder / "beside.txt").write_text("found")
+        self.configure()
+        self.program(PROGRAM)
+
+    def program(self, text: str) -> None:
+        (self.folder / "__main__.py").write_text(textwrap.dedent(text))
+
+    def configure(self, **values: object) -> None:
+        self.stack_file.write_text(STACK_FILE + "".join(f"  sample:{key}: {value}\n" for key, value in values.items()))
+
+    @property
+    def stack(self) -> LocalStack:
+        return LocalStack("dev", project_dir=self.folder)
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome, Outcome]:
+    project = Project(tmp_path_factory.mktemp("sample"))
+    planned = project.stack.preview()
+    done = project.stack.up()
+    return project, planned, done
+
+
+@pytest.fixture
+def project(deployed: tuple[Project, Outcome, Outcome]) -> Iterator[Project]:
+    """The deployed project, to be edited; afterwards it is as it was."""
+    project = deployed[0]
+    yield project
+    project.configure()
+    project.program(PROGRAM)
+
+
+def changes(outcome: Outcome) -> list[tuple[str, str]]:
+    return sorted((step.op, step.name) for step in outcome.changes)
+
+
+def test_a_first_preview_creates_everything_and_cannot_know_what_aws_makes_up(
+    deployed: tuple[Project, Outcome, Outcome],
+) -> None:
+    _, planned, _ = deployed
+    assert changes(planned) == [
+        ("create", "shop"),
+        ("create", "shop-app"),
+        ("create", "shop-key"),
+        ("create", "shop-logs"),
+    ]
+    assert planned.outputs["logs"] == UNKNOWN
+    assert planned.outputs["password"] == SECRET
+    assert planned.outputs["settings"] == {"days": 30, "of": [UNKNOWN]}
+
+
+def test_a_step_knows_the_component_it_belongs_to(deployed: tuple[Project, Outcome, Outcome]) -> None:
+    parents = {step.name: step.parent for step in deployed[1].steps}
+    assert parents["shop-key"] == "urn:pulumi:dev::sample::sample:index:Box::shop"
+
+
+def test_up_does_what_the_preview_said(deployed: tuple[Project, Outcome, Outcome]) -> None:
+    _, planned, done = deployed
+    assert changes(done) == changes(planned)
+    assert done.outputs["logs"].startswith("arn:aws:logs:eu-west-1:123456789012:log-group:shop-logs-")
+
+
+def test_relative_paths_start_at_the_projects_folder(deployed: tuple[Project, Outcome, Outcome]) -> None:
+    assert deployed[2].outputs["beside"] == "found"
+
+
+def test_a_second_preview_changes_nothing(project: Project) -> None:
+    outcome = project.stack.preview()
+    assert outcome.changes == ()
+    assert {step.op for step in outcome.steps} == {"same"}
+
+
+def test_the_state_outlives_the_object_and_can_be_read(project: Project) -> None:
+    outputs = project.stack.outputs()
+    assert outputs["beside"] == "found"
+    assert outputs["password"] == SECRET
+    assert outputs["settings"]["days"] == 30
+
+
+def test_the_graph_has_parents_dependencies_inputs_and_outputs(project: Project) -> None:
+    graph = {resource["name"]: resource for resource in project.stack.graph()}
+    logs, key = graph["shop-logs"], graph["shop-key"]
+    assert logs["type"] == "aws:cloudwatch/logGroup:LogGroup"
+    assert logs["custom"] is True
+    assert logs["parent"] == graph["shop"]["urn"]
+    assert logs["dependencies"] == [key["urn"]]
+    assert logs["inputs"]["kmsKeyId"] == key["outputs"]["arn"]
+    assert logs["protect"] is False
+    assert {"sample-dev", "shop"} <= graph.keys()
+    assert graph["sample-dev"]["outputs"]["password"] == SECRET
+    assert any(name.startswith("default_") for name in graph), "the provider is in the graph, too"
+
+
+def test_an_edit_updates_what_it_touches(project: Project) -> None:
+    project.stack_file.write_text(STACK_FILE.replace("days: 30", "days: 60"))
+    [step] = project.stack.preview().changes
+    assert (step.op, step.name, step.changed, step.is_replacement) == (
+        "update",
+        "shop-logs",
+        ("retentionInDays",),
+        False,
+    )
+
+
+def test_switching_something_on_creates_it(project: Project) -> None:
+    project.configure(repository="true")
+    assert changes(project.stack.preview()) == [("create", "shop-images")]
+
+
+def test_what_is_no_longer_declared_is_deleted(project: Project) -> None:
+    project.program(PROGRAM.replace("application = ", "application = config.get('x') and "))
+    assert changes(project.stack.preview()) == [("delete", "shop-app")]
+
+
+def test_what_cannot_change_in_place_is_replaced(project: Project) -> None:
+    project.configure(platform="Lambda")
+    outcome = project.stack.preview()
+    assert {step.name for step in outcome.changes} == {"shop-app"}
+    assert all(step.is_replacement for step in outcome.changes)
+    [replace] = [step for step in outcome.changes if step.op == "replace"]
+    assert replace.replaced_by == ("computePlatform",)
+
+
+def test_the_users_stack_file_is_never_written(project: Project) -> None:
+    before = project.stack_file.read_bytes()
+    project.stack.preview()
+    project.stack.outputs()
+    project.stack.up()
+    assert project.stack_file.read_bytes() == before
+    assert sorted(path.name for path in project.folder.iterdir() if path.name != "__pycache__") == [
+        ".local",
+        "Pulumi.dev.yaml",
+        "Pulumi.yaml",
+        "__main__.py",
+        "beside.txt",
+    ]
+
+
+def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("PULUMI_ACCESS_TOKEN", "pul-x")
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://nowhere")
+    project.program(
+        PROGRAM
+        + 'import os\npulumi.export("seen", [key for key in os.environ if key.startswith(("AWS_", "PULUMI_"))])\n'
+    )
+    assert project.stack.preview().outputs["seen"] == []
+    assert "PULUMI_ACCESS_TOKEN" in os.environ, "afterwards it is there again"
+
+
+def test_another_stack_file_may_be_given(project: Project, tmp_path: Path) -> None:
+    other = tmp_path / "Pulumi.dev.yaml"
+    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
+    stack = LocalStack("dev", project_dir=project.folder, stack_file=other)
+    assert [step.name for step in stack.preview().changes] == ["shop-logs"]
+
+
+def test_a_program_that_refuses_is_told_in_its_own_words(project: Project) -> None:
+    project.program('import pulumi\nraise pulumi.RunError("Pulumi.dev.yaml: one\\nPulumi.dev.yaml: two")\n')
+    with pytest.raises(ProgramStopped) as stopped:
+        project.stack.preview()
+    assert str(stopped.value) == "Pulumi.dev.yaml: one\nPulumi.dev.yaml: two"
+
+
+def test_a_program_that_crashes_shows_where_from_its_own_file_on(project: Project) -> None:
+    project.program('import pulumi\n\n\ndef fall() -> None:\n    {}["x"]\n\n\nfall()\n')
+    with pytest.raises(ProgramStopped) as stopped:
+        project.stack.preview()
+    lines = str(stopped.value).splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1] == f'  File "{project.folder / "__main__.py"}", line 8, in <module>'
+    assert lines[-1] == "KeyError: 'x'"
+
+
+def test_a_crash_in_the_middle_of_outputs_is_told_once(project: Project) -> None:
+    project.program('import pulumi\npulumi.Output.from_input(1).apply(lambda _: {}["x"])\n')
+    with pytest.raises(EngineFailure) as failed:
+        project.stack.preview()
+    assert len(failed.value.messages) == 1
+    assert str(failed.value).count("KeyError: 'x'") == 1
+    assert "site-packages" not in str(failed.value)
+
+
+def test_what_the_stand_in_refuses_is_told_in_one_line_each(project: Project) -> None:
+    project.program(
+        """
+        from importlib.metadata import version
+
+        import pulumi
+
+        class Logs(pulumi.CustomResource):
+            def __init__(self):
+                given = {"retentionDays": 30, "kmsKeyId": 3}
+                options = pulumi.ResourceOptions(version=version('pulumi-aws'))
+                super().__init__("aws:cloudwatch/logGroup:LogGroup", "x", given, options)
+
+        Logs()
+        """
+    )
+    with pytest.raises(EngineFailure) as failed:
+        project.stack.preview()
+    start = "aws:cloudwatch/logGroup:LogGroup resource 'x' has a problem: "
+    assert sorted(failed.value.messages) == [
+        f"{start}`kmsKeyId` must be a string, got the number 3",
+        f"{start}`retentionDays` is not a known property; did you mean `retentionInDays`?",
+    ]
+
+
+def test_a_function_nobody_foresaw_is_refused_by_name(project: Project) -> None:
+    project.program("import pulumi_aws as aws\naws.iam.get_policy_document_output(statements=[])\n")
+    with pytest.raises(EngineFailure, match=r"getPolicyDocument.*: the local stand-in does not answer this function"):
+        project.stack.preview()
+
+
+def test_a_missing_region_is_told(project: Project) -> None:
+    project.stack_file.write_text(STACK_FILE.replace("  aws:region: eu-west-1\n", ""))
+    fresh = LocalStack("dev", project_dir=project.folder, state_dir=project.folder / ".local" / "fresh")
+    with pytest.raises(EngineFailure, match="`region` is missing: set `aws:region` in the stack file"):
+        fresh.preview()
+
+
+def test_an_encrypted_value_is_refused_since_its_key_is_not_here(project: Project) -> None:
+    project.stack_file.write_text(STACK_FILE + "  sample:token:\n    secure: v1:abc\n")
+    with pytest.raises(Refusal, match=r"Pulumi\.dev\.yaml: holds an encrypted value \(`secure:`\)"):
+        project.stack.preview()
+
+
+NETWORK = """
+import pulumi
+import pulumi_aws as aws
+import pulumi_awsx as awsx
+
+vpc = awsx.ec2.Vpc(
+    "net",
+    awsx.ec2.VpcArgs(
+        number_of_availability_zones=2,
+        nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy={strategy!r}),
+    ),
+)
+aws.ec2.SecurityGroup("web", vpc_id=vpc.vpc_id)
+pulumi.export("public", vpc.public_subnet_ids)
+pulumi.export("private", vpc.private_subnet_ids)
+pulumi.export("block", vpc.vpc.cidr_block)
+"""
+
+
+@pytest.mark.parametrize(("strategy", "gateways", "routes"), [("None", 0, 2), ("Single", 1, 4), ("OnePerAz", 2, 4)])
+def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
+    tmp_path: Path, strategy: str, gateways: int, routes: int
+) -> None:
+    project = Project(tmp_path)
+    project.program(NETWORK.format(strategy=strategy))
+    stack = project.stack
+    done = stack.up()
+    assert len(done.outputs["public"]) == len(done.outputs["private"]) == 2
+
+    graph = stack.graph()
+    kinds = [resource["type"].rpartition(":")[2] for resource in graph]
+    assert kinds.count("NatGateway") == kinds.count("Eip") == gateways
+    assert kinds.count("Route") == routes
+    assert kinds.count("Subnet") == kinds.count("RouteTable") == kinds.count("RouteTableAssociation") == 4
+    by_urn = {resource["urn"]: resource for resource in graph}
+    parents = {
+        (resource["type"].rpartition(":")[2], by_urn[resource["parent"]]["type"].rpartition(":")[2])
+        for resource in graph
+        if resource["type"].startswith("aws:ec2/") and resource["name"] != "web"
+    }
+    assert parents - {("NatGateway", "Subnet"), ("Eip", "Subnet")} == {
+        ("Vpc", "Vpc"),
+        ("InternetGateway", "Vpc"),
+        ("Subnet", "Vpc"),
+        ("RouteTable", "Subnet"),
+        ("RouteTableAssociation", "RouteTable"),
+        ("Route", "RouteTable"),
+    }
+    gateway_routes = [resource["inputs"] for resource in graph if resource["type"] == "aws:ec2/route:Route"]
+    through = {route.get("natGatewayId") for route in gateway_routes} - {None}
+    assert len(through) == gateways
+
+
+def test_a_vpc_of_awsx_is_planned_deployed_and_left_alone(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.program(NETWORK.format(strategy="Single"))
+    stack = project.stack
+    planned = stack.preview()
+    assert planned.outputs["private"] == UNKNOWN
+    assert planned.outputs["block"] == "10.0.0.0/16"
+    assert changes(stack.up()) == changes(planned)
+    assert stack.preview().changes == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("nat_gateways={'strategy': 'Two'}", "`natGateways.strategy` must be one of None, Single, OnePerAz, got 'Two'"),
+        (
+            "assign_generated_ipv6_cidr_block=True",
+            "`assignGeneratedIpv6CidrBlock` is not rebuilt by the local stand-in",
+        ),
+        ("number_of_availability_zones=9", "`numberOfAvailabilityZones` must be at most 3 here, got 9"),
+        ("subnet_specs=[{'type': 'Private'}]", "NAT gateways need a public subnet in each availability zone"),
+    ],
+)
+def test_what_is_not_rebuilt_of_awsx_is_refused(tmp_path: Path, arguments: str, said: str) -> None:
+    project = Project(tmp_path)
+    project.program(f"import pulumi_awsx as awsx\nawsx.ec2.Vpc('net', {arguments})\n")
+    with pytest.raises(EngineFailure) as failed:
+        project.stack.preview()
+    assert f"awsx:ec2:Vpc resource 'net' has a problem: {said}" in str(failed.value)
+
+
+def test_another_component_of_awsx_is_refused(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.program("import pulumi_awsx as awsx\nawsx.ecr.Repository('images')\n")
+    with pytest.raises(
+        EngineFailure, match=r"awsx:ecr:Repository: the local stand-in for awsx makes awsx:ec2:Vpc only"
+    ):
+        project.stack.preview()
+
+
+def test_destroy_leaves_nothing_behind(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    stack = project.stack
+    stack.up()
+    outcome = stack.destroy()
+    assert {step.op for step in outcome.steps} == {"delete"}
+    assert not stack.exists
+    assert not stack.state_dir.exists()
+    assert stack.outputs() == {}
+    assert stack.graph() == []
+    assert {step.op for step in project.stack.preview().steps} == {"create"}
+
+
+def test_what_is_protected_is_not_destroyed(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.program(
+        "import pulumi\nimport pulumi_aws as aws\naws.kms.Key('key', opts=pulumi.ResourceOptions(protect=True))\n"
+    )
+    project.stack.up()
+    with pytest.raises(EngineFailure, match="protect"):
+        project.stack.destroy()
+    assert [resource["name"] for resource in project.stack.graph() if resource["protect"]] == ["key"]

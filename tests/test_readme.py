@@ -1,0 +1,97 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mocked import build_program
+
+from components.settings.deploy import STRATEGIES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONFIG: dict[str, Any] = next(
+    yaml.safe_load(block)["config"] for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+)
+
+
+def section(heading: str) -> str:
+    return README.split(f"{heading}\n", 1)[1].split("\n## ", 1)[0].split("\n### ", 1)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in more.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if nested else value
+    return result
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))
+    listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert named
+    assert named <= set(re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE))
+
+
+def test_the_stack_file_shown_makes_the_pipeline_it_promises() -> None:
+    graph = build_program({key: value for key, value in CONFIG.items() if key != "aws:region"})
+    assert list(graph.stages) == ["Source", "Build", "Deploy", "Promote"]
+
+
+WANTED = {
+    "Lighthouse against every deployment": "RunLighthouse",
+    "An image of your own tests run against it, too": "RunSmokeTest",
+    "Images handed on to prod": "PromoteImage",
+    "A person asked first": "ApprovePromotion",
+    "A version tag and a GitHub release": "CreateGitHubRelease",
+    "Static files in a bucket": "UploadStaticFiles",
+}
+
+
+@pytest.mark.parametrize("row", rows(section("## The stack file")), ids=lambda row: row[0])
+def test_what_to_write_for_what_you_want_works(row: list[str]) -> None:
+    want, write = row
+    base = merged(CONFIG, {"ecs-delivery:hosting": {"existing": {"serviceUrl": "https://shop.example.com"}}})
+    if want == "An image of your own tests run against it, too":
+        base = merged(base, {"ecs-delivery:tests": {"enabled": True}})
+    given = {f"ecs-delivery:{key}": value for key, value in yaml.safe_load(write.strip("`")).items()}
+    graph = build_program(merged(base, given))
+    actions = {action["name"] for items in graph.stages.values() for action in items}
+    if want in WANTED:
+        assert WANTED[want] in actions
+    else:
+        assert want == "Registry, bucket and key kept whatever happens"
+        assert any(item.protect for item in graph)
+
+
+def test_the_table_of_engines_lists_every_engine_with_its_strategies() -> None:
+    table = {row[0].strip("`"): re.findall(r"`(\w+)`", row[2]) for row in rows(section("### How it deploys"))}
+    assert table == {engine: list(strategies) for engine, strategies in STRATEGIES.items()}
+
+
+def test_every_file_and_folder_that_is_named_exists() -> None:
+    named = re.findall(r"`((?:[\w.]+/)*[\w.]+\.(?:py|yaml|yml|json)|[\w.]+/(?:[\w.]+/)*)`", README)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists() and not list(ROOT.rglob(name.strip("/")))] == []
+
+
+def test_the_variables_and_secrets_of_the_preview_are_those_of_the_workflow() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
+    used = set(re.findall(r"(?:vars|secrets)\.([A-Z_]+)", workflow))
+    assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", section("## Previews on pull requests")))
+
+
+def test_the_licence_is_the_one_that_is_named() -> None:
+    assert "Apache-2.0" in section("## Licence")
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")

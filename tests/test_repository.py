@@ -1,0 +1,82 @@
+"""Rules for the repository as a whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def workflow(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> None:
+    """A tag can be moved to other code after it was reviewed; a commit cannot."""
+    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_a_pull_request_from_a_fork_gets_no_credentials() -> None:
+    preview = workflow("preview.yml")
+    job = preview["jobs"]["preview"]
+    assert preview["permissions"] == {}
+    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert True in preview  # YAML reads the key `on` as true
+    assert "pull_request_target" not in preview[True]
+
+
+def test_the_preview_covers_dev_and_prod_with_short_lived_credentials() -> None:
+    preview = workflow("preview.yml")
+    job = preview["jobs"]["preview"]
+    assert [item["stack"] for item in job["strategy"]["matrix"]["include"]] == ["dev", "prod"]
+    assert job["permissions"]["id-token"] == "write"
+    text = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
+    assert not re.search(r"aws-(access-key-id|secret-access-key)", text)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_a_lock_file_has_hashes_and_no_addresses(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    packages = re.findall(r"^(\S+)==", text, re.MULTILINE)
+    assert packages
+    assert text.count("--hash=sha256:") >= len(packages)
+    assert "://" not in text
+
+
+def test_what_the_program_needs_is_locked_alike_for_users_and_developers() -> None:
+    def locked(name: str) -> set[str]:
+        return set(re.findall(r"^(\S+==\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert locked("requirements.txt") <= locked("requirements-dev.txt")
+
+
+def test_the_program_reads_as_a_table_of_contents() -> None:
+    """Settings, one delivery, its exports: no decision is made in the entry point."""
+    text = (ROOT / "__main__.py").read_text(encoding="utf-8")
+    assert not re.search(r"\bif\b", text)
+    assert len(text.splitlines()) <= 15
+
+
+def test_every_file_with_tests_is_collected() -> None:
+    """A test in a file that pytest does not look into would never fail."""
+    holding = [path for path in (ROOT / "tests").rglob("*.py") if "\ndef test_" in path.read_text(encoding="utf-8")]
+    assert [path.name for path in holding if not path.name.startswith("test_")] == []
+    names = [path.name for path in holding]
+    assert len(names) == len(set(names)), "pytest imports test files by name, so names are unique"
+
+
+def test_no_stage_reads_configuration_the_stack_or_the_environment() -> None:
+    """Only the entry point may; everything else gets what it needs as arguments."""
+    code = [path for path in (ROOT / "components").rglob("*.py") if path.name != "load.py"]
+    forbidden = re.compile(r"pulumi\.(Config|get_stack|get_project)\b|os\.environ")
+    assert [path.name for path in code if forbidden.search(path.read_text(encoding="utf-8"))] == []
