@@ -31,6 +31,7 @@ class Resource:
     """One registered resource."""
 
     urn: str
+    id: str
     type: str
     name: str
     custom: bool
@@ -164,14 +165,14 @@ _OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         "dnsName": f"{inputs['name']}-1.{REGION}.elb.amazonaws.com",
     },
     "aws:lb/targetGroup:TargetGroup": lambda _, inputs: {
-        "arn": _regional("elasticloadbalancing", f"targetgroup/{inputs['name']}/{_hex(inputs['name'])}"),
-        "arnSuffix": f"targetgroup/{inputs['name']}/{_hex(inputs['name'])}",
+        "arn": _regional("elasticloadbalancing", f"targetgroup/{inputs['name']}/{_hex(inputs['name'])[:16]}"),
+        "arnSuffix": f"targetgroup/{inputs['name']}/{_hex(inputs['name'])[:16]}",
     },
     "aws:lb/listener:Listener": lambda _, inputs: {
         "arn": inputs["loadBalancerArn"].replace(":loadbalancer/", ":listener/") + f"/{int(inputs['port']):016x}"
     },
     "aws:lb/listenerRule:ListenerRule": lambda name, inputs: {
-        "arn": inputs["listenerArn"].replace(":listener/", ":listener-rule/") + f"/{_hex(name)}"
+        "arn": inputs["listenerArn"].replace(":listener/", ":listener-rule/") + f"/{_hex(name)[:16]}"
     },
     "aws:ecs/cluster:Cluster": lambda _, inputs: {"arn": _regional("ecs", f"cluster/{inputs['name']}")},
     "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": lambda _n, _i: {},
@@ -187,6 +188,13 @@ _OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
 }
 """What AWS would answer, per type; the inputs are always echoed."""
 
+
+_EC2_IDS: Mapping[str, str] = {
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "sg",
+    "aws:ec2/securityGroup:SecurityGroup": "sg",
+    "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce",
+}
+"""How ids of EC2 begin."""
 
 _REMOTE: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "awsx:ec2:Vpc": lambda name, inputs: {
@@ -204,7 +212,7 @@ def _subnets(inputs: Mapping[str, Any], kind: str) -> list[str]:
 
 
 def _hex(seed: str) -> str:
-    return hashlib.sha256(seed.encode()).hexdigest()[:16]
+    return hashlib.sha256(seed.encode()).hexdigest()[:17]
 
 
 def _uuid(name: str) -> str:
@@ -226,7 +234,8 @@ class StrictEngine(Mocks):
         if args.typ not in _OUTPUTS:
             raise KeyError(f"{args.typ} is not known to the tests: say in tests/mocked.py what AWS would answer")
         outputs = {**args.inputs, **_OUTPUTS[args.typ](args.name, args.inputs)}
-        return f"{args.name}-id", outputs
+        prefix = _EC2_IDS.get(args.typ)
+        return f"{prefix}-{_hex(args.name)}" if prefix else f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self._graph.invokes.append(args.token)
@@ -256,6 +265,7 @@ class RecordingMonitor(MockMonitor):
         assert response.urn not in self._graph.resources, f"two resources share the URN {response.urn}"
         self._graph.resources[response.urn] = Resource(
             urn=response.urn,
+            id=response.id,
             type=request.type,
             name=request.name,
             custom=request.custom,

@@ -75,7 +75,9 @@ class InfrastructureRole(pulumi.ComponentResource):
                         actions=("elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"),
                         resources=tuple(group.arn for group in balancer.target_groups),
                     ),
-                    Statement(sid="ShiftTraffic", actions=("elasticloadbalancing:ModifyRule",), resources=tuple(rules)),
+                    Statement(
+                        sid="ShiftTrafficOfRules", actions=("elasticloadbalancing:ModifyRule",), resources=tuple(rules)
+                    ),
                 ]
             ),
             opts=child,

@@ -170,7 +170,7 @@ class Service(pulumi.ComponentResource):
         moved_by: tuple[pulumi.Resource, ...] = ()
         if balancer.production_rule is not None and balancer.test_rule is not None:
             role = InfrastructureRole(
-                f"{self._name}-infrastructure",
+                f"{self._name}-shift",
                 InfrastructureRoleArgs(prefix=args.prefix, balancer=balancer, tags=args.tags),
                 opts=pulumi.ResourceOptions(parent=self),
             )

@@ -262,7 +262,7 @@ def test_every_role_trusts_one_service_for_this_account_or_named_roles(graph: Gr
             assert all(":role/" in arn for arn in statement["Principal"]["AWS"]), role.name
         elif statement["Principal"] == {"Service": "ecs.amazonaws.com"}:
             # AWS documents the trust of an ECS infrastructure role without conditions.
-            assert role.name == "shop-hosting-service-infrastructure-role"
+            assert role.name == "shop-hosting-service-shift-role"
             assert "Condition" not in statement
         else:
             assert isinstance(statement["Principal"]["Service"], str), role.name

@@ -114,9 +114,9 @@ def test_an_engine_gets_the_target_groups_listeners_and_rules_it_moves(
     deploy: dict[str, Any], colours: list[str], listeners: list[str], rules: list[str]
 ) -> None:
     found = made(deploy=deploy)
-    assert [item.inputs["name"] for item in found.graph.of("TargetGroup")] == [f"shop-dev-{c}" for c in colours]
-    assert list(found.listeners) == listeners
-    assert [item.name for item in found.graph.of("ListenerRule")] == [f"hosting-load-balancer-{r}" for r in rules]
+    assert sorted(item.inputs["name"] for item in found.graph.of("TargetGroup")) == [f"shop-dev-{c}" for c in colours]
+    assert sorted(found.listeners) == listeners
+    assert {item.name for item in found.graph.of("ListenerRule")} == {f"hosting-load-balancer-{r}" for r in rules}
     assert found.graph.exports["targetGroups"] == [f"shop-dev-{c}" for c in colours]
 
 

@@ -60,11 +60,8 @@ def test_private_tasks_without_nat_gateways_get_endpoints_that_only_they_may_use
     assert (interface["vpcEndpointType"], interface["privateDnsEnabled"]) == ("Interface", True)
     assert interface["subnetIds"] == found.service["networkConfiguration"]["subnets"]
     rule = found.one("SecurityGroupIngressRule", "endpoints-in").inputs
-    assert (rule["referencedSecurityGroupId"], rule["fromPort"], rule["toPort"]) == (
-        "hosting-groups-tasks-id",
-        443,
-        443,
-    )
+    tasks = found.one("SecurityGroup", "groups-tasks").id
+    assert (rule["referencedSecurityGroupId"], rule["fromPort"], rule["toPort"]) == (tasks, 443, 443)
     service = found.one("aws:ecs/service:Service")
     assert {item.urn for item in found.graph.of("VpcEndpoint")} <= set(service.dependencies), "tasks start after them"
 
@@ -114,10 +111,11 @@ def test_users_reach_the_load_balancer_and_the_load_balancer_alone_reaches_tasks
     rules = [item.inputs for item in found.graph.of("SecurityGroupIngressRule")]
     users = {(rule["fromPort"], rule["toPort"], rule["cidrIpv4"]) for rule in rules if "cidrIpv4" in rule}
     assert users == {(port, port, cidr) for port in (80, 443, 8443) for cidr in ("203.0.113.0/24", "10.0.0.0/8")}
-    assert {rule["securityGroupId"] for rule in rules if "cidrIpv4" in rule} == {"hosting-groups-balancer-id"}
+    balancer = found.one("SecurityGroup", "groups-balancer").id
+    assert {rule["securityGroupId"] for rule in rules if "cidrIpv4" in rule} == {balancer}
     (tasks,) = [rule for rule in rules if "cidrIpv4" not in rule]
-    assert tasks["securityGroupId"] == "hosting-groups-tasks-id"
-    assert tasks["referencedSecurityGroupId"] == "hosting-groups-balancer-id"
+    assert tasks["securityGroupId"] == found.one("SecurityGroup", "groups-tasks").id
+    assert tasks["referencedSecurityGroupId"] == balancer
 
 
 def test_the_default_security_group_lets_nothing_through() -> None:

@@ -96,7 +96,7 @@ def test_ecs_gets_both_target_groups_both_rules_and_a_role_to_move_traffic(strat
     found = made(deploy=NATIVE[strategy])
     groups = {item.inputs["name"]: item.outputs["arn"] for item in found.graph.of("TargetGroup")}
     rules = {item.name: item.outputs["arn"] for item in found.graph.of("ListenerRule")}
-    role = found.one("aws:iam/role:Role", "service-infrastructure-role")
+    role = found.one("aws:iam/role:Role", "service-shift-role")
     assert found.service["loadBalancers"] == [
         {
             "containerName": "shop",
@@ -110,10 +110,10 @@ def test_ecs_gets_both_target_groups_both_rules_and_a_role_to_move_traffic(strat
             },
         }
     ]
-    statements = found.statements("service-infrastructure-policy")
+    statements = found.statements("service-shift-policy")
     assert set(statements["RegisterTasks"]["Resource"]) == set(groups.values())
-    assert set(statements["ShiftTraffic"]["Resource"]) == set(rules.values())
-    policy = found.one("RolePolicy", "service-infrastructure-policy").urn
+    assert set(statements["ShiftTrafficOfRules"]["Resource"]) == set(rules.values())
+    policy = found.one("RolePolicy", "service-shift-policy").urn
     assert policy in found.one("aws:ecs/service:Service").dependencies
 
 
