@@ -62,9 +62,10 @@ class Deployed:
         with stack._surroundings():
             workspace = stack._workspace(None)
             exported = workspace.export_stack("live")
+            deployment = dict(exported.deployment or {})
             for edit in edits:
-                edit(exported.deployment["resources"])
-            workspace.import_stack("live", automation.Deployment(exported.version, exported.deployment))
+                edit(deployment["resources"])
+            workspace.import_stack("live", automation.Deployment(exported.version, deployment))
 
 
 def of(state: State, type_: str) -> State:

@@ -76,7 +76,7 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
     return Made(build(program), built[0])
 
 
-def first_definition(found: Made) -> Mapping[str, Any]:
+def first_definition(found: Made) -> dict[str, Any]:
     """The container of the first task definition."""
     (container,) = json.loads(found.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])
     return dict(container)

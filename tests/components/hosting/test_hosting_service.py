@@ -303,9 +303,11 @@ def test_a_service_scales_by_cpu_between_its_count_and_twice_of_it() -> None:
 
 def test_a_service_scales_by_requests_where_it_is_asked_for() -> None:
     found = made({"service": {"scaling": {"requestsPerTask": 600}}}, deploy={"engine": "ecs"})
-    policies = found.graph.of("aws:appautoscaling/policy:Policy")
-    assert [item.name for item in policies] == ["hosting-scaling-cpu", "hosting-scaling-requests"]
-    metric = policies[1].inputs["targetTrackingScalingPolicyConfiguration"]["predefinedMetricSpecification"]
+    policies = {item.name: item.inputs for item in found.graph.of("aws:appautoscaling/policy:Policy")}
+    assert set(policies) == {"hosting-scaling-cpu", "hosting-scaling-requests"}
+    metric = policies["hosting-scaling-requests"]["targetTrackingScalingPolicyConfiguration"][
+        "predefinedMetricSpecification"
+    ]
     group = found.one("TargetGroup").outputs["arnSuffix"]
     assert metric == {
         "predefinedMetricType": "ALBRequestCountPerTarget",
