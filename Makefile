@@ -19,6 +19,9 @@ help: ## Say what there is
 	@echo
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
+.PHONY: install
+install: .venv/.installed ## Make .venv with what the lock file names
+
 .PHONY: preview up destroy outputs graph
 preview: .venv/.installed ## Show what up would do: the real Pulumi engine, stand-in AWS
 	@$(LOCAL) preview $(STACK_OPTIONS)

@@ -22,17 +22,22 @@ class Figures:
             raise ValueError("there is nothing to take figures of; measure at least once")
 
     @property
+    def least(self) -> float:
+        """The least disturbed measurement: whatever else the machine does can only add."""
+        return min(self.values)
+
+    @property
     def median(self) -> float:
-        """What is quoted: one disturbed run does not move it."""
+        """What is usual: one disturbed run does not move it."""
         return median(self.values)
 
     def to(self, other: Figures) -> float:
-        """How many times the other this is, by the medians."""
-        return self.median / other.median
+        """How many times the other this is, by the least disturbed measurement of each."""
+        return self.least / other.least
 
     def spread(self, digits: int) -> tuple[str, str, str]:
         """Smallest, median and largest, as text."""
-        return f"{min(self.values):.{digits}f}", f"{self.median:.{digits}f}", f"{max(self.values):.{digits}f}"
+        return f"{self.least:.{digits}f}", f"{self.median:.{digits}f}", f"{max(self.values):.{digits}f}"
 
 
 def marginal(sizes: Sequence[int], totals: Sequence[float]) -> tuple[float, ...]:

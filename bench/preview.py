@@ -52,7 +52,9 @@ def preview(rounds: int) -> str:
     with tempfile.TemporaryDirectory(prefix="ecs-delivery-bench-") as folder:
         checkout = _copy_of_the_checkout(Path(folder, "checkout"))
         twin: Twin | None = None
-        remark = "x CDK, x bare: to the medians of the two synths; bare is without CDK's own check of its templates."
+        remark = (
+            "x CDK, x bare: min to min of the two synths; bare is the one without CDK's own check of its templates."
+        )
         try:
             twin = install_twin(Path(folder, "cdk.out"))
         except BenchError as error:

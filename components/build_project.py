@@ -60,12 +60,8 @@ def image_builder(*, architecture: str, size: str) -> Machine:
     )
 
 
-QUICK = Machine(
-    environment_type="ARM_LAMBDA_CONTAINER",
-    image="aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.12",
-    compute_type="BUILD_LAMBDA_1GB",
-)
-"""For jobs of seconds to minutes that need Python and the AWS CLI: no wait for a machine, billed by the second."""
+PLATFORMS: Mapping[str, str] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
+"""Architecture of the stack file -> platform of the image."""
 
 PATIENT = Machine(
     environment_type="ARM_CONTAINER",
@@ -73,6 +69,41 @@ PATIENT = Machine(
     compute_type="BUILD_GENERAL1_SMALL",
 )
 """For jobs that wait longer than Lambda allows."""
+
+_LAMBDA = Machine(
+    environment_type="ARM_LAMBDA_CONTAINER",
+    image="aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.12",
+    compute_type="BUILD_LAMBDA_1GB",
+)
+
+LAMBDA_REGIONS = frozenset(
+    {
+        "ap-northeast-1",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "eu-central-1",
+        "eu-west-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-2",
+    }
+)
+"""Where CodeBuild offers Lambda machines with ARM processors.
+
+https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html
+"""
+
+
+def quick_machine(region: str | None) -> Machine:
+    """For jobs of seconds to minutes: no wait for a machine and billed by the second, where the region has that.
+
+    Args:
+        region: The stack's region, where it is known.
+    """
+    return _LAMBDA if region in LAMBDA_REGIONS else PATIENT
+
 
 BROWSER = Machine(
     environment_type="LINUX_CONTAINER",
@@ -98,6 +129,7 @@ class BuildProjectArgs:
         statements: What the job may do, besides exchanging artifacts and writing its log.
         timeout_minutes: CodeBuild ends the build after so long; not for Lambda machines.
         log_days: CloudWatch keeps the log so long.
+        role_name: The role's name in AWS where another account must be able to name it; else Pulumi finds one.
         tags: Tags of all taggable resources.
     """
 
@@ -112,6 +144,7 @@ class BuildProjectArgs:
     tags: Mapping[str, str]
     timeout_minutes: int = 30
     secrets: Mapping[str, str] = field(default_factory=dict)
+    role_name: str | None = None
 
     @property
     def job_words(self) -> str:
@@ -153,6 +186,7 @@ class BuildProject(pulumi.ComponentResource):
         )
         role = iam.Role(
             f"{name}-role",
+            name=args.role_name,
             description=f"Builds of {args.project_name}",
             assume_role_policy=service_trust(
                 "codebuild.amazonaws.com",
@@ -166,7 +200,9 @@ class BuildProject(pulumi.ComponentResource):
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
-            policy=policy_document([*args.statements, *self._standard_statements(args, logs)]),
+            policy=policy_document(
+                [*args.statements, *self._standard_statements(args, logs, self._report_groups(name))]
+            ),
             opts=child,
         )
         project = codebuild.Project(
@@ -248,6 +284,21 @@ class BuildProject(pulumi.ComponentResource):
             resources=(self.arn,),
         )
 
+    def _report_groups(self, name: str) -> tuple[pulumi.Output[str], ...]:
+        """The report groups CodeBuild would make by itself, and leave behind, for the buildspec's ``reports``."""
+        return tuple(
+            codebuild.ReportGroup(
+                f"{name}-{key}",
+                name=f"{self._args.project_name}-{key}",
+                type="TEST",
+                export_config={"type": "NO_EXPORT"},
+                delete_reports=True,
+                tags=self._args.tags,
+                opts=pulumi.ResourceOptions(parent=self),
+            ).arn
+            for key in self._args.buildspec.reports
+        )
+
     def _refuse_undeclared(self, names: Iterable[str]) -> None:
         buildspec = self._args.buildspec
         unknown = sorted(set(names) - {*buildspec.variables, *buildspec.secrets})
@@ -258,21 +309,14 @@ class BuildProject(pulumi.ComponentResource):
             )
 
     @staticmethod
-    def _standard_statements(args: BuildProjectArgs, logs: cloudwatch.LogGroup) -> tuple[Statement, ...]:
-        reports = tuple(
-            args.artifacts.account.arn("codebuild", f"report-group/{args.project_name}-{key}")
-            for key in args.buildspec.reports
-        )
+    def _standard_statements(
+        args: BuildProjectArgs, logs: cloudwatch.LogGroup, reports: tuple[pulumi.Output[str], ...]
+    ) -> tuple[Statement, ...]:
         writes_reports = (
             Statement(
                 sid="WriteReports",
                 # https://docs.aws.amazon.com/codebuild/latest/userguide/test-permissions.html
-                actions=(
-                    "codebuild:BatchPutTestCases",
-                    "codebuild:CreateReport",
-                    "codebuild:CreateReportGroup",
-                    "codebuild:UpdateReport",
-                ),
+                actions=("codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:UpdateReport"),
                 resources=reports,
             )
             if reports

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pulumi
 
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.build_project import quick_machine
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.hosting import MadeHostingArgs, hosting_of
 from components.pipeline_model import ExecutionMode, PipelineModel
@@ -25,10 +26,12 @@ class DeliveryArgs:
     Attributes:
         settings: The checked stack file.
         environment: The stack's name, for example ``dev``.
+        region: ``aws:region``; ``None`` when it comes from elsewhere, so that nothing here may depend on it.
     """
 
     settings: Settings
     environment: str
+    region: str | None = None
 
 
 class Delivery(pulumi.ComponentResource):
@@ -80,6 +83,7 @@ class Delivery(pulumi.ComponentResource):
             registry=registry,
             hosting=hosting,
             task_definition=template.uri,
+            quick=quick_machine(args.region),
             log_days=settings.retention.log_days,
             tags=tags,
         )

@@ -152,14 +152,20 @@ def service_trust(
 
 
 def role_trust(role_arns: Sequence[str]) -> pulumi.Output[str]:
-    """A trust policy for named roles, most often of another account."""
+    """A trust policy for named roles of other accounts, which need not exist yet.
+
+    As a principal AWS would refuse a role that is not there, and hold on to the id of one that is made anew.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    accounts = sorted({":".join([*arn.split(":")[:5], "root"]) for arn in role_arns})
     return _document(
         [
             {
                 "Sid": "AssumedByNamedRoles",
                 "Effect": "Allow",
-                "Principal": {"AWS": list(role_arns)},
+                "Principal": {"AWS": accounts},
                 "Action": "sts:AssumeRole",
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": sorted(role_arns)}},
             }
         ]
     )

@@ -86,6 +86,7 @@ class ImageRepositoryArgs:
         mutable_tags: Patterns of tags that may move; every other tag is immutable.
         keep_images: So many tagged images are kept, the newest first.
         promoters: Roles of other accounts that may promote images into this repository.
+        promotion_role: Name of the role these assume.
         protect: Pulumi refuses to delete the repository, and AWS one that holds images.
         tags: Tags of the repository.
     """
@@ -97,6 +98,7 @@ class ImageRepositoryArgs:
     protect: bool
     tags: Mapping[str, str]
     promoters: Sequence[str] = ()
+    promotion_role: str | None = None
 
 
 class ImageRepository(pulumi.ComponentResource):
@@ -139,6 +141,7 @@ class ImageRepository(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = iam.Role(
             f"{name}-promotion",
+            name=args.promotion_role,
             description=f"Promotes images into {args.repository_name} from another account",
             assume_role_policy=role_trust(args.promoters),
             tags=args.tags,

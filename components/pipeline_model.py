@@ -121,7 +121,7 @@ class Action:
         namespace: Makes the action's variables available to later actions.
         exports: For CodeBuild: the names which the build exports under ``namespace``.
         variables: The pipeline variables this action refers to.
-        timeout_minutes: How long the action may take; ``None`` leaves CodePipeline's default.
+        timeout_minutes: For approvals: how long a person may take; ``None`` leaves CodePipeline's seven days.
         trigger: For source actions: what starts the pipeline.
     """
 
@@ -193,7 +193,6 @@ class _Bounds:
     required: frozenset[str]
     optional: frozenset[str] = frozenset()
     variables: frozenset[str] = frozenset()
-    longest_minutes: int = 7 * 24 * 60
 
 
 _BOUNDS: Mapping[Provider, _Bounds] = {
@@ -222,7 +221,6 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
         writes=range(6),
         required=frozenset({"ProjectName"}),
         optional=frozenset({"PrimarySource"}),
-        longest_minutes=8 * 60,
     ),
     Provider.CODEDEPLOY_TO_ECS: _Bounds(
         category=(Category.DEPLOY,),
@@ -232,7 +230,6 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
             {"ApplicationName", "DeploymentGroupName", "TaskDefinitionTemplateArtifact", "AppSpecTemplateArtifact"}
         ),
         optional=frozenset({"TaskDefinitionTemplatePath", "AppSpecTemplatePath"}),
-        longest_minutes=5 * 24 * 60,
     ),
     Provider.ECS: _Bounds(
         category=(Category.DEPLOY,),
@@ -240,7 +237,6 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
         writes=range(1),
         required=frozenset({"ClusterName", "ServiceName"}),
         optional=frozenset({"FileName", "DeploymentTimeout"}),
-        longest_minutes=60,
     ),
     Provider.MANUAL: _Bounds(
         category=(Category.APPROVAL,),
@@ -248,13 +244,14 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
         writes=range(1),
         required=frozenset(),
         optional=frozenset({"NotificationArn", "CustomData", "ExternalEntityLink"}),
-        longest_minutes=60 * 24 * 60,
     ),
 }
 
 _NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
 _NAMESPACE = _VARIABLE = re.compile(r"[A-Za-z0-9@_-]{1,100}")
 _REFERENCE = re.compile(r"#\{(([^.}]*)\.?([^}]*))\}")
+_LONGEST_APPROVAL = 60 * 24 * 60
+"""Minutes that a person may take."""
 _MOST_CHARACTERS = 1000
 """The longest value of one configuration key (awsdocs/aws-codepipeline-user-guide#24)."""
 
@@ -313,8 +310,11 @@ def _action_problems(action: Action) -> Iterator[str]:
         yield f"{at}: writes {len(action.writes)} artifacts, {action.provider} makes {_span(bounds.writes)}"
     if not 1 <= action.run_order <= 999:
         yield f"{at}: run order {action.run_order} is not within 1 to 999"
-    if action.timeout_minutes is not None and not 5 <= action.timeout_minutes <= bounds.longest_minutes:
-        yield f"{at}: timeout of {action.timeout_minutes} minutes is not within 5 to {bounds.longest_minutes}"
+    if action.timeout_minutes is not None:
+        if action.provider is not Provider.MANUAL:
+            yield f"{at}: CodePipeline takes a timeout for approvals only, not for {action.provider}"
+        elif not 5 <= action.timeout_minutes <= _LONGEST_APPROVAL:
+            yield f"{at}: timeout of {action.timeout_minutes} minutes is not within 5 to {_LONGEST_APPROVAL}"
     if action.trigger and action.category is not Category.SOURCE:
         yield f"{at}: only a source action has a trigger"
 

@@ -90,6 +90,7 @@ class Registry(pulumi.ComponentResource):
                 mutable_tags=(channel or BUILD_CACHE_TAGS,),
                 keep_images=args.settings.retention.images,
                 promoters=promoters,
+                promotion_role=f"{args.prefix}-promotion",
                 protect=args.settings.retention.protect,
                 tags=args.tags,
             ),

@@ -72,7 +72,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
             content=content,
             content_type="application/json",
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.bucket_policy]),
         )
         self.uri = pulumi.Output.concat("s3://", args.artifacts.name, "/", stored.key)
         self.register_outputs({"uri": self.uri})

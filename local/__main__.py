@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -32,13 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        exit_code = _run(options)
+        sys.stdout.flush()
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return refusal.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read the output has had enough of it (`| head`); Python must not complain when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,7 +108,7 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool)
         print(f"Stack {stack.name} of {_shown(stack.stack_file)}: {about}.\n", flush=True)
     started = time.monotonic()
     try:
-        outcome = getattr(stack, command)(in_terminal=in_terminal, diff=print if with_diff and not as_json else None)
+        outcome = getattr(stack, command)(in_terminal=in_terminal, diff=with_diff)
     except EngineFailure as failure:
         if not in_terminal or isinstance(failure, ProgramStopped):  # otherwise the engine has told it
             print(failure, file=sys.stderr)
@@ -109,8 +116,8 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool)
     if as_json:
         print(json.dumps(_as_json(outcome), indent=2))
         return 0
-    if not in_terminal and not with_diff:
-        print(report(outcome, planned=command == "preview"), end="")
+    if not in_terminal:
+        print(f"{outcome.text}\n\n" if with_diff else report(outcome, planned=command == "preview"), end="")
     print(f"{_DONE[command]} in {time.monotonic() - started:.1f} s. {_next_step(command, stack, outcome)}")
     return 0
 
@@ -176,4 +183,5 @@ def _print_deployed(stack: LocalStack, what: Any, *, as_json: bool) -> int:  # n
 
 
 if __name__ == "__main__":
+    gc.disable()  # a short life with a thousand imports: collecting takes a tenth of it and finds nothing
     sys.exit(main())

@@ -140,6 +140,9 @@ _OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "aws:iam/rolePolicy:RolePolicy": lambda _n, _i: {},
     "aws:cloudwatch/logGroup:LogGroup": lambda _, inputs: {"arn": _regional("logs", f"log-group:{inputs['name']}")},
     "aws:codebuild/project:Project": lambda _, inputs: {"arn": _regional("codebuild", f"project/{inputs['name']}")},
+    "aws:codebuild/reportGroup:ReportGroup": lambda _, inputs: {
+        "arn": _regional("codebuild", f"report-group/{inputs['name']}")
+    },
     "aws:codepipeline/pipeline:Pipeline": lambda _, inputs: {"arn": _regional("codepipeline", inputs["name"])},
     "aws:codeconnections/connection:Connection": lambda name, _: {
         "arn": _regional("codeconnections", f"connection/{_uuid(name)}"),

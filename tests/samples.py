@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pulumi
 from mocked import ACCOUNT, REGION, Graph, Resource, build
 
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.build_project import quick_machine
 from components.hosting import Hosting
-from components.iam import policy_document
+from components.iam import Statement, policy_document
 from components.pipeline_model import Action
 from components.registry import Registry, RegistryArgs
 from components.settings import Settings, load_settings
@@ -134,6 +135,62 @@ class BuiltStage:
         return [item for item in json.loads(policy.inputs["policy"])["Statement"] if item["Sid"] not in STANDARD_SIDS]
 
 
+def context(settings: Settings, **surroundings: object) -> StageContext:
+    """What a stage may rely on; made inside a builder."""
+    artifacts = artifact_bucket()
+    return StageContext(
+        name="shop",
+        prefix="shop-dev",
+        application=settings.application,
+        artifacts=artifacts,
+        registry=Registry(
+            "registry", RegistryArgs(settings=settings, prefix="shop-dev", artifacts=artifacts, tags=TAGS)
+        ),
+        hosting=hosting(artifacts, **surroundings),
+        task_definition=pulumi.Output.from_input(TEMPLATE),
+        quick=quick_machine(REGION),
+        log_days=settings.retention.log_days,
+        tags=standard_tags(application="shop", environment="dev"),
+    )
+
+
+class Plan(NamedTuple):
+    """What a stage, or a part of one, plans; its outputs may still be unknown."""
+
+    component: pulumi.ComponentResource
+    name: str
+    actions: Sequence[Action]
+    grants: Sequence[Statement]
+    notes: Sequence[pulumi.Input[str]] = ()
+
+
+def built(make: Callable[[], Plan]) -> BuiltStage:
+    """Make a stage, or a part of one, inside the engine and resolve what it plans."""
+    plans: list[Plan] = []
+
+    def program() -> None:
+        plan = make()
+        plans.append(plan)
+        pulumi.export("urn", plan.component.urn)
+        pulumi.export("configurations", [dict(action.configuration) for action in plan.actions])
+        pulumi.export("grants", policy_document(plan.grants))
+        pulumi.export("notes", list(plan.notes))
+
+    graph = build(program)
+    (plan,) = plans
+    return BuiltStage(
+        graph=graph,
+        name=plan.name,
+        actions=tuple(
+            dataclasses.replace(action, configuration=configuration)
+            for action, configuration in zip(plan.actions, graph.exports["configurations"], strict=True)
+        ),
+        grants=json.loads(graph.exports["grants"])["Statement"],
+        notes=graph.exports["notes"],
+        registered=graph.registered_outputs[graph.exports["urn"]],
+    )
+
+
 def build_stage(stage: type[Stage], settings: Settings, **surroundings: object) -> BuiltStage:
     """Build one stage and nothing around it but what its context promises.
 
@@ -142,42 +199,12 @@ def build_stage(stage: type[Stage], settings: Settings, **surroundings: object) 
         settings: The whole stack file; the stage must want to exist.
         surroundings: Fields of the hosting that differ from the usual.
     """
-    built: list[Stage] = []
 
-    def program() -> None:
-        artifacts = artifact_bucket()
-        context = StageContext(
-            name="shop",
-            prefix="shop-dev",
-            application=settings.application,
-            artifacts=artifacts,
-            registry=Registry(
-                "registry", RegistryArgs(settings=settings, prefix="shop-dev", artifacts=artifacts, tags=TAGS)
-            ),
-            hosting=hosting(artifacts, **surroundings),
-            task_definition=pulumi.Output.from_input(TEMPLATE),
-            log_days=settings.retention.log_days,
-            tags=standard_tags(application="shop", environment="dev"),
-        )
-        made = stage(f"shop-{stage.slug()}", stage.wanted(settings), context)
-        built.append(made)
-        pulumi.export("configurations", [dict(action.configuration) for action in made.actions])
-        pulumi.export("grants", policy_document(made.grants))
-        pulumi.export("notes", list(made.notes))
+    def make() -> Plan:
+        made = stage(f"shop-{stage.slug()}", stage.wanted(settings), context(settings, **surroundings))
+        return Plan(made, made.model.name, made.model.actions, made.grants, made.notes)
 
-    graph = build(program)
-    (made,) = built
-    return BuiltStage(
-        graph=graph,
-        name=made.model.name,
-        actions=tuple(
-            dataclasses.replace(action, configuration=configuration)
-            for action, configuration in zip(made.model.actions, graph.exports["configurations"], strict=True)
-        ),
-        grants=json.loads(graph.exports["grants"])["Statement"],
-        notes=graph.exports["notes"],
-        registered=graph.registered_outputs[graph.one(stage.TYPE).urn],
-    )
+    return built(make)
 
 
 def start_statement(job: str) -> dict[str, Any]:

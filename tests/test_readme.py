@@ -56,7 +56,7 @@ WANTED = {
     "Images handed on to prod": "PromoteImage",
     "A person asked first": "ApprovePromotion",
     "A version tag and a GitHub release": "CreateGitHubRelease",
-    "Static files in a bucket": "UploadStaticFiles",
+    "Static files in a bucket": "PublishStaticFiles",
 }
 
 

@@ -1,7 +1,7 @@
 """Build the application's or the smoke-test image from the source, push it once, write image.json.
 
-The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) what else goes in
-The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) fixes what else goes in
+The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) what else goes in. A tag
+that is there already is not built again.
 
 Variables: IMAGE_REPOSITORY_URI, DOCKERFILE, BUILD_CONTEXT, BUILD_TARGET, BUILD_ARGS (JSON object),
 BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument BASE_IMAGE),
@@ -19,7 +19,9 @@ from datetime import datetime
 from pathlib import Path
 
 import docker_login
+import inputs
 import job
+import live
 import registry
 
 BUILDER = "ecs-delivery"
@@ -69,11 +71,11 @@ def image_tag(commit: str, arguments: dict[str, str], version: str) -> str:
 
 def prepare_builder() -> None:
     """Make the builder that can write a registry cache and attestations, unless it is there already."""
-    known = job.run("Look for the builder", "docker", "buildx", "inspect", BUILDER, capture=True, check=False)
+    known = job.run("Look for the builder", "docker", "buildx", "inspect", BUILDER, check=False)
     if known.code:
         image = job.require("BUILDKIT_IMAGE")
         create = ("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container")
-        job.run("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
+        live.run("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
 
 
 def build(repository: registry.Repository, tag: str, labels: dict[str, str], arguments: dict[str, str]) -> str:
@@ -93,7 +95,7 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
     sbom = f"--sbom=generator={job.require('SBOM_GENERATOR_IMAGE')}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")
-        job.run(
+        live.run(
             f"Build and push {repository.uri}:{tag}",
             *("docker", "buildx", "build", "--builder", BUILDER, "--progress", "plain", *options),
             *("--provenance=mode=max", sbom, "--tag", f"{repository.uri}:{tag}"),
@@ -109,7 +111,7 @@ def main() -> None:
     commit = job.require("COMMIT_ID")
     date = commit_date()
     arguments = {
-        str(name): str(value) for name, value in job.parsed("BUILD_ARGS", job.optional("BUILD_ARGS"), dict).items()
+        str(name): str(value) for name, value in inputs.parsed("BUILD_ARGS", job.optional("BUILD_ARGS"), dict).items()
     }
     base = base_image()
     if base:

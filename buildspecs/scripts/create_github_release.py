@@ -2,8 +2,8 @@
 
 A rerun goes on where the last run stopped. Reads deployment.json and attaches it with the other deployment artifacts;
 GitHub writes the notes from the commits since the last release.
-Variables: GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" on that repository),
-TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
+Variables: IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" on that
+repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any, NoReturn
 
+import delivered
 import job
 import web
 
@@ -119,7 +120,7 @@ def main() -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         job.fail(f"GITHUB_REPOSITORY must be owner/name, got {repository!r}.", job.MISUSED)
     github = GitHub(job.require("GITHUB_API_URL"), repository, token)
-    deployment = job.read_json("deployment.json", "commit", "version", "image")
+    deployment = delivered.read_json("deployment.json", "commit", "version", "image")
     commit, version = deployment["commit"], deployment["version"]
     if not commit or not version:
         job.fail(

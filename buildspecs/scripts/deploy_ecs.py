@@ -1,8 +1,9 @@
 """Deploy to Amazon ECS: register the task definition, update the service, follow the deployment to its end.
 
-Reads taskdef.json. A deployment that ECS rolls back or stops fails this job at once, with the reasons of the stopped
-tasks; one that takes longer than the timeout is rolled back.
-Variables: CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION (JSON as UpdateService takes it), TIMEOUT_MINUTES.
+Reads deployment.json and taskdef.json. A deployment that ECS rolls back or stops fails this job at once, with the
+reasons of the stopped tasks; one that takes longer than the timeout is rolled back.
+Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION (JSON as UpdateService takes it),
+TIMEOUT_MINUTES.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple, NoReturn
 
+import delivered
+import inputs
 import job
 
 POLL_SECONDS = 10
@@ -31,10 +34,10 @@ class Service:
         self.cluster, self.name = cluster, name
         self._where = ("--cluster", cluster, "--service", name)
 
-    def describe(self, *, again: bool = False) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What ECS knows of the service; ends the job when it cannot be deployed to from here."""
         command = ("ecs", "describe-services", "--cluster", self.cluster, "--services", self.name)
-        found = job.aws("Look at the service", *command, again=again)["services"]
+        found = job.aws("Look at the service", *command)["services"]
         if not found or found[0].get("status") != "ACTIVE":
             job.fail(f"the cluster {self.cluster} has no active service {self.name}.")
         controller = found[0].get("deploymentController", {}).get("type", "ECS")
@@ -42,11 +45,11 @@ class Service:
             job.fail(f"{self.name} is deployed by {controller}, not by ECS: deploy.engine in the stack file must fit.")
         return dict(found[0])
 
-    def deployments(self, *, again: bool = False) -> list[str] | None:
-        """The ARNs of the newest service deployments; None where ECS does not offer this API."""
+    def deployments(self, *, again: bool = False) -> list[str]:
+        """The ARNs of the newest service deployments."""
         command = ("ecs", "list-service-deployments", *self._where)
-        found = job.aws("List its deployments", *command, absent="UnknownOperationException", again=again)
-        return None if found is None else [entry["serviceDeploymentArn"] for entry in found["serviceDeployments"]]
+        found = job.aws("List its deployments", *command, again=again)["serviceDeployments"]
+        return [entry["serviceDeploymentArn"] for entry in found]
 
     def update(self, task_definition: str, configuration: str) -> None:
         """Ask ECS to run this task definition."""
@@ -83,7 +86,7 @@ def described(arn: str, *, again: bool = False) -> dict[str, Any]:
 
 def started(service: Service, known: list[str], task_definition: str, *, again: bool) -> str:
     """The deployment that our update started: not among the known ones, and for our task definition."""
-    for arn in service.deployments(again=again) or []:
+    for arn in service.deployments(again=again):
         if arn not in known:
             revision = described(arn)["targetServiceRevision"]["arn"]
             command = ("ecs", "describe-service-revisions", "--service-revision-arns", revision)
@@ -93,7 +96,7 @@ def started(service: Service, known: list[str], task_definition: str, *, again: 
 
 
 def deployment_state(deployment: dict[str, Any]) -> State:
-    """The state by the service deployments API, which tells a rollback from a success."""
+    """How far the deployment is; a rollback is not a success."""
     status, target = deployment["status"], deployment.get("targetServiceRevision", {})
     parts = [status, deployment.get("lifecycleStage", "")]
     parts.append(f"{target.get('runningTaskCount', 0)} of {target.get('requestedTaskCount', 0)} tasks running")
@@ -106,16 +109,6 @@ def deployment_state(deployment: dict[str, Any]) -> State:
     return State(status == "SUCCESSFUL", not undecided, ", ".join(part for part in parts if part))
 
 
-def rollout_state(service: dict[str, Any], task_definition: str) -> State:
-    """The same by the service's own list of deployments: all there is without the service deployments API."""
-    ours = [entry for entry in service.get("deployments", []) if entry["taskDefinition"] == task_definition]
-    if not ours or ours[0]["status"] != "PRIMARY":
-        return State(done=False, failed=True, line=f"ECS has gone back to {service['taskDefinition']}")
-    status = ours[0].get("rolloutState", "IN_PROGRESS")
-    line = f"{status}, {ours[0]['runningCount']} of {ours[0]['desiredCount']} tasks running"
-    return State(status == "COMPLETED", status == "FAILED", f"{line}. {ours[0].get('rolloutStateReason', '')}".strip())
-
-
 def give_up(service: Service, task_definition: str, message: str) -> NoReturn:
     """End the job with the message, the stopped tasks and the service's last events."""
     reasons = service.stopped_tasks(task_definition) or ["ECS names no stopped task of this revision"]
@@ -124,21 +117,17 @@ def give_up(service: Service, task_definition: str, message: str) -> NoReturn:
     job.fail(f"{message}\n{lines}")
 
 
-def follow(service: Service, task_definition: str, known: list[str] | None, minutes: int) -> str:
-    """Wait for the deployment's end; returns its ARN ("" where ECS has none), ends the job unless it succeeded."""
+def follow(service: Service, task_definition: str, known: list[str], minutes: int) -> str:
+    """Wait for the deployment's end; returns its ARN, ends the job unless it succeeded."""
     deadline = time.monotonic() + minutes * 60
     arn, last = "", ""
     while time.monotonic() < deadline:
-        state = None
-        if known is None:
-            state = rollout_state(service.describe(again=bool(last)), task_definition)
-        else:
-            arn = arn or started(service, known, task_definition, again=bool(last))
-            state = (
-                deployment_state(described(arn, again=True))
-                if arn
-                else State(done=False, failed=False, line="waiting for ECS to start")
-            )
+        arn = arn or started(service, known, task_definition, again=bool(last))
+        state = (
+            deployment_state(described(arn, again=True))
+            if arn
+            else State(done=False, failed=False, line="waiting for ECS to start")
+        )
         if state.line != last:
             last = state.line
             job.say(last)
@@ -158,9 +147,15 @@ def main() -> None:
     job.start(__doc__)
     service = Service(job.require("CLUSTER"), job.require("SERVICE"))
     configuration = job.optional("DEPLOYMENT_CONFIGURATION")
-    job.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict)
-    minutes = job.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
-    job.read_json("taskdef.json", "family", "containerDefinitions")
+    inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict)
+    minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
+    deployment = delivered.read_json("deployment.json", "container")
+    definition = job.read_json("taskdef.json", "family", "containerDefinitions")
+    images = {part.get("name"): part.get("image") for part in definition["containerDefinitions"]}
+    image = str(images.get(deployment["container"]))
+    if not image.endswith(f"@{deployment['digest']}"):
+        given = f"taskdef.json gives the container {deployment['container']!r} the image {image}"
+        job.fail(f"{given}, the pipeline delivers {deployment['digest']}.")
 
     service.describe()
     register = ("ecs", "register-task-definition", "--cli-input-json", "file://taskdef.json")

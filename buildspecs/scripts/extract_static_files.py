@@ -25,12 +25,12 @@ def main() -> None:
     docker_login.login(registry.repository(image["repository"]))
     # The command is never run; an image without one of its own could not be created otherwise.
     create = ("docker", "create", "--platform", platform, "--pull", "always", image["uri"], "/never-run")
-    container = job.run("Lay out the image", *create, capture=True).output.split()[-1]
+    container = job.run("Lay out the image", *create).output.split()[-1]
     try:
         OUTPUT.mkdir(exist_ok=True)
         job.run("Copy the files", "docker", "cp", f"{container}:{path.rstrip('/')}/.", str(OUTPUT))
     finally:
-        job.run("Clear up", "docker", "rm", container, capture=True, check=False)
+        job.run("Clear up", "docker", "rm", container, check=False)
     count = sum(1 for file in OUTPUT.rglob("*") if file.is_file())
     if not count:
         job.fail(f"{path} of {image['uri']} holds no files: see deploy.staticFiles.upload.path in the stack file.")

@@ -11,7 +11,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,7 +21,7 @@ _secrets: list[str] = []
 
 
 class Result(NamedTuple):
-    """What a command left behind: its exit code, and what it printed where that was captured."""
+    """What a command left behind."""
 
     code: int
     output: str
@@ -73,91 +72,51 @@ def require(name: str) -> str:
     return value
 
 
-def number(name: str, text: str) -> int:
-    """The variable's text as a whole number above zero."""
-    if not text.isdigit() or int(text) < 1:
-        fail(f"{name} must be a whole number above 0, got {text!r}.", MISUSED)
-    return int(text)
-
-
-def parsed(name: str, text: str, kind: type) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """JSON text as a `dict` or a `list`, whichever `kind` asks for; empty text is the empty one."""
-    try:
-        value = json.loads(text) if text else kind()
-    except ValueError as error:
-        fail(f"{name} is not JSON: {error}. Given: {text[:200]}", MISUSED)
-    if not isinstance(value, kind):
-        fail(f"{name} must be a JSON {'object' if kind is dict else 'list'}, got {text[:200]}", MISUSED)
-    return value
-
-
-def _tail(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()][-TAIL:]
-    return "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
-
-
 def run(
     why: str,
     *command: str,
     stdin: str | None = None,
-    capture: bool = False,
     check: bool = True,
     env: dict[str, str] | None = None,
     again: bool = False,
 ) -> Result:
     """Run a command, saying why; a failing one ends the job with its last lines unless `check` is off.
 
-    The command is a list of arguments, never a line for a shell. With `capture` its output is returned and not
-    shown; without, both streams go to the log as they come. `env` adds to the environment. `again` is for asking
-    the same question again and again: only the first time is worth a line.
+    The command is a list of arguments, never a line for a shell; what it prints is returned and not shown. `env` adds
+    to the environment. `again` is for asking the same question again and again: only the first time is worth a line.
     """
     if not again:
         say(f"==> {why}\n    $ {shlex.join(command)}")
     surroundings = {**os.environ, **(env or {})}
     try:
-        if capture:
-            done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=surroundings)
-            result = Result(done.returncode, done.stdout, done.stderr)
-        else:
-            result = _stream(command, stdin, surroundings)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=surroundings)
     except FileNotFoundError:
-        fail(f"`{command[0]}` is not installed here, or not on PATH.")
-    if check and result.code:
-        last = _tail(result.errors or result.output)
-        fail(f"{why}: `{shlex.join(command[:3])}` ended with code {result.code}. Its last lines:\n{last}")
-    return result
+        missing(command[0])
+    if check and done.returncode:
+        ended(why, command, done.returncode, done.stderr or done.stdout)
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
-def _stream(command: tuple[str, ...], stdin: str | None, env: dict[str, str]) -> Result:
-    tail: deque[str] = deque(maxlen=TAIL)
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=env,
-    ) as process:
-        if stdin is not None and process.stdin:
-            process.stdin.write(stdin)
-            process.stdin.close()
-        for line in process.stdout or ():
-            tail.append(line)
-            say(line.rstrip("\n"))
-        code = process.wait()
-    return Result(code, "".join(tail), "")
+def missing(tool: str) -> NoReturn:
+    """End the job for want of a command."""
+    fail(f"`{tool}` is not installed here, or not on PATH.")
+
+
+def ended(why: str, command: tuple[str, ...], code: int, printed: str) -> NoReturn:
+    """End the job because a command failed."""
+    lines = [line for line in printed.splitlines() if line.strip()][-TAIL:]
+    last = "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
+    fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}. Its last lines:\n{last}")
 
 
 def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None = None, again: bool = False) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """Call the AWS CLI and return its JSON; None when it answers with the error code named by `absent`."""
     command = ("aws", *arguments, "--output", "json")
-    result = run(why, *command, capture=True, check=False, env=env, again=again)
+    result = run(why, *command, check=False, env=env, again=again)
     if result.code:
         if absent and f"({absent})" in result.errors:
             return None
-        shown = f"aws {' '.join(arguments[:2])}"
-        fail(f"{why}: `{shown}` ended with code {result.code}. Its last lines:\n{_tail(result.errors)}")
+        ended(why, command, result.code, result.errors)
     return json.loads(result.output) if result.output.strip() else {}
 
 

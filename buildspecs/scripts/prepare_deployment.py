@@ -5,7 +5,8 @@ appspec.yaml, imageDetail.json (CodeDeploy), imagedefinitions.json (Amazon ECS a
 For the engine ecsAction it also compares the template with what the service runs, since that action ships images only.
 
 Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, ENGINE (codeDeploy, ecs or
-ecsAction), CLUSTER and SERVICE (names, for ecsAction), IMAGE_DIGEST.
+ecsAction), CLUSTER and SERVICE (names, for ecsAction), IMAGE_DIGEST, RELEASED (true: the version is released after
+the deployment, so its tag must be free or on this image; or false), TAG_PREFIX (of that tag, may be empty).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import delivered
 import job
 import registry
 import task_definition
+import version_tag
 
 ENGINES = ("codeDeploy", "ecs", "ecsAction")
 NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
@@ -25,22 +28,25 @@ def template(address: str) -> dict[str, Any]:
     """The task definition as the program rendered it, still without the image."""
     if not address.startswith("s3://"):
         job.fail(f"TASK_DEFINITION_TEMPLATE must be an s3:// address, got {address!r}.", job.MISUSED)
-    text = job.run("Fetch the task definition's template", "aws", "s3", "cp", address, "-", capture=True).output
-    definition: dict[str, Any] = job.parsed("the task definition's template", text, dict)
-    missing = [key for key in NEEDED if not definition.get(key)]
+    text = job.run("Fetch the task definition's template", "aws", "s3", "cp", address, "-").output
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        job.fail(f"the task definition's template is not JSON: {error}. Look at {address}.")
+    missing = [key for key in NEEDED if not isinstance(definition, dict) or not definition.get(key)]
     if missing:
         job.fail(f"the template {address} lacks {', '.join(missing)}.")
-    return definition
+    return dict(definition)
 
 
-def chosen_container(definition: dict[str, Any], name: str, port: int) -> dict[str, Any]:
+def chosen_container(definition: dict[str, Any], name: str, port: str) -> dict[str, Any]:
     """The application's container; ends the job when it is not there or does not map the port."""
     containers = {container.get("name"): container for container in definition["containerDefinitions"]}
     if name not in containers:
         job.fail(f"the task definition has no container {name!r}; it has {', '.join(map(repr, containers))}.")
-    ports = [mapping.get("containerPort") for mapping in containers[name].get("portMappings", [])]
+    ports = [str(mapping.get("containerPort")) for mapping in containers[name].get("portMappings", [])]
     if port not in ports:
-        job.fail(f"container {name!r} does not map port {port}; it maps {', '.join(map(str, ports)) or 'none'}.")
+        job.fail(f"container {name!r} does not map port {port}; it maps {', '.join(ports) or 'none'}.")
     chosen: dict[str, Any] = containers[name]
     return chosen
 
@@ -84,21 +90,21 @@ def main() -> None:
     """Do the job."""
     job.start(__doc__)
     address, name = job.require("TASK_DEFINITION_TEMPLATE"), job.require("CONTAINER_NAME")
-    port = job.number("CONTAINER_PORT", job.require("CONTAINER_PORT"))
-    engine = job.require("ENGINE")
+    mapped = job.require("CONTAINER_PORT")
+    engine, released = job.require("ENGINE"), job.require("RELEASED") == "true"
     if engine not in ENGINES:
         job.fail(f"ENGINE must be one of {', '.join(ENGINES)}, got {engine!r}.", job.MISUSED)
-    image = job.read_json("image.json", "repository", "digest", "uri", "tag", "commit", "version", "source", "created")
-    digest = registry.checked_digest(image["digest"], "the digest in image.json")
-    if digest != job.require("IMAGE_DIGEST"):
-        job.fail(f"image.json is about {digest}, the pipeline delivers {job.require('IMAGE_DIGEST')}.")
+    image = delivered.read_json("image.json", "repository", "uri", "tag", "commit", "version", "source", "created")
+    digest, repository = image["digest"], registry.repository(image["repository"])
     if image["uri"] != f"{image['repository']}@{digest}":
         job.fail(f"image.json contradicts itself: {image['uri']} is not {image['repository']}@{digest}.")
-    if not registry.digest_of(registry.repository(image["repository"]), f"imageDigest={digest}"):
+    if not registry.digest_of(repository, f"imageDigest={digest}"):
         job.fail(f"{image['uri']} is no longer in the registry: a lifecycle rule or a person has removed it.")
+    if released:
+        version_tag.is_on(repository, digest, version_tag.of(image))
 
     definition = template(address)
-    container = chosen_container(definition, name, port)
+    container, port = chosen_container(definition, name, mapped), int(mapped)
     container["image"] = image["uri"]
     without = [c.get("name") for c in definition["containerDefinitions"] if not c.get("image")]
     if without:

@@ -1,9 +1,12 @@
 """Copy the deployed image to another repository by its digest, then move the channel tag to it.
 
+The image gets a tag of its own there too, the one in deployment.json or else `sha256-<12 hex of the digest>`: when the
+channel tag moves on, an image without a tag would fall to the repository's lifecycle rules while it may still run.
+
 Everything goes along byte by byte: the index, the image of each platform, attestations, referrers such as signatures.
 What is there already is not copied again; the tag moves last, when all of it has arrived. Reads deployment.json.
-Variables: TARGET_REPOSITORY (name), TARGET_REGISTRY (account id), TARGET_REGION, TARGET_ROLE_ARN (empty: own role),
-CHANNEL_TAG.
+Variables: IMAGE_DIGEST, TARGET_REPOSITORY (name), TARGET_REGISTRY (account id), TARGET_REGION, TARGET_ROLE_ARN (empty:
+own role), CHANNEL_TAG.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
+import delivered
 import job
 import registry
 import web
@@ -144,10 +148,12 @@ def other_account(role: str) -> dict[str, str]:
 def main() -> None:
     """Do the job."""
     job.start(__doc__)
-    name, tag = job.require("TARGET_REPOSITORY"), job.require("CHANNEL_TAG")
+    name, channel = job.require("TARGET_REPOSITORY"), job.require("CHANNEL_TAG")
     account, region = job.optional("TARGET_REGISTRY"), job.optional("TARGET_REGION")
-    deployment = job.read_json("deployment.json", "repository", "digest")
-    digest = registry.checked_digest(deployment["digest"], "the digest in deployment.json")
+    deployment = delivered.read_json("deployment.json", "repository", "tag")
+    digest, own = deployment["digest"], deployment["tag"]
+    if own in ("", channel):
+        own = f"sha256-{digest[7:19]}"
     source = registry.repository(deployment["repository"])
     env = other_account(job.optional("TARGET_ROLE_ARN"))
     key, host = token("target", ["--region", region] if region else [], env)
@@ -155,17 +161,25 @@ def main() -> None:
     if account and account not in target.options() and "--registry-id" in target.options():
         job.fail(f"the role acts in the registry {host}, and the image is to go to account {account}: see promotion.")
 
-    if registry.digest_of(target, f"imageTag={tag}", env) == digest:
-        job.say("The tag is on this image already: nothing to promote.")
+    there = {tag: registry.digest_of(target, f"imageTag={tag}", env) for tag in (own, channel)}
+    if there[own] not in (None, digest):
+        job.fail(
+            f"{target.uri}:{own} is {there[own]}, this delivery promotes {digest}.\n"
+            "The tag of an image never changes: build a new commit, or take that tag away by hand."
+        )
+    missing = [tag for tag in there if there[tag] != digest]
+    if not missing:
+        job.say("The tags are on this image already: nothing to promote.")
     else:
         job.say(f"Copy {source.uri}@{digest} to {target.uri}")
-        here, there = Registry(source, token("source", source.region(), {})[0]), Registry(target, key)
-        copy_image(here, there, digest)
-        there.put(tag, here.manifest(digest))
-        arrived = registry.digest_of(target, f"imageTag={tag}", env)
-        if arrived != digest:
-            job.fail(f"{target.uri}:{tag} is {arrived} after the copy, not {digest}: another run moved it meanwhile.")
-    job.say(f"{target.uri}:{tag} is {digest}")
+        here, goal = Registry(source, token("source", source.region(), {})[0]), Registry(target, key)
+        copy_image(here, goal, digest)
+        for tag in missing:
+            goal.put(tag, here.manifest(digest))
+            arrived = registry.digest_of(target, f"imageTag={tag}", env)
+            if arrived != digest:
+                job.fail(f"{target.uri}:{tag} is {arrived} after the copy, not {digest}: another run moved it.")
+    job.say(f"{target.uri}: {own} and {channel} are {digest}")
     job.export(PROMOTED_IMAGE_URI=f"{target.uri}@{digest}")
 
 

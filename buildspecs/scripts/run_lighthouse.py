@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
+import inputs
 import job
+import live
 
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 CHROME_FLAGS = (
@@ -51,7 +53,7 @@ class Score(NamedTuple):
 
 def budgets() -> dict[str, int]:
     """The lowest scores by category."""
-    given = job.parsed("LIGHTHOUSE_BUDGETS", job.require("LIGHTHOUSE_BUDGETS"), dict)
+    given = inputs.parsed("LIGHTHOUSE_BUDGETS", job.require("LIGHTHOUSE_BUDGETS"), dict)
     for category, lowest in given.items():
         if category not in CATEGORIES or not isinstance(lowest, int) or not 0 <= lowest <= 100:
             allowed = ", ".join(CATEGORIES)
@@ -81,7 +83,7 @@ def install(folder: str) -> str:
     """Install the pinned Lighthouse CI; returns its command."""
     version, integrity = job.require("LHCI_VERSION"), job.require("LHCI_INTEGRITY")
     options = ("--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error")
-    job.run(f"Install Lighthouse CI {version}", "npm", "install", *options, f"@lhci/cli@{version}")
+    live.run(f"Install Lighthouse CI {version}", "npm", "install", *options, f"@lhci/cli@{version}")
     lock = job.read_json(f"{folder}/package-lock.json", "packages")
     found = lock["packages"].get("node_modules/@lhci/cli", {}).get("integrity")
     if found != integrity:
@@ -100,8 +102,8 @@ def collect(urls: list[str], runs: int, categories: list[str]) -> list[dict[str,
         path = Path(folder, "lighthouserc.json")
         path.write_text(json.dumps(config), encoding="utf-8")
         lhci = install(folder)
-        job.run(f"Audit {', '.join(urls)}, {runs} times each", lhci, "collect", f"--config={path}")
-        job.run("Write the reports", lhci, "upload", f"--config={path}")
+        live.run(f"Audit {', '.join(urls)}, {runs} times each", lhci, "collect", f"--config={path}")
+        live.run("Write the reports", lhci, "upload", f"--config={path}")
     manifest: list[dict[str, Any]] = json.loads((OUTPUT / "manifest.json").read_text(encoding="utf-8"))
     return manifest
 
@@ -131,8 +133,8 @@ def main() -> None:
     base = job.require("SERVICE_URL").rstrip("/")
     if not base.startswith(("https://", "http://")):
         job.fail(f"SERVICE_URL must be an http(s) address, got {base!r}.", job.MISUSED)
-    paths = job.parsed("LIGHTHOUSE_PATHS", job.require("LIGHTHOUSE_PATHS"), list)
-    runs, lowest = job.number("LIGHTHOUSE_RUNS", job.require("LIGHTHOUSE_RUNS")), budgets()
+    paths = inputs.parsed("LIGHTHOUSE_PATHS", job.require("LIGHTHOUSE_PATHS"), list)
+    runs, lowest = inputs.number("LIGHTHOUSE_RUNS", job.require("LIGHTHOUSE_RUNS")), budgets()
     # Written as Chrome writes it, so that a report is found again by its address.
     urls = [f"{base}/{quote(str(path).lstrip('/'), safe=ALLOWED)}" for path in paths]
     OUTPUT.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import docker_login
 import job
+import live
 import registry
 
 
@@ -18,9 +19,9 @@ def main() -> None:
     image = job.read_json("image.json", "repository", "uri")
     docker_login.login(registry.repository(image["repository"]))
     command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", image["uri"])
-    result = job.run(f"Smoke-test {url}", *command, check=False)
-    if result.code:
-        job.fail(f"the smoke test of {url} ended with code {result.code}; its log is above.", result.code)
+    code = live.run(f"Smoke-test {url}", *command, check=False)
+    if code:
+        job.fail(f"the smoke test of {url} ended with code {code}; its log is above.", code)
     job.say(f"The smoke test of {url} passed.")
 
 

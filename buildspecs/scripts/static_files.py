@@ -1,4 +1,7 @@
-"""Publish a folder to a bucket: hashed assets first, pages after, deletions last and only under the prefix."""
+"""Publish files to a bucket, hashed assets first, pages after; or prune it of what is gone, only under the prefix.
+
+The two are apart because the old version of the service asks for its files until the new one is deployed.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,7 @@ TYPES = {
     ".woff2": "font/woff2",
 }
 PAGES = ("text/html", "application/xhtml+xml")
+PHASES = ("publish", "prune")
 DELETED_AT_ONCE = 1000
 
 
@@ -56,6 +60,21 @@ def headers(name: str) -> Headers:
         cache_control = FOREVER if HASHED.search(name.rsplit("/", 1)[-1]) else SHORTLY
     typed = f"{content_type}; charset=utf-8" if content_type.startswith("text/") else content_type
     return Headers(int(page), typed, cache_control)
+
+
+def pruning() -> bool:
+    """Whether PHASE asks to prune; ends the job when it says neither that nor publish."""
+    phase = job.optional("PHASE")
+    if phase not in PHASES:
+        job.fail(
+            f"PHASE must be publish (before the service is deployed) or prune (after it), got {phase!r}.", job.MISUSED
+        )
+    return phase == "prune"
+
+
+def within(folder: Path) -> list[str]:
+    """The names of the files in a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def prefixed(name: str) -> str:
@@ -102,11 +121,11 @@ def delete(bucket: str, keys: list[str]) -> None:
 
 
 def publish(folder: Path, origin: str) -> None:
-    """Make BUCKET under PREFIX hold exactly the folder's files; `origin` says in messages where these come from."""
+    """Upload the folder's files to BUCKET under PREFIX, and tell CloudFront; `origin` names the folder in messages."""
     bucket, prefix = job.require("BUCKET"), prefixed("PREFIX")
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    names = within(folder)
     if not names:
-        job.fail(f"{origin} holds no files: publishing it would empty s3://{bucket}/{prefix}.")
+        job.fail(f"{origin} holds no files: there is nothing to publish to s3://{bucket}/{prefix}.")
     there = listed(bucket, prefix)
     groups: dict[Headers, list[str]] = {}
     for name in names:
@@ -116,11 +135,19 @@ def publish(folder: Path, origin: str) -> None:
             groups.setdefault(what, []).append(name)
     for what in sorted(groups):
         upload(folder, groups[what], f"s3://{bucket}/{prefix}", what)
-    gone = sorted(set(there) - {prefix + name for name in names})
-    delete(bucket, gone)
     unchanged = len(names) - sum(map(len, groups.values()))
-    job.say(f"s3://{bucket}/{prefix}: {len(names)} files, {unchanged} of them there already, {len(gone)} deleted")
+    job.say(f"s3://{bucket}/{prefix}: {len(names)} files, {unchanged} of them there already")
     distribution = job.optional("CLOUDFRONT_DISTRIBUTION_ID")
     if distribution:
         command = ("cloudfront", "create-invalidation", "--distribution-id", distribution, "--paths", "/*")
         job.aws("Tell CloudFront", *command)
+
+
+def prune(names: list[str], origin: str) -> None:
+    """Delete from BUCKET under PREFIX what is not among the names that the origin holds."""
+    bucket, prefix = job.require("BUCKET"), prefixed("PREFIX")
+    if not names:
+        job.fail(f"{origin} holds no files: pruning by it would empty s3://{bucket}/{prefix}.")
+    gone = sorted(set(listed(bucket, prefix)) - {prefix + name for name in names})
+    delete(bucket, gone)
+    job.say(f"s3://{bucket}/{prefix}: {len(gone)} deleted that are no longer in {origin}")

@@ -1,6 +1,7 @@
-"""Make a bucket hold the static files of another bucket; what is no longer in the other one goes away last.
+"""Publish the static files of another bucket to a bucket, or prune it of what is no longer in the other one.
 
-Variables: SOURCE_BUCKET, SOURCE_PREFIX, BUCKET, PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty).
+Variables: PHASE (publish, before the service is deployed; or prune, after it), SOURCE_BUCKET, SOURCE_PREFIX, BUCKET,
+PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty; only publish tells CloudFront).
 """
 
 from __future__ import annotations
@@ -15,10 +16,17 @@ import static_files
 def main() -> None:
     """Do the job."""
     job.start(__doc__)
-    source = f"s3://{job.require('SOURCE_BUCKET')}/{static_files.prefixed('SOURCE_PREFIX')}"
+    prunes = static_files.pruning()
+    source_bucket, source_prefix = job.require("SOURCE_BUCKET"), static_files.prefixed("SOURCE_PREFIX")
+    source = f"s3://{source_bucket}/{source_prefix}"
     target = f"s3://{job.require('BUCKET')}/{static_files.prefixed('PREFIX')}"
     if source.startswith(target) or target.startswith(source):
         job.fail(f"{source} and {target} overlap: one would be copied into the other.", job.MISUSED)
+    if prunes:
+        keys = static_files.listed(source_bucket, source_prefix)
+        # A key that ends in a slash is a folder to S3's console, and no file to publish.
+        static_files.prune([key[len(source_prefix) :] for key in keys if not key.endswith("/")], source)
+        return
     with tempfile.TemporaryDirectory() as base:
         folder = Path(base, "files")
         folder.mkdir()

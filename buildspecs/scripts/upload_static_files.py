@@ -1,6 +1,7 @@
-"""Publish static files of the build's output to a bucket; what is no longer in the output goes away last.
+"""Publish static files of the build's output to a bucket, or prune it of what is no longer in the output.
 
-Variables: FILES_PATH (folder within the input artifact), BUCKET, PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty).
+Variables: PHASE (publish, before the service is deployed; or prune, after it), FILES_PATH (folder within the input
+artifact), BUCKET, PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty; only publish tells CloudFront).
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import static_files
 def main() -> None:
     """Do the job."""
     job.start(__doc__)
+    prunes = static_files.pruning()
     path = job.require("FILES_PATH")
     folder = Path(path).resolve()
     if Path.cwd() not in (folder, *folder.parents):
         job.fail(f"FILES_PATH must be a folder within the input artifact, got {path!r}.", job.MISUSED)
     if not folder.is_dir():
         job.fail(f"the input artifact has no folder {path!r}: see deploy.staticFiles.upload.path in the stack file.")
-    static_files.publish(folder, path)
+    if prunes:
+        static_files.prune(static_files.within(folder), path)
+    else:
+        static_files.publish(folder, path)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,10 @@ class Application(Section):
         examples=[{"DATABASE_URL": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"}],
     )
     read_only_root_filesystem: bool = Field(
-        default=True, description="Whether the container may write only to volumes.", examples=[True]
+        default=True,
+        description="Whether the container may write only to volumes. /tmp is one; an image that does not run as root "
+        "declares `VOLUME /tmp` to write there.",
+        examples=[True],
     )
     command: tuple[CommandWord, ...] = Field(
         default=(),

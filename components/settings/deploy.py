@@ -20,13 +20,14 @@ STRATEGIES: Final[dict[Engine, tuple[Strategy, ...]]] = {
 """What each engine offers; the first is its default."""
 
 TIMEOUT_MINUTES: Final[dict[Engine, tuple[int, int]]] = {
-    "codeDeploy": (60, 5 * 24 * 60),
+    "codeDeploy": (5 * 24 * 60, 5 * 24 * 60),
     "ecs": (60, 470),
     "ecsAction": (30, 60),
 }
 """Default and maximum of a deployment's time: a CodeDeploy action, a CodeBuild action, the Amazon ECS action.
 
-CodeBuild's 8 hours less what the job keeps for rolling back.
+CodePipeline gives CodeDeploy five days and takes no other number; CodeBuild gets 8 hours, less what the job keeps for
+rolling back.
 
 https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
 """
@@ -189,8 +190,9 @@ class Deploy(Section):
     timeout_minutes: int | None = Field(
         default=None,
         ge=5,
-        le=7200,
-        description="Longest time a deployment may take; 60 when left out, 30 (and at most 60) with `ecsAction`.",
+        le=470,
+        description="Longest time a deployment may take, with engine `ecs` (60 when left out) or `ecsAction` (30, at "
+        "most 60).",
         examples=[60],
     )
     alarms: tuple[AlarmName, ...] = Field(
@@ -264,6 +266,7 @@ class Deploy(Section):
             ("step", "step", self.effective_step is None, "strategy canary or linear"),
             ("bake_minutes", "bakeMinutes", not bakes, "engine ecs and strategy blueGreen, canary or linear"),
             ("termination_wait_minutes", "terminationWaitMinutes", self.engine != "codeDeploy", "engine codeDeploy"),
+            ("timeout_minutes", "timeoutMinutes", self.engine == "codeDeploy", "engine ecs or ecsAction"),
             ("alarms", "alarms", self.engine == "ecsAction", "engine codeDeploy or ecs"),
         )
         for field, key, ignored, needs in without_effect:

@@ -207,8 +207,8 @@ Bucket = Annotated[
 
 KeyPrefix = Annotated[
     str,
-    StringConstraints(pattern=r"^([A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,511})?$"),
-    Must("a key prefix of up to 512 letters, digits and ! _ . * ' ( ) / -, not starting with /"),
+    StringConstraints(pattern=r"^([A-Za-z0-9!_.'()-][A-Za-z0-9!_.'()/-]{0,511})?$"),
+    Must("a key prefix of up to 512 letters, digits and ! _ . ' ( ) / -, not starting with /"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html (characters that need no encoding)"""

@@ -58,11 +58,6 @@ class Settings(Section):
         return self.source.github is not None
 
     @property
-    def has_image_source(self) -> bool:
-        """Whether the pipeline starts from an image in ECR (perhaps beside code)."""
-        return self.source.ecr is not None
-
-    @property
     def smoke_test_enabled(self) -> bool:
         """Whether a smoke-test image is built."""
         return self.build.smoke_test.enabled

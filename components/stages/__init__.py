@@ -6,13 +6,11 @@ from components.stages.promotion import PromotionStage
 from components.stages.release import ReleaseStage
 from components.stages.source import SourceStage
 from components.stages.stage import Stage, StageContext
-from components.stages.static_files import StaticFilesStage
 from components.stages.tests import TestsStage
 
 STAGES: tuple[type[Stage], ...] = (
     SourceStage,
     BuildStage,
-    StaticFilesStage,
     DeployStage,
     TestsStage,
     PromotionStage,

@@ -8,20 +8,14 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import QUICK, BuildProject, image_builder
+from components.build_project import PLATFORMS, BuildProject, image_builder
 from components.iam import Statement
 from components.image_repository import Repository, registry_login
 from components.pipeline_model import Action, Artifact, variable
 from components.settings import Build, Settings
-from components.stages import source
 from components.stages.stage import Stage, StageContext
+from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
 from components.task_definition_template import KEY
-
-PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
-"""Architecture of the stack file -> platform of the image."""
-
-IMAGE = "BuildImage"
-"""The action that makes (or verifies) the app image, and the namespace of its digest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +28,7 @@ class BuildStageArgs:
         has_code: Whether there is code to build, or only an image to verify.
         source_url: Where the code is, for the image's label.
         image_tag: The tag of an ECR source.
+        release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
     build: Build
@@ -41,6 +36,7 @@ class BuildStageArgs:
     has_code: bool
     source_url: str
     image_tag: str
+    release_tag_prefix: str | None
 
 
 class BuildStage(Stage):
@@ -58,15 +54,15 @@ class BuildStage(Stage):
         actions: list[Action] = []
         if args.has_code:
             image = self._build("build-image", context.registry.app, args.build.dockerfile, args.build.context)
-            actions.append(self._built(image, IMAGE, Artifact.IMAGE))
+            actions.append(self._built(image, BUILD_IMAGE, Artifact.IMAGE))
         else:
             image = self._record()
             actions.append(
                 image.action(
-                    IMAGE,
+                    BUILD_IMAGE,
                     reads=(Artifact.SOURCE_IMAGE,),
                     writes=(Artifact.IMAGE,),
-                    environment={"IMAGE_DIGEST": variable(source.IMAGE, "ImageDigest")},
+                    environment={"IMAGE_DIGEST": variable(SOURCE_IMAGE, "ImageDigest")},
                 )
             )
         projects.append(image)
@@ -83,7 +79,7 @@ class BuildStage(Stage):
                 "PrepareDeployment",
                 reads=(Artifact.IMAGE,),
                 writes=(Artifact.DEPLOYMENT,),
-                environment={"IMAGE_DIGEST": variable(IMAGE, "IMAGE_DIGEST")},
+                environment=DELIVERED_IMAGE,
                 run_order=2,
             )
         )
@@ -102,6 +98,7 @@ class BuildStage(Stage):
             has_code=settings.has_code,
             source_url=f"https://github.com/{github.repository}" if github else "",
             image_tag=ecr.tag if ecr else "",
+            release_tag_prefix=settings.release.tag_prefix if settings.release.enabled else None,
         )
 
     @property
@@ -144,12 +141,12 @@ class BuildStage(Stage):
 
     def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:
         environment = {
-            "COMMIT_ID": variable(source.GITHUB, "CommitId"),
-            "COMMIT_DATE": variable(source.GITHUB, "AuthorDate"),
-            "BRANCH": variable(source.GITHUB, "BranchName"),
+            "COMMIT_ID": variable(SOURCE, "CommitId"),
+            "COMMIT_DATE": variable(SOURCE, "AuthorDate"),
+            "BRANCH": variable(SOURCE, "BranchName"),
         }
         if artifact is Artifact.IMAGE and self._context.registry.source is not None:
-            environment["BASE_IMAGE_DIGEST"] = variable(source.IMAGE, "ImageDigest")
+            environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
         return project.action(name, reads=(Artifact.SOURCE,), writes=(artifact,), environment=environment)
 
     def _record(self) -> BuildProject:
@@ -157,7 +154,7 @@ class BuildStage(Stage):
         return self.project(
             "record-image",
             description="Verifies the pushed image and records its digest; rebuilds nothing",
-            machine=QUICK,
+            machine=self._context.quick,
             variables={
                 "IMAGE_REPOSITORY_URI": repository.uri,
                 "IMAGE_TAG": self._args.image_tag,
@@ -172,7 +169,7 @@ class BuildStage(Stage):
         return self.project(
             "prepare-deployment",
             description="Writes task definition, appspec and image definitions for the built image",
-            machine=QUICK,
+            machine=self._context.quick,
             variables={
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
@@ -180,6 +177,9 @@ class BuildStage(Stage):
                 "ENGINE": self._args.engine,
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,
+                # A version that cannot be released is better noticed before it is deployed.
+                "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
+                "TAG_PREFIX": self._args.release_tag_prefix or "",
             },
             statements=[
                 context.registry.app.pull(),

@@ -1,9 +1,10 @@
-"""Deploy: the service moves to the new image, by one of three engines."""
+"""Deploy: the service moves to the new image, by one of three engines; static files around it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import pulumi
@@ -16,6 +17,8 @@ from components.pipeline_model import Action, Artifact, Category, Provider
 from components.settings import Deploy, Settings
 from components.settings.deploy import Engine
 from components.stages.stage import Stage, StageContext
+from components.stages.static_files import StaticFiles, StaticFilesArgs
+from components.stages.variables import DELIVERED_IMAGE
 
 MINUTES_TO_ROLL_BACK = 5
 """What the deploy job gets beyond its own timeout, to roll the service back and to say why."""
@@ -36,8 +39,13 @@ class DeployStage(Stage):
             "ecs": self._with_ecs,
             "ecsAction": self._with_ecs_action,
         }
-        action, self.grants = engine[args.engine](args)
-        self.actions = (action,)
+        deployed, grants = engine[args.engine](args)
+        self.actions, self.grants = (deployed,), grants
+        if (wanted := StaticFilesArgs.wanted(args.static_files)) is not None:
+            files = StaticFiles(f"{name}-static-files", wanted, context, pulumi.ResourceOptions(parent=self))
+            after = len(files.before) + 1
+            self.actions = (*files.before, replace(deployed, run_order=after), files.prune(after + 1))
+            self.grants = (*files.grants, *grants)
         self.register_outputs({"engine": args.engine})
 
     @classmethod
@@ -75,7 +83,6 @@ class DeployStage(Stage):
                 "AppSpecTemplatePath": "appspec.yaml",
             },
             reads=(Artifact.DEPLOYMENT,),
-            timeout_minutes=args.effective_timeout_minutes,
         )
         return action, (*code_deploy.deploy(), *context.hosting.register_task_definitions())
 
@@ -100,7 +107,8 @@ class DeployStage(Stage):
             ],
             timeout_minutes=args.effective_timeout_minutes + MINUTES_TO_ROLL_BACK,
         )
-        return project.action("DeployService", reads=(Artifact.DEPLOYMENT,)), (project.start(),)
+        action = project.action("DeployService", reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
+        return action, (project.start(),)
 
     def _with_ecs_action(self, args: Deploy) -> tuple[Action, tuple[Statement, ...]]:
         hosting = self._context.hosting

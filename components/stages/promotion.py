@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import QUICK
 from components.iam import Statement
 from components.image_repository import existing_repository, registry_login
-from components.pipeline_model import Action, Artifact, Category, Provider
+from components.pipeline_model import Action, Artifact, Category, Provider, variable
 from components.settings import Promotion, Settings
 from components.stages.stage import Stage, StageContext
+from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE
 
 
 class PromotionStage(Stage):
@@ -38,7 +38,7 @@ class PromotionStage(Stage):
         project = self.project(
             "promote-image",
             description=f"Copies the image by digest to {args.repository} and moves the tag {args.tag}",
-            machine=QUICK,
+            machine=context.quick,
             variables={
                 "TARGET_REPOSITORY": args.repository,
                 "TARGET_REGISTRY": args.account_id or account.id,
@@ -46,19 +46,27 @@ class PromotionStage(Stage):
                 "TARGET_ROLE_ARN": args.role_arn or "",
                 "CHANNEL_TAG": args.tag,
             },
+            # The other account must name this role before it exists, and ours that account's.
+            role_name=f"{context.prefix}-promote-image" if args.role_arn else None,
             statements=[context.registry.app.pull(), registry_login(), *statements],
         )
         self.role_arn = project.role_arn
-        approval = _approval(args)
+        approval = _approval(args, context.hosting.service_url)
         self.actions = (
             *approval,
-            project.action("PromoteImage", reads=(Artifact.DEPLOYMENT,), run_order=1 + len(approval)),
+            project.action(
+                "PromoteImage",
+                reads=(Artifact.DEPLOYMENT,),
+                environment=DELIVERED_IMAGE,
+                run_order=1 + len(approval),
+            ),
         )
         self.grants = (project.start(), *_notify(args))
         if args.role_arn is not None:
             self.notes = (
                 pulumi.Output.format(
-                    "Let {0} assume {1}: in the stack that owns {2}, add it to source.ecr.promoters.",
+                    "Let {0} into the other account: the stack that owns {2} names it under source.ecr.promoters, "
+                    "which makes the role {1}.",
                     self.role_arn,
                     args.role_arn,
                     args.repository,
@@ -72,7 +80,8 @@ class PromotionStage(Stage):
         return settings.promotion if settings.promotion.enabled else None
 
 
-def _approval(args: Promotion) -> tuple[Action, ...]:
+def _approval(args: Promotion, service_url: pulumi.Output[str] | None) -> tuple[Action, ...]:
+    """Asks with version and digest, and a link to where that version can be looked at."""
     if not args.approval.enabled:
         return ()
     topic = args.approval.notify_topic_arn
@@ -82,7 +91,11 @@ def _approval(args: Promotion) -> tuple[Action, ...]:
             category=Category.APPROVAL,
             provider=Provider.MANUAL,
             configuration={
-                "CustomData": f"Promote this image to {args.repository}?",
+                "CustomData": (
+                    f"Promote version {variable(BUILD_IMAGE, 'IMAGE_VERSION')} "
+                    f"({variable(BUILD_IMAGE, 'IMAGE_DIGEST')}) to {args.repository}?"
+                ),
+                **({"ExternalEntityLink": service_url} if service_url else {}),
                 **({"NotificationArn": topic} if topic else {}),
             },
             timeout_minutes=args.approval.timeout_minutes,

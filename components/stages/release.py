@@ -8,12 +8,12 @@ from typing import ClassVar
 import pulumi
 
 from components.account import AwsAccount
-from components.build_project import QUICK
 from components.iam import Statement
 from components.pipeline_model import Artifact, Variable
 from components.settings import Release, Settings
 from components.settings.release import GithubRelease
 from components.stages.stage import Stage, StageContext
+from components.stages.variables import DELIVERED_IMAGE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,7 @@ class ReleaseStage(Stage):
         tag = self.project(
             "tag-image",
             description="Labels the deployed image with its version",
-            machine=QUICK,
+            machine=context.quick,
             variables={"TAG_PREFIX": args.tag_prefix},
             statements=[
                 Statement(
@@ -59,7 +59,7 @@ class ReleaseStage(Stage):
         publish = self.project(
             "create-github-release",
             description=f"Publishes a release of {args.repository} with the deployment artifacts",
-            machine=QUICK,
+            machine=context.quick,
             variables={"GITHUB_REPOSITORY": args.repository, "TAG_PREFIX": args.tag_prefix},
             secrets={"GITHUB_TOKEN": f"{secret}:{args.github.secret_key}" if args.github.secret_key else secret},
             statements=[_read_secret(context.artifacts.account, secret)],
@@ -70,11 +70,11 @@ class ReleaseStage(Stage):
             description="true marks the GitHub release of this run as a pre-release.",
         )
         self.actions = (
-            tag.action("TagImage", reads=(Artifact.DEPLOYMENT,)),
+            tag.action("TagImage", reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE),
             publish.action(
                 "CreateGitHubRelease",
                 reads=(Artifact.DEPLOYMENT,),
-                environment={prerelease.name: prerelease.reference},
+                environment={**DELIVERED_IMAGE, prerelease.name: prerelease.reference},
                 variables=(prerelease,),
                 run_order=2,
             ),
@@ -82,7 +82,8 @@ class ReleaseStage(Stage):
         self.grants = (tag.start(), publish.start())
         note = (
             f"GitHub release: keep a fine-grained token for {args.repository} (Contents: read and write) "
-            f"in the Secrets Manager secret {secret}."
+            f"in the Secrets Manager secret {secret}. Each release shows its deployment artifacts, with the "
+            "names of roles and secrets and the plain environment, to everyone who can read the repository."
         )
         self.notes = (note,)
         self.register_outputs({"actions": [action.name for action in self.actions]})

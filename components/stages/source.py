@@ -13,11 +13,7 @@ from components.pipeline_model import Action, Artifact, Category, GitTrigger, Im
 from components.settings import Settings, Source
 from components.settings.source import Ecr, Github
 from components.stages.stage import Stage, StageContext
-
-GITHUB = "Source"
-"""Namespace of the commit: ``#{Source.CommitId}``."""
-IMAGE = "SourceImage"
-"""Namespace of the pushed image: ``#{SourceImage.ImageDigest}``."""
+from components.stages.variables import SOURCE, SOURCE_IMAGE
 
 
 class SourceStage(Stage):
@@ -71,10 +67,10 @@ class SourceStage(Stage):
         self.notes = (
             pulumi.Output.format(
                 "Connect GitHub: open https://{0}.console.aws.amazon.com/codesuite/settings/connections?region={0}, "
-                "choose {1} and then 'Update pending connection'. Until then the pipeline cannot read {2}.",
+                "choose {1} and then 'Update pending connection'. The pipeline's first run, which starts by itself, "
+                "fails before that; start the next with: aws codepipeline start-pipeline-execution --name {1}",
                 region,
                 self._context.prefix,
-                github.repository,
             ),
         )
         return connection.arn
@@ -82,7 +78,7 @@ class SourceStage(Stage):
     @staticmethod
     def _commit(github: Github, connection_arn: pulumi.Output[str]) -> Action:
         return Action(
-            name=GITHUB,
+            name=SOURCE,
             category=Category.SOURCE,
             provider=Provider.CONNECTION,
             configuration={
@@ -94,7 +90,7 @@ class SourceStage(Stage):
                 "DetectChanges": "false",
             },
             writes=(Artifact.SOURCE,),
-            namespace=GITHUB,
+            namespace=SOURCE,
             trigger=GitTrigger(
                 branch=github.branch,
                 paths=tuple(github.paths.include),
@@ -107,12 +103,12 @@ class SourceStage(Stage):
 
 def _image(source: Ecr) -> Action:
     return Action(
-        name=IMAGE,
+        name=SOURCE_IMAGE,
         category=Category.SOURCE,
         provider=Provider.ECR,
         configuration={"RepositoryName": source.repository, "ImageTag": source.tag},
         writes=(Artifact.SOURCE_IMAGE,),
-        namespace=IMAGE,
+        namespace=SOURCE_IMAGE,
         trigger=ImagePushTrigger(repository=source.repository, tag=source.tag),
     )
 

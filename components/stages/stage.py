@@ -29,12 +29,13 @@ class StageContext:
 
     Attributes:
         name: Starts every Pulumi name, for example ``shop``.
-        prefix: ``<application>-<stack>``; starts every name in AWS.
+        prefix: ``<application>-<stack>``; starts every name in AWS that others must know.
         application: The stack file's ``application``.
         artifacts: The artifact bucket with key and account.
         registry: The stack's repositories.
         hosting: What is deployed into.
         task_definition: ``s3://`` address of the task definition's template.
+        quick: What short jobs run on.
         log_days: CloudWatch keeps logs so long.
         tags: Tags of all taggable resources.
     """
@@ -46,19 +47,79 @@ class StageContext:
     registry: Registry
     hosting: Hosting
     task_definition: pulumi.Output[str]
+    quick: Machine
     log_days: int
     tags: Mapping[str, str]
 
 
-class Stage(pulumi.ComponentResource):
+class Jobs(pulumi.ComponentResource):
+    """A component that makes build projects.
+
+    A subclass sets :attr:`TYPE`.
+    """
+
+    TYPE: ClassVar[str]
+    """The Pulumi type token; never changed without an alias."""
+
+    def __init__(self, name: str, context: StageContext, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name = name
+        self._context = context
+
+    def project(
+        self,
+        job: str,
+        *,
+        description: str,
+        machine: Machine,
+        buildspec: str | None = None,
+        variables: Mapping[str, pulumi.Input[str]] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        statements: Sequence[Statement] = (),
+        timeout_minutes: int = 30,
+        role_name: str | None = None,
+    ) -> BuildProject:
+        """One build project, named ``<prefix>-<job>`` in AWS.
+
+        Args:
+            job: Kebab-case name of the job; also the buildspec's, unless ``buildspec`` names another.
+            description: One sentence for the console.
+            machine: What it runs on.
+            buildspec: File in ``buildspecs/`` without its ending.
+            variables: Plain values for variables the buildspec declares.
+            secrets: Variable -> Secrets Manager secret.
+            statements: What the job may do.
+            timeout_minutes: CodeBuild ends the build after so long.
+            role_name: The role's name in AWS, where another account must be able to name it.
+        """
+        context = self._context
+        return BuildProject(
+            f"{context.name}-{job}",
+            BuildProjectArgs(
+                project_name=f"{context.prefix}-{job}",
+                description=description,
+                buildspec=load_buildspec(buildspec or job),
+                machine=machine,
+                artifacts=context.artifacts,
+                variables=variables or {},
+                secrets=secrets or {},
+                statements=statements,
+                timeout_minutes=timeout_minutes,
+                role_name=role_name,
+                log_days=context.log_days,
+                tags=context.tags,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+class Stage(Jobs):
     """One stage of the pipeline.
 
     A subclass sets :attr:`TYPE` and :attr:`NAME`, says in :meth:`wanted` when it exists, and in its
     constructor makes its projects and sets :attr:`actions` and :attr:`grants`.
     """
 
-    TYPE: ClassVar[str]
-    """The Pulumi type token; never changed without an alias."""
     NAME: ClassVar[str]
     """The stage's name in the pipeline."""
 
@@ -70,9 +131,7 @@ class Stage(pulumi.ComponentResource):
     """What a person has to do before the stage can work; shown as ``nextSteps``."""
 
     def __init__(self, name: str, args: Any, context: StageContext, opts: pulumi.ResourceOptions | None = None) -> None:  # noqa: ANN401, ARG002 - each stage has its own args, named in its own constructor
-        super().__init__(self.TYPE, name, {}, opts)
-        self._name = name
-        self._context = context
+        super().__init__(name, context, opts)
 
     @classmethod
     @abstractmethod
@@ -88,46 +147,3 @@ class Stage(pulumi.ComponentResource):
     def model(self) -> StageModel:
         """The stage as the pipeline sees it."""
         return StageModel(name=self.NAME, actions=self.actions)
-
-    def project(
-        self,
-        job: str,
-        *,
-        description: str,
-        machine: Machine,
-        buildspec: str | None = None,
-        variables: Mapping[str, pulumi.Input[str]] | None = None,
-        secrets: Mapping[str, str] | None = None,
-        statements: Sequence[Statement] = (),
-        timeout_minutes: int = 30,
-    ) -> BuildProject:
-        """One build project of this stage, named ``<prefix>-<job>`` in AWS.
-
-        Args:
-            job: Kebab-case name of the job; also the buildspec's, unless ``buildspec`` names another.
-            description: One sentence for the console.
-            machine: What it runs on.
-            buildspec: File in ``buildspecs/`` without its ending.
-            variables: Plain values for variables the buildspec declares.
-            secrets: Variable -> Secrets Manager secret.
-            statements: What the job may do.
-            timeout_minutes: CodeBuild ends the build after so long.
-        """
-        context = self._context
-        return BuildProject(
-            f"{context.name}-{job}",
-            BuildProjectArgs(
-                project_name=f"{context.prefix}-{job}",
-                description=description,
-                buildspec=load_buildspec(buildspec or job),
-                machine=machine,
-                artifacts=context.artifacts,
-                variables=variables or {},
-                secrets=secrets or {},
-                statements=statements,
-                timeout_minutes=timeout_minutes,
-                log_days=context.log_days,
-                tags=context.tags,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )

@@ -1,6 +1,7 @@
 """Static files: into a bucket, from the code, out of the app image, or from another bucket.
 
-Runs before the service is deployed: a new version may refer to new files, an old one only to old files.
+New files are published before the service is deployed, since the new version refers to them; old ones are pruned
+after it, since until then the old version does. A deployment that fails leaves both.
 """
 
 from __future__ import annotations
@@ -10,19 +11,18 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import QUICK, image_builder
+from components.build_project import PATIENT, PLATFORMS, BuildProject, image_builder
 from components.iam import Statement
 from components.image_repository import registry_login
 from components.pipeline_model import Action, Artifact
-from components.settings import Settings
-from components.settings.deploy import StaticFiles, Sync, Upload
-from components.stages.build import PLATFORMS
-from components.stages.stage import Stage, StageContext
+from components.settings.deploy import StaticFiles as StaticFilesSettings
+from components.settings.deploy import Sync, Upload
+from components.stages.stage import Jobs, StageContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StaticFilesStageArgs:
-    """What the stage needs of the stack file.
+class StaticFilesArgs:
+    """What is published, and where to.
 
     Attributes:
         bucket: The bucket the files go to; somebody else made it.
@@ -36,73 +36,81 @@ class StaticFilesStageArgs:
     origin: Upload | Sync
     distribution_id: str | None
 
+    @classmethod
+    def wanted(cls, settings: StaticFilesSettings) -> StaticFilesArgs | None:
+        """On with ``deploy.staticFiles.enabled``."""
+        origin = settings.upload or settings.sync
+        if not settings.enabled or settings.bucket is None or origin is None:
+            return None
+        return cls(
+            bucket=settings.bucket,
+            prefix=settings.prefix,
+            origin=origin,
+            distribution_id=settings.cloud_front_distribution_id,
+        )
 
-class StaticFilesStage(Stage):
-    """Publishes the static files that belong to the image."""
 
-    TYPE: ClassVar[str] = "ecs-delivery:stage:StaticFiles"
-    NAME: ClassVar[str] = "StaticFiles"
+class StaticFiles(Jobs):
+    """The part of the deployment that looks after static files: actions for before and after the service's own."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:index:StaticFiles"
+
+    before: tuple[Action, ...]
+    """Publish; run orders count from 1."""
+    grants: tuple[Statement, ...]
+    """What the pipeline's role needs for the actions."""
 
     def __init__(
-        self, name: str, args: StaticFilesStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: StaticFilesArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(name, args, context, opts)
+        super().__init__(name, context, opts)
         self._args = args
+        self.before, self.grants = (), ()
         if isinstance(args.origin, Sync):
-            self.actions, self.grants = self._sync(args.origin)
+            self._project, self._reads = self._sync(args.origin), Artifact.DEPLOYMENT
         elif args.origin.origin == "image":
-            self.actions, self.grants = self._upload_from_image(args.origin)
+            self._extract(args.origin.path)
+            self._project, self._reads = self._upload("."), Artifact.STATIC_FILES
         else:
-            self.actions, self.grants = self._upload(args.origin.path, Artifact.SOURCE)
+            self._project, self._reads = self._upload(args.origin.path), Artifact.SOURCE
+        self.before += (self._action("PublishStaticFiles", "publish", run_order=len(self.before) + 1),)
+        self.grants += (self._project.start(),)
         self.register_outputs({"bucket": args.bucket})
 
-    @classmethod
-    def wanted(cls, settings: Settings) -> StaticFilesStageArgs | None:
-        """On with ``deploy.staticFiles.enabled``."""
-        files: StaticFiles = settings.deploy.static_files
-        origin = files.upload or files.sync
-        if not files.enabled or files.bucket is None or origin is None:
-            return None
-        return StaticFilesStageArgs(
-            bucket=files.bucket,
-            prefix=files.prefix,
-            origin=origin,
-            distribution_id=files.cloud_front_distribution_id,
-        )
+    def prune(self, run_order: int) -> Action:
+        """The action that removes what the deployed version no longer has."""
+        return self._action("PruneStaticFiles", "prune", run_order=run_order)
 
-    def _upload_from_image(self, upload: Upload) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
+    def _action(self, name: str, phase: str, *, run_order: int) -> Action:
+        return self._project.action(name, reads=(self._reads,), environment={"PHASE": phase}, run_order=run_order)
+
+    def _extract(self, path: str) -> None:
         context = self._context
-        extract = self.project(
+        project = self.project(
             "extract-static-files",
-            description=f"Takes {upload.path} out of the app image",
+            description=f"Takes {path} out of the app image",
             machine=image_builder(architecture=context.application.architecture, size="small"),
-            variables={
-                "STATIC_FILES_PATH": upload.path,
-                "PLATFORM": PLATFORMS[context.application.architecture],
-            },
+            variables={"STATIC_FILES_PATH": path, "PLATFORM": PLATFORMS[context.application.architecture]},
             statements=[context.registry.app.pull(), registry_login()],
         )
-        action = extract.action("ExtractStaticFiles", reads=(Artifact.IMAGE,), writes=(Artifact.STATIC_FILES,))
-        actions, grants = self._upload(".", Artifact.STATIC_FILES, run_order=2)
-        return (action, *actions), (extract.start(), *grants)
+        self.before += (project.action("ExtractStaticFiles", reads=(Artifact.IMAGE,), writes=(Artifact.STATIC_FILES,)),)
+        self.grants += (project.start(),)
 
-    def _upload(
-        self, path: str, artifact: Artifact, *, run_order: int = 1
-    ) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
-        project = self.project(
+    def _upload(self, path: str) -> BuildProject:
+        return self.project(
             "upload-static-files",
             description=f"Uploads static files to {self._args.bucket}",
-            machine=QUICK,
+            machine=self._context.quick,
             variables=self._target() | {"FILES_PATH": path},
             statements=self._write(),
         )
-        return (project.action("UploadStaticFiles", reads=(artifact,), run_order=run_order),), (project.start(),)
 
-    def _sync(self, sync: Sync) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
-        project = self.project(
+    def _sync(self, sync: Sync) -> BuildProject:
+        return self.project(
             "sync-static-files",
             description=f"Copies static files from {sync.bucket} to {self._args.bucket}",
-            machine=QUICK,
+            # However much there is to copy: Lambda machines end after 15 minutes.
+            machine=PATIENT,
             variables=self._target() | {"SOURCE_BUCKET": sync.bucket, "SOURCE_PREFIX": sync.prefix},
             statements=[
                 *self._write(),
@@ -114,7 +122,6 @@ class StaticFilesStage(Stage):
                 ),
             ],
         )
-        return (project.action("SyncStaticFiles", reads=(Artifact.DEPLOYMENT,)),), (project.start(),)
 
     def _target(self) -> dict[str, pulumi.Input[str]]:
         return {

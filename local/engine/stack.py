@@ -105,11 +105,13 @@ class Outcome:
         steps: every step but the stack's and the providers' own, in the engine's order.
         outputs: the stack's outputs; `UNKNOWN` and `SECRET` stand in their places.
         messages: warnings and notes, each once.
+        text: what the engine printed, unless it drew in a terminal.
     """
 
     steps: tuple[Step, ...]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    text: str = ""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -155,23 +157,23 @@ class LocalStack:
         """Whether the stack has been previewed or deployed here and not been destroyed since."""
         return self._config.is_file()
 
-    def preview(self, *, in_terminal: bool = False, diff: Callable[[str], None] | None = None) -> Outcome:
+    def preview(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
         """Plan what `up` would do.
 
         Args:
             in_terminal: let the engine draw what it does in this process's terminal; otherwise it is silent.
-            diff: takes, line by line, the engine's own account of every value that changes.
+            diff: tell of every value that changes; outside a terminal in the outcome's `text`.
 
         Raises:
             EngineFailure: the program or a provider refused.
         """
         return self._run("preview", in_terminal=in_terminal, diff=diff)
 
-    def up(self, *, in_terminal: bool = False, diff: Callable[[str], None] | None = None) -> Outcome:
+    def up(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
         """Deploy; arguments and errors as for `preview`."""
         return self._run("up", in_terminal=in_terminal, diff=diff)
 
-    def destroy(self, *, in_terminal: bool = False, diff: Callable[[str], None] | None = None) -> Outcome:
+    def destroy(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
         """Delete everything, then the state itself; arguments and errors as for `preview`."""
         outcome = self._run("destroy", in_terminal=in_terminal, diff=diff)
         shutil.rmtree(self.state_dir)
@@ -212,7 +214,7 @@ class LocalStack:
         resources: list[dict[str, Any]] = (deployment or {}).get("resources", [])
         return resources
 
-    def _run(self, operation: str, *, in_terminal: bool, diff: Callable[[str], None] | None) -> Outcome:
+    def _run(self, operation: str, *, in_terminal: bool, diff: bool) -> Outcome:
         """Run one operation of the engine with the program in this process."""
         with self._surroundings():
             self._prepare()
@@ -222,15 +224,14 @@ class LocalStack:
             program = _Program(self.project_dir / "__main__.py", importing)
             record = _Record()
             stack = _Stack(self.name, self._workspace(program))
-            run: Callable[..., object] = getattr(stack, operation)
+            run: Callable[..., automation.PreviewResult | automation.UpResult] = getattr(stack, operation)
             self._command.in_terminal = in_terminal
             try:
-                run(
+                result = run(
                     config_file=str(self._config),
                     color="auto" if in_terminal else "never",
                     suppress_progress=not in_terminal,
-                    diff=diff is not None,
-                    on_output=diff,
+                    diff=diff,
                     on_event=record.take,
                 )
             except automation.CommandError as error:
@@ -240,7 +241,7 @@ class LocalStack:
             finally:
                 importing.join()
                 self._remember_imports()
-        return record.outcome()
+        return record.outcome(result.stdout)
 
     def _prepare(self) -> None:
         """Bring plugins, state and configuration into the state folder."""
@@ -439,9 +440,9 @@ class _Record:
         elif event.diagnostic_event and not event.diagnostic_event.ephemeral:
             self._take_message(event.diagnostic_event.severity, event.diagnostic_event.message)
 
-    def outcome(self) -> Outcome:
-        """Everything told so far."""
-        return Outcome(tuple(self._steps.values()), self._outputs, tuple(dict.fromkeys(self._messages)))
+    def outcome(self, text: str) -> Outcome:
+        """Everything told so far, and what was printed meanwhile."""
+        return Outcome(tuple(self._steps.values()), self._outputs, tuple(dict.fromkeys(self._messages)), text)
 
     def _take_step(self, step: automation.StepEventMetadata) -> None:
         if step.type == _STACK_TYPE or step.type.startswith("pulumi:providers:"):

@@ -45,6 +45,9 @@ for rule in rules:
             os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
             open(name, "w").write(content)
             os.chmod(name, 0o755)
+        for option, copy in rule["keeps"].items():
+            given = words[words.index(option) + 1]
+            open(copy, "w").write(open(given.replace("file://", "")).read())
         sys.stdout.write(rule["output"])
         sys.stderr.write(rule["errors"])
         sys.exit(rule["code"])
@@ -91,12 +94,16 @@ class Machine:
         code: int = 0,
         errors: str = "",
         files: dict[str, str] | None = None,
+        keeps: dict[str, str] | None = None,
         times: int = 1000,
     ) -> None:
-        """Answer a command that holds these words; a dict or list is written as JSON."""
+        """Answer a command that holds these words; a dict or list is written as JSON.
+
+        `files` are written by the command; `keeps` says where to copy the file that an option names.
+        """
         text = output if isinstance(output, str) else json.dumps(output)
         rule = {"words": words.split(), "output": text, "code": code, "errors": errors, "files": files or {}}
-        self._rules.append({**rule, "times": times})
+        self._rules.append({**rule, "keeps": keeps or {}, "times": times})
 
     def without(self, tool: str) -> None:
         """Take a tool off the machine."""
@@ -129,14 +136,14 @@ class Machine:
             timeout=60,
         )
 
-    def run_buildspec(self, text: str) -> subprocess.CompletedProcess[str]:
-        """Run all commands of a buildspec; afterwards print what it exports, `NAME=value` a line."""
+    def run_buildspec(self, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run all commands of a buildspec with these variables; then print what it exports, `NAME=value` a line."""
         (self._base / "rules.json").write_text(json.dumps(self._rules))
         (self._bin / "python3").symlink_to(Path(sys.executable).resolve())
         spec = yaml.safe_load(text)
         commands = [command for phase in spec["phases"].values() for command in phase.get("commands", [])]
         shown = [f'echo "{name}=${name}"' for name in spec["env"].get("exported-variables", [])]
-        declared = {**spec["env"]["variables"], "SCRIPTS_DIR": str(self._base / "inlined")}
+        declared = {**spec["env"]["variables"], "SCRIPTS_DIR": str(self._base / "inlined"), **variables}
         return subprocess.run(
             ["/bin/bash", "-e", "-c", "\n".join([*commands, *shown])],
             cwd=self.folder,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_tools import DIGEST, NOT_THERE, OTHER_DIGEST, REPOSITORY, Machine, image, module
+from fake_tools import DIGEST, NOT_THERE, OTHER_DIGEST, REPOSITORY, Machine, deployment, image, module
 
 SERVICE = "arn:aws:ecs:eu-west-1:123456789012:service/main/shop"
 RUNNING = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:7"
@@ -45,12 +45,20 @@ PREPARE = {
     "CLUSTER": "main",
     "SERVICE": "shop",
     "IMAGE_DIGEST": DIGEST,
+    "RELEASED": "false",
+    "TAG_PREFIX": "",
 }
 UNHAPPY = (
     *("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"),
     *("STOP_REQUESTED", "STOPPED", "SOMETHING_NEW"),
 )
-DEPLOY = {"CLUSTER": "main", "SERVICE": "shop", "DEPLOYMENT_CONFIGURATION": "{}", "TIMEOUT_MINUTES": "30"}
+DEPLOY = {
+    "IMAGE_DIGEST": DIGEST,
+    "CLUSTER": "main",
+    "SERVICE": "shop",
+    "DEPLOYMENT_CONFIGURATION": "{}",
+    "TIMEOUT_MINUTES": "30",
+}
 
 
 def edited(**container: object) -> dict[str, Any]:
@@ -152,11 +160,13 @@ def test_the_template_is_fetched_by_an_argument_not_by_a_line_for_a_shell(machin
     ("template", "variables", "message"),
     [
         ("{", {}, "the task definition's template is not JSON"),
+        ("[]", {}, "lacks family, containerDefinitions"),
         ({**TEMPLATE, "family": "", "cpu": ""}, {}, "lacks family, cpu"),
         (TEMPLATE, {"CONTAINER_NAME": "shopp"}, "has no container 'shopp'; it has 'shop'"),
         (TEMPLATE, {"CONTAINER_PORT": "80"}, "container 'shop' does not map port 80; it maps 8080"),
         (edited(portMappings=[]), {}, "container 'shop' does not map port 8080; it maps none"),
-        (TEMPLATE, {"CONTAINER_PORT": "http"}, "CONTAINER_PORT must be a whole number above 0"),
+        (TEMPLATE, {"CONTAINER_PORT": "http"}, "container 'shop' does not map port http; it maps 8080"),
+        (TEMPLATE, {"IMAGE_DIGEST": "latest"}, "IMAGE_DIGEST is not a digest"),
         (TEMPLATE, {"ENGINE": "codedeploy"}, "ENGINE must be one of codeDeploy, ecs, ecsAction, got 'codedeploy'"),
         (
             TEMPLATE,
@@ -211,6 +221,62 @@ def test_an_image_that_left_the_registry_is_not_deployed(machine: Machine) -> No
 
     assert result.returncode == 1
     assert f"{REPOSITORY}@{DIGEST} is no longer in the registry" in result.stderr
+
+
+RELEASE = {**PREPARE, "RELEASED": "true", "TAG_PREFIX": "v"}
+
+
+@pytest.mark.parametrize("tagged", [True, False], ids=["on this image", "free"])
+def test_a_version_that_can_be_released_is_deployed(machine: Machine, tagged: bool) -> None:
+    found = {"output": {"imageDetails": [{"imageDigest": DIGEST}]}} if tagged else {"code": 254, "errors": NOT_THERE}
+    machine.answer("aws ecr describe-images imageTag=v1.2.3", **found)
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **RELEASE)
+
+    assert result.returncode == 0, result.stderr
+    assert len(machine.called("aws ecr describe-images imageTag=v1.2.3")) == 1
+    assert machine.called("aws ecr put-image") == [], "the tag is put when the deployment has succeeded"
+
+
+def test_a_version_that_another_image_has_is_not_even_deployed(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images imageTag=v1.2.3", {"imageDetails": [{"imageDigest": OTHER_DIGEST}]})
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **RELEASE)
+
+    assert result.returncode == 1
+    assert f"v1.2.3 in {REPOSITORY} is the image {OTHER_DIGEST}, and this delivery brings {DIGEST}" in result.stderr
+    assert "raise the version" in result.stderr
+    assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "prefix", "message"),
+    [({"version": ""}, "v", "has no version"), ({"version": "1+2"}, "v", "'v1+2' is no image tag")],
+)
+def test_a_version_that_cannot_be_a_tag_is_not_even_deployed(
+    machine: Machine, changes: dict[str, object], prefix: str, message: str
+) -> None:
+    machine.file("image.json", image(**changes))
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **{**RELEASE, "TAG_PREFIX": prefix})
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json"]
+
+
+def test_a_deployment_that_is_not_released_needs_no_version(machine: Machine) -> None:
+    machine.file("image.json", image(version=""))
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **PREPARE)
+
+    assert result.returncode == 0, result.stderr
+    assert machine.called("aws ecr describe-images imageTag=") == []
+    assert machine.exports == "export DEPLOYED_VERSION=0123abc-12345678\n"
 
 
 def runs(machine: Machine, definition: dict[str, Any]) -> None:
@@ -313,7 +379,8 @@ def state(status: str, **more: object) -> dict[str, Any]:
 @pytest.fixture
 def deploying(machine: Machine) -> Machine:
     """A machine where a service is ready to be updated; what becomes of the deployment is up to the test."""
-    machine.file("taskdef.json", {"family": "shop", "containerDefinitions": []})
+    machine.file("deployment.json", deployment())
+    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}"))
     machine.answer("aws ecs register-task-definition", {"taskDefinition": {"taskDefinitionArn": NEW}})
     machine.answer("aws ecs update-service", {"service": {}})
     known = [{"serviceDeploymentArn": OLD_DEPLOYMENT}]
@@ -435,38 +502,6 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
 
 
 @pytest.mark.parametrize(
-    ("entry", "code", "message"),
-    [
-        ({"rolloutState": "COMPLETED"}, 0, "COMPLETED, 2 of 2 tasks running"),
-        (
-            {"rolloutState": "FAILED", "rolloutStateReason": "circuit breaker"},
-            1,
-            "FAILED, 2 of 2 tasks running. circuit",
-        ),
-        ({"taskDefinition": RUNNING, "rolloutState": "COMPLETED"}, 1, f"ECS has gone back to {RUNNING}"),
-    ],
-    ids=["completed", "failed", "gone back"],
-)
-def test_without_the_service_deployments_api_the_services_own_list_decides(
-    machine: Machine, entry: dict[str, str], code: int, message: str
-) -> None:
-    machine.file("taskdef.json", {"family": "shop", "containerDefinitions": []})
-    machine.answer("aws ecs register-task-definition", {"taskDefinition": {"taskDefinitionArn": NEW}})
-    machine.answer(
-        "aws ecs list-service-deployments", code=254, errors="An error occurred (UnknownOperationException) x"
-    )
-    machine.answer("aws ecs update-service", {})
-    deployment = {"status": "PRIMARY", "taskDefinition": NEW, "runningCount": 2, "desiredCount": 2, **entry}
-    machine.answer("aws ecs describe-services", service(deployments=[deployment]))
-    machine.answer("aws ecs list-tasks", {"taskArns": []})
-
-    result = machine.run("deploy_ecs", **DEPLOY)
-
-    assert result.returncode == code, result.stderr
-    assert message in result.stdout + result.stderr
-
-
-@pytest.mark.parametrize(
     ("answer", "message"),
     [
         ({"services": []}, "the cluster main has no active service shop"),
@@ -484,6 +519,35 @@ def test_a_service_that_cannot_be_deployed_to_is_refused_first(
     assert result.returncode == 1
     assert message in result.stderr
     assert deploying.called("aws ecs register-task-definition") == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "container", "message"),
+    [
+        ({"digest": OTHER_DIGEST}, {}, f"deployment.json is about {OTHER_DIGEST}, the pipeline delivers {DIGEST}"),
+        ({"digest": "latest"}, {}, "the digest in deployment.json is not a digest"),
+        (
+            {},
+            {"image": f"{REPOSITORY}@{OTHER_DIGEST}"},
+            f"the container 'shop' the image {REPOSITORY}@{OTHER_DIGEST}, the pipeline delivers {DIGEST}",
+        ),
+        ({}, {"image": f"{REPOSITORY}:latest"}, f"the container 'shop' the image {REPOSITORY}:latest"),
+        ({}, {"image": DIGEST}, f"the container 'shop' the image {DIGEST}, the pipeline delivers"),
+        ({"container": "store"}, {}, "the container 'store' the image None"),
+    ],
+    ids=["another deployment", "no digest", "another image", "a tag", "no repository", "another container"],
+)
+def test_nothing_but_what_the_pipeline_delivers_is_deployed(
+    deploying: Machine, facts: dict[str, object], container: dict[str, str], message: str
+) -> None:
+    deploying.file("deployment.json", deployment(**facts))
+    deploying.file("taskdef.json", edited(**{"image": f"{REPOSITORY}@{DIGEST}", **container}))
+
+    result = deploying.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert deploying.calls == []
 
 
 def test_progress_shows_traffic_and_failed_tasks() -> None:

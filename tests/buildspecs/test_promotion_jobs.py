@@ -29,7 +29,9 @@ PROMOTE = {
     "TARGET_REGION": "",
     "TARGET_ROLE_ARN": "",
     "CHANNEL_TAG": "promoted",
+    "IMAGE_DIGEST": DIGEST,
 }
+OWN_TAG = "0123abc-12345678"
 TOKEN = base64.b64encode(b"AWS:pass-word").decode()
 
 
@@ -91,7 +93,7 @@ class OciRegistry(WebServer):
             ):
                 return Reply(400, b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]}')
             digest = digest_of(request.body)
-            assert name in (digest, PROMOTE["CHANNEL_TAG"])
+            assert name == digest or ":" not in name
             self.manifests[repository, name] = (request.body, request.headers["content-type"])
             return Reply(201)
         if (repository, name) not in self.manifests:
@@ -158,19 +160,19 @@ def tokens(url: str) -> dict[str, object]:
     return {"authorizationData": [{"authorizationToken": TOKEN, "proxyEndpoint": url}]}
 
 
-def promotes(machine: Machine, source: str, target: str, digest: str) -> None:
-    """The image is deployed; the target's tag is elsewhere until the copy."""
-    machine.file("deployment.json", deployment(repository=f"{host(source)}/shop", digest=digest))
+def promotes(machine: Machine, source: str, target: str, digest: str, **changes: object) -> None:
+    """The image is deployed; the target's tags are elsewhere until the copy."""
+    machine.file("deployment.json", deployment(repository=f"{host(source)}/shop", digest=digest, **changes))
     machine.answer("aws ecr get-authorization-token", tokens(target), times=1)
     machine.answer("aws ecr get-authorization-token", tokens(source))
-    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE, times=1)
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE, times=2)
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": digest}]})
 
 
 def assert_complete_copy(source: OciRegistry, target: OciRegistry, index: str) -> None:
     wanted = {name: content for (repository, name), content in source.manifests.items() if repository == "shop"}
     copied = {name: content for (repository, name), content in target.manifests.items() if repository == "shop-prod"}
-    assert copied.pop("promoted") == wanted[index]
+    assert copied.pop("promoted") == copied.pop(OWN_TAG) == wanted[index]
     assert copied == wanted
     assert len(wanted) == 6
     blobs = {name for repository, name in source.blobs if repository == "shop"}
@@ -182,12 +184,15 @@ def test_an_index_with_attestations_and_signatures_is_copied_byte_by_byte(machin
     index = multi_architecture_image(source)
     with serving(source) as here, serving(target) as there:
         promotes(machine, here, there, index)
-        result = machine.run("promote_image", **PROMOTE)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
 
     assert result.returncode == 0, result.stderr
     assert_complete_copy(source, target, index)
     assert machine.exports == f"export PROMOTED_IMAGE_URI={host(there)}/shop-prod@{index}\n"
-    assert str(target.requests[-1]) == "PUT /v2/shop-prod/manifests/promoted", "the tag moves last"
+    assert [str(request) for request in target.requests[-2:]] == [
+        f"PUT /v2/shop-prod/manifests/{OWN_TAG}",
+        "PUT /v2/shop-prod/manifests/promoted",
+    ], "the channel tag moves last"
     assert machine.called("docker") == []
     assert TOKEN not in result.stdout + result.stderr
 
@@ -198,7 +203,7 @@ def test_within_a_registry_layers_are_mounted_if_it_does_that(machine: Machine, 
     index = multi_architecture_image(registry)
     with serving(registry) as url:
         promotes(machine, url, url, index)
-        result = machine.run("promote_image", **PROMOTE)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
 
     assert result.returncode == 0, result.stderr
     assert_complete_copy(registry, registry, index)
@@ -214,7 +219,7 @@ def test_what_is_there_already_is_not_copied_again(machine: Machine) -> None:
     target.blobs["shop-prod", digest_of(b"common layer")] = b"common layer"
     with serving(source) as here, serving(target) as there:
         promotes(machine, here, there, index)
-        result = machine.run("promote_image", **PROMOTE)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
 
     assert result.returncode == 0, result.stderr
     asked = [str(request) for request in source.requests]
@@ -235,6 +240,100 @@ def test_a_second_promotion_of_the_same_image_does_nothing(machine: Machine) -> 
     assert machine.exports == f"export PROMOTED_IMAGE_URI=127.0.0.1:1/shop-prod@{DIGEST}\n"
 
 
+def tagged(machine: Machine, tag: str, *digests: str) -> None:
+    """The target's answers for a tag, one after the other; the last one stays. An empty digest: no such tag."""
+    for number, digest in enumerate(digests, 1):
+        times = 1000 if number == len(digests) else 1
+        found = {"imageDetails": [{"imageDigest": digest}]}
+        words = f"aws ecr describe-images shop-prod imageTag={tag}"
+        if digest:
+            machine.answer(words, found, times=times)
+        else:
+            machine.answer(words, code=254, errors=NOT_THERE, times=times)
+
+
+def test_after_two_promotions_each_promoted_image_still_has_a_tag(tmp_path: Path) -> None:
+    """Without a tag ECR's lifecycle rule expires it, although it may still run or be rolled back to."""
+    source, target = OciRegistry(), OciRegistry()
+    config = source.blob("shop", b"{}")
+    first, second = (source.manifest("shop", MANIFEST, config=config, layers=[], note=note) for note in "ab")
+    with serving(source) as here, serving(target) as there:
+        for digest, before in ((first, ""), (second, first)):
+            folder = tmp_path / digest[7:19]
+            folder.mkdir()
+            machine = Machine(folder)
+            tagged(machine, "promoted", before, digest)
+            tagged(machine, f"commit-{digest[7:11]}", "", digest)
+            promotes(machine, here, there, digest, tag=f"commit-{digest[7:11]}")
+            result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": digest})
+            assert result.returncode == 0, result.stderr
+
+    tags = {name: digest_of(content) for (_, name), (content, _) in target.manifests.items() if ":" not in name}
+    assert tags == {"promoted": second, f"commit-{first[7:11]}": first, f"commit-{second[7:11]}": second}
+
+
+@pytest.mark.parametrize("tag", ["", "promoted"], ids=["no tag", "the channel tag"])
+def test_an_image_without_a_lasting_tag_gets_one_from_its_digest(machine: Machine, tag: str) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index, tag=tag)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
+
+    assert result.returncode == 0, result.stderr
+    tags = {name for _, name in target.manifests if ":" not in name}
+    assert tags == {"promoted", f"sha256-{index[7:19]}"}
+
+
+def test_an_image_that_carries_the_channel_tag_alone_gets_its_lasting_tag_too(machine: Machine) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    tagged(machine, "promoted", index)
+    with serving(source) as here, serving(target) as there:
+        tagged(machine, OWN_TAG, "", index)
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
+
+    assert result.returncode == 0, result.stderr
+    assert digest_of(target.manifests["shop-prod", OWN_TAG][0]) == index
+    assert ("shop-prod", "promoted") not in target.manifests, "a tag that is right is not put again"
+
+
+def test_a_lasting_tag_that_is_there_already_is_not_put_again(machine: Machine) -> None:
+    """A repository whose tags are immutable refuses even the same image."""
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    tagged(machine, "promoted", OTHER_DIGEST, index)
+    tagged(machine, OWN_TAG, index)
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
+
+    assert result.returncode == 0, result.stderr
+    assert {name for _, name in target.manifests if ":" not in name} == {"promoted"}
+
+
+def test_a_lasting_tag_on_another_image_is_a_failure_that_names_both(machine: Machine) -> None:
+    tagged(machine, OWN_TAG, OTHER_DIGEST)
+    promotes(machine, "http://127.0.0.1:1", "http://127.0.0.1:1", DIGEST)
+
+    result = machine.run("promote_image", **PROMOTE)
+
+    assert result.returncode == 1
+    assert f"shop-prod:{OWN_TAG} is {OTHER_DIGEST}, this delivery promotes {DIGEST}" in result.stderr
+
+
+@pytest.mark.parametrize("script", ["promote_image", "tag_image"])
+def test_nothing_but_what_the_pipeline_delivers_is_promoted_or_tagged(machine: Machine, script: str) -> None:
+    machine.file("deployment.json", deployment(digest=OTHER_DIGEST))
+
+    result = machine.run(script, **PROMOTE)
+
+    assert result.returncode == 1
+    assert f"deployment.json is about {OTHER_DIGEST}, the pipeline delivers {DIGEST}" in result.stderr
+    assert machine.calls == []
+
+
 def test_another_account_is_entered_by_its_role_for_the_target_only(machine: Machine) -> None:
     source, target = OciRegistry(), OciRegistry()
     index = multi_architecture_image(source)
@@ -244,7 +343,7 @@ def test_another_account_is_entered_by_its_role_for_the_target_only(machine: Mac
     elsewhere = {"TARGET_REGISTRY": "210987654321", "TARGET_REGION": "us-east-1", "TARGET_ROLE_ARN": role}
     with serving(source) as here, serving(target) as there:
         promotes(machine, here, there, index)
-        result = machine.run("promote_image", **{**PROMOTE, **elsewhere})
+        result = machine.run("promote_image", **{**PROMOTE, **elsewhere, "IMAGE_DIGEST": index})
 
     assert result.returncode == 0, result.stderr
     assert_complete_copy(source, target, index)
@@ -275,7 +374,7 @@ def test_a_broken_transfer_is_tried_again(machine: Machine) -> None:
     target.broken_uploads = 2
     with serving(source) as here, serving(target) as there:
         promotes(machine, here, there, index)
-        result = machine.run("promote_image", **PROMOTE)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
 
     assert result.returncode == 0, result.stderr
     assert_complete_copy(source, target, index)
@@ -287,7 +386,7 @@ def test_a_transfer_that_stays_broken_ends_the_job_before_the_tag(machine: Machi
     target.broken_uploads = 99
     with serving(source) as here, serving(target) as there:
         promotes(machine, here, there, index)
-        result = machine.run("promote_image", **PROMOTE)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
 
     assert result.returncode == 1
     assert "could not be copied to" in result.stderr
@@ -300,7 +399,7 @@ def test_a_manifest_that_is_not_its_digest_is_refused(machine: Machine) -> None:
     source.spoilt = True
     with serving(source) as here, serving(target) as there:
         promotes(machine, here, there, index)
-        result = machine.run("promote_image", **PROMOTE)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
 
     assert result.returncode == 1
     assert f"answered with something else than {index}" in result.stderr
@@ -316,16 +415,18 @@ def test_an_image_that_is_not_there_is_refused_with_the_registrys_answer(machine
     assert f"GET {url}/v2/shop/manifests/{DIGEST}: the registry answers 404" in result.stderr
 
 
-def test_a_tag_that_another_run_moved_meanwhile_is_noticed(machine: Machine) -> None:
+@pytest.mark.parametrize("tag", [OWN_TAG, "promoted"])
+def test_a_tag_that_another_run_moved_meanwhile_is_noticed(machine: Machine, tag: str) -> None:
     registry = OciRegistry()
     index = multi_architecture_image(registry)
-    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": OTHER_DIGEST}]})
+    for each in (OWN_TAG, "promoted"):
+        tagged(machine, each, "", OTHER_DIGEST if each == tag else index)
     with serving(registry) as url:
         promotes(machine, url, url, index)
-        result = machine.run("promote_image", **PROMOTE)
+        result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
 
     assert result.returncode == 1
-    assert f"promoted is {OTHER_DIGEST} after the copy, not {index}" in result.stderr
+    assert f"{tag} is {OTHER_DIGEST} after the copy, not {index}" in result.stderr
 
 
 class Moved(WebServer):
@@ -368,7 +469,7 @@ def test_the_version_becomes_a_tag_on_the_deployed_digest(machine: Machine) -> N
     machine.answer("aws ecr describe-images imageTag=v1.2.3", {"imageDetails": [{"imageDigest": DIGEST}]})
     held(machine)
 
-    result = machine.run("tag_image", TAG_PREFIX="v")
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST, TAG_PREFIX="v")
 
     assert result.returncode == 0, result.stderr
     (put,) = machine.called("aws ecr put-image")
@@ -405,7 +506,7 @@ def test_a_version_that_is_on_this_image_already_is_a_success(machine: Machine) 
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
     held(machine)
 
-    result = machine.run("tag_image", TAG_PREFIX="v")
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST, TAG_PREFIX="v")
 
     assert result.returncode == 0, result.stderr
     assert machine.called("aws ecr put-image") == []
@@ -415,15 +516,25 @@ def test_a_version_on_another_image_is_a_failure_that_names_both(machine: Machin
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": OTHER_DIGEST}]})
     held(machine)
 
-    result = machine.run("tag_image", TAG_PREFIX="v")
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST, TAG_PREFIX="v")
 
     assert result.returncode == 1
     assert (
-        f"the version v1.2.3 in {REPOSITORY} is the image {OTHER_DIGEST}, and this delivery deployed {DIGEST}"
+        f"the version v1.2.3 in {REPOSITORY} is the image {OTHER_DIGEST}, and this delivery brings {DIGEST}"
         in result.stderr
     )
     assert "raise the version" in result.stderr
     assert machine.called("aws ecr put-image") == []
+
+
+def test_a_tag_that_somebody_takes_away_at_once_is_noticed(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE)
+    held(machine)
+
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST, TAG_PREFIX="v")
+
+    assert result.returncode == 1
+    assert f"{REPOSITORY} has no tag v1.2.3 although it was just put on {DIGEST}" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -440,7 +551,7 @@ def test_a_version_that_cannot_be_a_tag_is_refused(
 ) -> None:
     held(machine, **changes)
 
-    result = machine.run("tag_image", TAG_PREFIX=prefix)
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST, TAG_PREFIX=prefix)
 
     assert result.returncode == 1
     assert message in result.stderr

@@ -6,11 +6,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from fake_tools import Machine, Reply, Request, WebServer, deployment, module, serving
+from fake_tools import DIGEST, OTHER_DIGEST, Machine, Reply, Request, WebServer, deployment, module, serving
 
 COMMIT = "0123abc"
 TOKEN = "github_pat_made-up"  # noqa: S105 - made up
-RELEASE = {"GITHUB_REPOSITORY": "example/shop", "GITHUB_TOKEN": TOKEN, "TAG_PREFIX": "v", "PRERELEASE": "false"}
+RELEASE = {
+    "IMAGE_DIGEST": DIGEST,
+    "GITHUB_REPOSITORY": "example/shop",
+    "GITHUB_TOKEN": TOKEN,
+    "TAG_PREFIX": "v",
+    "PRERELEASE": "false",
+}
 ROOT = "/repos/example/shop"
 FILES = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json")
 
@@ -236,6 +242,7 @@ def test_the_token_is_in_no_log(machine: Machine, github: GitHub) -> None:
     [
         ({"commit": ""}, {}, "does not say its commit"),
         ({"version": ""}, {}, "does not say its version"),
+        ({"digest": OTHER_DIGEST}, {}, f"deployment.json is about {OTHER_DIGEST}, the pipeline delivers {DIGEST}"),
         ({}, {"GITHUB_REPOSITORY": "example/shop/x"}, "GITHUB_REPOSITORY must be owner/name, got 'example/shop/x'"),
     ],
 )

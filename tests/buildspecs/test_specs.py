@@ -122,9 +122,28 @@ def test_a_buildspec_runs_by_itself_and_hands_its_variables_on(tmp_path: Path) -
     machine.file("deployment.json", deployment())
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
 
-    result = machine.run_buildspec(load_buildspec("tag-image").text)
+    result = machine.run_buildspec(load_buildspec("tag-image").text, IMAGE_DIGEST=DIGEST)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "VERSION_TAG=v1.2.3"
+
+
+def test_each_job_after_the_preparation_is_told_the_digest_that_the_pipeline_delivers() -> None:
+    assert {name for name, writer in READS.items() if writer == "prepare-deployment"} == {
+        name
+        for name in NAMES
+        if "IMAGE_DIGEST" in load_buildspec(name).variables and name not in ("prepare-deployment", "record-image")
+    }
+
+
+@pytest.mark.parametrize("name", ["upload-static-files", "sync-static-files"])
+def test_static_files_are_published_unless_the_pipeline_says_otherwise(name: str) -> None:
+    assert load_buildspec(name).variables["PHASE"] == "publish"
+
+
+def test_nothing_is_checked_for_a_release_unless_the_pipeline_says_so() -> None:
+    variables = load_buildspec("prepare-deployment").variables
+
+    assert (variables["RELEASED"], variables["TAG_PREFIX"]) == ("false", "")
 
 
 def test_lighthouse_reports_to_a_report_group_of_junit_results() -> None:

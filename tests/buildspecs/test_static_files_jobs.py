@@ -1,13 +1,27 @@
 """The jobs that publish static files: each really runs, against a stand-in of aws."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_tools import Call, Machine, module
 
-UPLOAD = {"FILES_PATH": "public", "BUCKET": "shop-static", "PREFIX": "v2", "CLOUDFRONT_DISTRIBUTION_ID": ""}
-SYNC = {"SOURCE_BUCKET": "shop-assets", "SOURCE_PREFIX": "/v2/", "BUCKET": "shop-static", "PREFIX": ""}
+UPLOAD = {
+    "PHASE": "publish",
+    "FILES_PATH": "public",
+    "BUCKET": "shop-static",
+    "PREFIX": "v2",
+    "CLOUDFRONT_DISTRIBUTION_ID": "",
+}
+SYNC = {
+    "PHASE": "publish",
+    "SOURCE_BUCKET": "shop-assets",
+    "SOURCE_PREFIX": "/v2/",
+    "BUCKET": "shop-static",
+    "PREFIX": "",
+}
+PRUNE = {"PHASE": "prune", "CLOUDFRONT_DISTRIBUTION_ID": "E123"}
 PAGE = "no-cache"
 FOREVER = "public, max-age=31536000, immutable"
 SHORTLY = "public, max-age=300"
@@ -70,15 +84,83 @@ def test_each_upload_gets_the_right_files(machine: Machine, monkeypatch: pytest.
     }
 
 
-def test_what_is_gone_is_deleted_last_and_only_under_the_prefix(machine: Machine) -> None:
+def test_publishing_deletes_nothing_because_the_old_version_still_runs(machine: Machine) -> None:
     publishes(machine, [["v2/old page.html", 3], ["v2/index.html", 10]])
 
     result = machine.run("upload_static_files", **UPLOAD)
 
     assert result.returncode == 0, result.stderr
+    assert machine.called("aws s3api delete-objects") == []
+    assert "5 files, 0 of them there already" in result.stdout
+
+
+@pytest.fixture
+def deleted(machine: Machine) -> Callable[[], list[str]]:
+    """What the job told S3 to delete: the stand-in keeps the request, which the job clears away."""
+    kept = machine.folder / "deleted.json"
+    machine.answer("aws s3api delete-objects", {}, keeps={"--delete": str(kept)})
+
+    def keys() -> list[str]:
+        return [entry["Key"] for entry in json.loads(kept.read_text())["Objects"]] if kept.exists() else []
+
+    return keys
+
+
+def test_pruning_deletes_what_is_gone_and_only_under_the_prefix(
+    machine: Machine, deleted: Callable[[], list[str]]
+) -> None:
+    publishes(machine, [["v2/old page.html", 3], ["v2/index.html", 10]])
+
+    result = machine.run("upload_static_files", **UPLOAD | PRUNE)
+
+    assert result.returncode == 0, result.stderr
     assert machine.called("aws s3api list-objects-v2")[0].after("--prefix") == ["v2/"], "v2 must not cover v20"
-    assert "delete-objects" in str(machine.calls[-1])
-    assert "5 files, 0 of them there already, 1 deleted" in result.stdout
+    assert deleted() == ["v2/old page.html"]
+    assert "1 deleted that are no longer in public" in result.stdout
+
+
+def test_pruning_uploads_nothing_and_leaves_cloudfront_alone(machine: Machine) -> None:
+    publishes(machine, [["v2/old page.html", 3]])
+
+    result = machine.run("upload_static_files", **UPLOAD | PRUNE)
+
+    assert result.returncode == 0, result.stderr
+    assert [call.words[2] for call in machine.calls] == ["list-objects-v2", "delete-objects"]
+
+
+def test_pruning_by_another_bucket_asks_for_its_keys_and_fetches_nothing(
+    machine: Machine, deleted: Callable[[], list[str]]
+) -> None:
+    machine.answer("aws s3api list-objects-v2 shop-assets v2/", [["v2/index.html", 1], ["v2/a/b.css", 1]])
+    publishes(machine, [["index.html", 1], ["a/b.css", 1], ["v2/index.html", 1], ["gone.txt", 1]])
+
+    result = machine.run("sync_static_files", **SYNC | PRUNE)
+
+    assert result.returncode == 0, result.stderr
+    assert deleted() == ["gone.txt", "v2/index.html"]
+    assert machine.called("aws s3 cp") == []
+
+
+@pytest.mark.parametrize("held", ["null", [["v2/", 0]]], ids=["nothing", "a folder of the console"])
+def test_an_empty_bucket_never_prunes_another(machine: Machine, held: object) -> None:
+    machine.answer("aws s3api list-objects-v2 shop-assets", held)
+    publishes(machine, [["index.html", 1]])
+
+    result = machine.run("sync_static_files", **SYNC | PRUNE)
+
+    assert result.returncode == 1
+    assert "s3://shop-assets/v2/ holds no files: pruning by it would empty s3://shop-static/" in result.stderr
+    assert machine.called("aws s3api delete-objects") == []
+
+
+@pytest.mark.parametrize("phase", ["Prune", "all", ""])
+@pytest.mark.parametrize("script", ["upload_static_files", "sync_static_files"])
+def test_a_phase_that_there_is_not_is_refused(machine: Machine, script: str, phase: str) -> None:
+    result = machine.run(script, **{**UPLOAD, **SYNC, "PHASE": phase})
+
+    assert result.returncode == 2
+    assert f"PHASE must be publish (before the service is deployed) or prune (after it), got {phase!r}" in result.stderr
+    assert machine.calls == []
 
 
 def test_exactly_the_keys_that_are_gone_are_deleted_a_thousand_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,22 +182,21 @@ def test_a_file_that_cannot_be_deleted_fails_the_job(machine: Machine) -> None:
     machine.answer("aws s3api delete-objects", {"Errors": [{"Key": "v2/old", "Code": "AccessDenied", "Message": "no"}]})
     publishes(machine, [["v2/old", 3]])
 
-    result = machine.run("upload_static_files", **UPLOAD)
+    result = machine.run("upload_static_files", **UPLOAD | PRUNE)
 
     assert result.returncode == 1
     assert "v2/old could not be deleted from shop-static: AccessDenied no" in result.stderr
 
 
-def test_a_failing_upload_deletes_nothing(machine: Machine) -> None:
+def test_a_failing_upload_is_shown(machine: Machine) -> None:
     machine.answer("aws s3 cp no-cache", "upload failed: index.html\n", code=1)
-    publishes(machine, [["v2/old page.html", 3]])
+    publishes(machine)
 
     result = machine.run("upload_static_files", **UPLOAD)
 
     assert result.returncode == 1
     assert "Upload 2 files of type text/html; charset=utf-8: `aws s3 cp" in result.stderr
     assert "  | upload failed: index.html" in result.stderr
-    assert machine.called("aws s3api delete-objects") == []
 
 
 def test_a_hashed_file_that_is_there_already_is_not_sent_again(machine: Machine) -> None:
@@ -144,15 +225,18 @@ def test_cloudfront_is_told_when_there_is_one(machine: Machine) -> None:
     ("path", "message", "code"),
     [
         ("dist", "the input artifact has no folder 'dist'", 1),
-        ("empty", "empty holds no files: publishing it would empty s3://shop-static/v2/", 1),
+        ("empty", "empty holds no files: ", 1),
         ("../tools", "FILES_PATH must be a folder within the input artifact, got '../tools'", 2),
         ("/etc", "FILES_PATH must be a folder within the input artifact, got '/etc'", 2),
     ],
 )
-def test_a_folder_that_is_no_site_is_never_published(machine: Machine, path: str, message: str, code: int) -> None:
+@pytest.mark.parametrize("phase", ["publish", "prune"])
+def test_a_folder_that_is_no_site_is_never_used(
+    machine: Machine, path: str, message: str, code: int, phase: str
+) -> None:
     (machine.folder / "empty").mkdir()
 
-    result = machine.run("upload_static_files", **{**UPLOAD, "FILES_PATH": path})
+    result = machine.run("upload_static_files", **{**UPLOAD, "FILES_PATH": path, "PHASE": phase})
 
     assert result.returncode == code
     assert message in result.stderr
@@ -205,22 +289,22 @@ def test_another_bucket_is_fetched_and_published_by_the_same_rules(machine: Mach
     assert fetches(machine).words[3] == "s3://shop-assets/v2/"
     assert uploads(machine) == [("text/css; charset=utf-8", SHORTLY), ("text/html; charset=utf-8", PAGE)]
     assert machine.called("aws s3 cp")[-1].words[4] == "s3://shop-static/"
-    assert len(machine.called("aws s3api delete-objects")) == 1
+    assert machine.called("aws s3api delete-objects") == []
 
 
-def test_an_empty_source_never_empties_the_bucket(machine: Machine) -> None:
+def test_an_empty_source_is_not_published(machine: Machine) -> None:
     publishes(machine, [["index.html", 1]])
 
     result = machine.run("sync_static_files", **SYNC)
 
     assert result.returncode == 1
-    assert "s3://shop-assets/v2/ holds no files: publishing it would empty s3://shop-static/" in result.stderr
+    assert "s3://shop-assets/v2/ holds no files: there is nothing to publish to s3://shop-static/" in result.stderr
     assert machine.called("aws s3api delete-objects") == []
 
 
 @pytest.mark.parametrize(("source", "target"), [("", ""), ("v2", "v2"), ("v2", ""), ("", "v2")])
 def test_a_bucket_is_not_copied_into_itself(machine: Machine, source: str, target: str) -> None:
-    variables = {"SOURCE_BUCKET": "b", "SOURCE_PREFIX": source, "BUCKET": "b", "PREFIX": target}
+    variables = {**SYNC, "SOURCE_BUCKET": "b", "SOURCE_PREFIX": source, "BUCKET": "b", "PREFIX": target}
 
     result = machine.run("sync_static_files", **variables)
 

@@ -182,7 +182,7 @@ def test_the_key_belongs_to_the_account_and_to_its_logs() -> None:
             "Sid": "EncryptLogsOfThisAccount",
             "Effect": "Allow",
             "Principal": {"Service": "logs.eu-west-1.amazonaws.com"},
-            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncrypt*"],
+            "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
             "Resource": "*",
             "Condition": {
                 "ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:123456789012:log-group:*"}

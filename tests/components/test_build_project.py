@@ -13,7 +13,17 @@ import pytest
 from mocked import Graph, build
 from samples import BUCKET, KEY, TAGS, arn, artifact_bucket
 
-from components.build_project import BROWSER, PATIENT, QUICK, BuildProject, BuildProjectArgs, Machine, image_builder
+from components.build_project import (
+    BROWSER,
+    LAMBDA_REGIONS,
+    PATIENT,
+    PLATFORMS,
+    BuildProject,
+    BuildProjectArgs,
+    Machine,
+    image_builder,
+    quick_machine,
+)
 from components.buildspec import Buildspec
 from components.iam import Statement, policy_document
 from components.pipeline_model import Action, Artifact, Category, Provider, Variable
@@ -27,6 +37,7 @@ BUILDSPEC = Buildspec(
     artifact_files=(),
     reports=(),
 )
+QUICK = quick_machine("eu-west-1")
 SILENT = dataclasses.replace(BUILDSPEC, exported=())
 IMAGES = Statement(sid="PullImage", actions=("ecr:BatchGetImage",), resources=(arn("ecr", "repository/shop"),))
 LOG_GROUP = arn("logs", "log-group:/aws/codebuild/shop-dev-greet")
@@ -183,26 +194,51 @@ def test_what_a_job_needs_comes_on_top() -> None:
     ]
 
 
+@cache
+def reporting() -> Graph:
+    return project(buildspec=dataclasses.replace(BUILDSPEC, reports=("lighthouse", "unit")))
+
+
 def test_a_build_that_reports_may_write_its_own_reports() -> None:
-    """CodeBuild names a report group after the project: https://docs.aws.amazon.com/codebuild/latest/userguide/test-permissions.html."""
-    graph = project(buildspec=dataclasses.replace(BUILDSPEC, reports=("lighthouse", "unit")))
-    assert statements(graph) == [
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/test-permissions.html."""
+    assert statements(reporting()) == [
         *EVERY_BUILD,
         {
             "Sid": "WriteReports",
             "Effect": "Allow",
-            "Action": [
-                "codebuild:BatchPutTestCases",
-                "codebuild:CreateReport",
-                "codebuild:CreateReportGroup",
-                "codebuild:UpdateReport",
-            ],
+            "Action": ["codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:UpdateReport"],
             "Resource": [
                 arn("codebuild", "report-group/shop-dev-greet-lighthouse"),
                 arn("codebuild", "report-group/shop-dev-greet-unit"),
             ],
         },
     ]
+
+
+def test_report_groups_are_ours_and_go_with_their_reports() -> None:
+    """CodeBuild makes one named after project and report by itself when there is none, and nobody ever deletes it."""
+    component = reporting().one("ecs-delivery:index:BuildProject")
+    groups = reporting().of("ReportGroup")
+    assert {item.parent for item in groups} == {component.urn}
+    assert sorted((dict(item.inputs) for item in groups), key=lambda item: str(item["name"])) == [
+        {
+            "name": f"shop-dev-greet-{key}",
+            "type": "TEST",
+            "exportConfig": {"type": "NO_EXPORT"},
+            "deleteReports": True,
+            "tags": TAGS,
+        }
+        for key in ("lighthouse", "unit")
+    ]
+
+
+def test_a_build_without_reports_has_no_report_group() -> None:
+    assert plain().of("ReportGroup") == []
+
+
+@pytest.mark.parametrize("name", ["shop-dev-promote-image", None])
+def test_a_role_has_a_name_of_its_own_only_where_others_must_know_it(name: str | None) -> None:
+    assert project(role_name=name).one("Role").inputs.get("name") == name
 
 
 def test_only_this_project_may_take_the_role() -> None:
@@ -264,6 +300,25 @@ def test_name_and_role_are_what_the_component_offers() -> None:
 @pytest.mark.parametrize("machine", [PATIENT, BROWSER, image_builder(architecture="arm64", size="small")])
 def test_a_build_ends_when_its_time_is_up(machine: Machine) -> None:
     assert project(machine=machine, timeout_minutes=45).one("Project").inputs["buildTimeout"] == 45
+
+
+@pytest.mark.parametrize("region", sorted(LAMBDA_REGIONS))
+def test_a_quick_machine_is_a_lambda_where_the_region_has_that(region: str) -> None:
+    assert quick_machine(region).is_lambda
+
+
+@pytest.mark.parametrize("region", ["eu-west-3", "cn-north-1", "us-gov-west-1", None])
+def test_a_quick_machine_is_an_ordinary_one_elsewhere(region: str | None) -> None:
+    """CodeBuild offers Lambda machines in some regions only, and where ours is unknown nothing may depend on it.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html
+    """
+    assert quick_machine(region) == PATIENT
+    assert not quick_machine(region).is_lambda
+
+
+def test_each_architecture_has_its_platform() -> None:
+    assert PLATFORMS == {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 
 
 def test_a_lambda_machine_takes_no_timeout() -> None:

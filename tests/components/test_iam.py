@@ -255,16 +255,22 @@ def test_a_service_that_says_for_what_it_acts_may_take_the_role_for_that_alone()
     }
 
 
-def test_named_roles_may_take_a_role_and_nobody_else() -> None:
-    roles = ["arn:aws:iam::210987654321:role/shop-dev", "arn:aws:iam::210987654321:role/shop-test"]
-    assert document(lambda: role_trust(roles)) == {
+def test_named_roles_of_other_accounts_may_take_a_role_before_they_exist() -> None:
+    """Named as the principal, a role that is not there yet is refused by AWS, and one that is made anew is a stranger.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    dev, test = "arn:aws:iam::210987654321:role/shop-dev", "arn:aws:iam::210987654321:role/shop-test"
+    other = "arn:aws:iam::111122223333:role/ci/shop"
+    assert document(lambda: role_trust([test, dev, other])) == {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Sid": "AssumedByNamedRoles",
                 "Effect": "Allow",
-                "Principal": {"AWS": roles},
+                "Principal": {"AWS": ["arn:aws:iam::111122223333:root", "arn:aws:iam::210987654321:root"]},
                 "Action": "sts:AssumeRole",
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": [other, dev, test]}},
             }
         ],
     }
@@ -280,7 +286,7 @@ def test_a_policy_on_a_resource_is_taken_as_it_is() -> None:
 
 
 def test_a_policy_of_plain_text_needs_nothing_to_wait_for() -> None:
-    assert document(lambda: role_trust([ROLE]))["Statement"][0]["Principal"] == {"AWS": [ROLE]}
+    assert document(lambda: resource_policy([{"Resource": IMAGES}]))["Statement"] == [{"Resource": IMAGES}]
 
 
 def test_outputs_are_written_where_they_stand_however_often() -> None:

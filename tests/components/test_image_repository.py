@@ -35,6 +35,7 @@ def repository(*, protect: bool = False, promoters: tuple[str, ...] = ()) -> Gra
                 mutable_tags=("promoted", "cache*"),
                 keep_images=25,
                 promoters=promoters,
+                promotion_role="shop-prod-promotion",
                 protect=protect,
                 tags=TAGS,
             ),
@@ -141,10 +142,12 @@ def test_promoters_get_a_role_that_pushes_into_this_repository_alone() -> None:
         {
             "Sid": "AssumedByNamedRoles",
             "Effect": "Allow",
-            "Principal": {"AWS": [PROMOTER]},
+            "Principal": {"AWS": ["arn:aws:iam::210987654321:root"]},
             "Action": "sts:AssumeRole",
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": [PROMOTER]}},
         }
     ]
+    assert role.inputs["name"] == "shop-prod-promotion"
     assert role.inputs["description"] == "Promotes images into shop-prod from another account"
     assert role.inputs["tags"] == TAGS
     policy = graph.one("RolePolicy").inputs

@@ -138,12 +138,11 @@ def test_a_pipeline_that_uses_everything_at_its_limits_has_no_problems() -> None
                 writes=(Artifact.DEPLOYMENT,),
                 run_order=999,
                 namespace="N" * 100,
-                timeout_minutes=8 * 60,
             ),
         ],
         [
             change(APPROVE, timeout_minutes=60 * 24 * 60),
-            change(DEPLOY, run_order=2, timeout_minutes=5),
+            change(DEPLOY, run_order=2),
             Action(
                 name="Shift",
                 category=Category.DEPLOY,
@@ -158,7 +157,6 @@ def test_a_pipeline_that_uses_everything_at_its_limits_has_no_problems() -> None
                 },
                 reads=(Artifact.DEPLOYMENT,),
                 run_order=3,
-                timeout_minutes=5 * 24 * 60,
             ),
         ],
         name="p" * 100,
@@ -269,9 +267,19 @@ ACTIONS = [
         change(BUILD, run_order=1000), ["action Build: run order 1000 is not within 1 to 999"], id="run order 1000"
     ),
     pytest.param(
-        change(BUILD, timeout_minutes=4),
-        ["action Build: timeout of 4 minutes is not within 5 to 480"],
-        id="a timeout of 4 minutes",
+        change(BUILD, timeout_minutes=60),
+        ["action Build: CodePipeline takes a timeout for approvals only, not for CodeBuild"],
+        id="a timeout of a build",
+    ),
+    pytest.param(
+        change(APPROVE, timeout_minutes=4),
+        ["action Approve: timeout of 4 minutes is not within 5 to 86400"],
+        id="an approval of 4 minutes",
+    ),
+    pytest.param(
+        change(APPROVE, timeout_minutes=86401),
+        ["action Approve: timeout of 86401 minutes is not within 5 to 86400"],
+        id="an approval of more than 60 days",
     ),
     pytest.param(
         change(BUILD, trigger=GitTrigger(branch="main")),
@@ -320,13 +328,13 @@ def test_each_problem_of_an_action_has_its_sentence(broken: Action, problems: li
 
 # What the providers take: the "Action structure reference" of the CodePipeline user guide, written down a second time.
 PROVIDERS = [
-    (Provider.CONNECTION, Category.SOURCE, (0, 0), (1, 1), 7 * 24 * 60),
-    (Provider.ECR, Category.SOURCE, (0, 0), (1, 1), 7 * 24 * 60),
-    (Provider.CODEBUILD, Category.BUILD, (1, 5), (0, 5), 8 * 60),
-    (Provider.CODEBUILD, Category.TEST, (1, 5), (0, 5), 8 * 60),
-    (Provider.CODEDEPLOY_TO_ECS, Category.DEPLOY, (1, 5), (0, 0), 5 * 24 * 60),
-    (Provider.ECS, Category.DEPLOY, (1, 1), (0, 0), 60),
-    (Provider.MANUAL, Category.APPROVAL, (0, 0), (0, 0), 60 * 24 * 60),
+    (Provider.CONNECTION, Category.SOURCE, (0, 0), (1, 1)),
+    (Provider.ECR, Category.SOURCE, (0, 0), (1, 1)),
+    (Provider.CODEBUILD, Category.BUILD, (1, 5), (0, 5)),
+    (Provider.CODEBUILD, Category.TEST, (1, 5), (0, 5)),
+    (Provider.CODEDEPLOY_TO_ECS, Category.DEPLOY, (1, 5), (0, 0)),
+    (Provider.ECS, Category.DEPLOY, (1, 1), (0, 0)),
+    (Provider.MANUAL, Category.APPROVAL, (0, 0), (0, 0)),
 ]
 ANY = tuple(Artifact)
 
@@ -340,16 +348,11 @@ def says(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-@pytest.mark.parametrize(("provider", "category", "reads", "writes", "longest"), PROVIDERS)
-def test_a_provider_takes_as_many_artifacts_and_as_long_as_aws_says(
-    provider: Provider, category: Category, reads: tuple[int, int], writes: tuple[int, int], longest: int
+@pytest.mark.parametrize(("provider", "category", "reads", "writes"), PROVIDERS)
+def test_a_provider_takes_as_many_artifacts_as_aws_says(
+    provider: Provider, category: Category, reads: tuple[int, int], writes: tuple[int, int]
 ) -> None:
-    """https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html and "Action structure reference".
-
-    The plain ECS action ends after an hour whatever it waits for: a slower rollout must be refused before it starts.
-    """
     action = Action(name="Tried", category=category, provider=provider, configuration={})
-    assert problems_of(action, f"{provider} is no provider") == []
     for count in range(7):
         said = f"action Tried: reads {count} artifacts, {provider} takes {says(*reads)}"
         assert problems_of(change(action, reads=ANY[:count]), "reads") == (
@@ -359,11 +362,24 @@ def test_a_provider_takes_as_many_artifacts_and_as_long_as_aws_says(
         assert problems_of(change(action, writes=ANY[:count]), "writes") == (
             [] if writes[0] <= count <= writes[1] else [said]
         )
-    for minutes in (5, longest):
-        assert problems_of(change(action, timeout_minutes=minutes), "timeout") == []
-    for minutes in (4, longest + 1):
-        said = f"action Tried: timeout of {minutes} minutes is not within 5 to {longest}"
-        assert problems_of(change(action, timeout_minutes=minutes), "timeout") == [said]
+
+
+@pytest.mark.parametrize("provider", [provider for provider in Provider if provider is not Provider.MANUAL])
+def test_only_an_approval_takes_a_timeout(provider: Provider) -> None:
+    """CodePipeline refuses it anywhere else; a build or a deployment ends by its own service's time.
+
+    https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionDeclaration.html
+    """
+    category = next(item[1] for item in PROVIDERS if item[0] is provider)
+    action = Action(name="Tried", category=category, provider=provider, configuration={}, timeout_minutes=60)
+    assert problems_of(action, "CodePipeline takes") == [
+        f"action Tried: CodePipeline takes a timeout for approvals only, not for {provider}"
+    ]
+
+
+@pytest.mark.parametrize("minutes", [5, 60 * 24 * 60])
+def test_a_person_may_take_from_five_minutes_to_sixty_days(minutes: int) -> None:
+    assert validate(pipeline([SOURCE], [change(APPROVE, timeout_minutes=minutes)])) == []
 
 
 @pytest.mark.parametrize(
@@ -601,7 +617,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_pipeline() -> None:
         "stage Source occurs 2 times; stage names are unique in a pipeline",
         "action name 'Build!' may hold only letters, digits and . @ - _, at most 100 characters",
         "no source action has a trigger, so nothing but a person would ever start the pipeline",
-        "action Source: timeout of 1 minutes is not within 5 to 10080",
+        "action Source: CodePipeline takes a timeout for approvals only, not for CodeStarSourceConnection",
         "action Build!: CodeBuild needs the configuration key ProjectName",
         "action Build!: CodeBuild has no configuration key Projekt",
         "action Build! reads the artifact Deployment, which no earlier action writes",
@@ -613,6 +629,33 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_pipeline() -> None:
 
 
 # Values
+
+
+def test_the_words_are_codepipelines_own() -> None:
+    """They go to AWS as they are; the connection's provider keeps its old name under the new service's as well."""
+    assert {provider.name: provider.value for provider in Provider} == {
+        "CONNECTION": "CodeStarSourceConnection",
+        "ECR": "ECR",
+        "CODEBUILD": "CodeBuild",
+        "CODEDEPLOY_TO_ECS": "CodeDeployToECS",
+        "ECS": "ECS",
+        "MANUAL": "Manual",
+    }
+    assert [category.value for category in Category] == ["Source", "Build", "Test", "Deploy", "Approval"]
+    assert [mode.value for mode in ExecutionMode] == ["SUPERSEDED", "QUEUED", "PARALLEL"]
+
+
+def test_artifacts_keep_their_names() -> None:
+    """Buildspecs find an artifact by its name, in CODEBUILD_SRC_DIR_<name>."""
+    assert [artifact.value for artifact in Artifact] == [
+        "Source",
+        "SourceImage",
+        "Image",
+        "SmokeTestImage",
+        "StaticFiles",
+        "Deployment",
+        "LighthouseReport",
+    ]
 
 
 def test_a_reference_is_written_as_codepipeline_reads_it() -> None:

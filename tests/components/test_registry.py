@@ -93,8 +93,10 @@ def test_a_watched_repository_made_here_lets_only_its_channel_move() -> None:
 
 
 def test_promoters_of_other_accounts_get_a_role_to_assume() -> None:
+    """Its name follows from application and stack, so that the other account can name it before it is made."""
     graph = registry(shop(source={"ecr": {**IMAGE, "create": True, "promoters": [PROMOTER]}}))
     assert graph.exports["promotionRoleArn"] == graph.one("Role").outputs["arn"]
+    assert graph.one("Role").inputs["name"] == "shop-dev-promotion"
 
 
 def test_code_on_top_of_a_base_image_is_built_apart_from_it() -> None:

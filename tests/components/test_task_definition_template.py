@@ -71,6 +71,11 @@ def test_the_template_lies_where_no_pipeline_keeps_artifacts() -> None:
     assert name == "template.json"
 
 
+def test_the_template_is_stored_after_the_buckets_policy() -> None:
+    """The first object already obeys it."""
+    assert plain().one("BucketPolicy").urn in plain().one("BucketObjectv2").dependencies
+
+
 def test_the_address_of_the_template_is_what_the_component_offers() -> None:
     component = plain().one("ecs-delivery:index:TaskDefinitionTemplate")
     assert plain().registered_outputs[component.urn] == {"uri": f"s3://{BUCKET}/{KEY}"}

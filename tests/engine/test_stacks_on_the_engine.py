@@ -120,7 +120,8 @@ def test_switching_release_on_creates_its_jobs_and_updates_the_pipeline(deployed
         return
     kinds = ("logs", "policy", "project", "role")
     assert names(outcome, "create") == {f"shop-{job}-{kind}" for job in RELEASE_JOBS for kind in kinds}
-    assert names(outcome, "update") == {"shop-delivery-pipeline", "shop-delivery-policy"}
+    pipeline = {"shop-delivery-pipeline", "shop-delivery-policy"}
+    assert names(outcome, "update") == {*pipeline, "shop-prepare-deployment-project"}
     assert names(outcome, "delete") == set()
 
 
@@ -141,7 +142,11 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
     there = {step.name for step in deployed.stack.preview().steps}
     outcome = deployed.edited(edit)
     jobs = [job for job in optional if f"shop-{job}-project" in there]
-    kinds = ("logs", "policy", "project", "role")
-    assert names(outcome, "delete") == {f"shop-{job}-{kind}" for job in jobs for kind in kinds}
-    assert names(outcome, "update") == ({"shop-delivery-pipeline", "shop-delivery-policy"} if jobs else set())
+    kinds = ("logs", "policy", "project", "role", "lighthouse")
+    expected = {f"shop-{job}-{kind}" for job in jobs for kind in kinds}
+    assert names(outcome, "delete") == expected & there
+    updated = {"shop-delivery-pipeline", "shop-delivery-policy"} if jobs else set()
+    if "tag-image" in jobs:
+        updated.add("shop-prepare-deployment-project")
+    assert names(outcome, "update") == updated
     assert [step.name for step in outcome.changes if step.type in STATEFUL or step.is_replacement] == []

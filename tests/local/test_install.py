@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,11 @@ def test_without_python_it_says_what_to_install(machine: Machine) -> None:
 
 
 def test_an_old_python_is_named(machine: Machine) -> None:
-    machine.put("python3", 'if [ "$1" = --version ]; then echo "Python 3.9.2"; fi; [ "$1" != -c ]')
+    as_if_old = "import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])"
+    machine.put("python3", f'[ "$1" = --version ] && echo "Python 3.10.9"; exec {sys.executable} -c "{as_if_old}" "$2"')
     result = machine.install()
     assert result.returncode == 3
-    assert "This project needs Python 3.11 or newer; here is: Python 3.9.2." in result.stderr
+    assert "This project needs Python 3.11 or newer; here is: Python 3.10.9." in result.stderr
 
 
 def test_a_newer_python_beside_an_old_one_is_found(machine: Machine) -> None:

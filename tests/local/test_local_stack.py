@@ -406,3 +406,9 @@ def test_what_is_protected_is_not_destroyed(tmp_path: Path) -> None:
     with pytest.raises(EngineFailure, match="protect"):
         project.stack.destroy()
     assert [resource["name"] for resource in project.stack.graph() if resource["protect"]] == ["key"]
+
+
+def test_the_engines_own_account_of_changed_values_can_be_had(project: Project) -> None:
+    project.stack_file.write_text(STACK_FILE.replace("days: 30", "days: 60"))
+    text = project.stack.preview(diff=True).text
+    assert "~ retentionInDays: 30 => 60" in [line.strip() for line in text.splitlines()]

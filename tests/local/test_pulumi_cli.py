@@ -204,7 +204,7 @@ def test_two_commands_build_it_once(machine: Machine) -> None:
 
 
 def test_an_interrupted_build_leaves_nothing_and_ends_go(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine.put("go", f'case "$1" in version) echo go1.26.0 ;; *) echo $$ > {machine.home}/pid; exec sleep 60 ;; esac')
+    machine.put("go", f'case "$1" in version) echo go1.26.0 ;; *) echo $$ > {machine.home}/pid; exec sleep 600 ;; esac')
 
     def interrupt(_: object) -> None:
         if (machine.home / "pid").exists():

@@ -46,6 +46,14 @@ def test_a_single_kind_may_take_a_whole_small_network() -> None:
     assert blocks(lay_out("net", "10.0.0.0/26", 1, [SubnetKind("Public")])) == {"net-public-1": "10.0.0.0/26"}
 
 
+def test_a_larger_subnet_behind_a_smaller_one_begins_where_its_size_allows() -> None:
+    kinds = [SubnetKind("Private", prefix=22), SubnetKind("Public", prefix=20)]
+    assert blocks(lay_out("net", "10.0.0.0/16", 1, kinds)) == {
+        "net-private-1": "10.0.0.0/22",
+        "net-public-1": "10.0.16.0/20",
+    }
+
+
 @pytest.mark.parametrize("zones", [1, 2, 3, 4, 5])
 def test_no_two_subnets_share_an_address(zones: int) -> None:
     kinds = [SubnetKind("Isolated"), SubnetKind("Private"), SubnetKind("Public", prefix=22)]

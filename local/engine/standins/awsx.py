@@ -121,7 +121,6 @@ class _Made:
 
     urn: str
     id: str
-    outputs: Mapping[str, Value]
 
     @property
     def reference(self) -> Value:
@@ -300,7 +299,7 @@ class _Vpc:
         if self.request.HasField("protect"):
             request.protect = self.request.protect
         answer = self.monitor.RegisterResource(request)
-        made = _Made(answer.urn, answer.id or UNKNOWN, from_struct(answer.object))
+        made = _Made(answer.urn, answer.id or UNKNOWN)
         self.made.setdefault(group, []).append(made)
         return made
 

@@ -103,7 +103,7 @@ def test_dev_has_what_a_dev_stack_is_for() -> None:
 
 def test_prod_has_what_a_prod_stack_is_for() -> None:
     prod = load("prod")
-    assert prod.has_image_source
+    assert prod.source.ecr is not None
     assert not prod.has_code
     assert prod.release.enabled
     assert not prod.promotion.enabled
@@ -170,6 +170,7 @@ def test_one_example_uses_every_other_key_there_is() -> None:
         "source.ecr.create",  # the base image is another team's
         "source.ecr.promoters",
         "deploy.bakeMinutes",  # engine ecs, see the example ecs-native
+        "deploy.timeoutMinutes",
         "deploy.staticFiles.sync.bucket",  # not together with upload
         "deploy.staticFiles.sync.prefix",
     }

@@ -44,7 +44,7 @@ def test_everything_but_application_source_and_how_users_reach_the_service_may_b
     given = settings(hosting=PLAIN)
     assert given.build == Build()
     assert given.deploy == Deploy()
-    assert (given.has_code, given.has_image_source, given.smoke_test_enabled) == (True, False, False)
+    assert (given.has_code, given.smoke_test_enabled) == (True, False)
 
 
 @pytest.mark.parametrize("nothing", [None, "", {}, "{}", "null"])
@@ -64,7 +64,7 @@ def test_the_repository_is_named_after_application_and_stack_unless_it_has_a_nam
 
 @pytest.mark.parametrize(
     ("engine", "strategy", "timeout"),
-    [("codeDeploy", "allAtOnce", 60), ("ecs", "rolling", 60), ("ecsAction", "rolling", 30)],
+    [("codeDeploy", "allAtOnce", 7200), ("ecs", "rolling", 60), ("ecsAction", "rolling", 30)],
 )
 def test_an_engine_brings_its_strategy_and_its_timeout(engine: str, strategy: str, timeout: int) -> None:
     deploy = settings(deploy={"engine": engine}).deploy
@@ -74,7 +74,9 @@ def test_an_engine_brings_its_strategy_and_its_timeout(engine: str, strategy: st
 
 
 def test_what_is_given_wins_over_what_the_engine_brings() -> None:
-    deploy = settings(deploy={"strategy": "canary", "timeoutMinutes": 90, "step": {"percent": 20}}).deploy
+    deploy = settings(
+        deploy={"engine": "ecs", "strategy": "canary", "timeoutMinutes": 90, "step": {"percent": 20}}
+    ).deploy
     assert (deploy.effective_strategy, deploy.effective_timeout_minutes) == ("canary", 90)
     assert deploy.effective_step == deploy.step
 
@@ -89,7 +91,8 @@ def test_canary_waits_once_and_linear_after_each_step_but_the_last(strategy: str
 
 @pytest.mark.parametrize(("timeout", "fits"), [(47, True), (46, False)])
 def test_a_timeout_must_be_longer_than_the_waiting(timeout: int, fits: bool) -> None:
-    linear = {"strategy": "linear", "timeoutMinutes": timeout}  # 45 minutes of steps, then 1 of the old tasks
+    # 45 minutes of steps, then one of both versions
+    linear = {"engine": "ecs", "strategy": "linear", "bakeMinutes": 1, "timeoutMinutes": timeout}
     if fits:
         assert settings(deploy=linear).deploy.timeout_minutes == timeout
     else:

@@ -283,8 +283,17 @@ def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
         "ENGINE": "codeDeploy",
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",
+        "RELEASED": "false",
+        "TAG_PREFIX": "",
     }
     assert from_code().machine("prepare-deployment")[0] == "ARM_LAMBDA_CONTAINER"
+
+
+def test_what_will_be_released_is_checked_before_it_is_deployed() -> None:
+    """A version that cannot become a tag would else be found out after the deployment."""
+    released = {"enabled": True, "tagPrefix": "release-", "github": {"tokenSecret": "shop/github"}}
+    variables = build_stage(BuildStage, shop(release=released)).variables("prepare-deployment")
+    assert (variables["RELEASED"], variables["TAG_PREFIX"]) == ("true", "release-")
 
 
 def test_container_name_and_port_are_the_applications() -> None:
@@ -334,10 +343,17 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
         has_code=True,
         source_url="https://github.com/example/shop",
         image_tag="",
+        release_tag_prefix=None,
     )
-    pushed = shop(source=PUSHED)
+    release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
+    pushed = shop(source=PUSHED, release=release)
     assert BuildStage.wanted(pushed) == BuildStageArgs(
-        build=pushed.build, engine="codeDeploy", has_code=False, source_url="", image_tag="promoted"
+        build=pushed.build,
+        engine="codeDeploy",
+        has_code=False,
+        source_url="",
+        image_tag="promoted",
+        release_tag_prefix="v",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -100,7 +101,6 @@ def test_codedeploy_gets_task_definition_and_appspec_from_the_deployment() -> No
                 "AppSpecTemplatePath": "appspec.yaml",
             },
             reads=(Artifact.DEPLOYMENT,),
-            timeout_minutes=60,
         ),
     )
     assert with_code_deploy().jobs == []
@@ -162,14 +162,13 @@ def test_codedeploy_shifts_traffic_as_the_stack_file_says(settings: Mapping[str,
     assert group.inputs["deploymentConfigName"] == name
 
 
-def test_waiting_alarms_and_timeout_reach_codedeploy() -> None:
-    built = deploy(terminationWaitMinutes=15, alarms=["shop-errors"], timeoutMinutes=120)
+def test_waiting_and_alarms_reach_codedeploy() -> None:
+    built = deploy(terminationWaitMinutes=15, alarms=["shop-errors"])
     group = built.graph.one("DeploymentGroup").inputs
     termination = group["blueGreenDeploymentConfig"]["terminateBlueInstancesOnDeploymentSuccess"]
     assert termination["terminationWaitTimeInMinutes"] == 15
     assert group["alarmConfiguration"] == {"enabled": True, "alarms": ["shop-errors"]}
     assert group["tags"] == TAGS
-    assert built.actions[0].timeout_minutes == 120
 
 
 # ECS itself
@@ -184,6 +183,7 @@ def test_ecs_is_driven_by_a_job_of_ours() -> None:
             category=Category.BUILD,
             provider=Provider.CODEBUILD,
             configuration={"ProjectName": "shop-dev-deploy-ecs"},
+            environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
             reads=(Artifact.DEPLOYMENT,),
             namespace="DeployService",
             exports=("SERVICE_DEPLOYMENT_ARN",),
@@ -193,8 +193,9 @@ def test_ecs_is_driven_by_a_job_of_ours() -> None:
 
 
 def test_the_job_knows_service_configuration_and_time() -> None:
+    """The configuration is written in one order only: another would show as a change that is none."""
     variables = with_ecs().variables("deploy-ecs")
-    assert json.loads(variables.pop("DEPLOYMENT_CONFIGURATION")) == configuration()
+    assert variables.pop("DEPLOYMENT_CONFIGURATION") == json.dumps(configuration(), sort_keys=True)
     assert variables == {"CLUSTER": "shop-cluster", "SERVICE": "shop-service", "TIMEOUT_MINUTES": "60"}
 
 
@@ -332,6 +333,46 @@ def test_the_plain_ecs_action_needs_what_aws_lists_narrowed_to_this_service() ->
         *READ_TASKS,
         *REGISTER,
     ]
+
+
+# Static files around it
+
+
+FILES = {"enabled": True, "bucket": "shop-static", "upload": {"path": "public"}}
+
+
+@pytest.mark.parametrize("engine", ["codeDeploy", "ecs", "ecsAction"])
+def test_static_files_are_published_before_the_service_moves_and_pruned_after(engine: str) -> None:
+    """Whichever version is running finds its files; a deployment that fails leaves those of both."""
+    built = deploy(engine=engine, staticFiles=FILES)
+    assert [(action.run_order, action.name) for action in built.actions] == [
+        (1, "PublishStaticFiles"),
+        (2, "DeployService"),
+        (3, "PruneStaticFiles"),
+    ]
+
+
+def test_files_out_of_the_image_are_extracted_before_they_are_published() -> None:
+    files = {**FILES, "upload": {"from": "image", "path": "/srv/public"}}
+    assert [(action.run_order, action.name) for action in deploy(staticFiles=files).actions] == [
+        (1, "ExtractStaticFiles"),
+        (2, "PublishStaticFiles"),
+        (3, "DeployService"),
+        (4, "PruneStaticFiles"),
+    ]
+
+
+def test_static_files_change_nothing_else_of_the_deployment() -> None:
+    built = deploy(staticFiles=FILES)
+    assert built.actions[1] == dataclasses.replace(with_code_deploy().actions[0], run_order=2)
+    assert built.grants == [start_statement("upload-static-files"), *with_code_deploy().grants]
+    part = built.graph.one("ecs-delivery:index:StaticFiles")
+    assert (part.name, part.parent) == ("shop-deploy-static-files", built.graph.one("ecs-delivery:stage:Deploy").urn)
+
+
+def test_without_static_files_nothing_of_them_is_there() -> None:
+    assert with_code_deploy().graph.of("ecs-delivery:index:StaticFiles") == []
+    assert with_code_deploy().jobs == []
 
 
 # The stage

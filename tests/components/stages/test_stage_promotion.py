@@ -27,10 +27,14 @@ PROMOTE = Action(
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
     configuration={"ProjectName": "shop-dev-promote-image"},
+    environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
     reads=(Artifact.DEPLOYMENT,),
     namespace="PromoteImage",
     exports=("PROMOTED_IMAGE_URI",),
 )
+
+
+QUESTION = "Promote version #{BuildImage.IMAGE_VERSION} (#{BuildImage.IMAGE_DIGEST}) to shop-prod?"
 
 
 def promotion(**settings: object) -> BuiltStage:
@@ -106,34 +110,50 @@ def test_another_account_is_entered_by_its_role_and_by_nothing_else() -> None:
     ]
 
 
-def test_the_other_account_is_told_whom_to_let_in() -> None:
+def test_the_other_account_can_name_our_role_before_it_exists() -> None:
+    """Each of the two stacks names a role of the other; neither could be the first if the names were drawn by lot."""
+    assert elsewhere().graph.one("Role").inputs["name"] == "shop-dev-promote-image"
+    assert "name" not in here().graph.one("Role").inputs
+
+
+def test_the_user_is_told_how_the_other_account_lets_us_in() -> None:
     role = elsewhere().project("promote-image").inputs["serviceRole"]
-    assert elsewhere().notes == [
-        f"Let {role} assume {ROLE}: in the stack that owns shop-prod, add it to source.ecr.promoters."
-    ]
+    (note,) = elsewhere().notes
+    assert note == (
+        f"Let {role} into the other account: the stack that owns shop-prod names it under source.ecr.promoters, "
+        f"which makes the role {ROLE}."
+    )
 
 
 # A person's yes
 
 
 def test_with_approval_a_person_is_asked_first() -> None:
+    """With version and digest, and a link to where that version can be looked at."""
     built = promotion(approval={"enabled": True, "timeoutMinutes": 120})
     ask, promote = built.actions
     assert ask == Action(
         name="ApprovePromotion",
         category=Category.APPROVAL,
         provider=Provider.MANUAL,
-        configuration={"CustomData": "Promote this image to shop-prod?"},
+        configuration={"CustomData": QUESTION, "ExternalEntityLink": "https://shop.example.com"},
         timeout_minutes=120,
     )
     assert promote.run_order == 2
     assert built.grants == [start_statement("promote-image")]
 
 
+def test_a_service_nobody_can_find_is_not_linked() -> None:
+    settings = shop(promotion={"enabled": True, "repository": "shop-prod", "approval": {"enabled": True}})
+    ask = build_stage(PromotionStage, settings, service_url=None).actions[0]
+    assert ask.configuration == {"CustomData": QUESTION}
+
+
 def test_a_topic_is_told_when_an_approval_waits() -> None:
     built = promotion(approval={"enabled": True, "notifyTopicArn": TOPIC})
     assert built.actions[0].configuration == {
-        "CustomData": "Promote this image to shop-prod?",
+        "CustomData": QUESTION,
+        "ExternalEntityLink": "https://shop.example.com",
         "NotificationArn": TOPIC,
     }
     assert built.grants == [

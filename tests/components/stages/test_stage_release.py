@@ -12,6 +12,7 @@ from components.stages.release import ReleaseStage, ReleaseStageArgs
 
 SECRET_ARN = arn("secretsmanager", "secret:shop/github-AbCdEf")
 PUSHED = {"ecr": {"repository": "shop-prod", "tag": "promoted"}}
+DIGEST = {"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"}
 PRERELEASE = Variable(
     name="PRERELEASE",
     default="false",
@@ -22,6 +23,7 @@ TAG = Action(
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
     configuration={"ProjectName": "shop-dev-tag-image"},
+    environment=DIGEST,
     reads=(Artifact.DEPLOYMENT,),
     namespace="TagImage",
     exports=("VERSION_TAG",),
@@ -31,7 +33,7 @@ PUBLISH = Action(
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
     configuration={"ProjectName": "shop-dev-create-github-release"},
-    environment={"PRERELEASE": "#{variables.PRERELEASE}"},
+    environment={**DIGEST, "PRERELEASE": "#{variables.PRERELEASE}"},
     reads=(Artifact.DEPLOYMENT,),
     run_order=2,
     namespace="CreateGitHubRelease",
@@ -126,9 +128,12 @@ def test_a_run_may_be_a_pre_release(*, prerelease: bool, default: str) -> None:
     assert variable.default == default
 
 
-def test_the_user_is_told_which_token_to_keep_where() -> None:
-    what = "a fine-grained token for example/shop (Contents: read and write)"
-    assert plain().notes == [f"GitHub release: keep {what} in the Secrets Manager secret shop/github."]
+def test_the_user_is_told_which_token_to_keep_where_and_who_will_read_the_release() -> None:
+    assert " ".join(plain().notes) == (
+        "GitHub release: keep a fine-grained token for example/shop (Contents: read and write) "
+        "in the Secrets Manager secret shop/github. Each release shows its deployment artifacts, with the "
+        "names of roles and secrets and the plain environment, to everyone who can read the repository."
+    )
 
 
 def test_neither_job_needs_docker() -> None:

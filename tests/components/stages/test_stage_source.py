@@ -106,7 +106,7 @@ def test_a_connection_that_is_there_is_used_and_none_is_made() -> None:
 
 
 def test_without_a_connection_one_is_made_and_the_user_told_how_to_finish_it() -> None:
-    """A connection is born PENDING, and only a person can finish the handshake (aws-sdk#408)."""
+    """A connection is born PENDING, only a person can finish the handshake (aws/aws-sdk#408): say how."""
     built = with_new_connection()
     connection = built.graph.one("Connection")
     assert connection.inputs == {"name": "shop-dev", "providerType": "GitHub", "tags": TAGS}
@@ -117,7 +117,8 @@ def test_without_a_connection_one_is_made_and_the_user_told_how_to_finish_it() -
     (note,) = built.notes
     assert note == (
         f"Connect GitHub: open {console}, choose shop-dev and then 'Update pending connection'. "
-        "Until then the pipeline cannot read example/shop."
+        "The pipeline's first run, which starts by itself, fails before that; "
+        "start the next with: aws codepipeline start-pipeline-execution --name shop-dev"
     )
 
 

@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from functools import cache
 
 import pytest
-from samples import LOGIN, BuiltStage, build_stage, pull_statement, shop, start_statement
+from samples import LOGIN, BuiltStage, Plan, built, context, pull_statement, shop, start_statement
 
 from components.pipeline_model import Action, Artifact, Category, Provider
 from components.settings.deploy import Sync, Upload
-from components.stages.static_files import StaticFilesStage, StaticFilesStageArgs
+from components.stages.static_files import StaticFiles, StaticFilesArgs
 
-UPLOAD = Action(
-    name="UploadStaticFiles",
-    category=Category.BUILD,
-    provider=Provider.CODEBUILD,
-    configuration={"ProjectName": "shop-dev-upload-static-files"},
-    reads=(Artifact.SOURCE,),
-)
+
+def upload(name: str, phase: str, artifact: Artifact, run_order: int) -> Action:
+    return Action(
+        name=name,
+        category=Category.BUILD,
+        provider=Provider.CODEBUILD,
+        configuration={"ProjectName": "shop-dev-upload-static-files"},
+        environment={"PHASE": phase},
+        reads=(artifact,),
+        run_order=run_order,
+    )
+
+
 LIST = {
     "Sid": "ListStaticFiles",
     "Effect": "Allow",
@@ -33,9 +39,20 @@ WRITE = {
 }
 
 
+def wanted(**settings: object) -> StaticFilesArgs | None:
+    return StaticFilesArgs.wanted(shop(deploy={"staticFiles": settings}).deploy.static_files)
+
+
 def static_files(**settings: object) -> BuiltStage:
-    files = {"enabled": True, "bucket": "shop-static", **settings}
-    return build_stage(StaticFilesStage, shop(deploy={"staticFiles": files}))
+    """Publishing, a deployment that takes its turn with number 7, and pruning after it."""
+    args = wanted(enabled=True, bucket="shop-static", **settings)
+    assert args is not None
+
+    def make() -> Plan:
+        made = StaticFiles("files", args, context(shop()))
+        return Plan(made, "", (*made.before, made.prune(8)), made.grants)
+
+    return built(make)
 
 
 @cache
@@ -63,8 +80,12 @@ def with_prefixes() -> BuiltStage:
 # Out of the code
 
 
-def test_files_of_the_code_are_uploaded() -> None:
-    assert from_source().actions == (UPLOAD,)
+def test_files_of_the_code_are_published_and_pruned_by_one_job() -> None:
+    """Two jobs would need two roles that may do the same."""
+    assert from_source().actions == (
+        upload("PublishStaticFiles", "publish", Artifact.SOURCE, 1),
+        upload("PruneStaticFiles", "prune", Artifact.SOURCE, 8),
+    )
     assert from_source().grants == [start_statement("upload-static-files")]
     assert from_source().jobs == ["upload-static-files"]
     assert from_source().variables("upload-static-files") == {
@@ -92,14 +113,8 @@ def test_files_of_the_image_are_taken_out_first_and_uploaded_then() -> None:
             reads=(Artifact.IMAGE,),
             writes=(Artifact.STATIC_FILES,),
         ),
-        Action(
-            name="UploadStaticFiles",
-            category=Category.BUILD,
-            provider=Provider.CODEBUILD,
-            configuration={"ProjectName": "shop-dev-upload-static-files"},
-            reads=(Artifact.STATIC_FILES,),
-            run_order=2,
-        ),
+        upload("PublishStaticFiles", "publish", Artifact.STATIC_FILES, 2),
+        upload("PruneStaticFiles", "prune", Artifact.STATIC_FILES, 8),
     )
     assert from_image().grants == [start_statement("extract-static-files"), start_statement("upload-static-files")]
 
@@ -125,16 +140,19 @@ def test_the_one_that_uploads_cannot_read_images_and_the_one_that_extracts_canno
 # Out of another bucket
 
 
-def test_files_of_another_bucket_are_copied() -> None:
+def test_files_of_another_bucket_are_copied_and_pruned() -> None:
     """The action needs an input by CodePipeline's rules; it takes the deployment and leaves it alone."""
-    assert from_bucket().actions == (
+    assert from_bucket().actions == tuple(
         Action(
-            name="SyncStaticFiles",
+            name=name,
             category=Category.BUILD,
             provider=Provider.CODEBUILD,
             configuration={"ProjectName": "shop-dev-sync-static-files"},
+            environment={"PHASE": phase},
             reads=(Artifact.DEPLOYMENT,),
-        ),
+            run_order=run_order,
+        )
+        for name, phase, run_order in (("PublishStaticFiles", "publish", 1), ("PruneStaticFiles", "prune", 8))
     )
     assert from_bucket().grants == [start_statement("sync-static-files")]
     assert from_bucket().variables("sync-static-files") == {
@@ -144,6 +162,11 @@ def test_files_of_another_bucket_are_copied() -> None:
         "SOURCE_PREFIX": "",
         "CLOUDFRONT_DISTRIBUTION_ID": "",
     }
+
+
+def test_a_copy_may_take_longer_than_a_lambda_machine_gives() -> None:
+    assert from_bucket().machine("sync-static-files")[0] == "ARM_CONTAINER"
+    assert from_bucket().project("sync-static-files").inputs["environment"]["privilegedMode"] is False
 
 
 def test_a_copy_reads_one_bucket_and_writes_the_other() -> None:
@@ -214,20 +237,18 @@ def test_a_prefix_without_slash_is_a_folder_too() -> None:
     ]
 
 
-# The stage
+# The toggle
 
 
 @pytest.mark.parametrize(
     "files",
     [
         pytest.param({}, id="left out"),
-        pytest.param(
-            {"enabled": False, "bucket": "shop-static", "upload": {"path": "public"}}, id="described, but off"
-        ),
+        pytest.param({"bucket": "shop-static", "upload": {"path": "public"}}, id="described, but off"),
     ],
 )
-def test_without_the_toggle_there_is_no_stage(files: Mapping[str, object]) -> None:
-    assert StaticFilesStage.wanted(shop(deploy={"staticFiles": files})) is None
+def test_without_the_toggle_nothing_is_wanted(files: Mapping[str, object]) -> None:
+    assert wanted(**files) is None
 
 
 @pytest.mark.parametrize(
@@ -238,15 +259,13 @@ def test_without_the_toggle_there_is_no_stage(files: Mapping[str, object]) -> No
     ],
     ids=["upload", "sync"],
 )
-def test_with_the_toggle_the_stage_knows_bucket_and_origin(
-    origin: Mapping[str, object], expected: Upload | Sync
-) -> None:
-    files = {"enabled": True, "bucket": "shop-static", "prefix": "shop/", **origin}
-    assert StaticFilesStage.wanted(shop(deploy={"staticFiles": files})) == StaticFilesStageArgs(
+def test_with_the_toggle_bucket_and_origin_are_known(origin: Mapping[str, object], expected: Upload | Sync) -> None:
+    assert wanted(enabled=True, bucket="shop-static", prefix="shop/", **origin) == StaticFilesArgs(
         bucket="shop-static", prefix="shop/", origin=expected, distribution_id=None
     )
 
 
-def test_the_stage_offers_its_bucket() -> None:
+def test_the_bucket_is_what_the_component_offers() -> None:
     assert from_source().registered == {"bucket": "shop-static"}
-    assert (from_source().name, StaticFilesStage.slug()) == ("StaticFiles", "static-files")
+    component = from_source().graph.one("ecs-delivery:index:StaticFiles")
+    assert [item.name for item in from_source().graph.children(component)] == ["shop-upload-static-files"]

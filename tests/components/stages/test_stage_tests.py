@@ -87,12 +87,7 @@ def test_lighthouse_may_write_its_report_and_nothing_else() -> None:
         {
             "Sid": "WriteReports",
             "Effect": "Allow",
-            "Action": [
-                "codebuild:BatchPutTestCases",
-                "codebuild:CreateReport",
-                "codebuild:CreateReportGroup",
-                "codebuild:UpdateReport",
-            ],
+            "Action": ["codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:UpdateReport"],
             "Resource": [arn("codebuild", "report-group/shop-dev-run-lighthouse-lighthouse")],
         }
     ]
