@@ -128,7 +128,8 @@ class CodeDeploy(pulumi.ComponentResource):
             if args.alarms
             else None,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+            # CodeDeploy looks at the service and its target groups when the group is made.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *hosting.ready]),
         )
         self.deployment_group_name = group.deployment_group_name
         self.register_outputs(

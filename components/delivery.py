@@ -10,7 +10,7 @@ import pulumi
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
 from components.build_project import quick_machine
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
-from components.hosting import ExistingHosting, ExistingHostingArgs
+from components.hosting import MadeHostingArgs, hosting_of
 from components.pipeline_model import ExecutionMode, PipelineModel
 from components.registry import Registry, RegistryArgs
 from components.settings import Settings
@@ -46,8 +46,6 @@ class Delivery(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings = args.settings
-        if settings.hosting is None:
-            raise ValueError("hosting is missing")
         prefix = f"{settings.application.name}-{args.environment}"
         tags = standard_tags(application=settings.application.name, environment=args.environment)
         artifacts = ArtifactBucket(
@@ -65,17 +63,11 @@ class Delivery(pulumi.ComponentResource):
             RegistryArgs(settings=settings, prefix=prefix, artifacts=artifacts, tags=tags),
             opts=child,
         )
-        hosting = ExistingHosting(
+        hosting = hosting_of(
             f"{name}-hosting",
-            ExistingHostingArgs(
-                existing=settings.hosting.existing,
-                family=prefix,
-                artifacts=artifacts,
-                log_days=settings.retention.log_days,
-                tags=tags,
-            ),
+            MadeHostingArgs(settings=settings, prefix=prefix, artifacts=artifacts, repository=registry.app, tags=tags),
             opts=child,
-        ).hosting
+        )
         template = TaskDefinitionTemplate(
             f"{name}-task-definition",
             TaskDefinitionTemplateArgs(
@@ -111,6 +103,7 @@ class Delivery(pulumi.ComponentResource):
                 grants=[statement for stage in stages for statement in stage.grants],
                 artifacts=artifacts,
                 tags=tags,
+                after=hosting.ready,
             ),
             opts=child,
         )

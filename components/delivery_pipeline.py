@@ -36,12 +36,14 @@ class DeliveryPipelineArgs:
         grants: What the pipeline's role needs for the actions.
         artifacts: The artifact store.
         tags: Tags of all taggable resources.
+        after: What the first run, which starts at once, needs beside the role.
     """
 
     model: PipelineModel
     grants: Sequence[Statement]
     artifacts: ArtifactBucket
     tags: Mapping[str, str]
+    after: Sequence[pulumi.Resource] = ()
 
 
 class DeliveryPipeline(pulumi.ComponentResource):
@@ -108,7 +110,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             ],
             tags=args.tags,
             # A pipeline runs as soon as it is made: its role must be able to by then.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, args.artifacts.bucket_policy]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, args.artifacts.bucket_policy, *args.after]),
         )
         self.name = pipeline.name
         self.arn = pipeline.arn

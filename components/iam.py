@@ -34,6 +34,11 @@ UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
         "elasticloadbalancing:DescribeListeners": f"{_REFERENCE}list_elasticloadbalancing.html",
         "elasticloadbalancing:DescribeRules": f"{_REFERENCE}list_elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetGroups": f"{_REFERENCE}list_elasticloadbalancing.html",
+        "elasticloadbalancing:DescribeTargetHealth": f"{_REFERENCE}list_elasticloadbalancing.html",
+        "ssmmessages:CreateControlChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
+        "ssmmessages:CreateDataChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
+        "ssmmessages:OpenControlChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
+        "ssmmessages:OpenDataChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
     }
 )
 """Actions that IAM can only allow on ``*``, each with where AWS says so."""
@@ -116,7 +121,7 @@ def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
 
 
 def service_trust(
-    service: str, *, account_id: pulumi.Input[str], source_arn: pulumi.Input[str] | None = None
+    service: str, *, account_id: pulumi.Input[str] | None, source_arn: pulumi.Input[str] | None = None
 ) -> pulumi.Output[str]:
     """A trust policy: one AWS service, acting for this account (and, where known, for one resource only).
 
@@ -125,10 +130,12 @@ def service_trust(
 
     Args:
         service: For example ``codebuild.amazonaws.com``.
-        account_id: The account the service must act for.
+        account_id: The account the service must act for; ``None`` where the service does not say.
         source_arn: The one resource the service must act for, where the service sends it.
     """
-    conditions: dict[str, object] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    conditions: dict[str, object] = {}
+    if account_id is not None:
+        conditions["StringEquals"] = {"aws:SourceAccount": account_id}
     if source_arn is not None:
         conditions["ArnEquals"] = {"aws:SourceArn": source_arn}
     return _document(
@@ -138,7 +145,7 @@ def service_trust(
                 "Effect": "Allow",
                 "Principal": {"Service": service},
                 "Action": "sts:AssumeRole",
-                "Condition": conditions,
+                **({"Condition": conditions} if conditions else {}),
             }
         ]
     )

@@ -31,9 +31,11 @@ class Resource:
     """One registered resource."""
 
     urn: str
+    id: str
     type: str
     name: str
     custom: bool
+    remote: bool
     parent: str | None
     dependencies: tuple[str, ...]
     property_dependencies: Mapping[str, tuple[str, ...]]
@@ -155,8 +157,65 @@ _OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "aws:codedeploy/deploymentGroup:DeploymentGroup": lambda _, inputs: {
         "arn": _regional("codedeploy", f"deploymentgroup:{inputs['appName']}/{inputs['deploymentGroupName']}")
     },
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": lambda _n, _i: {},
+    "aws:ec2/securityGroup:SecurityGroup": lambda _n, _i: {},
+    "aws:ec2/vpcEndpoint:VpcEndpoint": lambda _n, _i: {},
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": lambda _n, _i: {},
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": lambda _n, _i: {},
+    "aws:lb/loadBalancer:LoadBalancer": lambda _, inputs: {
+        "arn": _regional("elasticloadbalancing", f"loadbalancer/app/{inputs['name']}/0123456789abcdef"),
+        "arnSuffix": f"app/{inputs['name']}/0123456789abcdef",
+        "dnsName": f"{inputs['name']}-1.{REGION}.elb.amazonaws.com",
+    },
+    "aws:lb/targetGroup:TargetGroup": lambda _, inputs: {
+        "arn": _regional("elasticloadbalancing", f"targetgroup/{inputs['name']}/{_hex(inputs['name'])[:16]}"),
+        "arnSuffix": f"targetgroup/{inputs['name']}/{_hex(inputs['name'])[:16]}",
+    },
+    "aws:lb/listener:Listener": lambda _, inputs: {
+        "arn": inputs["loadBalancerArn"].replace(":loadbalancer/", ":listener/") + f"/{int(inputs['port']):016x}"
+    },
+    "aws:lb/listenerRule:ListenerRule": lambda name, inputs: {
+        "arn": inputs["listenerArn"].replace(":listener/", ":listener-rule/") + f"/{_hex(name)[:16]}"
+    },
+    "aws:ecs/cluster:Cluster": lambda _, inputs: {"arn": _regional("ecs", f"cluster/{inputs['name']}")},
+    "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": lambda _n, _i: {},
+    "aws:ecs/taskDefinition:TaskDefinition": lambda _, inputs: {
+        "arn": _regional("ecs", f"task-definition/{inputs['family']}:1")
+    },
+    "aws:ecs/service:Service": lambda _n, _i: {},
+    "aws:appautoscaling/target:Target": lambda _n, _i: {},
+    "aws:appautoscaling/policy:Policy": lambda _n, _i: {},
+    "aws:cloudwatch/metricAlarm:MetricAlarm": lambda _, inputs: {
+        "arn": _regional("cloudwatch", f"alarm:{inputs['name']}")
+    },
 }
 """What AWS would answer, per type; the inputs are always echoed."""
+
+
+_EC2_IDS: Mapping[str, str] = {
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "sg",
+    "aws:ec2/securityGroup:SecurityGroup": "sg",
+    "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce",
+}
+"""How ids of EC2 begin."""
+
+_REMOTE: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
+    "awsx:ec2:Vpc": lambda name, inputs: {
+        "vpcId": f"vpc-{_hex(name)}",
+        "publicSubnetIds": [f"subnet-{_hex(block)}" for block in _subnets(inputs, "Public")],
+        "privateSubnetIds": [f"subnet-{_hex(block)}" for block in _subnets(inputs, "Private")],
+        "routeTables": [],
+    },
+}
+"""The same for components of other packages, which run elsewhere."""
+
+
+def _subnets(inputs: Mapping[str, Any], kind: str) -> list[str]:
+    return next(spec["cidrBlocks"] for spec in inputs["subnetSpecs"] if spec["type"] == kind)
+
+
+def _hex(seed: str) -> str:
+    return hashlib.sha256(seed.encode()).hexdigest()[:17]
 
 
 def _uuid(name: str) -> str:
@@ -171,12 +230,15 @@ class StrictEngine(Mocks):
         self._graph = graph
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ in _REMOTE:
+            return None, _REMOTE[args.typ](args.name, args.inputs)
         if not args.custom:
             return None, dict(args.inputs)
         if args.typ not in _OUTPUTS:
             raise KeyError(f"{args.typ} is not known to the tests: say in tests/mocked.py what AWS would answer")
         outputs = {**args.inputs, **_OUTPUTS[args.typ](args.name, args.inputs)}
-        return f"{args.name}-id", outputs
+        prefix = _EC2_IDS.get(args.typ)
+        return f"{prefix}-{_hex(args.name)}" if prefix else f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self._graph.invokes.append(args.token)
@@ -206,9 +268,11 @@ class RecordingMonitor(MockMonitor):
         assert response.urn not in self._graph.resources, f"two resources share the URN {response.urn}"
         self._graph.resources[response.urn] = Resource(
             urn=response.urn,
+            id=response.id,
             type=request.type,
             name=request.name,
             custom=request.custom,
+            remote=request.remote,
             parent=request.parent or None,
             dependencies=tuple(sorted(request.dependencies)),
             property_dependencies={

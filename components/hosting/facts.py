@@ -26,6 +26,8 @@ class Hosting:
         production_listener_arn: Listener that carries the users' traffic, where known.
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
+        alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
+        ready: What must be made before anything can be deployed; nothing for a service that exists.
     """
 
     account: AwsAccount
@@ -35,10 +37,12 @@ class Hosting:
     execution_role_arn: pulumi.Output[str]
     task_role_arn: pulumi.Output[str] | None
     log_group: pulumi.Input[str]
-    target_groups: tuple[str, ...] = ()
+    target_groups: tuple[pulumi.Input[str], ...] = ()
     production_listener_arn: pulumi.Output[str] | None = None
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
+    alarms: tuple[str, ...] = ()
+    ready: tuple[pulumi.Resource, ...] = ()
 
     @property
     def service_arn(self) -> pulumi.Output[str]:

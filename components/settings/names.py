@@ -239,3 +239,32 @@ Url = Annotated[
     StringConstraints(pattern=r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[!-~]*)?$"),
     Must("an address that starts with http:// or https://, without a user name or password"),
 ]
+
+CertificateArn = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:acm:[a-z0-9-]+:[0-9]{{12}}:certificate/[A-Za-z0-9-]+$"),
+    Must("the ARN of a certificate, arn:aws:acm:<region>:<account>:certificate/<id>"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/acm/latest/APIReference/API_CertificateDetail.html"""
+
+DomainName = Annotated[
+    str,
+    StringConstraints(pattern=r"^([a-z0-9](-*[a-z0-9]){0,62}\.)+[a-z](-*[a-z0-9]){1,62}$", max_length=253),
+    Must("a domain name in lower case such as shop.example.com, without https:// and port"),
+    Reference(),
+]
+
+VpcId = Annotated[
+    str,
+    StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$"),
+    Must("the id of a VPC such as vpc-0a1b2c3d4e5f67890"),
+    Reference(),
+]
+
+SubnetId = Annotated[
+    str,
+    StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$"),
+    Must("the id of a subnet such as subnet-0a1b2c3d4e5f67890"),
+    Reference(),
+]

@@ -27,21 +27,10 @@ class Settings(Section):
     deploy: Deploy = Field(
         default=Deploy(), description="How a new image takes over.", examples=[{"engine": "codeDeploy"}]
     )
-    hosting: Hosting | None = Field(
-        default=None,
-        description="Where the application runs.",
-        examples=[
-            {
-                "existing": {
-                    "cluster": "shop",
-                    "service": "shop",
-                    "executionRole": "shop-execution",
-                    "loadBalancer": "shop",
-                    "listeners": {"production": 443, "test": 8443},
-                    "targetGroups": ["shop-blue", "shop-green"],
-                }
-            }
-        ],
+    hosting: Hosting = Field(
+        default=Hosting(),
+        description="Where the application runs: made here, or a service that exists.",
+        examples=[{"loadBalancer": {"plainHttp": True}}],
     )
     tests: Tests = Field(
         default=Tests(), description="What the deployed service must pass.", examples=[{"enabled": True}]

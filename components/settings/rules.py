@@ -20,16 +20,90 @@ from components.settings.release import Release
 from components.settings.source import Source
 from components.settings.tests import Tests
 
+MOST_ALARMS: Final = 10
+"""Alarms of one deployment: https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html"""
 
-def hosting_is_named(hosting: Hosting | None) -> Iterator[Problem]:
-    """Yield a stack that does not say where its application runs."""
-    if hosting is None:
+ALARMS_MADE: Final = 3
+"""How many `hosting.alarms` makes: errors, latency, unhealthy hosts."""
+
+
+def hosting_says_how_it_is_reached(hosting: Hosting) -> Iterator[Problem]:
+    """Yield a load balancer that would serve users without encryption, unasked."""
+    balancer = hosting.load_balancer
+    if hosting.existing is None and not balancer.certificate_arn and not balancer.plain_http:
         yield Problem(
-            path=("hosting",),
-            wrong="is missing: the cluster and the service the application runs in",
-            fix="edit the file: write it like ecs-delivery:hosting: {existing: {cluster: shop, service: shop, "
-            "executionRole: shop-execution, loadBalancer: shop, listeners: {production: 443, test: 8443}, "
-            "targetGroups: [shop-blue, shop-green]}}",
+            path=("hosting", "loadBalancer", "certificateArn"),
+            wrong="is missing; users reach the service encrypted, by a certificate in the stack's region, "
+            "unless the file says plainHttp: true",
+            fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.certificateArn' "
+            "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab, or "
+            "pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' true",
+        )
+
+
+def most_tasks_are_not_fewer_than_the_fewest(hosting: Hosting, application: Application) -> Iterator[Problem]:
+    """Yield bounds of the number of tasks that exclude each other, or the number to start with."""
+    scaling = hosting.service.scaling
+    if hosting.existing is not None:
+        return
+    fewest = scaling.effective_minimum(application.desired_count)
+    if scaling.maximum is not None and scaling.maximum < fewest:
+        yield Problem(
+            path=("hosting", "service", "scaling", "maximum"),
+            wrong=f"must be at least the fewest tasks, {fewest}, got {scaling.maximum}",
+            fix=f"pulumi config set --path 'ecs-delivery:hosting.service.scaling.maximum' {2 * fewest}",
+        )
+    elif not fewest <= application.desired_count <= scaling.effective_maximum(application.desired_count):
+        yield Problem(
+            path=("application", "desiredCount"),
+            wrong=f"must be between hosting.service.scaling's minimum and maximum, {fewest} and "
+            f"{scaling.effective_maximum(application.desired_count)}, got {application.desired_count}",
+            fix=f"pulumi config set --path 'ecs-delivery:application.desiredCount' {fewest}",
+        )
+
+
+def spot_needs_an_engine_that_keeps_it(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+    """Yield Spot with CodeDeploy: its new tasks would not run on it.
+
+    A deployment whose AppSpec names no capacity provider drops the service's, and the service cannot be given
+    another one but by such a deployment (https://github.com/aws/containers-roadmap/issues/1752).
+    """
+    if hosting.service.capacity_provider == "fargateSpot" and deploy.engine == "codeDeploy":
+        yield Problem(
+            path=("hosting", "service", "capacityProvider"),
+            wrong="must be fargate with engine codeDeploy, whose deployments would take the service off Spot again, "
+            "got fargateSpot",
+            fix="pulumi config set --path 'ecs-delivery:hosting.service.capacityProvider' fargate, or "
+            "pulumi config set --path 'ecs-delivery:deploy.engine' ecs",
+        )
+
+
+def scaling_by_requests_needs_one_target_group(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+    """Yield scaling by the requests of a target group that every other deployment takes out of use.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
+    """
+    if hosting.service.scaling.requests_per_task is not None and deploy.effective_strategy != "rolling":
+        yield Problem(
+            path=("hosting", "service", "scaling", "requestsPerTask"),
+            wrong=f"has an effect only with strategy rolling: {deploy.effective_strategy} alternates between two "
+            "target groups, and AWS counts the requests of one",
+            fix="pulumi config rm --path 'ecs-delivery:hosting.service.scaling.requestsPerTask'",
+        )
+
+
+def alarms_fit_into_a_deployment(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+    """Yield more alarms than a deployment group takes, the ones made here counted.
+
+    https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
+    """
+    made = ALARMS_MADE if hosting.existing is None and hosting.alarms.enabled else 0
+    if len(deploy.alarms) + made > MOST_ALARMS:
+        yield Problem(
+            path=("deploy", "alarms"),
+            wrong=f"must be a list of up to {MOST_ALARMS - made} entries, because {ALARMS_MADE} of the {MOST_ALARMS} "
+            f"a deployment takes are made by hosting.alarms, got {len(deploy.alarms)}",
+            fix=f"edit the file: leave out {len(deploy.alarms) + made - MOST_ALARMS} of them",
         )
 
 
@@ -84,9 +158,14 @@ def release_needs_a_repository(release: Release, source: Source) -> Iterator[Pro
         )
 
 
-def tests_need_an_address(tests: Tests, hosting: Hosting | None) -> Iterator[Problem]:
-    """Yield tests that would not know where to find the service."""
-    if not tests.enabled or hosting is None or hosting.existing.service_url:
+def tests_need_an_address(tests: Tests, hosting: Hosting) -> Iterator[Problem]:
+    """Yield tests that would not know where to find the service, or could not get there."""
+    if not tests.enabled:
+        return
+    if hosting.existing is None:
+        yield from _tests_reach_what_is_made(hosting)
+        return
+    if hosting.existing.service_url:
         return
     if not hosting.existing.load_balancer:
         yield Problem(
@@ -102,12 +181,29 @@ def tests_need_an_address(tests: Tests, hosting: Hosting | None) -> Iterator[Pro
         )
 
 
-def code_deploy_needs_listeners(deploy: Deploy, hosting: Hosting | None) -> Iterator[Problem]:
+def _tests_reach_what_is_made(hosting: Hosting) -> Iterator[Problem]:
+    """Yield a service that tests cannot reach: they run outside its network, and check its certificate."""
+    balancer = hosting.load_balancer
+    if balancer.internal:
+        yield Problem(
+            path=("hosting", "loadBalancer", "internal"),
+            wrong="must be false with tests: they run outside the network, got true",
+            fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
+        )
+    elif balancer.certificate_arn and not balancer.domain_name:
+        yield Problem(
+            path=("hosting", "loadBalancer", "domainName"),
+            wrong="is missing; tests need the name the certificate is for",
+            fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.domainName' shop.example.com",
+        )
+
+
+def code_deploy_needs_listeners(deploy: Deploy, hosting: Hosting) -> Iterator[Problem]:
     """Yield what CodeDeploy misses to shift traffic.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups-create-load-balancer-for-ecs.html
     """
-    if deploy.engine != "codeDeploy" or hosting is None:
+    if deploy.engine != "codeDeploy" or hosting.existing is None:
         return
     if hosting.existing.listeners is None:
         yield Problem(
@@ -188,7 +284,11 @@ def promotion_leads_elsewhere(
 
 
 RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
-    hosting_is_named,
+    hosting_says_how_it_is_reached,
+    most_tasks_are_not_fewer_than_the_fewest,
+    spot_needs_an_engine_that_keeps_it,
+    scaling_by_requests_needs_one_target_group,
+    alarms_fit_into_a_deployment,
     smoke_test_needs_code,
     build_without_code_builds_nothing,
     upload_from_source_needs_code,

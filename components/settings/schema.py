@@ -18,9 +18,7 @@ def stack_file_schema() -> str:
         "type": "object",
         "properties": {"aws:region": {"type": "string", "description": "Region everything is made in."}, **sections},
         "propertyNames": {"anyOf": [{"not": {"pattern": f"^{PREFIX}"}}, {"enum": list(sections)}]},
-        "required": [
-            PREFIX + name for name in (*settings["required"], "hosting")
-        ],  # hosting: by a rule, not by its model
+        "required": [PREFIX + name for name in settings["required"]],
     }
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -11,6 +11,7 @@ import pulumi
 
 from components.build_project import PATIENT, BuildProject
 from components.code_deploy import CodeDeploy, CodeDeployArgs, TrafficShift
+from components.ecs_deployment import deployment_configuration
 from components.iam import Statement
 from components.pipeline_model import Action, Artifact, Category, Provider
 from components.settings import Deploy, Settings
@@ -64,7 +65,7 @@ class DeployStage(Stage):
                 if step
                 else TrafficShift(strategy="allAtOnce"),
                 termination_wait_minutes=args.termination_wait_minutes,
-                alarms=args.alarms,
+                alarms=(*args.alarms, *context.hosting.alarms),
                 tags=context.tags,
             ),
             opts=pulumi.ResourceOptions(parent=self),
@@ -94,7 +95,7 @@ class DeployStage(Stage):
             variables={
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,
-                "DEPLOYMENT_CONFIGURATION": json.dumps(deployment_configuration(args), sort_keys=True),
+                "DEPLOYMENT_CONFIGURATION": json.dumps(deployment_configuration(args, hosting.alarms), sort_keys=True),
                 "TIMEOUT_MINUTES": str(args.effective_timeout_minutes),
             },
             statements=[
@@ -133,33 +134,3 @@ class DeployStage(Stage):
             *hosting.register_task_definitions(),
         )
         return action, grants
-
-
-def deployment_configuration(args: Deploy) -> dict[str, object]:
-    """ECS's ``deploymentConfiguration`` of an ``UpdateService`` request.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
-    """
-    configuration: dict[str, object] = {
-        "deploymentCircuitBreaker": {"enable": True, "rollback": True},
-        # The old tasks stay until as many new ones are healthy.
-        "minimumHealthyPercent": 100,
-        "maximumPercent": 200,
-    }
-    if args.alarms:
-        configuration["alarms"] = {"alarmNames": list(args.alarms), "enable": True, "rollback": True}
-    strategy, step = args.effective_strategy, args.effective_step
-    configuration["strategy"] = {"blueGreen": "BLUE_GREEN"}.get(strategy, strategy.upper())
-    if strategy != "rolling":
-        configuration["bakeTimeInMinutes"] = args.bake_minutes
-    if step is not None and strategy == "canary":
-        configuration["canaryConfiguration"] = {
-            "canaryPercent": step.percent,
-            "canaryBakeTimeInMinutes": step.interval_minutes,
-        }
-    if step is not None and strategy == "linear":
-        configuration["linearConfiguration"] = {
-            "stepPercent": step.percent,
-            "stepBakeTimeInMinutes": step.interval_minutes,
-        }
-    return configuration

@@ -129,6 +129,11 @@ def test_the_list_of_actions_aws_cannot_narrow_is_short_and_says_where_aws_says_
         "elasticloadbalancing:DescribeListeners": f"{page}elasticloadbalancing.html",
         "elasticloadbalancing:DescribeRules": f"{page}elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetGroups": f"{page}elasticloadbalancing.html",
+        "elasticloadbalancing:DescribeTargetHealth": f"{page}elasticloadbalancing.html",
+        "ssmmessages:CreateControlChannel": f"{page}amazonmessagegatewayservice.html",
+        "ssmmessages:CreateDataChannel": f"{page}amazonmessagegatewayservice.html",
+        "ssmmessages:OpenControlChannel": f"{page}amazonmessagegatewayservice.html",
+        "ssmmessages:OpenDataChannel": f"{page}amazonmessagegatewayservice.html",
     }
 
 

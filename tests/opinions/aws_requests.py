@@ -112,7 +112,248 @@ def _bucket_setting(operation: str, under: str, places: Places | None = None) ->
     )
 
 
+def _tag_specification(resource_type: str) -> dict[str, Place]:
+    return {
+        "tags": Place(
+            to="TagSpecifications",
+            change=lambda tags: [{"ResourceType": resource_type, "Tags": pairs("Key", "Value")(tags)}],
+            free=True,
+        )
+    }
+
+
+def _attribute(key: str) -> Place:
+    """An attribute of Elastic Load Balancing, whose values are all text."""
+    return Place(to="", change=lambda value: {key: str(value).lower()})
+
+
+def _attributes(*, of: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Attributes as the list of keys and values they are."""
+    return lambda params: {
+        of: params[of],
+        "Attributes": [{"Key": key, "Value": value} for key, value in params.items() if key != of],
+    }
+
+
+def _access_logs(logs: Mapping[str, Any]) -> dict[str, str]:
+    return {"access_logs.s3.enabled": str(logs["Enabled"]).lower(), "access_logs.s3.bucket": logs["Bucket"]}
+
+
+def _rule(operation: str) -> tuple[Call, ...]:
+    """A rule of a security group, which the API takes as one permission of many."""
+
+    def permission(params: dict[str, Any]) -> dict[str, Any]:
+        said = {"Description": params["Description"]}
+        ranges = [{"CidrIp": params["CidrIpv4"], **said}] if "CidrIpv4" in params else []
+        groups = [{"GroupId": params["Group"], **said}] if "Group" in params else []
+        kept = {key: params[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in params}
+        return {
+            "GroupId": params["GroupId"],
+            "IpPermissions": [{**kept, "IpRanges": ranges, "UserIdGroupPairs": groups}],
+            "TagSpecifications": params["TagSpecifications"],
+        }
+
+    places = {
+        **_tag_specification("security-group-rule"),
+        "securityGroupId": _to("GroupId"),
+        "referencedSecurityGroupId": _to("Group"),
+    }
+    return (Call(service="ec2", operation=operation, case=pascal, places=places, finish=permission),)
+
+
+def _one_deployment_configuration(params: dict[str, Any]) -> dict[str, Any]:
+    """What Pulumi has beside ``deploymentConfiguration`` and the API in it."""
+    within = ("alarms", "deploymentCircuitBreaker", "maximumPercent", "minimumHealthyPercent")
+    moved = {key: params.pop(key) for key in within if key in params}
+    return {**params, "deploymentConfiguration": {**params.get("deploymentConfiguration", {}), **moved}}
+
+
+_MINUTES = Place(to="bakeTimeInMinutes", change=int)
+_ATTRIBUTES = frozenset({"accessLogs", "desyncMitigationMode", "dropInvalidHeaderFields", "enableDeletionProtection"})
+
 CALLS: Mapping[str, tuple[Call, ...]] = {
+    "aws:appautoscaling/policy:Policy": (
+        Call(
+            service="application-autoscaling",
+            operation="PutScalingPolicy",
+            case=pascal,
+            adds=lambda resource: {"PolicyName": f"{resource['name']}{_GENERATED_SUFFIX}"},
+        ),
+    ),
+    "aws:appautoscaling/target:Target": (
+        Call(
+            service="application-autoscaling",
+            operation="RegisterScalableTarget",
+            case=pascal,
+            places={"tags": Place(to="Tags", free=True)},
+        ),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (
+        Call(
+            service="cloudwatch",
+            operation="PutMetricAlarm",
+            case=pascal,
+            places={
+                **_UPPER_TAGS,
+                "name": _to("AlarmName"),
+                "dimensions": _tags("Dimensions", "Name", "Value"),
+                "evaluateLowSampleCountPercentiles": _to("EvaluateLowSampleCountPercentile"),
+                "metricQueries": _to("Metrics"),
+                "metricQueries.metric": _to("MetricStat"),
+                "metricQueries.metric.dimensions": _tags("Metric.Dimensions", "Name", "Value"),
+                "metricQueries.metric.metricName": _to("Metric.MetricName"),
+                "metricQueries.metric.namespace": _to("Metric.Namespace"),
+            },
+        ),
+    ),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": (
+        Call(
+            service="ec2",
+            operation="CreateTags",
+            case=pascal,
+            places={**_UPPER_TAGS, "vpcId": pulumi_only("finds the group, whose rules are taken away one by one")},
+            adds=lambda _: {"Resources": ["sg-0a1b2c3d4e5f67890"]},
+        ),
+    ),
+    "aws:ec2/securityGroup:SecurityGroup": (
+        Call(
+            service="ec2",
+            operation="CreateSecurityGroup",
+            case=pascal,
+            places=_tag_specification("security-group"),
+            adds=lambda resource: {"GroupName": f"{resource['name']}{_GENERATED_SUFFIX}"},
+        ),
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": (
+        Call(service="ec2", operation="CreateVpcEndpoint", case=pascal, places=_tag_specification("vpc-endpoint")),
+    ),
+    "aws:ecs/cluster:Cluster": (
+        Call(service="ecs", operation="CreateCluster", places={**_LOWER_TAGS, "name": _to("clusterName")}),
+    ),
+    "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": (
+        Call(
+            service="ecs",
+            operation="PutClusterCapacityProviders",
+            places={"clusterName": _to("cluster")},
+            adds=lambda _: {"defaultCapacityProviderStrategy": []},
+        ),
+    ),
+    "aws:ecs/service:Service": (
+        Call(
+            service="ecs",
+            operation="CreateService",
+            places={
+                **_LOWER_TAGS,
+                "name": _to("serviceName"),
+                "capacityProviderStrategies": _to("capacityProviderStrategy"),
+                "deploymentConfiguration.bakeTimeInMinutes": _MINUTES,
+                "deploymentConfiguration.canaryConfiguration.canaryBakeTimeInMinutes": Place(
+                    to="canaryBakeTimeInMinutes", change=int
+                ),
+                "deploymentConfiguration.linearConfiguration.stepBakeTimeInMinutes": Place(
+                    to="stepBakeTimeInMinutes", change=int
+                ),
+                "deploymentMaximumPercent": _to("maximumPercent"),
+                "deploymentMinimumHealthyPercent": _to("minimumHealthyPercent"),
+                "enableEcsManagedTags": _to("enableECSManagedTags"),
+                "networkConfiguration": _to("networkConfiguration.awsvpcConfiguration"),
+                "networkConfiguration.assignPublicIp": Place(
+                    to="assignPublicIp", change=lambda public: "ENABLED" if public else "DISABLED"
+                ),
+                "waitForSteadyState": pulumi_only("what Pulumi does after the request"),
+            },
+            finish=_one_deployment_configuration,
+        ),
+    ),
+    "aws:ecs/taskDefinition:TaskDefinition": (
+        Call(
+            service="ecs",
+            operation="RegisterTaskDefinition",
+            places={**_LOWER_TAGS, "containerDefinitions": Place(to="containerDefinitions", change=json.loads)},
+        ),
+    ),
+    "aws:lb/listener:Listener": (
+        Call(
+            service="elbv2",
+            operation="CreateListener",
+            case=pascal,
+            places={
+                **_UPPER_TAGS,
+                "certificateArn": Place(to="Certificates", change=lambda arn: [{"CertificateArn": arn}]),
+                "defaultActions.redirect": _to("RedirectConfig"),
+            },
+        ),
+    ),
+    "aws:lb/listenerRule:ListenerRule": (
+        Call(
+            service="elbv2",
+            operation="CreateRule",
+            case=pascal,
+            places={
+                **_UPPER_TAGS,
+                "actions.forward": _to("ForwardConfig"),
+                "actions.forward.targetGroups.arn": _to("TargetGroupArn"),
+                "conditions.pathPattern": Place(
+                    to="", change=lambda pattern: {"Field": "path-pattern", "PathPatternConfig": pattern}
+                ),
+            },
+        ),
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": (
+        Call(
+            service="elbv2",
+            operation="CreateLoadBalancer",
+            case=pascal,
+            places={
+                **_UPPER_TAGS,
+                "internal": Place(to="Scheme", change=lambda internal: "internal" if internal else "internet-facing"),
+                "loadBalancerType": _to("Type"),
+            },
+        ),
+        Call(
+            service="elbv2",
+            operation="ModifyLoadBalancerAttributes",
+            case=pascal,
+            takes=_ATTRIBUTES,
+            places={
+                "accessLogs": Place(to="", change=_access_logs),
+                "desyncMitigationMode": _attribute("routing.http.desync_mitigation_mode"),
+                "dropInvalidHeaderFields": _attribute("routing.http.drop_invalid_header_fields.enabled"),
+                "enableDeletionProtection": _attribute("deletion_protection.enabled"),
+            },
+            adds=lambda resource: {"LoadBalancerArn": resource["outputs"]["arn"]},
+            finish=_attributes(of="LoadBalancerArn"),
+        ),
+    ),
+    "aws:lb/targetGroup:TargetGroup": (
+        Call(
+            service="elbv2",
+            operation="CreateTargetGroup",
+            case=pascal,
+            places={
+                **_UPPER_TAGS,
+                "healthCheck": _to(""),
+                "healthCheck.healthyThreshold": _to("HealthyThresholdCount"),
+                "healthCheck.interval": _to("HealthCheckIntervalSeconds"),
+                "healthCheck.matcher": _to("Matcher.HttpCode"),
+                "healthCheck.path": _to("HealthCheckPath"),
+                "healthCheck.protocol": _to("HealthCheckProtocol"),
+                "healthCheck.timeout": _to("HealthCheckTimeoutSeconds"),
+                "healthCheck.unhealthyThreshold": _to("UnhealthyThresholdCount"),
+            },
+        ),
+        Call(
+            service="elbv2",
+            operation="ModifyTargetGroupAttributes",
+            case=pascal,
+            takes=frozenset({"deregistrationDelay"}),
+            places={"deregistrationDelay": _attribute("deregistration_delay.timeout_seconds")},
+            adds=lambda resource: {"TargetGroupArn": resource["outputs"]["arn"]},
+            finish=_attributes(of="TargetGroupArn"),
+        ),
+    ),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("AuthorizeSecurityGroupEgress"),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("AuthorizeSecurityGroupIngress"),
     "aws:cloudwatch/eventRule:EventRule": (
         Call(service="events", operation="PutRule", case=pascal, places=_UPPER_TAGS),
     ),

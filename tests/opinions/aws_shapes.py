@@ -74,5 +74,7 @@ def _text(value: str, shape: Shape, path: str) -> Iterator[str]:
 
 
 def _in_python(pattern: str) -> str:
-    """A pattern of Java's in Python's words: letters, digits and blanks of any script."""
-    return pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
+    """A pattern of Java's in Python's words: letters, digits and blanks of any script, and signs of two code units."""
+    pattern = pattern.replace(r"\p{Print}", r"[\x20-\x7E]")
+    words = pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
+    return words.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")

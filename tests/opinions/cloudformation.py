@@ -99,7 +99,192 @@ _OWNER = pulumi_only("names the resource this is a property of")
 _BUCKET = "AWS::S3::Bucket"
 _ENCRYPTION_RULE = "rules.applyServerSideEncryptionByDefault"
 
+_ELB = "AWS::ElasticLoadBalancingV2"
+
+
+def _attribute(key: str) -> Callable[[Any], list[dict[str, str]]]:
+    """An attribute of Elastic Load Balancing, whose values are all text."""
+    return lambda value: [{"Key": key, "Value": str(value).lower()}]
+
+
+def _load_balancer_attributes(resource: Described) -> dict[str, Any]:
+    inputs, keys = resource["inputs"], _ATTRIBUTES
+    attributes = [item for name, key in keys.items() if name in inputs for item in _attribute(key)(inputs[name])]
+    if "accessLogs" in inputs:
+        attributes += _attribute("access_logs.s3.enabled")(inputs["accessLogs"]["enabled"])
+        attributes += [{"Key": "access_logs.s3.bucket", "Value": inputs["accessLogs"]["bucket"]}]
+    return {"LoadBalancerAttributes": attributes}
+
+
+_ATTRIBUTES: Mapping[str, str] = {
+    "desyncMitigationMode": "routing.http.desync_mitigation_mode",
+    "dropInvalidHeaderFields": "routing.http.drop_invalid_header_fields.enabled",
+    "enableDeletionProtection": "deletion_protection.enabled",
+}
+_IN_LIST = pulumi_only("one of the attributes, which are a list")
+
+
+def _own_deployments(resource: Described) -> dict[str, Any]:
+    """What Pulumi has beside ``deploymentConfiguration`` and CloudFormation in it."""
+    places = {
+        "alarms": "Alarms",
+        "deploymentCircuitBreaker": "DeploymentCircuitBreaker",
+        "deploymentMaximumPercent": "MaximumPercent",
+        "deploymentMinimumHealthyPercent": "MinimumHealthyPercent",
+    }
+    inputs = resource["inputs"]
+    return {
+        f"DeploymentConfiguration.{member}": rewrite(inputs[name], case=pascal, places={})
+        for name, member in places.items()
+        if name in inputs
+    }
+
+
+_ADDED = pulumi_only("is put into DeploymentConfiguration afterwards")
+_MINUTES = "deploymentConfiguration.bakeTimeInMinutes"
+_LINEAR_MINUTES = "deploymentConfiguration.linearConfiguration.stepBakeTimeInMinutes"
+_CANARY_MINUTES = "deploymentConfiguration.canaryConfiguration.canaryBakeTimeInMinutes"
+
+
+def _group_rule(type_: str, group: str) -> Written:
+    return Written(
+        type=type_,
+        places={
+            "cidrIpv4": _to("CidrIp"),
+            "referencedSecurityGroupId": _to(group),
+            "securityGroupId": _to("GroupId"),
+            "tags": pulumi_only("CloudFormation gives rules no tags"),
+        },
+    )
+
+
 TYPES: Mapping[str, Written] = {
+    "aws:appautoscaling/policy:Policy": Written(
+        type="AWS::ApplicationAutoScaling::ScalingPolicy", adds=lambda resource: {"PolicyName": resource["name"]}
+    ),
+    "aws:appautoscaling/target:Target": Written(
+        type="AWS::ApplicationAutoScaling::ScalableTarget",
+        places={"tags": pulumi_only("CloudFormation gives scalable targets no tags")},
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Written(
+        type="AWS::CloudWatch::Alarm",
+        places={
+            **_TAGS,
+            "name": _to("AlarmName"),
+            "dimensions": Place(to="Dimensions", change=pairs("Name", "Value"), free=True),
+            "evaluateLowSampleCountPercentiles": _to("EvaluateLowSampleCountPercentile"),
+            "metricQueries": _to("Metrics"),
+            "metricQueries.metric": _to("MetricStat"),
+            "metricQueries.metric.dimensions": Place(to="Metric.Dimensions", change=pairs("Name", "Value"), free=True),
+            "metricQueries.metric.metricName": _to("Metric.MetricName"),
+            "metricQueries.metric.namespace": _to("Metric.Namespace"),
+        },
+    ),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Written(
+        # CloudFormation adopts nothing that exists; a group of one's own has the same properties.
+        type="AWS::EC2::SecurityGroup",
+        places=_TAGS,
+        adds=lambda _: {"GroupDescription": "default VPC security group"},
+    ),
+    "aws:ec2/securityGroup:SecurityGroup": Written(
+        type="AWS::EC2::SecurityGroup", places={**_TAGS, "description": _to("GroupDescription")}
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Written(type="AWS::EC2::VPCEndpoint", places=_TAGS),
+    "aws:ecs/cluster:Cluster": Written(
+        type="AWS::ECS::Cluster", places={**_TAGS, "name": _to("ClusterName"), "settings": _to("ClusterSettings")}
+    ),
+    "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": Written(
+        type="AWS::ECS::Cluster", part_of="clusterName", places={"clusterName": _OWNER}
+    ),
+    "aws:ecs/service:Service": Written(
+        type="AWS::ECS::Service",
+        places={
+            **_TAGS,
+            "name": _to("ServiceName"),
+            "alarms": _ADDED,
+            "capacityProviderStrategies": _to("CapacityProviderStrategy"),
+            _MINUTES: Place(to="BakeTimeInMinutes", change=int),
+            _CANARY_MINUTES: Place(to="CanaryBakeTimeInMinutes", change=int),
+            _LINEAR_MINUTES: Place(to="StepBakeTimeInMinutes", change=int),
+            "deploymentCircuitBreaker": _ADDED,
+            "deploymentMaximumPercent": _ADDED,
+            "deploymentMinimumHealthyPercent": _ADDED,
+            "enableEcsManagedTags": _to("EnableECSManagedTags"),
+            "networkConfiguration": _to("NetworkConfiguration.AwsvpcConfiguration"),
+            "networkConfiguration.assignPublicIp": Place(
+                to="AssignPublicIp", change=lambda public: "ENABLED" if public else "DISABLED"
+            ),
+            "waitForSteadyState": pulumi_only("what Pulumi does after the request"),
+        },
+        adds=_own_deployments,
+    ),
+    "aws:ecs/taskDefinition:TaskDefinition": Written(
+        type="AWS::ECS::TaskDefinition",
+        places={
+            **_TAGS,
+            "containerDefinitions": Place(
+                to="ContainerDefinitions",
+                change=lambda text: rewrite(
+                    json.loads(text), case=pascal, places={"logConfiguration.options": Place(to="Options", free=True)}
+                ),
+            ),
+        },
+    ),
+    "aws:lb/listener:Listener": Written(
+        type=f"{_ELB}::Listener",
+        places={
+            "certificateArn": Place(to="Certificates", change=lambda arn: [{"CertificateArn": arn}]),
+            "defaultActions.redirect": _to("RedirectConfig"),
+            "tags": pulumi_only("CloudFormation gives listeners no tags"),
+        },
+    ),
+    "aws:lb/listenerRule:ListenerRule": Written(
+        type=f"{_ELB}::ListenerRule",
+        places={
+            "actions.forward": _to("ForwardConfig"),
+            "actions.forward.targetGroups.arn": _to("TargetGroupArn"),
+            "conditions.pathPattern": Place(
+                to="", change=lambda pattern: {"Field": "path-pattern", "PathPatternConfig": pattern}
+            ),
+            "tags": pulumi_only("CloudFormation gives listener rules no tags"),
+        },
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": Written(
+        type=f"{_ELB}::LoadBalancer",
+        places={
+            **_TAGS,
+            "accessLogs": _IN_LIST,
+            "desyncMitigationMode": _IN_LIST,
+            "dropInvalidHeaderFields": _IN_LIST,
+            "enableDeletionProtection": _IN_LIST,
+            "internal": Place(to="Scheme", change=lambda internal: "internal" if internal else "internet-facing"),
+            "loadBalancerType": _to("Type"),
+        },
+        adds=_load_balancer_attributes,
+    ),
+    "aws:lb/targetGroup:TargetGroup": Written(
+        type=f"{_ELB}::TargetGroup",
+        places={
+            **_TAGS,
+            "deregistrationDelay": Place(
+                to="TargetGroupAttributes", change=_attribute("deregistration_delay.timeout_seconds")
+            ),
+            "healthCheck": _to(""),
+            "healthCheck.healthyThreshold": _to("HealthyThresholdCount"),
+            "healthCheck.interval": _to("HealthCheckIntervalSeconds"),
+            "healthCheck.matcher": _to("Matcher.HttpCode"),
+            "healthCheck.path": _to("HealthCheckPath"),
+            "healthCheck.protocol": _to("HealthCheckProtocol"),
+            "healthCheck.timeout": _to("HealthCheckTimeoutSeconds"),
+            "healthCheck.unhealthyThreshold": _to("UnhealthyThresholdCount"),
+        },
+    ),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _group_rule(
+        "AWS::EC2::SecurityGroupEgress", "DestinationSecurityGroupId"
+    ),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _group_rule(
+        "AWS::EC2::SecurityGroupIngress", "SourceSecurityGroupId"
+    ),
     "aws:cloudwatch/eventRule:EventRule": Written(
         type="AWS::Events::Rule", places={**_TAGS, "eventPattern": _document("EventPattern")}
     ),

@@ -66,6 +66,43 @@ OTHER_CHOICES: Mapping[str, tuple[str, Mapping[str, object]]] = {
             "ecs-delivery:hosting": _HOSTING,
         },
     ),
+    "no-way-out": (
+        LONGEST_STACK,
+        {
+            "ecs-delivery:application": {
+                "name": LONGEST_APPLICATION,
+                "secrets": {
+                    "DATABASE_URL": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/database-AbCdEf",
+                    "KEY": "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/key",
+                },
+            },
+            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
+            "ecs-delivery:deploy": {"engine": "ecs", "strategy": "canary", "bakeMinutes": 3},
+            "ecs-delivery:hosting": {
+                "network": {"taskSubnets": "private"},
+                "loadBalancer": {"plainHttp": True, "internal": True},
+                "service": {"exec": True},
+            },
+        },
+    ),
+    "linear-by-ecs": (
+        "linear",
+        {
+            "ecs-delivery:application": {"name": "shop"},
+            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
+            "ecs-delivery:deploy": {"engine": "ecs", "strategy": "linear"},
+            "ecs-delivery:hosting": {"loadBalancer": {"plainHttp": True, "accessLogs": False}},
+        },
+    ),
+    "classic-from-nothing": (
+        "classic",
+        {
+            "ecs-delivery:application": {"name": "shop"},
+            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
+            "ecs-delivery:deploy": {"engine": "ecsAction"},
+            "ecs-delivery:hosting": {"loadBalancer": {"plainHttp": True}, "alarms": {"enabled": False}},
+        },
+    ),
 }
 """Stack name and configuration by the name of the graph."""
 

@@ -12,8 +12,8 @@ from planted_faults import NOTHING, Fault
 from rewriting import Places
 from stack_graphs import NAMES, described, input_paths
 
+from components.ecs_deployment import deployment_configuration
 from components.settings.deploy import STRATEGIES, Deploy
-from components.stages.deploy import deployment_configuration
 
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 PROJECT = "aws:codebuild/project:Project"

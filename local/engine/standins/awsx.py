@@ -351,12 +351,13 @@ class _Vpc:
             kind = _text(spec.get("type"))
             if kind not in {"Public", "Private", "Isolated"}:
                 raise ValueError(f"`subnetSpecs[{index}].type` must be Public, Private or Isolated, got {kind!r}")
-            if spec.keys() - {"type", "name", "cidrMask", "tags"}:
-                raise ValueError(f"`subnetSpecs[{index}]`: only type, name, cidrMask and tags are rebuilt")
+            if spec.keys() - {"type", "name", "cidrMask", "cidrBlocks", "tags"}:
+                raise ValueError(f"`subnetSpecs[{index}]`: only type, name, cidrMask, cidrBlocks and tags are rebuilt")
             mask = spec.get("cidrMask")
             prefix = int(mask) if isinstance(mask, int | float) else None
             tags = {key: _text(value) for key, value in _object(spec.get("tags")).items()}
-            kinds.append(SubnetKind(kind, _text(spec.get("name")), prefix, tags))
+            blocks = tuple(_texts(spec.get("cidrBlocks")))
+            kinds.append(SubnetKind(kind, _text(spec.get("name")), prefix, tags, blocks))
         return kinds
 
 

@@ -316,7 +316,24 @@ KINDS: Mapping[str, Kind] = {
     "aws:ecs/service:Service": Kind(
         arn=_service_arn,
         identity=_service_arn,
-        replaced_by=_words("name cluster launchType schedulingStrategy iamRole"),
+        replaced_by=_words("name cluster deploymentController launchType schedulingStrategy iamRole"),
+    ),
+    "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": Kind(
+        identity=lambda f: f.text("clusterName"), name="", replaced_by=_words("clusterName")
+    ),
+    "aws:appautoscaling/target:Target": Kind(
+        arn=lambda f: f.arn("application-autoscaling", f"scalable-target/{f.hex(24)}"),
+        identity=lambda f: f.text("resourceId"),
+        name="",
+        replaced_by=_words("resourceId scalableDimension serviceNamespace"),
+    ),
+    "aws:appautoscaling/policy:Policy": Kind(
+        arn=lambda f: f.arn(
+            "autoscaling",
+            f"scalingPolicy:{f.uuid}:resource/{f.text('serviceNamespace')}/{f.text('resourceId')}:policyName/{f.name}",
+        ),
+        computed={"alarmArns": lambda _: []},
+        replaced_by=_words("name resourceId scalableDimension serviceNamespace"),
     ),
     "aws:ecs/taskDefinition:TaskDefinition": Kind(
         arn=lambda f: f.arn("ecs", f"task-definition/{f.text('family')}:1"),
@@ -366,6 +383,13 @@ KINDS: Mapping[str, Kind] = {
     "aws:ec2/natGateway:NatGateway": _ec2("nat", "natgateway", "allocationId subnetId connectivityType"),
     "aws:ec2/securityGroup:SecurityGroup": _ec2(
         "sg", "security-group", "name namePrefix description vpcId", name="name"
+    ),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Kind(
+        arn=lambda f: f.arn("ec2", f"security-group/sg-{f.hex(17)}"),
+        identity=lambda f: f"sg-{f.hex(17)}",
+        name="",
+        computed={"name": lambda _: "default", "description": lambda _: "default VPC security group"},
+        replaced_by=_words("vpcId"),
     ),
     "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2("vpce", "vpc-endpoint", "vpcId serviceName vpcEndpointType"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ec2("sgr", "security-group-rule", "securityGroupId"),

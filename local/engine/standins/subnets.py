@@ -24,12 +24,14 @@ class SubnetKind:
         name: the word in its name; by default its type.
         prefix: its prefix length, if given.
         tags: tags of its own.
+        blocks: its addresses zone by zone, if given.
     """
 
     type: str
     name: str = ""
     prefix: int | None = None
     tags: Mapping[str, str] | None = None
+    blocks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def lay_out(name: str, block: str, zones: int, kinds: Sequence[SubnetKind] | Non
         ValueError: they do not fit.
     """
     network = ipaddress.IPv4Network(block)
+    if kinds and any(kind.blocks for kind in kinds):
+        return _as_given(name, network, zones, kinds)
     zone_prefix = network.prefixlen + (zones - 1).bit_length()
     first = zone_prefix + (0 if kinds is not None and len(kinds) == 1 else 1)
     if kinds is None:
@@ -83,4 +87,23 @@ def lay_out(name: str, block: str, zones: int, kinds: Sequence[SubnetKind] | Non
             label = f"{name}-{kind.name or kind.type.lower()}-{zone + 1}"
             placed.append(Subnet(label, zone, f"{ipaddress.IPv4Address(address)}/{prefix}", kind))
             address += size
+    return sorted(placed, key=lambda subnet: (subnet.zone, _MADE_FIRST.index(subnet.kind.type)))
+
+
+def _as_given(name: str, network: ipaddress.IPv4Network, zones: int, kinds: Sequence[SubnetKind]) -> list[Subnet]:
+    """Place subnets whose addresses are all given."""
+    placed = []
+    for kind in kinds:
+        if len(kind.blocks) != zones:
+            raise ValueError(
+                f"cidrBlocks of the {kind.type} subnets must have one block for each of {zones} zones, "
+                f"got {len(kind.blocks)}; give them for every kind of subnet or for none"
+            )
+        for zone, block in enumerate(kind.blocks):
+            label = f"{name}-{kind.name or kind.type.lower()}-{zone + 1}"
+            placed.append(Subnet(label, zone, block, kind))
+    taken = [ipaddress.IPv4Network(subnet.block) for subnet in placed]
+    for index, addresses in enumerate(taken):
+        if not addresses.subnet_of(network) or any(addresses.overlaps(other) for other in taken[:index]):
+            raise ValueError(f"{addresses} is outside {network}, or overlaps another subnet")
     return sorted(placed, key=lambda subnet: (subnet.zone, _MADE_FIRST.index(subnet.kind.type)))

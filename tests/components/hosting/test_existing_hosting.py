@@ -24,14 +24,14 @@ LOOK_UP_LISTENER = "aws:lb/getListener:getListener"
 
 def existing(**named: object) -> Graph:
     """The hosting of a stack file that names these things; its facts are exported, what is not there is left out."""
-    wanted = shop(deploy={"engine": "ecs"}, hosting={"existing": {**NAMED, **named}}).hosting
+    wanted = shop(deploy={"engine": "ecs"}, hosting={"existing": {**NAMED, **named}}).hosting.existing
     assert wanted is not None
 
     def program() -> None:
         facts = ExistingHosting(
             "hosting",
             ExistingHostingArgs(
-                existing=wanted.existing, family="shop-dev", artifacts=artifact_bucket(), log_days=90, tags=TAGS
+                existing=wanted, family="shop-dev", artifacts=artifact_bucket(), log_days=90, tags=TAGS
             ),
         ).hosting
         for name in (

@@ -79,7 +79,14 @@ def test_problems_come_in_the_order_of_the_sections_and_unknown_sections_first()
         "alarm": {},
     }
     keys = [line.split(":")[2].strip().split(" ")[0] for line in lines(values)]
-    assert keys == ["alarm", "zoo", "application.port", "source", "hosting", "retention.images"]
+    assert keys == [
+        "alarm",
+        "zoo",
+        "application.port",
+        "source",
+        "hosting.loadBalancer.certificateArn",
+        "retention.images",
+    ]
 
 
 def test_a_misspelt_section_does_not_count_as_missing_or_as_left_out() -> None:

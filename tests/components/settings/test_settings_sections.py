@@ -14,19 +14,19 @@ from components.settings import Application, Build, Deploy, Settings, SettingsEr
 from components.settings.application import FARGATE_MEMORY
 from components.settings.shapes import Shape, shape_of
 
+EXISTING: dict[str, Any] = {
+    "cluster": "shop",
+    "service": "shop",
+    "executionRole": "shop-execution",
+    "loadBalancer": "shop",
+    "listeners": {"production": 443},
+    "targetGroups": ["shop-blue", "shop-green"],
+}
+PLAIN = {"loadBalancer": {"plainHttp": True}}
 MINIMAL: dict[str, Any] = {
     "application": {"name": "shop"},
     "source": {"github": {"repository": "example/shop"}},
-    "hosting": {
-        "existing": {
-            "cluster": "shop",
-            "service": "shop",
-            "executionRole": "shop-execution",
-            "loadBalancer": "shop",
-            "listeners": {"production": 443},
-            "targetGroups": ["shop-blue", "shop-green"],
-        }
-    },
+    "hosting": {"existing": EXISTING},
 }
 
 
@@ -40,8 +40,8 @@ def problems(**sections: object) -> list[str]:
     return [line.removeprefix("Pulumi.dev.yaml: ecs-delivery:") for line in error.value.lines]
 
 
-def test_everything_but_application_source_and_hosting_may_be_left_out() -> None:
-    given = settings()
+def test_everything_but_application_source_and_how_users_reach_the_service_may_be_left_out() -> None:
+    given = settings(hosting=PLAIN)
     assert given.build == Build()
     assert given.deploy == Deploy()
     assert (given.has_code, given.smoke_test_enabled) == (True, False)
@@ -196,12 +196,83 @@ def test_a_promotion_may_have_the_same_name_in_another_account_or_region() -> No
 
 def test_a_listener_may_be_given_by_its_arn_and_then_needs_no_load_balancer() -> None:
     arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2"
-    existing = {**MINIMAL["hosting"]["existing"], "listeners": {"production": arn}}
+    existing = {**EXISTING, "listeners": {"production": arn}}
     del existing["loadBalancer"]
     given = settings(hosting={"existing": existing}).hosting
-    assert given
+    assert given.existing
     assert given.existing.listeners
     assert given.existing.listeners.production == arn
+
+
+def test_hosting_left_out_is_made_and_then_wants_to_know_how_users_reach_it() -> None:
+    [line] = problems(hosting=None)
+    assert line.startswith("hosting.loadBalancer.certificateArn: is missing; users reach the service encrypted")
+    assert "hosting.loadBalancer.plainHttp' true" in line
+
+
+@pytest.mark.parametrize(
+    ("network", "public", "endpoints"),
+    [
+        ({}, True, False),
+        ({"taskSubnets": "private"}, False, True),
+        ({"natGateways": "single"}, False, False),
+        ({"natGateways": "onePerAz", "taskSubnets": "public"}, True, False),
+        ({"existing": {"vpcId": "vpc-0a1b2c3d", "publicSubnets": ["subnet-0a1b2c3d", "subnet-0a1b2c3e"]}}, True, False),
+    ],
+)
+def test_tasks_run_where_they_find_a_way_out(network: dict[str, Any], public: bool, endpoints: bool) -> None:
+    given = settings(hosting={**PLAIN, "network": network}).hosting.network
+    assert (given.tasks_in_public, given.needs_endpoints) == (public, endpoints)
+
+
+def test_tasks_run_in_the_private_subnets_of_a_network_that_has_them() -> None:
+    existing = {
+        "vpcId": "vpc-0a1b2c3d",
+        "publicSubnets": ["subnet-0a1b2c3d", "subnet-0a1b2c3e"],
+        "privateSubnets": ["subnet-1a1b2c3d", "subnet-1a1b2c3e"],
+    }
+    given = settings(hosting={**PLAIN, "network": {"existing": existing}}).hosting.network
+    assert (given.tasks_in_public, given.needs_endpoints) == (False, False)
+
+
+def test_an_internal_load_balancer_may_stand_in_private_subnets_alone() -> None:
+    existing = {"vpcId": "vpc-0a1b2c3d", "privateSubnets": ["subnet-0a1b2c3d", "subnet-0a1b2c3e"]}
+    hosting = {"network": {"existing": existing}, "loadBalancer": {"plainHttp": True, "internal": True}}
+    assert settings(hosting=hosting).hosting.load_balancer.internal
+
+
+@pytest.mark.parametrize(
+    ("balancer", "production", "test"),
+    [
+        ({"plainHttp": True}, 80, 8080),
+        ({"certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f"}, 443, 8443),
+        ({"plainHttp": True, "testPort": 9000}, 80, 9000),
+    ],
+)
+def test_ports_follow_from_the_certificate(balancer: dict[str, Any], production: int, test: int) -> None:
+    given = settings(hosting={"loadBalancer": balancer}).hosting.load_balancer
+    assert (given.production_port, given.effective_test_port) == (production, test)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "bounds"),
+    [({}, (2, 4)), ({"minimum": 1}, (1, 2)), ({"maximum": 9}, (2, 9)), ({"minimum": 2, "maximum": 2}, (2, 2))],
+)
+def test_the_number_of_tasks_starts_from_the_desired_count(scaling: dict[str, int], bounds: tuple[int, int]) -> None:
+    given = settings(hosting={**PLAIN, "service": {"scaling": scaling}}).hosting.service.scaling
+    assert (given.effective_minimum(2), given.effective_maximum(2)) == bounds
+
+
+@pytest.mark.parametrize("block", ["10.0.0.0/16", "172.16.0.0/20", "192.168.1.0/24"])
+def test_blocks_of_private_addresses_are_taken(block: str) -> None:
+    assert settings(hosting={**PLAIN, "network": {"cidrBlock": block}}).hosting.network.cidr_block == block
+
+
+def test_seven_alarms_of_ones_own_fit_beside_the_three_made_here_and_ten_without_them() -> None:
+    names = [f"alarm-{number}" for number in range(10)]
+    assert settings(hosting=PLAIN, deploy={"alarms": names[:7]}).deploy.alarms == tuple(names[:7])
+    without = {**PLAIN, "alarms": {"enabled": False}}
+    assert settings(hosting=without, deploy={"alarms": names}).deploy.alarms == tuple(names)
 
 
 def test_parallel_runs_are_fine_where_they_do_not_meet() -> None:

@@ -1,0 +1,120 @@
+"""The bucket a load balancer writes its access logs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import s3
+
+from components.account import AwsAccount
+from components.iam import resource_policy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessLogBucketArgs:
+    """What distinguishes one log bucket from another.
+
+    Attributes:
+        account: Whose load balancers may write.
+        expire_after_days: Logs are deleted after so many days.
+        protect: Pulumi refuses to delete the bucket, and a bucket that is not empty is kept.
+        tags: Tags of the bucket.
+    """
+
+    account: AwsAccount
+    expire_after_days: int
+    protect: bool
+    tags: Mapping[str, str]
+
+
+class AccessLogBucket(pulumi.ComponentResource):
+    """A private bucket that Elastic Load Balancing adds objects to.
+
+    Encrypted by S3's own keys: load balancers can write under no other.
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
+    """
+
+    TYPE: ClassVar[str] = "ecs-delivery:hosting:AccessLogBucket"
+
+    name: pulumi.Output[str]
+    """The bucket's name."""
+    policy: pulumi.Resource
+    """What must exist before a load balancer is told to log: it tries to write at once."""
+
+    def __init__(self, name: str, args: AccessLogBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        bucket = s3.Bucket(
+            f"{name}-bucket",
+            force_destroy=not args.protect,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        self.name = bucket.bucket
+        s3.BucketOwnershipControls(
+            f"{name}-ownership", bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
+        )
+        public_access = s3.BucketPublicAccessBlock(
+            f"{name}-public-access",
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.bucket,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=child,
+        )
+        s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.bucket,
+            rules=[
+                {
+                    "id": "expire-logs",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "expiration": {"days": args.expire_after_days},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
+                }
+            ],
+            opts=child,
+        )
+        self.policy = s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=bucket.bucket,
+            policy=_policy(bucket.arn, args.account),
+            # S3 refuses two changes of a bucket's access at the same moment.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[public_access]),
+        )
+        self.register_outputs({"bucket": self.name})
+
+
+def _policy(bucket: pulumi.Output[str], account: AwsAccount) -> pulumi.Output[str]:
+    logs = pulumi.Output.all(bucket, account.id).apply(lambda parts: f"{parts[0]}/AWSLogs/{parts[1]}/*")
+    return resource_policy(
+        [
+            {
+                "Sid": "DenyPlainHttp",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [bucket, bucket.apply(lambda arn: f"{arn}/*")],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+            {
+                "Sid": "AddAccessLogs",
+                "Effect": "Allow",
+                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+                "Action": "s3:PutObject",
+                # The account in the path keeps the load balancers of others out.
+                "Resource": logs,
+            },
+        ]
+    )

@@ -1,0 +1,132 @@
+"""CloudWatch alarms that say that a service is not well, and that a deployment is to be rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import pulumi
+from pulumi_aws import cloudwatch
+
+from components.hosting.load_balancer import LoadBalancer
+from components.settings.hosting import Alarms as AlarmSettings
+
+FEWEST_REQUESTS: Final = 20
+"""Of a minute whose share of errors counts: one error among three requests says nothing."""
+
+ERRORS: Final = f"IF(requests >= {FEWEST_REQUESTS}, 100 * (FILL(target, 0) + FILL(balancer, 0)) / requests, 0)"
+"""Percent of answers 5xx: the tasks' own, and the load balancer's where no task answered."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlarmsArgs:
+    """What distinguishes the alarms of one service from another's.
+
+    Attributes:
+        prefix: ``<application>-<stack>``; starts the alarms' names.
+        alarms: The stack file's ``hosting.alarms``.
+        balancer: The load balancer that sees the service's answers.
+        tags: Tags of the alarms.
+    """
+
+    prefix: str
+    alarms: AlarmSettings
+    balancer: LoadBalancer
+    tags: Mapping[str, str]
+
+
+class Alarms(pulumi.ComponentResource):
+    """Errors, latency and unhealthy tasks, of all target groups together: a deployment may swap them."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:hosting:Alarms"
+
+    names: tuple[str, ...]
+    """The alarms' names in CloudWatch."""
+    all: Sequence[pulumi.Resource]
+    """The alarms themselves."""
+
+    def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name, self._args = name, args
+        settings, balancer = args.alarms, args.balancer
+        whole = {"LoadBalancer": balancer.arn_suffix}
+        errors = self._alarm(
+            "errors",
+            f"More than {settings.error_percent} % of the answers are errors",
+            threshold=settings.error_percent,
+            comparison_operator="GreaterThanThreshold",
+            metric_queries=[
+                _sum("requests", "RequestCount", whole),
+                _sum("target", "HTTPCode_Target_5XX_Count", whole),
+                _sum("balancer", "HTTPCode_ELB_5XX_Count", whole),
+                _result(ERRORS, "Answers 5xx in percent"),
+            ],
+        )
+        latency = self._alarm(
+            "latency",
+            f"5 of 100 requests wait longer than {settings.latency_milliseconds} ms",
+            threshold=settings.latency_milliseconds / 1000,
+            comparison_operator="GreaterThanThreshold",
+            namespace="AWS/ApplicationELB",
+            metric_name="TargetResponseTime",
+            dimensions=whole,
+            extended_statistic="p95",
+            # Of a few requests the 95th percentile is the slowest one.
+            evaluate_low_sample_count_percentiles="ignore",
+            period=60,
+        )
+        groups = [f"hosts{number}" for number in range(len(balancer.target_groups))]
+        unhealthy = self._alarm(
+            "unhealthy-hosts",
+            f"{settings.unhealthy_hosts} or more tasks fail their health check",
+            threshold=settings.unhealthy_hosts,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            metric_queries=[
+                *(
+                    _maximum(label, "UnHealthyHostCount", {**whole, "TargetGroup": group.arn_suffix})
+                    for label, group in zip(groups, balancer.target_groups, strict=True)
+                ),
+                _result(" + ".join(f"FILL({label}, 0)" for label in groups), "Unhealthy tasks"),
+            ],
+        )
+        self.all = (errors, latency, unhealthy)
+        self.names = tuple(f"{args.prefix}-{which}" for which in ("errors", "latency", "unhealthy-hosts"))
+        self.register_outputs({"names": list(self.names)})
+
+    def _alarm(self, which: str, description: str, **what: Any) -> cloudwatch.MetricAlarm:  # noqa: ANN401 - the resource's own arguments
+        minutes = self._args.alarms.minutes
+        return cloudwatch.MetricAlarm(
+            f"{self._name}-{which}",
+            name=f"{self._args.prefix}-{which}",
+            alarm_description=f"{description}, {minutes} minutes in a row",
+            evaluation_periods=minutes,
+            datapoints_to_alarm=minutes,
+            # A service nobody calls is well.
+            treat_missing_data="notBreaching",
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+            **what,
+        )
+
+
+def _metric(label: str, metric: str, dimensions: Mapping[str, pulumi.Input[str]], statistic: str) -> Any:  # noqa: ANN401 - Pulumi's own class of arguments
+    return cloudwatch.MetricAlarmMetricQueryArgs(
+        id=label,
+        return_data=False,
+        metric=cloudwatch.MetricAlarmMetricQueryMetricArgs(
+            namespace="AWS/ApplicationELB", metric_name=metric, dimensions=dimensions, stat=statistic, period=60
+        ),
+    )
+
+
+def _sum(label: str, metric: str, dimensions: Mapping[str, pulumi.Input[str]]) -> Any:  # noqa: ANN401 - see _metric
+    return _metric(label, metric, dimensions, "Sum")
+
+
+def _maximum(label: str, metric: str, dimensions: Mapping[str, pulumi.Input[str]]) -> Any:  # noqa: ANN401 - see _metric
+    return _metric(label, metric, dimensions, "Maximum")
+
+
+def _result(expression: str, label: str) -> cloudwatch.MetricAlarmMetricQueryArgs:
+    return cloudwatch.MetricAlarmMetricQueryArgs(id="result", expression=expression, label=label, return_data=True)

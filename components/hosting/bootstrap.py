@@ -1,0 +1,75 @@
+"""What a new service runs until the pipeline's first deployment: the registry is still empty then.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final, cast
+
+from components.settings import Application
+from components.task_definition import TaskSurroundings, task_definition
+
+BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
+"""Small, well kept, for both processors, and from a registry whose limits a first start does not meet."""
+
+SERVER: Final = """\
+import http.server, signal, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"Waiting for the first deployment.\\n"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words): pass
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+http.server.ThreadingHTTPServer(("", int(sys.argv[1])), Answer).serve_forever()
+"""
+"""Answers every path with 200, so it passes whatever health check the load balancer makes; writes nowhere."""
+
+NOBODY: Final = "65534:65534"
+FIRST_FREE_PORT: Final = 1024
+"""Ports below are the superuser's."""
+
+
+def bootstrap_definition(application: Application, surroundings: TaskSurroundings) -> dict[str, object]:
+    """A task definition that answers the health check on the application's port, with none of its secrets.
+
+    Its family is its own: a revision of it says nothing about the application.
+    """
+    plain = Application(
+        name=application.name,
+        container_name=application.container_name,
+        port=application.port,
+        architecture=application.architecture,
+    )
+    own = dataclasses.replace(surroundings, family=f"{surroundings.family}-bootstrap", task_role_arn=None)
+    changes: dict[str, object] = {
+        "image": BOOTSTRAP_IMAGE,
+        "command": ["python3", "-c", SERVER, str(application.port)],
+    }
+    if application.port >= FIRST_FREE_PORT:
+        changes["user"] = NOBODY
+    return _with(task_definition(plain, own), changes)
+
+
+def first_definition(application: Application, surroundings: TaskSurroundings, repository: str) -> dict[str, object]:
+    """The application's own task definition, for the engine ``ecsAction``, whose action can change the image only.
+
+    Its tasks cannot start before the first run has pushed an image: nothing else the action starts from would do.
+
+    Args:
+        application: The stack file's ``application``.
+        surroundings: Roles and log group.
+        repository: Address of the repository the images will be in.
+    """
+    return _with(task_definition(application, surroundings), {"image": f"{repository}:none-yet"})
+
+
+def _with(definition: dict[str, object], changes: dict[str, object]) -> dict[str, object]:
+    """A task definition whose one container differs."""
+    containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
+    return {**definition, "containerDefinitions": [{**container, **changes} for container in containers]}

@@ -1,0 +1,83 @@
+"""How many tasks run: more when they have much to do, fewer when they have not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import appautoscaling
+
+from components.hosting.load_balancer import LoadBalancer
+from components.settings.hosting import Scaling as ScalingSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScalingArgs:
+    """What distinguishes the scaling of one service from another's.
+
+    Attributes:
+        cluster: Name of the cluster.
+        service: The service.
+        service_name: Its name.
+        scaling: The stack file's ``hosting.service.scaling``.
+        desired_count: ``application.desiredCount``.
+        balancer: Counts the requests.
+        tags: Tags of the target.
+    """
+
+    cluster: str
+    service: pulumi.Resource
+    service_name: str
+    scaling: ScalingSettings
+    desired_count: int
+    balancer: LoadBalancer
+    tags: Mapping[str, str]
+
+
+class Scaling(pulumi.ComponentResource):
+    """Target tracking by CPU and, if asked for, by requests; whichever wants more tasks wins."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:hosting:Scaling"
+
+    def __init__(self, name: str, args: ScalingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name = name
+        scaling = args.scaling
+        self._target = appautoscaling.Target(
+            f"{name}-target",
+            service_namespace="ecs",
+            scalable_dimension="ecs:service:DesiredCount",
+            resource_id=f"service/{args.cluster}/{args.service_name}",
+            min_capacity=scaling.effective_minimum(args.desired_count),
+            max_capacity=scaling.effective_maximum(args.desired_count),
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.service]),
+        )
+        self._policy("cpu", scaling.cpu_percent, "ECSServiceAverageCPUUtilization")
+        if scaling.requests_per_task is not None:
+            label = pulumi.Output.concat(args.balancer.arn_suffix, "/", args.balancer.target_groups[0].arn_suffix)
+            self._policy("requests", scaling.requests_per_task, "ALBRequestCountPerTarget", label)
+        self.register_outputs({})
+
+    def _policy(self, which: str, target: float, metric: str, label: pulumi.Input[str] | None = None) -> None:
+        appautoscaling.Policy(
+            f"{self._name}-{which}",
+            policy_type="TargetTrackingScaling",
+            service_namespace=self._target.service_namespace,
+            scalable_dimension=self._target.scalable_dimension,
+            resource_id=self._target.resource_id,
+            target_tracking_scaling_policy_configuration=appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs(
+                target_value=target,
+                predefined_metric_specification=(
+                    appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecificationArgs(
+                        predefined_metric_type=metric, resource_label=label
+                    )
+                ),
+                # Quick to grow, slow to shrink.
+                scale_out_cooldown=60,
+                scale_in_cooldown=300,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )

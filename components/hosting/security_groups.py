@@ -1,0 +1,105 @@
+"""Who may talk to whom: users to the load balancer, the load balancer to the tasks, nobody else to either."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import ec2, vpc
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecurityGroupsArgs:
+    """What distinguishes one pair of groups from another.
+
+    Attributes:
+        vpc_id: The VPC.
+        ports: Ports the load balancer listens on.
+        allowed_cidrs: Addresses that may reach them.
+        tags: Tags of groups and rules.
+    """
+
+    vpc_id: pulumi.Input[str]
+    ports: Sequence[int]
+    allowed_cidrs: Sequence[str]
+    tags: Mapping[str, str]
+
+
+class SecurityGroups(pulumi.ComponentResource):
+    """One group for the load balancer, one for the tasks; each rule is a resource, so an edit touches that rule."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:hosting:SecurityGroups"
+
+    balancer: pulumi.Output[str]
+    """The load balancer's group."""
+    tasks: pulumi.Output[str]
+    """The tasks' group."""
+
+    def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name, self._args = name, args
+        self.balancer = self._group("balancer", "Load balancer: users in, tasks out")
+        self.tasks = self._group("tasks", "Tasks: in from the load balancer only")
+        for port in args.ports:
+            for cidr in args.allowed_cidrs:
+                vpc.SecurityGroupIngressRule(
+                    f"{name}-balancer-in-{port}-from-{_slug(cidr)}",
+                    security_group_id=self.balancer,
+                    description=f"Users on port {port}",
+                    ip_protocol="tcp",
+                    from_port=port,
+                    to_port=port,
+                    cidr_ipv4=cidr,
+                    tags=args.tags,
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+        # Every port: an edit of application.port must not cut off the tasks that still listen on the old one.
+        vpc.SecurityGroupEgressRule(
+            f"{name}-balancer-out",
+            security_group_id=self.balancer,
+            description="Tasks",
+            ip_protocol="tcp",
+            from_port=1,
+            to_port=65535,
+            referenced_security_group_id=self.tasks,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        vpc.SecurityGroupIngressRule(
+            f"{name}-tasks-in",
+            security_group_id=self.tasks,
+            description="Load balancer",
+            ip_protocol="tcp",
+            from_port=1,
+            to_port=65535,
+            referenced_security_group_id=self.balancer,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # The program knows ECR, logs and secrets, and not which databases and services an application calls.
+        vpc.SecurityGroupEgressRule(
+            f"{name}-tasks-out",
+            security_group_id=self.tasks,
+            description="Whatever the application calls",
+            ip_protocol="-1",
+            cidr_ipv4="0.0.0.0/0",
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"balancer": self.balancer, "tasks": self.tasks})
+
+    def _group(self, whose: str, description: str) -> pulumi.Output[str]:
+        return ec2.SecurityGroup(
+            f"{self._name}-{whose}",
+            description=description,
+            vpc_id=self._args.vpc_id,
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        ).id
+
+
+def _slug(cidr: str) -> str:
+    return re.sub(r"[^0-9]", "-", cidr)

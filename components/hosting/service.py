@@ -1,0 +1,234 @@
+"""Cluster and service: made once, and from then on moved from version to version by the pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import pulumi
+from pulumi_aws import ecs
+
+from components.ecs_deployment import STRATEGIES, deployment_configuration, shifts_traffic
+from components.hosting.infrastructure_role import InfrastructureRole, InfrastructureRoleArgs
+from components.hosting.load_balancer import LoadBalancer
+from components.settings import Application, Deploy
+from components.settings.deploy import Engine
+from components.settings.hosting import Service as ServiceSettings
+
+CONTROLLERS: Final[Mapping[Engine, str]] = {"codeDeploy": "CODE_DEPLOY", "ecs": "ECS", "ecsAction": "ECS"}
+
+CAPACITY_PROVIDERS: Final = {"fargate": "FARGATE", "fargateSpot": "FARGATE_SPOT"}
+
+WRITTEN_BY_PIPELINE: Final = ("taskDefinition",)
+"""A deployment writes it, whichever engine makes it."""
+
+WRITTEN_BY_SCALING: Final = ("desiredCount",)
+
+WRITTEN_BY_CODE_DEPLOY: Final = ("loadBalancers", "networkConfiguration", "launchType")
+"""What belongs to a task set: the service shows the one of the last deployment, and refuses it in an update.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+"""
+
+SWAPPED_BY_ECS: Final = (
+    "loadBalancers[0].targetGroupArn",
+    "loadBalancers[0].advancedConfiguration.alternateTargetGroupArn",
+)
+"""ECS's own deployments with two target groups let them change places."""
+
+BOOTSTRAP_IS_WRITTEN_ONCE: Final = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "volumes")
+"""A new revision of it would run nowhere."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceArgs:
+    """What distinguishes one service from another.
+
+    Attributes:
+        prefix: ``<application>-<stack>``; names cluster and service.
+        application: The stack file's ``application``.
+        deploy: The stack file's ``deploy``.
+        service: The stack file's ``hosting.service``.
+        grace_period_seconds: A starting task may be unhealthy so long.
+        definition: What runs first, as ECS's ``RegisterTaskDefinition`` takes it.
+        subnets: Where tasks run.
+        public_ip: Whether tasks get a public IP.
+        security_group: The tasks' security group.
+        balancer: The load balancer.
+        alarms: Names of the alarms that roll a deployment back.
+        after: What must be there before a task can start.
+        tags: Tags of all taggable resources.
+    """
+
+    prefix: str
+    application: Application
+    deploy: Deploy
+    service: ServiceSettings
+    grace_period_seconds: int
+    definition: pulumi.Output[dict[str, Any]]
+    subnets: pulumi.Input[Sequence[str]]
+    public_ip: bool
+    security_group: pulumi.Input[str]
+    balancer: LoadBalancer
+    alarms: Sequence[str]
+    after: Sequence[pulumi.Resource]
+    tags: Mapping[str, str]
+
+
+class Service(pulumi.ComponentResource):
+    """A cluster with Container Insights and one service on Fargate, which `pulumi up` does not wait for.
+
+    ``ignore_changes`` names what a deployment or the scaling writes, and nothing else: see :func:`ignored`.
+    """
+
+    TYPE: ClassVar[str] = "ecs-delivery:hosting:Service"
+
+    service: ecs.Service
+    """The service."""
+
+    def __init__(self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name, self._args = name, args
+        child = pulumi.ResourceOptions(parent=self)
+        cluster = ecs.Cluster(
+            f"{name}-cluster",
+            name=args.prefix,
+            settings=[ecs.ClusterSettingArgs(name="containerInsights", value="enabled")],
+            tags=args.tags,
+            opts=child,
+        )
+        providers = ecs.ClusterCapacityProviders(
+            f"{name}-capacity", cluster_name=cluster.name, capacity_providers=["FARGATE", "FARGATE_SPOT"], opts=child
+        )
+        load_balancers, moved_by = self._load_balancers()
+        by_ecs = args.deploy.engine != "codeDeploy"
+        self.service = ecs.Service(
+            f"{name}-service",
+            name=args.prefix,
+            cluster=cluster.arn,
+            task_definition=self._first(name).arn,
+            desired_count=args.application.desired_count,
+            deployment_controller=ecs.ServiceDeploymentControllerArgs(type=CONTROLLERS[args.deploy.engine]),
+            # CodeDeploy's deployments know the launch type only (containers-roadmap#1752).
+            launch_type=None if by_ecs else "FARGATE",
+            capacity_provider_strategies=[
+                ecs.ServiceCapacityProviderStrategyArgs(
+                    capacity_provider=CAPACITY_PROVIDERS[args.service.capacity_provider], weight=1
+                )
+            ]
+            if by_ecs
+            else None,
+            network_configuration=ecs.ServiceNetworkConfigurationArgs(
+                subnets=args.subnets, security_groups=[args.security_group], assign_public_ip=args.public_ip
+            ),
+            load_balancers=load_balancers,
+            health_check_grace_period_seconds=args.grace_period_seconds,
+            enable_execute_command=args.service.exec,
+            enable_ecs_managed_tags=True,
+            propagate_tags="SERVICE",
+            # The first image may be an hour away.
+            wait_for_steady_state=False,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[providers, *args.balancer.complete, *moved_by, *args.after],
+                ignore_changes=list(ignored(args.deploy)),
+            ),
+            **(self._own_deployments() if by_ecs else {}),
+        )
+        self.register_outputs({"service": self.service.name, "cluster": cluster.name})
+
+    def _first(self, name: str) -> ecs.TaskDefinition:
+        """What runs until the pipeline's first deployment."""
+        definition = self._args.definition
+        return ecs.TaskDefinition(
+            f"{name}-first-definition",
+            family=definition["family"],
+            requires_compatibilities=["FARGATE"],
+            network_mode="awsvpc",
+            cpu=definition["cpu"],
+            memory=definition["memory"],
+            runtime_platform=ecs.TaskDefinitionRuntimePlatformArgs(
+                cpu_architecture=definition["runtimePlatform"]["cpuArchitecture"],
+                operating_system_family="LINUX",
+            ),
+            execution_role_arn=definition["executionRoleArn"],
+            task_role_arn=definition.apply(lambda known: known.get("taskRoleArn")),
+            container_definitions=definition.apply(lambda known: json.dumps(known["containerDefinitions"])),
+            volumes=definition.apply(lambda known: [{"name": volume["name"]} for volume in known.get("volumes", [])]),
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=list(BOOTSTRAP_IS_WRITTEN_ONCE)),
+        )
+
+    def _load_balancers(self) -> tuple[list[ecs.ServiceLoadBalancerArgs], tuple[pulumi.Resource, ...]]:
+        """The target group or groups the service's tasks register with, and what must be there to move them."""
+        args, balancer = self._args, self._args.balancer
+        first, *others = balancer.target_groups
+        advanced: ecs.ServiceLoadBalancerAdvancedConfigurationArgs | None = None
+        moved_by: tuple[pulumi.Resource, ...] = ()
+        if balancer.production_rule is not None and balancer.test_rule is not None:
+            role = InfrastructureRole(
+                f"{self._name}-shift",
+                InfrastructureRoleArgs(prefix=args.prefix, balancer=balancer, tags=args.tags),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            advanced = ecs.ServiceLoadBalancerAdvancedConfigurationArgs(
+                alternate_target_group_arn=others[0].arn,
+                production_listener_rule=balancer.production_rule.arn,
+                test_listener_rule=balancer.test_rule.arn,
+                role_arn=role.arn,
+            )
+            moved_by = (role.policy,)
+        container = ecs.ServiceLoadBalancerArgs(
+            container_name=args.application.container,
+            container_port=args.application.port,
+            target_group_arn=first.arn,
+            advanced_configuration=advanced,
+        )
+        return [container], moved_by
+
+    def _own_deployments(self) -> dict[str, Any]:
+        """How ECS deploys, said as the pipeline's job says it with every deployment."""
+        args = self._args
+        said: dict[str, Any] = deployment_configuration(args.deploy, args.alarms)
+        canary, linear = said.get("canaryConfiguration"), said.get("linearConfiguration")
+        own: dict[str, Any] = {
+            "deployment_circuit_breaker": said["deploymentCircuitBreaker"],
+            "deployment_minimum_healthy_percent": said["minimumHealthyPercent"],
+            "deployment_maximum_percent": said["maximumPercent"],
+            "deployment_configuration": ecs.ServiceDeploymentConfigurationArgs(
+                strategy=STRATEGIES[args.deploy.effective_strategy],
+                # The provider takes text.
+                bake_time_in_minutes=str(said["bakeTimeInMinutes"]) if "bakeTimeInMinutes" in said else None,
+                canary_configuration=ecs.ServiceDeploymentConfigurationCanaryConfigurationArgs(
+                    canary_percent=canary["canaryPercent"],
+                    canary_bake_time_in_minutes=str(canary["canaryBakeTimeInMinutes"]),
+                )
+                if canary
+                else None,
+                linear_configuration=ecs.ServiceDeploymentConfigurationLinearConfigurationArgs(
+                    step_percent=linear["stepPercent"],
+                    step_bake_time_in_minutes=str(linear["stepBakeTimeInMinutes"]),
+                )
+                if linear
+                else None,
+            ),
+        }
+        # The Amazon ECS action knows no alarms; its deployments have the circuit breaker alone.
+        if args.deploy.engine == "ecs" and "alarms" in said:
+            own["alarms"] = ecs.ServiceAlarmsArgs(alarm_names=said["alarms"]["alarmNames"], enable=True, rollback=True)
+        return own
+
+
+def ignored(deploy: Deploy) -> tuple[str, ...]:
+    """What of the service others write, so that a preview after a deployment has nothing to say.
+
+    Args:
+        deploy: The stack file's ``deploy``.
+    """
+    always = (*WRITTEN_BY_PIPELINE, *WRITTEN_BY_SCALING)
+    if deploy.engine == "codeDeploy":
+        return (*always, *WRITTEN_BY_CODE_DEPLOY)
+    return (*always, *SWAPPED_BY_ECS) if shifts_traffic(deploy) else always

@@ -1,0 +1,132 @@
+"""The roles of the service: one that starts tasks, one the application itself has, one ECS moves traffic with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import iam
+
+from components.account import AwsAccount
+from components.iam import Statement, policy_document, service_trust
+from components.image_repository import Repository, registry_login
+
+SHELL = (
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRolesArgs:
+    """What distinguishes the roles of one service from another's.
+
+    Attributes:
+        prefix: ``<application>-<stack>``.
+        account: Whose tasks may assume them.
+        repository: Where the image comes from.
+        log_group_arn: Where the containers log to.
+        secrets: ARNs of the secrets and parameters the task definition reads.
+        task_role: Name or ARN of a role that exists; ``None`` for one made here.
+        exec: Whether a person may open a shell in a task.
+        tags: Tags of the roles.
+    """
+
+    prefix: str
+    account: AwsAccount
+    repository: Repository
+    log_group_arn: pulumi.Output[str]
+    secrets: Sequence[str]
+    task_role: str | None
+    exec: bool
+    tags: Mapping[str, str]
+
+
+class TaskRoles(pulumi.ComponentResource):
+    """An execution role with what the task definition names, and a task role that may do nothing yet."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:hosting:TaskRoles"
+
+    execution_role_arn: pulumi.Output[str]
+    """Pulls the image, reads the secrets, writes the log."""
+    task_role_arn: pulumi.Output[str]
+    """What the application may do."""
+    policies: Sequence[pulumi.Resource]
+    """What must be there before a task can start."""
+
+    def __init__(self, name: str, args: TaskRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name, self._args = name, args
+        child = pulumi.ResourceOptions(parent=self)
+        execution = self._role("execution", f"Starts the tasks of {args.prefix}")
+        self.execution_role_arn = execution.arn
+        policies = [
+            iam.RolePolicy(
+                f"{name}-execution-policy",
+                role=execution.name,
+                policy=policy_document(self._execution()),
+                opts=child,
+            )
+        ]
+        if args.task_role is not None:
+            self.task_role_arn = args.account.role_arn(args.task_role)
+        else:
+            task = self._role("task", f"What {args.prefix} itself may do")
+            self.task_role_arn = task.arn
+            if args.exec:
+                shell = Statement(sid="OpenShell", actions=SHELL, resources=("*",))
+                policies.append(
+                    iam.RolePolicy(f"{name}-task-policy", role=task.name, policy=policy_document([shell]), opts=child)
+                )
+        self.policies = tuple(policies)
+        self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
+
+    def _role(self, which: str, description: str) -> iam.Role:
+        account = self._args.account
+        return iam.Role(
+            f"{self._name}-{which}",
+            description=description,
+            assume_role_policy=service_trust(
+                "ecs-tasks.amazonaws.com",
+                account_id=account.id,
+                # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+                source_arn=account.arn("ecs", "*"),
+            ),
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _execution(self) -> list[Statement]:
+        args = self._args
+        by_kind = {
+            "secretsmanager": ("ReadSecrets", "secretsmanager:GetSecretValue"),
+            "ssm": ("ReadParameters", "ssm:GetParameters"),
+        }
+        statements = [
+            registry_login(),
+            Statement(
+                sid="PullImage",
+                actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+                resources=(args.repository.arn,),
+            ),
+            Statement(
+                sid="WriteLog",
+                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
+            ),
+        ]
+        for kind, (sid, action) in by_kind.items():
+            named = sorted({_whole(arn) for arn in args.secrets if arn.split(":")[2] == kind})
+            if named:
+                statements.append(Statement(sid=sid, actions=(action,), resources=tuple(named)))
+        return statements
+
+
+def _whole(arn: str) -> str:
+    """The ARN of a whole secret: what ECS takes may name a key, a stage and a version behind it."""
+    return ":".join(arn.split(":")[:7])

@@ -1,0 +1,156 @@
+"""Load balancer: encrypted unless asked otherwise, quick to notice, and left alone where deployments write."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from made_hosting import CERTIFICATE, made
+
+from components.hosting.load_balancer import TLS_POLICY, fitted
+
+ECS_CANARY: dict[str, Any] = {"engine": "ecs", "strategy": "canary"}
+
+
+def test_it_drops_what_is_malformed_and_writes_down_who_asked_for_what() -> None:
+    found = made(protect=True)
+    balancer = found.one("aws:lb/loadBalancer:LoadBalancer")
+    assert {
+        key: balancer.inputs[key]
+        for key in ("dropInvalidHeaderFields", "desyncMitigationMode", "enableDeletionProtection", "accessLogs")
+    } == {
+        "dropInvalidHeaderFields": True,
+        "desyncMitigationMode": "defensive",
+        "enableDeletionProtection": True,
+        "accessLogs": {"bucket": "hosting-access-logs-bucket-1a2b3c4", "enabled": True},
+    }
+    assert found.one("BucketPolicy", "access-logs-policy").urn in balancer.dependencies
+    assert made().one("aws:lb/loadBalancer:LoadBalancer").inputs["enableDeletionProtection"] is False
+
+
+def test_access_logs_come_from_load_balancers_of_this_account_and_end_after_the_log_days() -> None:
+    found = made()
+    bucket = "arn:aws:s3:::hosting-access-logs-bucket-1a2b3c4"
+    deny, allow = json.loads(found.one("BucketPolicy", "access-logs-policy").inputs["policy"])["Statement"]
+    assert (deny["Effect"], deny["Resource"]) == ("Deny", [bucket, f"{bucket}/*"])
+    assert allow == {
+        "Sid": "AddAccessLogs",
+        "Effect": "Allow",
+        "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"{bucket}/AWSLogs/123456789012/*",
+    }
+    (rule,) = found.one("BucketLifecycleConfiguration", "access-logs-lifecycle").inputs["rules"]
+    assert rule["expiration"] == {"days": 365}
+
+
+def test_access_logs_may_be_left_out() -> None:
+    found = made({"loadBalancer": {"plainHttp": True, "accessLogs": False}})
+    assert "accessLogs" not in found.one("aws:lb/loadBalancer:LoadBalancer").inputs
+    assert [item.name for item in found.graph.of("aws:s3/bucket:Bucket")] == ["artifacts-bucket"]
+
+
+def test_with_a_certificate_plain_http_is_redirected() -> None:
+    found = made({"loadBalancer": {"certificateArn": CERTIFICATE}})
+    redirect = found.listeners["redirect"]
+    assert (redirect["port"], redirect["protocol"]) == (80, "HTTP")
+    assert redirect["defaultActions"] == [
+        {"type": "redirect", "redirect": {"port": "443", "protocol": "HTTPS", "statusCode": "HTTP_301"}}
+    ]
+    for role, port in (("production", 443), ("test", 8443)):
+        listener = found.listeners[role]
+        assert (listener["port"], listener["protocol"], listener["sslPolicy"]) == (port, "HTTPS", TLS_POLICY)
+        assert listener["certificateArn"] == CERTIFICATE
+
+
+def test_plain_http_has_no_redirect_and_no_policy() -> None:
+    found = made()
+    assert set(found.listeners) == {"production", "test"}
+    assert not {"sslPolicy", "certificateArn"} & set(found.listeners["production"])
+
+
+@pytest.mark.parametrize(
+    ("balancer", "url"),
+    [
+        ({"plainHttp": True}, "http://lb-shop-dev-1.eu-west-1.elb.amazonaws.com"),
+        ({"plainHttp": True, "domainName": "shop.example.com"}, "http://shop.example.com"),
+        ({"certificateArn": CERTIFICATE, "domainName": "shop.example.com"}, "https://shop.example.com"),
+        ({"certificateArn": CERTIFICATE}, None),
+    ],
+)
+def test_the_address_is_the_domain_or_the_load_balancers_own_name(balancer: dict[str, Any], url: str | None) -> None:
+    """Its own name is in no certificate, so it is no address with one."""
+    assert made({"loadBalancer": balancer}).graph.exports.get("url") == url
+
+
+def test_a_task_is_taken_for_healthy_or_not_within_ten_seconds() -> None:
+    found = made(application={"name": "shop", "healthCheckPath": "/healthz"})
+    for group in found.graph.of("TargetGroup"):
+        assert group.inputs["healthCheck"] == {
+            "path": "/healthz",
+            "protocol": "HTTP",
+            "matcher": "200-399",
+            "interval": 5,
+            "timeout": 2,
+            "healthyThreshold": 2,
+            "unhealthyThreshold": 2,
+        }
+        assert group.inputs["deregistrationDelay"] == 15
+        assert group.inputs["targetType"] == "ip"
+
+
+@pytest.mark.parametrize(
+    ("deploy", "colours", "listeners", "rules"),
+    [
+        ({}, ["blue", "green"], ["production", "test"], []),
+        ({"engine": "ecs"}, ["blue"], ["production"], []),
+        ({"engine": "ecsAction"}, ["blue"], ["production"], []),
+        (ECS_CANARY, ["blue", "green"], ["production", "test"], ["production-rule", "test-rule"]),
+    ],
+    ids=["codeDeploy", "ecs rolling", "ecsAction", "ecs canary"],
+)
+def test_an_engine_gets_the_target_groups_listeners_and_rules_it_moves(
+    deploy: dict[str, Any], colours: list[str], listeners: list[str], rules: list[str]
+) -> None:
+    found = made(deploy=deploy)
+    assert sorted(item.inputs["name"] for item in found.graph.of("TargetGroup")) == [f"shop-dev-{c}" for c in colours]
+    assert sorted(found.listeners) == listeners
+    assert {item.name for item in found.graph.of("ListenerRule")} == {f"hosting-load-balancer-{r}" for r in rules}
+    assert found.graph.exports["targetGroups"] == [f"shop-dev-{c}" for c in colours]
+
+
+def test_what_a_deployment_turns_to_other_tasks_is_never_turned_back() -> None:
+    """Else the next `pulumi up` would send the users to the old target group (terraform-aws-alb#322)."""
+    code_deploy = made().graph.of("aws:lb/listener:Listener")
+    assert [item.ignore_changes for item in code_deploy] == [("defaultActions",), ("defaultActions",)]
+    native = made(deploy=ECS_CANARY).graph
+    assert [item.ignore_changes for item in native.of("ListenerRule")] == [("actions",), ("actions",)]
+    assert [item.ignore_changes for item in native.of("aws:lb/listener:Listener")] == [(), ()]
+    rolling = made({"loadBalancer": {"certificateArn": CERTIFICATE}}, deploy={"engine": "ecs"}).graph
+    assert [item.ignore_changes for item in rolling.of("aws:lb/listener:Listener")] == [(), ()]
+
+
+def test_a_redirect_is_never_ignored() -> None:
+    found = made({"loadBalancer": {"certificateArn": CERTIFICATE}})
+    assert found.graph.one("aws:lb/listener:Listener", "hosting-load-balancer-redirect").ignore_changes == ()
+
+
+def test_rules_start_with_everything_on_the_first_target_group() -> None:
+    for rule in made(deploy=ECS_CANARY).graph.of("ListenerRule"):
+        assert rule.inputs["conditions"] == [{"pathPattern": {"values": ["/*"]}}]
+        (action,) = rule.inputs["actions"]
+        assert [group["weight"] for group in action["forward"]["targetGroups"]] == [100, 0]
+
+
+@pytest.mark.parametrize("name", ["shop-dev-blue", "a" * 32])
+def test_a_name_that_fits_stays_as_it_is(name: str) -> None:
+    assert fitted(name) == name
+
+
+def test_a_name_that_is_too_long_is_cut_and_stays_apart_from_others() -> None:
+    long = "a-name-of-24-characters1-staging"
+    blue, green = fitted(f"{long}-blue"), fitted(f"{long}-green")
+    assert blue != green
+    assert max(len(blue), len(green)) <= 32
+    assert blue.startswith("a-name-of-24-characters1-")
