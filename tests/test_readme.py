@@ -102,6 +102,18 @@ def test_the_variables_and_secrets_of_the_preview_are_those_of_the_workflow() ->
     assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", section("## Previews on pull requests")))
 
 
+def test_the_roles_of_a_promotion_into_another_account_have_the_names_that_are_written_down() -> None:
+    """Each side names the other's role before it exists."""
+    dev_role, prod_role = re.findall(r"role/(shop-[a-z-]+)", section("### Prod in another account"))
+    account = {"accountId": "210987654321", "roleArn": f"arn:aws:iam::210987654321:role/{prod_role}"}
+    dev = build_program(merged(CONFIG, {"ecs-delivery:promotion": account}))
+    assert [role.inputs.get("name") for role in dev.of("aws:iam/role:Role") if role.inputs.get("name")] == [dev_role]
+    source = {"repository": "shop-prod", "create": True, "promoters": [f"arn:aws:iam::123456789012:role/{dev_role}"]}
+    prod = {**CONFIG, "ecs-delivery:source": {"ecr": source}, "ecs-delivery:promotion": {}}
+    graph = build_program(prod, stack_name="prod")
+    assert [role.inputs["name"] for role in graph.of("aws:iam/role:Role") if role.inputs.get("name")] == [prod_role]
+
+
 def test_the_licence_is_the_one_that_is_named() -> None:
     assert "Apache-2.0" in section("## Licence")
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")

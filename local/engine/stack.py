@@ -316,6 +316,8 @@ class LocalStack:
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                 "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
                 "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+                # The state is written once, at the end: after each step it would cost more than the step.
+                "PULUMI_SKIP_CHECKPOINTS": "true",
                 "PULUMI_SKIP_UPDATE_CHECK": "true",
             },
         )

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from summary import stack_files
 
-from local.engine.stack import LocalStack, Outcome
+from local.engine.stack import EngineFailure, LocalStack, Outcome
 
 pytestmark = pytest.mark.engine
 
@@ -35,13 +35,20 @@ class Deployed:
 
     def edited(self, edit: Callable[[Config], None]) -> Outcome:
         """Plan the stack with its file edited; the file in the repository stays as it is."""
+        return self._with(edit).preview()
+
+    def unprotect(self) -> None:
+        """Do what a person does who really means to delete a protected stack."""
+        self._with(lambda config: config["retention"].update(protect=False)).up()
+
+    def _with(self, edit: Callable[[Config], None]) -> LocalStack:
         content = yaml.safe_load(self.file.read_text(encoding="utf-8"))
         config = {key.removeprefix("ecs-delivery:"): value for key, value in content["config"].items()}
         edit(config)
         content["config"] = {key if ":" in key else f"ecs-delivery:{key}": value for key, value in config.items()}
         file = self.folder / self.file.name
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return LocalStack(self.name, stack_file=file, state_dir=self.folder / "state").preview()
+        return LocalStack(self.name, stack_file=file, state_dir=self.folder / "state")
 
 
 @pytest.fixture(scope="module", params=list(stack_files()))
@@ -53,6 +60,10 @@ def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     done = made.stack.up()
     assert {step.urn for step in done.changes} == {step.urn for step in planned.changes}, "up does what preview said"
     yield made
+    if any(resource["protect"] for resource in made.stack.graph()):
+        with pytest.raises(EngineFailure, match="protect"):
+            made.stack.destroy()
+        made.unprotect()
     gone = made.stack.destroy()
     assert {step.op for step in gone.steps} == {"delete"}
     assert not made.stack.exists
@@ -69,20 +80,12 @@ def test_what_is_deployed_has_a_pipeline_that_can_be_opened(deployed: Deployed) 
     assert isinstance(outputs["nextSteps"], list)
 
 
-def test_an_edit_of_the_environment_changes_the_task_definition_template_and_nothing_else(deployed: Deployed) -> None:
-    """The pipeline's structure stays, so a stage can still be rolled back, and the next run ships the edit."""
-
-    def edit(config: Config) -> None:
-        config["application"].setdefault("environment", {})["LOG_LEVEL"] = "warning"
-
-    outcome = deployed.edited(edit)
-    assert [(step.op, step.name) for step in outcome.changes] == [("update", "shop-task-definition-object")]
-
-
-def test_an_edit_of_the_image_settings_changes_what_makes_the_image_and_no_more(deployed: Deployed) -> None:
+def test_an_edit_of_environment_and_image_settings_changes_just_that(deployed: Deployed) -> None:
+    """The environment ships by the template: the pipeline's structure stays, so a stage can still be rolled back."""
     built = "github" in yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]["ecs-delivery:source"]
 
     def edit(config: Config) -> None:
+        config["application"].setdefault("environment", {})["LOG_LEVEL"] = "warning"
         if built:
             config.setdefault("build", {})["dockerfile"] = "docker/other.Dockerfile"
         else:
@@ -92,10 +95,12 @@ def test_an_edit_of_the_image_settings_changes_what_makes_the_image_and_no_more(
     watching = {"shop-record-image-project", "shop-delivery-on-image-push-rule", "shop-delivery-pipeline"}
     if not built and deployed.name == "prod":
         watching.add("shop-registry-source-repository")  # made here: the tag that may move is another one
-    assert names(outcome, "update") == ({"shop-build-image-project"} if built else watching)
+    image = {"shop-build-image-project"} if built else watching
+    assert names(outcome, "update") == {"shop-task-definition-object", *image}
     assert {step.op for step in outcome.changes} == {"update"}
 
 
+@pytest.mark.parametrize("deployed", ["dev", "prod"], indirect=True)
 def test_no_edit_of_size_or_port_replaces_what_holds_state(deployed: Deployed) -> None:
     def edit(config: Config) -> None:
         config["application"].update(cpu=2048, memory=4096, port=9090, architecture="x86_64")
@@ -139,7 +144,7 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
         "upload-static-files",
         *RELEASE_JOBS,
     )
-    there = {step.name for step in deployed.stack.preview().steps}
+    there = {resource["name"] for resource in deployed.stack.graph()}
     outcome = deployed.edited(edit)
     jobs = [job for job in optional if f"shop-{job}-project" in there]
     kinds = ("logs", "policy", "project", "role", "lighthouse")

@@ -166,6 +166,7 @@ def test_files_of_another_bucket_are_copied_and_pruned() -> None:
 
 def test_a_copy_may_take_longer_than_a_lambda_machine_gives() -> None:
     assert from_bucket().machine("sync-static-files")[0] == "ARM_CONTAINER"
+    assert from_bucket().project("sync-static-files").inputs["buildTimeout"] == 30
     assert from_bucket().project("sync-static-files").inputs["environment"]["privilegedMode"] is False
 
 
