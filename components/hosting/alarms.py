@@ -15,8 +15,14 @@ from components.settings.hosting import Alarms as AlarmSettings
 FEWEST_REQUESTS: Final = 20
 """Of a minute whose share of errors counts: one error among three requests says nothing."""
 
-ERRORS: Final = f"IF(requests >= {FEWEST_REQUESTS}, 100 * (FILL(target, 0) + FILL(balancer, 0)) / requests, 0)"
+_ANSWERS: Final = "(FILL(requests, 0) + FILL(balancer, 0))"
+"""Requests that reached a task, and those the load balancer answered: with no task left the first are missing."""
+
+ERRORS: Final = f"IF({_ANSWERS} >= {FEWEST_REQUESTS}, 100 * (FILL(target, 0) + FILL(balancer, 0)) / {_ANSWERS}, 0)"
 """Percent of answers 5xx: the tasks' own, and the load balancer's where no task answered."""
+
+LATE_MINUTES: Final = 2
+"""The load balancer's figures arrive so much later; until then FILL says 0, so the newest minutes cannot be needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +90,7 @@ class Alarms(pulumi.ComponentResource):
             comparison_operator="GreaterThanOrEqualToThreshold",
             metric_queries=[
                 *(
-                    _maximum(label, "UnHealthyHostCount", {**whole, "TargetGroup": group.arn_suffix})
+                    _minimum(label, "UnHealthyHostCount", {**whole, "TargetGroup": group.arn_suffix})
                     for label, group in zip(groups, balancer.target_groups, strict=True)
                 ),
                 _result(" + ".join(f"FILL({label}, 0)" for label in groups), "Unhealthy tasks"),
@@ -99,8 +105,8 @@ class Alarms(pulumi.ComponentResource):
         return cloudwatch.MetricAlarm(
             f"{self._name}-{which}",
             name=f"{self._args.prefix}-{which}",
-            alarm_description=f"{description}, {minutes} minutes in a row",
-            evaluation_periods=minutes,
+            alarm_description=f"{description}, in {minutes} of {minutes + LATE_MINUTES} minutes",
+            evaluation_periods=minutes + LATE_MINUTES,
             datapoints_to_alarm=minutes,
             # A service nobody calls is well.
             treat_missing_data="notBreaching",
@@ -124,8 +130,9 @@ def _sum(label: str, metric: str, dimensions: Mapping[str, pulumi.Input[str]]) -
     return _metric(label, metric, dimensions, "Sum")
 
 
-def _maximum(label: str, metric: str, dimensions: Mapping[str, pulumi.Input[str]]) -> Any:  # noqa: ANN401 - see _metric
-    return _metric(label, metric, dimensions, "Maximum")
+def _minimum(label: str, metric: str, dimensions: Mapping[str, pulumi.Input[str]]) -> Any:  # noqa: ANN401 - see _metric
+    """Through the whole minute: a task that is still starting is unhealthy for a part of it."""
+    return _metric(label, metric, dimensions, "Minimum")
 
 
 def _result(expression: str, label: str) -> cloudwatch.MetricAlarmMetricQueryArgs:

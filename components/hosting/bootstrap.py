@@ -35,10 +35,15 @@ FIRST_FREE_PORT: Final = 1024
 """Ports below are the superuser's."""
 
 
-def bootstrap_definition(application: Application, surroundings: TaskSurroundings) -> dict[str, object]:
+def bootstrap_definition(application: Application, surroundings: TaskSurroundings, *, exec_: bool) -> dict[str, object]:
     """A task definition that answers the health check on the application's port, with none of its secrets.
 
     Its family is its own: a revision of it says nothing about the application.
+
+    Args:
+        application: The stack file's ``application``.
+        surroundings: Roles and log group.
+        exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
     """
     plain = Application(
         name=application.name,
@@ -46,7 +51,11 @@ def bootstrap_definition(application: Application, surroundings: TaskSurrounding
         port=application.port,
         architecture=application.architecture,
     )
-    own = dataclasses.replace(surroundings, family=f"{surroundings.family}-bootstrap", task_role_arn=None)
+    own = dataclasses.replace(
+        surroundings,
+        family=f"{surroundings.family}-bootstrap",
+        task_role_arn=surroundings.task_role_arn if exec_ else None,
+    )
     changes: dict[str, object] = {
         "image": BOOTSTRAP_IMAGE,
         "command": ["python3", "-c", SERVER, str(application.port)],

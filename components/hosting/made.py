@@ -226,6 +226,7 @@ class MadeHosting(pulumi.ComponentResource):
         """What the service runs first: an answer to the health check, or what its engine can start from."""
         args, application = self._args, self._args.settings.application
         from_template = args.settings.deploy.engine == "ecsAction"
+        exec_ = args.settings.hosting.service.exec
 
         def render(known: Mapping[str, str]) -> dict[str, Any]:
             surroundings = TaskSurroundings(
@@ -238,7 +239,7 @@ class MadeHosting(pulumi.ComponentResource):
             )
             if from_template:
                 return first_definition(application, surroundings, known["repository"])
-            return bootstrap_definition(application, surroundings)
+            return bootstrap_definition(application, surroundings, exec_=exec_)
 
         return pulumi.Output.all(
             execution_role_arn=roles.execution_role_arn,

@@ -38,6 +38,9 @@ SWAPPED_BY_ECS: Final = (
 )
 """ECS's own deployments with two target groups let them change places."""
 
+NAMED_BY_TASK_DEFINITION: Final = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+"""ECS refuses a name or a port that the running task definition does not have: they change together with it."""
+
 BOOTSTRAP_IS_WRITTEN_ONCE: Final = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "volumes")
 """A new revision of it would run nowhere."""
 
@@ -125,6 +128,8 @@ class Service(pulumi.ComponentResource):
             ),
             load_balancers=load_balancers,
             health_check_grace_period_seconds=args.grace_period_seconds,
+            # The provider takes no other way to change the capacity provider.
+            force_new_deployment=True if by_ecs else None,
             enable_execute_command=args.service.exec,
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",
@@ -231,4 +236,5 @@ def ignored(deploy: Deploy) -> tuple[str, ...]:
     always = (*WRITTEN_BY_PIPELINE, *WRITTEN_BY_SCALING)
     if deploy.engine == "codeDeploy":
         return (*always, *WRITTEN_BY_CODE_DEPLOY)
-    return (*always, *SWAPPED_BY_ECS) if shifts_traffic(deploy) else always
+    swapped = SWAPPED_BY_ECS if shifts_traffic(deploy) else ()
+    return (*always, *NAMED_BY_TASK_DEFINITION, *swapped)

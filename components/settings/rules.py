@@ -107,6 +107,20 @@ def alarms_fit_into_a_deployment(hosting: Hosting, deploy: Deploy) -> Iterator[P
         )
 
 
+def exec_needs_a_writable_root(application: Application, hosting: Hosting) -> Iterator[Problem]:
+    """Yield a shell that would never open: the agent behind it writes to the root filesystem.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+    """
+    if hosting.existing is None and hosting.service.exec and application.read_only_root_filesystem:
+        yield Problem(
+            path=("hosting", "service", "exec"),
+            wrong="needs application.readOnlyRootFilesystem: false, because the agent that opens the shell writes "
+            "there",
+            fix="pulumi config set --path 'ecs-delivery:hosting.service.exec' false",
+        )
+
+
 def smoke_test_needs_code(build: Build, source: Source) -> Iterator[Problem]:
     """Yield a smoke test with nothing to build it from."""
     if build.smoke_test.enabled and source.github is None:
@@ -289,6 +303,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     spot_needs_an_engine_that_keeps_it,
     scaling_by_requests_needs_one_target_group,
     alarms_fit_into_a_deployment,
+    exec_needs_a_writable_root,
     smoke_test_needs_code,
     build_without_code_builds_nothing,
     upload_from_source_needs_code,

@@ -71,6 +71,7 @@ OTHER_CHOICES: Mapping[str, tuple[str, Mapping[str, object]]] = {
         {
             "ecs-delivery:application": {
                 "name": LONGEST_APPLICATION,
+                "readOnlyRootFilesystem": False,
                 "secrets": {
                     "DATABASE_URL": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/database-AbCdEf",
                     "KEY": "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/key",

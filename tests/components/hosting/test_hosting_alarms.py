@@ -35,7 +35,10 @@ def test_errors_count_the_tasks_and_the_load_balancers_own_and_not_of_a_handful_
         "balancer": "HTTPCode_ELB_5XX_Count",
     }
     expression = queries["result"]["expression"]
-    assert expression == "IF(requests >= 20, 100 * (FILL(target, 0) + FILL(balancer, 0)) / requests, 0)"
+    assert expression == (
+        "IF((FILL(requests, 0) + FILL(balancer, 0)) >= 20, "
+        "100 * (FILL(target, 0) + FILL(balancer, 0)) / (FILL(requests, 0) + FILL(balancer, 0)), 0)"
+    )
     assert [key for key, item in queries.items() if item["returnData"]] == ["result"]
     dimensions = {"LoadBalancer": "app/lb-shop-dev/0123456789abcdef"}
     assert all(item["metric"]["dimensions"] == dimensions for item in queries.values() if "metric" in item)
@@ -58,6 +61,6 @@ def test_unhealthy_tasks_count_in_every_target_group(deploy: dict[str, Any], gro
 
 def test_an_alarm_needs_all_its_minutes_and_silence_is_no_alarm() -> None:
     for alarm in alarms(minutes=4).values():
-        assert (alarm["evaluationPeriods"], alarm["datapointsToAlarm"]) == (4, 4)
+        assert (alarm["evaluationPeriods"], alarm["datapointsToAlarm"]) == (6, 4)
         assert alarm["treatMissingData"] == "notBreaching"
         assert "alarmActions" not in alarm

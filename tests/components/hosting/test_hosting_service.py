@@ -25,6 +25,16 @@ NATIVE: dict[str, dict[str, Any]] = {
 }
 
 
+WRITABLE = {"name": "shop", "readOnlyRootFilesystem": False}
+NAMED = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+
+
+def test_a_change_of_the_capacity_provider_is_possible_where_ecs_deploys_itself() -> None:
+    """The provider refuses it otherwise; CodeDeploy's services have none."""
+    assert made(deploy={"engine": "ecs"}).service["forceNewDeployment"] is True
+    assert "forceNewDeployment" not in made().service
+
+
 def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
     found = made()
     assert found.one("aws:ecs/cluster:Cluster").inputs["settings"] == [
@@ -37,14 +47,15 @@ def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
     ("deploy", "ignored"),
     [
         ({}, ("taskDefinition", "desiredCount", "loadBalancers", "networkConfiguration", "launchType")),
-        ({"engine": "ecs"}, ("taskDefinition", "desiredCount")),
-        ({"engine": "ecsAction"}, ("taskDefinition", "desiredCount")),
+        ({"engine": "ecs"}, ("taskDefinition", "desiredCount", *NAMED)),
+        ({"engine": "ecsAction"}, ("taskDefinition", "desiredCount", *NAMED)),
         *(
             (
                 deploy,
                 (
                     "taskDefinition",
                     "desiredCount",
+                    *NAMED,
                     "loadBalancers[0].targetGroupArn",
                     "loadBalancers[0].advancedConfiguration.alternateTargetGroupArn",
                 ),
@@ -148,7 +159,7 @@ def test_the_ecs_action_has_the_circuit_breaker_and_knows_no_alarms() -> None:
 
 
 def test_a_shell_is_opened_only_where_it_is_asked_for() -> None:
-    off, on = made(), made({"service": {"exec": True}})
+    off, on = made(), made({"service": {"exec": True}}, application=WRITABLE)
     assert off.service["enableExecuteCommand"] is False
     assert [item.name for item in off.graph.of("RolePolicy")] == ["hosting-roles-execution-policy"]
     assert on.service["enableExecuteCommand"] is True
@@ -180,7 +191,7 @@ def test_tasks_may_read_their_secrets_pull_their_image_and_write_their_log() -> 
 
 
 def test_a_task_role_of_ones_own_is_taken_as_it_is() -> None:
-    found = made({"service": {"taskRole": "shop-task", "exec": True}})
+    found = made({"service": {"taskRole": "shop-task", "exec": True}}, application=WRITABLE)
     assert found.graph.exports["roles"][1] == "arn:aws:iam::123456789012:role/shop-task"
     assert [item.name for item in found.graph.of("aws:iam/role:Role")] == ["hosting-roles-execution"]
 
@@ -207,6 +218,11 @@ def test_the_first_tasks_answer_the_health_check_without_the_applications_secret
     assert (container["name"], container["image"], container["command"][-1]) == ("web", BOOTSTRAP_IMAGE, "3000")
     assert (container["secrets"], container["environment"]) == ([], [])
     assert container["portMappings"][0]["containerPort"] == 3000
+
+
+def test_with_exec_the_first_tasks_have_a_role_since_ecs_refuses_the_service_without() -> None:
+    found = made({"service": {"exec": True}}, application=WRITABLE)
+    assert ":role/" in found.one("aws:ecs/taskDefinition:TaskDefinition").inputs["taskRoleArn"]
 
 
 @pytest.mark.parametrize(("port", "user"), [(8080, "65534:65534"), (80, None)])
