@@ -73,8 +73,12 @@ class Graph:
         return iter(self.resources.values())
 
     def of(self, type_: str) -> list[Resource]:
-        """Every resource of one type, by the last part of its token or the whole of it."""
-        return [item for item in self if type_ in {item.type, item.type.split(":")[-1]}]
+        """Every resource of one type, by the last part of its token or the whole of it; sorted by name.
+
+        In what order a program's resources are registered differs from run to run.
+        """
+        found = [item for item in self if type_ in {item.type, item.type.split(":")[-1]}]
+        return sorted(found, key=lambda item: item.name)
 
     def one(self, type_: str, name: str | None = None) -> Resource:
         """The only resource of a type (and, if given, of a logical name)."""
