@@ -64,6 +64,8 @@ def task_definition(application: Application, surroundings: TaskSurroundings) ->
             },
         },
     }
+    if application.user is not None:
+        container["user"] = application.user
     if application.command:
         container["command"] = list(application.command)
     definition: dict[str, object] = {

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from components.settings.base import Must, Problem, Section
 from components.settings.names import SecretArn, UrlPath
@@ -30,6 +30,27 @@ VariableName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$"),
     Must("the name of a variable: letters, digits, _ . and -, starting with a letter or _"),
 ]
+
+
+def _not_root(user: str) -> str:
+    """Return the user if it is another one than root.
+
+    Raises:
+        ValueError: If it is root, by name or by number.
+    """
+    name = user.partition(":")[0]
+    if name == "root" or not name.strip("0"):
+        raise ValueError(user)
+    return user
+
+
+User = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,31}(:[a-z0-9_][a-z0-9_.-]{0,31})?$"),
+    AfterValidator(_not_root),
+    Must("a user other than root, by name or number, with :group behind it if wanted"),
+]
+"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
 
 CommandWord = Annotated[str, StringConstraints(min_length=1), Must("one word of the command, in quotes")]
 
@@ -106,6 +127,11 @@ class Application(Section):
         description="Whether the container may write only to volumes. /tmp is one; an image that does not run as root "
         "declares `VOLUME /tmp` to write there.",
         examples=[True],
+    )
+    user: User | None = Field(
+        default=None,
+        description="User the container runs as, and never root; what the image says when left out.",
+        examples=["1000:1000"],
     )
     command: tuple[CommandWord, ...] = Field(
         default=(),

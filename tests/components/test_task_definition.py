@@ -134,3 +134,12 @@ def test_each_architecture_of_the_stack_file_has_its_name_in_ecs(architecture: s
 
 def test_a_definition_is_json() -> None:
     assert json.loads(json.dumps(definition())) == definition()
+
+
+def test_the_container_runs_as_the_user_the_stack_file_names_and_else_as_the_image_says() -> None:
+    def container(**settings: object) -> dict[str, Any]:
+        definition: dict[str, Any] = task_definition(application(**settings), SURROUNDINGS)
+        return dict(definition["containerDefinitions"][0])
+
+    assert container(user="1000:1000")["user"] == "1000:1000"
+    assert "user" not in container()
