@@ -113,6 +113,24 @@ def test_a_package_that_is_not_installed_is_refused() -> None:
         Sdk("pulumi_nowhere")
 
 
+def test_types_are_read_whatever_is_collected_meanwhile() -> None:
+    """Garbage whose finalizer prints a traceback parses, and CPython before 3.11.8 cannot parse within a parse."""
+    code = """
+import ast, gc
+from local.engine.standins.sdk_types import Sdk
+class Wreck:
+    def __init__(self): self.cycle = self
+    def __del__(self): ast.parse("f(1, [2])")
+gc.set_threshold(50)
+for _ in range(10):
+    wrecks = [Wreck() for _ in range(100)]
+    del wrecks
+    Sdk("pulumi_aws").resource("aws:s3/bucketObjectv2:BucketObjectv2")
+print(gc.isenabled())
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+
+
 def test_reading_types_imports_nothing_of_the_sdk() -> None:
     """Importing costs every preview a second."""
     code = (

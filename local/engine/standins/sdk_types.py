@@ -8,7 +8,9 @@ nothing at all. Whatever does not look as expected raises `SdkLayoutError` rathe
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
+import gc
 import importlib.util
 import json
 import keyword
@@ -287,10 +289,27 @@ def _parse_one(text: str, start: str, kind: type[_Node]) -> _Node:
     if begin == 0 and not text.startswith(start):
         raise SdkLayoutError(f"no `{start}` where it belongs")
     end = re.compile(r"^(?=[^\s)#])", re.MULTILINE).search(text, text.index("\n", begin) + 1)
-    node = ast.parse(text[begin : end.start() if end else None]).body[0]
+    with collection_paused():
+        node = ast.parse(text[begin : end.start() if end else None]).body[0]
     if not isinstance(node, kind):
         raise SdkLayoutError(f"`{start}` is not a {kind.__name__}")
     return node
+
+
+@contextlib.contextmanager
+def collection_paused() -> Iterator[None]:
+    """Keep finalizers out of a parse: one that formats a traceback parses too.
+
+    CPython before 3.11.8 counts the depth of the tree it builds for the whole interpreter, and a parse within a parse,
+    or one in another thread, ends in a SystemError (python/cpython issue 106905).
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _parse_class(text: str, name: str) -> ast.ClassDef:
