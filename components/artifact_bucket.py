@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pulumi
 from pulumi_aws import kms, s3
 
 from components.account import AwsAccount
 from components.iam import Statement, resource_policy
+from components.private_bucket import bucket_policy, private_bucket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,21 +71,9 @@ class ArtifactBucket(pulumi.ComponentResource):
         self.account = AwsAccount(key.arn)
         self.key_policy = kms.KeyPolicy(f"{name}-key-policy", key_id=key.key_id, policy=self._key_policy(), opts=child)
 
-        bucket = s3.Bucket(f"{name}-bucket", force_destroy=not args.protect, tags=args.tags, opts=kept)
+        bucket = private_bucket(name, self, protect=args.protect, tags=args.tags)
         self.name = bucket.bucket
         self.arn = bucket.arn
-        s3.BucketOwnershipControls(
-            f"{name}-ownership", bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
-        )
-        public_access = s3.BucketPublicAccessBlock(
-            f"{name}-public-access",
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
         s3.BucketVersioning(
             f"{name}-versioning",
             bucket=bucket.bucket,
@@ -126,13 +115,7 @@ class ArtifactBucket(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        self.bucket_policy = s3.BucketPolicy(
-            f"{name}-policy",
-            bucket=bucket.bucket,
-            policy=self._bucket_policy(),
-            # S3 refuses two changes of a bucket's access at the same moment.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[public_access]),
-        )
+        self.bucket_policy = bucket_policy(name, self, bucket, self._own_statements())
         self.register_outputs({"bucket": self.name, "keyArn": self.key_arn})
 
     def read_write(self) -> tuple[Statement, ...]:
@@ -187,43 +170,33 @@ class ArtifactBucket(pulumi.ComponentResource):
             ]
         )
 
-    def _bucket_policy(self) -> pulumi.Output[str]:
-        everything = [self.arn, self.arn.apply(lambda arn: f"{arn}/*")]
-        return resource_policy(
-            [
-                {
-                    "Sid": "DenyPlainHttp",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": everything,
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    def _own_statements(self) -> list[dict[str, Any]]:
+        objects = self.arn.apply(lambda arn: f"{arn}/*")
+        return [
+            {
+                "Sid": "DenyOtherAccounts",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [self.arn, objects],
+                "Condition": {
+                    "StringNotEquals": {"aws:PrincipalAccount": self.account.id},
+                    "Bool": {"aws:PrincipalIsAWSService": "false"},
                 },
-                {
-                    "Sid": "DenyOtherAccounts",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": everything,
-                    "Condition": {
-                        "StringNotEquals": {"aws:PrincipalAccount": self.account.id},
-                        "Bool": {"aws:PrincipalIsAWSService": "false"},
-                    },
+            },
+            {
+                "Sid": "DenyOtherKeys",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:PutObject",
+                "Resource": [objects],
+                # An upload that names no encryption gets the bucket's own; one that does must name our key.
+                "Condition": {
+                    "Null": {"s3:x-amz-server-side-encryption": "false"},
+                    "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self.key_arn},
                 },
-                {
-                    "Sid": "DenyOtherKeys",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:PutObject",
-                    "Resource": everything[1:],
-                    # An upload that names no encryption gets the bucket's own; one that does must name our key.
-                    "Condition": {
-                        "Null": {"s3:x-amz-server-side-encryption": "false"},
-                        "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self.key_arn},
-                    },
-                },
-            ]
-        )
+            },
+        ]
 
 
 def artifact_prefix(pipeline_name: str) -> str:

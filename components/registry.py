@@ -57,7 +57,7 @@ class Registry(pulumi.ComponentResource):
         self.promotion_role_arn = None
         self.source = self._watched(name)
         if settings.has_code:
-            built_into = settings.build.repository or args.prefix
+            built_into = settings.build.repository_for(args.prefix)
             self.app = self._make(f"{name}-app", built_into).repository
             smoke = (
                 self._make(f"{name}-smoke-test", f"{built_into}-smoke-test") if settings.smoke_test_enabled else None

@@ -10,7 +10,7 @@ import pulumi
 from pulumi_aws import s3
 
 from components.account import AwsAccount
-from components.iam import resource_policy
+from components.private_bucket import bucket_policy, private_bucket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,25 +47,8 @@ class AccessLogBucket(pulumi.ComponentResource):
     def __init__(self, name: str, args: AccessLogBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        bucket = s3.Bucket(
-            f"{name}-bucket",
-            force_destroy=not args.protect,
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
-        )
+        bucket = private_bucket(name, self, protect=args.protect, tags=args.tags)
         self.name = bucket.bucket
-        s3.BucketOwnershipControls(
-            f"{name}-ownership", bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
-        )
-        public_access = s3.BucketPublicAccessBlock(
-            f"{name}-public-access",
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
         s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.bucket,
@@ -86,35 +69,20 @@ class AccessLogBucket(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        self.policy = s3.BucketPolicy(
-            f"{name}-policy",
-            bucket=bucket.bucket,
-            policy=_policy(bucket.arn, args.account),
-            # S3 refuses two changes of a bucket's access at the same moment.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[public_access]),
+        logs = pulumi.Output.all(bucket.arn, args.account.id).apply(lambda parts: f"{parts[0]}/AWSLogs/{parts[1]}/*")
+        self.policy = bucket_policy(
+            name,
+            self,
+            bucket,
+            [
+                {
+                    "Sid": "AddAccessLogs",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+                    "Action": "s3:PutObject",
+                    # The account in the path keeps the load balancers of others out.
+                    "Resource": logs,
+                }
+            ],
         )
         self.register_outputs({"bucket": self.name})
-
-
-def _policy(bucket: pulumi.Output[str], account: AwsAccount) -> pulumi.Output[str]:
-    logs = pulumi.Output.all(bucket, account.id).apply(lambda parts: f"{parts[0]}/AWSLogs/{parts[1]}/*")
-    return resource_policy(
-        [
-            {
-                "Sid": "DenyPlainHttp",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": [bucket, bucket.apply(lambda arn: f"{arn}/*")],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-            {
-                "Sid": "AddAccessLogs",
-                "Effect": "Allow",
-                "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
-                "Action": "s3:PutObject",
-                # The account in the path keeps the load balancers of others out.
-                "Resource": logs,
-            },
-        ]
-    )

@@ -94,9 +94,9 @@ class Build(Section):
         default=SmokeTest(), description="An image that tests the deployed service.", examples=[{"enabled": True}]
     )
 
-    def repository_for(self, application: str, stack: str) -> str:
-        """Return the name of the ECR repository made for the images of an application in a stack."""
-        return self.repository or f"{application}-{stack}"
+    def repository_for(self, prefix: str) -> str:
+        """Return the name of the ECR repository made for the images; the prefix is `<application>-<stack>`."""
+        return self.repository or prefix
 
     def problems(self) -> Iterator[Problem]:
         """Yield secrets in clear and arguments too long for CodeBuild."""

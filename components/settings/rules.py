@@ -271,7 +271,7 @@ def name_and_stack_fit_aws(application: Application, stack: str) -> Iterator[Pro
 
 def source_is_not_the_result(application: Application, build: Build, source: Source, stack: str) -> Iterator[Problem]:
     """Yield a base image in the very repository the pipeline pushes to: each run would start the next."""
-    own = build.repository_for(application.name, stack)
+    own = build.repository_for(f"{application.name}-{stack}")
     if source.github and source.ecr and source.ecr.repository == own:
         yield Problem(
             path=("source", "ecr", "repository"),
@@ -285,7 +285,7 @@ def promotion_leads_elsewhere(
 ) -> Iterator[Problem]:
     """Yield a promotion into the repository the image is in already."""
     if source.github or source.ecr is None:
-        own = build.repository_for(application.name, stack)
+        own = build.repository_for(f"{application.name}-{stack}")
     else:
         own = source.ecr.repository
     here = promotion.account_id is None and promotion.region is None

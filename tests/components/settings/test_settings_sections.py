@@ -58,8 +58,8 @@ def test_the_container_is_named_like_the_application_unless_it_has_a_name() -> N
 
 
 def test_the_repository_is_named_after_application_and_stack_unless_it_has_a_name() -> None:
-    assert Build().repository_for("shop", "dev") == "shop-dev"
-    assert Build(repository="team/shop").repository_for("shop", "dev") == "team/shop"
+    assert Build().repository_for("shop-dev") == "shop-dev"
+    assert Build(repository="team/shop").repository_for("shop-dev") == "team/shop"
 
 
 @pytest.mark.parametrize(
