@@ -62,6 +62,43 @@ class Repository:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PullThroughCache:
+    """The repositories that ECR makes by itself for what is fetched through it from another registry.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html
+
+    Attributes:
+        arn: Pattern for the ARNs of these repositories.
+        uri: What stands before the other registry's names: registry and prefix.
+    """
+
+    arn: pulumi.Output[str]
+    uri: pulumi.Output[str]
+
+    def pull(self) -> Statement:
+        """Permission to fetch images, the first time from the other registry.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
+        """
+        return Statement(
+            sid="PullThroughCache",
+            actions=(
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:BatchImportUpstreamImage",
+                "ecr:CreateRepository",
+                "ecr:GetDownloadUrlForLayer",
+            ),
+            resources=(self.arn,),
+        )
+
+
+def pull_through_cache(prefix: str, account: AwsAccount) -> PullThroughCache:
+    """What a pull-through cache rule of this account and region gives; the rule itself is somebody else's."""
+    return PullThroughCache(arn=account.arn("ecr", f"repository/{prefix}/*"), uri=account.image(prefix))
+
+
 def existing_repository(
     name: str, account: AwsAccount, *, account_id: str | None = None, region: str | None = None
 ) -> Repository:

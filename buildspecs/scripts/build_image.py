@@ -6,7 +6,8 @@ that is there already is not built again.
 Variables: IMAGE_REPOSITORY_URI, DOCKERFILE, BUILD_CONTEXT, BUILD_TARGET, BUILD_ARGS (JSON object),
 BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument BASE_IMAGE),
 PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
-SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE, SBOM_GENERATOR_IMAGE.
+SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of Docker
+Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty).
 """
 
 from __future__ import annotations
@@ -69,11 +70,17 @@ def image_tag(commit: str, arguments: dict[str, str], version: str) -> str:
     return f"{commit}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]}"
 
 
+def from_docker_hub(image: str) -> str:
+    """The address of one of Docker Hub's images, by way of the cache if there is one."""
+    cache = job.optional("DOCKER_HUB_CACHE_URI")
+    return f"{cache}/{image}" if cache else image
+
+
 def prepare_builder() -> None:
     """Make the builder that can write a registry cache and attestations, unless it is there already."""
     known = job.run("Look for the builder", "docker", "buildx", "inspect", BUILDER, check=False)
     if known.code:
-        image = job.require("BUILDKIT_IMAGE")
+        image = from_docker_hub(job.require("BUILDKIT_IMAGE"))
         create = ("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container")
         live.run("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
 
@@ -92,7 +99,7 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
         # ignore-error: a cache that cannot be written costs time, never a delivery.
         extras = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
         options += ["--cache-from", cache, "--cache-to", f"{cache},{extras}"]
-    sbom = f"--sbom=generator={job.require('SBOM_GENERATOR_IMAGE')}"
+    sbom = f"--sbom=generator={from_docker_hub(job.require('SBOM_GENERATOR_IMAGE'))}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")
         live.run(

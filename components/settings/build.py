@@ -80,6 +80,12 @@ class Build(Section):
     cache: bool = Field(
         default=True, description="Whether image layers are kept in ECR between builds.", examples=[True]
     )
+    docker_hub_cache: EcrRepository | None = Field(
+        default=None,
+        description="Prefix of an ECR pull-through cache rule for Docker Hub in the same account and region, through "
+        "which builds fetch BuildKit and the SBOM generator; Docker Hub itself when left out.",
+        examples=["docker-hub"],
+    )
     timeout_minutes: int = Field(
         default=30,
         ge=5,

@@ -10,7 +10,7 @@ import pulumi
 
 from components.build_project import PLATFORMS, BuildProject, image_builder
 from components.iam import Statement
-from components.image_repository import Repository, registry_login
+from components.image_repository import Repository, pull_through_cache, registry_login
 from components.pipeline_model import Action, Artifact, variable
 from components.settings import Build, Settings
 from components.stages.stage import Stage, StageContext
@@ -125,17 +125,21 @@ class BuildStage(Stage):
                 "BUILD_TARGET": build.target or "",
                 "BUILD_ARGS": json.dumps(dict(build.args), sort_keys=True),
             }
-        pull_base: list[Statement] = []
+        pulls: list[Statement] = []
         if base is not None:
             variables["BASE_IMAGE_REPOSITORY_URI"] = base.uri
-            pull_base = [base.pull()]
+            pulls.append(base.pull())
+        if build.docker_hub_cache is not None:
+            cache = pull_through_cache(build.docker_hub_cache, self._context.artifacts.account)
+            variables["DOCKER_HUB_CACHE_URI"] = cache.uri
+            pulls.append(cache.pull())
         return self.project(
             job,
             buildspec="build-image",
             description=f"Builds {dockerfile} and pushes the image once, under its commit",
             machine=image_builder(architecture=self._context.application.architecture, size=build.compute),
             variables=variables,
-            statements=[repository.push(), registry_login(), *pull_base],
+            statements=[repository.push(), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
         )
 

@@ -109,6 +109,18 @@ def test_the_build_gets_platform_labels_cache_and_attestations(machine: Machine)
     assert build.words[-1] == "."
 
 
+def test_builder_and_sbom_generator_come_through_a_cache_of_docker_hub(machine: Machine) -> None:
+    pushes(machine)
+
+    hub = REPOSITORY.replace("shop", "docker-hub")
+    machine.run("build_image", **{**BUILD, "DOCKER_HUB_CACHE_URI": hub})
+
+    (create,) = machine.called("docker buildx create")
+    assert create.after("--driver-opt") == [f"image={hub}/moby/buildkit:v9"]
+    (build,) = machine.called("docker buildx build")
+    assert f"--sbom=generator={hub}/docker/generator:v9" in build.words
+
+
 def test_the_password_goes_by_standard_input_and_nowhere_else(machine: Machine) -> None:
     pushes(machine)
 

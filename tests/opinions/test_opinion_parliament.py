@@ -40,6 +40,10 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("RESOURCE_MISMATCH", "AccountDecidesByIam: kms:*"): (
         "AWS's default key policy names kms:*, of which some actions concern no key"
     ),
+    ("RESOURCE_MISMATCH", "PullThroughCache: ecr:BatchImportUpstreamImage *"): (
+        "granted on the cache's repositories, as AWS documents it: "
+        "https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html"
+    ),
     ("RESOURCE_MISMATCH", "ShiftTraffic: elasticloadbalancing:ModifyListener *:listener/net/*"): (
         "parliament wants every kind of listener named; traffic is shifted on an application load balancer"
     ),

@@ -97,6 +97,11 @@ def on_base_image() -> BuiltStage:
     return build_stage(BuildStage, shop(source=ON_BASE, build=SMOKE_TEST))
 
 
+@cache
+def by_way_of_a_cache() -> BuiltStage:
+    return build_stage(BuildStage, shop(build={**SMOKE_TEST, "dockerHubCache": "docker-hub"}))
+
+
 # From code
 
 
@@ -104,6 +109,23 @@ def test_code_becomes_an_image_and_then_a_deployment() -> None:
     assert from_code().actions == (BUILD_IMAGE, PREPARE)
     assert from_code().grants == [start_statement("build-image"), start_statement("prepare-deployment")]
     assert from_code().jobs == ["build-image", "prepare-deployment"]
+
+
+@pytest.mark.parametrize("job", ["build-image", "build-smoke-test-image"])
+def test_the_build_tools_come_through_a_cache_of_docker_hub_when_one_is_named(job: str) -> None:
+    assert by_way_of_a_cache().variables(job)["DOCKER_HUB_CACHE_URI"] == f"{REGISTRY}/docker-hub"
+    assert {
+        "Sid": "PullThroughCache",
+        "Effect": "Allow",
+        "Action": [
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:BatchImportUpstreamImage",
+            "ecr:CreateRepository",
+            "ecr:GetDownloadUrlForLayer",
+        ],
+        "Resource": [arn("ecr", "repository/docker-hub/*")],
+    } in by_way_of_a_cache().statements(job)
 
 
 def test_the_image_job_is_told_everything_by_variables() -> None:
