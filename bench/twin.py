@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import BenchError, Command
-from local.engine.pulumi_cli import cache_directory
+from local.go_tool import cache_directory
 
 _SOURCE = Path(__file__).parent / "cdk"
 _OLDEST_NODE = 20

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local import go_tool
 from local.engine import pulumi_cli
 from local.engine.pulumi_cli import PulumiCli, built_version, find_pulumi
 from local.errors import MissingTool, Refusal
@@ -106,9 +107,9 @@ def test_what_was_built_earlier_is_used_without_go(machine: Machine) -> None:
 
 def test_the_cache_directory_may_be_elsewhere(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(machine.home / "elsewhere"))
-    assert pulumi_cli.cache_directory() == machine.home / "elsewhere" / "ecs-delivery"
+    assert go_tool.cache_directory() == machine.home / "elsewhere" / "ecs-delivery"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert pulumi_cli.cache_directory() == machine.cache
+    assert go_tool.cache_directory() == machine.cache
 
 
 def test_without_pulumi_it_is_built_and_said_what_and_why(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +211,7 @@ def test_an_interrupted_build_leaves_nothing_and_ends_go(machine: Machine, monke
         if (machine.home / "pid").exists():
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(pulumi_cli._Progress, "show", interrupt)
+    monkeypatch.setattr(go_tool.Progress, "show", interrupt)
     with pytest.raises(KeyboardInterrupt):
         find_pulumi()
     assert [path.name for path in machine.cache.iterdir()] == [f"pulumi-v{built_version()}.lock"]
@@ -224,7 +225,7 @@ def test_where_lines_cannot_be_rewritten_progress_is_told_now_and_then(
 ) -> None:
     clock = iter([0, *range(0, 100, 5), 125])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    progress = pulumi_cli._Progress()
+    progress = go_tool.Progress()
     progress.read(iter(["go: downloading a v1\n", "go: downloading b v1\n"]))
     for _ in range(0, 100, 5):
         progress.show()
@@ -245,4 +246,4 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", nowhere)
     with pytest.raises(Refusal, match="set HOME or XDG_CACHE_HOME"):
-        pulumi_cli.cache_directory()
+        go_tool.cache_directory()
