@@ -38,7 +38,10 @@ outputs: .venv/.installed ## Print the outputs of what is deployed
 graph: .venv/.installed ## Print every deployed resource as JSON
 	@$(LOCAL) graph $(STACK_OPTIONS)
 
-.PHONY: test lint golden bench
+.PHONY: tools test lint golden bench
+tools: .venv/.installed ## Bring what the tests of the jobs need: Docker engine, BuildKit, Chromium
+	@$(LOCAL) tools
+
 test: .venv/.installed ## Run all tests; ARGS are pytest's
 	@$(LOCAL) engine
 	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report term $(ARGS)

@@ -69,8 +69,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print JSON and nothing else")
         if name in _DONE:
             command.add_argument("--diff", action="store_true", help="show every value that changes")
-    about = "say which pulumi is used, building it if there is none"
-    commands.add_parser("engine", help=about, description=f"{about[0].upper()}{about[1:]}.")
+    for name, about in (
+        ("engine", "say which pulumi is used, building it if there is none"),
+        ("tools", "bring what executing the pipeline's jobs on this machine needs"),
+    ):
+        commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
     return parser
 
 
@@ -80,6 +83,12 @@ def _run(options: argparse.Namespace) -> int:
 
         pulumi = find_pulumi()
         print(f"pulumi {pulumi.version} ({pulumi.path})")
+        return 0
+    if options.command == "tools":
+        from local.rehearsal import tools  # noqa: PLC0415 - as above
+
+        tools.bring()
+        print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}")
         return 0
     stack_file = (options.stack_file or ROOT / f"Pulumi.{options.stack}.yaml").resolve()
     if options.command in _DONE:

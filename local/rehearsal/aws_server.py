@@ -1,0 +1,432 @@
+"""The stand-in for AWS, as a process: ministack, and around it what Amazon ECR does beyond that.
+
+ministack answers the AWS API, checks signatures and IAM policies, and is an image registry too. Its registry is open to
+everybody and believes everything, so this puts the rest in front of it:
+
+- A registry token belongs to who asked for it. The registry wants one, and asks the caller's IAM policies for the
+  permission that Amazon ECR wants for the request ("Private registry authentication" and "IAM permissions for pushing
+  an image" in the Amazon ECR user guide).
+- A manifest is refused while something that it names is missing, and a tag that may not move does not.
+- A layer comes by a redirect to a signed address in object storage, which refuses a request that brings credentials.
+- What refers to an image is listed (OCI distribution specification, "Listing Referrers").
+- `describe-images` of an image that is not there is an `ImageNotFoundException`, `get-download-url-for-layer` gives a
+  signed address.
+
+`local.rehearsal.aws_services` starts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import fnmatch
+import hashlib
+import json
+import re
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, quote, urlencode
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app as ministack  # type: ignore[import-untyped]  # ships no types
+from ministack.core import iam_evaluator  # type: ignore[import-untyped]  # ships no types
+from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]  # ships no types
+from ministack.core.responses import request_scope  # type: ignore[import-untyped]  # ships no types
+from ministack.services import ecr  # type: ignore[import-untyped]  # ships no types
+
+REGISTRY_HOST = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
+LAYER_HOST = "prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com"
+"""Where Amazon ECR keeps layers, as its users see it in redirects."""
+_LAYER_HOST = re.compile(r"prod-([a-z0-9-]+)-starport-layer-bucket\.s3\.\1\.amazonaws\.com")
+_TARGET = "AmazonEC2ContainerRegistry_V20150921."
+_REGISTRY_PATH = re.compile(
+    r"/v2/(?P<name>.+)/(?P<kind>blobs/uploads|blobs|manifests|referrers|tags/list)/?(?P<what>.*)"
+)
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([a-z0-9-]+)/")
+_INDEX = "application/vnd.oci.image.index.v1+json"
+_PERMISSIONS = {
+    ("GET", "manifests"): "BatchGetImage",
+    ("HEAD", "manifests"): "BatchGetImage",
+    ("PUT", "manifests"): "PutImage",
+    ("GET", "referrers"): "BatchGetImage",
+    ("GET", "tags/list"): "ListImages",
+    ("HEAD", "blobs"): "BatchCheckLayerAvailability",
+    ("GET", "blobs"): "GetDownloadUrlForLayer",
+    ("POST", "blobs/uploads"): "InitiateLayerUpload",
+    ("PATCH", "blobs/uploads"): "UploadLayerPart",
+    ("PUT", "blobs/uploads"): "CompleteLayerUpload",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """An HTTP request with all of its body."""
+
+    method: str
+    path: str
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def host(self) -> str:
+        """The name it was sent to, without a port."""
+        return self.headers.get("host", "").partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who a registry token was given to.
+
+    Attributes:
+        key: the access key.
+        account: the account it acts in.
+        region: the region it asked in.
+    """
+
+    key: str
+    account: str
+    region: str
+
+
+class _Where(NamedTuple):
+    """A repository."""
+
+    account: str
+    region: str
+    name: str
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not an error of ours
+    """The registry's answer to a request it refuses."""
+
+    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
+        super().__init__(message)
+        body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answer = _Answer(status, {"Content-Type": "application/json", **named}, body)
+
+
+_Ask = Callable[[str, str], Awaitable[_Answer]]
+
+
+def _account(address: str) -> str:
+    """The account in an address of its registry."""
+    found = REGISTRY_HOST.search(address)
+    if found is None:
+        raise LookupError(f"ministack gave {address}, which is no address of a registry")
+    return found[1]
+
+
+class Front:
+    """ministack with Amazon ECR's manners (ASGI)."""
+
+    def __init__(self) -> None:
+        self._callers: dict[str, _Caller] = {}
+        self._signatures: dict[str, tuple[_Where, str]] = {}
+        self._movable_tags: dict[_Where, list[str]] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
+        """Answer one connection."""
+        if scope["type"] != "http":
+            await ministack(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        target = headers.get("x-amz-target", "")
+        host = headers.get("host", "").partition(":")[0]
+        path = str(scope["path"])
+        ours = target.startswith(_TARGET) or path in ("/v2", "/v2/") or _REGISTRY_PATH.fullmatch(path)
+        if not ours and not _LAYER_HOST.fullmatch(host):
+            await ministack(scope, receive, send)
+            return
+        body = bytearray()
+        while True:
+            part = await receive()
+            if part["type"] == "http.disconnect":
+                return
+            body += part.get("body", b"")
+            if not part.get("more_body"):
+                break
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        request = _Request(scope["method"], path, query, headers, bytes(body))
+        if target:
+            answer = await self._api(scope, request, target.removeprefix(_TARGET))
+        else:
+            try:
+                answer = await (
+                    self._layer(scope, request) if _LAYER_HOST.fullmatch(host) else self._registry(scope, request)
+                )
+            except _Refused as refused:
+                answer = refused.answer
+        await _send(send, answer, with_body=request.method != "HEAD")
+
+    async def _api(self, scope: dict[str, Any], request: _Request, action: str) -> _Answer:
+        """Amazon ECR's API."""
+        answer = await _ministack(scope, request)
+        if answer.status != HTTPStatus.OK:
+            return answer
+        credential = _CREDENTIAL.search(request.headers.get("authorization", ""))
+        key, region = (credential[1], credential[2]) if credential else ("", "")
+        asked, given = json.loads(request.body or b"{}"), json.loads(answer.body)
+        if action == "CreateRepository":
+            made = given["repository"]
+            if asked.get("imageTagMutability", "").startswith("IMMUTABLE_WITH"):
+                filters = [entry["filter"] for entry in asked.get("imageTagMutabilityExclusionFilters", [])]
+                self._movable_tags[_Where(made["registryId"], region, made["repositoryName"])] = filters
+        elif action == "GetAuthorizationToken":
+            token = secrets.token_urlsafe(48)
+            entry = given["authorizationData"][0]
+            self._callers[token] = _Caller(key, _account(entry["proxyEndpoint"]), region)
+            entry["authorizationToken"] = base64.b64encode(f"AWS:{token}".encode()).decode()
+        elif action == "GetDownloadUrlForLayer":
+            account = _account(given["downloadUrl"])
+            given["downloadUrl"] = self._signed(_Where(account, region, asked["repositoryName"]), asked["layerDigest"])
+        elif action == "DescribeImages":
+            found = given["imageDetails"]
+            for wanted in asked.get("imageIds", []):
+                if not any(_is(entry, wanted) for entry in found):
+                    return _image_not_found(wanted, asked["repositoryName"])
+        return _Answer(answer.status, answer.headers, json.dumps(given).encode())
+
+    def _signed(self, where: _Where, digest: str) -> str:
+        """An address in object storage that anybody may read for this one layer."""
+        signature = secrets.token_hex(32)
+        self._signatures[signature] = (where, digest)
+        query = urlencode({"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Signature": signature})
+        return f"https://{LAYER_HOST.format(region=where.region)}/{where.name}/{digest}?{query}"
+
+    async def _layer(self, scope: dict[str, Any], request: _Request) -> _Answer:
+        """Object storage: a layer by its signed address."""
+        if "authorization" in request.headers:
+            return _Answer(400, {"content-type": "application/xml"}, _xml("InvalidArgument", "Only one auth mechanism"))
+        where, digest = self._signatures.get(request.query.get("X-Amz-Signature", ""), (None, ""))
+        if where is None or request.path != f"/{where.name}/{digest}":
+            return _Answer(403, {"content-type": "application/xml"}, _xml("AccessDenied", "Access Denied"))
+        return await self._ask(scope, where, _Request(request.method, f"/v2/{where.name}/blobs/{digest}"))
+
+    async def _registry(self, scope: dict[str, Any], request: _Request) -> _Answer:
+        """The registry: who asks, whether that is allowed, and what ministack has."""
+        caller = self._caller(request)
+        named = REGISTRY_HOST.fullmatch(request.host)
+        parts = _REGISTRY_PATH.fullmatch(request.path)
+        if not parts:
+            return _Answer(200, {"content-type": "application/json"}, b"{}")
+        kind, what = parts["kind"], parts["what"]
+        where = _Where(*((named[1], named[2]) if named else (caller.account, caller.region)), parts["name"])
+        permission = _PERMISSIONS.get((request.method, kind))
+        if permission is None:
+            raise _Refused(405, "UNSUPPORTED", f"{request.method} is not supported here")
+        _check(caller, permission, where)
+
+        async def ask(method: str, path: str) -> _Answer:
+            return await self._ask(scope, where, _Request(method, f"/v2/{where.name}/{path}"))
+
+        if kind == "referrers":
+            return await self._referrers(ask, where, what)
+        if kind == "blobs" and request.method == "GET":
+            there = await ask("HEAD", f"blobs/{what}")
+            if there.status != HTTPStatus.OK:
+                return there
+            return _Answer(307, {"location": self._signed(where, what)})
+        if kind == "manifests" and request.method == "PUT":
+            await self._check_manifest(ask, where, what, request)
+        if "mount" in request.query:
+            _check(caller, "GetDownloadUrlForLayer", where._replace(name=request.query.get("from", "")))
+        answer = await self._ask(scope, where, request)
+        if "location" in answer.headers:
+            place = f"{scope['scheme']}://{request.headers['host']}{answer.headers['location']}"
+            return replace(answer, headers={**answer.headers, "location": place})
+        return answer
+
+    def _caller(self, request: _Request) -> _Caller:
+        kind, _, encoded = request.headers.get("authorization", "").partition(" ")
+        challenge = f'Basic realm="https://{request.host}/",service="ecr.amazonaws.com"'
+        if kind.lower() != "basic":
+            raise _Refused(401, "UNAUTHORIZED", "Not Authorized", WWW_Authenticate=challenge)
+        try:
+            user, _, token = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except ValueError:
+            user, token = "", ""
+        caller = self._callers.get(token) if user == "AWS" else None
+        if caller is None:
+            message = "Your authorization token is not one of this registry. Reauthenticate and try again."
+            raise _Refused(401, "UNAUTHORIZED", message, WWW_Authenticate=challenge)
+        return caller
+
+    async def _referrers(self, ask: _Ask, where: _Where, digest: str) -> _Answer:
+        """What has this digest as its subject."""
+        with request_scope(where.account, where.region):
+            images = json.loads(ecr._list_images({"repositoryName": where.name})[2])["imageIds"]  # noqa: SLF001 - see below
+        # The registry's protocol cannot list what has no tag, hence ministack's own function.
+        found = []
+        for candidate in {image["imageDigest"] for image in images}:
+            answer = await ask("GET", f"manifests/{candidate}")
+            document = json.loads(answer.body)
+            if document.get("subject", {}).get("digest") == digest:
+                kind = document.get("artifactType") or document.get("config", {}).get("mediaType", "")
+                entry = {"mediaType": answer.headers["content-type"], "digest": candidate, "size": len(answer.body)}
+                found.append({**entry, "artifactType": kind, "annotations": document.get("annotations", {})})
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": found}
+        return _Answer(200, {"content-type": _INDEX}, json.dumps(index).encode())
+
+    async def _check_manifest(self, ask: _Ask, where: _Where, reference: str, request: _Request) -> None:
+        """Refuse a manifest whose parts are not here, and to move a tag that may not move."""
+        try:
+            document = json.loads(request.body)
+        except ValueError:
+            raise _Refused(400, "MANIFEST_INVALID", "the manifest is not JSON") from None
+        for child in document.get("manifests", []):
+            if (await ask("HEAD", f"manifests/{child['digest']}")).status != HTTPStatus.OK:
+                message = f"Images with digests '[{child['digest']}]' required for pushing image do not exist"
+                raise _Refused(400, "MANIFEST_BLOB_UNKNOWN", message)
+        for blob in [*filter(None, [document.get("config")]), *document.get("layers", [])]:
+            if (await ask("HEAD", f"blobs/{blob['digest']}")).status != HTTPStatus.OK:
+                message = f"Layers with digests '[{blob['digest']}]' required for pushing image do not exist"
+                raise _Refused(400, "MANIFEST_BLOB_UNKNOWN", message)
+        movable = self._movable_tags.get(where)
+        if movable is None or reference.startswith("sha256:"):
+            return
+        there = await ask("HEAD", f"manifests/{reference}")
+        digest = f"sha256:{hashlib.sha256(request.body).hexdigest()}"
+        moves = there.status == HTTPStatus.OK and there.headers["docker-content-digest"] != digest
+        if moves and not any(fnmatch.fnmatchcase(reference, pattern) for pattern in movable):
+            message = f"The image tag '{reference}' already exists in the '{where.name}' repository"
+            raise _Refused(400, "TAG_INVALID", f"{message} and cannot be overwritten because the tag is immutable.")
+
+    async def _ask(self, scope: dict[str, Any], where: _Where, request: _Request) -> _Answer:
+        """Ask ministack's registry in this account and region."""
+        host = f"{where.account}.dkr.ecr.{where.region}.amazonaws.com"
+        headers = {"host": host, "content-length": str(len(request.body))}
+        if "content-type" in request.headers:
+            headers["content-type"] = request.headers["content-type"]
+        return await _ministack(scope, replace(request, headers=headers))
+
+
+def _check(caller: _Caller, permission: str, where: _Where) -> None:
+    """Refuse what the caller's policies do not allow."""
+    action = f"ecr:{permission}"
+    resource = f"arn:aws:ecr:{where.region}:{where.account}:repository/{where.name}"
+    with request_scope(caller.account, where.region):
+        principal = iam_evaluator.resolve_principal(caller.key, caller.account)
+        if isinstance(principal, iam_evaluator.AuthError):
+            raise _Refused(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
+        if principal.policies is None and caller.account == where.account:  # the account's root
+            return
+        context = iam_evaluator.EvalContext(
+            principal_arn=principal.arn,
+            principal_type=principal.type,
+            principal_account=principal.account,
+            action=action,
+            resource_arn=resource,
+            region=where.region,
+            principal_keys=principal.keys,
+        )
+        decision = iam_evaluator.evaluate(context, principal.policies or [], *principal.limits).decision
+    # Nobody gives another account's caller a repository policy here: what is foreign is refused.
+    if decision != "Allow" or caller.account != where.account:
+        message = identity_denial_message(action, principal.arn, resource, decision == "Deny")
+        raise _Refused(403, "DENIED", message)
+
+
+def _is(image: dict[str, Any], wanted: dict[str, str]) -> bool:
+    """Whether an image is the one that was asked for."""
+    if "imageDigest" in wanted:
+        return bool(image["imageDigest"] == wanted["imageDigest"])
+    return wanted.get("imageTag") in image.get("imageTags", [])
+
+
+def _image_not_found(wanted: dict[str, str], name: str) -> _Answer:
+    """Amazon ECR's words."""
+    shown = ", ".join(f"{key}:'{wanted.get(key, 'null')}'" for key in ("imageDigest", "imageTag"))
+    message = f"The image with imageId {{{shown}}} does not exist within the repository with name '{name}'"
+    body = json.dumps({"__type": "ImageNotFoundException", "message": message}).encode()
+    return _Answer(400, {"content-type": "application/x-amz-json-1.1"}, body)
+
+
+def _xml(code: str, message: str) -> bytes:
+    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+
+
+async def _ministack(scope: dict[str, Any], request: _Request) -> _Answer:
+    """Ask ministack, in this process."""
+    named = [(name.encode(), value.encode("latin-1")) for name, value in request.headers.items()]
+    query = urlencode(request.query).encode()
+    asked = {**scope, "method": request.method, "path": request.path, "raw_path": quote(request.path).encode()}
+    status, headers, body = 500, {}, bytearray()
+    parts = [{"type": "http.request", "body": request.body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not parts:
+            await asyncio.Event().wait()  # nothing comes after the body
+        return parts.pop()
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status = int(message["status"])
+            headers = {name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]}
+        elif message["type"] == "http.response.body":
+            body.extend(message.get("body", b""))
+
+    await ministack({**asked, "query_string": query, "headers": named}, receive, send)
+    return _Answer(status, headers, bytes(body))
+
+
+async def _send(send: Any, answer: _Answer, *, with_body: bool) -> None:  # noqa: ANN401 - ASGI's own type
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if with_body:
+        headers["content-length"] = str(len(answer.body))
+    headers.setdefault("docker-distribution-api-version", "registry/2.0")
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+
+
+def main() -> None:
+    """Serve until told to end, or until whoever started this is gone and standard input with it."""
+    parser = argparse.ArgumentParser(prog="python -m local.rehearsal.aws_server", description=__doc__)
+    parser.add_argument("--bind", action="append", required=True, help="HOST:PORT or fd://NUMBER, plain HTTP")
+    parser.add_argument("--secure-bind", help="HOST:PORT for HTTPS")
+    parser.add_argument("--certificate", help="PEM file with the certificate and its key, for HTTPS")
+    options = parser.parse_args()
+    config = Config()
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    if options.secure_bind:
+        config.bind, config.insecure_bind = [options.secure_bind], options.bind
+        config.certfile = config.keyfile = options.certificate
+    else:
+        config.bind = options.bind
+    asyncio.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
+    ended = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, ended.set)
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
+
+    async def until() -> None:
+        await ended.wait()
+
+    await serve(Front(), config, shutdown_trigger=until)
+
+
+if __name__ == "__main__":
+    main()

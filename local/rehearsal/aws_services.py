@@ -1,0 +1,233 @@
+"""AWS as far as the jobs call it: a process on loopback that answers by the account's own IAM policies.
+
+What answers is ministack in `local.rehearsal.aws_server`. It checks signatures and evaluates policies by action,
+resource and condition, so that a job under its project's real policies fails here where it would fail on AWS.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import botocore.session  # type: ignore[import-untyped]  # ships no types
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+_ROOT = Path(__file__).parents[2]
+_PATIENCE = 60.0
+"""Seconds to wait for the process; it needs less than two on a machine that is not busy."""
+_ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)")
+_ECS_CHILD = re.compile(r"(arn:[^:]+:ecs:[^:]*:[^:]*):(?:service|service-deployment|service-revision|task)/([^/]+)/.*")
+
+
+class AwsServices:
+    """AWS on this machine, for as long as the `with` block lasts.
+
+    Attributes:
+        endpoint: where it answers, for `AWS_ENDPOINT_URL`.
+    """
+
+    def __init__(self, *, prefix: Sequence[str] = (), certificate: Path | None = None) -> None:
+        """Describe it; `with` starts it.
+
+        Args:
+            prefix: a command that runs the process somewhere else, such as in another network namespace. The socket
+                of `endpoint` is made here and stays here.
+            certificate: PEM file with certificate and key; then it also answers HTTPS on 127.0.0.1:443 where it runs,
+                and at `endpoint`'s port there.
+        """
+        self._prefix = tuple(prefix)
+        self._certificate = certificate
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._socket.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._session = botocore.session.Session()
+        self._clients: dict[tuple[str, str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Start the process and wait until it answers."""
+        command = [sys.executable, "-m", "local.rehearsal.aws_server", "--bind", f"fd://{self._socket.fileno()}"]
+        if self._certificate:
+            secure = ("--secure-bind", "127.0.0.1:443", "--certificate", str(self._certificate))
+            command += ["--bind", f"127.0.0.1:{self.port}", *secure]
+        self._process = subprocess.Popen(
+            [*self._prefix, *command],
+            env={
+                "PYTHONPATH": str(_ROOT),  # a folder to start in would be lost on the way into other namespaces
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ.get("HOME", "/"),
+                "AUTH": "true",
+                "MINISTACK_ACCOUNT_ID": ACCOUNT,
+                "MINISTACK_REGION": REGION,
+                "MINISTACK_HOST": "127.0.0.1",
+                "GATEWAY_PORT": str(self.port),
+                "LOG_LEVEL": "WARNING",
+                # Listeners of services that nothing here uses.
+                "IOT_MTLS_ENABLED": "0",
+                "SFTP_ENABLED": "0",
+            },
+            stdin=subprocess.PIPE,  # it ends when this end of the pipe is closed, however this process ends
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(self._socket.fileno(),),
+        )
+        self._socket.close()
+        self._await_answer(self._process)
+        return self
+
+    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2):  # noqa: S310 - loopback
+                    return
+            except OSError as error:
+                ended = process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    process.kill()
+                    said = process.communicate()[1].decode(errors="replace")
+                    raise RuntimeError(f"The stand-in for AWS does not answer ({error}). It said:\n{said}") from error
+                time.sleep(0.05)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.communicate()
+
+    def client(self, service: str, *, account: str = ACCOUNT, region: str = REGION) -> Any:  # noqa: ANN401 - made at run time
+        """A client of an AWS service, as the account's root: for preparing and for looking, not for jobs."""
+        with self._lock:  # a session is no thing for several threads, the clients it makes are
+            if (service, account, region) not in self._clients:
+                self._clients[service, account, region] = self._session.create_client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self.endpoint,
+                    aws_access_key_id=account,  # ministack takes an account's number for its root user
+                    aws_secret_access_key="test",  # noqa: S106 - ministack's constant
+                )
+            return self._clients[service, account, region]
+
+    def environment(self, *, region: str = REGION) -> dict[str, str]:
+        """The variables by which the AWS CLI finds this and nothing else; no credentials."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+            "AWS_PAGER": "",
+        }
+
+    def as_role(
+        self,
+        name: str,
+        policies: Sequence[Mapping[str, Any]],
+        *,
+        account: str = ACCOUNT,
+        region: str = REGION,
+    ) -> dict[str, str]:
+        """The variables of somebody who has assumed a role of this name with exactly these policies."""
+        self.make_role(name, policies, account=account)
+        arn = f"arn:aws:iam::{account}:role/{name}"
+        answer = self.client("sts", account=account).assume_role(RoleArn=arn, RoleSessionName="rehearsal")
+        given = answer["Credentials"]
+        return {
+            **self.environment(region=region),
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    def make_role(
+        self,
+        name: str,
+        policies: Sequence[Mapping[str, Any]],
+        *,
+        account: str = ACCOUNT,
+        trust: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Make a role, or give the role of this name these policies; returns its ARN.
+
+        Args:
+            name: its name.
+            policies: its policy documents, of which it has no other.
+            account: the account it belongs to.
+            trust: the document that says who may assume it; without one its account's root, for `as_role`.
+        """
+        iam = self.client("iam", account=account)
+        root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+        trust = _trust_as_ministack_reads(trust or {"Version": "2012-10-17", "Statement": [root]})
+        try:
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "EntityAlreadyExists":
+                raise
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+            for old in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                iam.delete_role_policy(RoleName=name, PolicyName=old)
+        for number, policy in enumerate(policies):
+            document = json.dumps(as_ministack_reads(policy))
+            iam.put_role_policy(RoleName=name, PolicyName=f"policy-{number}", PolicyDocument=document)
+        return f"arn:aws:iam::{account}:role/{name}"
+
+
+def as_ministack_reads(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy, wider where ministack 1.5.33 denies what AWS allows, and only there.
+
+    - It holds every request of Amazon ECS that names a cluster against the cluster's ARN, also where AWS wants that of
+      the service, task or deployment in it: a statement about one of these gets its cluster's ARN too.
+    - It holds `ssm:GetParameters`, which takes many names, against `*`: a statement that allows it for some parameters
+      allows it for all. What CodeBuild reads is named by the buildspec and the project, not by the job.
+    """
+    document = copy.deepcopy(dict(policy))
+    statements = _listed(document["Statement"])
+    more = []
+    for statement in statements:
+        resources = _listed(statement.get("Resource", []))
+        clusters = {f"{child[1]}:cluster/{child[2]}" for child in map(_ECS_CHILD.fullmatch, resources) if child}
+        if clusters:
+            statement["Resource"] = [*resources, *sorted(clusters - set(resources))]
+        if statement["Effect"] == "Allow" and "ssm:GetParameters" in _listed(statement.get("Action", [])):
+            more.append({"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "*"})
+    document["Statement"] = [*statements, *more]
+    return document
+
+
+def _trust_as_ministack_reads(trust: Mapping[str, Any]) -> dict[str, Any]:
+    """The trust, in ministack's words: it takes the session for what AWS calls the principal, which is its role."""
+    document = copy.deepcopy(dict(trust))
+    for statement in document["Statement"]:
+        roles = statement.get("Condition", {}).get("ArnEquals", {}).pop("aws:PrincipalArn", None)
+        if roles is not None:
+            sessions = [_ROLE.sub(r"arn:aws:sts::\1:assumed-role/\2/*", role) for role in _listed(roles)]
+            statement["Condition"].setdefault("ArnLike", {})["aws:PrincipalArn"] = sessions
+            statement["Condition"] = {operator: keys for operator, keys in statement["Condition"].items() if keys}
+    return document
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or a list of anything
+    return list(value) if isinstance(value, (list, tuple)) else [value]

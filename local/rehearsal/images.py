@@ -1,0 +1,297 @@
+"""Container images made by hand: what the rehearsal needs before it can build any.
+
+Layers, configuration and manifest are made as the OCI image specification has them, and put into the registry over the
+registry's own protocol.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+from local.rehearsal import tools
+from local.rehearsal.aws_services import AwsServices
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SCANNER = """#!/bin/sh
+# A stand-in for an SBOM generator, by BuildKit's scanner protocol: it lists the image's files and knows no packages.
+set -eu
+list=$(cd "$BUILDKIT_SCAN_SOURCE" && find . -type f | sort | sed 's/[\\\\"]/\\\\&/g' |
+  awk '{ printf "%s{\\"SPDXID\\":\\"SPDXRef-File-%d\\",\\"fileName\\":\\"%s\\"}", (NR > 1 ? "," : ""), NR, $0 }')
+cat > "$BUILDKIT_SCAN_DESTINATION/sbom.spdx.json" <<END
+{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","predicate":{
+"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","name":"sbom","dataLicense":"CC0-1.0",
+"creationInfo":{"creators":["Tool: ecs-delivery rehearsal, a stand-in"]},"packages":[],"files":[$list]}}
+END
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Content under its digest."""
+
+    media_type: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and 64 hex digits."""
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+    def descriptor(self, **more: object) -> dict[str, Any]:
+        """How a manifest refers to it."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content), **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer, and the digest of what it holds when it is unpacked."""
+
+    blob: Blob
+    diff_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image or an index with everything that belongs to it.
+
+    Attributes:
+        manifest: its manifest.
+        blobs: layers and configuration.
+        parts: the images of an index.
+    """
+
+    manifest: Blob
+    blobs: tuple[Blob, ...] = ()
+    parts: tuple[Image, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Its manifest's digest."""
+        return self.manifest.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file for a layer: content, or what it links to."""
+
+    content: bytes = b""
+    mode: int = 0o644
+    link: str = ""
+
+
+def layer(files: Mapping[str, Entry], *, level: int = 6) -> Layer:
+    """A layer with these files and the folders they are in."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        folders = sorted({str(parent) for name in files for parent in Path(name).parents} - {"."})
+        for folder in folders:
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+            archive.addfile(entry)
+        for name, file in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            if file.link:
+                entry.type, entry.linkname = tarfile.SYMTYPE, file.link
+            entry.mode, entry.size = file.mode, len(file.content)
+            archive.addfile(entry, io.BytesIO(file.content))
+    plain = packed.getvalue()
+    squeezed = gzip.compress(plain, level, mtime=0)
+    return Layer(Blob(LAYER, squeezed), f"sha256:{hashlib.sha256(plain).hexdigest()}")
+
+
+def image(
+    *layers: Layer, architecture: str = "amd64", labels: Mapping[str, str] | None = None, **config: object
+) -> Image:
+    """An image of these layers; `config` as in the image specification, such as `Entrypoint`."""
+    document = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Env": [f"PATH={PATH}"], "Labels": dict(labels or {}), **config},
+        "rootfs": {"type": "layers", "diff_ids": [part.diff_id for part in layers]},
+    }
+    configuration = Blob(CONFIG, json.dumps(document).encode())
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": configuration.descriptor(),
+        "layers": [part.blob.descriptor() for part in layers],
+    }
+    blobs = (configuration, *(part.blob for part in layers))
+    return Image(Blob(MANIFEST, json.dumps(manifest).encode()), blobs)
+
+
+def index(*parts: tuple[Image, Mapping[str, Any]]) -> Image:
+    """An index of images, each with what its descriptor says beyond digest and size."""
+    entries = [part.manifest.descriptor(**more) for part, more in parts]
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    return Image(Blob(INDEX, json.dumps(document).encode()), (), tuple(part for part, _ in parts))
+
+
+def artifact(subject: Image, kind: str, content: bytes) -> Image:
+    """What refers to an image, such as a signature."""
+    empty, payload = Blob("application/vnd.oci.empty.v1+json", b"{}"), Blob(kind, content)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": kind,
+        "config": empty.descriptor(),
+        "layers": [payload.descriptor()],
+        "subject": subject.manifest.descriptor(),
+    }
+    return Image(Blob(MANIFEST, json.dumps(document).encode()), (empty, payload))
+
+
+@dataclass(slots=True)
+class RegistryClient:
+    """The root user of an account, at the registry of a region.
+
+    Attributes:
+        services: AWS.
+        account: the account.
+        region: the region.
+    """
+
+    services: AwsServices
+    account: str
+    region: str
+    _token: str = field(default="", init=False)
+
+    @property
+    def host(self) -> str:
+        """Its name."""
+        return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com"
+
+    @property
+    def token(self) -> str:
+        """What opens it, as its API gives it."""
+        if not self._token:
+            answer = self.services.client("ecr", account=self.account, region=self.region).get_authorization_token()
+            self._token = answer["authorizationData"][0]["authorizationToken"]
+        return self._token
+
+    def push(self, name: str, what: Image, *tags: str) -> str:
+        """Put an image with all its parts into a repository; returns its digest."""
+        for part in what.parts:
+            self.push(name, part)
+        for blob in what.blobs:
+            if self._ask("HEAD", f"{name}/blobs/{blob.digest}")[0] == 404:
+                _, headers, _ = self._ask("POST", f"{name}/blobs/uploads/", b"")
+                place = headers["location"].partition("/v2/")[2]
+                self._ask("PUT", f"{place}?digest={blob.digest}", blob.content, "application/octet-stream")
+        for reference in tags or (what.digest,):
+            self._ask("PUT", f"{name}/manifests/{reference}", what.manifest.content, what.manifest.media_type)
+        return what.digest
+
+    def manifest(self, name: str, reference: str) -> bytes | None:
+        """A manifest's exact bytes; None when there is none."""
+        status, _, body = self._ask("GET", f"{name}/manifests/{reference}")
+        return body if status == 200 else None
+
+    def json(self, name: str, reference: str) -> Any:  # noqa: ANN401 - JSON
+        """A manifest, read."""
+        return json.loads(self.manifest(name, reference) or b"null")
+
+    def has_blob(self, name: str, digest: str) -> bool:
+        """Whether a repository holds a layer or a configuration."""
+        return self._ask("HEAD", f"{name}/blobs/{digest}")[0] == 200
+
+    def blob(self, name: str, digest: str) -> bytes:
+        """A layer's or a configuration's bytes, by the address the registry gives for it."""
+        address = self.services.client("ecr", account=self.account, region=self.region).get_download_url_for_layer(
+            repositoryName=name, layerDigest=digest
+        )["downloadUrl"]
+        _, _, rest = address.partition("https://")
+        host, slash, path = rest.partition("/")
+        request = urllib.request.Request(f"{self.services.endpoint}{slash}{path}", headers={"Host": host})  # noqa: S310 - loopback
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
+            return bytes(answer.read())
+
+    def referrers(self, name: str, digest: str) -> list[str]:
+        """The digests of what refers to an image."""
+        return [entry["digest"] for entry in json.loads(self._ask("GET", f"{name}/referrers/{digest}")[2])["manifests"]]
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, media_type: str = ""
+    ) -> tuple[int, dict[str, str], bytes]:
+        headers = {"Host": self.host, "Authorization": f"Basic {self.token}"}
+        if media_type:
+            headers["Content-Type"] = media_type
+        # Over the plain endpoint, which is reached from everywhere; the name in Host says which registry is meant.
+        url = urljoin(f"{self.services.endpoint}/v2/", path)
+        request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310 - loopback
+        try:
+            with urllib.request.urlopen(request) as answered:  # noqa: S310 - loopback
+                return answered.status, {key.lower(): value for key, value in answered.headers.items()}, answered.read()
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return 404, {}, b""
+            raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
+
+
+@functools.cache
+def busybox() -> Layer:
+    """A small Linux: the machine's static busybox under the names of all its commands."""
+    path = tools.command("busybox")
+    names = subprocess.run([path, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    links = {f"bin/{name}": Entry(link="busybox") for name in names if name != "busybox"}
+    return layer(
+        {
+            **links,
+            "bin/busybox": Entry(Path(path).read_bytes(), 0o755),
+            "etc/passwd": Entry(b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"),
+            "etc/group": Entry(b"root:x:0:\nnogroup:x:65534:\n"),
+            "root/.profile": Entry(),
+            "tmp/.keep": Entry(),
+        }
+    )
+
+
+def buildkit(certificates: bytes) -> Image:
+    """BuildKit's image, trusting these certificates; its large layer is made once and kept in the cache."""
+    built = tools.builder()
+    runc = tools.command("runc")
+    kept = built.bin.parent / f"layer-{Path(runc).stat().st_mtime_ns}.tar.gz"
+    if kept.is_file():
+        squeezed = kept.read_bytes()
+        large = Layer(Blob(LAYER, squeezed), f"sha256:{hashlib.sha256(gzip.decompress(squeezed)).hexdigest()}")
+    else:
+        files = {f"usr/bin/{name}": Entry((built.bin / name).read_bytes(), 0o755) for name in ("buildkitd", "buildctl")}
+        files["usr/bin/runc"] = Entry(Path(runc).read_bytes(), 0o755)
+        for library in _libraries(runc):
+            files[str(library).lstrip("/")] = Entry(library.read_bytes(), 0o755)
+        large = layer(files, level=1)
+        unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
+        unfinished.write_bytes(large.blob.content)
+        unfinished.rename(kept)
+    own = layer({"etc/ssl/certs/ca-certificates.crt": Entry(certificates)})
+    return image(busybox(), large, own, Entrypoint=["buildkitd"])
+
+
+def scanner() -> Image:
+    """A stand-in for the SBOM generator."""
+    return image(busybox(), layer({"scan": Entry(SCANNER.encode(), 0o755)}), Entrypoint=["/scan"])
+
+
+def _libraries(program: str) -> Sequence[Path]:
+    """The shared libraries of a program, its loader among them."""
+    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return [Path(found) for found in re.findall(r"(/\S+) \(0x", said)]

@@ -1,0 +1,310 @@
+"""The tools that the rehearsal needs beside Python's, and how each is brought.
+
+`python -m local tools` brings what is missing:
+
+- packages of the machine's own release, when it is run by root;
+- a Docker engine from Debian's next release, unpacked into the user's cache and not installed;
+- BuildKit and buildx in the versions that CodeBuild's builds use, built from their Go modules.
+
+`missing` says what a test cannot do without.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.errors import MissingTool, Refusal
+from local.go_tool import GoTool, alone, cache_directory, clock, say
+
+BUILDKIT = "0.29.0"
+"""As buildspecs/build-image.yml pins it."""
+BUILDX = "0.32.1"
+"""As in CodeBuild's images standard:7.0 and amazonlinux (aws-codebuild-docker-images, 2026-04)."""
+HOW = "make tools"
+_DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+_MODULE = Path(__file__).parent / "builder"
+_ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "tini")
+_ENGINE_COMMANDS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "ctr")
+_NEXT_RELEASE = {"bookworm": "trixie"}
+"""Debian's release with a Docker engine new enough (26: the containerd image store keeps indexes and attestations),
+by the release of the machine. Debian 12's own is 20.10."""
+_RELEASES = ("trixie",)
+_PACKAGES = {
+    "busybox": "busybox-static",
+    "chromium": "chromium",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "runc": "runc",
+    "unshare": "util-linux",
+}
+"""Debian's package of each command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something a test may need.
+
+    Attributes:
+        problem: what is missing of it here, in words; empty when it can be used.
+        cure: the command that brings it.
+    """
+
+    problem: Callable[[], str]
+    cure: str = HOW
+
+
+def builder() -> GoTool:
+    """BuildKit and buildx."""
+    return GoTool(
+        name="buildkit-and-buildx",
+        version=BUILDKIT,
+        module=_MODULE,
+        packages={
+            "buildkitd": "github.com/moby/buildkit/cmd/buildkitd",
+            "buildctl": "github.com/moby/buildkit/cmd/buildctl",
+            "buildx": "github.com/docker/buildx/cmd/buildx",
+        },
+        variables={
+            "github.com/moby/buildkit/version.Version": f"v{BUILDKIT}",
+            "github.com/docker/buildx/version.Version": f"v{BUILDX}",
+        },
+        wait="4 to 5 minutes",
+    )
+
+
+def engine() -> Path:
+    """The folder with the Docker engine's commands."""
+    return cache_directory() / "docker-engine" / "bin"
+
+
+def missing(names: Iterable[str]) -> list[str]:
+    """A line for each of these tools that cannot be used, with the command that brings it."""
+    lines = []
+    for name in names:
+        if name not in TOOLS:
+            raise LookupError(f"{name!r} is no tool of the rehearsal; there are {', '.join(sorted(TOOLS))}")
+        problem = TOOLS[name].problem()
+        if problem:
+            lines.append(f"{name}: {problem} (bring it: {TOOLS[name].cure})")
+    return lines
+
+
+def command(name: str) -> str:
+    """The path of one of these tools' commands.
+
+    Raises:
+        MissingTool: it is not here.
+    """
+    found = _find(name)
+    if found is None:
+        raise MissingTool(f"{name} is not on PATH; bring it: {HOW}")
+    return found
+
+
+def bring() -> None:
+    """Bring every tool that is missing, telling what and how far.
+
+    Raises:
+        MissingTool: something can only be brought by somebody else, or there is nothing to bring it with.
+        Refusal: bringing it failed.
+    """
+    _install_packages()
+    builder().build()
+    _unpack_engine()
+    left = missing(TOOLS)
+    if left:
+        raise MissingTool("\n".join(["These tools are still missing:", *(f"  {line}" for line in left)]))
+
+
+def _beside_python(command: str) -> Callable[[], str]:
+    """A command of this project's own environment."""
+
+    def problem() -> str:
+        path = Path(sys.executable).with_name(command)
+        return "" if path.is_file() else f"{path} does not exist"
+
+    return problem
+
+
+def _on_path(*commands: str) -> Callable[[], str]:
+    def problem() -> str:
+        absent = [command for command in commands if _find(command) is None]
+        return f"{', '.join(absent)} not on PATH" if absent else ""
+
+    return problem
+
+
+def _find(command: str) -> str | None:
+    """A command on PATH, or where a system keeps what only root runs."""
+    return shutil.which(command) or shutil.which(command, path="/usr/sbin:/sbin")
+
+
+def _namespaces() -> str:
+    """Whether this user may make a network of its own."""
+    absent = _on_path("unshare", "nsenter", "ip", "openssl")()
+    if absent:
+        return absent
+    if os.geteuid() != 0:
+        return "only root may make namespaces here; run as root"
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True, check=False
+    )
+    return f"unshare: {tried.stderr.strip()}" if tried.returncode else ""
+
+
+def _engine() -> str:
+    absent = [command for command in _ENGINE_COMMANDS if not (engine() / command).is_file()]
+    return f"{engine()} lacks {', '.join(absent)}" if absent else _on_path("runc")()
+
+
+def _builder() -> str:
+    tool = builder()
+    if not tool.built:
+        return f"{tool.bin} does not hold {', '.join(tool.packages)}"
+    return _on_path("runc", "busybox")()
+
+
+TOOLS = {
+    "aws": Tool(_beside_python("aws"), "make install"),
+    "ministack": Tool(_beside_python("ministack"), "make install"),
+    "namespaces": Tool(_namespaces),
+    "docker": Tool(_engine),
+    "builder": Tool(_builder),
+    "chromium": Tool(_on_path("chromium")),
+    "lighthouse": Tool(_on_path("node", "npm"), "install Node.js 22 with npm: https://nodejs.org"),
+}
+"""By the name that `need` takes in tests."""
+
+
+def _install_packages() -> None:
+    """Install the packages whose commands are missing; needs root."""
+    absent = [command for command in _PACKAGES if _find(command) is None]
+    if not absent:
+        return
+    packages = sorted({_PACKAGES[command] for command in absent})
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if shutil.which("apt-get") is None:
+        raise MissingTool(f"Install {', '.join(absent)}; Debian has them in the packages {', '.join(packages)}.")
+    if os.geteuid() != 0:
+        raise MissingTool(
+            f"{', '.join(absent)} missing. Run this, then repeat the command:\n  sudo {' '.join(command)}"
+        )
+    say(f"Installing {', '.join(packages)} from this machine's own package sources.")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    _run("Reading the package lists", ["apt-get", "update"], environment)
+    _run(f"Installing {', '.join(packages)}", command, environment)
+
+
+def _unpack_engine() -> None:
+    """Fetch the Docker engine's packages and lay their commands into the cache."""
+    if not _engine():
+        return
+    release = _release_with_engine()
+    target = engine().parent
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with alone(target.with_name(f"{target.name}.lock"), "the Docker engine is being fetched by another command"):
+        if not _engine():
+            return
+        say(f"Fetching a Docker engine from Debian {release} (75 MB). It is not installed: it goes to {target}.")
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.unpacking-") as folder:
+            unpacked = _fetch_engine(Path(folder), release)
+            if target.exists():
+                shutil.rmtree(target)
+            unpacked.rename(target)
+        say(f"The Docker engine is ready after {clock(time.monotonic() - started)}.")
+
+
+def _release_with_engine() -> str:
+    """Debian's release to take the engine from.
+
+    Raises:
+        MissingTool: this machine is no Debian of a known release.
+    """
+    text = Path("/etc/os-release").read_text(encoding="utf-8") if Path("/etc/os-release").is_file() else ""
+    names = re.search(r"^VERSION_CODENAME=(\S+)", text, re.MULTILINE)
+    own = names[1] if names and re.search(r"^ID=debian$", text, re.MULTILINE) else ""
+    if own in _RELEASES:
+        return own
+    if own not in _NEXT_RELEASE:
+        known = ", ".join([*_NEXT_RELEASE, *_RELEASES])
+        raise MissingTool(f"A Docker engine is fetched for Debian ({known}) only, and this machine is none of these.")
+    return _NEXT_RELEASE[own]
+
+
+def _fetch_engine(folder: Path, release: str) -> Path:
+    """Fetch and unpack; returns the folder with `bin`, which the caller moves to its place.
+
+    The machine's own package sources with another release's name, in lists and a cache of their own: the machine's
+    package manager does not see them.
+    """
+    sources = folder / "release.sources"
+    sources.write_text(_sources(release), encoding="utf-8")
+    options = {
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": folder / "lists",
+        "Dir::Cache": folder / "cache",
+        "APT::Sandbox::User": "root",  # a private folder is not open to apt's own user
+    }
+    for name in ("lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True)
+    apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in options.items())]
+    _run(f"Reading the package lists of {release}", [*apt, "update"], dict(os.environ))
+    _run("Fetching the packages", [*apt, "download", *_ENGINE_PACKAGES], dict(os.environ), folder)
+    root = folder / "root"
+    for package in sorted(folder.glob("*.deb")):
+        _run(f"Unpacking {package.name}", ["dpkg", "--extract", str(package), str(root)], dict(os.environ))
+    commands = folder / "engine" / "bin"
+    commands.mkdir(parents=True)
+    for found in [*(root / "usr" / "bin").iterdir(), *(root / "usr" / "sbin").iterdir()]:
+        found.rename(commands / found.name)
+    return commands.parent
+
+
+def _sources(release: str) -> str:
+    """This machine's package sources for Debian itself, of another release."""
+    if not _DEBIAN_SOURCES.is_file():
+        raise MissingTool(
+            f"A Docker engine is fetched from what {_DEBIAN_SOURCES} names, and there is no such file here."
+        )
+    text = _DEBIAN_SOURCES.read_text(encoding="utf-8")
+    suites = dict.fromkeys((*_NEXT_RELEASE, release), release)
+
+    def renamed(line: re.Match[str]) -> str:
+        kept = []
+        for suite in line[1].split():
+            own, dash, part = suite.partition("-")
+            if own in suites and part in ("", "security"):
+                kept.append(f"{suites[own]}{dash}{part}")
+        return f"Suites: {' '.join(kept)}"
+
+    return re.sub(r"^Suites:(.*)$", renamed, text, flags=re.MULTILINE)
+
+
+def _run(what: str, command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:
+    """Run a command quietly; show what it said only if it fails."""
+    say(f"  {what}")
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment, "LC_ALL": "C"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        said = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-30:])
+        raise Refusal(f"{what} failed. `{' '.join(command[:2])}` said:\n{said}")

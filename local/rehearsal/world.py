@@ -1,0 +1,292 @@
+"""A machine of its own for jobs that build, run and copy images: a Docker engine, and Amazon ECR under its real names.
+
+The machine is a network, mount and process namespace on this one. When its first process ends, everything in it ends,
+and nothing of it is left outside: no process, no network interface, no mount.
+
+Inside, `123456789012.dkr.ecr.eu-central-1.amazonaws.com` and its like are this machine's loopback, where
+`local.rehearsal.aws_server` answers HTTPS with a certificate that everything here trusts and nothing elsewhere knows.
+So jobs run with the very names they have on AWS. From outside, `World.aws` is the same AWS over plain HTTP.
+
+Where this differs from CodeBuild:
+
+- All builds share one Docker engine, which keeps the images that earlier builds have pulled. Each build has a BuildKit
+  of its own, as on a new machine, and its own registry logins.
+- Containers get no address but the bridge's: there is no network beyond.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local.rehearsal import images, tools
+from local.rehearsal.aws_cli import WarmAwsCli
+from local.rehearsal.aws_server import LAYER_HOST
+from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
+from local.rehearsal.codebuild import Place
+from local.rehearsal.images import RegistryClient
+
+OTHER_ACCOUNT = "210987654321"
+"""Where images are promoted to when the target is not the own account."""
+BRIDGE = "172.30.0.1"
+"""The machine's address on the network of its containers."""
+MIRROR = "docker-hub"
+"""Where the repositories are that stand for a mirror of Docker Hub."""
+_ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
+_REGIONS = (REGION, "eu-west-1", "us-east-1")
+_PATIENCE = 60.0
+_START = """
+ip link set lo up
+mount --bind "$1/hosts" /etc/hosts
+touch "$1/ready"
+exec cat
+"""
+"""What the machine's first process does: its standard input is closed when whoever started it is gone."""
+_DOCKER = """#!/bin/sh
+# What a job calls: the real client. A builder gets the machine's own network, because Amazon ECR is on the machine here
+# and beyond it on AWS; and a container name of its own, because a build on AWS has its machine for itself.
+if [ "$1 $2" = "buildx create" ]; then
+  shift 2
+  set -- buildx create --node "$REHEARSAL_MACHINE" --driver-opt network=host "$@"
+fi
+exec {docker} "$@"
+"""
+
+
+class World:
+    """The machine, for as long as the `with` block lasts.
+
+    Attributes:
+        folder: where its files are.
+        aws: AWS, seen from outside.
+        enter: the command that runs another one on the machine.
+    """
+
+    aws: AwsServices
+    enter: tuple[str, ...]
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="world-"))  # short: sockets are in it
+        self._machines = itertools.count(1)
+        self._ends = contextlib.ExitStack()
+        self._clients: dict[tuple[str, str], RegistryClient] = {}
+        self._mirrored: dict[str, dict[str, str]] = {}
+
+    def __enter__(self) -> Self:
+        """Start it, and wait until all of it answers."""
+        with contextlib.ExitStack() as ends:
+            ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account in _ACCOUNTS for region in _REGIONS]
+            hosts += [LAYER_HOST.format(region=region) for region in _REGIONS]
+            (self.folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(hosts)}\n")
+            certificate = _certificate(self.folder, hosts)
+            holder = ends.enter_context(self._machine())
+            self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
+            engine = ends.enter_context(self._engine())
+            cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
+            self.aws = ends.enter_context(AwsServices(prefix=self.enter, certificate=certificate))
+            self._lay_out_commands()
+            ends.enter_context(cli)
+            self._await_engine(engine)
+            self._buildkit = images.buildkit(self.certificates.read_bytes())
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all of it."""
+        self._ends.close()
+
+    @property
+    def certificates(self) -> Path:
+        """What the machine's programs trust."""
+        return self.folder / "ca.pem"
+
+    def registry(self, account: str = ACCOUNT, region: str = REGION) -> RegistryClient:
+        """The registry of an account, as its root user."""
+        key = (account, region)
+        return self._clients.setdefault(key, RegistryClient(self.aws, account, region))
+
+    def repository(self, name: str, *, account: str = ACCOUNT, region: str = REGION, **settings: object) -> str:
+        """Make a repository; returns its address."""
+        made = self.aws.client("ecr", account=account, region=region).create_repository(repositoryName=name, **settings)
+        return str(made["repository"]["repositoryUri"])
+
+    def place(self, credentials: Mapping[str, str], *, region: str = REGION) -> Place:
+        """A new machine for a build, under these credentials."""
+        machine = f"machine-{next(self._machines)}"
+        config = self.folder / machine
+        (config / "cli-plugins").mkdir(parents=True)
+        (config / "cli-plugins" / "docker-buildx").symlink_to(tools.builder().bin / "buildx")
+        home = self.folder / f"{machine}-home"
+        home.mkdir()
+        environment = {
+            **credentials,
+            "PATH": os.pathsep.join([str(self.folder / "bin"), str(self.folder / "cli" / "bin"), images.PATH]),
+            "HOME": str(home),
+            "DOCKER_HOST": self._docker_host,
+            "DOCKER_CONFIG": str(config),
+            "REHEARSAL_MACHINE": machine,
+            "SSL_CERT_FILE": str(self.certificates),
+        }
+        return Place(environment=environment, enter=self.enter, region=region)
+
+    def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the Docker client on the machine, signed in to the registries that `registry` has given."""
+        command = [*self.enter, str(tools.engine() / "docker"), *words]
+        config = self.folder / "docker-config"
+        config.mkdir(exist_ok=True)
+        auths = {client.host: {"auth": client.token} for client in self._clients.values()}
+        (config / "config.json").write_text(json.dumps({"auths": auths}))
+        environment = {"PATH": os.environ["PATH"], "DOCKER_HOST": self._docker_host, "DOCKER_CONFIG": str(config)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=check)
+
+    @property
+    def _docker_host(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    @contextlib.contextmanager
+    def _machine(self) -> Iterator[int]:
+        """The namespaces; gives the number of the process that holds them."""
+        unshare = [tools.command("unshare"), "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        first = [str(tools.engine() / "docker-init"), "-s", "--", "/bin/sh", "-euc", _START, "start"]
+        with subprocess.Popen(
+            [*unshare, *first, str(self.folder)],
+            env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as process:
+            try:
+                _await(self.folder / "ready", process, "The machine")
+                children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+                yield int(children.split()[0])
+            finally:
+                process.communicate()  # closes the standard input of the machine's first process
+
+    @contextlib.contextmanager
+    def _engine(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The Docker engine; ended in good order, so that it takes its containers and mounts away."""
+        settings = {
+            "features": {"containerd-snapshotter": True},  # keeps indexes and attestations, as newer engines do
+            "hosts": [self._docker_host],
+            "data-root": str(self.folder / "data"),
+            "exec-root": str(self.folder / "run"),
+            "pidfile": str(self.folder / "docker.pid"),
+            "cgroup-parent": f"/{self.folder.name}",
+            "bip": f"{BRIDGE}/24",
+            "iptables": False,  # nothing to route to; and the machine may have no iptables
+            "ip6tables": False,
+        }
+        file = self.folder / "daemon.json"
+        file.write_text(json.dumps(settings))
+        path = f"{tools.engine()}:{os.environ['PATH']}:/usr/sbin:/sbin"
+        with (self.folder / "dockerd.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*self.enter, str(tools.engine() / "dockerd"), "--config-file", str(file)],
+                env={"PATH": path, "HOME": str(self.folder), "SSL_CERT_FILE": str(self.certificates)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield process
+        finally:
+            self._end_engine(process)
+
+    def _end_engine(self, process: subprocess.Popen[bytes]) -> None:
+        running = self.docker("ps", "--all", "--quiet", check=False).stdout.split()
+        if running:
+            self.docker("rm", "--force", "--volumes", *running, check=False)
+        # The process here is nsenter; the engine is its child, told by the number it has on the machine.
+        with contextlib.suppress(OSError):
+            number = (self.folder / "docker.pid").read_text(encoding="ascii").strip()
+            subprocess.run([*self.enter, "/bin/kill", "-TERM", number], capture_output=True, check=False)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for group in Path("/sys/fs/cgroup").glob(f"**/{self.folder.name}"):
+            for folder in sorted([group, *group.rglob("*/")], reverse=True):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+    def _await_engine(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while self.docker("version", check=False).returncode:
+            if process.poll() is not None or time.monotonic() > deadline:
+                said = (self.folder / "dockerd.log").read_text(errors="replace")[-4000:]
+                raise RuntimeError(f"The Docker engine does not answer. It said:\n{said}")
+            time.sleep(0.1)
+
+    def _lay_out_commands(self) -> None:
+        commands = self.folder / "bin"
+        commands.mkdir()
+        docker = commands / "docker"
+        docker.write_text(_DOCKER.format(docker=shlex.quote(str(tools.engine() / "docker"))))
+        docker.chmod(0o755)
+        # A job has Python's standard library and nothing of ours.
+        (commands / "python3").symlink_to(Path(sys.executable).resolve())
+
+    def docker_hub(self, region: str = REGION) -> dict[str, str]:
+        """Fill the mirror of Docker Hub in this region; gives the variables that name its images for a build.
+
+        The images are stand-ins with digests of their own, so that the pinned ones cannot be used.
+        """
+        if region not in self._mirrored:
+            client, names = self.registry(ACCOUNT, region), {}
+            for variable, name, tag, image in (
+                ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit),
+                ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner", "stand-in", images.scanner()),
+            ):
+                self.repository(f"{MIRROR}/{name}", region=region)
+                names[variable] = f"{name}:{tag}@{client.push(f'{MIRROR}/{name}', image, tag)}"
+            self._mirrored[region] = names
+        return self._mirrored[region]
+
+
+def _certificate(folder: Path, hosts: Sequence[str]) -> Path:
+    """Make an authority of our own, and a certificate for these hosts; returns the file with certificate and key."""
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    made = folder / "server.pem"
+    steps: list[tuple[str, ...]] = [
+        ("req", "-x509", *key, "-subj", "/CN=ecs-delivery rehearsal", "-keyout", "ca.key", "-out", "ca.pem"),
+        ("req", *key[:-2], "-subj", "/CN=rehearsal", "-keyout", "server.key", "-out", "server.csr"),
+        (
+            *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
+            *("-days", "2", "-extfile", "names", "-out", "server.crt"),
+        ),
+    ]
+    (folder / "names").write_text(f"subjectAltName={names}\n")
+    for step in steps:
+        subprocess.run([tools.command("openssl"), *step], cwd=folder, capture_output=True, check=True)
+    made.write_bytes((folder / "server.crt").read_bytes() + (folder / "server.key").read_bytes())
+    made.chmod(0o600)
+    return made
+
+
+def _await(path: Path, process: subprocess.Popen[Any], what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not path.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+            said = process.communicate()[1].decode(errors="replace")
+            raise RuntimeError(f"{what} did not start. It said:\n{said}")
+        time.sleep(0.02)
