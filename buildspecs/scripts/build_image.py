@@ -86,7 +86,7 @@ def prepare_builder() -> None:
 
 
 def build(repository: registry.Repository, tag: str, labels: dict[str, str], arguments: dict[str, str]) -> str:
-    """Build and push; returns the digest the builder reports."""
+    """Build and push; returns the digest the builder reports, nothing if it failed."""
     options = ["--platform", job.require("PLATFORM"), "--file", job.require("DOCKERFILE")]
     if job.optional("BUILD_TARGET"):
         options += ["--target", job.optional("BUILD_TARGET")]
@@ -102,12 +102,15 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
     sbom = f"--sbom=generator={from_docker_hub(job.require('SBOM_GENERATOR_IMAGE'))}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")
-        live.run(
+        code = live.run(
             f"Build and push {repository.uri}:{tag}",
             *("docker", "buildx", "build", "--builder", BUILDER, "--progress", "plain", *options),
             *("--provenance=mode=max", sbom, "--tag", f"{repository.uri}:{tag}"),
             *("--metadata-file", str(metadata), "--push", job.require("BUILD_CONTEXT")),
+            check=False,
         )
+        if code:
+            return ""
         return str(job.read_json(str(metadata), "containerimage.digest")["containerimage.digest"])
 
 
@@ -144,7 +147,12 @@ def main() -> None:
         prepare_builder()
         reported = build(repository, tag, {name: value for name, value in labels.items() if value}, arguments)
         pushed = registry.digest_of(repository, f"imageTag={tag}")
-        if pushed != reported:
+        if not reported and not pushed:
+            job.fail(f"{dockerfile} could not be built and pushed; the reason is above.")
+        if not reported:
+            # The tag stays with who was first, and that was made of the same by the same recipe.
+            job.say(f"Another run has pushed {repository.uri}:{tag} meanwhile: its image is taken.")
+        elif pushed != reported:
             job.fail(
                 f"the builder pushed {reported}, but {repository.uri}:{tag} is {pushed}: another writer used this tag."
             )

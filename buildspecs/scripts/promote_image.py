@@ -34,7 +34,7 @@ ACCEPT = ", ".join(MEDIA_TYPES)
 
 
 class Registry:
-    """One repository over the registry's HTTP API (OCI distribution specification)."""
+    """One repository over the registry's HTTP API."""
 
     def __init__(self, where: registry.Repository, token: str) -> None:
         # Plain HTTP on this machine only, as docker does it.
@@ -43,7 +43,7 @@ class Registry:
         self.authorization = {"Authorization": f"Basic {token}"}
 
     def ask(self, method: str, path: str, *allowed: int, body: bytes | None = None, **headers: str) -> web.Answer:
-        """Ask for something in the repository; ends the job on a status that is not allowed."""
+        """Ask; ends the job on a status that is not allowed."""
         url = urljoin(self.root, path)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = web.ask(method, url, {**self.authorization, **named}, body)
@@ -68,13 +68,13 @@ class Registry:
         self.ask("PUT", f"manifests/{reference}", 201, body=manifest[0], Content_Type=manifest[1])
 
     def referrers(self, digest: str) -> list[str]:
-        """The digests of what refers to this one (signatures, SBOMs); none where the registry does not keep track."""
+        """The digests of what refers to this one; none where the registry does not keep track."""
         answer = self.ask("GET", f"referrers/{digest}", 200, 404)
         listed: dict[str, Any] = answer.json() if answer.status == 200 else {}
         return [str(entry["digest"]) for entry in listed.get("manifests") or []]
 
     def fetch_blob(self, source: Registry, digest: str) -> None:
-        """Get a blob out of the other repository; a registry that has it anyway is asked to mount it first."""
+        """Get a blob from the other repository; one of the same registry is to be mounted."""
         same_host = source.where.host == self.where.host
         query = urlencode({"mount": digest, "from": source.where.name} if same_host else {})
         begin = self.ask("POST", f"blobs/uploads/?{query}", 201, 202, body=b"", Content_Type=BYTES)
@@ -102,7 +102,8 @@ def copy_blob(source: Registry, target: Registry, blob: dict[str, Any]) -> None:
             target.fetch_blob(source, digest)
         except OSError as error:
             if attempt == BLOB_TRIES:
-                job.fail(f"{digest} could not be copied to {target.where.uri}: {error}")
+                said = error.read().decode() if isinstance(error, urllib.request.HTTPError) else ""
+                job.fail(f"{digest} could not be copied to {target.where.uri}: {error} {said}")
             job.say(f"    {error}; trying again")
         else:
             return

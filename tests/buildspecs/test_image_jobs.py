@@ -237,15 +237,29 @@ def test_a_source_that_cannot_be_built_is_refused_before_anything_runs(
     assert machine.calls == []
 
 
-def test_a_failing_build_shows_its_last_lines_and_leaves_no_image(machine: Machine) -> None:
+def test_a_failing_build_shows_what_was_said_and_leaves_no_image(machine: Machine) -> None:
     machine.answer("docker buildx build", "#9 RUN make\nmake: *** no rule\n", code=1)
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE)
     pushes(machine)
 
     result = machine.run("build_image", **BUILD)
 
     assert result.returncode == 1
-    assert "ended with code 1. Its last lines:\n  | #9 RUN make\n  | make: *** no rule" in result.stderr
+    assert "#9 RUN make\nmake: *** no rule\n" in result.stdout
+    assert "FAILED: Dockerfile could not be built and pushed; the reason is above." in result.stderr
     assert not (machine.folder / "image.json").exists()
+
+
+def test_an_image_that_another_run_pushed_meanwhile_is_taken(machine: Machine) -> None:
+    """The tag is written once; the registry refuses the second, which was made of the same by the same recipe."""
+    machine.answer("docker buildx build", "ERROR: the tag is immutable\n", code=1)
+    pushes(machine, OTHER_DIGEST)
+
+    result = machine.run("build_image", **BUILD)
+
+    assert result.returncode == 0, result.stderr
+    assert "meanwhile: its image is taken" in result.stdout
+    assert machine.json("image.json")["digest"] == OTHER_DIGEST
 
 
 def test_a_registry_that_holds_another_image_than_was_built_is_noticed(machine: Machine) -> None:

@@ -126,7 +126,7 @@ class OciRegistry(WebServer):
     def _take(self, repository: str, name: str, body: bytes) -> Reply:
         if self.broken_uploads:
             self.broken_uploads -= 1
-            return Reply(500)
+            return Reply(500, b"broken")
         self.uploads[name] = body
         return Reply(202, headers={"Location": f"/v2/{repository}/blobs/{name}?state=b"})
 
@@ -390,6 +390,7 @@ def test_a_transfer_that_stays_broken_ends_the_job_before_the_tag(machine: Machi
 
     assert result.returncode == 1
     assert "could not be copied to" in result.stderr
+    assert "HTTP Error 500: Internal Server Error broken" in result.stderr, "what the registry says is told"
     assert ("shop-prod", "promoted") not in target.manifests
 
 

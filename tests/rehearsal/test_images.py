@@ -1,0 +1,709 @@
+"""The jobs that build, record, run, copy and tag images: executed as CodeBuild would, with Docker, BuildKit and ECR.
+
+Buildspecs, project variables and the policies of the roles are those of the program's own graph. What differs from AWS
+is said in `local.rehearsal.world` and `local.rehearsal.aws_server`, and beside a test where it matters.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import hashlib
+import itertools
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delivered_stack import DeliveredStack
+from mocked import REGION
+
+from local.rehearsal import images
+from local.rehearsal.aws_services import ACCOUNT
+from local.rehearsal.codebuild import Result, Variable, run_build
+from local.rehearsal.images import Entry, Image, RegistryClient
+from local.rehearsal.world import BRIDGE, OTHER_ACCOUNT, World
+
+APP = "shop/images"
+SMOKE = "shop/images-smoke-test"
+BASE = "platform/node"
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+COMMIT = "a" * 40
+DATE = "2026-01-31T12:00:00Z"
+DOCKERFILE = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE} AS build
+WORKDIR /app
+ARG BUILD_PROFILE
+COPY src/ src/
+RUN echo "$BUILD_PROFILE" > profile && tr a-z A-Z < src/page > page && rm -r src
+
+FROM ${BASE_IMAGE} AS runtime
+WORKDIR /app
+COPY --from=build /app/ ./
+RUN mkdir public && cp page public/index.html
+CMD ["cat", "/app/page", "/app/profile"]
+"""
+SMOKE_DOCKERFILE = f"""\
+FROM {HOST}/docker-hub/library/busybox:1
+COPY test.sh /
+CMD ["sh", "/test.sh"]
+"""
+SMOKE_TEST = """\
+# Debian's static busybox cannot look up names, which its wget does for a number too.
+address=${SERVICE_URL#http://}
+address=${address%/}
+printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 "${address%:*}" "${address#*:}" | grep -x healthy
+"""
+
+
+def less(policy: Mapping[str, Any], permission: str) -> dict[str, Any]:
+    """A policy without a permission."""
+    statements = [
+        {**statement, "Action": [action for action in statement["Action"] if action != permission]}
+        for statement in policy["Statement"]
+    ]
+    return {**policy, "Statement": [statement for statement in statements if statement["Action"]]}
+
+
+class Jobs:
+    """Runs builds of one stack on new machines."""
+
+    def __init__(self, world: World, stack: DeliveredStack, folder: Path) -> None:
+        self.world, self.stack, self.folder = world, stack, folder
+        self._number = itertools.count(1)
+        self._lock = threading.Lock()
+        self._given: dict[tuple[str, str], dict[str, str]] = {}
+
+    def run(
+        self,
+        action: str,
+        inputs: Mapping[str, Path],
+        variables: Mapping[str, str],
+        *,
+        without: str = "",
+        **settings: str,
+    ) -> Result:
+        """Run the build of an action.
+
+        Args:
+            action: The action's name.
+            inputs: A folder or a zip for each input artifact.
+            variables: What earlier actions exported, `namespace.name`.
+            without: A permission that the role shall not have.
+            settings: Project variables that differ.
+        """
+        folder = self.folder / f"{next(self._number)}-{action}"
+        deployed = self.stack.deployed
+        build = deployed.build(action, inputs, {**variables, "variables.LIGHTHOUSE_RUNS": "1"})
+        if "DOCKER_HUB_CACHE_URI" in {variable.name for variable in build.project_variables}:
+            settings = {**self.world.docker_hub(REGION), **settings}
+        kept = [variable for variable in build.project_variables if variable.name not in settings]
+        given = [Variable(name=name, value=value) for name, value in settings.items()]
+        place = self.world.place(self._credentials(action, without), region=REGION)
+        return run_build(replace(build, project_variables=(*kept, *given)), place, folder)
+
+    def role(self, action: str) -> str:
+        """The name of the role under which an action's builds run; each stack here has its own."""
+        return f"{self.stack.deployed.project(action).role}-{self.stack.deployed.pipeline}"
+
+    def _credentials(self, action: str, without: str) -> dict[str, str]:
+        """The credentials of that role, of which there is one less a permission for each that a test takes away."""
+        with self._lock:
+            if (action, without) not in self._given:
+                policies = [less(policy, without) for policy in self.stack.deployed.policies(action)]
+                name = f"{self.role(action)}{without.replace(':', '-')}"
+                self._given[action, without] = self.world.aws.as_role(name, policies, region=REGION)
+        return self._given[action, without]
+
+    def docker(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Look at what is on the machine, or run what was built."""
+        return self.world.docker(*words)
+
+
+@pytest.fixture(scope="module")
+def stack() -> DeliveredStack:
+    return DeliveredStack("everything-on")
+
+
+@pytest.fixture(scope="module")
+def base(world: World, stack: DeliveredStack) -> str:
+    """The repositories as the program makes them, with a base image; gives the base image's digest."""
+    for resource in stack.graph:
+        if resource["type"] == "aws:ecr/repository:Repository":
+            inputs = resource["inputs"]
+            world.repository(
+                inputs["name"],
+                region=REGION,
+                imageTagMutability=inputs["imageTagMutability"],
+                imageTagMutabilityExclusionFilters=inputs["imageTagMutabilityExclusionFilters"],
+            )
+    world.repository(BASE, region=REGION)
+    world.repository("docker-hub/library/busybox", region=REGION)
+    image = images.image(images.busybox())
+    registry = world.registry(region=REGION)
+    registry.push("docker-hub/library/busybox", image, "1")
+    return registry.push(BASE, image, "22")
+
+
+@pytest.fixture(scope="module")
+def jobs(world: World, stack: DeliveredStack, base: str, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
+    assert base
+    return Jobs(world, stack, tmp_path_factory.mktemp("builds"))
+
+
+@pytest.fixture(scope="module")
+def registry(world: World) -> RegistryClient:
+    return world.registry(region=REGION)
+
+
+@pytest.fixture(scope="module")
+def delivered(jobs: Jobs, base: str, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The build of a first commit, on whose image most tests go on."""
+    result = jobs.run("BuildImage", {"Source": source(tmp_path_factory.mktemp("source"))}, of_commit(COMMIT, base))
+    assert result.succeeded, result.log
+    return result
+
+
+@pytest.fixture(scope="module")
+def smoke_image(jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The smoke-test image of the same commit."""
+    folder = source(tmp_path_factory.mktemp("source"))
+    result = jobs.run("BuildSmokeTestImage", {"Source": folder}, of_commit(COMMIT))
+    assert result.succeeded, result.log
+    return result
+
+
+def source(folder: Path, page: str = "hello", dockerfile: str = DOCKERFILE) -> Path:
+    """The application's repository."""
+    for name, content in {
+        "docker/Dockerfile": dockerfile,
+        "smoke/Dockerfile": SMOKE_DOCKERFILE,
+        "smoke/test.sh": SMOKE_TEST,
+        "src/page": f"{page}\n",
+        "VERSION": "1.2.3\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def of_commit(commit: str, base: str = "") -> dict[str, str]:
+    """What the source stage announces."""
+    said = {"CommitId": commit, "AuthorDate": DATE, "BranchName": "main"}
+    return {f"Source.{name}": value for name, value in said.items()} | {"SourceImage.ImageDigest": base}
+
+
+def image_json(result: Result, artifact: str = "Image") -> dict[str, Any]:
+    with zipfile.ZipFile(result.artifacts[artifact]) as opened:
+        return dict(json.loads(opened.read("image.json")))
+
+
+def deployment(folder: Path, image: Mapping[str, Any]) -> Path:
+    """The artifact of the deployment, as far as these jobs read it."""
+    folder.mkdir()
+    (folder / "deployment.json").write_text(json.dumps({**image, "image": image["uri"], "container": "web"}))
+    return folder
+
+
+def digests(world: World, name: str) -> set[str]:
+    """Every manifest that a repository holds, with or without a tag."""
+    found = world.aws.client("ecr", region=REGION).list_images(repositoryName=name)["imageIds"]
+    return {entry["imageDigest"] for entry in found}
+
+
+def config_of(registry: RegistryClient, name: str, digest: str) -> dict[str, Any]:
+    """The configuration of the image for Linux in an index."""
+    (of_image,) = [entry for entry in registry.json(name, digest)["manifests"] if entry["platform"]["os"] == "linux"]
+    return dict(json.loads(registry.blob(name, registry.json(name, of_image["digest"])["config"]["digest"])))
+
+
+@contextlib.contextmanager
+def serving(world: World, folder: Path, page: str) -> Iterator[str]:
+    """A service on the machine that answers every request with this line."""
+    folder.mkdir()
+    (folder / "index.html").write_text(f"{page}\n")
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", BRIDGE, "--directory", str(folder)]
+    with subprocess.Popen([*world.enter, *command], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            port = re.search(r"port (\d+)", server.stdout.readline())
+            assert port
+            yield f"http://{BRIDGE}:{port[1]}/"
+        finally:
+            subprocess.run(["pkill", "-P", str(server.pid)], check=False)
+
+
+def denied(result: Result) -> set[str]:
+    """What the role was not allowed, by the words of AWS and of the registry."""
+    return set(re.findall(r"is not authorized to perform: (\S+)", result.log))
+
+
+def failure(result: Result) -> str:
+    """How a build ended that was to fail."""
+    assert not result.succeeded
+    return result.log.partition("FAILED: ")[2]
+
+
+class Recorded:
+    """The job of a pipeline whose only source is an image: one for two platforms, with its attestation."""
+
+    NAME = "team/shop"
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self.index, self.arm = two_platforms("recorded", COMMIT, "4.5.6")
+        jobs.world.registry(region=REGION).push(self.NAME, self.index, "stable")
+
+    def run(self, digest: str, **settings: str) -> Result:
+        """Record the image of this digest."""
+        folder = self._jobs.folder / f"source-{uuid.uuid4().hex}"
+        folder.mkdir()
+        detail = {"ImageDigest": digest, "RepositoryName": self.NAME, "ImageURI": f"{HOST}/{self.NAME}@{digest}"}
+        (folder / "imageDetail.json").write_text(json.dumps(detail))
+        return self._jobs.run("BuildImage", {"SourceImage": folder}, {"SourceImage.ImageDigest": digest}, **settings)
+
+
+class Promotion:
+    """A delivered image for two platforms with attestation and signature, and the repository it goes to."""
+
+    def __init__(self, jobs: Jobs, name: str, target: RegistryClient, folder: Path) -> None:
+        self.jobs, self.name, self.target, self.folder = jobs, name, target, folder
+        self.source = jobs.world.registry(region=REGION)
+
+    def deliver(self, content: str) -> None:
+        """Have an image of this content delivered."""
+        self.image, _ = two_platforms(content, COMMIT, "1.2.3")
+        self.signature = images.artifact(
+            self.image, "application/vnd.dev.cosign.artifact.sig.v1+json", content.encode()
+        )
+        self.tag = f"{COMMIT}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+        self.source.push(self.name, self.image, self.tag)
+        self.source.push(self.name, self.signature)
+
+    @property
+    def everything(self) -> tuple[Image, ...]:
+        """All that is to arrive."""
+        return (self.image, *self.image.parts, self.signature)
+
+    def allow(self, *, without: str = "", promoter: str = "") -> None:
+        """Make the other account's role as the program makes it where a stack names who may promote.
+
+        Args:
+            without: A permission that the role shall not have.
+            promoter: Who may take the role; by default the role of the job.
+        """
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{promoter or self.jobs.role('PromoteImage')}"
+        made = prod(arn)
+        trust = json.loads(made["shop-registry-source-promotion"]["assumeRolePolicy"])
+        policy = made["shop-registry-source-promotion-policy"]["policy"]
+        # The stack is planned in the one account that the tests know; the trust names the other one anyway.
+        policy = json.loads(policy.replace(f"{REGION}:{ACCOUNT}", f"{self.target.region}:{OTHER_ACCOUNT}"))
+        aws = self.jobs.world.aws
+        aws.make_role("shop-promote", [less(policy, without)], account=OTHER_ACCOUNT, trust=trust)
+
+    def run(self) -> Result:
+        """Promote."""
+        uri = f"{self.source.host}/{self.name}"
+        image = {"digest": self.image.digest, "repository": uri, "uri": f"{uri}@{self.image.digest}", "tag": self.tag}
+        artifact = deployment(self.folder / f"deployment-{uuid.uuid4().hex}", image)
+        told = {"BuildImage.IMAGE_DIGEST": self.image.digest}
+        return self.jobs.run("PromoteImage", {"Deployment": artifact}, told)
+
+    def tags(self) -> dict[str, str]:
+        """The tags in the target repository, with the digests they are on."""
+        client = self.jobs.world.aws.client("ecr", account=self.target.account, region=self.target.region)
+        found = client.describe_images(repositoryName="shop-prod")["imageDetails"]
+        return {tag: entry["imageDigest"] for entry in found for tag in entry["imageTags"]}
+
+
+@functools.cache
+def prod(promoter: str) -> dict[str, Any]:
+    """What the prod stack makes, by name, when it lets somebody promote into its repository."""
+    ecr = {"repository": "shop-prod", "tag": "promoted", "create": True, "promoters": [promoter]}
+    return {resource["name"]: resource["inputs"] for resource in DeliveredStack("prod", {"source": {"ecr": ecr}}).graph}
+
+
+def two_platforms(content: str, commit: str, version: str) -> tuple[Image, Image]:
+    """An index with an image for each of two platforms and an attestation, and of these the image for arm64."""
+    prefix = "org.opencontainers.image."
+    parts = {
+        architecture: images.image(
+            images.busybox(),
+            images.layer({"content": Entry(f"{content} {architecture}".encode())}),
+            architecture=architecture,
+            labels={f"{prefix}revision": commit, f"{prefix}version": version},
+        )
+        for architecture in ("amd64", "arm64")
+    }
+    statement = images.layer({"attestation": Entry(content.encode())})
+    attestation = images.image(statement, architecture="unknown")
+    about = {
+        "vnd.docker.reference.digest": parts["amd64"].digest,
+        "vnd.docker.reference.type": "attestation-manifest",
+    }
+    index = images.index(
+        *((part, {"platform": {"os": "linux", "architecture": name}}) for name, part in parts.items()),
+        (attestation, {"platform": {"os": "unknown", "architecture": "unknown"}, "annotations": about}),
+    )
+    return index, parts["arm64"]
+
+
+@pytest.fixture(scope="module")
+def recorded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    world.repository(Recorded.NAME, region=REGION)
+    return Recorded(Jobs(world, DeliveredStack("ecr-source"), tmp_path_factory.mktemp("builds")))
+
+
+@pytest.fixture
+def promotion(jobs: Jobs, world: World, tmp_path: Path) -> Iterator[Promotion]:
+    """Into an empty repository of another account."""
+    target = world.registry(OTHER_ACCOUNT, "eu-central-1")
+    world.repository("shop-prod", account=OTHER_ACCOUNT, region=target.region)
+    promotion = Promotion(jobs, APP, target, tmp_path)
+    promotion.deliver(tmp_path.name)
+    promotion.allow()
+    yield promotion
+    world.aws.client("ecr", account=OTHER_ACCOUNT, region=target.region).delete_repository(
+        repositoryName="shop-prod", force=True
+    )
+
+
+def commands(result: Result) -> set[str]:
+    """The programs that a job has called."""
+    return {line.split()[1] for line in result.log.splitlines() if line.startswith("    $ ")}
+
+
+def test_the_app_image_is_pushed_under_a_tag_of_its_commit(delivered: Result, registry: RegistryClient) -> None:
+    image = image_json(delivered)
+    content = registry.manifest(APP, image["tag"])
+    assert content is not None
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert image == {
+        "repository": f"{HOST}/{APP}",
+        "digest": digest,
+        "uri": f"{HOST}/{APP}@{digest}",
+        "tag": image["tag"],
+        "commit": COMMIT,
+        "version": "1.2.3",
+        "source": "https://github.com/example/shop",
+        "created": "2026-01-31T12:00:00+00:00",
+    }
+    assert image["tag"].startswith(f"{COMMIT}-")
+    assert delivered.exported == {"IMAGE_DIGEST": digest, "IMAGE_URI": image["uri"], "IMAGE_VERSION": "1.2.3"}
+
+
+def test_the_app_image_says_where_it_is_from_and_keeps_its_base(
+    delivered: Result, base: str, registry: RegistryClient
+) -> None:
+    config = config_of(registry, APP, image_json(delivered)["digest"])
+    prefix = "org.opencontainers.image."
+    assert {name: value for name, value in config["config"]["Labels"].items() if name.startswith(prefix)} == {
+        f"{prefix}revision": COMMIT,
+        f"{prefix}version": "1.2.3",
+        f"{prefix}created": "2026-01-31T12:00:00+00:00",
+        f"{prefix}source": "https://github.com/example/shop",
+        f"{prefix}ref.name": "main",
+    }
+    of_base = json.loads(registry.blob(BASE, registry.json(BASE, base)["config"]["digest"]))
+    assert config["rootfs"]["diff_ids"][0] == of_base["rootfs"]["diff_ids"][0]
+
+
+def test_the_app_image_comes_with_a_list_of_its_files_and_with_its_provenance(
+    delivered: Result, base: str, registry: RegistryClient
+) -> None:
+    """The list is a stand-in's: it has files and no packages. BuildKit runs it as it runs the real one."""
+    index = registry.json(APP, image_json(delivered)["digest"])
+    (of_image,) = [entry for entry in index["manifests"] if entry["platform"]["os"] == "linux"]
+    (attached,) = [entry for entry in index["manifests"] if entry["platform"]["os"] == "unknown"]
+    assert attached["annotations"] == {
+        "vnd.docker.reference.digest": of_image["digest"],
+        "vnd.docker.reference.type": "attestation-manifest",
+    }
+    layers = registry.json(APP, attached["digest"])["layers"]
+    said = {
+        layer["annotations"]["in-toto.io/predicate-type"]: json.loads(registry.blob(APP, layer["digest"]))["predicate"]
+        for layer in layers
+    }
+    files = {entry["fileName"] for entry in said.pop("https://spdx.dev/Document")["files"]}
+    assert {"./app/page", "./app/public/index.html"} <= files
+    assert "./app/src/page" not in files, "it left with its stage"
+    ((kind, provenance),) = said.items()
+    assert kind.startswith("https://slsa.dev/provenance/")
+    assert base.removeprefix("sha256:") in json.dumps(provenance), "the base image is named by its digest"
+
+
+def test_the_app_image_runs(delivered: Result, jobs: Jobs) -> None:
+    uri = image_json(delivered)["uri"]
+    assert jobs.docker("run", "--rm", uri).stdout == "HELLO\nrelease\n"
+
+
+def test_a_commit_that_was_built_is_not_built_again(delivered: Result, jobs: Jobs, base: str, tmp_path: Path) -> None:
+    again = jobs.run("BuildImage", {"Source": source(tmp_path / "source", "changed")}, of_commit(COMMIT, base))
+    assert again.succeeded, again.log
+    assert "was pushed by an earlier run: nothing to build" in again.log
+    assert "docker" not in commands(again)
+    assert image_json(again) == image_json(delivered)
+    assert again.exported == delivered.exported
+
+
+@pytest.mark.usefixtures("delivered")
+def test_the_next_commit_uses_the_layers_of_the_one_before(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    """The builder is new, as it is on AWS: what is cached comes out of the registry."""
+    folder = source(tmp_path / "source")
+    (folder / "unrelated").write_text("changed")
+    result = jobs.run("BuildImage", {"Source": folder}, of_commit("b" * 40, base))
+    assert result.succeeded, result.log
+    steps = dict(re.findall(r"^#(\d+) \[(?:build|runtime) \d/4\] (.+)$", result.log, re.MULTILINE))
+    cached = {steps[number].split()[0] for number in re.findall(r"^#(\d+) CACHED$", result.log, re.MULTILINE)}
+    assert cached == {"WORKDIR", "COPY", "RUN"}
+
+
+def test_a_mistake_in_the_dockerfile_fails_with_its_line(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    broken = DOCKERFILE.replace("mkdir public &&", "mkdir public && false &&")
+    started = time.monotonic()
+    result = jobs.run("BuildImage", {"Source": source(tmp_path / "s", dockerfile=broken)}, of_commit("c" * 40, base))
+    assert failure(result).startswith("docker/Dockerfile could not be built and pushed; the reason is above.")
+    assert "did not complete successfully: exit code: 1" in result.log
+    assert re.search(r"^\s+11 \| >>> RUN mkdir public && false", result.log, re.MULTILINE), result.log
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    "permission", ["ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:InitiateLayerUpload", "ecr:PutImage"]
+)
+def test_a_build_without_a_permission_names_it_and_publishes_nothing(
+    jobs: Jobs, base: str, tmp_path: Path, permission: str
+) -> None:
+    """The first two are asked of the AWS CLI, the others of the registry."""
+    before = digests(jobs.world, APP)
+    result = jobs.run(
+        "BuildImage",
+        {"Source": source(tmp_path / "source", permission)},
+        of_commit("d" * 40, base),
+        without=permission,
+    )
+    failure(result)
+    assert denied(result) == {permission}
+    assert digests(jobs.world, APP) == before
+    assert "wrote image.json" not in result.log
+
+
+def test_two_builds_of_one_commit_at_the_same_time_deliver_one_image(
+    jobs: Jobs, base: str, registry: RegistryClient, tmp_path: Path
+) -> None:
+    """Each has a machine of its own; the tag may be written once."""
+    folder = source(tmp_path / "source", "both")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        runs = [pool.submit(jobs.run, "BuildImage", {"Source": folder}, of_commit("e" * 40, base)) for _ in range(2)]
+        results = [run.result() for run in runs]
+    assert all(result.succeeded for result in results), "".join(result.log for result in results)
+    first, second = map(image_json, results)
+    assert first == second
+    content = registry.manifest(APP, first["tag"])
+    assert content is not None
+    assert f"sha256:{hashlib.sha256(content).hexdigest()}" == first["digest"]
+
+
+def test_the_smoke_test_image_is_built_by_the_same_script(smoke_image: Result, registry: RegistryClient) -> None:
+    image = image_json(smoke_image, "SmokeTestImage")
+    assert image["repository"] == f"{HOST}/{SMOKE}"
+    assert config_of(registry, SMOKE, image["digest"])["config"]["Cmd"][0] == "sh"
+
+
+@pytest.mark.parametrize(("page", "succeeds"), [("healthy", True), ("ill", False)])
+def test_the_smoke_test_runs_against_the_service(
+    jobs: Jobs, smoke_image: Result, tmp_path: Path, page: str, *, succeeds: bool
+) -> None:
+    """The service listens on the machine, beyond the container's own network."""
+    with serving(jobs.world, tmp_path / "site", page) as url:
+        artifact = {"SmokeTestImage": smoke_image.artifacts["SmokeTestImage"]}
+        result = jobs.run("RunSmokeTest", artifact, {}, SERVICE_URL=url)
+    assert result.succeeded == succeeds, result.log
+    if succeeds:
+        assert "\nhealthy\n" in result.log, "what the container prints is the job's log"
+        assert f"The smoke test of {url} passed." in result.log
+    else:
+        assert failure(result).startswith(f"the smoke test of {url} ended with code 1; its log is above.")
+
+
+def test_a_service_that_cannot_be_reached_fails_the_smoke_test(jobs: Jobs, smoke_image: Result) -> None:
+    artifact = {"SmokeTestImage": smoke_image.artifacts["SmokeTestImage"]}
+    result = jobs.run("RunSmokeTest", artifact, {}, SERVICE_URL=f"http://{BRIDGE}:9")
+    assert "ended with code 1" in failure(result)
+    assert "Connection refused" in result.log
+
+
+def test_the_static_files_are_copied_out_of_the_image(jobs: Jobs, delivered: Result) -> None:
+    result = jobs.run("ExtractStaticFiles", {"Image": delivered.artifacts["Image"]}, {})
+    assert result.succeeded, result.log
+    with zipfile.ZipFile(result.artifacts["StaticFiles"]) as files:
+        assert {name: files.read(name) for name in files.namelist()} == {"index.html": b"HELLO\n"}
+    assert jobs.docker("ps", "--all", "--quiet", "--filter", f"ancestor={image_json(delivered)['uri']}").stdout == ""
+
+
+def test_a_folder_that_the_image_lacks_fails_the_copy(jobs: Jobs, delivered: Result) -> None:
+    result = jobs.run(
+        "ExtractStaticFiles", {"Image": delivered.artifacts["Image"]}, {}, STATIC_FILES_PATH="/app/nothing here"
+    )
+    assert "/app/nothing here" in failure(result)
+    assert jobs.docker("ps", "--all", "--quiet", "--filter", f"ancestor={image_json(delivered)['uri']}").stdout == ""
+
+
+def test_an_image_of_another_pipeline_is_recorded_as_it_is(recorded: Recorded) -> None:
+    result = recorded.run(recorded.index.digest)
+    assert result.succeeded, result.log
+    assert image_json(result) == {
+        "repository": f"{HOST}/{Recorded.NAME}",
+        "digest": recorded.index.digest,
+        "uri": f"{HOST}/{Recorded.NAME}@{recorded.index.digest}",
+        "tag": "stable",
+        "commit": COMMIT,
+        "version": "4.5.6",
+        "source": "",
+        "created": "",
+    }
+    assert result.exported["IMAGE_VERSION"] == "4.5.6"
+    assert "docker" not in commands(result), "nothing is pulled"
+
+
+def test_an_image_that_is_not_there_is_not_recorded(recorded: Recorded) -> None:
+    digest = f"sha256:{'0' * 64}"
+    said = failure(recorded.run(digest))
+    assert said.startswith(f"{HOST}/{Recorded.NAME} holds no image {digest}: Requested image not found")
+
+
+def test_an_image_for_other_machines_is_not_recorded(recorded: Recorded) -> None:
+    said = failure(recorded.run(recorded.index.digest, PLATFORM="linux/riscv64"))
+    assert f"{recorded.index.digest} is for linux/amd64, linux/arm64, the tasks run on linux/riscv64." in said
+
+
+def test_an_image_without_an_index_is_held_against_the_platform_too(recorded: Recorded) -> None:
+    (arm,) = [part for part in recorded.index.parts if part is recorded.arm]
+    said = failure(recorded.run(arm.digest))
+    assert f"{arm.digest} is for linux/arm64, the tasks run on linux/amd64." in said
+
+
+def test_the_promoted_image_is_byte_for_byte_the_same_in_the_other_account(promotion: Promotion) -> None:
+    """Through an assumed role: the index, both images, their attestation, and the signature that refers to it."""
+    result = promotion.run()
+    assert result.succeeded, result.log
+    assert result.exported == {"PROMOTED_IMAGE_URI": f"{promotion.target.host}/shop-prod@{promotion.image.digest}"}
+    for part in promotion.everything:
+        there = promotion.target.manifest("shop-prod", part.digest)
+        assert there == promotion.source.manifest(APP, part.digest) == part.manifest.content
+        for blob in part.blobs:
+            assert promotion.target.blob("shop-prod", blob.digest) == blob.content
+    assert promotion.target.referrers("shop-prod", promotion.image.digest) == [promotion.signature.digest]
+    assert promotion.tags() == {"promoted": promotion.image.digest, promotion.tag: promotion.image.digest}
+
+
+def test_a_second_promotion_has_nothing_to_do(promotion: Promotion) -> None:
+    assert promotion.run().succeeded
+    again = promotion.run()
+    assert again.succeeded, again.log
+    assert "The tags are on this image already: nothing to promote." in again.log
+    assert promotion.tags() == {"promoted": promotion.image.digest, promotion.tag: promotion.image.digest}
+
+
+def test_the_channel_tag_moves_to_the_next_image_and_the_first_keeps_its_own(promotion: Promotion) -> None:
+    first, tag = promotion.image, promotion.tag
+    assert promotion.run().succeeded
+    promotion.deliver("another")
+    assert promotion.run().succeeded
+    assert promotion.tags() == {
+        tag: first.digest,
+        promotion.tag: promotion.image.digest,
+        "promoted": promotion.image.digest,
+    }
+
+
+def test_a_tag_that_is_on_another_image_there_is_a_conflict_with_both_names(promotion: Promotion) -> None:
+    other = images.image(images.layer({"other": Entry(b"other")}))
+    promotion.target.push("shop-prod", other, promotion.tag)
+    said = failure(promotion.run())
+    assert f"shop-prod:{promotion.tag} is {other.digest}, this delivery promotes {promotion.image.digest}." in said
+    assert promotion.tags() == {promotion.tag: other.digest}
+
+
+@pytest.mark.parametrize("permission", ["ecr:UploadLayerPart", "ecr:PutImage"])
+def test_a_promotion_that_is_refused_half_way_moves_no_tag(promotion: Promotion, permission: str) -> None:
+    promotion.allow(without=permission)
+    result = promotion.run()
+    failure(result)
+    assert denied(result) == {permission}
+    assert promotion.tags() == {}
+    promotion.allow()
+    assert promotion.run().succeeded, "the next run goes on from there"
+    assert promotion.tags() == {"promoted": promotion.image.digest, promotion.tag: promotion.image.digest}
+
+
+def test_a_role_that_may_not_be_taken_is_named(promotion: Promotion) -> None:
+    promotion.allow(promoter="somebody-else")
+    said = failure(promotion.run())
+    assert "sts:AssumeRole on resource: arn:aws:iam::210987654321:role/shop-promote" in said
+
+
+def test_within_the_account_no_layer_is_sent_again(world: World, tmp_path: Path) -> None:
+    """By manifest and mounted layers, as Amazon ECR does within a registry where blob mounting is on."""
+    stack = DeliveredStack("dev")
+    jobs = Jobs(world, stack, tmp_path / "builds")
+    name = jobs.stack.repository.partition("/")[2]
+    for repository in (name, "shop-prod"):
+        world.repository(repository, region=REGION)
+    promotion = Promotion(jobs, name, world.registry(region=REGION), tmp_path)
+    promotion.deliver("mounted")
+    result = promotion.run()
+    assert result.succeeded, result.log
+    for part in promotion.everything:
+        assert promotion.target.manifest("shop-prod", part.digest) == part.manifest.content
+        assert all(promotion.target.has_blob("shop-prod", blob.digest) for blob in part.blobs)
+    assert promotion.tags()["promoted"] == promotion.image.digest
+
+
+def test_the_version_becomes_a_tag_of_the_delivered_image(
+    jobs: Jobs, delivered: Result, registry: RegistryClient, tmp_path: Path
+) -> None:
+    image = {**image_json(delivered), "version": "7.0.0"}
+    before = digests(jobs.world, APP)
+    for number, expected in enumerate(("Put the tag v7.0.0", "")):
+        artifact = deployment(tmp_path / str(number), image)
+        result = jobs.run("TagImage", {"Deployment": artifact}, {"BuildImage.IMAGE_DIGEST": image["digest"]})
+        assert result.succeeded, result.log
+        assert result.exported == {"VERSION_TAG": "v7.0.0"}
+        assert expected in result.log
+        assert ("put-image" in result.log.partition("==>")[2]) == bool(expected)
+    content = registry.manifest(APP, "v7.0.0")
+    assert content is not None
+    assert f"sha256:{hashlib.sha256(content).hexdigest()}" == image["digest"]
+    assert digests(jobs.world, APP) == before, "a label, not another image"
+
+
+def test_a_version_that_is_on_another_image_is_a_conflict_with_both_names(
+    jobs: Jobs, delivered: Result, registry: RegistryClient, tmp_path: Path
+) -> None:
+    other = registry.push(APP, images.image(images.layer({"other": Entry(b"released")})), "v8.0.0")
+    image = {**image_json(delivered), "version": "8.0.0"}
+    artifact = deployment(tmp_path / "deployment", image)
+    result = jobs.run("TagImage", {"Deployment": artifact}, {"BuildImage.IMAGE_DIGEST": image["digest"]})
+    assert f"is the image {other}, and this delivery brings {image['digest']}." in failure(result)
+    assert registry.manifest(APP, "v8.0.0") != registry.manifest(APP, image["digest"])
+
+
+def test_tagging_without_the_permission_names_it(jobs: Jobs, delivered: Result, tmp_path: Path) -> None:
+    image = {**image_json(delivered), "version": "9.0.0"}
+    artifact = deployment(tmp_path / "deployment", image)
+    told = {"BuildImage.IMAGE_DIGEST": image["digest"]}
+    result = jobs.run("TagImage", {"Deployment": artifact}, told, without="ecr:PutImage")
+    failure(result)
+    assert denied(result) == {"ecr:PutImage"}
