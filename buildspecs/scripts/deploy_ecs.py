@@ -1,7 +1,8 @@
 """Deploy to Amazon ECS: register the task definition, update the service, follow the deployment to its end.
 
 Reads deployment.json and taskdef.json. A deployment that ECS rolls back or stops fails this job at once, with the
-reasons of the stopped tasks; one that takes longer than the timeout is rolled back.
+reasons of the stopped tasks; one that takes longer than the timeout is rolled back. Run again, the job starts no second
+deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
 Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION (JSON as UpdateService takes it),
 TIMEOUT_MINUTES.
 """
@@ -15,7 +16,10 @@ import delivered
 import inputs
 import job
 
-POLL_SECONDS = 10
+LONGEST_PAUSE = 10
+UNDECIDED = ("PENDING", "IN_PROGRESS")
+# What ECS says of a revision that is not in what was registered.
+OF_A_REVISION = ("taskDefinitionArn", "revision", "status", "registeredAt", "registeredBy", "deregisteredAt")
 SHOWN_TASKS = 10
 
 
@@ -45,19 +49,18 @@ class Service:
             job.fail(f"{self.name} is deployed by {controller}, not by ECS: deploy.engine in the stack file must fit.")
         return dict(found[0])
 
-    def deployments(self, *, again: bool = False) -> list[str]:
-        """The ARNs of the newest service deployments."""
+    def deployments(self, *, again: bool = False) -> list[dict[str, Any]]:
+        """The newest service deployments."""
         command = ("ecs", "list-service-deployments", *self._where)
-        found = job.aws("List its deployments", *command, again=again)["serviceDeployments"]
-        return [entry["serviceDeploymentArn"] for entry in found]
+        return list(job.aws("List its deployments", *command, again=again)["serviceDeployments"])
 
-    def update(self, task_definition: str, configuration: str) -> None:
-        """Ask ECS to run this task definition."""
+    def update(self, revision: str, configuration: str) -> None:
+        """Ask ECS to run this revision."""
         shape = ("--deployment-configuration", configuration) if configuration else ()
-        command = ("ecs", "update-service", *self._where, "--task-definition", task_definition, *shape)
+        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape)
         job.aws("Update the service", *command)
 
-    def stopped_tasks(self, task_definition: str) -> list[str]:
+    def stopped_tasks(self, revision: str) -> list[str]:
         """Why tasks of this revision stopped."""
         command = ("ecs", "list-tasks", "--cluster", self.cluster, "--service-name", self.name)
         arns = job.aws("List the stopped tasks", *command, "--desired-status", "STOPPED").get("taskArns", [])
@@ -66,7 +69,7 @@ class Service:
         describe = ("ecs", "describe-tasks", "--cluster", self.cluster, "--tasks", *arns[:100])
         lines = []
         for task in job.aws("Ask why they stopped", *describe)["tasks"]:
-            if task.get("taskDefinitionArn") == task_definition:
+            if task.get("taskDefinitionArn") == revision:
                 lines.append(
                     f"task {task['taskArn'].rsplit('/', 1)[-1]}: {task.get('stoppedReason', 'no reason given')}"
                 )
@@ -78,20 +81,44 @@ class Service:
         return lines[:SHOWN_TASKS]
 
 
+def said(value: Any) -> Any:  # noqa: ANN401 - any part of a task definition
+    """The same in one order: that of variables, ports and the like means nothing."""
+    if isinstance(value, dict):
+        return {key: said(part) for key, part in value.items()}
+    if isinstance(value, list) and all(isinstance(entry, dict) for entry in value):
+        return sorted(map(said, value), key=str)
+    return value
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two revisions, as ECS answers them, say the same."""
+    return all(said(one.get(key)) == said(other.get(key)) for key in {*one, *other} - {*OF_A_REVISION})
+
+
 def described(arn: str, *, again: bool = False) -> dict[str, Any]:
     """What ECS knows of one service deployment."""
     command = ("ecs", "describe-service-deployments", "--service-deployment-arns", arn)
-    return dict(job.aws("Look at the deployment", *command, again=again)["serviceDeployments"][0])
+    answer = job.aws("Look at the deployment", *command, again=again)
+    if not answer["serviceDeployments"]:
+        job.fail(f"ECS does not know its deployment {arn}: {answer.get('failures')}")
+    return dict(answer["serviceDeployments"][0])
 
 
-def started(service: Service, known: list[str], task_definition: str, *, again: bool) -> str:
-    """The deployment that our update started: not among the known ones, and for our task definition."""
-    for arn in service.deployments(again=again):
-        if arn not in known:
-            revision = described(arn)["targetServiceRevision"]["arn"]
-            command = ("ecs", "describe-service-revisions", "--service-revision-arns", revision)
-            if job.aws("Look at its revision", *command)["serviceRevisions"][0]["taskDefinition"] == task_definition:
-                return arn
+def left_over(known: list[dict[str, Any]]) -> str:
+    """The newest deployment, unless it has failed."""
+    newest = max(known, key=lambda entry: str(entry["createdAt"]), default={"status": "none"})
+    return str(newest["serviceDeploymentArn"]) if newest["status"] in (*UNDECIDED, "SUCCESSFUL") else ""
+
+
+def started(service: Service, known: list[dict[str, Any]], revision: str, *, again: bool) -> str:
+    """The deployment that our update started: not among the known ones, and of our revision."""
+    before = [entry["serviceDeploymentArn"] for entry in known]
+    for entry in service.deployments(again=again):
+        if entry["serviceDeploymentArn"] not in before:
+            target = ("--service-revision-arns", entry["targetServiceRevisionArn"])
+            found = job.aws("Look at its revision", "ecs", "describe-service-revisions", *target)["serviceRevisions"]
+            if found and found[0]["taskDefinition"] == revision:
+                return str(entry["serviceDeploymentArn"])
     return ""
 
 
@@ -104,27 +131,29 @@ def deployment_state(deployment: dict[str, Any]) -> State:
         parts.append(f"{target['requestedProductionTrafficWeight']:g} % of the traffic")
     if deployment.get("deploymentCircuitBreaker", {}).get("failureCount"):
         parts.append(f"{deployment['deploymentCircuitBreaker']['failureCount']} tasks failed")
+    if alarms := deployment.get("alarms", {}).get("triggeredAlarmNames"):
+        parts.append(f"alarm {' and '.join(alarms)}")
     parts.append(deployment.get("statusReason") or deployment.get("rollback", {}).get("reason", ""))
-    undecided = status in ("PENDING", "IN_PROGRESS", "SUCCESSFUL")
-    return State(status == "SUCCESSFUL", not undecided, ", ".join(part for part in parts if part))
+    done = status == "SUCCESSFUL"
+    return State(done, not done and status not in UNDECIDED, ", ".join(part for part in parts if part))
 
 
-def give_up(service: Service, task_definition: str, message: str) -> NoReturn:
+def give_up(service: Service, revision: str, message: str) -> NoReturn:
     """End the job with the message, the stopped tasks and the service's last events."""
-    reasons = service.stopped_tasks(task_definition) or ["ECS names no stopped task of this revision"]
+    reasons = service.stopped_tasks(revision) or ["ECS names no stopped task of this revision"]
     events = [str(event["message"]) for event in service.describe().get("events", [])[:5]]
     lines = "\n".join(f"  - {line}" for line in [*reasons, *events])
     job.fail(f"{message}\n{lines}")
 
 
-def follow(service: Service, task_definition: str, known: list[str], minutes: int) -> str:
-    """Wait for the deployment's end; returns its ARN, ends the job unless it succeeded."""
+def follow(service: Service, revision: str, known: list[dict[str, Any]], arn: str, minutes: int) -> str:
+    """Wait for the end of this deployment, or of one not yet known; returns its ARN, ends the job if it failed."""
     deadline = time.monotonic() + minutes * 60
-    arn, last = "", ""
+    last, pause = "", 1.0
     while time.monotonic() < deadline:
-        arn = arn or started(service, known, task_definition, again=bool(last))
+        arn = arn or started(service, known, revision, again=bool(last))
         state = (
-            deployment_state(described(arn, again=True))
+            deployment_state(described(arn, again=bool(last)))
             if arn
             else State(done=False, failed=False, line="waiting for ECS to start")
         )
@@ -134,12 +163,18 @@ def follow(service: Service, task_definition: str, known: list[str], minutes: in
         if state.done:
             return arn
         if state.failed:
-            give_up(service, task_definition, f"the deployment did not succeed: {last}")
-        time.sleep(POLL_SECONDS)
+            give_up(service, revision, f"the deployment did not succeed: {last}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
     if arn:
         command = ("ecs", "stop-service-deployment", "--service-deployment-arn", arn, "--stop-type", "ROLLBACK")
-        job.aws("Ask ECS to roll back", *command)
-    give_up(service, task_definition, f"the deployment took longer than {minutes} minutes; its last state: {last}")
+        # A conflict says that it has just come to its end.
+        if job.aws("Ask ECS to roll back", *command, absent="ConflictException") is None:
+            state = deployment_state(described(arn))
+            if state.done:
+                return arn
+            last = state.line
+    give_up(service, revision, f"the deployment took longer than {minutes} minutes; its last state: {last}")
 
 
 def main() -> None:
@@ -157,13 +192,21 @@ def main() -> None:
         given = f"taskdef.json gives the container {deployment['container']!r} the image {image}"
         job.fail(f"{given}, the pipeline delivers {deployment['digest']}.")
 
-    service.describe()
+    asked = service.describe()["taskDefinition"]
     register = ("ecs", "register-task-definition", "--cli-input-json", "file://taskdef.json")
-    task_definition = job.aws("Register the task definition", *register)["taskDefinition"]["taskDefinitionArn"]
+    registered = job.aws("Register the task definition", *register)["taskDefinition"]
+    revision = str(registered["taskDefinitionArn"])
+    look = ("ecs", "describe-task-definition", "--task-definition", asked)
+    runs_it = same(registered, job.aws("Look at what the service is asked to run", *look)["taskDefinition"])
     known = service.deployments()
-    service.update(task_definition, configuration)
-    arn = follow(service, task_definition, known, minutes)
-    job.say(f"{service.name} runs {task_definition}")
+    arn = left_over(known) if runs_it else ""
+    if arn:
+        revision = asked
+        job.say(f"{revision} says the same: no other deployment is needed")
+    else:
+        service.update(revision, configuration)
+    arn = follow(service, revision, known, arn, minutes)
+    job.say(f"{service.name} runs {revision}")
     job.export(SERVICE_DEPLOYMENT_ARN=arn)
 
 

@@ -41,14 +41,13 @@ def template(address: str) -> dict[str, Any]:
 
 def chosen_container(definition: dict[str, Any], name: str, port: str) -> dict[str, Any]:
     """The application's container; ends the job when it is not there or does not map the port."""
-    containers = {container.get("name"): container for container in definition["containerDefinitions"]}
+    containers: dict[str, dict[str, Any]] = {part.get("name"): part for part in definition["containerDefinitions"]}
     if name not in containers:
         job.fail(f"the task definition has no container {name!r}; it has {', '.join(map(repr, containers))}.")
     ports = [str(mapping.get("containerPort")) for mapping in containers[name].get("portMappings", [])]
     if port not in ports:
         job.fail(f"container {name!r} does not map port {port}; it maps {', '.join(ports) or 'none'}.")
-    chosen: dict[str, Any] = containers[name]
-    return chosen
+    return containers[name]
 
 
 def appspec(container: str, port: int) -> dict[str, Any]:
@@ -113,10 +112,13 @@ def main() -> None:
         refuse_lost_edits(definition, name, address)
 
     job.write_json("taskdef.json", definition)
+    # With this option the AWS CLI holds the file against ECS's model and calls nobody.
+    check = ("--cli-input-json", "file://taskdef.json", "--generate-cli-skeleton", "output")
+    job.run("Check the task definition", "aws", "ecs", "register-task-definition", *check)
     job.write_json("appspec.yaml", appspec(name, port))  # JSON is YAML
     job.write_json("imageDetail.json", {"ImageURI": image["uri"]})
     job.write_json("imagedefinitions.json", [{"name": name, "imageUri": image["uri"]}])
-    environment = {entry["name"]: entry["value"] for entry in container.get("environment", [])}
+    environment = {entry["name"]: entry.get("value", "") for entry in container.get("environment", [])}
     facts = {key: image[key] for key in ("repository", "digest", "tag", "commit", "version", "source", "created")}
     deployment = {"container": name, "port": port, "environment": environment, "image": image["uri"], **facts}
     job.write_json("deployment.json", deployment)

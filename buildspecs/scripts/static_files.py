@@ -1,4 +1,4 @@
-"""Publish files to a bucket, hashed assets first, pages after; or prune it of what is gone, only under the prefix.
+"""Publish files to a bucket, hashed assets first, pages last; or prune it of what is gone, only under the prefix.
 
 The two are apart because the old version of the service asks for its files until the new one is deployed.
 """
@@ -36,13 +36,18 @@ TYPES = {
     ".woff": "font/woff",
     ".woff2": "font/woff2",
 }
-PAGES = ("text/html", "application/xhtml+xml")
+PAGES = ("text/html", "application/xhtml+xml", "application/manifest+json")
+# It names pages and assets, and browsers fetch them as soon as they see that it is another one.
+SERVICE_WORKER = re.compile(r"(?:.*[./-])?(?:sw|service-?worker|ngsw-worker)\.m?js")
 PHASES = ("publish", "prune")
 DELETED_AT_ONCE = 1000
 
 
 class Headers(NamedTuple):
-    """What a browser is told about a file, and when the file is uploaded: assets (0) before pages (1)."""
+    """What a browser is told about a file, and when it is uploaded: before what refers to it.
+
+    Turns: 0 what never changes, 1 what is overwritten, 2 pages, 3 service workers.
+    """
 
     turn: int
     content_type: str
@@ -53,13 +58,16 @@ def headers(name: str) -> Headers:
     """The headers of a file, by its name."""
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a key of a bucket is not a path of this machine
     content_type = TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    page = content_type in PAGES
-    if page or suffix == ".webmanifest" or name.endswith(("service-worker.js", "sw.js")):
-        cache_control = ASK_AGAIN
+    if SERVICE_WORKER.fullmatch(name):
+        turn, cache_control = 3, ASK_AGAIN
+    elif content_type in PAGES:
+        turn, cache_control = 2, ASK_AGAIN
+    elif HASHED.search(name.rsplit("/", 1)[-1]):
+        turn, cache_control = 0, FOREVER
     else:
-        cache_control = FOREVER if HASHED.search(name.rsplit("/", 1)[-1]) else SHORTLY
+        turn, cache_control = 1, SHORTLY
     typed = f"{content_type}; charset=utf-8" if content_type.startswith("text/") else content_type
-    return Headers(int(page), typed, cache_control)
+    return Headers(turn, typed, cache_control)
 
 
 def pruning() -> bool:

@@ -6,6 +6,7 @@ PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty; only publish tells CloudFront).
 
 from __future__ import annotations
 
+import posixpath
 import tempfile
 from pathlib import Path
 
@@ -24,8 +25,9 @@ def main() -> None:
         job.fail(f"{source} and {target} overlap: one would be copied into the other.", job.MISUSED)
     if prunes:
         keys = static_files.listed(source_bucket, source_prefix)
-        # A key that ends in a slash is a folder to S3's console, and no file to publish.
-        static_files.prune([key[len(source_prefix) :] for key in keys if not key.endswith("/")], source)
+        # A key that ends in a slash is a folder to S3's console, and no file to publish; `a//b` is published as `a/b`.
+        names = [posixpath.normpath(f"/{key[len(source_prefix) :]}").lstrip("/") for key in keys if key[-1] != "/"]
+        static_files.prune(names, source)
         return
     with tempfile.TemporaryDirectory() as base:
         folder = Path(base, "files")

@@ -101,6 +101,7 @@ class DeployStage(Stage):
             statements=[
                 *hosting.register_task_definitions(),
                 hosting.read_service(),
+                hosting.read_task_definitions(),
                 hosting.update_service(),
                 *hosting.follow_deployments(),
                 *hosting.read_tasks(),

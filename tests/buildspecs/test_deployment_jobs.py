@@ -1,6 +1,7 @@
 """The jobs that prepare a deployment and that deploy by ECS itself: each really runs, against a stand-in of aws."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,9 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def offers(machine: Machine, template: object = TEMPLATE) -> None:
-    """The template is stored, the image is in the registry."""
+    """The template is stored, the image is in the registry, ECS's model has nothing against the task definition."""
     machine.answer("aws s3 cp", template)
+    machine.answer("aws ecs register-task-definition --generate-cli-skeleton", {"taskDefinition": {}})
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
 
 
@@ -376,18 +378,32 @@ def state(status: str, **more: object) -> dict[str, Any]:
     return {"serviceDeployments": [{"status": status, "targetServiceRevision": target, **more}]}
 
 
+def entry(arn: str, status: str, created: float, revision: str = "revision/8") -> dict[str, object]:
+    """A deployment as it is listed."""
+    return {"serviceDeploymentArn": arn, "status": status, "createdAt": created, "targetServiceRevisionArn": revision}
+
+
+OLD = entry(OLD_DEPLOYMENT, "SUCCESSFUL", 1.5, "revision/7")
+
+
+def registers(machine: Machine, runs: dict[str, Any]) -> None:
+    """ECS takes the task definition; the service runs this one."""
+    registered = {**as_ecs_answers(edited()), "taskDefinitionArn": NEW, "revision": 8}
+    registered["containerDefinitions"][0]["image"] = f"{REPOSITORY}@{DIGEST}"
+    machine.answer("aws ecs register-task-definition", {"taskDefinition": registered})
+    machine.answer(f"aws ecs describe-task-definition {RUNNING}", {"taskDefinition": runs})
+
+
 @pytest.fixture
 def deploying(machine: Machine) -> Machine:
     """A machine where a service is ready to be updated; what becomes of the deployment is up to the test."""
     machine.file("deployment.json", deployment())
     machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}"))
-    machine.answer("aws ecs register-task-definition", {"taskDefinition": {"taskDefinitionArn": NEW}})
+    registers(machine, as_ecs_answers(edited(command=["serve"])))
     machine.answer("aws ecs update-service", {"service": {}})
-    known = [{"serviceDeploymentArn": OLD_DEPLOYMENT}]
-    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": known}, times=1)
-    machine.answer(
-        "aws ecs list-service-deployments", {"serviceDeployments": [{"serviceDeploymentArn": DEPLOYMENT}, *known]}
-    )
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [OLD]}, times=1)
+    new = entry(DEPLOYMENT, "PENDING", 2.5)
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [new, OLD]})
     machine.answer("aws ecs describe-service-revisions", {"serviceRevisions": [{"taskDefinition": NEW}]})
     return machine
 
@@ -405,8 +421,9 @@ def test_a_deployment_is_followed_to_its_success(deploying: Machine) -> None:
     (update,) = deploying.called("aws ecs update-service")
     assert update.after("--task-definition") == [NEW]
     assert update.after("--deployment-configuration") == [configuration]
-    assert [call.words[2] for call in deploying.calls[:4]] == [
-        *("describe-services", "register-task-definition", "list-service-deployments", "update-service")
+    assert [call.words[2] for call in deploying.calls[:5]] == [
+        *("describe-services", "register-task-definition", "describe-task-definition"),
+        *("list-service-deployments", "update-service"),
     ]
 
 
@@ -461,44 +478,188 @@ def test_a_deployment_of_somebody_else_is_not_taken_for_ours(monkeypatch: pytest
     job, looked_at = module("deploy_ecs"), []
     revision = {"taskDefinition": RUNNING}
 
-    def describe(arn: str) -> dict[str, Any]:
-        looked_at.append(arn)
-        return {"targetServiceRevision": {"arn": "revision/8"}}
+    def answer(_why: str, *command: str) -> dict[str, Any]:
+        looked_at.append(command[-1])
+        return {"serviceRevisions": [revision]}
 
-    monkeypatch.setattr(job, "described", describe)
-    monkeypatch.setattr(job.Service, "deployments", lambda *_, **__: [DEPLOYMENT, OLD_DEPLOYMENT])
-    monkeypatch.setattr(job.job, "aws", lambda *_: {"serviceRevisions": [revision]})
+    monkeypatch.setattr(job.Service, "deployments", lambda *_, **__: [entry(DEPLOYMENT, "PENDING", 2.5), OLD])
+    monkeypatch.setattr(job.job, "aws", answer)
     service = job.Service("main", "shop")
 
-    assert job.started(service, [OLD_DEPLOYMENT], NEW, again=False) == ""
+    assert job.started(service, [OLD], NEW, again=False) == ""
     revision["taskDefinition"] = NEW
-    assert job.started(service, [OLD_DEPLOYMENT], NEW, again=False) == DEPLOYMENT
-    assert looked_at == [DEPLOYMENT, DEPLOYMENT], "what was there before the update is not worth a question"
+    assert job.started(service, [OLD], NEW, again=False) == DEPLOYMENT
+    assert looked_at == ["revision/8", "revision/8"], "what was there before the update is not worth a question"
 
 
-def test_a_deployment_that_takes_too_long_is_rolled_back(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    job, asked = module("deploy_ecs"), []
-    times = iter([0.0, 10.0, 20.0, 70.0])
+def test_a_deployment_whose_revision_is_not_there_yet_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = module("deploy_ecs")
+    monkeypatch.setattr(job.Service, "deployments", lambda *_, **__: [entry(DEPLOYMENT, "PENDING", 2.5)])
+    monkeypatch.setattr(job.job, "aws", lambda *_: {"serviceRevisions": [], "failures": [{"reason": "MISSING"}]})
+
+    assert job.started(job.Service("main", "shop"), [], NEW, again=False) == ""
+
+
+def same_is_served(machine: Machine, *listed: dict[str, object]) -> None:
+    """The service is asked for what the job would deploy, and these are its deployments."""
+    machine.file("deployment.json", deployment())
+    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}"))
+    asked = {**as_ecs_answers(edited()), "registeredAt": "2025-12-31T12:00:00Z"}
+    asked["containerDefinitions"][0]["image"] = f"{REPOSITORY}@{DIGEST}"
+    asked["containerDefinitions"][0]["environment"].reverse()
+    registers(machine, asked)
+    machine.answer("aws ecs describe-services", service())
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [*listed]})
+
+
+@pytest.mark.parametrize("newest", ["SUCCESSFUL", "IN_PROGRESS", "PENDING"])
+def test_what_is_served_or_on_its_way_already_is_not_deployed_again(machine: Machine, newest: str) -> None:
+    """Somebody retries the stage: the newest deployment counts, wherever it stands in the list."""
+    same_is_served(machine, entry(OLD_DEPLOYMENT, "ROLLBACK_SUCCESSFUL", 1.5), entry(DEPLOYMENT, newest, 2.5))
+    machine.answer("aws ecs describe-service-deployments", state("SUCCESSFUL"))
+
+    result = machine.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == 0, result.stderr
+    assert machine.called("aws ecs update-service") == []
+    assert machine.called("aws ecs describe-service-deployments")[0].words[-3] == DEPLOYMENT
+    assert f"{RUNNING} says the same: no other deployment is needed" in result.stdout
+    assert machine.exports == f"export SERVICE_DEPLOYMENT_ARN={DEPLOYMENT}\n"
+
+
+@pytest.mark.parametrize("newest", [status for status in UNHAPPY if status != "SOMETHING_NEW"])
+def test_what_has_failed_is_deployed_again(machine: Machine, newest: str) -> None:
+    same_is_served(machine, entry(OLD_DEPLOYMENT, "SUCCESSFUL", 1.5), entry(DEPLOYMENT, newest, 2.5))
+    machine.answer("aws ecs update-service", code=255, errors="enough")
+
+    result = machine.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == 1
+    assert machine.called("aws ecs update-service")[0].after("--task-definition") == [NEW]
+
+
+def test_a_service_without_a_history_is_deployed_to(machine: Machine) -> None:
+    """ECS forgets deployments after 90 days."""
+    same_is_served(machine)
+    machine.answer("aws ecs update-service", code=255, errors="enough")
+
+    machine.run("deploy_ecs", **DEPLOY)
+
+    assert len(machine.called("aws ecs update-service")) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {
+            "environment": [
+                {"name": "LOG_LEVEL", "value": "debug"},
+                TEMPLATE["containerDefinitions"][0]["environment"][1],
+            ]
+        },
+        {"command": ["b", "a"]},
+        {"command": None},
+        {"image": f"{REPOSITORY}@{OTHER_DIGEST}"},
+    ],
+    ids=["environment", "order of the command's words", "no command", "image"],
+)
+def test_two_revisions_that_differ_are_not_the_same(change: dict[str, object]) -> None:
+    same = module("deploy_ecs").same
+    one = as_ecs_answers(edited(command=["a", "b"]))
+    other = as_ecs_answers(edited(command=["a", "b"]))
+    other["containerDefinitions"][0].update(change)
+
+    assert same(one, {**one, "revision": 8, "taskDefinitionArn": NEW, "registeredBy": "me"})
+    assert not same(one, other)
+    assert not same(one, {**one, "memory": "1024"})
+    assert not same({**one, "taskRoleArn": "arn"}, one)
+    assert not same(one, {**one, "taskRoleArn": "arn"})
+
+
+@pytest.fixture
+def following(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Ten seconds pass with each look; gives what ECS is asked beside looks."""
+    job, asked = module("deploy_ecs"), list[tuple[str, ...]]()
+    times = iter(range(0, 10_000, 20))
     monkeypatch.setattr(job.time, "monotonic", lambda: next(times))
     monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(job, "started", lambda *_, **__: DEPLOYMENT)
     monkeypatch.setattr(job, "described", lambda *_, **__: state("IN_PROGRESS")["serviceDeployments"][0])
     monkeypatch.setattr(job.Service, "stopped_tasks", lambda *_: [])
     monkeypatch.setattr(job.Service, "describe", lambda *_: {})
-    monkeypatch.setattr(job.job, "aws", lambda _why, *command: asked.append(command))
+
+    def ask(_why: str, *command: str, **_options: object) -> dict[str, Any]:
+        asked.append(command)
+        return {}
+
+    monkeypatch.setattr(job.job, "aws", ask)
+    return asked
+
+
+def test_a_deployment_that_takes_too_long_is_rolled_back(
+    following: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = module("deploy_ecs")
 
     with pytest.raises(SystemExit) as end:
-        job.follow(job.Service("main", "shop"), NEW, [], 1)
+        job.follow(job.Service("main", "shop"), NEW, [], "", 1)
 
     assert end.value.code == 1
-    assert asked == [
+    assert following == [
         ("ecs", "stop-service-deployment", "--service-deployment-arn", DEPLOYMENT, "--stop-type", "ROLLBACK")
     ]
     shown = capsys.readouterr()
     assert "took longer than 1 minutes; its last state: IN_PROGRESS, 1 of 2 tasks running" in shown.err
     assert shown.out.count("IN_PROGRESS") == 1, "a state is worth a line when it changes"
+
+
+@pytest.mark.parametrize(("status", "ended"), [("SUCCESSFUL", ""), ("STOPPED", "its last state: STOPPED")])
+@pytest.mark.usefixtures("following")
+def test_a_deployment_that_ends_when_it_shall_be_rolled_back_counts_as_it_ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: str, ended: str
+) -> None:
+    """ECS answers a request to stop it with a conflict."""
+    job = module("deploy_ecs")
+    now = ["IN_PROGRESS"]
+
+    def conflict(_why: str, *_command: str, absent: str) -> None:
+        assert absent == "ConflictException"
+        now[0] = status
+
+    monkeypatch.setattr(job, "described", lambda *_, **__: state(now[0])["serviceDeployments"][0])
+    monkeypatch.setattr(job.job, "aws", conflict)
+
+    if ended:
+        with pytest.raises(SystemExit):
+            job.follow(job.Service("main", "shop"), NEW, [], DEPLOYMENT, 1)
+        assert ended in capsys.readouterr().err
+    else:
+        assert job.follow(job.Service("main", "shop"), NEW, [], DEPLOYMENT, 1) == DEPLOYMENT
+
+
+@pytest.mark.usefixtures("following")
+def test_it_looks_often_at_first_and_every_ten_seconds_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, pauses = module("deploy_ecs"), list[float]()
+    monkeypatch.setattr(job.time, "sleep", pauses.append)
+
+    with pytest.raises(SystemExit):
+        job.follow(job.Service("main", "shop"), NEW, [], "", 5)
+
+    assert pauses[:3] == [1.0, 1.5, 2.25]
+    assert max(pauses) == 10
+    assert pauses == sorted(pauses)
+
+
+def test_a_deployment_that_ecs_does_not_know_is_named(deploying: Machine) -> None:
+    deploying.answer("aws ecs describe-services", service())
+    missing = {"serviceDeployments": [], "failures": [{"arn": DEPLOYMENT, "reason": "MISSING"}]}
+    deploying.answer("aws ecs describe-service-deployments", missing)
+
+    result = deploying.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == 1
+    assert f"ECS does not know its deployment {DEPLOYMENT}" in result.stderr
+    assert "MISSING" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -566,3 +727,102 @@ def test_progress_shows_traffic_and_failed_tasks() -> None:
     )
     assert not found.done
     assert not found.failed
+
+
+def test_progress_names_the_alarm_that_went_off() -> None:
+    found = module("deploy_ecs").deployment_state(
+        {"status": "ROLLBACK_IN_PROGRESS", "alarms": {"triggeredAlarmNames": ["it's slow", "errors"]}}
+    )
+
+    assert found.line == "ROLLBACK_IN_PROGRESS, 0 of 0 tasks running, alarm it's slow and errors"
+
+
+def test_the_task_definition_is_held_against_ecs_s_model_before_the_rest_is_written(machine: Machine) -> None:
+    invalid = 'Parameter validation failed:\nUnknown parameter in input: "memoryy", must be one of: memory'
+    machine.answer("aws ecs register-task-definition --generate-cli-skeleton", code=252, errors=invalid)
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **PREPARE)
+
+    assert result.returncode == 1
+    assert "Check the task definition: `aws ecs register-task-definition` ended with code 252" in result.stderr
+    assert '  | Unknown parameter in input: "memoryy", must be one of: memory' in result.stderr
+    assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json", "taskdef.json"]
+    (check,) = machine.called("aws ecs register-task-definition")
+    assert check.after("--generate-cli-skeleton") == ["output"], "the AWS CLI then calls nobody"
+    assert check.after("--cli-input-json") == ["file://taskdef.json"]
+
+
+REFUSED = "An error occurred (ThrottlingException) when calling the operation: Rate exceeded"
+
+
+def failing(machine: Machine, command: str) -> None:
+    """The command fails, whatever else is answered."""
+    machine.answer(f"aws {command}", code=254, errors=REFUSED)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ecr describe-images",
+        "s3 cp",
+        "ecs describe-services",
+        "ecs describe-task-definition",
+        "ecs register-task-definition",
+    ],
+)
+def test_each_command_of_the_preparation_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
+    failing(machine, command)
+    offers(machine)
+    runs(machine, TEMPLATE)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+
+    assert result.returncode == 1
+    assert f"`aws {command}` ended with code 254" in result.stderr
+    assert f"  | {REFUSED}" in result.stderr
+    assert machine.calls[-1].words[1:3] == command.split(), "nothing is done after it"
+    assert not (machine.folder / "deployment.json").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("ecs describe-services", "ecs register-task-definition", "ecs describe-task-definition"),
+        *("ecs list-service-deployments", "ecs update-service", "ecs describe-service-revisions"),
+        *("ecs describe-service-deployments", "ecs list-tasks", "ecs describe-tasks"),
+    ],
+)
+def test_each_command_of_the_deployment_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
+    failing(machine, command)
+    machine.file("deployment.json", deployment())
+    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}"))
+    registers(machine, as_ecs_answers(TEMPLATE))
+    machine.answer("aws ecs describe-services", service())
+    machine.answer("aws ecs update-service", {"service": {}})
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [OLD]}, times=1)
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [entry(DEPLOYMENT, "PENDING", 2.5)]})
+    machine.answer("aws ecs describe-service-revisions", {"serviceRevisions": [{"taskDefinition": NEW}]})
+    machine.answer("aws ecs describe-service-deployments", state("STOPPED"))
+    machine.answer("aws ecs list-tasks", {"taskArns": ["task/main/1"]})
+
+    result = machine.run("deploy_ecs", **DEPLOY)
+
+    assert result.returncode == 1
+    assert f"`aws {command}` ended with code 254" in result.stderr
+    assert f"  | {REFUSED}" in result.stderr
+    assert machine.calls[-1].words[1:3] == command.split(), "nothing is done after it"
+
+
+@pytest.mark.parametrize("script", ["prepare_deployment", "deploy_ecs"])
+def test_every_command_is_in_the_log_as_it_could_be_typed(deploying: Machine, script: str) -> None:
+    offers(deploying)
+    deploying.answer("aws ecs describe-services", service())
+    deploying.answer("aws ecs describe-service-deployments", state("SUCCESSFUL"))
+
+    result = deploying.run(script, **PREPARE, **{key: value for key, value in DEPLOY.items() if key not in PREPARE})
+
+    assert result.returncode == 0, result.stderr
+    assert deploying.calls
+    for call in deploying.calls:
+        assert f"    $ {shlex.join(call.words)}\n" in result.stdout

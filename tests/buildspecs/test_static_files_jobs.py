@@ -1,6 +1,7 @@
 """The jobs that publish static files: each really runs, against a stand-in of aws."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,9 +58,9 @@ def test_assets_go_before_pages_with_their_own_headers(machine: Machine) -> None
 
     assert result.returncode == 0, result.stderr
     assert uploads(machine) == [
+        ("text/javascript; charset=utf-8", FOREVER),
         ("font/woff2", SHORTLY),
         ("image/svg+xml", SHORTLY),
-        ("text/javascript; charset=utf-8", FOREVER),
         ("text/html; charset=utf-8", PAGE),
     ]
     assert all(call.words[4] == "s3://shop-static/v2/" for call in machine.called("aws s3 cp"))
@@ -311,3 +312,86 @@ def test_a_bucket_is_not_copied_into_itself(machine: Machine, source: str, targe
     assert result.returncode == 2
     assert "overlap" in result.stderr
     assert machine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "turn"),
+    [
+        ("app.3f2a91bc.js", 0),
+        ("logo.svg", 1),
+        ("answsw.js", 1),
+        ("index.html", 2),
+        ("app.webmanifest", 2),
+        ("a/b.3f2a91bc.html", 2),
+        ("sw.js", 3),
+        ("app/service-worker.js", 3),
+        ("serviceworker.mjs", 3),
+        ("ngsw-worker.js", 3),
+        ("firebase-messaging-sw.js", 3),
+    ],
+)
+def test_what_refers_to_others_goes_after_them(name: str, turn: int) -> None:
+    """A service worker fetches the pages and assets it names as soon as a browser sees that it has changed."""
+    found = module("static_files").headers(name)
+
+    assert found.turn == turn
+    assert (found.cache_control == PAGE) == (turn > 1)
+
+
+def test_a_key_with_empty_parts_is_pruned_by_the_name_it_was_published_under(
+    machine: Machine, deleted: Callable[[], list[str]]
+) -> None:
+    machine.answer("aws s3api list-objects-v2 shop-assets v2/", [["v2/a//b.css", 1], ["v2//c.css", 1]])
+    publishes(machine, [["a/b.css", 1], ["c.css", 1], ["a//b.css", 1]])
+
+    result = machine.run("sync_static_files", **SYNC | PRUNE)
+
+    assert result.returncode == 0, result.stderr
+    assert deleted() == ["a//b.css"]
+
+
+REFUSED = "An error occurred (SlowDown) when calling the operation: Please reduce your request rate"
+
+
+@pytest.mark.parametrize(
+    ("script", "variables", "command"),
+    [
+        ("upload_static_files", UPLOAD, "s3api list-objects-v2"),
+        ("upload_static_files", UPLOAD, "s3 cp"),
+        ("upload_static_files", {**UPLOAD, "CLOUDFRONT_DISTRIBUTION_ID": "E1"}, "cloudfront create-invalidation"),
+        ("upload_static_files", UPLOAD | PRUNE, "s3api list-objects-v2"),
+        ("upload_static_files", UPLOAD | PRUNE, "s3api delete-objects"),
+        ("sync_static_files", SYNC, "s3 cp"),
+        ("sync_static_files", SYNC | PRUNE, "s3api list-objects-v2"),
+    ],
+)
+def test_each_command_that_fails_ends_the_job_with_its_own_words(
+    machine: Machine, script: str, variables: dict[str, str], command: str
+) -> None:
+    machine.answer(f"aws {command}", code=254, errors=REFUSED)
+    publishes(machine, [["v2/old.html", 3]])
+
+    result = machine.run(script, **variables)
+
+    assert result.returncode == 1
+    assert f"`aws {command}" in result.stderr
+    assert "ended with code 254" in result.stderr
+    assert f"  | {REFUSED}" in result.stderr
+    assert machine.calls[-1].words[1:3] == command.split(), "nothing is done after it"
+
+
+def test_every_command_is_in_the_log_as_it_could_be_typed(machine: Machine) -> None:
+    """With a folder, a prefix and names of files that a shell would take apart."""
+    machine.file('it\'s "new"/index page.html', "<p>")
+    machine.file('it\'s "new"/a $HOME `b`.css', "a")
+    publishes(machine)
+    machine.answer("aws cloudfront create-invalidation", {})
+    odd = {"FILES_PATH": 'it\'s "new"', "PREFIX": 'it\'s "v2"', "CLOUDFRONT_DISTRIBUTION_ID": "E1"}
+
+    result = machine.run("upload_static_files", **{**UPLOAD, **odd})
+
+    assert result.returncode == 0, result.stderr
+    assert len(machine.calls) == 4
+    for call in machine.calls:
+        assert f"    $ {shlex.join(call.words)}\n" in result.stdout
+    assert machine.called("aws s3 cp")[-1].words[4] == 's3://shop-static/it\'s "v2"/'

@@ -39,6 +39,12 @@ REGISTER = [
         "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
     },
 ]
+READ_TASK_DEFINITION = {
+    "Sid": "ReadTaskDefinition",
+    "Effect": "Allow",
+    "Action": ["ecs:DescribeTaskDefinition"],
+    "Resource": ["*"],
+}
 READ_SERVICE = {"Sid": "ReadService", "Effect": "Allow", "Action": ["ecs:DescribeServices"], "Resource": [SERVICE]}
 UPDATE_SERVICE = {"Sid": "UpdateService", "Effect": "Allow", "Action": ["ecs:UpdateService"], "Resource": [SERVICE]}
 READ_TASKS = [
@@ -218,6 +224,7 @@ def test_the_job_may_move_this_service_and_follow_it() -> None:
     assert with_ecs().statements("deploy-ecs") == [
         *REGISTER,
         READ_SERVICE,
+        READ_TASK_DEFINITION,
         UPDATE_SERVICE,
         {
             "Sid": "ListDeployments",
@@ -324,12 +331,7 @@ def test_the_plain_ecs_action_needs_what_aws_lists_narrowed_to_this_service() ->
     assert with_ecs_action().grants == [
         READ_SERVICE,
         UPDATE_SERVICE,
-        {
-            "Sid": "ReadTaskDefinition",
-            "Effect": "Allow",
-            "Action": ["ecs:DescribeTaskDefinition"],
-            "Resource": ["*"],
-        },
+        READ_TASK_DEFINITION,
         *READ_TASKS,
         *REGISTER,
     ]

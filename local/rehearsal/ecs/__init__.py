@@ -1,0 +1,12 @@
+"""A stand-in for Amazon ECS on loopback, for what ministack cannot show: deployments that take their time, or fail.
+
+It keeps services, task definitions, service deployments and tasks, holds every request and every answer against
+botocore's model, and asks the caller's policies. It does not run containers: what becomes of a task is scripted by its
+image, and a deployment goes one step further each time somebody looks at it.
+"""
+
+from local.rehearsal.ecs.server import serving
+from local.rehearsal.ecs.service import Call, Ecs, Refused
+from local.rehearsal.ecs.state import Behaviour
+
+__all__ = ["Behaviour", "Call", "Ecs", "Refused", "serving"]

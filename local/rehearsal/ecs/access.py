@@ -1,0 +1,56 @@
+"""Who may do what: the permissions that ECS asks for, decided by ministack's evaluator of IAM policies.
+
+ministack's own doors do not serve here: its ECS checks requests against the cluster, and its policy simulator takes no
+context, without which no condition is ever met. The evaluator behind them is right in both.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Container Service".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]  # ships no types
+    EvalContext,
+    evaluate,
+    parse_policy_document,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A permission that a request needs.
+
+    Attributes:
+        action: The IAM action.
+        resource: The ARN it must be allowed on.
+        context: The condition keys of the request and their values.
+    """
+
+    action: str
+    resource: str
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+def allows(policies: Sequence[Mapping[str, Any]], need: Need, *, account: str, region: str) -> bool:
+    """Whether a role with these policies may do this."""
+    request = EvalContext(
+        principal_arn=caller(account),
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=need.action,
+        resource_arn=need.resource,
+        region=region,
+        # The evaluator asks for keys in lower case.
+        service_context={key.lower(): value for key, value in need.context.items()},
+    )
+    parsed = [parse_policy_document(json.dumps(policy)) for policy in policies]
+    return bool(evaluate(request, parsed).decision == "Allow")
+
+
+def caller(account: str) -> str:
+    """Who asks, in the words of a refusal."""
+    return f"arn:aws:sts::{account}:assumed-role/build/AWSCodeBuild"

@@ -1,0 +1,509 @@
+"""The calls of Amazon ECS that the pipeline makes, answered out of a state that remembers."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.rehearsal.ecs.access import Need, allows, caller
+from local.rehearsal.ecs.lifecycle import Lifecycle
+from local.rehearsal.ecs.model import answer_problems, request_problems
+from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task
+
+_PAGE = 20
+"""Service deployments in one answer, unless the caller asks for another number."""
+_ENDLESS = 1000
+"""More steps than a deployment has that ends at all."""
+_SHIFTING = ("BLUE_GREEN", "CANARY", "LINEAR")
+_ADDED_TO_CONTAINERS: Mapping[str, Any] = {"cpu": 0, "essential": True} | {
+    key: [] for key in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
+}
+_HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
+Json = dict[str, Any]
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """ECS's own no."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, and the permissions it needed."""
+
+    operation: str
+    parameters: Json
+    needs: tuple[Need, ...]
+
+
+class Ecs:
+    """An account's Amazon ECS in one region.
+
+    Attributes:
+        behaviours: What becomes of tasks, by the image of one of their containers; the others are healthy.
+        policies: The policies of the role that asks; ``None`` for the account's owner, who may do everything.
+        pace: How many steps a deployment goes each time it is looked at.
+        calls: Every request that was made over the network, in order.
+    """
+
+    def __init__(self, *, account: str = "123456789012", region: str = "eu-west-1", pace: int = 1) -> None:
+        self.account, self.region, self.pace = account, region, pace
+        self.behaviours: dict[str, Behaviour] = {}
+        self.policies: Sequence[Mapping[str, Any]] | None = None
+        self.calls: list[Call] = []
+        self._clusters: dict[str, Json] = {}
+        self._services: dict[tuple[str, str], Service] = {}
+        self._families: dict[str, list[Json]] = {}
+        self._revisions: dict[str, tuple[Service, Revision]] = {}
+        self._lock = threading.RLock()
+        self._operations: Mapping[str, Callable[[Json], Json]] = {
+            "CreateCluster": self._create_cluster,
+            "CreateService": self._create_service,
+            "DescribeServiceDeployments": self._describe_service_deployments,
+            "DescribeServiceRevisions": self._describe_service_revisions,
+            "DescribeServices": self._describe_services,
+            "DescribeTaskDefinition": self._describe_task_definition,
+            "DescribeTasks": self._describe_tasks,
+            "ListServiceDeployments": self._list_service_deployments,
+            "ListTasks": self._list_tasks,
+            "RegisterTaskDefinition": self._register_task_definition,
+            "StopServiceDeployment": self._stop_service_deployment,
+            "UpdateService": self._update_service,
+        }
+
+    # What tests do.
+
+    def owner(self, operation: str, **parameters: Any) -> Json:  # noqa: ANN401 - JSON
+        """A call of the account's owner, not recorded."""
+        return self._answered(operation, parameters)
+
+    def service(self, name: str, cluster: str) -> Service:
+        """A service as it is now."""
+        return self._services[cluster, name]
+
+    def settle(self, service: Service) -> Deployment:
+        """Let the newest deployment of a service come to its end; one that never ends is left where it is."""
+        with self._lock:
+            newest = service.deployments[0]
+            for _ in range(_ENDLESS):
+                if newest.status not in ONGOING:
+                    break
+                next(newest.course, None)
+            return newest
+
+    # What callers do.
+
+    def call(self, operation: str, parameters: Json) -> Json:
+        """Answer one request.
+
+        Raises:
+            Refused: ECS says no.
+        """
+        with self._lock:
+            if operation not in self._operations:
+                known = ", ".join(self._operations)
+                raise Refused("UnsupportedFeatureException", f"{operation} is not rehearsed here; there are: {known}")
+            self._check_request(operation, parameters)
+            needs = tuple(self._needs(operation, parameters))
+            self.calls.append(Call(operation, copy.deepcopy(parameters), needs))
+            self._check_access(needs)
+            return self._answered(operation, parameters)
+
+    def _answered(self, operation: str, parameters: Json) -> Json:
+        with self._lock:
+            self._check_request(operation, parameters)
+            answer = copy.deepcopy(self._operations[operation](parameters))
+            if problems := answer_problems(operation, answer):
+                raise AssertionError(f"the stand-in answers {operation} unlike ECS: {'; '.join(problems)}")
+            return answer
+
+    @staticmethod
+    def _check_request(operation: str, parameters: Json) -> None:
+        if problems := request_problems(operation, parameters):
+            raise Refused("InvalidParameterException", "; ".join(problems))
+
+    def _check_access(self, needs: Sequence[Need]) -> None:
+        for need in needs:
+            if self.policies is not None and not allows(self.policies, need, account=self.account, region=self.region):
+                raise Refused(
+                    "AccessDeniedException",
+                    f"User: {caller(self.account)} is not authorized to perform: {need.action} on resource: "
+                    f"{need.resource} because no identity-based policy allows the {need.action} action",
+                )
+
+    def _needs(self, operation: str, parameters: Json) -> list[Need]:
+        """The permissions behind a request, by the Service Authorization Reference."""
+        action = f"ecs:{operation}"
+        place = _last(parameters.get("cluster", "default"))
+        at = {"ecs:cluster": self._arn("cluster", place)}
+        services = [parameters.get("service", ""), *parameters.get("services", [])]
+        arns = parameters.get("serviceDeploymentArns", []) + parameters.get("serviceRevisionArns", [])
+        match operation:
+            case "UpdateService" | "ListServiceDeployments" | "DescribeServices":
+                return [Need(action, self._arn("service", place, _last(name)), at) for name in services if name]
+            case "DescribeServiceDeployments" | "DescribeServiceRevisions" | "StopServiceDeployment":
+                arns = arns or [parameters["serviceDeploymentArn"]]
+                return [need for arn in arns for need in self._with_service(action, arn)]
+            case "DescribeTasks":
+                return [Need(action, self._arn("task", place, _last(task)), at) for task in parameters["tasks"]]
+            case "RegisterTaskDefinition":
+                return self._needs_to_register(action, parameters)
+            case _:
+                return [Need(action, "*", at if operation == "ListTasks" else {})]
+
+    def _with_service(self, action: str, arn: str) -> list[Need]:
+        """Deployments and revisions: both they and their service are asked for."""
+        place, name = arn.split("/")[1:3]
+        context = {"ecs:cluster": self._arn("cluster", place), "ecs:service": self._arn("service", place, name)}
+        return [Need(action, resource, context) for resource in (arn, self._arn("service", place, name))]
+
+    def _needs_to_register(self, action: str, parameters: Json) -> list[Need]:
+        revisions = self._arn("task-definition", f"{parameters['family']}:*")
+        roles = [parameters[key] for key in ("executionRoleArn", "taskRoleArn") if parameters.get(key)]
+        to_tasks = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        needs = [Need(action, revisions), *(Need("iam:PassRole", role, to_tasks) for role in roles)]
+        if parameters.get("tags"):
+            needs.append(Need("ecs:TagResource", revisions, {"ecs:CreateAction": "RegisterTaskDefinition"}))
+        return needs
+
+    def _arn(self, kind: str, *names: str) -> str:
+        return f"arn:aws:ecs:{self.region}:{self.account}:{kind}/{'/'.join(names)}"
+
+    # Task definitions.
+
+    def _register_task_definition(self, parameters: Json) -> Json:
+        wanted = copy.deepcopy(parameters)
+        tags = wanted.pop("tags", [])
+        _check_task_definition(wanted)
+        revisions = self._families.setdefault(wanted["family"], [])
+        for container in wanted["containerDefinitions"]:
+            for key, value in _ADDED_TO_CONTAINERS.items():
+                container.setdefault(key, copy.deepcopy(value))
+            for mapping in container["portMappings"]:
+                mapping.setdefault("hostPort", mapping["containerPort"])
+                mapping.setdefault("protocol", "tcp")
+            if "healthCheck" in container:
+                container["healthCheck"] = {**_HEALTH_CHECK, **container["healthCheck"]}
+        number = len(revisions) + 1
+        definition = {
+            "volumes": [],
+            "placementConstraints": [],
+            **wanted,
+            "taskDefinitionArn": self._arn("task-definition", f"{wanted['family']}:{number}"),
+            "revision": number,
+            "status": "ACTIVE",
+            "compatibilities": ["EC2", "FARGATE"],
+            "requiresAttributes": [{"name": "ecs.capability.task-eni"}],
+            "registeredAt": time.time(),
+            "registeredBy": caller(self.account),
+        }
+        revisions.append(definition)
+        return {"taskDefinition": definition, "tags": tags}
+
+    def _describe_task_definition(self, parameters: Json) -> Json:
+        return {"taskDefinition": self._definition(parameters["taskDefinition"], "Unable to describe task definition.")}
+
+    def _definition(self, name: str, refusal: str) -> Json:
+        family, colon, number = name.rpartition("/")[2].partition(":")
+        revisions = self._families.get(family, [])
+        if colon and number.isdigit():
+            revisions = revisions[int(number) - 1 : int(number)]
+        if not revisions:
+            raise Refused("ClientException", refusal)
+        return revisions[-1]
+
+    # Services.
+
+    def _create_cluster(self, parameters: Json) -> Json:
+        name = parameters.get("clusterName", "default")
+        self._clusters[name] = {"clusterArn": self._arn("cluster", name), "clusterName": name, "status": "ACTIVE"}
+        return {"cluster": self._clusters[name]}
+
+    def _create_service(self, parameters: Json) -> Json:
+        cluster, name = self._cluster(parameters), parameters["serviceName"]
+        if (cluster, name) in self._services:
+            raise Refused("InvalidParameterException", "Creation of service was not idempotent.")
+        controller = parameters.get("deploymentController", {}).get("type", "ECS")
+        service = Service(
+            arn=self._arn("service", cluster, name),
+            name=name,
+            cluster=self._arn("cluster", cluster),
+            definition=self._definition(parameters["taskDefinition"], "TaskDefinition not found."),
+            desired=parameters.get("desiredCount", 1),
+            configuration=parameters.get("deploymentConfiguration", {}),
+            controller=controller,
+            load_balancers=parameters.get("loadBalancers", []),
+        )
+        _check_configuration(service, service.configuration)
+        self._services[cluster, name] = service
+        if controller == "ECS":
+            self._deploy(service)
+        return {"service": service.view()}
+
+    def _cluster(self, parameters: Json) -> str:
+        name = _last(parameters.get("cluster", "default"))
+        if name not in self._clusters:
+            raise Refused("ClusterNotFoundException", "Cluster not found.")
+        return name
+
+    def _found(self, parameters: Json) -> Service:
+        service = self._services.get((self._cluster(parameters), _last(parameters["service"])))
+        if service is None:
+            raise Refused("ServiceNotFoundException", "Service not found.")
+        return service
+
+    def _describe_services(self, parameters: Json) -> Json:
+        cluster = self._cluster(parameters)
+        found, failures = [], []
+        for name in map(_last, parameters["services"]):
+            service = self._services.get((cluster, name))
+            if service:
+                found.append(service.view())
+            else:
+                failures.append({"arn": self._arn("service", cluster, name), "reason": "MISSING"})
+        return {"services": found, "failures": failures}
+
+    def _update_service(self, parameters: Json) -> Json:
+        service = self._found(parameters)
+        if service.status != "ACTIVE":
+            raise Refused("ServiceNotActiveException", "Service was not ACTIVE.")
+        wanted, before = parameters.get("taskDefinition"), service.definition
+        if wanted and service.controller == "CODE_DEPLOY":
+            raise Refused(
+                "InvalidParameterException",
+                "Unable to update task definition on services with a CODE_DEPLOY deployment controller. "
+                "Use AWS CodeDeploy to trigger a new deployment.",
+            )
+        definition = self._definition(wanted, "TaskDefinition not found.") if wanted else before
+        _check_ports(service, definition)
+        configuration = {**service.configuration, **parameters.get("deploymentConfiguration", {})}
+        _check_configuration(service, configuration)
+        service.configuration, service.definition = configuration, definition
+        service.desired = parameters.get("desiredCount", service.desired)
+        # "This parameter doesn't trigger a new service deployment", says the model of the others.
+        if definition is not before or parameters.get("forceNewDeployment"):
+            self._deploy(service)
+        return {"service": service.view()}
+
+    def _deploy(self, service: Service) -> None:
+        """Start a deployment of what the service is asked to run; one that is under way makes room."""
+        place, name = service.arn.split("/")[1:]
+        last = service.deployments[0] if service.deployments else None
+        replaces = last is not None and last.status in ONGOING
+        target = Revision(self._arn("service-revision", place, name, _number()), service.definition)
+        self._revisions[target.arn] = (service, target)
+        made = Deployment(
+            arn=self._arn("service-deployment", place, name, secrets.token_urlsafe(15)),
+            target=target,
+            sources=(service.stable,) if service.stable else (),
+            configuration=copy.deepcopy(service.configuration),
+            requested=service.desired,
+            reconciles=replaces,
+        )
+        if last is not None and replaces:
+            last.course = self._lifecycle(service, last).stop(
+                f"Service deployment stopped because deployment {made.identity} was started."
+            )
+            next(last.course)
+        made.course = self._lifecycle(service, made).forward()
+        next(made.course)
+        service.deployments.insert(0, made)
+        if service.stable is None and not service.events:
+            service.says("was created.")
+
+    def _lifecycle(self, service: Service, made: Deployment) -> Lifecycle:
+        images = [part["image"] for part in made.target.definition["containerDefinitions"]]
+        scripted = [self.behaviours[image] for image in images if image in self.behaviours]
+        place = service.arn.split("/")[1]
+
+        def task(revision: Revision) -> Task:
+            return Task(self._arn("task", place, secrets.token_hex(16)), revision, made.identity)
+
+        return Lifecycle(service, made, scripted[0] if scripted else Behaviour.HEALTHY, task)
+
+    # Service deployments.
+
+    def _list_service_deployments(self, parameters: Json) -> Json:
+        service = self._found(parameters)
+        created = parameters.get("createdAt", {})
+        found = [
+            made.brief(service.arn, service.cluster)
+            for made in service.deployments
+            if (not parameters.get("status") or made.status in parameters["status"])
+            and created.get("after", 0) <= made.created <= created.get("before", made.created)
+        ]
+        first, most = int(parameters.get("nextToken", 0)), parameters.get("maxResults", _PAGE)
+        answer: Json = {"serviceDeployments": found[first : first + most]}
+        if len(found) > first + most:
+            answer["nextToken"] = str(first + most)
+        return answer
+
+    def _deployment(self, arn: str) -> tuple[Service, Deployment] | None:
+        everything = ((service, made) for service in self._services.values() for made in service.deployments)
+        return next(((service, made) for service, made in everything if made.arn == arn), None)
+
+    def _describe_service_deployments(self, parameters: Json) -> Json:
+        found, failures = [], []
+        for arn in parameters["serviceDeploymentArns"]:
+            known = self._deployment(arn)
+            if known:
+                service, made = known
+                found.append(made.view(service))
+                for _ in range(self.pace):
+                    next(made.course, None)
+            else:
+                failures.append({"arn": arn, "reason": "MISSING"})
+        return {"serviceDeployments": found, "failures": failures}
+
+    def _describe_service_revisions(self, parameters: Json) -> Json:
+        found, failures = [], []
+        for arn in parameters["serviceRevisionArns"]:
+            if arn in self._revisions:
+                service, revision = self._revisions[arn]
+                found.append(
+                    {
+                        "serviceRevisionArn": arn,
+                        "serviceArn": service.arn,
+                        "clusterArn": service.cluster,
+                        "taskDefinition": revision.definition["taskDefinitionArn"],
+                        "loadBalancers": service.load_balancers,
+                        "containerImages": [
+                            {"containerName": part["name"], "image": part["image"]}
+                            for part in revision.definition["containerDefinitions"]
+                        ],
+                        "createdAt": revision.created,
+                    }
+                )
+            else:
+                failures.append({"arn": arn, "reason": "MISSING"})
+        return {"serviceRevisions": found, "failures": failures}
+
+    def _stop_service_deployment(self, parameters: Json) -> Json:
+        known = self._deployment(parameters["serviceDeploymentArn"])
+        if known is None:
+            raise Refused("ServiceDeploymentNotFoundException", "Service deployment not found.")
+        service, made = known
+        if made.status not in ONGOING:
+            raise Refused("ConflictException", f"Service deployment is in {made.status} state and cannot be stopped.")
+        lifecycle = self._lifecycle(service, made)
+        if made.status in ("PENDING", "IN_PROGRESS"):
+            if parameters.get("stopType", "ROLLBACK") == "ROLLBACK":
+                if not made.sources:
+                    raise Refused("ConflictException", "There is no service revision to roll back to.")
+                made.status = "ROLLBACK_REQUESTED"
+                made.course = lifecycle.roll_back("Service deployment rolled back because of a user request.")
+            else:
+                made.course = lifecycle.stop("Service deployment stopped because of a user request.")
+                next(made.course)
+        return {"serviceDeploymentArn": made.arn}
+
+    # Tasks.
+
+    def _list_tasks(self, parameters: Json) -> Json:
+        cluster = self._cluster(parameters)
+        stopped = parameters.get("desiredStatus", "RUNNING") == "STOPPED"
+        name, family = _last(parameters.get("serviceName", "")), parameters.get("family")
+        found = [
+            task.arn
+            for (place, service_name), service in self._services.items()
+            for task in reversed(service.tasks)
+            if place == cluster
+            and (not name or service_name == name)
+            and bool(task.stopped) is stopped
+            and family in (None, task.definition["family"])
+        ]
+        return {"taskArns": found[: parameters.get("maxResults", 100)]}
+
+    def _describe_tasks(self, parameters: Json) -> Json:
+        cluster = self._cluster(parameters)
+        tasks = {
+            _last(task.arn): (task, service)
+            for (place, _), service in self._services.items()
+            for task in service.tasks
+            if place == cluster
+        }
+        wanted = parameters["tasks"]
+        if len(wanted) > 100:
+            raise Refused("InvalidParameterException", "Tasks cannot contain more than 100 elements.")
+        found = [tasks[_last(arn)] for arn in wanted if _last(arn) in tasks]
+        return {
+            "tasks": [task.view(service.cluster, service.name) for task, service in found],
+            "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if _last(arn) not in tasks],
+        }
+
+
+def _last(name: str) -> str:
+    """The name in an ARN, or the name itself."""
+    return name.rpartition("/")[2]
+
+
+def _number() -> str:
+    return str(secrets.randbelow(10**19)).zfill(19)
+
+
+def _check_task_definition(definition: Json) -> None:
+    """What ECS itself refuses, beyond what the model says."""
+    containers = definition["containerDefinitions"]
+    names = [part.get("name") for part in containers]
+    volumes = {volume.get("name") for volume in definition.get("volumes", [])}
+    problems = []
+    if not all(part.get("image") and part.get("name") for part in containers):
+        problems.append("Container.name and Container.image should not be null or empty.")
+    if len(set(names)) < len(names):
+        problems.append("Container names must be unique.")
+    mounts = [mount for part in containers for mount in part.get("mountPoints", [])]
+    problems += [
+        f"Unknown volume '{mount.get('sourceVolume')}'." for mount in mounts if mount.get("sourceVolume") not in volumes
+    ]
+    if "FARGATE" in definition.get("requiresCompatibilities", []):
+        problems += _fargate_problems(definition)
+    if any(part.get("secrets") for part in containers) and not definition.get("executionRoleArn"):
+        problems.append(
+            "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
+        )
+    if problems:
+        raise Refused("ClientException", " ".join(problems))
+
+
+def _fargate_problems(definition: Json) -> list[str]:
+    cpu, memory = str(definition.get("cpu")), str(definition.get("memory"))
+    if definition.get("networkMode") != "awsvpc":
+        return ["Fargate only supports network mode 'awsvpc'."]
+    fits = cpu.isdigit() and memory.isdigit() and int(cpu) * 2 <= int(memory) <= int(cpu) * 8
+    if not fits or cpu not in ("256", "512", "1024", "2048", "4096", "8192", "16384"):
+        return ["No Fargate configuration exists for given values."]
+    return []
+
+
+def _check_ports(service: Service, definition: Json) -> None:
+    """The load balancer's container and port are in the task definition."""
+    containers = {part["name"]: part for part in definition["containerDefinitions"]}
+    for balancer in service.load_balancers:
+        name, port = balancer.get("containerName"), balancer.get("containerPort")
+        if name not in containers:
+            raise Refused("InvalidParameterException", f"The container {name} does not exist in the task definition.")
+        if port not in [mapping["containerPort"] for mapping in containers[name]["portMappings"]]:
+            message = f"The container {name} did not have a container port {port} defined."
+            raise Refused("InvalidParameterException", message)
+
+
+def _check_configuration(service: Service, configuration: Json) -> None:
+    """A deployment configuration fits its strategy, and the load balancer the strategy."""
+    strategy = configuration.get("strategy", "ROLLING")
+    for key, needed in (("canaryConfiguration", "CANARY"), ("linearConfiguration", "LINEAR")):
+        if key in configuration and strategy != needed:
+            raise Refused("InvalidParameterException", f"{key} is only valid with the {needed} deployment strategy.")
+    if strategy not in _SHIFTING:
+        return
+    if "bakeTimeInMinutes" not in configuration:
+        raise Refused("InvalidParameterException", f"bakeTimeInMinutes is required with {strategy}.")
+    if not all("advancedConfiguration" in balancer for balancer in service.load_balancers):
+        raise Refused("InvalidParameterException", f"advancedConfiguration is required with {strategy}.")

@@ -1,0 +1,287 @@
+"""What a stand-in for Amazon ECS knows: task definitions, services, their revisions, deployments and tasks."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Behaviour(enum.Enum):
+    """What becomes of tasks with a certain image."""
+
+    HEALTHY = "it starts and stays"
+    CRASH = "its program ends with exit code 1"
+    CANNOT_PULL = "its image is not in the registry"
+    UNHEALTHY = "it starts, and the load balancer's health checks fail"
+    SLOW = "it never leaves PENDING"
+    ALARM = "it is well, and a CloudWatch alarm goes off"
+
+
+ONGOING = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+
+
+@dataclass(slots=True)
+class Revision:
+    """One service revision: what a service deployment moves from or to."""
+
+    arn: str
+    definition: dict[str, Any]
+    created: float = field(default_factory=time.time)
+
+
+@dataclass(slots=True)
+class Task:
+    """One task of a service."""
+
+    arn: str
+    revision: Revision
+    deployment: str
+    status: str = "PENDING"
+    created: float = field(default_factory=time.time)
+    stopped: float | None = None
+    stop_code: str = ""
+    stopped_reason: str = ""
+    exit_code: int | None = None
+    container_reason: str = ""
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The task definition it runs."""
+        return self.revision.definition
+
+    def stop(self, code: str, reason: str, *, exit_code: int | None = None, container_reason: str = "") -> None:
+        """End it, saying why."""
+        self.status, self.stop_code, self.stopped_reason = "STOPPED", code, reason
+        self.exit_code, self.container_reason, self.stopped = exit_code, container_reason, time.time()
+
+    def view(self, cluster: str, service: str) -> dict[str, Any]:
+        """As DescribeTasks answers."""
+        identity = self.arn.rpartition("/")[2]
+        containers: list[dict[str, Any]] = []
+        for part in self.definition["containerDefinitions"]:
+            container = {
+                "containerArn": self.arn.replace(":task/", ":container/") + f"/{part['name']}",
+                "taskArn": self.arn,
+                "name": part["name"],
+                "image": part["image"],
+                "lastStatus": self.status,
+            }
+            if self.exit_code is not None:
+                container["exitCode"] = self.exit_code
+            if self.container_reason:
+                container["reason"] = self.container_reason
+            containers.append(container)
+        answer: dict[str, Any] = {
+            "taskArn": self.arn,
+            "clusterArn": cluster,
+            "taskDefinitionArn": self.definition["taskDefinitionArn"],
+            "group": f"service:{service}",
+            "startedBy": f"ecs-svc/{self.deployment}",
+            "lastStatus": self.status,
+            "desiredStatus": "STOPPED" if self.stopped else "RUNNING",
+            "createdAt": self.created,
+            "version": len(identity),
+            "containers": containers,
+        }
+        if self.stopped:
+            answer |= {"stoppedAt": self.stopped, "stopCode": self.stop_code, "stoppedReason": self.stopped_reason}
+        return answer
+
+
+@dataclass(slots=True)
+class Deployment:
+    """One service deployment; `course` brings it a step further each time it is looked at."""
+
+    arn: str
+    target: Revision
+    sources: tuple[Revision, ...]
+    configuration: dict[str, Any]
+    requested: int
+    # Another deployment was under way when this one began.
+    reconciles: bool = False
+    status: str = "PENDING"
+    reason: str = ""
+    stage: str = ""
+    failures: int = 0
+    breaker: str = "MONITORING"
+    triggered: tuple[str, ...] = ()
+    rollback: dict[str, Any] = field(default_factory=dict)
+    traffic: float = 0.0
+    test_traffic: float = 0.0
+    created: float = field(default_factory=time.time)
+    finished: float | None = None
+    course: Iterator[None] = field(default_factory=lambda: iter(()))
+
+    @property
+    def identity(self) -> str:
+        """What tells it apart."""
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def strategy(self) -> str:
+        """ROLLING, BLUE_GREEN, CANARY or LINEAR."""
+        return str(self.configuration.get("strategy", "ROLLING"))
+
+    @property
+    def threshold(self) -> int:
+        """How many failed tasks trigger the circuit breaker."""
+        return min(200, max(3, -(-self.requested // 2)))
+
+    def on(self, what: str, key: str = "enable") -> bool:
+        """Whether its configuration turns this on: deploymentCircuitBreaker or alarms."""
+        return bool(self.configuration.get(what, {}).get(key))
+
+    def end(self, status: str, reason: str = "") -> None:
+        """It is over."""
+        self.status, self.reason, self.finished = status, reason or self.reason, time.time()
+        if self.breaker == "MONITORING":
+            self.breaker = "MONITORING_COMPLETE"
+
+    def brief(self, service: str, cluster: str) -> dict[str, Any]:
+        """As ListServiceDeployments answers."""
+        answer: dict[str, Any] = {
+            "serviceDeploymentArn": self.arn,
+            "serviceArn": service,
+            "clusterArn": cluster,
+            "createdAt": self.created,
+            "targetServiceRevisionArn": self.target.arn,
+            "status": self.status,
+        }
+        if self.status != "PENDING":
+            answer["startedAt"] = self.created
+        if self.finished:
+            answer["finishedAt"] = self.finished
+        if self.reason:
+            answer["statusReason"] = self.reason
+        return answer
+
+    def view(self, service: Service) -> dict[str, Any]:
+        """As DescribeServiceDeployments answers."""
+        answer = self.brief(service.arn, service.cluster)
+        del answer["targetServiceRevisionArn"]
+        target = {
+            "arn": self.target.arn,
+            "requestedTaskCount": self.requested,
+            "runningTaskCount": service.count(self.target, "RUNNING"),
+            "pendingTaskCount": service.count(self.target, "PENDING"),
+        }
+        if self.strategy != "ROLLING":
+            target |= {
+                "requestedProductionTrafficWeight": self.traffic,
+                "requestedTestTrafficWeight": self.test_traffic,
+            }
+        answer |= {
+            "updatedAt": time.time(),
+            "sourceServiceRevisions": [
+                {
+                    "arn": source.arn,
+                    "requestedTaskCount": self.requested,
+                    "runningTaskCount": service.count(source, "RUNNING"),
+                    "pendingTaskCount": service.count(source, "PENDING"),
+                }
+                for source in self.sources
+            ],
+            "targetServiceRevision": target,
+            "deploymentConfiguration": self.configuration,
+            "deploymentCircuitBreaker": {
+                "status": self.breaker if self.on("deploymentCircuitBreaker") else "DISABLED",
+                "failureCount": self.failures,
+                "threshold": self.threshold,
+            },
+        }
+        if self.on("alarms"):
+            watching = "MONITORING" if self.status in ONGOING else "MONITORING_COMPLETE"
+            answer["alarms"] = {
+                "status": "TRIGGERED" if self.triggered else watching,
+                "alarmNames": self.configuration["alarms"]["alarmNames"],
+                "triggeredAlarmNames": list(self.triggered),
+            }
+        if self.stage:
+            answer["lifecycleStage"] = self.stage
+        if self.rollback:
+            answer["rollback"] = self.rollback
+        if self.status == "STOPPED":
+            answer["stoppedAt"] = answer.pop("finishedAt")
+        return answer
+
+
+@dataclass(slots=True)
+class Service:
+    """One service."""
+
+    arn: str
+    name: str
+    cluster: str
+    definition: dict[str, Any]
+    desired: int
+    configuration: dict[str, Any]
+    controller: str = "ECS"
+    status: str = "ACTIVE"
+    load_balancers: list[dict[str, Any]] = field(default_factory=list)
+    # What the last deployment that succeeded brought; nothing before the first.
+    stable: Revision | None = None
+    tasks: list[Task] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, revision: Revision, status: str) -> int:
+        """How many tasks of a revision have this status."""
+        return len(self.alive(revision, status))
+
+    def alive(self, revision: Revision, *statuses: str) -> list[Task]:
+        """The tasks of a revision that have one of these statuses."""
+        return [task for task in self.tasks if task.revision is revision and task.status in statuses]
+
+    @property
+    def running(self) -> list[str]:
+        """The revisions of the task definition that run, as family:revision."""
+        arns = {task.definition["taskDefinitionArn"] for task in self.tasks if task.status == "RUNNING"}
+        return sorted(arn.rpartition("/")[2] for arn in arns)
+
+    def says(self, message: str) -> None:
+        """Add to its events, newest first."""
+        identity = f"00000000-0000-4000-8000-{len(self.events):012d}"
+        event = {"id": identity, "createdAt": time.time(), "message": f"(service {self.name}) {message}"}
+        self.events.insert(0, event)
+
+    def view(self) -> dict[str, Any]:
+        """As DescribeServices answers."""
+        counts = {status: sum(task.status == status for task in self.tasks) for status in ("RUNNING", "PENDING")}
+        answer: dict[str, Any] = {
+            "serviceArn": self.arn,
+            "serviceName": self.name,
+            "clusterArn": self.cluster,
+            "status": self.status,
+            "desiredCount": self.desired,
+            "runningCount": counts["RUNNING"],
+            "pendingCount": counts["PENDING"],
+            "taskDefinition": self.definition["taskDefinitionArn"],
+            "loadBalancers": self.load_balancers,
+            "deploymentConfiguration": self.configuration,
+            "deploymentController": {"type": self.controller},
+            "schedulingStrategy": "REPLICA",
+            "events": self.events[:100],
+        }
+        if self.controller == "ECS":
+            answer["deployments"] = [self._rollout(number, made) for number, made in enumerate(self.deployments[:2])]
+            answer["currentServiceDeployment"] = self.deployments[0].arn
+        return answer
+
+    def _rollout(self, number: int, made: Deployment) -> dict[str, Any]:
+        rollout = {"SUCCESSFUL": "COMPLETED", "STOPPED": "FAILED"}.get(made.status, "IN_PROGRESS")
+        return {
+            "id": f"ecs-svc/{made.identity}",
+            "status": "ACTIVE" if number else "PRIMARY",
+            "taskDefinition": made.target.definition["taskDefinitionArn"],
+            "desiredCount": made.requested,
+            "runningCount": self.count(made.target, "RUNNING"),
+            "pendingCount": self.count(made.target, "PENDING"),
+            "failedTasks": made.failures,
+            "createdAt": made.created,
+            "updatedAt": time.time(),
+            "rolloutState": rollout,
+            "rolloutStateReason": made.reason or f"ECS deployment ecs-svc/{made.identity} {rollout.lower()}.",
+        }

@@ -1,0 +1,570 @@
+"""The jobs that prepare a deployment and deploy by ECS itself: executed, under the policies of their own roles."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
+from delivered_stack import Builder, DeliveredStack, artifact, unzipped
+from jsonschema import Draft202012Validator
+from mocked import REGION
+
+from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.codebuild import Result
+from local.rehearsal.ecs import Behaviour, Ecs, serving
+from local.rehearsal.ecs.model import ecs_model, request_problems
+
+ECS_NATIVE = "ecs-native"
+SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
+ECS_COMMANDS = [xform_name(name, "-") for name in ecs_model().operation_names]
+FILES = ["appspec.yaml", "deployment.json", "imageDetail.json", "imagedefinitions.json", "taskdef.json"]
+# User guide of CodePipeline and CodeDeploy: "appspec file for an Amazon ECS deployment".
+APPSPEC = {
+    "type": "object",
+    "required": ["version", "Resources"],
+    "properties": {
+        "version": {"const": 0.0},
+        "Hooks": {"type": "array"},
+        "Resources": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["TargetService"],
+                "additionalProperties": False,
+                "properties": {
+                    "TargetService": {
+                        "type": "object",
+                        "required": ["Type", "Properties"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "Type": {"const": "AWS::ECS::Service"},
+                            "Properties": {
+                                "type": "object",
+                                "required": ["TaskDefinition", "LoadBalancerInfo"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    # CodePipeline puts the ARN of the revision here.
+                                    "TaskDefinition": {"const": "<TASK_DEFINITION>"},
+                                    "LoadBalancerInfo": {
+                                        "type": "object",
+                                        "required": ["ContainerName", "ContainerPort"],
+                                        "additionalProperties": False,
+                                        "properties": {
+                                            "ContainerName": {"type": "string"},
+                                            "ContainerPort": {"type": "integer"},
+                                        },
+                                    },
+                                    "PlatformVersion": {"type": "string"},
+                                    "NetworkConfiguration": {"type": "object"},
+                                    "CapacityProviderStrategy": {"type": "array"},
+                                },
+                            },
+                        },
+                    }
+                },
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+class Delivery:
+    """One stack with an ECS that runs its service, and an image of version 1.2.3 to deliver."""
+
+    def __init__(self, stack: DeliveredStack, builder: Builder, folder: Path, *, pace: int) -> None:
+        self.stack, self.builder, self.ecs = stack, builder, Ecs(region=REGION, pace=pace)
+        self.image = stack.image()
+        self.digest = str(self.image["digest"])
+        self._folder, self._builds, self.url = folder, 0, ""
+        stack.serve(self.ecs)
+        prepared = stack.variables("PrepareDeployment")
+        self.service = self.ecs.service(prepared["SERVICE"], prepared["CLUSTER"])
+
+    def prepare(self, image: object = None, *, digest: str = "", without: str = "", **variables: str) -> Result:
+        """Run the job that prepares the deployment."""
+        self._builds += 1
+        inputs = {"Image": artifact(self._folder / f"image-{self._builds}", image_json=image or self.image)}
+        self.ecs.policies = self.builder.policies("PrepareDeployment", without=without)
+        return self.builder.run(
+            "PrepareDeployment",
+            inputs,
+            digest=digest or self.digest,
+            without=without,
+            variables=variables,
+            AWS_ENDPOINT_URL_ECS=self.url,
+        )
+
+    def deploy(self, prepared: Path, *, without: str = "", **variables: str) -> Result:
+        """Run the job that deploys."""
+        self.ecs.policies = self.builder.policies("DeployService", without=without)
+        return self.builder.run(
+            "DeployService",
+            {"Deployment": prepared},
+            digest=self.digest,
+            without=without,
+            variables=variables,
+            AWS_ENDPOINT_URL_ECS=self.url,
+        )
+
+    def behaves(self, behaviour: Behaviour) -> None:
+        """What becomes of the new version."""
+        self.ecs.behaviours[str(self.image["uri"])] = behaviour
+
+    def called(self, operation: str) -> list[dict[str, Any]]:
+        """The parameters of each request of this kind."""
+        return [call.parameters for call in self.ecs.calls if call.operation == operation]
+
+
+Deliver = Callable[..., Delivery]
+Prepared = Callable[[Delivery], Path]
+
+
+@cache
+def planned(name: str, changes: str = "null") -> DeliveredStack:
+    """A stack with changes in its stack file, as JSON."""
+    return DeliveredStack(name, json.loads(changes))
+
+
+@pytest.fixture
+def deliver(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[Deliver]:
+    """Make ready what a stack delivers; its ECS is on the network until the test ends."""
+    open_servers = []
+
+    def ready(name: str, changes: dict[str, dict[str, object]] | None = None, *, pace: int = 4) -> Delivery:
+        stack = planned(name, json.dumps(changes))
+        stack.push(aws)
+        stack.store(aws)
+        made = Delivery(stack, Builder(stack, aws, warm_aws_cli, tmp_path / "machine"), tmp_path, pace=pace)
+        server = serving(made.ecs)
+        made.url = server.__enter__()
+        open_servers.append(server)
+        return made
+
+    yield ready
+    for server in open_servers:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The artifact of a stack's prepared deployment; it is the same for every test."""
+    done: dict[DeliveredStack, Path] = {}
+
+    def artifact_of(delivery: Delivery) -> Path:
+        if delivery.stack not in done:
+            result = delivery.prepare()
+            assert result.succeeded, result.log
+            kept = tmp_path_factory.mktemp("prepared") / "deployment.zip"
+            done[delivery.stack] = result.artifacts["Deployment"].rename(kept)
+        return done[delivery.stack]
+
+    return artifact_of
+
+
+@pytest.mark.parametrize("stack", ["everything-on", "ecs-native", "classic"])
+def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> None:
+    """For the engines codeDeploy, ecs and ecsAction."""
+    delivery = deliver(stack)
+    container = delivery.stack.variables("PrepareDeployment")["CONTAINER_NAME"]
+
+    result = delivery.prepare()
+
+    assert result.succeeded, result.log
+    assert result.exported == {"DEPLOYED_VERSION": "1.2.3"}
+    files = unzipped(result.artifacts["Deployment"])
+    assert sorted(files) == FILES
+    uri = delivery.image["uri"]
+    definition = json.loads(files["taskdef.json"])
+    expected = delivery.stack.template
+    expected["containerDefinitions"][0]["image"] = uri
+    assert definition == expected
+    assert request_problems("RegisterTaskDefinition", definition) == []
+    assert delivery.ecs.owner("RegisterTaskDefinition", **definition)["taskDefinition"]["revision"] == 2
+    appspec = yaml.safe_load(files["appspec.yaml"])
+    Draft202012Validator(APPSPEC).validate(appspec)
+    target = appspec["Resources"][0]["TargetService"]["Properties"]
+    assert target["LoadBalancerInfo"] == {"ContainerName": container, "ContainerPort": 8080}
+    assert json.loads(files["imageDetail.json"]) == {"ImageURI": uri}
+    assert json.loads(files["imagedefinitions.json"]) == [{"name": container, "imageUri": uri}]
+    facts = json.loads(files["deployment.json"])
+    assert facts["digest"] == delivery.digest
+    assert facts["environment"] == {
+        item["name"]: item["value"] for item in expected["containerDefinitions"][0]["environment"]
+    }
+    assert "register-task-definition" not in [call.operation for call in delivery.ecs.calls], (
+        "it checks, and calls nobody"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "change", "message"),
+    [
+        ({"CONTAINER_NAME": "shopp"}, {}, "the task definition has no container 'shopp'; it has 'shop'"),
+        ({"CONTAINER_PORT": "80"}, {}, "container 'shop' does not map port 80; it maps 8080"),
+        (
+            {},
+            {"portMappings": [{"containerPort": "8080"}]},
+            "Invalid type for parameter containerDefinitions[0].portMappings[0].containerPort, value: 8080",
+        ),
+        ({}, {"memoryLimit": 512}, 'Unknown parameter in containerDefinitions[0]: "memoryLimit", must be one of'),
+        ({}, {"environment": {"LOG_LEVEL": "info"}}, "Invalid type for parameter containerDefinitions[0].environment"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    deliver: Deliver, aws: AwsServices, variables: dict[str, str], change: dict[str, object], message: str
+) -> None:
+    delivery = deliver(ECS_NATIVE)
+    template = delivery.stack.template
+    template["containerDefinitions"][0].update(change)
+    delivery.stack.store(aws, template)
+
+    result = delivery.prepare(**variables)
+
+    assert not result.succeeded
+    assert message in result.log
+    assert "Traceback" not in result.log
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [("{", "the task definition's template is not JSON"), ("[]", "lacks family, containerDefinitions, networkMode")],
+)
+def test_a_broken_template_is_named(deliver: Deliver, aws: AwsServices, template: str, message: str) -> None:
+    delivery = deliver(ECS_NATIVE)
+    delivery.stack.store(aws, template)
+
+    result = delivery.prepare()
+
+    assert not result.succeeded
+    assert message in result.log
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [
+        ("s3:GetObject", "Fetch the task definition's template: `aws s3 cp` ended with code 1"),
+        ("ecr:DescribeImages", "(AccessDeniedException) when calling the DescribeImages operation"),
+    ],
+)
+def test_a_permission_that_the_preparing_role_lacks_is_named(deliver: Deliver, without: str, message: str) -> None:
+    result = deliver(ECS_NATIVE).prepare(without=without)
+
+    assert not result.succeeded
+    assert message in result.log
+    assert "403" in result.log or without in result.log
+
+
+def test_an_image_that_is_not_in_the_registry_is_not_deployed(deliver: Deliver) -> None:
+    delivery = deliver(ECS_NATIVE)
+    unknown = delivery.stack.image("9.9.9")
+
+    result = delivery.prepare(unknown, digest=str(unknown["digest"]))
+
+    assert not result.succeeded
+    assert f"{unknown['uri']} is no longer in the registry" in result.log
+
+
+def test_a_version_that_another_image_has_is_not_even_deployed(deliver: Deliver, aws: AwsServices) -> None:
+    """The stack with everything on releases what it deploys."""
+    delivery = deliver("everything-on")
+    delivery.stack.push(aws, "other", "v2.0.0")
+    delivery.stack.push(aws, "2.0.0")
+    again = delivery.stack.image("2.0.0")
+
+    result = delivery.prepare(again, digest=str(again["digest"]))
+
+    assert not result.succeeded
+    assert (
+        f"the version v2.0.0 in {delivery.stack.repository} is the image {delivery.stack.image('other')['digest']}"
+        in (result.log)
+    )
+
+
+def test_the_ecs_action_never_loses_an_edit(deliver: Deliver, aws: AwsServices) -> None:
+    """It ships nothing but the image; everything else in the template would silently stay behind."""
+    delivery = deliver("classic")
+    edited = delivery.stack.template
+    edited["memory"] = "1024"
+    edited["containerDefinitions"][0]["environment"] = [{"name": "GREETING", "value": 'it\'s "me"'}]
+    delivery.stack.store(aws, edited)
+
+    result = delivery.prepare()
+
+    assert not result.succeeded
+    assert (
+        '  - containerDefinitions.shop.environment.GREETING.value: running nothing, wanted "it\'s \\"me\\""'
+        in result.log
+    )
+    assert '  - memory: running "512", wanted "1024"' in result.log
+    assert "set deploy.engine to ecs or codeDeploy" in result.log
+
+
+LINEAR = {"deploy": {"strategy": "linear", "step": {"percent": 25, "intervalMinutes": 5}}}
+
+
+@pytest.mark.parametrize(
+    ("stack", "changes", "pace", "seen"),
+    [
+        ("ecr-source", None, 1, "IN_PROGRESS, 1 of 2 tasks running"),
+        ("ecs-blue-green", None, 5, "IN_PROGRESS, TEST_TRAFFIC_SHIFT, 2 of 2 tasks running, 0 % of the traffic"),
+        ("ecs-native", None, 7, "IN_PROGRESS, PRODUCTION_TRAFFIC_SHIFT, 2 of 2 tasks running, 10 % of the traffic"),
+        ("ecs-native", LINEAR, 7, "IN_PROGRESS, PRODUCTION_TRAFFIC_SHIFT, 2 of 2 tasks running, 25 % of the traffic"),
+    ],
+    ids=["rolling", "blueGreen", "canary", "linear"],
+)
+def test_each_strategy_is_followed_to_its_success(
+    deliver: Deliver, prepared: Prepared, stack: str, changes: dict[str, dict[str, object]] | None, pace: int, seen: str
+) -> None:
+    delivery = deliver(stack, changes, pace=pace)
+
+    result = delivery.deploy(prepared(delivery))
+
+    assert result.succeeded, result.log
+    newest = delivery.service.deployments[0]
+    assert newest.status == "SUCCESSFUL"
+    assert result.exported == {"SERVICE_DEPLOYMENT_ARN": newest.arn}
+    assert delivery.service.running == [f"{delivery.stack.template['family']}:2"]
+    (update,) = delivery.called("UpdateService")
+    configuration = delivery.stack.variables("DeployService")["DEPLOYMENT_CONFIGURATION"]
+    assert update["deploymentConfiguration"] == json.loads(configuration)
+    assert "PENDING, " in result.log
+    assert seen in result.log
+    assert "SUCCESSFUL, " in result.log
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "pace", "reasons"),
+    [
+        (Behaviour.CRASH, 6, ("Essential container in task exited", "container shop: exit code 1.")),
+        (Behaviour.CANNOT_PULL, 100, ("CannotPullContainerError: pull image manifest", "not found")),
+        (Behaviour.UNHEALTHY, 6, ("Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:",)),
+        (Behaviour.ALARM, 12, ("alarm shop-errors", "one or more alarms were triggered")),
+    ],
+)
+def test_a_deployment_that_does_not_become_healthy_fails_with_the_reasons(
+    deliver: Deliver, prepared: Prepared, behaviour: Behaviour, pace: int, reasons: tuple[str, ...]
+) -> None:
+    """Row B3: the previous version keeps serving, and a rollback is no success, not even one that is complete."""
+    delivery = deliver(ECS_NATIVE, pace=pace)
+    delivery.behaves(behaviour)
+
+    result = delivery.deploy(prepared(delivery))
+
+    assert not result.succeeded
+    assert "the deployment did not succeed: ROLLBACK_" in result.log
+    for reason in reasons:
+        assert reason in result.log
+    assert len(delivery.called("DescribeServiceDeployments")) <= 3, "it fails as soon as ECS has given up"
+    assert delivery.ecs.settle(delivery.service).status == "ROLLBACK_SUCCESSFUL"
+    assert delivery.service.running == [f"{delivery.stack.template['family']}:1"]
+
+
+def test_a_rolling_deployment_keeps_the_old_tasks_until_new_ones_are_well(deliver: Deliver, prepared: Prepared) -> None:
+    delivery = deliver("ecr-source", pace=3)
+    delivery.behaves(Behaviour.CRASH)
+
+    result = delivery.deploy(prepared(delivery))
+
+    assert not result.succeeded
+    assert "the circuit breaker threshold was exceeded" in result.log
+    assert delivery.service.running == [f"{delivery.stack.template['family']}:1"]
+
+
+def test_a_deployment_that_another_one_replaces_is_no_success(
+    deliver: Deliver, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = deliver(ECS_NATIVE, pace=1)
+    artifact = prepared(delivery)
+    call, service = delivery.ecs.call, delivery.service
+
+    def interrupted(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if operation == "DescribeServiceDeployments" and len(service.deployments) == 2:
+            first = f"{delivery.stack.template['family']}:1"
+            delivery.ecs.owner("UpdateService", cluster=service.cluster, service=service.name, taskDefinition=first)
+        return call(operation, parameters)
+
+    monkeypatch.setattr(delivery.ecs, "call", interrupted)
+
+    result = delivery.deploy(artifact)
+
+    assert not result.succeeded
+    assert "the deployment did not succeed: STOP" in result.log
+    assert delivery.ecs.settle(service).status == "SUCCESSFUL", "the other one goes on"
+
+
+def test_a_second_run_after_a_success_deploys_nothing(deliver: Deliver, prepared: Prepared) -> None:
+    delivery = deliver("ecr-source", pace=9)
+    artifact = prepared(delivery)
+    first = delivery.deploy(artifact)
+
+    second = delivery.deploy(artifact)
+
+    assert second.succeeded, second.log
+    assert second.exported == first.exported
+    assert len(delivery.called("UpdateService")) == 1
+    assert "no other deployment is needed" in second.log
+
+
+def test_a_run_that_was_cut_off_is_taken_up_where_its_deployment_is(deliver: Deliver, prepared: Prepared) -> None:
+    delivery = deliver("ecr-source", pace=1)
+    artifact = prepared(delivery)
+    cut = delivery.deploy(artifact, without="ecs:DescribeServiceDeployments")
+    assert not cut.succeeded
+    assert delivery.service.deployments[0].status == "PENDING"
+
+    result = delivery.deploy(artifact)
+
+    assert result.succeeded, result.log
+    assert len(delivery.called("UpdateService")) == 1
+    assert len(delivery.service.deployments) == 2
+
+
+def test_a_run_after_a_failure_deploys_again(deliver: Deliver, prepared: Prepared) -> None:
+    delivery = deliver("ecr-source", pace=9)
+    artifact = prepared(delivery)
+    delivery.behaves(Behaviour.CANNOT_PULL)
+    assert not delivery.deploy(artifact).succeeded
+    delivery.behaves(Behaviour.HEALTHY)
+
+    result = delivery.deploy(artifact)
+
+    assert result.succeeded, result.log
+    assert delivery.service.running == [f"{delivery.stack.template['family']}:3"]
+
+
+def test_a_changed_environment_is_deployed_though_the_image_is_the_same(
+    deliver: Deliver, prepared: Prepared, aws: AwsServices
+) -> None:
+    delivery = deliver("ecr-source", pace=9)
+    assert delivery.deploy(prepared(delivery)).succeeded
+    edited = delivery.stack.template
+    edited["containerDefinitions"][0]["environment"] = [{"name": "LOG_LEVEL", "value": "debug"}]
+    delivery.stack.store(aws, edited)
+
+    result = delivery.deploy(delivery.prepare().artifacts["Deployment"])
+
+    assert result.succeeded, result.log
+    assert len(delivery.called("UpdateService")) == 2
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        "ecs:DescribeServices",
+        "ecs:RegisterTaskDefinition",
+        "ecs:TagResource",
+        "iam:PassRole",
+        "ecs:DescribeTaskDefinition",
+        "ecs:ListServiceDeployments",
+        "ecs:UpdateService",
+        "ecs:DescribeServiceRevisions",
+        "ecs:DescribeServiceDeployments",
+    ],
+)
+def test_a_permission_that_the_deploying_role_lacks_is_named(
+    deliver: Deliver, prepared: Prepared, without: str
+) -> None:
+    delivery = deliver("ecr-source")
+
+    result = delivery.deploy(prepared(delivery), without=without)
+
+    assert not result.succeeded
+    assert "AccessDeniedException" in result.log
+    assert f"is not authorized to perform: {without} on resource" in result.log
+
+
+def test_a_role_may_do_what_its_job_calls_and_nothing_else(deliver: Deliver) -> None:
+    delivery = deliver("ecr-source")
+    text = delivery.stack.deployed.project("DeployService").buildspec
+    calls = {name for name in ECS_COMMANDS if f'"{name}"' in text}
+    # Registering hands roles and tags to the revision.
+    needed = {f"ecs:{name.title().replace('-', '')}" for name in calls} | {"ecs:TagResource", "iam:PassRole"}
+
+    allowed = {
+        action
+        for policy in delivery.builder.policies("DeployService")
+        for statement in policy["Statement"]
+        for action in statement["Action"]
+        if action.startswith(("ecs:", "iam:"))
+    }
+
+    assert allowed == needed
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["inactive", "missing"])
+def test_a_service_that_is_not_there_is_named(deliver: Deliver, prepared: Prepared, there: bool) -> None:
+    delivery = deliver("ecr-source")
+    artifact = prepared(delivery)
+    if there:
+        delivery.service.status = "INACTIVE"
+    else:
+        delivery.ecs._services.clear()
+
+    result = delivery.deploy(artifact)
+
+    assert not result.succeeded
+    assert "the cluster shop has no active service shop" in result.log
+    assert delivery.called("RegisterTaskDefinition") == []
+
+
+@pytest.mark.parametrize("stack", ["ecs-native", "ecs-blue-green", "ecr-source"])
+def test_the_job_gives_up_before_codebuild_ends_it(stack: str) -> None:
+    """It needs time to ask for the rollback, and to say why."""
+    of_the_job = int(planned(stack).variables("DeployService")["TIMEOUT_MINUTES"])
+
+    assert planned(stack).deployed.project("DeployService").timeout_minutes >= of_the_job + 5
+
+
+def test_a_deployment_that_takes_too_long_is_rolled_back(
+    deliver: Deliver,
+    prepared: Prepared,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    warm_aws_cli: Path,
+) -> None:
+    """The job runs in this process, where a minute can be made short."""
+    delivery = deliver("ecr-source")
+    delivery.behaves(Behaviour.SLOW)
+    folder = tmp_path / "deployment"
+    folder.mkdir()
+    for name, text in unzipped(prepared(delivery)).items():
+        (folder / name).write_text(text)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", str(warm_aws_cli))
+    for name, value in {
+        **delivery.stack.variables("DeployService"),
+        **delivery.builder.credentials("DeployService"),
+        "AWS_ENDPOINT_URL_ECS": delivery.url,
+        "IMAGE_DIGEST": delivery.digest,
+        "SCRIPTS_DIR": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    delivery.ecs.policies = delivery.builder.policies("DeployService")
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr(sys, "argv", ["deploy_ecs.py"])
+    job = importlib.import_module("deploy_ecs")
+    elapsed = iter(range(0, 10_000, 600))
+    monkeypatch.setattr(job.time, "monotonic", lambda: next(elapsed))
+    monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
+
+    with pytest.raises(SystemExit) as end:
+        job.main()
+
+    assert end.value.code == 1
+    assert "the deployment took longer than 60 minutes; its last state: IN_PROGRESS" in capsys.readouterr().err
+    (stop,) = delivery.called("StopServiceDeployment")
+    assert stop["stopType"] == "ROLLBACK"
+    assert delivery.ecs.settle(delivery.service).status == "ROLLBACK_SUCCESSFUL"
+    assert delivery.service.running == [f"{delivery.stack.template['family']}:1"]
