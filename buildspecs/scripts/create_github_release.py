@@ -1,18 +1,21 @@
 """Publish a GitHub release of the deployed commit: a draft, then its files, then public.
 
-A rerun goes on where the last run stopped. Reads deployment.json and attaches it with the other deployment artifacts;
-GitHub writes the notes from the commits since the last release.
+A rerun goes on where the last run stopped. Attaches deployment.json and the other deployment artifacts. The notes are
+what GitHub generates and the commits since the last release; a draft that a person has prepared keeps its own.
 Variables: IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" on that
 repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import re
+import time
 import urllib.parse
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import delivered
 import job
@@ -22,10 +25,11 @@ ASSETS = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json",
 PAGE = 100
 MEANINGS = {
     401: "the token is not valid (any more): renew it in Secrets Manager",
-    403: "the token may not do this, or too much was asked: it needs Contents: read and write on this repository",
+    403: "the token needs Contents: read and write on this repository, or too much was asked: then retry later",
+    429: "too much was asked: retry later",
     404: "no such repository, or the token may not see it: check release.github and the token's repository access",
-    422: "GitHub refuses the request as given",
 }
+Release = dict[str, Any]
 
 
 class GitHub:
@@ -35,90 +39,125 @@ class GitHub:
         self.repository, self._root = repository, f"{api.rstrip('/')}/repos/{repository}"
         self._headers = {
             "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {job.secret(token)}",
+            "Authorization": f"Bearer {token}",
             "User-Agent": "ecs-delivery",
             "X-GitHub-Api-Version": "2022-11-28",
         }
 
-    def ask(self, method: str, path: str, data: object = None, *, absent: bool = False) -> Any:  # noqa: ANN401 - JSON
-        """Ask and return the JSON; None for "not there" if `absent` allows it; ends the job on any other refusal."""
-        body = None if data is None else json.dumps(data).encode()
-        return self._send(method, f"{self._root}/{path}", body, "application/json", absent=absent)
+    def ask(self, method: str, path: str, data: object = None, *, fine: tuple[int, ...] = ()) -> Any:  # noqa: ANN401 - JSON
+        """Ask and return the JSON; None for a status that is `fine`; any other refusal ends the job.
 
-    def upload(self, address: str, path: Path) -> None:
-        """Attach a file to the release whose upload address this is."""
-        url = f"{address.partition('{')[0]}?{urllib.parse.urlencode({'name': path.name})}"
-        self._send("POST", url, path.read_bytes(), "application/octet-stream", absent=False)
-
-    def _send(self, method: str, url: str, body: bytes | None, content_type: str, *, absent: bool) -> Any:  # noqa: ANN401 - JSON
+        Bytes are sent as a file. With web.UNCLEAR among the fine ones it is done once.
+        """
+        url = path if "://" in path else f"{self._root}/{path}"
+        body = data if data is None or isinstance(data, bytes) else json.dumps(data).encode()
+        kind = "application/octet-stream" if body is data else "application/json"
         job.say(f"==> {method} {url}")
-        headers = self._headers if body is None else {**self._headers, "Content-Type": content_type}
-        answer = web.ask(method, url, headers, body)
+        headers = {**self._headers, "Content-Type": kind} if body is not None else self._headers
+        answer = web.ask(method, url, headers, body, once=0 in fine)
         if 200 <= answer.status < 300:
             return answer.json()
-        # 422 is what GitHub answers for a commit or a tag it does not have.
-        if absent and answer.status in (404, 422):
-            return None
-        return self._refused(method, url, answer)
+        self._refusal = f"GitHub answers {answer.status} to {method} {url}"
+        said = answer.body.decode(errors="replace")[:500] or "nothing"
+        if answer.status not in fine:
+            job.fail(f"{self._refusal}: {MEANINGS.get(answer.status, 'it refuses this')}. It says: {said}")
+        self._refusal += f". It says: {said}"
+        job.say(f"    {answer.status}")
+        return None
 
-    def _refused(self, method: str, url: str, answer: web.Answer) -> NoReturn:
-        said = answer.json() if isinstance(answer.json(), dict) else {}
-        details = "; ".join(
-            str(error.get("message") or f"{error.get('field')}: {error.get('code')}")
-            if isinstance(error, dict)
-            else str(error)
-            for error in said.get("errors", [])
-        )
-        meaning = MEANINGS.get(answer.status, "an answer nobody expected")
-        text = ". ".join(part for part in (str(said.get("message", "")), details) if part)
-        job.fail(f"GitHub answers {answer.status} to {method} {url}: {meaning}. It says: {text or 'nothing'}")
-
-    def release(self, tag: str) -> dict[str, Any] | None:
-        """The release of this tag, a draft too (which is not to be had by its tag); None when there is none."""
-        page = 1
-        while True:
-            found: list[dict[str, Any]] = self.ask("GET", f"releases?per_page={PAGE}&page={page}")
-            for release in found:
-                if release["tag_name"] == tag:
-                    return release
-            if len(found) < PAGE:
-                return None
-            page += 1
+    def releases(self, tag: str) -> list[Release]:
+        """The releases of this tag: the published one, then drafts (not to be had by tag), oldest first."""
+        found: list[Release] = []
+        for number in itertools.count(1):
+            page = self.ask("GET", f"releases?per_page={PAGE}&page={number}")
+            found += [release for release in page if release["tag_name"] == tag]
+            if len(page) < PAGE:
+                break
+        return sorted(found, key=lambda release: (release["draft"], release["id"]))
 
     def check_tag(self, tag: str, commit: str) -> None:
         """End the job when the tag is there and on another commit."""
-        there = self.ask("GET", f"commits/{urllib.parse.quote(f'tags/{tag}')}", absent=True)
+        there = self.ask("GET", f"commits/tags/{urllib.parse.quote(tag)}", fine=(404, 422))
         if there and there["sha"] != commit:
             job.fail(
                 f"the tag {tag} of {self.repository} is on commit {there['sha']}, this delivery deployed {commit}.\n"
-                "A released version never changes: raise the version and deliver again."
+                "A released version never changes: raise the version."
             )
 
-    def draft(self, tag: str, commit: str, *, prerelease: bool) -> dict[str, Any]:
-        """A new draft with notes from the commits since the last release."""
-        wanted = {"tag_name": tag, "target_commitish": commit}
-        notes = self.ask("POST", "releases/generate-notes", wanted)
-        data = {**wanted, "name": notes["name"], "body": notes["body"], "draft": True, "prerelease": prerelease}
-        made: dict[str, Any] = self.ask("POST", "releases", data)
-        return made
+    def notes(self, tag: str, commit: str) -> dict[str, str]:
+        """Title and text: what GitHub makes of pull requests, then the commits, newest first."""
+        written = self.ask("POST", "releases/generate-notes", {"tag_name": tag, "target_commitish": commit})
+        lines = [written["body"]]
+        last = self.ask("GET", "releases/latest", fine=(404,))
+        if last:
+            base = urllib.parse.quote(last["tag_name"])
+            compared = self.ask("GET", f"compare/{base}...{commit}", fine=(404,)) or {"commits": []}
+            lines += ["", f"## Commits since {last['tag_name']}"]
+            for item in reversed(compared["commits"]):
+                subject = item["commit"]["message"].partition("\n")[0]
+                lines.append(f"* {subject} ({item['sha'][:7]})")
+        return {"name": written["name"], "body": "\n".join(lines)[:120_000]}  # GitHub takes 125,000 characters
 
-    def attach(self, release: dict[str, Any], path: Path) -> None:
-        """Attach a file unless it is there; a broken upload of an earlier run is replaced."""
-        for asset in release.get("assets", []):
-            if asset["name"] == path.name:
-                if asset.get("state") == "uploaded" and asset.get("size") == path.stat().st_size:
-                    job.say(f"{path.name} is attached already")
-                    return
-                self.ask("DELETE", f"releases/assets/{asset['id']}")
-        self.upload(str(release["upload_url"]), path)
+    def release(self, tag: str, commit: str) -> Release:
+        """The one release of this tag, which is a new draft if there was none."""
+        for _ in range(web.TRIES):
+            found = self.releases(tag)
+            fitting = [item for item in found if not is_ours(item) or item["target_commitish"] == commit]
+            if fitting:
+                for other in found:
+                    if is_ours(other) and other is not fitting[0]:
+                        job.say("deleting another run's draft")
+                        self.ask("DELETE", f"releases/{other['id']}", fine=(404,))
+                return fitting[0]
+            data = {"tag_name": tag, "target_commitish": commit, "draft": True}
+            # Then looked for: of two runs at once both take the older draft. 422: the other has published it.
+            self.ask("POST", "releases", {**self.notes(tag, commit), **data}, fine=(*web.UNCLEAR, 422))
+        return job.fail(f"There is still no draft of {tag}. {self._refusal}")
+
+    def attach(self, release: Release, files: list[Path]) -> None:
+        """Attach these files; broken ones are replaced, and a draft's that differ."""
+        address = str(release["upload_url"]).partition("{")[0]
+        for attempt in range(web.TRIES):
+            time.sleep(attempt // 2)
+            listed = self.ask("GET", f"releases/{release['id']}/assets?per_page={PAGE}")
+            there = {asset["name"]: asset for asset in listed}
+            missing = [path for path in files if not _is_there(path, there.get(path.name), draft=release["draft"])]
+            if not missing:
+                return
+            for path in missing:
+                if path.name in there:
+                    self.ask("DELETE", f"releases/assets/{there[path.name]['id']}", fine=(404,))
+                # Then looked at: it may be broken, or another run's (422).
+                url = f"{address}?{urllib.parse.urlencode({'name': path.name})}"
+                self.ask("POST", url, path.read_bytes(), fine=(*web.UNCLEAR, 404, 422))
+        job.fail(f"{', '.join(path.name for path in missing)}: not attached. {self._refusal}")
+
+
+def is_ours(release: Release) -> bool:
+    """Whether this is a draft that this job has made: people and bots aim theirs at a branch."""
+    return bool(release["draft"] and re.fullmatch(r"[0-9a-f]{40}", release["target_commitish"]))
+
+
+def _is_there(path: Path, asset: dict[str, Any] | None, *, draft: bool) -> bool:
+    """Whether this very file is attached; to what is published, one of this name."""
+    if asset is None or asset.get("state") != "uploaded":
+        return False
+    content = path.read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return not draft or (asset["size"] == len(content) and (asset.get("digest") or digest) == digest)
 
 
 def main() -> None:
     """Do the job."""
     job.start(__doc__)
-    repository, token = job.require("GITHUB_REPOSITORY"), job.require("GITHUB_TOKEN")
+    repository, token = job.require("GITHUB_REPOSITORY"), job.secret(job.require("GITHUB_TOKEN"))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         job.fail(f"GITHUB_REPOSITORY must be owner/name, got {repository!r}.", job.MISUSED)
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        job.fail("GITHUB_TOKEN is no token. Of a secret in JSON, release.github.secretKey names the key.", job.MISUSED)
+    prerelease = job.require("PRERELEASE")
+    if prerelease not in ("true", "false"):
+        job.fail(f"PRERELEASE must be true or false, got {prerelease!r}.", job.MISUSED)
     github = GitHub(job.require("GITHUB_API_URL"), repository, token)
     deployment = delivered.read_json("deployment.json", "commit", "version", "image")
     commit, version = deployment["commit"], deployment["version"]
@@ -128,23 +167,18 @@ def main() -> None:
             "org.opencontainers.image.revision and .version are missing."
         )
     tag = f"{job.optional('TAG_PREFIX')}{version}"
-    files = [path for path in map(Path, ASSETS) if path.is_file()]
 
     github.check_tag(tag, commit)
-    release = github.release(tag)
-    if release is None:
-        release = github.draft(tag, commit, prerelease=job.require("PRERELEASE") == "true")
+    release = github.release(tag, commit)
+    github.attach(release, [path for path in map(Path, ASSETS) if path.is_file()])
     if release["draft"]:
-        for path in files:
-            github.attach(release, path)
-        published = {"draft": False, "tag_name": tag, "target_commitish": commit}
-        release = github.ask("PATCH", f"releases/{release['id']}", published)
+        data = {"draft": False, "tag_name": tag, "target_commitish": commit, "prerelease": prerelease == "true"}
+        release = github.ask("PATCH", f"releases/{release['id']}", data)
         github.check_tag(tag, commit)
     else:
         job.say(f"{tag} was published by an earlier run")
-    url = str(release["html_url"])
-    job.say(f"{tag} is published: {url}")
-    job.export(RELEASE_URL=url)
+    job.say(f"{tag} is published")
+    job.export(RELEASE_URL=release["html_url"])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import job
 
 TRIES = 4
-_WORTH_ANOTHER_TRY = (429, 500, 502, 503, 504)
+UNCLEAR = (0, 500, 502, 503, 504)  # 0: no answer, and the body says why
 
 
 class Answer(NamedTuple):
@@ -22,7 +23,7 @@ class Answer(NamedTuple):
     body: bytes
 
     def json(self) -> Any:  # noqa: ANN401 - JSON has no narrower type
-        """The body as JSON; None when it is something else."""
+        """The body as JSON, or None."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -41,25 +42,34 @@ def prepared(
     return request
 
 
-def ask(method: str, url: str, headers: dict[str, str], body: bytes | None = None, timeout: int = 60) -> Answer:
-    """Ask and return the answer, whatever its status; ends the job when the server cannot be reached at all."""
+def ask(method: str, url: str, headers: dict[str, str], body: bytes | None = None, *, once: bool = False) -> Answer:
+    """Ask and return the answer, whatever its status; a server that does not answer ends the job.
+
+    `once` returns an unclear answer, too: look before asking again.
+    """
     for attempt in range(1, TRIES + 1):
+        answer = _answer(prepared(method, url, headers, body))
+        wanted = answer.headers.get("retry-after", "")
+        pause = max(attempt, int(wanted) if wanted.isdigit() else 0)
+        refused = answer.status == 429 or (answer.status == 403 and wanted)  # too much was asked
+        unclear = answer.status in UNCLEAR and not once
+        if not (refused or unclear) or attempt == TRIES or pause > 120:
+            break
+        job.say(f"    {answer.status or answer.body.decode()}; trying again in {pause} s")
+        time.sleep(pause)
+    if not answer.status and not once:
+        job.fail(f"{method} {url}: {answer.body.decode()}")
+    return answer
+
+
+def _answer(request: urllib.request.Request) -> Answer:
+    try:
         try:
-            with urllib.request.urlopen(prepared(method, url, headers, body), timeout=timeout) as response:  # noqa: S310 - see prepared
-                return Answer(response.status, _lower(response.headers), response.read())
+            response = urllib.request.urlopen(request, timeout=60)  # noqa: S310 - see prepared
         except urllib.error.HTTPError as error:
-            answer = Answer(error.code, _lower(error.headers), error.read())
-            if error.code not in _WORTH_ANOTHER_TRY or attempt == TRIES:
-                return answer
-            problem = f"status {error.code}"
-        except OSError as error:
-            problem = str(error)
-            if attempt == TRIES:
-                job.fail(f"{method} {url}: {problem}")
-        job.say(f"    {method} {url}: {problem}; trying again")
-        time.sleep(attempt)
-    raise AssertionError  # the last attempt has returned or failed
-
-
-def _lower(headers: Any) -> dict[str, str]:  # noqa: ANN401 - email.message.Message, or None in a bare HTTPError
-    return {name.lower(): value for name, value in (headers or {}).items()}
+            response = error
+        with response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, headers, response.read())
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, {}, repr(error).encode())

@@ -1,0 +1,11 @@
+"""GitHub on loopback, as far as a release needs it.
+
+It keeps state, and holds every request, and every answer of its own, against GitHub's description of its API.
+"""
+
+from __future__ import annotations
+
+from local.rehearsal.github.server import BROKEN, DROP, Answer, GitHub, Wish, rate_limited
+from local.rehearsal.github.state import Asset, Commit, Release, Repository
+
+__all__ = ["BROKEN", "DROP", "Answer", "Asset", "Commit", "GitHub", "Release", "Repository", "Wish", "rate_limited"]

@@ -1,0 +1,332 @@
+"""The stand-in of GitHub: the rules of GitHub's that the release job relies on, and how honest the stand-in is."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from local.errors import MissingTool, Refusal
+from local.rehearsal.github import BROKEN, DROP, Answer, GitHub, Repository, Wish, description, rate_limited
+
+WRITER, READER = "writer", "reader"
+RELEASES = "/repos/example/shop/releases"
+
+
+class Said(NamedTuple):
+    """What came back."""
+
+    status: int
+    value: Any
+    headers: dict[str, str]
+
+
+@pytest.fixture
+def github(need: Callable[..., None]) -> Iterator[GitHub]:
+    need("lighthouse")  # npm, which brings GitHub's description
+    with GitHub() as github:
+        github.token(WRITER, **{"example/shop": "write"})
+        github.token(READER, **{"example/shop": "read"})
+        yield github
+
+
+@pytest.fixture
+def shop(github: GitHub) -> Repository:
+    repository = github.repository("example/shop")
+    repository.commit("Begin")
+    return repository
+
+
+def ask(github: GitHub, method: str, path: str, data: object = None, *, token: str = WRITER, **headers: str) -> Said:
+    """Send a request; bytes go to the host for uploads."""
+    upload = isinstance(data, bytes)
+    body = data if isinstance(data, bytes) or data is None else json.dumps(data).encode()
+    kind = {"Content-Type": "application/octet-stream" if upload else "application/json"} if body is not None else {}
+    sent = {"Authorization": f"Bearer {token}", "User-Agent": "tests", **kind, **headers}
+    request = urllib.request.Request(  # noqa: S310 - the stand-in's address
+        f"{github.uploads_url if upload else github.url}{path}", data=body, method=method, headers=sent
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            return Said(answer.status, json.loads(answer.read() or b"null"), dict(answer.headers))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Said(error.code, json.loads(error.read() or b"null"), dict(error.headers))
+
+
+def draft(github: GitHub, tag: str = "v1") -> int:
+    """Make a draft; returns its number."""
+    said = ask(github, "POST", RELEASES, {"tag_name": tag, "target_commitish": "main", "draft": True})
+    assert said.status == HTTPStatus.CREATED, said
+    return int(said.value["id"])
+
+
+@pytest.mark.parametrize(
+    ("token", "path", "status", "message"),
+    [
+        ("another", RELEASES, 401, "Bad credentials"),
+        (READER, RELEASES, 403, "Resource not accessible by personal access token"),
+        (WRITER, "/repos/example/other/releases", 404, "Not Found"),
+        (WRITER, "/repos/example/hidden/releases", 404, "Not Found"),
+    ],
+    ids=["a bad token", "one without the permission", "no repository", "a private one"],
+)
+@pytest.mark.usefixtures("shop")
+def test_who_may_not_come_in_is_told_what_github_tells(
+    github: GitHub, token: str, path: str, status: int, message: str
+) -> None:
+    github.repository("example/hidden").commit("Begin")
+    said = ask(github, "POST", path, {"tag_name": "v1"}, token=token)
+    assert (said.status, said.value["message"]) == (status, message)
+    assert github.violations == []
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_public_repository_is_there_for_everybody_with_a_token(github: GitHub) -> None:
+    github.repository("example/open", private=False).commit("Begin")
+    assert ask(github, "GET", "/repos/example/open/commits/main").status == HTTPStatus.OK
+    assert ask(github, "POST", "/repos/example/open/releases", {"tag_name": "v1"}).status == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize("headers", [{"User-Agent": ""}, {"X-GitHub-Api-Version": "2001-01-01"}])
+@pytest.mark.usefixtures("shop")
+def test_a_request_says_who_asks_and_in_which_version(github: GitHub, headers: dict[str, str]) -> None:
+    assert ask(github, "GET", RELEASES, **headers).status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"tag_name": "v1", "draft": "true"}, "body.draft: 'true' is not of type 'boolean'"),
+        ({"draft": True}, "body: 'tag_name' is a required property"),
+        ({"tag_name": "v1", "tagname": "v1"}, "body.tagname is not described"),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_a_body_that_github_does_not_describe_is_refused_and_remembered(
+    github: GitHub, data: object, problem: str
+) -> None:
+    said = ask(github, "POST", RELEASES, data)
+    assert (said.status, github.violations) == (422, [f"POST releases: {problem}"])
+    assert problem in said.value["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "problem"),
+    [
+        ("GET", f"{RELEASES}?per_page=all", "parameter per_page: 'all' is not of type 'integer'"),
+        ("GET", f"{RELEASES}?perpage=1", "query parameter perpage is not known"),
+        ("GET", f"{RELEASES}/latest/x", "nothing of the kind on the host for api"),
+        ("PUT", RELEASES, "nothing of the kind on the host for api"),
+        ("POST", f"{RELEASES}/1001/assets?name=x", "nothing of the kind on the host for api"),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_a_request_that_github_does_not_describe_is_remembered(
+    github: GitHub, method: str, path: str, problem: str
+) -> None:
+    assert ask(github, method, path).status in (404, 422)
+    (violation,) = github.violations
+    assert problem in violation
+
+
+@pytest.mark.usefixtures("shop")
+def test_an_upload_has_a_name(github: GitHub) -> None:
+    number = draft(github)
+    ask(github, "POST", f"{RELEASES}/{number}/assets", b"x")
+    assert github.violations == ["POST releases/{release_id}/assets: query parameter name is missing"]
+
+
+def test_an_answer_that_github_does_not_describe_is_remembered(github: GitHub, shop: Repository) -> None:
+    """So that the stand-in cannot drift away from what it stands for."""
+    made = shop.release("v1", "main", draft=False)
+    made.name = 7  # type: ignore[assignment]  # the fault
+    ask(github, "GET", RELEASES)
+    assert [re.sub(" under .*", "", line) for line in github.violations] == [
+        "GET releases, answer 200: answer.0.name: 7 is not of type 'string'"
+    ]
+
+
+def test_a_draft_has_no_tag_until_it_is_published(github: GitHub, shop: Repository) -> None:
+    number = draft(github)
+    last = shop.commit("Later")
+    assert shop.tags == {}
+    assert ask(github, "GET", "/repos/example/shop/commits/tags/v1").status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert ask(github, "GET", f"{RELEASES}/latest").status == HTTPStatus.NOT_FOUND
+
+    said = ask(github, "PATCH", f"{RELEASES}/{number}", {"draft": False, "target_commitish": shop.commits[0].sha})
+
+    assert said.value["html_url"] == "https://github.com/example/shop/releases/tag/v1"
+    assert shop.tags == {"v1": shop.commits[0].sha} != {"v1": last}
+    assert ask(github, "GET", f"{RELEASES}/latest").value["id"] == number
+    assert github.violations == []
+
+
+def test_only_who_may_write_sees_drafts(github: GitHub, shop: Repository) -> None:
+    number = draft(github)
+    shop.release("v0", "main", draft=False)
+    assert [item["tag_name"] for item in ask(github, "GET", RELEASES).value] == ["v0", "v1"]
+    assert [item["tag_name"] for item in ask(github, "GET", RELEASES, token=READER).value] == ["v0"]
+    assert ask(github, "GET", f"{RELEASES}/{number}").status == HTTPStatus.OK
+    assert ask(github, "GET", f"{RELEASES}/{number}", token=READER).status == HTTPStatus.NOT_FOUND
+
+
+def test_releases_come_in_pages(github: GitHub, shop: Repository) -> None:
+    for number in range(5):
+        shop.release(f"v{number}", "main", draft=False)
+    pages = [ask(github, "GET", f"{RELEASES}?per_page=2&page={page}").value for page in (1, 3, 4)]
+    assert [[item["tag_name"] for item in page] for page in pages] == [["v4", "v3"], ["v0"], []]
+
+
+@pytest.mark.usefixtures("shop")
+def test_there_may_be_several_drafts_of_a_tag_and_one_release(github: GitHub) -> None:
+    first, second = draft(github), draft(github)
+    assert ask(github, "PATCH", f"{RELEASES}/{first}", {"draft": False}).status == HTTPStatus.OK
+    for method, path in (("PATCH", f"{RELEASES}/{second}"), ("POST", RELEASES)):
+        said = ask(github, method, path, {"draft": False, "tag_name": "v1"})
+        assert said.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert said.value["errors"] == [{"resource": "Release", "code": "already_exists", "field": "tag_name"}]
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_release_of_an_unknown_commit_is_refused(github: GitHub) -> None:
+    said = ask(github, "POST", RELEASES, {"tag_name": "v1", "target_commitish": "f" * 40})
+    assert said.value["errors"] == [{"resource": "Release", "code": "invalid", "field": "target_commitish"}]
+
+
+def test_a_file_is_there_once_and_byte_by_byte(github: GitHub, shop: Repository) -> None:
+    number = draft(github)
+    path = f"{RELEASES}/{number}/assets"
+    content = bytes(range(256))
+    said = ask(github, "POST", f"{path}?name=a.bin", content)
+    assert (said.status, said.value["state"], said.value["size"]) == (201, "uploaded", 256)
+    assert shop.releases[number].files == {"a.bin": content}
+    again = ask(github, "POST", f"{path}?name=a.bin", b"other")
+    assert again.value["errors"] == [{"resource": "ReleaseAsset", "code": "already_exists", "field": "name"}]
+    assert ask(github, "DELETE", f"{RELEASES}/assets/{said.value['id']}").status == HTTPStatus.NO_CONTENT
+    assert ask(github, "DELETE", f"{RELEASES}/assets/{said.value['id']}").status == HTTPStatus.NOT_FOUND
+    assert ask(github, "GET", path).value == []
+    assert github.violations == []
+
+
+def test_an_upload_that_is_cut_off_leaves_a_starter(github: GitHub, shop: Repository) -> None:
+    number = draft(github)
+    port = int(github.uploads_url.rpartition(":")[2])
+    head = [
+        f"POST {RELEASES}/{number}/assets?name=a.bin HTTP/1.1",
+        *("Host: uploads", "User-Agent: tests", f"Authorization: Bearer {WRITER}", "Content-Length: 100"),
+        "Content-Type: application/octet-stream",
+    ]
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall("\r\n".join([*head, "", "half of it"]).encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1000) == b"", "there is nobody to answer"
+    (asset,) = ask(github, "GET", f"{RELEASES}/{number}/assets").value
+    assert (asset["state"], asset["size"], asset["digest"]) == ("starter", 0, None)
+    assert shop.releases[number].files == {}
+    assert github.violations == []
+
+
+def test_generated_notes_name_pull_requests_and_no_commits(github: GitHub, shop: Repository) -> None:
+    """As GitHub's do: https://docs.github.com/repositories/releasing-projects-on-github."""
+    shop.release("v0", shop.commit("Old", pull="Of the last release"), draft=False)
+    shop.commit("Without one")
+    head = shop.commit("Merge", pull="Of this one")
+    said = ask(github, "POST", f"{RELEASES}/generate-notes", {"tag_name": "v1", "target_commitish": head})
+    assert said.value == {
+        "name": "v1",
+        "body": "## What's Changed\n* Of this one by @octocat in https://github.com/example/shop/pull/1\n\n\n"
+        "**Full Changelog**: https://github.com/example/shop/compare/v0...v1",
+    }
+
+
+def test_a_comparison_names_the_newest_250_commits(github: GitHub, shop: Repository) -> None:
+    shop.release("v0", "main", draft=False)
+    shop.tags["v0"] = shop.commits[0].sha
+    for number in range(300):
+        shop.commit(f"{number}")
+    said = ask(github, "GET", "/repos/example/shop/compare/v0...main")
+    assert (said.value["total_commits"], len(said.value["commits"])) == (300, 250)
+    assert said.value["commits"][-1]["commit"]["message"] == "299"
+    assert ask(github, "GET", "/repos/example/shop/compare/v9...main").status == HTTPStatus.NOT_FOUND
+    assert github.violations == []
+
+
+def test_a_release_can_be_deleted_and_its_tag_stays(github: GitHub, shop: Repository) -> None:
+    made = shop.release("v1", shop.commits[0].sha, draft=False)
+    assert ask(github, "DELETE", f"{RELEASES}/{made.id}").status == HTTPStatus.NO_CONTENT
+    assert (shop.releases, shop.tags) == ({}, {"v1": shop.commits[0].sha})
+
+
+def test_a_watcher_sees_each_request_and_may_stand_in_its_way(github: GitHub, shop: Repository) -> None:
+    seen: list[tuple[int, str, str, str]] = []
+    wishes: dict[tuple[int, str], Wish] = {
+        (2, "before"): rate_limited(status=403, retry_after=7),
+        (3, "before"): DROP,
+        (4, "after"): DROP,
+        (5, "after"): Answer(502),
+        (6, "before"): BROKEN,
+    }
+
+    def watch(number: int, method: str, path: str, *, when: str) -> Wish:
+        seen.append((number, method, path, when))
+        return wishes.get((number, when))
+
+    github.on_request(watch)
+    number = draft(github)
+    limited = ask(github, "GET", RELEASES)
+    assert (limited.status, limited.headers["Retry-After"]) == (403, "7")
+    with pytest.raises(OSError, match=r"closed|reset"):
+        draft(github)
+    assert len(shop.releases) == 1, "it was dropped before anything was done"
+    with pytest.raises(OSError, match=r"closed|reset"):
+        draft(github)
+    assert len(shop.releases) == 2, "it was dropped after everything was done"
+    assert ask(github, "GET", RELEASES).status == HTTPStatus.BAD_GATEWAY
+    assert ask(github, "POST", f"{RELEASES}/{number}/assets?name=a", b"x").status == HTTPStatus.BAD_GATEWAY
+    assert [asset.state for asset in shop.releases[number].assets.values()] == ["starter"]
+    assert seen[:2] == [(1, "POST", RELEASES, "before"), (1, "POST", RELEASES, "after")]
+    assert github.requests[0] == f"POST {RELEASES}"
+
+
+def test_a_token_may_read_or_write(github: GitHub) -> None:
+    with pytest.raises(ValueError, match="may read or write"):
+        github.token("x", **{"example/shop": "admin"})
+
+
+def test_the_description_is_locked_by_its_content_and_not_by_an_address() -> None:
+    text = (description.PACKAGE / "package-lock.json").read_text(encoding="utf-8")
+    package = json.loads(text)["packages"]["node_modules/@octokit/openapi"]
+    assert package["license"] == "MIT"
+    assert package["integrity"].startswith("sha512-")
+    assert "://" not in text
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine with an empty cache, and a folder for its commands."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_without_npm_it_is_said_what_to_install() -> None:
+    with pytest.raises(MissingTool, match="install Node"):
+        description.Description.load()
+
+
+def test_what_npm_says_when_it_fails_is_passed_on(elsewhere: Path) -> None:
+    (elsewhere / "npm").write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
+    (elsewhere / "npm").chmod(0o755)
+    with pytest.raises(Refusal, match="no network"):
+        description.Description.load()
+    assert list((elsewhere / "cache" / "ecs-delivery").iterdir()) == [], "nothing half-done is left"
