@@ -2,11 +2,13 @@
 
 Writes lighthouse-report/: the HTML and JSON reports, manifest.json and junit.xml for CodeBuild's test report.
 Variables: SERVICE_URL, LIGHTHOUSE_PATHS (JSON list), LIGHTHOUSE_RUNS, LIGHTHOUSE_BUDGETS (JSON object: category to
-lowest score, 0 to 100; categories: performance, accessibility, best-practices, seo), LHCI_VERSION, LHCI_INTEGRITY.
+lowest score, 0 to 100; categories: performance, accessibility, best-practices, seo), LIGHTHOUSE_PACKAGE and
+LIGHTHOUSE_LOCK (s3:// addresses of the package.json and package-lock.json that Lighthouse CI is installed by).
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import statistics
 import tempfile
@@ -63,47 +65,42 @@ def budgets() -> dict[str, int]:
     return {str(category): int(lowest) for category, lowest in given.items()}
 
 
-def reach(url: str) -> None:
-    """End the job when the page cannot be fetched: an unreachable page is no bad score, it is no page."""
+def problem_with(url: str) -> str:
+    """Why the page cannot be fetched, after a little time for a service that is just starting; empty when it can."""
     problem = ""
     for attempt in range(TRIES):
+        if attempt:
+            job.say(f"    {url}: {problem}; trying again")
+            time.sleep(PAUSE_SECONDS)
         try:
             with urllib.request.urlopen(url, timeout=30):  # noqa: S310 - main() lets http(s) pass alone
-                return
+                return ""
         except urllib.error.HTTPError as error:
             problem = f"it answers with status {error.code}"
-        except OSError as error:
-            problem = f"it cannot be reached: {error}"
-        if attempt < TRIES - 1:
-            time.sleep(PAUSE_SECONDS)
-    job.fail(f"{url} is not there to be audited: {problem}.")
+        except (OSError, http.client.HTTPException) as error:
+            problem = f"it cannot be reached: {error or type(error).__name__}"
+    return problem
 
 
-def install(folder: str) -> str:
-    """Install the pinned Lighthouse CI; returns its command."""
-    version, integrity = job.require("LHCI_VERSION"), job.require("LHCI_INTEGRITY")
-    options = ("--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error")
-    live.run(f"Install Lighthouse CI {version}", "npm", "install", *options, f"@lhci/cli@{version}")
-    lock = job.read_json(f"{folder}/package-lock.json", "packages")
-    found = lock["packages"].get("node_modules/@lhci/cli", {}).get("integrity")
-    if found != integrity:
-        job.fail(
-            f"@lhci/cli {version} is not the package that was reviewed: its integrity is {found}, not {integrity}."
-        )
+def install(folder: str, package: str, lock: str) -> str:
+    """Install Lighthouse CI; npm refuses every package that is not the one whose hash the lock has."""
+    for address, file in ((package, "package.json"), (lock, "package-lock.json")):
+        job.run(f"Fetch {file}", "aws", "s3", "cp", address, f"{folder}/{file}", "--only-show-errors")
+    # Not the packages' own scripts: they would run as this job.
+    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
+    live.run("Install Lighthouse CI", "npm", "ci", "--prefix", folder, *options)
     return f"{folder}/node_modules/.bin/lhci"
 
 
-def collect(urls: list[str], runs: int, categories: list[str]) -> list[dict[str, Any]]:
-    """Run Lighthouse; returns the manifest, one entry a run."""
+def audit(lhci: str, folder: str, urls: list[str], runs: int, categories: list[str]) -> list[dict[str, Any]]:
+    """Run Lighthouse and write its reports; returns their manifest, one entry a run."""
     settings = {"chromeFlags": " ".join(CHROME_FLAGS), "onlyCategories": categories}
     upload = {"target": "filesystem", "outputDir": str(OUTPUT)}
     config = {"ci": {"collect": {"url": urls, "numberOfRuns": runs, "settings": settings}, "upload": upload}}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "lighthouserc.json")
-        path.write_text(json.dumps(config), encoding="utf-8")
-        lhci = install(folder)
-        live.run(f"Audit {', '.join(urls)}, {runs} times each", lhci, "collect", f"--config={path}")
-        live.run("Write the reports", lhci, "upload", f"--config={path}")
+    path = Path(folder, "lighthouserc.json")
+    path.write_text(json.dumps(config), encoding="utf-8")
+    live.run(f"Audit {', '.join(urls)}, {runs} times each", lhci, "collect", f"--config={path}")
+    live.run("Write the reports", lhci, "upload", f"--config={path}")
     manifest: list[dict[str, Any]] = json.loads((OUTPUT / "manifest.json").read_text(encoding="utf-8"))
     return manifest
 
@@ -116,14 +113,14 @@ def median(manifest: list[dict[str, Any]], url: str, category: str) -> float | N
     return float(round(100 * statistics.median(scores), 1))
 
 
-def write_junit(scores: list[Score]) -> None:
-    """Write the result as CodeBuild's report groups read it."""
-    failures = sum(not score.passed for score in scores)
-    suite = ET.Element("testsuite", name="lighthouse", tests=str(len(scores)), failures=str(failures))
-    for score in scores:
-        case = ET.SubElement(suite, "testcase", classname=score.url, name=score.category, time="0")
-        if not score.passed:
-            ET.SubElement(case, "failure", message=str(score))
+def write_junit(cases: list[tuple[str, str, str]]) -> None:
+    """Write the result as CodeBuild's report groups read it: page, what was looked at, and what is wrong with it."""
+    failures = sum(bool(problem) for _, _, problem in cases)
+    suite = ET.Element("testsuite", name="lighthouse", tests=str(len(cases)), failures=str(failures))
+    for url, name, problem in cases:
+        case = ET.SubElement(suite, "testcase", classname=url, name=name, time="0")
+        if problem:
+            ET.SubElement(case, "failure", message=problem)
     ET.ElementTree(suite).write(OUTPUT / "junit.xml", encoding="utf-8", xml_declaration=True)
 
 
@@ -135,14 +132,19 @@ def main() -> None:
         job.fail(f"SERVICE_URL must be an http(s) address, got {base!r}.", job.MISUSED)
     paths = inputs.parsed("LIGHTHOUSE_PATHS", job.require("LIGHTHOUSE_PATHS"), list)
     runs, lowest = inputs.number("LIGHTHOUSE_RUNS", job.require("LIGHTHOUSE_RUNS")), budgets()
+    package, lock = job.require("LIGHTHOUSE_PACKAGE"), job.require("LIGHTHOUSE_LOCK")
     # Written as Chrome writes it, so that a report is found again by its address.
     urls = [f"{base}/{quote(str(path).lstrip('/'), safe=ALLOWED)}" for path in paths]
     OUTPUT.mkdir(exist_ok=True)
+    # An unreachable page is no bad score, it is no page.
     for url in urls:
-        reach(url)
-    manifest = collect(urls, runs, list(lowest))
+        if problem := problem_with(url):
+            write_junit([(url, "reachable", problem)])
+            job.fail(f"{url} is not there to be audited: {problem}.")
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = audit(install(folder, package, lock), folder, urls, runs, list(lowest))
     scores = [Score(url, name, median(manifest, url, name), least) for url in urls for name, least in lowest.items()]
-    write_junit(scores)
+    write_junit([(score.url, score.category, "" if score.passed else str(score)) for score in scores])
     for score in scores:
         job.say(str(score))
     missed = [score for score in scores if not score.passed]

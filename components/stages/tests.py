@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
+from pulumi_aws import s3
 
 from components.build_project import BROWSER, image_builder
+from components.buildspec import FOLDER
 from components.image_repository import registry_login
 from components.pipeline_model import Artifact, Category, Variable
 from components.settings import Settings, Tests
 from components.stages.stage import Stage, StageContext
+
+KEYS = {"package.json": "_lighthouse/package.json", "package-lock.json": "_lighthouse/package-lock.json"}
+"""What `npm ci` needs, and where no pipeline keeps artifacts (see the task definition's template). The lock names each
+package of Lighthouse by the hash of its content; it is too long for an inline buildspec."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +62,15 @@ class TestsStage(Stage):
             machine=BROWSER,
             variables={
                 "SERVICE_URL": service_url,
+                "LIGHTHOUSE_PACKAGE": self._stored("package.json"),
+                "LIGHTHOUSE_LOCK": self._stored("package-lock.json"),
                 "LIGHTHOUSE_PATHS": json.dumps(list(lighthouse.paths)),
                 "LIGHTHOUSE_BUDGETS": json.dumps(budgets, sort_keys=True),
             },
+            statements=[
+                context.artifacts.read("ReadLighthousePackage", KEYS["package.json"]),
+                context.artifacts.read("ReadLighthouseLock", KEYS["package-lock.json"]),
+            ],
             timeout_minutes=args.tests.timeout_minutes,
         )
         self.actions = (
@@ -91,3 +103,18 @@ class TestsStage(Stage):
     def wanted(cls, settings: Settings) -> TestsStageArgs | None:
         """On with ``tests.enabled``."""
         return TestsStageArgs(tests=settings.tests) if settings.tests.enabled else None
+
+    def _stored(self, file: str) -> pulumi.Output[str]:
+        """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""
+        artifacts = self._context.artifacts
+        stored = s3.BucketObjectv2(
+            f"{self._name}-lighthouse-{file.removesuffix('.json')}",
+            bucket=artifacts.name,
+            key=KEYS[file],
+            # Not as text: the state, written after each step of an update, would hold all of it.
+            source=pulumi.FileAsset(FOLDER / "lighthouse" / file),
+            content_type="application/json",
+            tags=self._context.tags,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[artifacts.bucket_policy]),
+        )
+        return pulumi.Output.concat("s3://", artifacts.name, "/", stored.key)

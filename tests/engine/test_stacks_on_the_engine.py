@@ -149,6 +149,7 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
     jobs = [job for job in optional if f"shop-{job}-project" in there]
     kinds = ("logs", "policy", "project", "role", "lighthouse")
     expected = {f"shop-{job}-{kind}" for job in jobs for kind in kinds}
+    expected |= {"shop-test-lighthouse-package", "shop-test-lighthouse-package-lock"}
     assert names(outcome, "delete") == expected & there
     updated = {"shop-delivery-pipeline", "shop-delivery-policy"} if jobs else set()
     if "tag-image" in jobs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rewriting import (
@@ -552,6 +553,7 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             case=pascal,
             places={
                 "content": _to("Body"),
+                "source": Place(to="Body", change=lambda asset: Path(asset.path).read_bytes()),
                 "tags": Place(
                     to="Tagging",
                     change=lambda tags: "&".join(f"{key}={value}" for key, value in tags.items()),
@@ -652,7 +654,9 @@ def _starts_pipeline(target: Described) -> Iterator[Request]:
 
 
 def _registers_task_definition(stored: Described) -> Iterator[Request]:
-    """What the deploy action makes of the template, once it knows the image."""
+    """What the deploy action makes of the template, once it knows the image; other objects are files."""
+    if "content" not in stored["inputs"]:
+        return
     definition = json.loads(stored["inputs"]["content"].replace(IMAGE_PLACEHOLDER, f"shop@{DIGEST}"))
     yield Request(
         origin=f"content of {stored['name']}",

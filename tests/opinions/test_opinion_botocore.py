@@ -104,12 +104,14 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "an architecture ECS does not have": Fault(
         type="aws:s3/bucketObjectv2:BucketObjectv2",
+        name="-task-definition-object",
         at=("content", "runtimePlatform", "cpuArchitecture"),
         value="AMD64",
         finding="RegisterTaskDefinition.runtimePlatform.cpuArchitecture: 'AMD64' is none of",
     ),
     "a task definition without containers": Fault(
         type="aws:s3/bucketObjectv2:BucketObjectv2",
+        name="-task-definition-object",
         at=("content", "containerDefinitions"),
         value=NOTHING,
         finding='RegisterTaskDefinition: Missing required parameter in input: "containerDefinitions"',

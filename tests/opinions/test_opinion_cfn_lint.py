@@ -93,12 +93,14 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "a size Fargate does not offer": Fault(
         type="aws:s3/bucketObjectv2:BucketObjectv2",
+        name="-task-definition-object",
         at=("content", "memory"),
         value="131072",
         finding="E3047 AWS::ECS::TaskDefinition",
     ),
     "a log of no driver": Fault(
         type="aws:s3/bucketObjectv2:BucketObjectv2",
+        name="-task-definition-object",
         at=("content", "containerDefinitions", 0, "logConfiguration", "logDriver"),
         value=NOTHING,
         finding="'LogDriver' is a required property",

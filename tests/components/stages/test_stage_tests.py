@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 
 import pytest
-from samples import LOGIN, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
+from samples import BUCKET, LOGIN, TAGS, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
 
+from components.buildspec import FOLDER
 from components.pipeline_model import Action, Artifact, Category, Provider, Variable
 from components.stages.tests import TestsStage, TestsStageArgs
 
@@ -54,6 +56,8 @@ def test_lighthouse_measures_the_deployed_service() -> None:
 def test_lighthouse_knows_address_pages_and_budgets() -> None:
     assert plain().variables("run-lighthouse") == {
         "SERVICE_URL": "https://shop.example.com",
+        "LIGHTHOUSE_PACKAGE": f"s3://{BUCKET}/_lighthouse/package.json",
+        "LIGHTHOUSE_LOCK": f"s3://{BUCKET}/_lighthouse/package-lock.json",
         "LIGHTHOUSE_PATHS": '["/"]',
         "LIGHTHOUSE_BUDGETS": '{"accessibility": 90, "best-practices": 90, "performance": 80, "seo": 80}',
     }
@@ -82,15 +86,51 @@ def test_lighthouse_runs_where_there_is_a_browser() -> None:
     )
 
 
-def test_lighthouse_may_write_its_report_and_nothing_else() -> None:
+def test_lighthouse_may_read_its_packages_write_its_report_and_nothing_else() -> None:
     assert plain().statements("run-lighthouse") == [
+        {
+            "Sid": "ReadLighthousePackage",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}/_lighthouse/package.json"],
+        },
+        {
+            "Sid": "ReadLighthouseLock",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}/_lighthouse/package-lock.json"],
+        },
         {
             "Sid": "WriteReports",
             "Effect": "Allow",
             "Action": ["codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:UpdateReport"],
             "Resource": [arn("codebuild", "report-group/shop-dev-run-lighthouse-lighthouse")],
-        }
+        },
     ]
+
+
+def test_lighthouse_and_all_it_needs_are_locked_and_stored_with_the_stack() -> None:
+    """A commit to the application cannot change what is installed, and neither can a new version of a package."""
+    graph = plain().graph
+    stored = {item.inputs["key"]: item for item in graph.of("BucketObjectv2")}
+    assert {key: Path(item.inputs["source"].path) for key, item in stored.items()} == {
+        f"_lighthouse/{name}": FOLDER / "lighthouse" / name for name in ("package.json", "package-lock.json")
+    }
+    for item in stored.values():
+        assert (item.inputs["bucket"], item.inputs["contentType"]) == (BUCKET, "application/json")
+        assert item.inputs["tags"] == TAGS
+        assert graph.one("BucketPolicy").urn in item.dependencies
+
+
+def test_the_packages_are_stored_before_the_job_that_reads_them() -> None:
+    graph = plain().graph
+    variables = plain().project("run-lighthouse").property_dependencies["environment"]
+    assert {item.urn for item in graph.of("BucketObjectv2")} <= set(variables)
+
+
+def test_the_packages_lie_where_no_pipeline_keeps_artifacts() -> None:
+    """Artifacts expire and builds may write them; a pipeline's folder starts with a small letter."""
+    assert [item.inputs["key"] for item in plain().graph.of("BucketObjectv2") if item.inputs["key"][0].islower()] == []
 
 
 def test_the_smoke_test_runs_at_the_same_time() -> None:

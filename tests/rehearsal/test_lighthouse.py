@@ -1,0 +1,206 @@
+"""The job that audits the service: executed by its buildspec, under its role, with a real Chromium and real packages.
+
+The pages are served on loopback. What Lighthouse CI needs comes out of S3 and, by npm, with the hashes of the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple
+
+import pytest
+from mocked import ACCOUNT, REGION, Graph
+from summary import program
+
+from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.codebuild import Place, Result, Variable, run_build
+from local.rehearsal.deployed import Deployed
+
+ACTION = "RunLighthouse"
+GOOD = """<!doctype html><html lang="en"><head><title>Shop</title><meta name="viewport" content="width=device-width">
+<meta name="description" content="A shop"></head><body><main><h1>Shop</h1></main></body></html>"""
+# Nobody who cannot see it can use it: no language, no title, a picture and a button without words.
+BAD = "<!doctype html><html><body><img src='data:,'><button></button></body></html>"
+
+
+@cache
+def graph() -> Graph:
+    return program("everything-on")
+
+
+@cache
+def deployed() -> Deployed:
+    return Deployed.of([resource.as_dict() for resource in graph()])
+
+
+class Site(BaseHTTPRequestHandler):
+    """Two pages, one that leads to the first, and one that is not there."""
+
+    def do_GET(self) -> None:
+        page = {"/": GOOD, "/bad": BAD}.get(self.path, "")
+        moved = self.path == "/moved"
+        self.send_response(302 if moved else 200 if page else 404)
+        if moved:
+            self.send_header("Location", "/")
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Keep quiet."""
+
+
+class Audits(NamedTuple):
+    """What has been audited, and where."""
+
+    url: str
+    passing: Result
+    failing: Result
+    missing: Result
+
+
+class Auditing:
+    """The job on a machine with npm, Chromium and the AWS CLI."""
+
+    def __init__(self, aws: AwsServices, cli: Path, folder: Path, url: str) -> None:
+        self._aws, self._folder, self._url = aws, folder, url
+        tools = folder / "bin"
+        tools.mkdir()
+        (tools / "python3").symlink_to(Path(sys.executable).resolve())
+        node = Path(str(shutil.which("node"))).parent
+        self._path = f"{cli}:{tools}:{node}:/usr/bin:/bin"
+        self._source = folder / "deployment"
+        self._source.mkdir()
+        (self._source / "deployment.json").write_text("{}")
+        self.store()
+
+    def store(self) -> None:
+        """Put the objects where `pulumi up` puts them."""
+        s3 = self._aws.client("s3", region=REGION)
+        objects = [item.inputs for item in graph().of("BucketObjectv2") if "source" in item.inputs]
+        for bucket in {item["bucket"] for item in objects} - {each["Name"] for each in s3.list_buckets()["Buckets"]}:
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        for item in objects:
+            s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=Path(item["source"].path).read_bytes())
+
+    def run(self, name: str, paths: list[str], budgets: Mapping[str, int], runs: int = 1) -> Result:
+        """Audit these pages."""
+        credentials = self._aws.as_role(f"{deployed().project(ACTION).role}-{name}", deployed().policies(ACTION))
+        build = deployed().build(ACTION, {"Deployment": self._source}, {"variables.LIGHTHOUSE_RUNS": str(runs)})
+        changed = {
+            "SERVICE_URL": self._url,
+            "LIGHTHOUSE_PATHS": json.dumps(paths),
+            "LIGHTHOUSE_BUDGETS": json.dumps(budgets),
+        }
+        kept = [item for item in build.project_variables if item.name not in changed]
+        variables = (*kept, *(Variable(name=key, value=value) for key, value in changed.items()))
+        # npm works with the settings and the cache that the user has, and asks for nothing that it has already.
+        given = {key: value for key, value in os.environ.items() if key in ("HOME", "NODE_EXTRA_CA_CERTS")}
+        given["npm_config_prefer_offline"] = "true"
+        place = Place(environment={"PATH": self._path, **given, **credentials}, region=REGION, account=ACCOUNT)
+        return run_build(replace(build, project_variables=variables), place, self._folder / name)
+
+
+@pytest.fixture(scope="module")
+def audits(
+    need: Callable[..., None], aws: AwsServices, warm_aws_cli: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Audits]:
+    """Every audit, made once and all at the same time: they take long and wait a lot."""
+    need("chromium", "lighthouse")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server, ThreadPoolExecutor() as threads:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            job = Auditing(aws, warm_aws_cli, tmp_path_factory.mktemp("lighthouse"), url)
+            begun = [
+                threads.submit(job.run, "passing", ["/moved"], {"performance": 20, "accessibility": 90}, runs=3),
+                threads.submit(job.run, "failing", ["/bad"], {"accessibility": 90}),
+                threads.submit(job.run, "missing", ["/", "/gone"], {"seo": 50}),
+            ]
+            yield Audits(url, *(run.result() for run in begun))
+        finally:
+            server.shutdown()
+
+
+def reports(result: Result, folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
+    """The manifest of the artifact, and the kinds of its files."""
+    with zipfile.ZipFile(result.artifacts["LighthouseReport"]) as artifact:
+        artifact.extractall(folder)
+    manifest: list[dict[str, Any]] = json.loads((folder / "manifest.json").read_text())
+    return manifest, {"".join(path.suffixes[-2:]) for path in folder.iterdir()}
+
+
+def test_a_page_that_keeps_its_budgets_passes(audits: Audits) -> None:
+    """It leads to another one, whose reports are found all the same."""
+    assert audits.passing.succeeded, audits.passing.log
+    assert f"ok   {audits.url}/moved performance: " in audits.passing.log
+    assert f"ok   {audits.url}/moved accessibility: 100, at least 90 wanted" in audits.passing.log
+    report = audits.passing.reports["lighthouse"]
+    assert (report.tests, report.failures, report.errors) == (2, 0, 0)
+
+
+def test_the_median_of_three_runs_counts(audits: Audits, tmp_path: Path) -> None:
+    manifest, _ = reports(audits.passing, tmp_path)
+
+    scores = sorted(100 * entry["summary"]["performance"] for entry in manifest)
+    assert len(scores) == 3
+    assert f"{audits.url}/moved performance: {round(scores[1], 1):g}, at least 20 wanted" in audits.passing.log
+
+
+def test_the_artifact_holds_what_people_and_programs_read(audits: Audits, tmp_path: Path) -> None:
+    manifest, kinds = reports(audits.passing, tmp_path)
+
+    assert kinds == {".report.html", ".report.json", ".json", ".xml"}
+    for entry in manifest:
+        assert "<title>Lighthouse Report" in (tmp_path / Path(entry["htmlPath"]).name).read_text()
+        report = json.loads((tmp_path / Path(entry["jsonPath"]).name).read_text())
+        assert report["requestedUrl"] == f"{audits.url}/moved"
+        assert set(report["categories"]) == {"performance", "accessibility"}
+
+
+def test_a_page_that_misses_its_budget_stops_the_delivery_and_says_by_how_much(audits: Audits) -> None:
+    assert not audits.failing.succeeded
+    assert [phase.name for phase in audits.failing.phases if phase.status == "FAILED"] == ["BUILD"]
+    budget, missed = audits.failing.log.partition("FAILED: budgets missed:")[1:]
+    assert budget
+    assert f"FAIL {audits.url}/bad accessibility: " in missed
+    assert "at least 90 wanted" in missed
+
+
+def test_the_missed_budget_is_in_codebuilds_report_and_the_reports_are_kept(audits: Audits, tmp_path: Path) -> None:
+    report = audits.failing.reports["lighthouse"]
+    assert (report.tests, report.failures) == (1, 1)
+    (failing,) = report.failing
+    assert failing.startswith(f"{audits.url}/bad accessibility: FAIL {audits.url}/bad accessibility: ")
+    manifest, kinds = reports(audits.failing, tmp_path)
+    assert {entry["url"] for entry in manifest} == {f"{audits.url}/bad"}
+    assert ".report.html" in kinds
+
+
+def test_a_page_that_is_not_there_is_said_to_be_missing_and_gets_no_score(audits: Audits) -> None:
+    result = audits.missing
+
+    assert not result.succeeded
+    assert f"FAILED: {audits.url}/gone is not there to be audited: it answers with status 404." in result.log
+    assert "wanted" not in result.log
+    report = result.reports["lighthouse"]
+    assert report.failing == (f"{audits.url}/gone reachable: it answers with status 404",)
+    assert "npm" not in result.log, "nothing is installed for it"
+
+
+def test_what_is_installed_is_what_the_lock_names(audits: Audits) -> None:
+    assert "$ npm ci " in audits.passing.log
+    assert "--ignore-scripts" in audits.passing.log
+    assert "_lighthouse/package-lock.json" in audits.passing.log
