@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,21 @@ def test_no_stage_reads_configuration_the_stack_or_the_environment() -> None:
     code = [path for path in (ROOT / "components").rglob("*.py") if path.name != "load.py"]
     forbidden = re.compile(r"pulumi\.(Config|get_stack|get_project)\b|os\.environ")
     assert [path.name for path in code if forbidden.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_tests_that_share_what_is_slow_to_make_run_in_one_process(tmp_path: Path) -> None:
+    """xdist looks for groups where pytest 9.2 no longer keeps them, and then says nothing: pytest-xdist issue 1386."""
+    (tmp_path / "test_group.py").write_text(
+        "import os, pytest\n"
+        "@pytest.mark.parametrize('number', range(20))\n"
+        "@pytest.mark.xdist_group('one')\n"
+        "def test_process(number, worker_id, tmp_path_factory):\n"
+        "    (tmp_path_factory.getbasetemp().parent / worker_id).touch()\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-n2", "--dist=loadgroup", "-p", "no:cacheprovider"]
+    base = tmp_path / "base"
+    done = subprocess.run(
+        [*command, f"--basetemp={base}", "test_group.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "20 passed" in done.stdout, done.stdout
+    assert len([path for path in base.iterdir() if path.is_file()]) == 1
