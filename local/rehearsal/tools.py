@@ -30,6 +30,7 @@ BUILDKIT = "0.29.0"
 BUILDX = "0.32.1"
 """As in CodeBuild's images standard:7.0 and amazonlinux (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools"
+NODE = "install Node.js 22 with npm: https://nodejs.org"
 _DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 _MODULE = Path(__file__).parent / "builder"
 _ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "tini")
@@ -181,7 +182,9 @@ TOOLS = {
     "docker": Tool(_engine),
     "builder": Tool(_builder),
     "chromium": Tool(_on_path("chromium")),
-    "lighthouse": Tool(_on_path("node", "npm"), "install Node.js 22 with npm: https://nodejs.org"),
+    "lighthouse": Tool(_on_path("node", "npm"), NODE),
+    "github": Tool(_on_path("npm"), NODE),  # npm fetches GitHub's description of its API
+    "openssl": Tool(_on_path("openssl")),
 }
 """By the name that `need` takes in tests."""
 

@@ -31,7 +31,7 @@ class Said(NamedTuple):
 
 @pytest.fixture
 def github(need: Callable[..., None]) -> Iterator[GitHub]:
-    need("lighthouse")  # npm, which brings GitHub's description
+    need("github")
     with GitHub() as github:
         github.token(WRITER, **{"example/shop": "write"})
         github.token(READER, **{"example/shop": "read"})

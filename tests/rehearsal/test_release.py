@@ -157,7 +157,7 @@ def keep_secret(aws: AwsServices, token: str) -> None:
 
 @pytest.fixture
 def releasing(need: Callable[..., None], aws: AwsServices, tmp_path: Path) -> Iterator[Releasing]:
-    need("lighthouse")  # npm, which brings GitHub's description
+    need("github")
     with GitHub() as github:
         yield Releasing(github, aws, tmp_path)
     assert github.violations == []

@@ -1,0 +1,146 @@
+"""Row B4: each job is killed at each of its calls, before and after it took effect, and run again.
+
+It then comes to its end, with one image, one tag, one release, and meanwhile nobody has seen anything half-published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from counted_registry import counted_registry
+from kill_scenes import (
+    REGION,
+    BuildsImage,
+    CreatesRelease,
+    DeploysToEcs,
+    ExtractsStaticFiles,
+    PreparesDeployment,
+    PromotesImage,
+    RecordsImage,
+    RunsLighthouse,
+    RunsSmokeTest,
+    StaticFiles,
+    TagsImage,
+    lighthouse_tools,
+    page,
+)
+from killing import Killed, Machine, sweep
+from rehearsing import Need
+
+from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.github import DROP, GitHub
+from local.rehearsal.world import World
+
+# So that two processors share the work; what runs on the world is in a group of its own.
+FIRST, SECOND = pytest.mark.xdist_group("kill-1"), pytest.mark.xdist_group("kill-2")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, warm_aws_cli: Path) -> Machine:
+    """Where the jobs run; the AWS CLI is the real one."""
+    return Machine(tmp_path / "machine", {"aws": str(warm_aws_cli / "aws")})
+
+
+@pytest.fixture
+def open_until_the_end() -> Iterator[ExitStack]:
+    """For servers that belong to scenes."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def registry(need: Need, machine: Machine, aws: AwsServices, tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """The variables that lead a job to the registry."""
+    need("openssl")
+    with counted_registry(machine, aws, tmp_path / "proxy") as variables:
+        yield variables
+
+
+@FIRST
+def test_tag_image(aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
+    sweep(machine, lambda: TagsImage(aws, tmp_path))
+
+
+@SECOND
+def test_prepare_deployment(aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
+    sweep(machine, lambda: PreparesDeployment(aws, tmp_path))
+
+
+@FIRST
+def test_record_image(aws: AwsServices, machine: Machine, registry: Mapping[str, str], tmp_path: Path) -> None:
+    calls = sweep(machine, lambda: RecordsImage(aws, tmp_path, registry))
+    assert any(call.startswith("GET https://") for call in calls)
+
+
+@FIRST
+def test_promote_image(aws: AwsServices, machine: Machine, registry: Mapping[str, str], tmp_path: Path) -> None:
+    calls = sweep(machine, lambda: PromotesImage(aws, tmp_path, registry))
+    assert any(call.startswith("PUT https://") for call in calls)
+
+
+@SECOND
+@pytest.mark.parametrize("phase", ["publish", "prune"])
+@pytest.mark.parametrize("origin", ["upload", "sync"])
+def test_static_files(aws: AwsServices, machine: Machine, tmp_path: Path, origin: str, phase: str) -> None:
+    sweep(machine, lambda: StaticFiles(aws, tmp_path, phase=phase, origin=origin))
+
+
+@SECOND
+def test_deploy_ecs(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
+    calls = sweep(machine, lambda: DeploysToEcs(aws, tmp_path, open_until_the_end))
+    assert "aws ecs update-service" in calls
+
+
+@SECOND
+def test_create_github_release(need: Need, aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
+    need("github")
+    with GitHub() as github:
+        waiting: dict[int, Any] = {}
+
+        def count(number: int, method: str, path: str, *, when: str) -> Any:  # noqa: ANN401 - what a watcher wishes
+            if when == "after":
+                return DROP if waiting.pop(number)() else None
+            try:
+                waiting[number] = machine.on_call(f"{method} {path}")
+            except Killed:
+                return DROP
+            return None
+
+        github.on_request(count)
+        calls = sweep(machine, lambda: CreatesRelease(aws, tmp_path, github))
+        assert github.violations == []
+    assert any(call.startswith("PATCH ") for call in calls)
+
+
+@SECOND
+def test_run_lighthouse(aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
+    lighthouse_tools(machine, tmp_path / "lighthouse")
+    with page(machine) as url:
+        calls = sweep(machine, lambda: RunsLighthouse(aws, tmp_path, url))
+    assert [call.split()[0] for call in calls] == ["GET", "aws", "aws", "npm", "lhci", "lhci"]
+
+
+@pytest.fixture
+def world_machine(world: World, tmp_path: Path) -> Machine:
+    """Where the jobs run that need Docker."""
+    commands, cli, *_ = world.place({}, region=REGION).environment["PATH"].split(":")
+    return Machine(tmp_path / "machine", {"docker": f"{commands}/docker", "aws": f"{cli}/aws"}, enter=world.enter)
+
+
+def test_build_image(world: World, world_machine: Machine, tmp_path: Path) -> None:
+    calls = sweep(world_machine, lambda: BuildsImage(world, tmp_path))
+    assert any(call.startswith("docker buildx") for call in calls)
+
+
+def test_extract_static_files(world: World, world_machine: Machine, tmp_path: Path) -> None:
+    calls = sweep(world_machine, lambda: ExtractsStaticFiles(world, tmp_path))
+    assert any(call.startswith("docker cp") for call in calls)
+
+
+def test_run_smoke_test(world: World, world_machine: Machine, tmp_path: Path) -> None:
+    calls = sweep(world_machine, lambda: RunsSmokeTest(world, tmp_path))
+    assert "docker run --rm" in calls
