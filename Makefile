@@ -54,9 +54,10 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/yamllint --strict .
 	@local/actionlint.sh
 
-golden: .venv/.installed ## Write what is generated: summaries of the graphs, schema, key tables
+golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, tables
 	@$(VENV)/python -m components.settings
 	@$(VENV)/python tests/summary.py
+	@$(VENV)/python tests/jobs_page.py
 
 bench: .venv/.installed ## Measure and print the figures
 	@$(VENV)/python -m bench $(ARGS)

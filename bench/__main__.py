@@ -1,4 +1,4 @@
-"""`python -m bench [preview|scale] [--rounds N]`: prints figures, judges nothing."""
+"""`python -m bench [scale|preview|jobs] [--rounds N]`: prints figures, judges nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from bench.jobs import jobs
 from bench.machine import machine
 from bench.measure import BenchError
 from bench.preview import preview
@@ -15,6 +16,7 @@ from local.errors import Refusal
 _BENCHMARKS: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "scale": ("Applications in one process, under mocks", scale),
     "preview": ("Whole commands on the dev stack, stand-in AWS", preview),
+    "jobs": ("Each job of the pipeline, executed on this machine", jobs),
 }
 
 

@@ -1,0 +1,79 @@
+"""How long each job of the pipeline takes here: every successful build of the tests that execute jobs, timed.
+
+The work is real (Docker, BuildKit, Chromium, the AWS CLI), what answers is on this machine: no network, no wait for a
+build machine, and deployments that move with each look. So the seconds are the jobs' own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.figures import Figures, table
+from bench.machine import machine
+from bench.measure import BenchError
+from components.buildspec import FOLDER, load_buildspec
+from local.rehearsal import codebuild
+
+ROOT = Path(__file__).parents[1]
+TIMES = ROOT / "bench" / "job_times.json"
+FILES = ("test_images", "test_deployments", "test_static_files", "test_release", "test_lighthouse")
+
+
+class _Stopwatch:
+    """A pytest plugin that times every build before a test module can import what runs it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self._jobs = {load_buildspec(path.stem).text: path.stem for path in FOLDER.glob("*.yml")}
+        self._run = codebuild.run_build
+
+    def pytest_configure(self) -> None:
+        """Put the stopwatch in its place."""
+        codebuild.run_build = self._timed
+
+    def pytest_unconfigure(self) -> None:
+        """Take it away."""
+        codebuild.run_build = self._run
+
+    def _timed(self, build: codebuild.Build, *rest: Any, **options: Any) -> codebuild.Result:  # noqa: ANN401 - handed on
+        started = time.perf_counter()
+        result = self._run(build, *rest, **options)
+        if result.succeeded:
+            self.seconds[self._jobs[build.buildspec]].append(time.perf_counter() - started)
+        return result
+
+
+def jobs(rounds: int) -> str:
+    """Measure every job, and keep the medians for docs/jobs.md.
+
+    Args:
+        rounds: How often the tests run.
+
+    Returns:
+        The table of all jobs.
+
+    Raises:
+        BenchError: A test failed, or a job was not measured.
+    """
+    watch = _Stopwatch()
+    files = [str(ROOT / "tests" / "rehearsal" / f"{name}.py") for name in FILES]
+    for _ in range(rounds):
+        code = pytest.main(["-q", "-n0", "--no-cov", "-p", "no:cacheprovider", *files], plugins=[watch])
+        if code:
+            raise BenchError(f"the tests that execute jobs ended with {int(code)}: no figures")
+    missing = sorted({path.stem for path in FOLDER.glob("*.yml")} - {*watch.seconds})
+    if missing:
+        raise BenchError(f"no test executed {', '.join(missing)} with success: is a tool missing? make tools")
+    figures = {job: Figures(tuple(seconds)) for job, seconds in sorted(watch.seconds.items())}
+    medians = {job: round(found.median, 1) for job, found in figures.items()}
+    kept = {"machine": machine().replace("\n", "; "), "date": f"{datetime.now(UTC):%Y-%m-%d}", "jobs": medians}
+    TIMES.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    rows = [[job, str(len(found.values)), *found.spread(1)] for job, found in figures.items()]
+    return table(["job", "builds", "min s", "median s", "max s"], rows)
