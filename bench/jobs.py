@@ -62,6 +62,7 @@ def jobs(rounds: int) -> str:
     Raises:
         BenchError: A test failed, or a job was not measured.
     """
+    measured_on = machine().replace("\n", "; ")
     watch = _Stopwatch()
     files = [str(ROOT / "tests" / "rehearsal" / f"{name}.py") for name in FILES]
     for _ in range(rounds):
@@ -73,7 +74,7 @@ def jobs(rounds: int) -> str:
         raise BenchError(f"no test executed {', '.join(missing)} with success: is a tool missing? make tools")
     figures = {job: Figures(tuple(seconds)) for job, seconds in sorted(watch.seconds.items())}
     medians = {job: round(found.median, 1) for job, found in figures.items()}
-    kept = {"machine": machine().replace("\n", "; "), "date": f"{datetime.now(UTC):%Y-%m-%d}", "jobs": medians}
+    kept = {"machine": measured_on, "date": f"{datetime.now(UTC):%Y-%m-%d}", "jobs": medians}
     TIMES.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     rows = [[job, str(len(found.values)), *found.spread(1)] for job, found in figures.items()]
     return table(["job", "builds", "min s", "median s", "max s"], rows)
