@@ -453,3 +453,66 @@ def test_a_failing_smoke_test_fails_the_job_with_its_own_code(machine: Machine) 
     assert result.returncode == 42
     assert "FAILED: the smoke test of https://shop.example ended with code 42" in result.stderr
     assert "GET / 500" in result.stdout
+
+
+REFUSED = "An error occurred (AccessDeniedException) when calling the operation: not allowed"
+
+
+def assert_ended_by(command: str, code: int, said: str) -> None:
+    """The job ended there, in the command's own words, and left nothing for the pipeline."""
+    assert code == 1
+    assert f"`{command}` ended with code 254" in said
+    assert f"  | {REFUSED}" in said
+    assert "export " not in said
+
+
+# What becomes of a failing `docker buildx build` is said above.
+@pytest.mark.parametrize(
+    "command",
+    ["aws ecr describe-images", "aws ecr get-login-password", "docker login --username", "docker buildx create"],
+)
+def test_each_command_of_the_build_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
+    machine.answer(command, code=254, errors=REFUSED)
+    pushes(machine)
+
+    result = machine.run("build_image", **BUILD)
+
+    assert_ended_by(command, result.returncode, result.stdout + result.stderr)
+    assert not (machine.folder / "image.json").exists()
+    assert machine.called("docker buildx build") == []
+
+
+@pytest.mark.parametrize("command", ["aws ecr batch-get-image", "aws ecr get-download-url-for-layer"])
+def test_each_command_of_the_record_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
+    machine.answer(command, code=254, errors=REFUSED)
+
+    code, said = record(machine, CONFIG)
+
+    assert_ended_by(command, code, said)
+    assert not (machine.folder / "image.json").exists()
+
+
+@pytest.mark.parametrize(
+    "command", ["aws ecr get-login-password", "docker login --username", "docker create --platform", "docker cp"]
+)
+def test_each_command_of_the_copy_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
+    machine.answer(command, code=254, errors=REFUSED)
+    signs_in(machine)
+    machine.answer("docker create", "abc123\n")
+    machine.answer("docker rm abc123")
+
+    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
+
+    shown = " ".join(machine.called(command)[0].words[:3])
+    assert_ended_by(shown, result.returncode, result.stdout + result.stderr)
+
+
+@pytest.mark.parametrize("command", ["aws ecr get-login-password", "docker login --username"])
+def test_a_smoke_test_whose_image_cannot_be_had_ends_with_the_reason(machine: Machine, command: str) -> None:
+    machine.answer(command, code=254, errors=REFUSED)
+    signs_in(machine)
+
+    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example")
+
+    assert_ended_by(command, result.returncode, result.stdout + result.stderr)
+    assert machine.called("docker run") == []

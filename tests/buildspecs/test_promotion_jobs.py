@@ -557,3 +557,40 @@ def test_a_version_that_cannot_be_a_tag_is_refused(
     assert result.returncode == 1
     assert message in result.stderr
     assert machine.calls == []
+
+
+REFUSED = "An error occurred (AccessDeniedException) when calling the operation: not allowed"
+
+
+@pytest.mark.parametrize("command", ["sts assume-role", "ecr get-authorization-token", "ecr describe-images"])
+def test_each_command_of_the_promotion_that_fails_ends_it_before_anything_is_copied(
+    machine: Machine, command: str
+) -> None:
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    machine.answer(f"aws {command}", code=254, errors=REFUSED)
+    credentials = {"AccessKeyId": "AKIA", "SecretAccessKey": "hidden-key", "SessionToken": "hidden-token"}
+    machine.answer("aws sts assume-role", {"Credentials": credentials})
+    role = {"TARGET_ROLE_ARN": "arn:aws:iam::210987654321:role/promotion"}
+    with serving(source) as here, serving(target) as there:
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **{**PROMOTE, **role, "IMAGE_DIGEST": index})
+
+    assert result.returncode == 1
+    assert f"`aws {command}` ended with code 254" in result.stderr
+    assert f"  | {REFUSED}" in result.stderr
+    assert target.requests == []
+
+
+@pytest.mark.parametrize("command", ["describe-images", "batch-get-image", "put-image"])
+def test_each_command_of_the_tagging_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
+    machine.answer(f"aws ecr {command}", code=254, errors=REFUSED)
+    machine.answer("aws ecr describe-images imageTag=v1.2.3", code=254, errors=NOT_THERE)
+    held(machine)
+
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST, TAG_PREFIX="v")
+
+    assert result.returncode == 1
+    assert f"`aws ecr {command}` ended with code 254" in result.stderr
+    assert f"  | {REFUSED}" in result.stderr
+    assert machine.calls[-1].words[2] == command, "nothing is done after it"
