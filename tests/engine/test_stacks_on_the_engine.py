@@ -142,6 +142,7 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
         "promote-image",
         "extract-static-files",
         "upload-static-files",
+        "sync-static-files",
         *RELEASE_JOBS,
     )
     there = {resource["name"] for resource in deployed.stack.graph()}
