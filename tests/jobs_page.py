@@ -122,7 +122,7 @@ def chapter(job: str) -> Iterator[str]:
     yield "|---|---|---|---|"
     by_project = {item.name: item.value for item in example.project.variables}
     for name in (*spec.variables, *spec.secrets):
-        value, origin = "", "nobody"
+        value, origin = "", "its default"
         if name in example.by_action:
             value, origin = example.by_action[name], "the pipeline"
         elif name in by_project:
