@@ -148,7 +148,9 @@ def main() -> None:
         reported = build(repository, tag, {name: value for name, value in labels.items() if value}, arguments)
         pushed = registry.digest_of(repository, f"imageTag={tag}")
         if not reported and not pushed:
-            job.fail(f"{dockerfile} could not be built and pushed; the reason is above.")
+            job.ended(
+                f"{dockerfile} could not be built and pushed", ("docker", "buildx", "build"), 1, "".join(live.tail)
+            )
         if not reported:
             # The tag stays with who was first, and that was made of the same by the same recipe.
             job.say(f"Another run has pushed {repository.uri}:{tag} meanwhile: its image is taken.")

@@ -1,6 +1,6 @@
 """Publish a GitHub release of the deployed commit: a draft, then its files, then public.
 
-A rerun goes on where the last run stopped. Attaches deployment.json and the other deployment artifacts. The notes are
+Attaches deployment.json and the other deployment artifacts. The notes are
 what GitHub generates and the commits since the last release; a draft that a person has prepared keeps its own.
 Variables: IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" on that
 repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
@@ -34,6 +34,8 @@ Release = dict[str, Any]
 
 class GitHub:
     """The REST API for one repository."""
+
+    _refusal = ""
 
     def __init__(self, api: str, repository: str, token: str) -> None:
         self.repository, self._root = repository, f"{api.rstrip('/')}/repos/{repository}"
@@ -99,8 +101,10 @@ class GitHub:
         return {"name": written["name"], "body": "\n".join(lines)[:120_000]}  # GitHub takes 125,000 characters
 
     def release(self, tag: str, commit: str) -> Release:
-        """The one release of this tag, which is a new draft if there was none."""
-        for _ in range(web.TRIES):
+        """The one release of this tag, if need be a new draft."""
+        made: Release | None = None
+        for attempt in range(web.TRIES):
+            time.sleep(attempt)
             found = self.releases(tag)
             fitting = [item for item in found if not is_ours(item) or item["target_commitish"] == commit]
             if fitting:
@@ -109,10 +113,11 @@ class GitHub:
                         job.say("deleting another run's draft")
                         self.ask("DELETE", f"releases/{other['id']}", fine=(404,))
                 return fitting[0]
-            data = {"tag_name": tag, "target_commitish": commit, "draft": True}
-            # Then looked for: of two runs at once both take the older draft. 422: the other has published it.
-            self.ask("POST", "releases", {**self.notes(tag, commit), **data}, fine=(*web.UNCLEAR, 422))
-        return job.fail(f"There is still no draft of {tag}. {self._refusal}")
+            if not made:
+                data = {**self.notes(tag, commit), "tag_name": tag, "target_commitish": commit, "draft": True}
+                # It is listed late. Two runs take the older. 422: published.
+                made = self.ask("POST", "releases", data, fine=(*web.UNCLEAR, 422))
+        return made or job.fail(f"no draft of {tag}. {self._refusal}")
 
     def attach(self, release: Release, files: list[Path]) -> None:
         """Attach these files; broken ones are replaced, and a draft's that differ."""
@@ -134,12 +139,12 @@ class GitHub:
 
 
 def is_ours(release: Release) -> bool:
-    """Whether this is a draft that this job has made: people and bots aim theirs at a branch."""
+    """Whether this job has made this draft: others aim theirs at a branch."""
     return bool(release["draft"] and re.fullmatch(r"[0-9a-f]{40}", release["target_commitish"]))
 
 
 def _is_there(path: Path, asset: dict[str, Any] | None, *, draft: bool) -> bool:
-    """Whether this very file is attached; to what is published, one of this name."""
+    """Whether this file is attached; to what is published, one of this name."""
     if asset is None or asset.get("state") != "uploaded":
         return False
     content = path.read_bytes()

@@ -140,6 +140,7 @@ def deployment_state(deployment: dict[str, Any]) -> State:
 
 def give_up(service: Service, revision: str, message: str) -> NoReturn:
     """End the job with the message, the stopped tasks and the service's last events."""
+    job.say(message)  # should asking for the reasons fail, too
     reasons = service.stopped_tasks(revision) or ["ECS names no stopped task of this revision"]
     events = [str(event["message"]) for event in service.describe().get("events", [])[:5]]
     lines = "\n".join(f"  - {line}" for line in [*reasons, *events])
@@ -202,7 +203,7 @@ def main() -> None:
     arn = left_over(known) if runs_it else ""
     if arn:
         revision = asked
-        job.say(f"{revision} says the same: no other deployment is needed")
+        job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
         service.update(revision, configuration)
     arn = follow(service, revision, known, arn, minutes)

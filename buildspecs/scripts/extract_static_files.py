@@ -31,6 +31,10 @@ def main() -> None:
         job.run("Copy the files", "docker", "cp", f"{container}:{path.rstrip('/')}/.", str(OUTPUT))
     finally:
         job.run("Clear up", "docker", "rm", container, check=False)
+    root = OUTPUT.resolve()
+    for file in OUTPUT.rglob("*"):
+        if not file.resolve().is_relative_to(root):
+            job.fail(f"{file} is a link that leads out of {path}: it would publish a file of the build's machine.")
     count = sum(1 for file in OUTPUT.rglob("*") if file.is_file())
     if not count:
         job.fail(f"{path} of {image['uri']} holds no files: see deploy.staticFiles.upload.path in the stack file.")

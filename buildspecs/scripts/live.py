@@ -8,11 +8,14 @@ from collections import deque
 
 import job
 
+tail: deque[str] = deque(maxlen=job.TAIL)
+"""The last lines of the last command."""
+
 
 def run(why: str, *command: str, check: bool = True) -> int:
     """As `job.run`, but what the command prints goes to the log as it comes; returns the exit code."""
     job.say(f"==> {why}\n    $ {shlex.join(command)}")
-    tail: deque[str] = deque(maxlen=job.TAIL)
+    tail.clear()
     try:
         process = subprocess.Popen(
             command,

@@ -88,7 +88,7 @@ class Registry:
             with urllib.request.urlopen(patch, timeout=300) as answer:  # noqa: S310 - see web.prepared
                 place = urljoin(place, answer.headers["Location"])
         joint = "&" if "?" in place else "?"
-        self.ask("PUT", f"{place}{joint}{urlencode({'digest': digest})}", 201, body=b"", Content_Type=BYTES)
+        self.ask("PUT", f"{place}{joint}{urlencode({'digest': digest})}", 201, 404, body=b"", Content_Type=BYTES)
 
 
 def copy_blob(source: Registry, target: Registry, blob: dict[str, Any]) -> None:

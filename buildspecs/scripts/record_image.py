@@ -1,7 +1,7 @@
 """Record an image that another pipeline made: check that it is there and fits, write image.json. Nothing is rebuilt.
 
 Reads imageDetail.json of CodePipeline's ECR source.
-Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, IMAGE_TAG, PLATFORM (linux/arm64 or linux/amd64).
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, PLATFORM (linux/arm64 or linux/amd64).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
         "repository": repository.uri,
         "digest": digest,
         "uri": f"{repository.uri}@{digest}",
-        "tag": job.optional("IMAGE_TAG"),
+        "tag": "",  # the source's tag moves on: it is no name of this image
         "commit": label["revision"],
         "version": label["version"],
         "source": label["source"],

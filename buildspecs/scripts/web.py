@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 def prepared(
     method: str, url: str, headers: dict[str, str], body: bytes | BinaryIO | None = None
 ) -> urllib.request.Request:
-    """The request; its Authorization header does not follow a redirect to another host."""
+    """The request; its Authorization header does not follow a redirect."""
     if not url.startswith(("https://", "http://")):
         job.fail(f"only http(s) addresses are asked, got {url!r}.")
     request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - checked above

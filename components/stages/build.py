@@ -27,7 +27,6 @@ class BuildStageArgs:
         engine: Which deployment the artifacts are for: ``codeDeploy``, ``ecs`` or ``ecsAction``.
         has_code: Whether there is code to build, or only an image to verify.
         source_url: Where the code is, for the image's label.
-        image_tag: The tag of an ECR source.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
@@ -35,7 +34,6 @@ class BuildStageArgs:
     engine: str
     has_code: bool
     source_url: str
-    image_tag: str
     release_tag_prefix: str | None
 
 
@@ -91,13 +89,12 @@ class BuildStage(Stage):
     @classmethod
     def wanted(cls, settings: Settings) -> BuildStageArgs:
         """Every pipeline builds."""
-        github, ecr = settings.source.github, settings.source.ecr
+        github = settings.source.github
         return BuildStageArgs(
             build=settings.build,
             engine=settings.deploy.engine,
             has_code=settings.has_code,
             source_url=f"https://github.com/{github.repository}" if github else "",
-            image_tag=ecr.tag if ecr else "",
             release_tag_prefix=settings.release.tag_prefix if settings.release.enabled else None,
         )
 
@@ -161,7 +158,6 @@ class BuildStage(Stage):
             machine=self._context.quick,
             variables={
                 "IMAGE_REPOSITORY_URI": repository.uri,
-                "IMAGE_TAG": self._args.image_tag,
                 "PLATFORM": self._platform,
             },
             statements=[repository.pull()],

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pulumi
 
+from components.build_project import PATIENT
 from components.iam import Statement
 from components.image_repository import existing_repository, registry_login
 from components.pipeline_model import Action, Artifact, Category, Provider, variable
@@ -38,7 +39,8 @@ class PromotionStage(Stage):
         project = self.project(
             "promote-image",
             description=f"Copies the image by digest to {args.repository} and moves the tag {args.tag}",
-            machine=context.quick,
+            # Within a registry layers are mounted; elsewhere every byte goes through the job.
+            machine=PATIENT if args.role_arn or args.region else context.quick,
             variables={
                 "TARGET_REPOSITORY": args.repository,
                 "TARGET_REGISTRY": args.account_id or account.id,

@@ -38,7 +38,6 @@ BUILD = {
 RECORD = {
     "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
-    "IMAGE_TAG": "promoted",
     "PLATFORM": "linux/arm64",
 }
 DETAIL = {"ImageDigest": DIGEST, "RepositoryName": "shop", "ImageURI": f"{REPOSITORY}@{DIGEST}"}
@@ -246,7 +245,8 @@ def test_a_failing_build_shows_what_was_said_and_leaves_no_image(machine: Machin
 
     assert result.returncode == 1
     assert "#9 RUN make\nmake: *** no rule\n" in result.stdout
-    assert "FAILED: Dockerfile could not be built and pushed; the reason is above." in result.stderr
+    assert "FAILED: Dockerfile could not be built and pushed: `docker buildx build` ended with code 1." in result.stderr
+    assert "  | make: *** no rule" in result.stderr, "although another command has run since"
     assert not (machine.folder / "image.json").exists()
 
 
@@ -339,7 +339,7 @@ def test_a_promoted_image_is_recorded_with_what_its_labels_say(machine: Machine)
     code, said = record(machine, CONFIG)
 
     assert code == 0, said
-    assert machine.json("image.json") == image(tag="promoted")
+    assert machine.json("image.json") == image(tag="")
     assert f"export IMAGE_DIGEST={DIGEST}\n" in machine.exports
 
 
@@ -417,6 +417,24 @@ def test_a_folder_without_files_is_refused(machine: Machine, path: str, message:
 
     assert result.returncode == code
     assert message in result.stderr
+
+
+def test_a_link_out_of_the_folder_publishes_nothing_of_the_build_machine(machine: Machine) -> None:
+    """`docker cp` keeps links, and an artifact holds what they point to: the registry login, for example."""
+    signs_in(machine)
+    machine.answer("docker create", "abc123\n")
+    machine.answer("docker cp", files={"{last}/index.html": "<p>"})
+    machine.answer("docker rm abc123")
+    folder = machine.folder / "static-files"
+    folder.mkdir()
+    (folder / "inside").symlink_to("index.html")
+    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
+    assert result.returncode == 0, result.stderr
+
+    (folder / "login").symlink_to("/root/.docker/config.json")
+    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
+    assert result.returncode == 1
+    assert "static-files/login is a link that leads out of /x" in result.stderr
 
 
 def test_the_container_is_cleared_up_even_if_the_copy_fails(machine: Machine) -> None:

@@ -413,7 +413,7 @@ def test_a_second_run_after_a_success_deploys_nothing(deliver: Deliver, prepared
     assert second.succeeded, second.log
     assert second.exported == first.exported
     assert len(delivery.called("UpdateService")) == 1
-    assert "no other deployment is needed" in second.log
+    assert "nothing to deploy" in second.log
 
 
 def test_a_run_that_was_cut_off_is_taken_up_where_its_deployment_is(deliver: Deliver, prepared: Prepared) -> None:

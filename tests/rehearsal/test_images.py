@@ -473,8 +473,8 @@ def test_a_mistake_in_the_dockerfile_fails_with_its_line(jobs: Jobs, base: str, 
     broken = DOCKERFILE.replace("mkdir public &&", "mkdir public && false &&")
     started = time.monotonic()
     result = jobs.run("BuildImage", {"Source": source(tmp_path / "s", dockerfile=broken)}, of_commit("c" * 40, base))
-    assert failure(result).startswith("docker/Dockerfile could not be built and pushed; the reason is above.")
-    assert "did not complete successfully: exit code: 1" in result.log
+    assert failure(result).startswith("docker/Dockerfile could not be built and pushed: `docker buildx build` ended")
+    assert "did not complete successfully: exit code: 1" in failure(result)
     assert re.search(r"^\s+11 \| >>> RUN mkdir public && false", result.log, re.MULTILINE), result.log
     assert time.monotonic() - started < 20
 

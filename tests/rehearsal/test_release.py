@@ -280,6 +280,15 @@ def test_an_answer_that_is_lost_makes_nothing_twice(releasing: Releasing, lost: 
     assert releasing.github.requests.count(made) == 1
 
 
+@pytest.mark.parametrize("lag", [2, 100], ids=["for a while", "for good"])
+def test_a_draft_that_github_does_not_list_is_not_made_twice(releasing: Releasing, lag: int) -> None:
+    releasing.repository.listing_lag = lag
+
+    releasing.assert_published_once(releasing.run())
+
+    assert releasing.github.requests.count(f"POST /repos/{REPOSITORY}/releases") == 1
+
+
 @pytest.mark.parametrize("status", [403, 429])
 def test_who_asks_too_much_waits_as_long_as_github_wants(releasing: Releasing, status: Any) -> None:  # noqa: ANN401 - a literal
     limits = iter([rate_limited(status=status, retry_after=1)])

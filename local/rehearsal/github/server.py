@@ -349,7 +349,12 @@ class _Rules:
         """Newest first; "only users with push access will receive listings for draft releases"."""
         size = min(int(self._request.operation.query.get("per_page", "30")), 100)
         first = (int(self._request.operation.query.get("page", "1")) - 1) * size
-        found = [item for item in reversed(self._repository.releases.values()) if drafts or not item.draft]
+        found = []
+        for item in reversed(self._repository.releases.values()):
+            if item.unlisted:
+                item.unlisted -= 1
+            elif drafts or not item.draft:
+                found.append(item)
         return Answer(200, [self._shown.release(item) for item in found[first : first + size]])
 
     def _latest(self) -> Answer:
@@ -374,6 +379,7 @@ class _Rules:
             name=data.get("name", ""),
             body=data.get("body", ""),
             prerelease=data.get("prerelease", False),
+            unlisted=self._repository.listing_lag,
         )
         if not data.get("draft", False):
             self._publish(made)

@@ -57,6 +57,7 @@ class Release:
         draft: whether only those may see it who can write.
         prerelease: whether it is marked as one.
         assets: its files by number.
+        unlisted: how many more lists it is missing from.
     """
 
     id: int
@@ -67,6 +68,7 @@ class Release:
     draft: bool = True
     prerelease: bool = False
     assets: dict[int, Asset] = field(default_factory=dict)
+    unlisted: int = 0
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -83,11 +85,14 @@ class Repository:
         commits: its history, oldest first.
         tags: the commit of each tag.
         releases: its releases by number, in the order they were made.
+        listing_lag: how many lists a release is missing from after it was made: GitHub's are not always up to date
+            (cli/cli issue 6599).
     """
 
     def __init__(self, name: str, *, private: bool = True) -> None:
         self.name = name
         self.private = private
+        self.listing_lag = 0
         self.commits: list[Commit] = []
         self.tags: dict[str, str] = {}
         self.releases: dict[int, Release] = {}

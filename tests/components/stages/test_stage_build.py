@@ -265,7 +265,6 @@ def test_a_pushed_image_is_recorded_and_not_built_again() -> None:
 def test_recording_needs_no_docker_and_may_only_read() -> None:
     assert from_image().variables("record-image") == {
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-prod",
-        "IMAGE_TAG": "promoted",
         "PLATFORM": "linux/arm64",
     }
     assert from_image().machine("record-image")[0] == "ARM_LAMBDA_CONTAINER"
@@ -364,7 +363,6 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
         engine="codeDeploy",
         has_code=True,
         source_url="https://github.com/example/shop",
-        image_tag="",
         release_tag_prefix=None,
     )
     release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
@@ -374,7 +372,6 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
         engine="codeDeploy",
         has_code=False,
         source_url="",
-        image_tag="promoted",
         release_tag_prefix="v",
     )
 

@@ -60,6 +60,10 @@ def test_an_image_is_promoted_by_one_job() -> None:
     assert here().machine("promote-image")[0] == "ARM_LAMBDA_CONTAINER"
 
 
+def test_a_promotion_that_sends_every_layer_may_take_longer_than_lambda_allows() -> None:
+    assert elsewhere().machine("promote-image")[0] == "ARM_CONTAINER"
+
+
 def test_the_target_is_this_account_and_region_unless_others_are_named() -> None:
     assert here().variables("promote-image") == {
         "TARGET_REPOSITORY": "shop-prod",
