@@ -143,3 +143,11 @@ def test_a_variable_that_is_no_number_above_zero_is_refused(text: str) -> None:
         module("inputs").number("X", text)
 
     assert end.value.code == 2
+
+
+def test_the_last_lines_that_are_kept_are_those_of_the_last_command() -> None:
+    live = module("live")
+    live.run("Say one thing", "printf", "one\n")
+    live.run("Say another", "printf", "two\n")
+
+    assert list(live.tail) == ["two\n"]
