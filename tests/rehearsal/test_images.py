@@ -567,7 +567,7 @@ def test_an_image_of_another_pipeline_is_recorded_as_it_is(recorded: Recorded) -
         "repository": f"{HOST}/{Recorded.NAME}",
         "digest": recorded.index.digest,
         "uri": f"{HOST}/{Recorded.NAME}@{recorded.index.digest}",
-        "tag": "stable",
+        "tag": "",
         "commit": COMMIT,
         "version": "4.5.6",
         "source": "",
