@@ -92,7 +92,7 @@ def test_an_edit_of_environment_and_image_settings_changes_just_that(deployed: D
             config["source"]["ecr"]["tag"] = "other"
 
     outcome = deployed.edited(edit)
-    watching = {"shop-record-image-project", "shop-delivery-on-image-push-rule", "shop-delivery-pipeline"}
+    watching = {"shop-delivery-on-image-push-rule", "shop-delivery-pipeline"}
     if not built and deployed.name == "prod":
         watching.add("shop-registry-source-repository")  # made here: the tag that may move is another one
     image = {"shop-build-image-project"} if built else watching
