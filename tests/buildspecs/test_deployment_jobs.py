@@ -786,6 +786,19 @@ def test_each_command_of_the_preparation_that_fails_ends_it_with_its_own_words(m
     assert not (machine.folder / "deployment.json").exists()
 
 
+def stops(machine: Machine) -> None:
+    """A deployment that is started and then stopped."""
+    machine.file("deployment.json", deployment())
+    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}"))
+    registers(machine, as_ecs_answers(TEMPLATE))
+    machine.answer("aws ecs describe-services", service())
+    machine.answer("aws ecs update-service", {"service": {}})
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [OLD]}, times=1)
+    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [entry(DEPLOYMENT, "PENDING", 2.5)]})
+    machine.answer("aws ecs describe-service-revisions", {"serviceRevisions": [{"taskDefinition": NEW}]})
+    machine.answer("aws ecs describe-service-deployments", state("STOPPED"))
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -796,15 +809,7 @@ def test_each_command_of_the_preparation_that_fails_ends_it_with_its_own_words(m
 )
 def test_each_command_of_the_deployment_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
     failing(machine, command)
-    machine.file("deployment.json", deployment())
-    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}"))
-    registers(machine, as_ecs_answers(TEMPLATE))
-    machine.answer("aws ecs describe-services", service())
-    machine.answer("aws ecs update-service", {"service": {}})
-    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [OLD]}, times=1)
-    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [entry(DEPLOYMENT, "PENDING", 2.5)]})
-    machine.answer("aws ecs describe-service-revisions", {"serviceRevisions": [{"taskDefinition": NEW}]})
-    machine.answer("aws ecs describe-service-deployments", state("STOPPED"))
+    stops(machine)
     machine.answer("aws ecs list-tasks", {"taskArns": ["task/main/1"]})
 
     result = machine.run("deploy_ecs", **DEPLOY)
@@ -817,15 +822,7 @@ def test_each_command_of_the_deployment_that_fails_ends_it_with_its_own_words(ma
 
 def test_the_failure_is_told_though_its_reasons_cannot_be_had(machine: Machine) -> None:
     failing(machine, "ecs list-tasks")
-    machine.file("deployment.json", deployment())
-    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}"))
-    registers(machine, as_ecs_answers(TEMPLATE))
-    machine.answer("aws ecs describe-services", service())
-    machine.answer("aws ecs update-service", {"service": {}})
-    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [OLD]}, times=1)
-    machine.answer("aws ecs list-service-deployments", {"serviceDeployments": [entry(DEPLOYMENT, "PENDING", 2.5)]})
-    machine.answer("aws ecs describe-service-revisions", {"serviceRevisions": [{"taskDefinition": NEW}]})
-    machine.answer("aws ecs describe-service-deployments", state("STOPPED"))
+    stops(machine)
 
     result = machine.run("deploy_ecs", **DEPLOY)
 
