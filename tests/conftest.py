@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from local.engine.standins.sdk_types import collection_paused
+from local.rehearsal.tools import missing
 
 if sys.version_info < (3, 11, 8):
     _parse = ast.parse
@@ -31,3 +34,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         deployed = callspec.params.get("deployed") if callspec else None
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}:{deployed}" if deployed else item.path.name))
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., None]:
+    """Go on only with the tools that this is called with (see `local.rehearsal.tools`).
+
+    Skips by name what this machine cannot run. Where NO_SKIPS is set, as in `.ci/run`, it fails instead.
+    """
+    return _need
+
+
+def _need(*names: str) -> None:
+    lines = missing(names)
+    if lines and os.environ.get("NO_SKIPS"):
+        pytest.fail("\n".join(lines), pytrace=False)
+    if lines:
+        pytest.skip("; ".join(lines))

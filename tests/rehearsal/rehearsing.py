@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.tools import missing
 from local.rehearsal.world import World
 
 Need = Callable[..., None]
@@ -24,23 +22,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "world" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("world"))
-
-
-@pytest.fixture(scope="session")
-def need() -> Need:
-    """Go on only with the tools that this is called with (see `local.rehearsal.tools`).
-
-    Skips by name what this machine cannot run. Where NO_SKIPS is set, as in `.ci/run`, it fails instead.
-    """
-    return _need
-
-
-def _need(*names: str) -> None:
-    lines = missing(names)
-    if lines and os.environ.get("NO_SKIPS"):
-        pytest.fail("\n".join(lines), pytrace=False)
-    if lines:
-        pytest.skip("; ".join(lines))
 
 
 @pytest.fixture(scope="session")
