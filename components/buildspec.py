@@ -12,6 +12,10 @@ in `Buildspec.secrets` and leaves it out of the text (an empty reference would f
 the CodeBuild project an environment variable of that name, of type SECRETS_MANAGER and with the value
 `<secret name or ARN>[:<json key>]`. CodeBuild reads it by the project's role and masks it in the log.
 
+`env.git-credential-helper: yes` stands in the file of a job that can read the code as a clone. The loader keeps it only
+where the job does, since AWS names it for that case alone
+(https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html).
+
 Source of the rules: AWS CodeBuild user guide, "Build specification reference".
 """
 
@@ -35,7 +39,9 @@ LIMIT = 25_600
 
 PHASES = ("install", "pre_build", "build", "post_build")
 _TOP = ("version", "env", "phases", "reports", "artifacts")
-_ENV = ("shell", "variables", "secrets-manager", "exported-variables")
+_HELPER = "git-credential-helper"
+_CREDENTIALS = f"  {_HELPER}: yes\n"
+_ENV = ("shell", _HELPER, "variables", "secrets-manager", "exported-variables")
 _PHASE = ("runtime-versions", "commands", "finally")
 _REPORT = ("files", "file-format", "base-directory")
 _ARTIFACTS = ("files", "base-directory")
@@ -77,20 +83,41 @@ class Buildspec:
 
 
 @lru_cache
-def load_buildspec(name: str) -> Buildspec:
-    """The buildspec of this name (the file's name without `.yml`).
+def load_buildspec(name: str, *, clones: bool = False) -> Buildspec:
+    """Return the buildspec of this name.
+
+    Args:
+        name: The file's name without `.yml`.
+        clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
 
     Raises:
-        BuildspecError: It does not exist, breaks a rule, or is too long for an inline buildspec.
+        BuildspecError: It does not exist, breaks a rule, is too long for an inline buildspec, or cannot take a clone.
     """
-    return read_buildspec(FOLDER / f"{name}.yml")
+    return read_buildspec(FOLDER / f"{name}.yml", clones=clones)
 
 
-def read_buildspec(path: Path) -> Buildspec:
+def job_of(text: str) -> str:
+    """Return the name of the buildspec that a CodeBuild project's text was made of.
+
+    Raises:
+        BuildspecError: It is of none here.
+    """
+    archived = text.replace(_CREDENTIALS, "", 1)
+    for path in sorted(FOLDER.glob("*.yml")):
+        if load_buildspec(path.stem).text == archived:
+            return path.stem
+    raise BuildspecError(f"no buildspec here is {text[:60]!r}")
+
+
+def read_buildspec(path: Path, *, clones: bool = False) -> Buildspec:
     """Read, check and complete one file; the scripts are in the folder `scripts` beside it.
 
+    Args:
+        path: The file.
+        clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
+
     Raises:
-        BuildspecError: It does not exist, breaks a rule, or is too long for an inline buildspec.
+        BuildspecError: It does not exist, breaks a rule, is too long for an inline buildspec, or cannot take a clone.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -100,7 +127,7 @@ def read_buildspec(path: Path) -> Buildspec:
         document = yaml.load(source, Loader=yaml.CSafeLoader)  # the same as safe_load, ten times as fast
     except yaml.YAMLError as error:
         raise BuildspecError(f"{path.name}: not YAML: {error}") from None
-    return _Reader(path).buildspec(source, document)
+    return _Reader(path, clones=clones).buildspec(source, document)
 
 
 def _missing(path: Path) -> str:
@@ -113,8 +140,9 @@ def _missing(path: Path) -> str:
 class _Reader:
     """Reads one file, whose name starts every message."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clones: bool) -> None:
         self._path = path
+        self._clones = clones
         self._scripts = path.parent / "scripts"
 
     def buildspec(self, source: str, document: object) -> Buildspec:
@@ -124,6 +152,9 @@ class _Reader:
         env = self._mapping(top.get("env"), "env", _ENV)
         if env.get("shell") != "bash":
             raise self._error("env.shell", f"must be bash (CodeBuild's default is sh), got {env.get('shell')!r}")
+        helper = env.get(_HELPER)
+        if helper is not True and (self._clones or helper is not None):
+            raise self._error(f"env.{_HELPER}", f"must be yes in a job that takes a clone, got {helper!r}")
         variables = self._variables(env)
         secrets = self._secrets(env)
         exported = tuple(self._strings(env.get("exported-variables", []), "env.exported-variables"))
@@ -277,8 +308,8 @@ class _Reader:
     def _text(
         self, source: str, top: dict[str, Any], phases: dict[str, dict[str, Any]], scripts: dict[str, str]
     ) -> str:
-        """The buildspec with the scripts in its first phase, secrets' placeholders taken out."""
-        env = {key: value for key, value in top["env"].items() if key != "secrets-manager"}
+        """The buildspec with the scripts in its first phase, without what is not for AWS or not for this source."""
+        env = {key: value for key, value in top["env"].items() if key not in {"secrets-manager", _HELPER}}
         completed = {**top, "env": env, "phases": dict(phases)}
         if scripts:
             env["variables"] = {"SCRIPTS_DIR": SCRIPTS_DIR, **env.get("variables", {})}
@@ -286,7 +317,9 @@ class _Reader:
             writing = ['mkdir -p "$SCRIPTS_DIR"', *(_written(name, text) for name, text in scripts.items())]
             completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}
         comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
-        return comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        text = comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        # As AWS writes it: PyYAML would write `true`.
+        return text.replace("\nenv:\n", f"\nenv:\n{_CREDENTIALS}", 1) if self._clones else text
 
 
 @lru_cache

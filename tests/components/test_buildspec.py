@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from components import buildspec
-from components.buildspec import BuildspecError, load_buildspec, read_buildspec
+from components.buildspec import BuildspecError, job_of, load_buildspec, read_buildspec
 
 GOOD = """\
 # Greet somebody. Output: greeting.txt.
@@ -241,6 +241,32 @@ def test_a_buildspec_without_scripts_gets_none(write: Write) -> None:
     assert spec.artifact_files == ()
 
 
+def test_git_gets_credentials_only_where_the_source_is_a_clone(write: Write) -> None:
+    """AWS names the key for that case: it is written as in its tutorial, `yes` and not `true`.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html
+    """
+    path = write(("shell: bash", "shell: bash\n  git-credential-helper: yes"))
+    archived, cloned = read_buildspec(path).text, read_buildspec(path, clones=True).text
+    assert "git-credential-helper" not in archived
+    assert cloned.replace("  git-credential-helper: yes\n", "") == archived
+    assert "\nenv:\n  git-credential-helper: yes\n" in cloned
+
+
+def test_a_projects_text_names_its_buildspec() -> None:
+    assert job_of(load_buildspec("build-image").text) == "build-image"
+    assert job_of(load_buildspec("build-image", clones=True).text) == "build-image"
+    with pytest.raises(BuildspecError, match=r"no buildspec here is 'version: 0\.2'"):
+        job_of("version: 0.2")
+
+
+def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
+    with pytest.raises(
+        BuildspecError, match=r"greet\.yml: env\.git-credential-helper: must be yes in a job that takes"
+    ):
+        read_buildspec(write(), clones=True)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -251,7 +277,13 @@ def test_a_buildspec_without_scripts_gets_none(write: Write) -> None:
         pytest.param(
             "shell: bash", "shell: sh", "env.shell: must be bash (CodeBuild's default is sh), got 'sh'", id="shell"
         ),
-        pytest.param("  shell:", "  shel:", "env: 'shel' is not known here; allowed: shell, variables", id="env-key"),
+        pytest.param("  shell:", "  shel:", "env: 'shel' is not known here; allowed: shell, git-", id="env-key"),
+        pytest.param(
+            "shell: bash",
+            "shell: bash\n  git-credential-helper: no",
+            "env.git-credential-helper: must be yes in a job that takes a clone, got False",
+            id="credential-helper",
+        ),
         pytest.param(
             "NAME: world", "NAME: 3", "env.variables.NAME: must be a text; YAML reads it as 3: quote it", id="number"
         ),
