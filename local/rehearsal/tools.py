@@ -42,6 +42,8 @@ _RELEASES = ("trixie",)
 _PACKAGES = {
     "busybox": "busybox-static",
     "chromium": "chromium",
+    "git": "git",
+    "git-lfs": "git-lfs",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "openssl": "openssl",
@@ -185,6 +187,8 @@ TOOLS = {
     "lighthouse": Tool(_on_path("node", "npm"), NODE),
     "github": Tool(_on_path("npm"), NODE),  # npm fetches GitHub's description of its API
     "openssl": Tool(_on_path("openssl")),
+    "git": Tool(_on_path("git")),
+    "git-lfs": Tool(_on_path("git", "git-lfs")),
 }
 """By the name that `need` takes in tests."""
 
