@@ -4,8 +4,8 @@ ministack answers the AWS API, checks signatures and IAM policies, and is an ima
 everybody and believes everything, so this puts the rest in front of it:
 
 - A registry token belongs to who asked for it. The registry wants one, and asks the caller's IAM policies for the
-  permission that Amazon ECR wants for the request ("Private registry authentication" and "IAM permissions for pushing
-  an image" in the Amazon ECR user guide).
+  permission that Amazon ECR wants for the request: https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html,
+  https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html.
 - A manifest is refused while something that it names is missing, and a tag that may not move does not.
 - A layer comes by a redirect to a signed address in object storage, which refuses a request that brings credentials.
 - What refers to an image is listed (OCI distribution specification, "Listing Referrers").

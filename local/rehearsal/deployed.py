@@ -1,7 +1,8 @@
-"""From what a stack has deployed to builds that can be run: as CodePipeline starts a CodeBuild project.
+"""From what a stack has deployed to builds that can be run: what a CodeBuild action makes of its project.
 
-Sources: AWS CodePipeline user guide, "AWS CodeBuild build and test action reference" (configuration, several input
-artifacts) and "Variables" (namespaces, ``#{namespace.name}``; an action with one that is not known fails).
+Sources: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html (configuration,
+several input artifacts), https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html
+(namespaces, ``#{namespace.name}``; an action with one that is not known fails).
 """
 
 from __future__ import annotations

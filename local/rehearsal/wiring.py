@@ -1,8 +1,8 @@
 """Whether the actions of a deployed pipeline fit together: variables, artifacts, and the files in these.
 
 All is derived from what is deployed: the pipeline's definition, the buildspecs' texts, and the scripts inside these.
-Only what AWS documents is written down here: AWS CodePipeline user guide, "Action structure reference" (which variables
-a source offers, which files a deploy action reads by default).
+Only what AWS documents is written down here: which variables a source offers, and which files a deploy action reads by
+default (https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html).
 """
 
 from __future__ import annotations

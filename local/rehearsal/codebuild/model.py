@@ -112,7 +112,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """A test report, as CodeBuild shows it.
+    """The figures of a test report.
 
     Attributes:
         files: How many files it was read from.

@@ -1,10 +1,11 @@
 """One build from its source to its artifacts.
 
-Sources: AWS CodeBuild user guide, "Build phase transitions", "Build specification reference for CodeBuild" (``phases``,
-``on-failure``, ``finally``, ``artifacts``, ``reports``). Where these leave something open, this is what it does: an
-``on-failure: CONTINUE`` goes on to the next phase and the build stays failed; a ``RETRY`` runs the phase's commands
-anew, its regular expression is sought in the message and in the last lines of the failed command; a report without
-files fails UPLOAD_ARTIFACTS (prowler-cloud/prowler#1182).
+Sources: https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details.html#view-build-details-phases, and
+https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html (``phases``, ``on-failure``, ``finally``,
+``artifacts``, ``reports``). Where these leave something open, this is what it does: an ``on-failure: CONTINUE`` goes on
+to the next phase and the build stays failed; a ``RETRY`` runs the phase's commands anew, its regular expression is
+sought in the message and in the last lines of the failed command; a report without files fails UPLOAD_ARTIFACTS
+(prowler-cloud/prowler#1182).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def run_build(
     secrets: Secrets | None = None,
     show: Callable[[str], None] | None = None,
 ) -> Result:
-    """Run a build as CodeBuild would.
+    """Run a build, phase by phase.
 
     Args:
         build: What is to be built.

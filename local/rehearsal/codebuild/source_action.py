@@ -13,8 +13,8 @@ What an archive does not hold:
 - There is no ``.git``: https://github.com/thii/aws-codebuild-extras/issues/4.
 - A file in Git LFS is its pointer, which is all that the commit holds of it:
   https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
-- What is not committed, or what ``.gitattributes`` marks with ``export-ignore``, is not there. GitHub makes archives
-  by ``git archive``: https://docs.github.com/en/repositories/working-with-files/using-files/downloading-source-code-archives.
+- What is not committed is not there. Neither is here what ``.gitattributes`` marks with ``export-ignore``, as
+  ``git archive`` has it (https://git-scm.com/docs/git-archive); no page of AWS says whether its archive does.
 - No file is executable. Until the end of 2019 AWS's page said so of sources on GitHub ("a ZIP file process that does
   not preserve external attributes"), and users met it: https://github.com/DFE-Digital/teaching-vacancies/pull/48,
   https://github.com/wellcometrust/reach/pull/130. No page says that it has changed with connections.
