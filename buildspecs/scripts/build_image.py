@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tempfile
 from datetime import datetime
@@ -104,6 +105,8 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
         # ignore-error: a cache that cannot be written costs time, never a delivery.
         extras = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
         options += ["--cache-from", cache, "--cache-to", f"{cache},{extras}"]
+    # The provenance would name the address a clone is from: account and connection. The labels say commit and source.
+    os.environ["BUILDX_GIT_INFO"] = "false"
     sbom = f"--sbom=generator={from_docker_hub(job.require('SBOM_GENERATOR_IMAGE'))}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")

@@ -234,6 +234,13 @@ def test_a_clone_that_lacks_nothing_calls_nobody(machine: Machine) -> None:
     assert "NOTE" not in result.stdout, "links of a clone are links"
 
 
+def test_the_provenance_does_not_say_through_what_the_code_was_cloned(machine: Machine) -> None:
+    """https://docs.docker.com/build/building/variables/#buildx_git_info"""
+    clone(machine).run("build_image", **BUILD, **CLONED)
+    (build,) = machine.called("docker buildx build")
+    assert build.env["BUILDX_GIT_INFO"] == "false"
+
+
 def test_the_image_of_a_clone_is_not_the_one_of_an_archive(machine: Machine, tmp_path: Path) -> None:
     """Who turns fullClone on for a commit that was built already must not be given the image without its links."""
     machine.run("build_image", **BUILD)

@@ -187,10 +187,15 @@ def test_a_clone_has_links_modes_history_submodules_and_large_files(
     shop = Shop(cloning.world, tmp_path / "code", public=True)
     result = cloning.clone(shop, base)
     assert result.succeeded, result.log
-    labels = config_of(cloning.world.registry(region=REGION), APP, image_json(result)["digest"])["config"]["Labels"]
+    registry, digest = cloning.world.registry(region=REGION), image_json(result)["digest"]
+    labels = config_of(registry, APP, digest)["config"]["Labels"]
     assert labels["org.opencontainers.image.revision"] == shop.commit
     assert image_json(result)["commit"] == shop.commit
     assert "NOTE" not in result.log
+    (about,) = [one for one in registry.json(APP, digest)["manifests"] if one["platform"]["os"] == "unknown"]
+    attested = [registry.blob(APP, layer["digest"]) for layer in registry.json(APP, about["digest"])["layers"]]
+    assert b"slsa.dev/provenance" in b"".join(attested)
+    assert CONNECTION[-36:].encode() not in b"".join(attested), "it is nobody's business through what it was cloned"
 
 
 @pytest.mark.parametrize("permission", ["codeconnections:UseConnection", "codestar-connections:UseConnection"])
