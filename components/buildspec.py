@@ -12,8 +12,8 @@ in `Buildspec.secrets` and leaves it out of the text (an empty reference would f
 the CodeBuild project an environment variable of that name, of type SECRETS_MANAGER and with the value
 `<secret name or ARN>[:<json key>]`. CodeBuild reads it by the project's role and masks it in the log.
 
-`env.git-credential-helper: yes` stands in the file of a job that can read the code as a clone. The loader keeps it only
-where the job does, since AWS names it for that case alone
+`env.git-credential-helper: "yes"` stands in the file of a job that can read the code as a clone. The loader keeps it
+only where the job does, since AWS names it for that case alone
 (https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html).
 
 Source of the rules: AWS CodeBuild user guide, "Build specification reference".
@@ -153,8 +153,8 @@ class _Reader:
         if env.get("shell") != "bash":
             raise self._error("env.shell", f"must be bash (CodeBuild's default is sh), got {env.get('shell')!r}")
         helper = env.get(_HELPER)
-        if helper is not True and (self._clones or helper is not None):
-            raise self._error(f"env.{_HELPER}", f"must be yes in a job that takes a clone, got {helper!r}")
+        if helper != "yes" and (self._clones or helper is not None):
+            raise self._error(f"env.{_HELPER}", f'must be "yes" in a job that takes a clone, got {helper!r}')
         variables = self._variables(env)
         secrets = self._secrets(env)
         exported = tuple(self._strings(env.get("exported-variables", []), "env.exported-variables"))
@@ -318,7 +318,7 @@ class _Reader:
             completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}
         comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
         text = comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
-        # As AWS writes it: PyYAML would write `true`.
+        # As AWS writes it, without the quotes that a text gets here.
         return text.replace("\nenv:\n", f"\nenv:\n{_CREDENTIALS}", 1) if self._clones else text
 
 

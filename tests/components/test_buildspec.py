@@ -246,7 +246,7 @@ def test_git_gets_credentials_only_where_the_source_is_a_clone(write: Write) -> 
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html
     """
-    path = write(("shell: bash", "shell: bash\n  git-credential-helper: yes"))
+    path = write(("shell: bash", 'shell: bash\n  git-credential-helper: "yes"'))
     archived, cloned = read_buildspec(path).text, read_buildspec(path, clones=True).text
     assert "git-credential-helper" not in archived
     assert cloned.replace("  git-credential-helper: yes\n", "") == archived
@@ -262,7 +262,7 @@ def test_a_projects_text_names_its_buildspec() -> None:
 
 def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
     with pytest.raises(
-        BuildspecError, match=r"greet\.yml: env\.git-credential-helper: must be yes in a job that takes"
+        BuildspecError, match=r"greet\.yml: env\.git-credential-helper: must be \"yes\" in a job that takes"
     ):
         read_buildspec(write(), clones=True)
 
@@ -281,7 +281,7 @@ def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
         pytest.param(
             "shell: bash",
             "shell: bash\n  git-credential-helper: no",
-            "env.git-credential-helper: must be yes in a job that takes a clone, got False",
+            'env.git-credential-helper: must be "yes" in a job that takes a clone, got False',
             id="credential-helper",
         ),
         pytest.param(
