@@ -105,8 +105,8 @@ def found(folder: str, excluded: Callable[[str], bool] | None, needs: str) -> Ga
 
 
 def repositories() -> list[str]:
-    """The repositories that may be cloned through the connection."""
-    return list(map(str, inputs.parsed("CLONED_REPOSITORIES", job.require("CLONED_REPOSITORIES"), list)))
+    """The code's own repository, and private ones of submodules; none outside of the pipeline."""
+    return list(map(str, inputs.parsed("CLONED_REPOSITORIES", job.optional("CLONED_REPOSITORIES"), list)))
 
 
 def through_connection() -> list[str]:
@@ -114,11 +114,14 @@ def through_connection() -> list[str]:
 
     The address: https://docs.aws.amazon.com/eks/latest/userguide/argocd-configure-repositories.html, "CodeConnections".
     """
+    private = repositories()[1:]
+    if not private:
+        return []
     _, _, service, region, account, connection = job.require("CONNECTION_ARN").split(":")
     through = f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{connection.split('/')[1]}/"
     return [
         option
-        for repository in repositories()[1:]
+        for repository in private
         for origin in ("https://github.com/", "git@github.com:", "ssh://git@github.com/")
         for option in ("-c", f"url.{through}{repository}.insteadOf={origin}{repository}")
     ]
@@ -128,7 +131,8 @@ def fetch_large_files() -> None:
     """Fetch Git LFS files: from where the clone is from, or from GitHub as everybody may."""
     env = {"GIT_TERMINAL_PROMPT": "0"}
     job.run("Have git use Git LFS", "git", "lfs", "install", "--local", check=False, env=env)
-    for options in ((), ("-c", f"lfs.url=https://github.com/{repositories()[0]}.git/info/lfs")):
+    everybodys = [("-c", f"lfs.url=https://github.com/{own}.git/info/lfs") for own in repositories()[:1]]
+    for options in ((), *everybodys):
         done = job.run("Fetch Git LFS files", "git", *options, "lfs", "pull", check=False, env=env)
         if not done.code:
             return

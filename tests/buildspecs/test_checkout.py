@@ -226,6 +226,17 @@ def test_large_files_that_cannot_be_had_fail_by_name(machine: Machine) -> None:
     )
 
 
+def test_a_developers_own_clone_is_completed_too(machine: Machine) -> None:
+    """A job can be run by hand, where there is no connection."""
+    clone(machine).file(".gitmodules", MODULES)
+    machine.file("model.bin", POINTER)
+    machine.answer("git submodule update", files={str(machine.folder / "vendor/lib/file"): "here"})
+    machine.answer("git lfs pull", files={str(machine.folder / "model.bin"): "content"})
+    result = machine.run("build_image", **BUILD)
+    assert result.returncode == 0, result.stderr
+    assert [call.after("-c") for call in machine.called("git")] == [[], [], []]
+
+
 def test_a_clone_that_lacks_nothing_calls_nobody(machine: Machine) -> None:
     clone(machine).file("a", "b")
     machine.file("b", "a")
