@@ -84,6 +84,7 @@ class Delivery(pulumi.ComponentResource):
             hosting=hosting,
             task_definition=template.uri,
             quick=quick_machine(args.region),
+            parallel_jobs=settings.pipeline.parallel_jobs,
             log_days=settings.retention.log_days,
             tags=tags,
         )
@@ -99,6 +100,7 @@ class Delivery(pulumi.ComponentResource):
                     name=prefix,
                     execution_mode=ExecutionMode[settings.pipeline.execution_mode.upper()],
                     stages=tuple(stage.model for stage in stages),
+                    parallel_jobs=settings.pipeline.parallel_jobs,
                 ),
                 grants=[statement for stage in stages for statement in stage.grants],
                 artifacts=artifacts,

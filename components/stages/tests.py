@@ -12,7 +12,7 @@ from pulumi_aws import s3
 from components.build_project import BROWSER, image_builder
 from components.buildspec import FOLDER
 from components.image_repository import registry_login
-from components.pipeline_model import Artifact, Category, Variable
+from components.pipeline_model import Action, Artifact, Category, Variable, scheduled
 from components.settings import Settings, Tests
 from components.stages.stage import Stage, StageContext
 
@@ -35,7 +35,7 @@ class TestsStageArgs:
 
 
 class TestsStage(Stage):
-    """Lighthouse against the deployed service and, at the same time, the smoke-test image when there is one."""
+    """Lighthouse against the deployed service and, where a smoke-test image is built, that image against it."""
 
     __test__ = False  # not a test, though pytest would think so by its name
 
@@ -73,7 +73,7 @@ class TestsStage(Stage):
             ],
             timeout_minutes=args.tests.timeout_minutes,
         )
-        self.actions = (
+        actions: list[Action] = [
             project.action(
                 "RunLighthouse",
                 category=Category.TEST,
@@ -81,8 +81,8 @@ class TestsStage(Stage):
                 writes=(Artifact.LIGHTHOUSE_REPORT,),
                 environment={runs.name: runs.reference},
                 variables=(runs,),
-            ),
-        )
+            )
+        ]
         self.grants = (project.start(),)
         if context.registry.smoke_test is not None:
             smoke_test = self.project(
@@ -93,10 +93,11 @@ class TestsStage(Stage):
                 statements=[context.registry.smoke_test.pull(), registry_login()],
                 timeout_minutes=args.tests.timeout_minutes,
             )
-            self.actions += (
-                smoke_test.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,)),
+            actions.append(
+                smoke_test.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,))
             )
             self.grants += (smoke_test.start(),)
+        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod

@@ -188,6 +188,7 @@ def test_ecs_is_driven_by_a_job_of_ours() -> None:
             name="DeployService",
             category=Category.BUILD,
             provider=Provider.CODEBUILD,
+            machine="ARM/Small",
             configuration={"ProjectName": "shop-dev-deploy-ecs"},
             environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
             reads=(Artifact.DEPLOYMENT,),

@@ -22,6 +22,7 @@ LIGHTHOUSE = Action(
     name="RunLighthouse",
     category=Category.TEST,
     provider=Provider.CODEBUILD,
+    machine="Linux/Medium",
     configuration={"ProjectName": "shop-dev-run-lighthouse"},
     environment={"LIGHTHOUSE_RUNS": "#{variables.LIGHTHOUSE_RUNS}"},
     reads=(Artifact.DEPLOYMENT,),
@@ -32,6 +33,7 @@ SMOKE_TEST = Action(
     name="RunSmokeTest",
     category=Category.TEST,
     provider=Provider.CODEBUILD,
+    machine="ARM/Small",
     configuration={"ProjectName": "shop-dev-run-smoke-test"},
     reads=(Artifact.SMOKE_TEST_IMAGE,),
 )
