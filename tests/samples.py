@@ -148,6 +148,7 @@ def context(settings: Settings, *, region: str | None = REGION, **surroundings: 
         ),
         hosting=hosting(artifacts, **surroundings),
         task_definition=pulumi.Output.from_input(TEMPLATE),
+        region=region or artifacts.account.region,
         quick=quick_machine(region),
         parallel_jobs=settings.pipeline.parallel_jobs,
         log_days=settings.retention.log_days,
