@@ -27,11 +27,13 @@ class TestsStageArgs:
 
     Attributes:
         tests: The section ``tests``.
+        plain_http: Whether the service is reached without encryption.
     """
 
     __test__ = False  # not a test, though pytest would think so by its name
 
     tests: Tests
+    plain_http: bool
 
 
 class TestsStage(Stage):
@@ -50,7 +52,7 @@ class TestsStage(Stage):
         if service_url is None:
             raise ValueError(f"{name}: tests need the address of the service")
         lighthouse = args.tests.lighthouse
-        budgets = {key.replace("_", "-"): score for key, score in lighthouse.budgets.model_dump().items()}
+        budgets = lighthouse.budgets.scores(plain_http=args.plain_http)
         runs = Variable(
             name="LIGHTHOUSE_RUNS",
             default=str(lighthouse.runs),
@@ -103,7 +105,9 @@ class TestsStage(Stage):
     @classmethod
     def wanted(cls, settings: Settings) -> TestsStageArgs | None:
         """On with ``tests.enabled``."""
-        return TestsStageArgs(tests=settings.tests) if settings.tests.enabled else None
+        if not settings.tests.enabled:
+            return None
+        return TestsStageArgs(tests=settings.tests, plain_http=settings.hosting.plain_http)
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""

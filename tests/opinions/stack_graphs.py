@@ -81,7 +81,7 @@ OTHER_CHOICES: Mapping[str, tuple[str, Mapping[str, object]]] = {
                 },
             },
             "ecs-delivery:source": {"github": {"repository": "example/shop"}},
-            "ecs-delivery:deploy": {"engine": "ecs", "strategy": "canary", "bakeMinutes": 3},
+            "ecs-delivery:deploy": {"engine": "ecs", "strategy": "canary", "bakeMinutes": 6},
             "ecs-delivery:hosting": {
                 "network": {"taskSubnets": "private"},
                 "loadBalancer": {"plainHttp": True, "internal": True},

@@ -260,7 +260,7 @@ SAFE = {
     ("settings", "expected"),
     [
         pytest.param({}, {"strategy": "ROLLING"}, id="rolling by default"),
-        pytest.param({"strategy": "blueGreen"}, {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}, id="blue/green"),
+        pytest.param({"strategy": "blueGreen"}, {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5}, id="blue/green"),
         pytest.param(
             {"strategy": "blueGreen", "bakeMinutes": 10},
             {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 10},
@@ -270,7 +270,7 @@ SAFE = {
             {"strategy": "canary", "step": {"percent": 20, "intervalMinutes": 7}},
             {
                 "strategy": "CANARY",
-                "bakeTimeInMinutes": 0,
+                "bakeTimeInMinutes": 5,
                 "canaryConfiguration": {"canaryPercent": 20, "canaryBakeTimeInMinutes": 7},
             },
             id="canary",
