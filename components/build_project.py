@@ -36,6 +36,23 @@ class Machine:
         """Lambda machines start in seconds, take no timeout and end after 15 minutes at the latest."""
         return "LAMBDA" in self.environment_type
 
+    @property
+    def type(self) -> str:
+        """The machine type as CodeBuild's quotas name it, for example ``ARM/Small``.
+
+        https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+        """
+        size = self.compute_type.rpartition("_")[2]
+        return f"{_PLATFORM_NAMES[self.environment_type]}/{_SIZE_NAMES.get(size, size)}"
+
+
+_PLATFORM_NAMES: Mapping[str, str] = {
+    "ARM_CONTAINER": "ARM",
+    "ARM_LAMBDA_CONTAINER": "ARM Lambda",
+    "LINUX_CONTAINER": "Linux",
+}
+_SIZE_NAMES: Mapping[str, str] = {"SMALL": "Small", "MEDIUM": "Medium", "LARGE": "Large", "XLARGE": "XLarge"}
+
 
 def image_builder(*, architecture: str, size: str) -> Machine:
     """A machine of the application's own architecture that can build and run images.
@@ -273,6 +290,7 @@ class BuildProject(pulumi.ComponentResource):
             run_order=run_order,
             namespace=name if exports else None,
             exports=exports,
+            machine=self._args.machine.type,
             variables=variables,
         )
 

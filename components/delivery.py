@@ -7,12 +7,14 @@ from typing import ClassVar
 
 import pulumi
 
+from components.account_needs import AccountNeeds
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
 from components.build_project import quick_machine
+from components.commands import aws_command
 from components.connection import connection_of
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.hosting import MadeHostingArgs, hosting_of
-from components.pipeline_model import ExecutionMode, PipelineModel
+from components.pipeline_model import ExecutionMode, PipelineModel, builds_at_once
 from components.registry import Registry, RegistryArgs
 from components.settings import Settings
 from components.stages import STAGES, StageContext
@@ -41,7 +43,7 @@ class Delivery(pulumi.ComponentResource):
 
     TYPE: ClassVar[str] = "ecs-delivery:index:Delivery"
 
-    outputs: dict[str, pulumi.Output[object]]
+    outputs: dict[str, pulumi.Input[object]]
     """What the stack exports, by name."""
 
     def __init__(self, name: str, args: DeliveryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -85,6 +87,7 @@ class Delivery(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        region = args.region or artifacts.account.region
         context = StageContext(
             name=name,
             prefix=prefix,
@@ -94,7 +97,9 @@ class Delivery(pulumi.ComponentResource):
             registry=registry,
             hosting=hosting,
             task_definition=template.uri,
+            region=region,
             quick=quick_machine(args.region),
+            parallel_jobs=settings.pipeline.parallel_jobs,
             log_days=settings.retention.log_days,
             tags=tags,
         )
@@ -103,14 +108,16 @@ class Delivery(pulumi.ComponentResource):
             for stage in STAGES
             if (wanted := stage.wanted(settings)) is not None
         ]
+        model = PipelineModel(
+            name=prefix,
+            execution_mode=ExecutionMode[settings.pipeline.execution_mode.upper()],
+            stages=tuple(stage.model for stage in stages),
+            parallel_jobs=settings.pipeline.parallel_jobs,
+        )
         pipeline = DeliveryPipeline(
             f"{name}-delivery",
             DeliveryPipelineArgs(
-                model=PipelineModel(
-                    name=prefix,
-                    execution_mode=ExecutionMode[settings.pipeline.execution_mode.upper()],
-                    stages=tuple(stage.model for stage in stages),
-                ),
+                model=model,
                 grants=[statement for stage in stages for statement in stage.grants],
                 artifacts=artifacts,
                 tags=tags,
@@ -118,6 +125,13 @@ class Delivery(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        needs = AccountNeeds(
+            builds=builds_at_once(model),
+            each_run=model.execution_mode is ExecutionMode.PARALLEL,
+            hosting=hosting.needs,
+            roles=hosting.service_linked_roles,
+        )
+        notes = [*(note for stage in stages for note in stage.notes), *hosting.notes, *_requests(needs, region)]
         outputs: dict[str, pulumi.Input[object] | None] = {
             "pipelineName": pipeline.name,
             "pipelineUrl": pipeline.console_url,
@@ -126,12 +140,35 @@ class Delivery(pulumi.ComponentResource):
             "smokeTestRepositoryUrl": registry.smoke_test.uri if registry.smoke_test else None,
             "promotionRoleArn": registry.promotion_role_arn,
             "serviceUrl": hosting.service_url,
-            "nextSteps": [note for stage in stages for note in stage.notes],
+            "loadBalancerDnsName": hosting.load_balancer_dns_name,
+            "loadBalancerZoneId": hosting.load_balancer_zone_id,
+            "accountNeeds": needs.lines,
+            "nextSteps": notes,
         }
-        self.outputs = {key: pulumi.Output.from_input(value) for key, value in outputs.items() if value is not None}
+        self.outputs = {key: value for key, value in outputs.items() if value is not None}
         self.register_outputs(self.outputs)
 
     def _connection_in_the_source_stage(self, connection: str, name: str) -> pulumi.Output[str]:
         """Where the connection was before builds used it too; replaced, it would wait for a handshake again."""
         stage = pulumi.create_urn(f"{name}-{SourceStage.slug()}", SourceStage.TYPE, parent=self)
         return pulumi.create_urn(connection, "aws:codeconnections/connection:Connection", parent=stage)
+
+
+def _requests(needs: AccountNeeds, region: pulumi.Input[str]) -> list[pulumi.Output[str]]:
+    """Return how to raise each quota of which a new account has too little, for two stacks like this one."""
+    return [
+        pulumi.Output.concat(
+            f"Quota {need.quota.name}: a new account has {need.quota.default}, this stack takes up to "
+            f"{need.amount:g}, two stacks like it {need.desired}. Where your account has less, ask AWS for it: ",
+            aws_command(
+                "service-quotas",
+                "request-service-quota-increase",
+                region=region,
+                service_code=need.quota.service,
+                quota_code=need.quota.code,
+                desired_value=str(need.desired),
+            ),
+        )
+        for need in needs.needs
+        if need.asks
+    ]

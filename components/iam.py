@@ -102,6 +102,9 @@ SENDS_SOURCE: Mapping[str, str] = MappingProxyType(
 Another service may say nothing: its role then refuses a wrong account, but does not demand to be told the right one.
 """
 
+VERSION = "2012-10-17"
+"""The version of the policy language, not of a policy."""
+
 _SID = re.compile(r"[A-Za-z0-9]{1,100}")
 _NARROW = re.compile(r"arn:[^:*?]+:[^:*?]+:[^:]*:[^:]*:(?![*?]*$)")
 """An ARN that names its partition, its service and at least a part of the resource."""
@@ -223,24 +226,28 @@ def service_trust(
     )
 
 
-def role_trust(role_arns: Sequence[str]) -> pulumi.Output[str]:
-    """A trust policy for named roles of other accounts, which need not exist yet.
+TRUST_CHARACTERS = 2048
+"""The longest trust policy of a role, unless the account's quota was raised.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+
+def role_trust(role_arns: Sequence[str]) -> str:
+    """Return a trust policy for named roles of other accounts, which need not exist yet.
 
     As a principal AWS would refuse a role that is not there, and hold on to the id of one that is made anew.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
     accounts = sorted({":".join([*arn.split(":")[:5], "root"]) for arn in role_arns})
-    return _document(
-        [
-            {
-                "Sid": "AssumedByNamedRoles",
-                "Effect": "Allow",
-                "Principal": {"AWS": accounts},
-                "Action": "sts:AssumeRole",
-                "Condition": {"ArnEquals": {"aws:PrincipalArn": sorted(role_arns)}},
-            }
-        ]
-    )
+    statement = {
+        "Sid": "AssumedByNamedRoles",
+        "Effect": "Allow",
+        "Principal": {"AWS": accounts},
+        "Action": "sts:AssumeRole",
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": sorted(role_arns)}},
+    }
+    return json.dumps({"Version": VERSION, "Statement": [statement]})
 
 
 def resource_policy(statements: Sequence[Mapping[str, object]]) -> pulumi.Output[str]:
@@ -250,7 +257,7 @@ def resource_policy(statements: Sequence[Mapping[str, object]]) -> pulumi.Output
 
 def _document(statements: Sequence[dict[str, object]]) -> pulumi.Output[str]:
     """The JSON text, waiting for just the outputs in it; ``Output.json_dumps`` would make one of every string."""
-    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    document = {"Version": VERSION, "Statement": list(statements)}
     outputs: dict[int, pulumi.Output[object]] = {}
 
     def note(value: object) -> None:

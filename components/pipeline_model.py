@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -127,6 +127,8 @@ class Action:
         run_order: Actions of a stage with the same number run at the same time.
         namespace: Makes the action's variables available to later actions.
         exports: For CodeBuild: the names which the build exports under ``namespace``.
+        machine: For CodeBuild: the machine type that the build occupies, as CodeBuild's quotas name it, for example
+            ``ARM/Small``.
         variables: The pipeline variables this action refers to.
         timeout_minutes: For approvals: how long a person may take; ``None`` leaves CodePipeline's seven days.
         trigger: For source actions: what starts the pipeline.
@@ -142,6 +144,7 @@ class Action:
     run_order: int = 1
     namespace: str | None = None
     exports: tuple[str, ...] = ()
+    machine: str | None = None
     variables: tuple[Variable, ...] = ()
     timeout_minutes: int | None = None
     trigger: GitTrigger | ImagePushTrigger | None = None
@@ -157,11 +160,20 @@ class StageModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipelineModel:
-    """A whole pipeline."""
+    """A whole pipeline.
+
+    Attributes:
+        name: Unique within the account and region.
+        execution_mode: What happens when a run starts while another is still going.
+        stages: In running order.
+        parallel_jobs: Whether builds on one machine type may run at the same time within a run; a new AWS account
+            allows one.
+    """
 
     name: str
     execution_mode: ExecutionMode
     stages: tuple[StageModel, ...]
+    parallel_jobs: bool = False
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -276,7 +288,48 @@ def validate(pipeline: PipelineModel) -> list[str]:
         *_artifact_problems(pipeline),
         *_variable_problems(pipeline),
         *_reference_problems(pipeline),
+        *_machine_problems(pipeline),
     ]
+
+
+def scheduled(actions: Iterable[Action], *, parallel_jobs: bool) -> tuple[Action, ...]:
+    """Return the actions of a stage, each with the earliest run order it may have.
+
+    An action runs after the ones whose artifacts or variables it uses. Unless ``parallel_jobs``, it also never runs
+    beside another build on its machine type, because a new AWS account runs one at a time.
+
+    Args:
+        actions: In the order in which they take precedence; their own run orders are not looked at.
+        parallel_jobs: Whether builds on one machine type may run at the same time.
+    """
+    placed: list[Action] = []
+    for action in actions:
+        spaces = {space for _, space, _ in _references(action)}
+        order = 1 + max(
+            (done.run_order for done in placed if {*done.writes} & {*action.reads} or done.namespace in spaces),
+            default=0,
+        )
+        taken = {done.run_order for done in placed if action.machine is not None and done.machine == action.machine}
+        while order in taken and not parallel_jobs:
+            order += 1
+        placed.append(replace(action, run_order=order))
+    return tuple(placed)
+
+
+def builds_at_once(pipeline: PipelineModel) -> Counter[str]:
+    """Return how many builds can run at the same time, by machine type, however many runs there are.
+
+    A stage works on one run at a time, and different stages on different runs: while one commit is tested, the next
+    one is built. In the execution mode ``PARALLEL`` runs do not wait for each other; the figures are then one run's.
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html
+    """
+    most: Counter[str] = Counter()
+    for stage in pipeline.stages:
+        in_stage: Counter[str] = Counter()
+        for batch in _batches(stage):
+            in_stage |= _builds(batch)
+        most = most | in_stage if pipeline.execution_mode is ExecutionMode.PARALLEL else most + in_stage
+    return most
 
 
 def _structure_problems(pipeline: PipelineModel) -> Iterator[str]:
@@ -347,7 +400,7 @@ def _span(bounds: range) -> str:
 
 def _artifact_problems(pipeline: PipelineModel) -> Iterator[str]:
     written: dict[Artifact, str] = {}
-    for batch in _batches(pipeline):
+    for batch in _all_batches(pipeline):
         for action in batch:
             for artifact in action.reads:
                 if artifact not in written:
@@ -394,7 +447,7 @@ def _variable_problems(pipeline: PipelineModel) -> Iterator[str]:
 
 def _reference_problems(pipeline: PipelineModel) -> Iterator[str]:
     offered = {"variables": frozenset(item.name for item in pipeline.variables)}
-    for batch in _batches(pipeline):
+    for batch in _all_batches(pipeline):
         for action in batch:
             for whole, space, name in _references(action):
                 if space not in offered:
@@ -422,8 +475,32 @@ def _namespace_problems(action: str, namespace: str, *, taken: bool) -> Iterator
         yield f"action {action}: namespace {namespace!r} may hold only letters, digits and @ - _"
 
 
-def _batches(pipeline: PipelineModel) -> Iterator[tuple[Action, ...]]:
-    """The actions that run at the same time, in running order."""
+def _machine_problems(pipeline: PipelineModel) -> Iterator[str]:
+    for action in pipeline.actions:
+        if (action.machine is not None) != (action.provider is Provider.CODEBUILD):
+            yield f"action {action.name}: a CodeBuild action names its machine type, and no other action does"
+    if pipeline.parallel_jobs:
+        return
+    for batch in _all_batches(pipeline):
+        for machine, count in _builds(batch).items():
+            if count > 1:
+                names = ", ".join(action.name for action in batch if action.machine == machine)
+                yield (
+                    f"actions {names} would run at the same time on {machine}; a new AWS account runs 1 build at a "
+                    "time on a machine type, so give them different run orders"
+                )
+
+
+def _builds(batch: Iterable[Action]) -> Counter[str]:
+    return Counter(action.machine for action in batch if action.machine is not None)
+
+
+def _batches(stage: StageModel) -> Iterator[tuple[Action, ...]]:
+    """Yield the actions that run at the same time, in running order."""
+    for order in sorted({action.run_order for action in stage.actions}):
+        yield tuple(action for action in stage.actions if action.run_order == order)
+
+
+def _all_batches(pipeline: PipelineModel) -> Iterator[tuple[Action, ...]]:
     for stage in pipeline.stages:
-        for order in sorted({action.run_order for action in stage.actions}):
-            yield tuple(action for action in stage.actions if action.run_order == order)
+        yield from _batches(stage)

@@ -170,6 +170,7 @@ _OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         "arn": _regional("elasticloadbalancing", f"loadbalancer/app/{inputs['name']}/0123456789abcdef"),
         "arnSuffix": f"app/{inputs['name']}/0123456789abcdef",
         "dnsName": f"{inputs['name']}-1.{REGION}.elb.amazonaws.com",
+        "zoneId": "Z32O12XQLNTSW2",
     },
     "aws:lb/targetGroup:TargetGroup": lambda _, inputs: {
         "arn": _regional("elasticloadbalancing", f"targetgroup/{inputs['name']}/{_hex(inputs['name'])[:16]}"),

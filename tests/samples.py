@@ -138,7 +138,7 @@ class BuiltStage:
         return [item for item in json.loads(policy.inputs["policy"])["Statement"] if item["Sid"] not in STANDARD_SIDS]
 
 
-def context(settings: Settings, **surroundings: object) -> StageContext:
+def context(settings: Settings, *, region: str | None = REGION, **surroundings: object) -> StageContext:
     """What a stage may rely on; made inside a builder."""
     artifacts, github = artifact_bucket(), settings.source.github
     opts = pulumi.ResourceOptions()
@@ -153,7 +153,9 @@ def context(settings: Settings, **surroundings: object) -> StageContext:
         ),
         hosting=hosting(artifacts, **surroundings),
         task_definition=pulumi.Output.from_input(TEMPLATE),
-        quick=quick_machine(REGION),
+        region=region or artifacts.account.region,
+        quick=quick_machine(region),
+        parallel_jobs=settings.pipeline.parallel_jobs,
         log_days=settings.retention.log_days,
         tags=standard_tags(application="shop", environment="dev"),
     )
@@ -196,17 +198,20 @@ def built(make: Callable[[], Plan]) -> BuiltStage:
     )
 
 
-def build_stage(stage: type[Stage], settings: Settings, **surroundings: object) -> BuiltStage:
+def build_stage(
+    stage: type[Stage], settings: Settings, *, region: str | None = REGION, **surroundings: object
+) -> BuiltStage:
     """Build one stage and nothing around it but what its context promises.
 
     Args:
         stage: The stage's class.
         settings: The whole stack file; the stage must want to exist.
+        region: The stack's region, as far as the program knows it before anything is made.
         surroundings: Fields of the hosting that differ from the usual.
     """
 
     def make() -> Plan:
-        made = stage(f"shop-{stage.slug()}", stage.wanted(settings), context(settings, **surroundings))
+        made = stage(f"shop-{stage.slug()}", stage.wanted(settings), context(settings, region=region, **surroundings))
         return Plan(made, made.model.name, made.model.actions, made.grants, made.notes)
 
     return built(make)

@@ -10,6 +10,7 @@ import pulumi
 from pulumi_aws import cloudwatch
 
 from components.hosting.load_balancer import LoadBalancer
+from components.settings.hosting import LATE_MINUTES
 from components.settings.hosting import Alarms as AlarmSettings
 
 FEWEST_REQUESTS: Final = 20
@@ -20,9 +21,6 @@ _ANSWERS: Final = "(FILL(requests, 0) + FILL(balancer, 0))"
 
 ERRORS: Final = f"IF({_ANSWERS} >= {FEWEST_REQUESTS}, 100 * (FILL(target, 0) + FILL(balancer, 0)) / {_ANSWERS}, 0)"
 """Percent of answers 5xx: the tasks' own, and the load balancer's where no task answered."""
-
-LATE_MINUTES: Final = 2
-"""The load balancer's figures arrive so much later; until then FILL says 0, so the newest minutes cannot be needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +103,7 @@ class Alarms(pulumi.ComponentResource):
         return cloudwatch.MetricAlarm(
             f"{self._name}-{which}",
             name=f"{self._args.prefix}-{which}",
+            # Until the newest figures arrive FILL says 0, so the newest minutes cannot be needed.
             alarm_description=f"{description}, in {minutes} of {minutes + LATE_MINUTES} minutes",
             evaluation_periods=minutes + LATE_MINUTES,
             datapoints_to_alarm=minutes,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.account import AwsAccount
+from components.account_needs import Need, ServiceLinkedRole
 from components.iam import Statement
 
 
@@ -28,6 +29,11 @@ class Hosting:
         service_url: Where users reach the service, without a trailing slash, where known.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
         ready: What must be made before anything can be deployed; nothing for a service that exists.
+        load_balancer_dns_name: The load balancer's own name, of one made here.
+        load_balancer_zone_id: The hosted zone of that name, for an alias record.
+        needs: What it takes of the account's quotas; nothing for a service that exists.
+        service_linked_roles: The roles that AWS services make for themselves to run it.
+        notes: What a person has to do before users can reach it; shown as ``nextSteps``.
     """
 
     account: AwsAccount
@@ -43,6 +49,11 @@ class Hosting:
     service_url: pulumi.Output[str] | None = None
     alarms: tuple[str, ...] = ()
     ready: tuple[pulumi.Resource, ...] = ()
+    load_balancer_dns_name: pulumi.Output[str] | None = None
+    load_balancer_zone_id: pulumi.Output[str] | None = None
+    needs: tuple[Need, ...] = ()
+    service_linked_roles: tuple[ServiceLinkedRole, ...] = ()
+    notes: tuple[pulumi.Input[str], ...] = ()
 
     @property
     def service_arn(self) -> pulumi.Output[str]:

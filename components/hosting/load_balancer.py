@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import pulumi
 from pulumi_aws import lb
 
+from components.account_needs import LOAD_BALANCERS, Need
 from components.hosting.access_log_bucket import AccessLogBucket
 from components.settings.hosting import LoadBalancer as LoadBalancerSettings
 
@@ -71,6 +72,10 @@ class LoadBalancer(pulumi.ComponentResource):
     """The load balancer as metrics name it."""
     dns_name: pulumi.Output[str]
     """Its own name."""
+    zone_id: pulumi.Output[str]
+    """The hosted zone of its own name, for an alias record."""
+    needs: tuple[Need, ...] = (Need(quota=LOAD_BALANCERS, amount=1),)
+    """What it takes of the account's quotas."""
     target_groups: tuple[lb.TargetGroup, ...]
     """One, or two."""
     production: lb.Listener
@@ -100,7 +105,8 @@ class LoadBalancer(pulumi.ComponentResource):
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.logs.policy] if args.logs else None),
         )
-        self._arn, self.arn_suffix, self.dns_name = balancer.arn, balancer.arn_suffix, balancer.dns_name
+        self._arn, self.arn_suffix = balancer.arn, balancer.arn_suffix
+        self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
         colours = ("blue", "green") if args.shifts else ("blue",)
         self.target_groups = tuple(self._target_group(colour) for colour in colours)
         self.production = self._listener("production", settings.production_port)
@@ -121,6 +127,22 @@ class LoadBalancer(pulumi.ComponentResource):
             scheme = "https" if settings.certificate_arn else "http"
             return pulumi.Output.from_input(f"{scheme}://{settings.domain_name}")
         return None if settings.certificate_arn else self.dns_name.apply(lambda host: f"http://{host}")
+
+    @property
+    def notes(self) -> tuple[pulumi.Output[str], ...]:
+        """What a person has to do before users reach it by their own name."""
+        settings = self._args.load_balancer
+        if not (settings.domain_name or settings.certificate_arn):
+            return ()
+        return (
+            pulumi.Output.format(
+                "Make the DNS record of {0}: in Route 53 an alias to {1} in the hosted zone {2}, elsewhere a CNAME to "
+                "{1}.",
+                settings.domain_name or "the name that the certificate is for",
+                self.dns_name,
+                self.zone_id,
+            ),
+        )
 
     @property
     def complete(self) -> tuple[pulumi.Resource, ...]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi_aws import cloudwatch
 
+from components.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE
 from components.artifact_bucket import ArtifactBucket
 from components.ecs_deployment import shifts_traffic
 from components.hosting.access_log_bucket import AccessLogBucket, AccessLogBucketArgs
@@ -116,6 +117,11 @@ class MadeHosting(pulumi.ComponentResource):
             service_url=balancer.url,
             alarms=alarms.names if alarms else (),
             ready=(service.service, *(alarms.all if alarms else ())),
+            load_balancer_dns_name=balancer.dns_name,
+            load_balancer_zone_id=balancer.zone_id,
+            needs=(*service.needs, *balancer.needs, *network.needs),
+            service_linked_roles=(ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE),
+            notes=balancer.notes,
         )
         self.register_outputs({"serviceUrl": balancer.url})
 

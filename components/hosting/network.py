@@ -10,6 +10,8 @@ import pulumi
 import pulumi_awsx as awsx
 from pulumi_aws import ec2
 
+from components.account_needs import ELASTIC_IPS, VPCS, Need
+from components.account_needs import NAT_GATEWAYS as NAT_GATEWAYS_QUOTA
 from components.hosting.subnets import subnet_blocks
 from components.settings.hosting import Network as NetworkSettings
 
@@ -54,6 +56,8 @@ class Network(pulumi.ComponentResource):
     """The private subnets."""
     route_tables: pulumi.Output[Sequence[str]] | None = None
     """Ids of the route tables, of a VPC made here."""
+    needs: tuple[Need, ...] = ()
+    """What the network takes of the account's quotas."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
@@ -65,6 +69,7 @@ class Network(pulumi.ComponentResource):
             internal_subnets = self.private_subnets if network.existing.private_subnets else public
         else:
             vpc = self._vpc(name, args)
+            self.needs = _needs(network)
             self.vpc_id = vpc.vpc_id
             public = vpc.public_subnet_ids
             self.private_subnets = internal_subnets = vpc.private_subnet_ids
@@ -98,3 +103,12 @@ class Network(pulumi.ComponentResource):
         )
         ec2.DefaultSecurityGroup(f"{name}-default-group", vpc_id=vpc.vpc_id, tags=args.tags, opts=child)
         return vpc
+
+
+def _needs(network: NetworkSettings) -> tuple[Need, ...]:
+    """Return what a VPC made here takes of the account's quotas; a NAT gateway has an elastic IP address."""
+    gateways = {"none": 0, "single": 1, "onePerAz": network.availability_zones}[network.nat_gateways]
+    own = Need(quota=VPCS, amount=1)
+    if not gateways:
+        return (own,)
+    return (own, Need(quota=NAT_GATEWAYS_QUOTA, amount=1), Need(quota=ELASTIC_IPS, amount=gateways))

@@ -11,6 +11,7 @@ import pulumi
 from pulumi_aws import ecs
 
 from components.account import AwsAccount
+from components.account_needs import FARGATE, FARGATE_SPOT, Need
 from components.ecs_deployment import STRATEGIES, deployment_configuration, shifts_traffic
 from components.hosting.infrastructure_role import InfrastructureRole, InfrastructureRoleArgs
 from components.hosting.load_balancer import LoadBalancer
@@ -19,6 +20,9 @@ from components.settings.deploy import Engine
 from components.settings.hosting import Service as ServiceSettings
 
 CONTROLLERS: Final[Mapping[Engine, str]] = {"codeDeploy": "CODE_DEPLOY", "ecs": "ECS", "ecsAction": "ECS"}
+
+DURING_DEPLOYMENT: Final = 2
+"""Sets of tasks that run while a deployment lasts."""
 
 CAPACITY_PROVIDERS: Final = {"fargate": "FARGATE", "fargateSpot": "FARGATE_SPOT"}
 
@@ -93,10 +97,13 @@ class Service(pulumi.ComponentResource):
 
     service: ecs.Service
     """The service."""
+    needs: tuple[Need, ...]
+    """What its tasks take of the account's quotas at most."""
 
     def __init__(self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         self._name, self._args = name, args
+        self.needs = (_need(args),)
         child = pulumi.ResourceOptions(parent=self)
         cluster = ecs.Cluster(
             f"{name}-cluster",
@@ -228,6 +235,17 @@ class Service(pulumi.ComponentResource):
         if args.deploy.engine == "ecs" and "alarms" in said:
             own["alarms"] = ecs.ServiceAlarmsArgs(alarm_names=said["alarms"]["alarmNames"], enable=True, rollback=True)
         return own
+
+
+def _need(args: ServiceArgs) -> Need:
+    """Return the vCPUs of the most tasks, twice: a deployment runs as many new ones beside them.
+
+    CodeDeploy and ECS's strategies with two target groups make a second set of tasks; the rolling strategy goes up to
+    ``maximumPercent``, 200.
+    """
+    tasks = args.service.scaling.effective_maximum(args.application.desired_count)
+    quota = FARGATE_SPOT if args.service.capacity_provider == "fargateSpot" else FARGATE
+    return Need(quota=quota, amount=DURING_DEPLOYMENT * tasks * args.application.cpu / 1024)
 
 
 def ignored(deploy: Deploy) -> tuple[str, ...]:

@@ -55,6 +55,10 @@ FilesPath = Annotated[
 ]
 
 
+AFTER_SHIFT_MINUTES: Final = 5
+"""Minutes that the old tasks stay after the shift: as long as the alarms of `hosting.alarms` need, as they come."""
+
+
 class Step(Section):
     """How traffic moves with the strategies canary and linear."""
 
@@ -174,18 +178,20 @@ class Deploy(Section):
         default=None, description="Steps of canary and linear.", examples=[{"percent": 10, "intervalMinutes": 5}]
     )
     bake_minutes: int = Field(
-        default=0,
+        default=AFTER_SHIFT_MINUTES,
         ge=0,
         le=ECS_BAKE_MINUTES,
-        description="Time both versions run after the shift, with engine `ecs`.",
+        description="Minutes that both versions run after the shift, with engine `ecs` and a strategy other than "
+        "rolling; an alarm rolls back until they are over.",
         examples=[10],
     )
     termination_wait_minutes: int = Field(
-        default=1,
+        default=AFTER_SHIFT_MINUTES,
         ge=0,
         le=2880,  # https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_BlueInstanceTerminationOption.html
-        description="Time the old tasks stay after the shift, with engine `codeDeploy`.",
-        examples=[5],
+        description="Minutes that the old tasks stay after the shift, with engine `codeDeploy`; an alarm rolls back "
+        "until they are over.",
+        examples=[10],
     )
     timeout_minutes: int | None = Field(
         default=None,
@@ -235,6 +241,13 @@ class Deploy(Section):
             return 0
         waits = 1 if self.effective_strategy == "canary" else math.ceil(100 / step.percent) - 1
         return waits * step.interval_minutes
+
+    @property
+    def after_shift_minutes(self) -> int:
+        """Minutes the old tasks stay after the last shift of traffic, which is as long as a way back is left."""
+        if self.engine == "codeDeploy":
+            return self.termination_wait_minutes
+        return 0 if self.effective_strategy == "rolling" else self.bake_minutes
 
     def problems(self) -> Iterator[Problem]:
         """Yield what the engine does not offer and waiting that does not fit into the timeout."""
@@ -313,7 +326,7 @@ class Deploy(Section):
                 fix=f"pulumi config set --path 'ecs-delivery:deploy.timeoutMinutes' {longest}",
             )
             return
-        after = self.termination_wait_minutes if self.engine == "codeDeploy" else self.bake_minutes
+        after = self.after_shift_minutes
         waiting = self.shift_minutes + after
         if waiting < timeout:
             return

@@ -35,7 +35,7 @@ class Listeners(Section):
     )
     test: Listener | None = Field(
         default=None,
-        description="Listener that shows the new tasks before the users see them.",
+        description="Listener that shows the new tasks from the moment they are healthy; nothing waits for it.",
         examples=[8443],
     )
 
@@ -314,8 +314,8 @@ class LoadBalancer(Section):
         default=None,
         ge=1,
         le=65535,
-        description="Port that shows the new tasks before users see them, where the engine shifts traffic; "
-        "8443 when left out, 8080 without certificate.",
+        description="Port that shows the new tasks from the moment they are healthy, where the engine shifts traffic; "
+        "nothing waits for it, the users' traffic follows at once. 8443 when left out, 8080 without certificate.",
         examples=[8443],
     )
     access_logs: bool = Field(
@@ -421,6 +421,10 @@ class Service(Section):
     scaling: Scaling = Field(default=Scaling(), description="How many tasks run.", examples=[{"maximum": 10}])
 
 
+LATE_MINUTES: Final = 2
+"""The load balancer's figures arrive so many minutes late; an alarm looks that much further back."""
+
+
 class Alarms(Section):
     """CloudWatch alarms of the service; they roll a deployment back with the engines codeDeploy and ecs."""
 
@@ -428,8 +432,8 @@ class Alarms(Section):
     error_percent: int = Field(
         default=5,
         ge=1,
-        le=100,
-        description="Share of answers 5xx, of a minute with 20 requests or more.",
+        le=99,  # the alarm fires above it
+        description="Share of answers 5xx above which the alarm fires, of a minute with 20 requests or more.",
         examples=[5],
     )
     latency_milliseconds: int = Field(
@@ -463,6 +467,15 @@ class Hosting(Section):
     alarms: Alarms = Field(
         default=Alarms(), description="CloudWatch alarms of the service.", examples=[{"errorPercent": 2}]
     )
+
+    @property
+    def plain_http(self) -> bool:
+        """Whether users reach the service without encryption, as far as the file tells."""
+        if self.existing is None:
+            return self.load_balancer.certificate_arn is None
+        if self.existing.service_url is not None:
+            return self.existing.service_url.startswith("http://")
+        return self.existing.plain_http
 
     def problems(self) -> Iterator[Problem]:
         """Yield settings of what is made beside a service that exists, and subnets the load balancer misses."""

@@ -46,7 +46,9 @@ class Settings(Section):
         examples=[{"enabled": True, "github": {"tokenSecret": "shop/github-token"}}],
     )
     pipeline: Pipeline = Field(
-        default=Pipeline(), description="How runs follow each other.", examples=[{"executionMode": "queued"}]
+        default=Pipeline(),
+        description="How runs follow each other, and the jobs of a run.",
+        examples=[{"executionMode": "queued"}],
     )
     retention: Retention = Field(
         default=Retention(), description="How long things are kept.", examples=[{"protect": True}]

@@ -12,6 +12,7 @@ from typing import Final
 from components.settings.application import Application
 from components.settings.base import Problem
 from components.settings.build import Build
+from components.settings.conflicts import CONFLICTS
 from components.settings.deploy import Deploy
 from components.settings.hosting import Hosting
 from components.settings.pipeline import Pipeline
@@ -314,4 +315,5 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     name_and_stack_fit_aws,
     source_is_not_the_result,
     promotion_leads_elsewhere,
+    *(conflict.rule for conflict in CONFLICTS),
 )

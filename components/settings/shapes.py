@@ -112,6 +112,8 @@ def _limit(metadata: list[Any], name: str) -> int:
 
 
 def _length(metadata: list[Any]) -> str:
-    """Say how long a list may be; every list of a stack file has a longest length."""
+    """Say how long a list may be."""
     shortest, longest = _limit(metadata, "min_length"), _limit(metadata, "max_length")
+    if not longest:
+        return "a list"
     return f"a list of {shortest} to {longest} entries" if shortest else f"a list of up to {longest} entries"

@@ -117,8 +117,8 @@ class Ecr(Section):
     )
     promoters: tuple[RoleArn, ...] = Field(
         default=(),
-        max_length=100,
-        description="Roles of other accounts that may promote images into the repository; needs `create: true`.",
+        description="Roles of other accounts that may promote images into the repository, as many as the 2,048 "
+        "characters of an IAM trust policy hold (20 or so); needs `create: true`.",
         examples=[["arn:aws:iam::123456789012:role/shop-promote"]],
     )
 

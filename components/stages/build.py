@@ -1,4 +1,4 @@
-"""Build: the app image, the optional smoke-test image beside it, then the deployment artifacts."""
+"""Build: the app image, the optional smoke-test image, and the deployment artifacts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pulumi
 from components.build_project import PLATFORMS, BuildProject, image_builder
 from components.iam import Statement
 from components.image_repository import Repository, pull_through_cache, registry_login
-from components.pipeline_model import Action, Artifact, variable
+from components.pipeline_model import Action, Artifact, scheduled, variable
 from components.settings import Build, Settings
 from components.stages.stage import Stage, StageContext
 from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
@@ -78,11 +78,10 @@ class BuildStage(Stage):
                 reads=(Artifact.IMAGE,),
                 writes=(Artifact.DEPLOYMENT,),
                 environment=DELIVERED_IMAGE,
-                run_order=2,
             )
         )
         projects.append(prepare)
-        self.actions = tuple(actions)
+        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
         self.grants = tuple(project.start() for project in projects)
         self.register_outputs({"projects": [project.name for project in projects]})
 

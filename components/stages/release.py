@@ -8,6 +8,7 @@ from typing import ClassVar
 import pulumi
 
 from components.account import AwsAccount
+from components.commands import aws_command
 from components.iam import Statement
 from components.pipeline_model import Artifact, Variable
 from components.settings import Release, Settings
@@ -80,12 +81,7 @@ class ReleaseStage(Stage):
             ),
         )
         self.grants = (tag.start(), publish.start())
-        note = (
-            f"GitHub release: keep a fine-grained token for {args.repository} (Contents: read and write) "
-            f"in the Secrets Manager secret {secret}. Each release shows its deployment artifacts, with the "
-            "names of roles and secrets and the plain environment, to everyone who can read the repository."
-        )
-        self.notes = (note,)
+        self.notes = (_keep_token(args, context.region),)
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod
@@ -100,6 +96,23 @@ class ReleaseStage(Stage):
             github=release.github,
             repository=release.github.repository or (source.repository if source else ""),
         )
+
+
+def _keep_token(args: ReleaseStageArgs, region: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return how the token gets into the secret: out of a file, so that no shell remembers it."""
+    secret, key = args.github.token_secret, args.github.secret_key
+    content = f"the token, as JSON under the key {key}," if key else "the token"
+    given = {"secret_string": "file://token.txt"}
+    if secret.startswith("arn:"):
+        place = secret.split(":")[3]
+        command = aws_command("secretsmanager", "put-secret-value", region=place, secret_id=secret, **given)
+    else:
+        command = aws_command("secretsmanager", "create-secret", region=region, name=secret, **given)
+    return pulumi.Output.concat(
+        f"Keep a fine-grained token for {args.repository} (Contents: read and write) in Secrets Manager: write "
+        f"{content} into the file token.txt, and delete the file after: ",
+        command,
+    )
 
 
 def _read_secret(account: AwsAccount, secret: str) -> Statement:

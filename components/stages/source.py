@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pulumi
 
+from components.commands import aws_command
 from components.connection import Connection
 from components.iam import Statement
 from components.pipeline_model import (
@@ -38,14 +39,17 @@ class SourceStage(Stage):
         super().__init__(name, args, context, opts)
         actions: list[Action] = []
         grants: list[Statement] = []
+        notes: list[pulumi.Input[str]] = []
         if args.github is not None and context.connection is not None:
-            self.connection_arn = context.connection.arn
-            if context.connection.made:
-                self.notes = (self._handshake(),)
-            actions.append(_commit(args.github, context.connection))
-            grants.extend(context.connection.fetch())
+            connection = context.connection
+            self.connection_arn = connection.arn
+            actions.append(_commit(args.github, connection))
+            grants.extend(connection.fetch())
+            notes.extend(self._handshake(connection.arn) if connection.made else [self._availability(connection.arn)])
+            notes.append(_what_starts_it(args.github))
         if args.ecr is not None and context.registry.source is not None:
             actions.append(_image(args.ecr))
+            notes.append(self._first_image(args.ecr))
             grants.append(
                 Statement(
                     sid="FindSourceImage",
@@ -55,6 +59,7 @@ class SourceStage(Stage):
             )
         self.actions = tuple(actions)
         self.grants = tuple(grants)
+        self.notes = tuple(notes)
         self.register_outputs({"connectionArn": self.connection_arn})
 
     @classmethod
@@ -62,15 +67,59 @@ class SourceStage(Stage):
         """Every pipeline has a source."""
         return settings.source
 
-    def _handshake(self) -> pulumi.Output[str]:
-        """What a person has to do before a connection that this stack makes can be used."""
-        return pulumi.Output.format(
-            "Connect GitHub: open https://{0}.console.aws.amazon.com/codesuite/settings/connections?region={0}, "
-            "choose {1} and then 'Update pending connection'. The pipeline's first run, which starts by itself, "
-            "fails before that; start the next with: aws codepipeline start-pipeline-execution --name {1}",
-            self._context.artifacts.account.region,
-            self._context.prefix,
+    def _handshake(self, connection_arn: pulumi.Output[str]) -> list[pulumi.Output[str]]:
+        """Return what only a person can do with a new connection, in order.
+
+        A trigger that is registered while the connection is PENDING may never be told of a push, and nothing that
+        Pulumi could change is wrong then: https://github.com/pulumi/pulumi-aws/issues/2167,
+        https://github.com/aws-ia/terraform-aws-control_tower_account_factory/issues/589. Saving the pipeline once more
+        is what can be done from outside; no page of AWS describes the case.
+        """
+        region, pipeline = self._context.region, self._context.prefix
+        get = aws_command("codepipeline", "get-pipeline", region=region, name=pipeline, query="pipeline", output="json")
+        update = aws_command("codepipeline", "update-pipeline", region=region, pipeline=f"file://{pipeline}.json")
+        return [
+            pulumi.Output.format(
+                "Connect GitHub: open https://{0}.console.aws.amazon.com/codesuite/settings/connections?region={0}, "
+                "choose {1} and then 'Update pending connection'. The pipeline's first run, which starts by itself, "
+                "fails before that.",
+                region,
+                pipeline,
+            ),
+            self._availability(connection_arn),
+            pulumi.Output.concat(
+                "If a push starts nothing although the connection is AVAILABLE, register the trigger again, by saving "
+                "the pipeline as it is: ",
+                get,
+                f" > {pipeline}.json && ",
+                update,
+            ),
+            pulumi.Output.concat("Start the next run: ", self._start()),
+        ]
+
+    def _availability(self, connection_arn: pulumi.Output[str]) -> pulumi.Output[str]:
+        return pulumi.Output.concat(
+            "Check that the connection is AVAILABLE, because no run gets past its source before: ",
+            aws_command(
+                "codeconnections",
+                "get-connection",
+                region=connection_arn.apply(lambda arn: arn.split(":")[3]),
+                connection_arn=connection_arn,
+                query="Connection.ConnectionStatus",
+                output="text",
+            ),
         )
+
+    def _first_image(self, source: Ecr) -> pulumi.Output[str]:
+        return pulumi.Output.concat(
+            f"The first run, which starts by itself, fails while no image in {source.repository} has the tag "
+            f"{source.tag}. Each push of that tag starts a run; to start one by hand: ",
+            self._start(),
+        )
+
+    def _start(self) -> pulumi.Output[str]:
+        context = self._context
+        return aws_command("codepipeline", "start-pipeline-execution", region=context.region, name=context.prefix)
 
 
 def _commit(github: Github, connection: Connection) -> Action:
@@ -95,6 +144,17 @@ def _commit(github: Github, connection: Connection) -> Action:
             tags=tuple(github.tags.include),
             ignored_tags=tuple(github.tags.exclude),
         ),
+    )
+
+
+def _what_starts_it(github: Github) -> str:
+    """Return which pushes start the pipeline: a branch of another name starts nothing, and nothing says so."""
+    if github.tags.include or github.tags.exclude:
+        return f"A push of a git tag to {github.repository} starts the pipeline, where source.github.tags lets it pass."
+    filtered = ", where source.github.paths lets it pass" if github.paths.include or github.paths.exclude else ""
+    return (
+        f"A push to the branch {github.branch} of {github.repository} starts the pipeline{filtered}. Name another "
+        "branch in source.github.branch."
     )
 
 

@@ -37,7 +37,9 @@ class StageContext:
         registry: The stack's repositories.
         hosting: What is deployed into.
         task_definition: ``s3://`` address of the task definition's template.
+        region: The stack's region; known before anything is made where the stack file names it.
         quick: What short jobs run on.
+        parallel_jobs: Whether builds on one machine type may run at the same time.
         log_days: CloudWatch keeps logs so long.
         tags: Tags of all taggable resources.
     """
@@ -50,7 +52,9 @@ class StageContext:
     registry: Registry
     hosting: Hosting
     task_definition: pulumi.Output[str]
+    region: pulumi.Input[str]
     quick: Machine
+    parallel_jobs: bool
     log_days: int
     tags: Mapping[str, str]
 

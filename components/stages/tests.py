@@ -12,7 +12,7 @@ from pulumi_aws import s3
 from components.build_project import BROWSER, image_builder
 from components.buildspec import FOLDER
 from components.image_repository import registry_login
-from components.pipeline_model import Artifact, Category, Variable
+from components.pipeline_model import Action, Artifact, Category, Variable, scheduled
 from components.settings import Settings, Tests
 from components.stages.stage import Stage, StageContext
 
@@ -27,15 +27,17 @@ class TestsStageArgs:
 
     Attributes:
         tests: The section ``tests``.
+        plain_http: Whether the service is reached without encryption.
     """
 
     __test__ = False  # not a test, though pytest would think so by its name
 
     tests: Tests
+    plain_http: bool
 
 
 class TestsStage(Stage):
-    """Lighthouse against the deployed service and, at the same time, the smoke-test image when there is one."""
+    """Lighthouse against the deployed service and, where a smoke-test image is built, that image against it."""
 
     __test__ = False  # not a test, though pytest would think so by its name
 
@@ -50,7 +52,7 @@ class TestsStage(Stage):
         if service_url is None:
             raise ValueError(f"{name}: tests need the address of the service")
         lighthouse = args.tests.lighthouse
-        budgets = {key.replace("_", "-"): score for key, score in lighthouse.budgets.model_dump().items()}
+        budgets = lighthouse.budgets.scores(plain_http=args.plain_http)
         runs = Variable(
             name="LIGHTHOUSE_RUNS",
             default=str(lighthouse.runs),
@@ -73,7 +75,7 @@ class TestsStage(Stage):
             ],
             timeout_minutes=args.tests.timeout_minutes,
         )
-        self.actions = (
+        actions: list[Action] = [
             project.action(
                 "RunLighthouse",
                 category=Category.TEST,
@@ -81,8 +83,8 @@ class TestsStage(Stage):
                 writes=(Artifact.LIGHTHOUSE_REPORT,),
                 environment={runs.name: runs.reference},
                 variables=(runs,),
-            ),
-        )
+            )
+        ]
         self.grants = (project.start(),)
         if context.registry.smoke_test is not None:
             smoke_test = self.project(
@@ -93,16 +95,19 @@ class TestsStage(Stage):
                 statements=[context.registry.smoke_test.pull(), registry_login()],
                 timeout_minutes=args.tests.timeout_minutes,
             )
-            self.actions += (
-                smoke_test.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,)),
+            actions.append(
+                smoke_test.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,))
             )
             self.grants += (smoke_test.start(),)
+        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod
     def wanted(cls, settings: Settings) -> TestsStageArgs | None:
         """On with ``tests.enabled``."""
-        return TestsStageArgs(tests=settings.tests) if settings.tests.enabled else None
+        if not settings.tests.enabled:
+            return None
+        return TestsStageArgs(tests=settings.tests, plain_http=settings.hosting.plain_http)
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""

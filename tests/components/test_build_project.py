@@ -307,6 +307,24 @@ def test_a_build_ends_when_its_time_is_up(machine: Machine) -> None:
     assert project(machine=machine, timeout_minutes=45).one("Project").inputs["buildTimeout"] == 45
 
 
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [
+        (QUICK, "ARM Lambda/1GB"),
+        (PATIENT, "ARM/Small"),
+        (BROWSER, "Linux/Medium"),
+        *(
+            (image_builder(architecture=architecture, size=size), f"{platform}/{words}")
+            for architecture, platform in (("arm64", "ARM"), ("x86_64", "Linux"))
+            for size, words in (("small", "Small"), ("medium", "Medium"), ("large", "Large"), ("xlarge", "XLarge"))
+        ),
+    ],
+)
+def test_a_machine_type_has_the_name_that_codebuilds_quotas_give_it(machine: Machine, name: str) -> None:
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html lists them in these words."""
+    assert machine.type == name
+
+
 @pytest.mark.parametrize("region", sorted(LAMBDA_REGIONS))
 def test_a_quick_machine_is_a_lambda_where_the_region_has_that(region: str) -> None:
     assert quick_machine(region).is_lambda
@@ -379,6 +397,7 @@ def test_an_action_runs_the_project_and_offers_what_the_build_exports() -> None:
         name="Greet",
         category=Category.BUILD,
         provider=Provider.CODEBUILD,
+        machine="ARM Lambda/1GB",
         configuration={"ProjectName": "shop-dev-greet"},
         reads=(Artifact.SOURCE,),
         namespace="Greet",
@@ -399,6 +418,7 @@ def test_everything_the_stage_says_is_in_the_action() -> None:
         name="Greet",
         category=Category.TEST,
         provider=Provider.CODEBUILD,
+        machine="ARM Lambda/1GB",
         # CodePipeline wants to be told which of several inputs is the working directory.
         configuration={"ProjectName": "shop-dev-greet", "PrimarySource": "Image"},
         environment={"RUNS": "#{variables.RUNS}"},

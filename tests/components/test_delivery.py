@@ -370,9 +370,10 @@ def test_nothing_is_asked_of_aws_but_listeners_given_by_port(graph: Graph) -> No
 
 
 def test_every_export_is_known_by_name(graph: Graph) -> None:
-    always = {"pipelineName", "pipelineUrl", "artifactBucket", "repositoryUrl", "nextSteps"}
+    always = {"pipelineName", "pipelineUrl", "artifactBucket", "repositoryUrl", "accountNeeds", "nextSteps"}
     sometimes = {"serviceUrl", "smokeTestRepositoryUrl", "promotionRoleArn"}
-    assert always <= set(graph.exports) <= always | sometimes
+    balancer = {"loadBalancerDnsName", "loadBalancerZoneId"} if graph.of("aws:lb/loadBalancer:LoadBalancer") else set()
+    assert always | balancer <= set(graph.exports) <= always | balancer | sometimes
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------------
@@ -424,6 +425,51 @@ def test_without_protection_a_stack_leaves_cleanly() -> None:
     assert [item.name for item in graph if item.protect] == []
     assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [True]
     assert {item.inputs["forceDelete"] for item in graph.of("aws:ecr/repository:Repository")} == {True}
+
+
+def test_the_load_balancer_can_be_found_by_whoever_makes_the_dns_record() -> None:
+    """The service's address is the domain name then, and the record is the user's to make."""
+    balancer = {"certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"}
+    hosting = {"loadBalancer": {**balancer, "domainName": "shop.example.com"}}
+    exports = build_program({**stack_file(frozenset()), "ecs-delivery:hosting": hosting}).exports
+    assert exports["serviceUrl"] == "https://shop.example.com"
+    assert exports["loadBalancerDnsName"] == "lb-shop-dev-1.eu-west-1.elb.amazonaws.com"
+    assert exports["loadBalancerZoneId"] == "Z32O12XQLNTSW2"
+    (note,) = (note for note in exports["nextSteps"] if "DNS" in note)
+    assert note == (
+        "Make the DNS record of shop.example.com: in Route 53 an alias to lb-shop-dev-1.eu-west-1.elb.amazonaws.com in "
+        "the hosted zone Z32O12XQLNTSW2, elsewhere a CNAME to lb-shop-dev-1.eu-west-1.elb.amazonaws.com."
+    )
+
+
+def test_a_certificate_of_a_name_that_the_file_does_not_tell_needs_the_record_as_well() -> None:
+    balancer = {"certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"}
+    values = {**stack_file(frozenset()), "ecs-delivery:hosting": {"loadBalancer": balancer}}
+    assert "Make the DNS record of the name that the certificate is for: " in "".join(
+        build_program(values).exports["nextSteps"]
+    )
+
+
+def test_plain_http_under_the_load_balancers_own_name_needs_no_record() -> None:
+    exports = build_program({**stack_file(frozenset()), "ecs-delivery:hosting": MADE}).exports
+    assert [note for note in exports["nextSteps"] if "DNS" in note] == []
+
+
+def test_quotas_are_raised_where_a_new_account_has_too_little_for_two_such_stacks() -> None:
+    values = {**stack_file(frozenset()), "ecs-delivery:application": {"name": "shop", "cpu": 1024, "memory": 2048}}
+    service = {"scaling": {"maximum": 3}}
+    exports = build_program({**values, "ecs-delivery:hosting": {**MADE, "service": service}}).exports
+    steps = [step for step in exports["nextSteps"] if step.startswith("Quota")]
+    assert [step.split(": ")[0] for step in steps] == [
+        "Quota Concurrently running builds for ARM Lambda/1GB environment",
+        "Quota Concurrently running builds for ARM/Small environment",
+        "Quota Fargate On-Demand vCPU resource count",
+    ]
+    assert steps[2] == (
+        "Quota Fargate On-Demand vCPU resource count: a new account has 6, this stack takes up to 6, two stacks like "
+        "it 12. Where your account has less, ask AWS for it: aws service-quotas request-service-quota-increase "
+        "--service-code fargate --quota-code L-3032A538 --desired-value 12 --region eu-west-1"
+    )
 
 
 def test_the_program_runs_when_nothing_is_known_yet() -> None:

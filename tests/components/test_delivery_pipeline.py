@@ -51,6 +51,7 @@ BUILD = Action(
     name="Build",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM/Small",
     configuration={"ProjectName": "shop-dev-build"},
     environment={"COMMIT": "#{Source.CommitId}", "RUNS": RUNS.reference},
     reads=(Artifact.SOURCE,),

@@ -22,7 +22,9 @@ from components.pipeline_model import (
     Provider,
     StageModel,
     Variable,
+    builds_at_once,
     environment_variables,
+    scheduled,
     validate,
     variable,
 )
@@ -40,6 +42,7 @@ BUILD = Action(
     name="Build",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM/Small",
     configuration={"ProjectName": "shop-build"},
     environment={"COMMIT": "#{Source.CommitId}"},
     reads=(Artifact.SOURCE,),
@@ -64,15 +67,21 @@ def change(action: Action, **changes: Any) -> Action:  # noqa: ANN401 - whatever
     return dataclasses.replace(action, **changes)
 
 
-def pipeline(*stages: Iterable[Action], name: str = "shop-dev") -> PipelineModel:
+def pipeline(
+    *stages: Iterable[Action],
+    name: str = "shop-dev",
+    mode: ExecutionMode = ExecutionMode.QUEUED,
+    parallel_jobs: bool = False,
+) -> PipelineModel:
     """A pipeline whose stages are named like their first action, with `Stage` behind it."""
     named = [tuple(actions) for actions in stages]
     return PipelineModel(
         name=name,
-        execution_mode=ExecutionMode.QUEUED,
+        execution_mode=mode,
         stages=tuple(
             StageModel(name=f"{actions[0].name if actions else 'Empty'}Stage", actions=actions) for actions in named
         ),
+        parallel_jobs=parallel_jobs,
     )
 
 
@@ -86,7 +95,11 @@ def renamed(name: str) -> PipelineModel:
 
 
 def builds(count: int) -> list[Action]:
-    return [change(BUILD, name=f"Build{number}", writes=(), namespace=None, exports=()) for number in range(count)]
+    """Builds that may run at the same time: each on a machine type of its own."""
+    return [
+        change(BUILD, name=f"Build{number}", writes=(), namespace=None, exports=(), machine=f"Machine/{number}")
+        for number in range(count)
+    ]
 
 
 def variables(count: int) -> PipelineModel:
@@ -477,7 +490,7 @@ def test_an_action_of_the_same_run_order_is_not_earlier() -> None:
 
 
 def test_an_artifact_has_one_writer() -> None:
-    again = change(BUILD, name="Again", namespace=None, exports=())
+    again = change(BUILD, name="Again", namespace=None, exports=(), machine="Linux/Small")
     assert validate(pipeline([SOURCE], [BUILD, again], [change(again, name="Third")])) == [
         "action Again writes the artifact Image, as Build does",
         "action Third writes the artifact Image, as Build does",
@@ -649,6 +662,99 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_pipeline() -> None:
         "action Build! refers to #{Nowhere.X}, which no earlier action offers",
         "action Build! exports variables but has no namespace",
     ]
+
+
+# Machines
+
+ON_LAMBDA = change(BUILD, name="OnLambda", writes=(), namespace=None, exports=(), machine="ARM Lambda/1GB")
+BESIDE = change(BUILD, name="Beside", writes=(), namespace=None, exports=())
+READER = change(DEPLOY, name="Reader")
+USER = change(APPROVE, name="User", configuration={"CustomData": "#{Build.DIGEST}"})
+
+
+def test_builds_on_one_machine_type_do_not_run_at_the_same_time() -> None:
+    """A new account fails the second one: "Cannot have more than 1 builds in queue for the account"."""
+    assert validate(pipeline([SOURCE], [BUILD, BESIDE, ON_LAMBDA])) == [
+        (
+            "actions Build, Beside would run at the same time on ARM/Small; a new AWS account runs 1 build at a time "
+            "on a machine type, so give them different run orders"
+        )
+    ]
+    assert validate(pipeline([SOURCE], [BUILD, change(BESIDE, run_order=2), ON_LAMBDA])) == []
+
+
+def test_they_may_where_the_stack_file_says_that_the_account_allows_it() -> None:
+    assert validate(pipeline([SOURCE], [BUILD, BESIDE], parallel_jobs=True)) == []
+
+
+@pytest.mark.parametrize("action", [change(BUILD, machine=None), change(DEPLOY, machine="ARM/Small")])
+def test_builds_and_only_builds_name_their_machine_type(action: Action) -> None:
+    """Without it nobody could say whether two of them may run at the same time."""
+    assert problems_of(change(action, name="Tried", exports=(), namespace=None), "a CodeBuild") == [
+        "action Tried: a CodeBuild action names its machine type, and no other action does"
+    ]
+
+
+def orders(*actions: Action, parallel_jobs: bool = False) -> dict[str, int]:
+    return {action.name: action.run_order for action in scheduled(actions, parallel_jobs=parallel_jobs)}
+
+
+def test_an_action_is_scheduled_after_what_it_needs_and_beside_everything_else() -> None:
+    assert orders(BUILD, ON_LAMBDA, READER, USER) == {"Build": 1, "OnLambda": 1, "Reader": 2, "User": 2}
+
+
+def test_a_build_waits_for_its_machine_type() -> None:
+    assert orders(BUILD, BESIDE, ON_LAMBDA) == {"Build": 1, "Beside": 2, "OnLambda": 1}
+    assert orders(BUILD, change(BESIDE, reads=(Artifact.IMAGE,))) == {"Build": 1, "Beside": 2}
+    assert orders(BUILD, BESIDE, ON_LAMBDA, parallel_jobs=True) == {"Build": 1, "Beside": 1, "OnLambda": 1}
+
+
+def test_a_build_takes_the_first_place_that_is_free() -> None:
+    late = change(BESIDE, name="Late", reads=(Artifact.IMAGE,), machine="Linux/Small")
+    assert orders(BUILD, change(late, name="Later", machine="ARM/Small"), late, change(late, name="Last")) == {
+        "Build": 1,
+        "Later": 2,
+        "Late": 2,
+        "Last": 3,
+    }
+    assert orders(BUILD, late, change(BESIDE, name="First", machine="Linux/Small")) == {
+        "Build": 1,
+        "Late": 2,
+        "First": 1,
+    }
+
+
+def test_people_and_deployments_take_no_machine() -> None:
+    assert orders(DEPLOY, change(DEPLOY, name="Other"), APPROVE) == {"Deploy": 1, "Other": 1, "Approve": 1}
+
+
+def test_what_is_scheduled_is_sound_whatever_the_machines() -> None:
+    machines = ("ARM/Small", "ARM Lambda/1GB", "Linux/Medium")
+    for choice in itertools.product(machines, repeat=3):
+        for parallel_jobs in (False, True):
+            build, beside, reader = (
+                change(action, machine=machine)
+                for action, machine in zip(
+                    (BUILD, BESIDE, change(ON_LAMBDA, reads=(Artifact.IMAGE,))), choice, strict=True
+                )
+            )
+            actions = scheduled((build, beside, reader), parallel_jobs=parallel_jobs)
+            assert validate(pipeline([SOURCE], actions, parallel_jobs=parallel_jobs)) == []
+
+
+def test_a_stage_builds_for_one_run_while_the_next_stage_builds_for_the_run_before() -> None:
+    """So a pipeline needs more machines than its busiest moment of one run."""
+    tested = change(BESIDE, name="Tested", category=Category.TEST)
+    busy = pipeline([SOURCE], [BUILD, change(BESIDE, run_order=2), ON_LAMBDA], [tested])
+    assert builds_at_once(busy) == {"ARM/Small": 2, "ARM Lambda/1GB": 1}
+    assert builds_at_once(pipeline([SOURCE], [BUILD, BESIDE], [tested], parallel_jobs=True)) == {"ARM/Small": 3}
+
+
+def test_runs_side_by_side_have_no_common_number() -> None:
+    """What is left to say is what each of them takes."""
+    tested = change(BESIDE, name="Tested", category=Category.TEST)
+    stages = ([SOURCE], [BUILD, change(ON_LAMBDA, run_order=2)], [tested])
+    assert builds_at_once(pipeline(*stages, mode=ExecutionMode.PARALLEL)) == {"ARM/Small": 1, "ARM Lambda/1GB": 1}
 
 
 # Values

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from account_page import recount, told
 from summary import stack_files
 
-from local.engine.stack import EngineFailure, LocalStack, Outcome
+from local.engine.stack import UNKNOWN, EngineFailure, LocalStack, Outcome
 
 pytestmark = pytest.mark.engine
 
@@ -79,6 +80,19 @@ def test_what_is_deployed_has_a_pipeline_that_can_be_opened(deployed: Deployed) 
     assert outputs["pipelineName"] == f"shop-{deployed.name}"
     assert outputs["pipelineUrl"].startswith("https://eu-west-1.console.aws.amazon.com/codesuite/codepipeline/")
     assert isinstance(outputs["nextSteps"], list)
+
+
+def test_the_first_preview_says_what_the_account_must_allow_and_which_commands_follow(tmp_path: Path) -> None:
+    """The region is known from the stack file, so all but what is named after something new is complete."""
+    outputs = LocalStack("dev", stack_file=stack_files()["dev"], state_dir=tmp_path).preview().outputs
+    assert len(outputs["accountNeeds"]) == 2
+    assert outputs["nextSteps"].count(UNKNOWN) == 1  # the check of the connection, whose ARN only AWS knows
+    assert outputs["nextSteps"][3].endswith("start-pipeline-execution --name shop-dev --region eu-west-1")
+
+
+def test_a_stack_says_what_it_takes_of_the_account(deployed: Deployed) -> None:
+    """NAT gateways and their addresses, too, which no mock knows."""
+    assert told(deployed.stack.outputs()["accountNeeds"]) == recount(deployed.stack.graph())
 
 
 def test_an_edit_of_environment_and_image_settings_changes_just_that(deployed: Deployed) -> None:

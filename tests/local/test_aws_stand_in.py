@@ -12,6 +12,7 @@ from local.engine.standins.aws import AwsStandIn
 from local.engine.standins.catalogue import ACCOUNT, KINDS
 from local.engine.standins.lookups import ANSWERS
 from local.engine.standins.sdk_types import Sdk
+from local.engine.standins.sizes import SIZES, Size
 from local.engine.standins.wire import UNKNOWN, Value, from_struct, is_unknown, provider_pb2, to_struct
 
 SDK = Sdk("pulumi_aws")
@@ -117,6 +118,17 @@ def test_a_name_longer_than_aws_takes_is_refused(provider: Provider) -> None:
     """Pulumi adds eight characters to a logical name; a load balancer's name has at most 32."""
     _, failures = provider.check("aws:lb/targetGroup:TargetGroup", {}, name="a-rather-long-service-name")
     assert [failure[:52] for failure in failures] == ["`name` must have at most 32 characters, got 34 ('a-r"]
+
+
+@pytest.mark.parametrize(("token", "size"), SIZES.items())
+def test_a_document_that_is_too_long_is_refused(provider: Provider, token: str, size: Size) -> None:
+    others = {name: "shop" for name in SDK.resource(token).inputs.required if name != size.input}
+    longest, longer = "x" * (size.most - 2) + "\u00e4", "x" * (size.most - 1) + "\u00e4"
+    assert provider.check(token, {**others, size.input: longest})[1] == []
+    assert provider.check(token, {**others, size.input: longer})[1] == [
+        f"`{size.input}` is too long: {size.error}: {size.most}, got {size.most + 1} characters"
+    ]
+    assert provider.check(token, {**others, size.input: UNKNOWN})[1] == []
 
 
 def test_the_same_thing_made_twice_is_refused(provider: Provider) -> None:

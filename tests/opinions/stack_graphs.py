@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from aws_requests import Described
-from mocked import build_program
+from mocked import Graph, build_program
 from summary import program, stack_files
 
 _HOSTING = {
@@ -39,7 +39,10 @@ OTHER_CHOICES: Mapping[str, tuple[str, Mapping[str, object]]] = {
             "ecs-delivery:hosting": _HOSTING,
             "ecs-delivery:tests": {"enabled": True},
             "ecs-delivery:promotion": {"enabled": True, "repository": "shop-prod"},
-            "ecs-delivery:release": {"enabled": True, "github": {"tokenSecret": "shop/github"}},
+            "ecs-delivery:release": {
+                "enabled": True,
+                "github": {"tokenSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/github-AbCdEf"},
+            },
         },
     ),
     "other-choices": (
@@ -78,7 +81,7 @@ OTHER_CHOICES: Mapping[str, tuple[str, Mapping[str, object]]] = {
                 },
             },
             "ecs-delivery:source": {"github": {"repository": "example/shop"}},
-            "ecs-delivery:deploy": {"engine": "ecs", "strategy": "canary", "bakeMinutes": 3},
+            "ecs-delivery:deploy": {"engine": "ecs", "strategy": "canary", "bakeMinutes": 6},
             "ecs-delivery:hosting": {
                 "network": {"taskSubnets": "private"},
                 "loadBalancer": {"plainHttp": True, "internal": True},
@@ -112,14 +115,18 @@ NAMES = (*stack_files(), *OTHER_CHOICES)
 
 
 @cache
-def described(name: str) -> tuple[Described, ...]:
-    """The resources of one graph."""
+def graph(name: str) -> Graph:
+    """One graph, with what its stack exports."""
     if name in OTHER_CHOICES:
         stack, values = OTHER_CHOICES[name]
-        graph = build_program(values, stack_name=stack)
-    else:
-        graph = program(name)
-    return tuple(resource.as_dict() for resource in graph)
+        return build_program(values, stack_name=stack)
+    return program(name)
+
+
+@cache
+def described(name: str) -> tuple[Described, ...]:
+    """The resources of one graph."""
+    return tuple(resource.as_dict() for resource in graph(name))
 
 
 def input_paths() -> set[tuple[str, str]]:

@@ -46,10 +46,10 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "alarms that may be read one by one": Fault(
         type=ROLE_POLICY,
-        graph="dev",
+        graph="prod",
         name="deploy-code-deploy-policy",
         at=("policy", "Statement", {"Sid": "WatchAlarms"}, "Resource"),
-        value=["arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-dev-errors"],
+        value=["arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-prod-errors"],
         finding="cloudwatch:DescribeAlarms",
     ),
     "more than the table says": Fault(

@@ -21,6 +21,7 @@ from local.engine.standins.checks import Problem, problems, suggest
 from local.engine.standins.differences import Difference, differences
 from local.engine.standins.sdk_types import ResourceType, Sdk, UnknownTokenError
 from local.engine.standins.server import refuse, serve
+from local.engine.standins.sizes import too_long
 from local.engine.standins.wire import (
     UNKNOWN,
     from_struct,
@@ -115,7 +116,7 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         if not found:
             found = self._name(request.urn, kind, resource, given, _plain(from_struct(request.olds)))
         if not found:
-            found = self._claim(request.urn, token, kind, given)
+            found = [*self._claim(request.urn, token, kind, given), *too_long(token, given)]
         inputs.update({name: given[name] for name in (kind.name,) if name in given and name not in inputs})
         return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(found))
 

@@ -11,7 +11,7 @@ NAMES = ("shop-dev-errors", "shop-dev-latency", "shop-dev-unhealthy-hosts")
 
 
 def alarms(**settings: object) -> dict[str, dict[str, Any]]:
-    found = made({"alarms": settings})
+    found = made({"alarms": settings}, deploy={"terminationWaitMinutes": 60})
     return {item.inputs["name"]: dict(item.inputs) for item in found.graph.of("MetricAlarm")}
 
 

@@ -21,7 +21,7 @@ from components.task_definition import TaskSurroundings, task_definition
 NATIVE: dict[str, dict[str, Any]] = {
     "blueGreen": {"engine": "ecs", "strategy": "blueGreen", "bakeMinutes": 5},
     "canary": {"engine": "ecs", "strategy": "canary", "step": {"percent": 20, "intervalMinutes": 3}},
-    "linear": {"engine": "ecs", "strategy": "linear", "bakeMinutes": 1},
+    "linear": {"engine": "ecs", "strategy": "linear", "bakeMinutes": 8},
 }
 
 

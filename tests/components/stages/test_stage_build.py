@@ -38,6 +38,7 @@ BUILD_IMAGE = Action(
     name="BuildImage",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM/Small",
     configuration={"ProjectName": "shop-dev-build-image"},
     environment=COMMIT,
     reads=(Artifact.SOURCE,),
@@ -49,10 +50,12 @@ BUILD_SMOKE_TEST = Action(
     name="BuildSmokeTestImage",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM/Small",
     configuration={"ProjectName": "shop-dev-build-smoke-test-image"},
     environment=COMMIT,
     reads=(Artifact.SOURCE,),
     writes=(Artifact.SMOKE_TEST_IMAGE,),
+    run_order=2,
     namespace="BuildSmokeTestImage",
     exports=IMAGE_EXPORTS,
 )
@@ -60,6 +63,7 @@ PREPARE = Action(
     name="PrepareDeployment",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM Lambda/1GB",
     configuration={"ProjectName": "shop-dev-prepare-deployment"},
     environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
     reads=(Artifact.IMAGE,),
@@ -221,13 +225,33 @@ def test_no_job_that_does_not_read_the_code_may_use_the_connection() -> None:
 # The smoke test beside it
 
 
-def test_the_smoke_test_is_built_at_the_same_time_from_the_same_commit() -> None:
+def test_the_smoke_test_is_built_from_the_same_commit_after_the_app_image() -> None:
+    """A new account runs one build at a time on their machine type; the deployment is prepared on another one."""
     assert with_smoke_test().actions == (BUILD_IMAGE, BUILD_SMOKE_TEST, PREPARE)
-    assert BUILD_SMOKE_TEST.run_order == BUILD_IMAGE.run_order < PREPARE.run_order
+    assert BUILD_IMAGE.run_order < BUILD_SMOKE_TEST.run_order == PREPARE.run_order
     assert with_smoke_test().grants == [
         start_statement("build-image"),
         start_statement("build-smoke-test-image"),
         start_statement("prepare-deployment"),
+    ]
+
+
+def test_both_images_are_built_at_the_same_time_where_the_account_allows_it() -> None:
+    built = build_stage(BuildStage, shop(build=SMOKE_TEST, pipeline={"parallelJobs": True}))
+    assert [(action.run_order, action.name) for action in built.actions] == [
+        (1, "BuildImage"),
+        (1, "BuildSmokeTestImage"),
+        (2, "PrepareDeployment"),
+    ]
+
+
+def test_everything_is_built_in_turn_where_there_is_no_machine_of_another_type() -> None:
+    """Regions without Lambda machines prepare the deployment on the machine type that builds images."""
+    built = build_stage(BuildStage, shop(build=SMOKE_TEST), region=None)
+    assert [(action.run_order, action.machine) for action in built.actions] == [
+        (1, "ARM/Small"),
+        (2, "ARM/Small"),
+        (3, "ARM/Small"),
     ]
 
 
@@ -276,6 +300,7 @@ def test_a_pushed_image_is_recorded_and_not_built_again() -> None:
             name="BuildImage",
             category=Category.BUILD,
             provider=Provider.CODEBUILD,
+            machine="ARM Lambda/1GB",
             configuration={"ProjectName": "shop-dev-record-image"},
             environment={"IMAGE_DIGEST": "#{SourceImage.ImageDigest}"},
             reads=(Artifact.SOURCE_IMAGE,),

@@ -188,6 +188,7 @@ def test_ecs_is_driven_by_a_job_of_ours() -> None:
             name="DeployService",
             category=Category.BUILD,
             provider=Provider.CODEBUILD,
+            machine="ARM/Small",
             configuration={"ProjectName": "shop-dev-deploy-ecs"},
             environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
             reads=(Artifact.DEPLOYMENT,),
@@ -259,7 +260,7 @@ SAFE = {
     ("settings", "expected"),
     [
         pytest.param({}, {"strategy": "ROLLING"}, id="rolling by default"),
-        pytest.param({"strategy": "blueGreen"}, {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}, id="blue/green"),
+        pytest.param({"strategy": "blueGreen"}, {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5}, id="blue/green"),
         pytest.param(
             {"strategy": "blueGreen", "bakeMinutes": 10},
             {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 10},
@@ -269,7 +270,7 @@ SAFE = {
             {"strategy": "canary", "step": {"percent": 20, "intervalMinutes": 7}},
             {
                 "strategy": "CANARY",
-                "bakeTimeInMinutes": 0,
+                "bakeTimeInMinutes": 5,
                 "canaryConfiguration": {"canaryPercent": 20, "canaryBakeTimeInMinutes": 7},
             },
             id="canary",

@@ -26,6 +26,7 @@ PROMOTE = Action(
     name="PromoteImage",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM Lambda/1GB",
     configuration={"ProjectName": "shop-dev-promote-image"},
     environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
     reads=(Artifact.DEPLOYMENT,),

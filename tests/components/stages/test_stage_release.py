@@ -22,6 +22,7 @@ TAG = Action(
     name="TagImage",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM Lambda/1GB",
     configuration={"ProjectName": "shop-dev-tag-image"},
     environment=DIGEST,
     reads=(Artifact.DEPLOYMENT,),
@@ -32,6 +33,7 @@ PUBLISH = Action(
     name="CreateGitHubRelease",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
+    machine="ARM Lambda/1GB",
     configuration={"ProjectName": "shop-dev-create-github-release"},
     environment={**DIGEST, "PRERELEASE": "#{variables.PRERELEASE}"},
     reads=(Artifact.DEPLOYMENT,),
@@ -128,12 +130,35 @@ def test_a_run_may_be_a_pre_release(*, prerelease: bool, default: str) -> None:
     assert variable.default == default
 
 
-def test_the_user_is_told_which_token_to_keep_where_and_who_will_read_the_release() -> None:
-    assert " ".join(plain().notes) == (
-        "GitHub release: keep a fine-grained token for example/shop (Contents: read and write) "
-        "in the Secrets Manager secret shop/github. Each release shows its deployment artifacts, with the "
-        "names of roles and secrets and the plain environment, to everyone who can read the repository."
-    )
+KEEP = "Keep a fine-grained token for example/shop (Contents: read and write) in Secrets Manager: "
+BY_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/github-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        pytest.param(
+            {},
+            "write the token into the file token.txt, and delete the file after: aws secretsmanager create-secret "
+            "--name shop/github --secret-string file://token.txt --region eu-west-1",
+            id="a secret by its name",
+        ),
+        pytest.param(
+            {"tokenSecret": BY_ARN},
+            "write the token into the file token.txt, and delete the file after: aws secretsmanager put-secret-value "
+            f"--secret-id {BY_ARN} --secret-string file://token.txt --region eu-central-1",
+            id="a secret by its ARN exists",
+        ),
+        pytest.param(
+            {"secretKey": "token"},
+            "write the token, as JSON under the key token, into the file token.txt, and delete the file after: "
+            "aws secretsmanager create-secret --name shop/github --secret-string file://token.txt --region eu-west-1",
+            id="in JSON",
+        ),
+    ],
+)
+def test_the_user_is_told_which_token_to_keep_where(changes: dict[str, str], note: str) -> None:
+    assert release(**changes).notes == [f"{KEEP}{note}"]
 
 
 def test_neither_job_needs_docker() -> None:

@@ -52,6 +52,17 @@ USE_CONNECTION = [
         "Condition": {"StringEqualsIfExists": {"codestar-connections:FullRepositoryId": "example/shop"}},
     },
 ]
+PUSHED = "A push to the branch main of example/shop starts the pipeline. Name another branch in source.github.branch."
+
+
+def available(connection: str, *, region: str = "eu-west-1") -> str:
+    return (
+        "Check that the connection is AVAILABLE, because no run gets past its source before: "
+        f"aws codeconnections get-connection --connection-arn {connection} --query Connection.ConnectionStatus "
+        f"--output text --region {region}"
+    )
+
+
 FIND_IMAGE = {
     "Sid": "FindSourceImage",
     "Effect": "Allow",
@@ -101,7 +112,6 @@ def test_a_connection_of_the_old_name_is_granted_by_both_names_too() -> None:
 
 def test_a_connection_that_is_there_is_used_and_none_is_made() -> None:
     assert from_code().graph.of("Connection") == []
-    assert from_code().notes == []
     assert from_code().registered == {"connectionArn": CONNECTION}
 
 
@@ -113,12 +123,50 @@ def test_without_a_connection_one_is_made_and_the_user_told_how_to_finish_it() -
     assert built.actions[0].configuration["ConnectionArn"] == connection.outputs["arn"]
     assert built.registered == {"connectionArn": connection.outputs["arn"]}
     console = "https://eu-west-1.console.aws.amazon.com/codesuite/settings/connections?region=eu-west-1"
-    (note,) = built.notes
-    assert note == (
-        f"Connect GitHub: open {console}, choose shop-dev and then 'Update pending connection'. "
-        "The pipeline's first run, which starts by itself, fails before that; "
-        "start the next with: aws codepipeline start-pipeline-execution --name shop-dev"
-    )
+    assert built.notes == [
+        (
+            f"Connect GitHub: open {console}, choose shop-dev and then 'Update pending connection'. "
+            "The pipeline's first run, which starts by itself, fails before that."
+        ),
+        available(connection.outputs["arn"]),
+        (
+            "If a push starts nothing although the connection is AVAILABLE, register the trigger again, by saving the "
+            "pipeline as it is: aws codepipeline get-pipeline --name shop-dev --query pipeline --output json "
+            "--region eu-west-1 > shop-dev.json && "
+            "aws codepipeline update-pipeline --pipeline file://shop-dev.json --region eu-west-1"
+        ),
+        "Start the next run: aws codepipeline start-pipeline-execution --name shop-dev --region eu-west-1",
+        PUSHED,
+    ]
+
+
+def test_a_connection_that_is_there_is_to_be_looked_at() -> None:
+    """Named in the stack file it may still be PENDING, and lie in another region."""
+    assert from_code().notes == [available(CONNECTION), PUSHED]
+    elsewhere = CONNECTION.replace("eu-west-1", "us-east-1")
+    built = build_stage(SourceStage, shop(source={"github": {**GITHUB, "connectionArn": elsewhere}}))
+    assert built.notes[0] == available(elsewhere, region="us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("github", "note"),
+    [
+        pytest.param({"branch": "release"}, PUSHED.replace("main", "release"), id="another branch"),
+        pytest.param(
+            {"paths": {"exclude": ["docs/**"]}},
+            PUSHED.replace("pipeline.", "pipeline, where source.github.paths lets it pass."),
+            id="some paths",
+        ),
+        pytest.param(
+            {"tags": {"include": ["v*"]}},
+            "A push of a git tag to example/shop starts the pipeline, where source.github.tags lets it pass.",
+            id="tags",
+        ),
+    ],
+)
+def test_the_user_is_told_which_push_starts_the_pipeline(github: dict[str, object], note: str) -> None:
+    """A branch that is called master starts nothing while the file says main, and no log is written."""
+    assert build_stage(SourceStage, shop(source={"github": {**GITHUB, **github}})).notes[-1] == note
 
 
 @pytest.mark.parametrize(
@@ -161,8 +209,17 @@ def test_an_image_source_reads_one_repository() -> None:
 
 def test_an_image_source_has_nothing_of_github() -> None:
     assert from_image().graph.of("Connection") == []
-    assert from_image().notes == []
     assert from_image().registered == {}
+
+
+def test_the_user_is_told_that_the_first_run_needs_an_image() -> None:
+    note = (
+        "The first run, which starts by itself, fails while no image in shop-prod has the tag promoted. Each push of "
+        "that tag starts a run; to start one by hand: "
+        "aws codepipeline start-pipeline-execution --name shop-dev --region eu-west-1"
+    )
+    assert from_image().notes == [note]
+    assert from_both().notes == [available(CONNECTION), PUSHED, note]
 
 
 def test_code_and_image_are_two_actions_of_one_stage() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from samples import BUCKET, LOGIN, TAGS, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
@@ -22,6 +23,7 @@ LIGHTHOUSE = Action(
     name="RunLighthouse",
     category=Category.TEST,
     provider=Provider.CODEBUILD,
+    machine="Linux/Medium",
     configuration={"ProjectName": "shop-dev-run-lighthouse"},
     environment={"LIGHTHOUSE_RUNS": "#{variables.LIGHTHOUSE_RUNS}"},
     reads=(Artifact.DEPLOYMENT,),
@@ -32,6 +34,7 @@ SMOKE_TEST = Action(
     name="RunSmokeTest",
     category=Category.TEST,
     provider=Provider.CODEBUILD,
+    machine="ARM/Small",
     configuration={"ProjectName": "shop-dev-run-smoke-test"},
     reads=(Artifact.SMOKE_TEST_IMAGE,),
 )
@@ -172,7 +175,30 @@ def test_the_toggle_decides() -> None:
     assert TestsStage.wanted(shop()) is None
     assert TestsStage.wanted(shop(tests={"enabled": False, "lighthouse": {"runs": 5}})) is None
     settings = shop(tests={"enabled": True})
-    assert TestsStage.wanted(settings) == TestsStageArgs(tests=settings.tests)
+    assert TestsStage.wanted(settings) == TestsStageArgs(tests=settings.tests, plain_http=False)
+
+
+MADE = {"loadBalancer": {"plainHttp": True}}
+CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
+ENCRYPTED = {"loadBalancer": {"certificateArn": CERTIFICATE, "domainName": "shop.example.com"}}
+NAMED = {"cluster": "shop", "service": "shop", "executionRole": "shop-execution", "loadBalancer": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("hosting", "best_practices"),
+    [
+        pytest.param(MADE, 75, id="plain HTTP"),
+        pytest.param(ENCRYPTED, 90, id="a certificate"),
+        pytest.param({"existing": {**NAMED, "serviceUrl": "http://shop.example.com"}}, 75, id="an address without it"),
+        pytest.param({"existing": {**NAMED, "serviceUrl": "https://shop.example.com"}}, 90, id="an address with it"),
+        pytest.param({"existing": NAMED}, 75, id="the load balancer's own name"),
+    ],
+)
+def test_the_budget_of_best_practices_follows_the_encryption(hosting: dict[str, Any], best_practices: int) -> None:
+    """Over plain HTTP no page gets 90."""
+    deploy = {"engine": "ecs"}
+    built = build_stage(TestsStage, shop(tests={"enabled": True}, hosting=hosting, deploy=deploy))
+    assert json.loads(built.variables("run-lighthouse")["LIGHTHOUSE_BUDGETS"])["best-practices"] == best_practices
 
 
 def test_the_stage_offers_what_it_runs() -> None:
