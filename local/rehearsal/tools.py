@@ -3,6 +3,7 @@
 `python -m local tools` brings what is missing:
 
 - packages of the machine's own release, when it is run by root;
+- the AWS CLI v2 in the version that `local.rehearsal.aws_cli` pins;
 - a Docker engine from Debian's next release, unpacked into the user's cache and not installed;
 - BuildKit and buildx in the versions that CodeBuild's builds use, built from their Go modules.
 
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from local.errors import MissingTool, Refusal
 from local.go_tool import GoTool, alone, cache_directory, clock, say
+from local.rehearsal import aws_cli
 
 BUILDKIT = "0.29.0"
 """As buildspecs/build-image.yml pins it."""
@@ -120,6 +122,7 @@ def bring() -> None:
         Refusal: bringing it failed.
     """
     _install_packages()
+    aws_cli.bring()
     builder().build()
     _unpack_engine()
     left = missing(TOOLS)
@@ -176,7 +179,7 @@ def _builder() -> str:
 
 
 TOOLS = {
-    "aws": Tool(_beside_python("aws"), "make install"),
+    "aws": Tool(aws_cli.problem, HOW if aws_cli.can_be_brought() else aws_cli.INSTALLING),
     "ministack": Tool(_beside_python("ministack"), "make install"),
     "namespaces": Tool(_namespaces),
     "docker": Tool(_engine),

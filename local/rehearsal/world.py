@@ -24,7 +24,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ from local.rehearsal import images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_server import LAYER_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
-from local.rehearsal.codebuild import Place
+from local.rehearsal.codebuild import Place, put_python
 from local.rehearsal.images import RegistryClient
 
 OTHER_ACCOUNT = "210987654321"
@@ -95,11 +94,11 @@ class World:
             certificate = _certificate(self.folder, hosts)
             holder = ends.enter_context(self._machine())
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
+            self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             engine = ends.enter_context(self._engine())
-            cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             self.aws = ends.enter_context(AwsServices(prefix=self.enter, certificate=certificate))
             self._lay_out_commands()
-            ends.enter_context(cli)
+            ends.enter_context(self._cli)
             self._await_engine(engine)
             self._buildkit = images.buildkit(self.certificates.read_bytes())
             self._ends = ends.pop_all()
@@ -136,7 +135,7 @@ class World:
         home.mkdir()
         environment = {
             **credentials,
-            "PATH": os.pathsep.join([str(self.folder / "bin"), str(self.folder / "cli" / "bin"), images.PATH]),
+            "PATH": os.pathsep.join([str(self.folder / "bin"), str(self._cli.bin), images.PATH]),
             "HOME": str(home),
             "DOCKER_HOST": self._docker_host,
             "DOCKER_CONFIG": str(config),
@@ -241,7 +240,7 @@ class World:
         docker.write_text(_DOCKER.format(docker=shlex.quote(str(tools.engine() / "docker"))))
         docker.chmod(0o755)
         # A job has Python's standard library and nothing of ours.
-        (commands / "python3").symlink_to(Path(sys.executable).resolve())
+        put_python(commands)
 
     def docker_hub(self, region: str = REGION) -> dict[str, str]:
         """Fill the mirror of Docker Hub in this region; gives the variables that name its images for a build.
