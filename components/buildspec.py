@@ -28,6 +28,14 @@ import yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / "buildspecs"
 SCRIPTS_DIR = "/tmp/ecs-delivery"  # noqa: S108 - a build's machine is its own, and Lambda compute can write nowhere else
+STEADY = {"LC_ALL": "C.UTF-8", "PYENV_VERSION": "system"}
+"""Variables of every buildspec, so that no file of the application and no choice of the image decides what runs a job.
+
+In CodeBuild's EC2 images ``python3`` is pyenv's shim, which starts what ``.python-version`` in the working folder
+names. ``PYENV_VERSION`` takes precedence, and ``system`` is the distribution's own Python, 3.9 or newer:
+https://github.com/pyenv/pyenv#understanding-python-version-selection. The locale would be C.UTF-8, en_US or none,
+depending on the image: https://github.com/aws/aws-codebuild-docker-images.
+"""
 LIMIT = 25_600
 """Longest inline buildspec in characters. AWS does not document it; CodeBuild answers "Max buildspec length is 25600"
 (aws/aws-cdk issue 30326, PR 14974)."""
@@ -42,7 +50,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _SCRIPT = re.compile(r'(?:python3|bash) "\$SCRIPTS_DIR/([^"]+)"')
 # CodeBuild sets the variables with these beginnings, the shell the named ones.
-_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|PATH|PWD|SCRIPTS_DIR")
+_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|SCRIPTS_DIR")
 # The functions in scripts/ whose first argument is the name of a variable.
 _READERS = ("require", "optional", "prefixed")
 _END = "END_OF_SCRIPT"
@@ -278,7 +286,7 @@ class _Reader:
         env = {key: value for key, value in top["env"].items() if key != "secrets-manager"}
         completed = {**top, "env": env, "phases": dict(phases)}
         if scripts:
-            env["variables"] = {"SCRIPTS_DIR": SCRIPTS_DIR, **env.get("variables", {})}
+            env["variables"] = {"SCRIPTS_DIR": SCRIPTS_DIR, **STEADY, **env.get("variables", {})}
             first = min(phases, key=PHASES.index)
             writing = ['mkdir -p "$SCRIPTS_DIR"', *(_written(name, text) for name, text in scripts.items())]
             completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}

@@ -116,7 +116,7 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version", "docker --version", "docker buildx version")
     repository = registry.repository(job.require("IMAGE_REPOSITORY_URI"))
     commit = job.require("COMMIT_ID")
     date = commit_date()

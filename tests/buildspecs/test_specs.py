@@ -12,8 +12,8 @@ from components.buildspec import FOLDER, LIMIT, load_buildspec
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 SCRIPT_FILES = sorted(SCRIPTS.glob("*.py"))
-# Room for the next fix without having to split a job first.
-HEADROOM = 2_000
+# Room for the next fix. Little: all jobs share what prints the versions and names an AWS CLI that is too old.
+HEADROOM = 400
 
 # job: exported variables, files of the output artifact
 OUTPUTS: dict[str, tuple[set[str], set[str]]] = {

@@ -108,7 +108,13 @@ def test_the_text_holds_everything_but_the_reference_of_a_secret(write: Write) -
     assert text.startswith("# Greet somebody. Output: greeting.txt.\nversion: 0.2\n")
     assert loaded["env"] == {
         "shell": "bash",
-        "variables": {"SCRIPTS_DIR": "/tmp/ecs-delivery", "NAME": "world", "GREETING": ""},  # noqa: S108 - the value itself
+        "variables": {
+            "SCRIPTS_DIR": "/tmp/ecs-delivery",  # noqa: S108 - the value itself
+            "LC_ALL": "C.UTF-8",
+            "PYENV_VERSION": "system",
+            "NAME": "world",
+            "GREETING": "",
+        },
         "exported-variables": ["ANSWER"],
     }
     assert loaded["phases"]["build"] == given["phases"]["build"]
@@ -186,6 +192,10 @@ def test_a_buildspec_without_scripts_gets_none(write: Write) -> None:
             "NAME: world", "CODEBUILD_NAME: x", "'CODEBUILD_NAME' is no name for a variable of ours", id="reserved"
         ),
         pytest.param("NAME: world", "SCRIPTS_DIR: x", "'SCRIPTS_DIR' is no name for a variable of ours", id="own"),
+        pytest.param("NAME: world", "LC_ALL: C", "'LC_ALL' is no name for a variable of ours", id="locale"),
+        pytest.param(
+            "NAME: world", 'PYENV_VERSION: "3.9"', "'PYENV_VERSION' is no name for a variable of ours", id="interpreter"
+        ),
         pytest.param(
             'TOKEN: ""', "TOKEN: arn", 'env.secrets-manager.TOKEN: must be "": the reference differs', id="secret"
         ),

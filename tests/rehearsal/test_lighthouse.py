@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from mocked import ACCOUNT, REGION, Graph
 from summary import program
 
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Place, Result, Variable, run_build
+from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
 
 ACTION = "RunLighthouse"
@@ -78,7 +77,7 @@ class Auditing:
         self._aws, self._folder, self._url = aws, folder, url
         tools = folder / "bin"
         tools.mkdir()
-        (tools / "python3").symlink_to(Path(sys.executable).resolve())
+        put_python(tools)
         node = Path(str(shutil.which("node"))).parent
         self._path = f"{cli}:{tools}:{node}:/usr/bin:/bin"
         self._source = folder / "deployment"
