@@ -8,7 +8,7 @@ from typing import ClassVar
 import pulumi
 
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
-from components.build_project import quick_machine
+from components.build_project import quick_machine, transfer_machine
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.hosting import MadeHostingArgs, hosting_of
 from components.pipeline_model import ExecutionMode, PipelineModel
@@ -84,6 +84,7 @@ class Delivery(pulumi.ComponentResource):
             hosting=hosting,
             task_definition=template.uri,
             quick=quick_machine(args.region),
+            transfer=transfer_machine(args.region),
             log_days=settings.retention.log_days,
             tags=tags,
         )

@@ -12,7 +12,7 @@ import pulumi
 from mocked import ACCOUNT, REGION, Graph, Resource, build
 
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
-from components.build_project import quick_machine
+from components.build_project import quick_machine, transfer_machine
 from components.hosting import Hosting
 from components.iam import Statement, policy_document
 from components.pipeline_model import Action
@@ -149,6 +149,7 @@ def context(settings: Settings, **surroundings: object) -> StageContext:
         hosting=hosting(artifacts, **surroundings),
         task_definition=pulumi.Output.from_input(TEMPLATE),
         quick=quick_machine(REGION),
+        transfer=transfer_machine(REGION),
         log_days=settings.retention.log_days,
         tags=standard_tags(application="shop", environment="dev"),
     )

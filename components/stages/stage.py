@@ -36,6 +36,7 @@ class StageContext:
         hosting: What is deployed into.
         task_definition: ``s3://`` address of the task definition's template.
         quick: What short jobs run on.
+        transfer: What jobs run on that move many bytes or files.
         log_days: CloudWatch keeps logs so long.
         tags: Tags of all taggable resources.
     """
@@ -48,6 +49,7 @@ class StageContext:
     hosting: Hosting
     task_definition: pulumi.Output[str]
     quick: Machine
+    transfer: Machine
     log_days: int
     tags: Mapping[str, str]
 

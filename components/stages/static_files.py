@@ -100,7 +100,8 @@ class StaticFiles(Jobs):
         return self.project(
             "upload-static-files",
             description=f"Uploads static files to {self._args.bucket}",
-            machine=self._context.quick,
+            machine=self._context.transfer,
+            timeout_minutes=120,
             variables=self._target() | {"FILES_PATH": path},
             statements=self._write(),
         )
@@ -109,8 +110,9 @@ class StaticFiles(Jobs):
         return self.project(
             "sync-static-files",
             description=f"Copies static files from {sync.bucket} to {self._args.bucket}",
-            # However much there is to copy: Lambda machines end after 15 minutes.
+            # Of another bucket nobody knows how much there is, and all of it passes through the job.
             machine=PATIENT,
+            timeout_minutes=120,
             variables=self._target() | {"SOURCE_BUCKET": sync.bucket, "SOURCE_PREFIX": sync.prefix},
             statements=[
                 *self._write(),

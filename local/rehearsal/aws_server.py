@@ -8,6 +8,8 @@ everybody and believes everything, so this puts the rest in front of it:
   an image" in the Amazon ECR user guide).
 - A manifest is refused while something that it names is missing, and a tag that may not move does not.
 - A layer comes by a redirect to a signed address in object storage, which refuses a request that brings credentials.
+- A layer of another repository is mounted only where the account setting BLOB_MOUNTING is on and both repositories are
+  encrypted alike; else the client is to send it ("Blob mounting in Amazon ECR").
 - What refers to an image is listed (OCI distribution specification, "Listing Referrers").
 - `describe-images` of an image that is not there is an `ImageNotFoundException`, `get-download-url-for-layer` gives a
   signed address.
@@ -49,6 +51,7 @@ _TARGET = "AmazonEC2ContainerRegistry_V20150921."
 _REGISTRY_PATH = re.compile(
     r"/v2/(?P<name>.+)/(?P<kind>blobs/uploads|blobs|manifests|referrers|tags/list)/?(?P<what>.*)"
 )
+_ACCOUNT = re.compile(r"\d{12}")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([a-z0-9-]+)/")
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _PERMISSIONS = {
@@ -141,6 +144,7 @@ class Front:
         self._callers: dict[str, _Caller] = {}
         self._signatures: dict[str, tuple[_Where, str]] = {}
         self._movable_tags: dict[_Where, list[str]] = {}
+        self._settings: dict[tuple[str, str, str], str] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
         """Answer one connection."""
@@ -178,11 +182,15 @@ class Front:
 
     async def _api(self, scope: dict[str, Any], request: _Request, action: str) -> _Answer:
         """Amazon ECR's API."""
+        credential = _CREDENTIAL.search(request.headers.get("authorization", ""))
+        key, region = (credential[1], credential[2]) if credential else ("", "")
+        if action == "PutAccountSetting" and _ACCOUNT.fullmatch(key):  # ministack has none; for an account's root here
+            setting = json.loads(request.body)
+            self._settings[key, region, setting["name"]] = setting["value"]
+            return _Answer(200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(setting).encode())
         answer = await _ministack(scope, request)
         if answer.status != HTTPStatus.OK:
             return answer
-        credential = _CREDENTIAL.search(request.headers.get("authorization", ""))
-        key, region = (credential[1], credential[2]) if credential else ("", "")
         asked, given = json.loads(request.body or b"{}"), json.loads(answer.body)
         if action == "CreateRepository":
             made = given["repository"]
@@ -246,13 +254,26 @@ class Front:
             return _Answer(307, {"location": self._signed(where, what)})
         if kind == "manifests" and request.method == "PUT":
             await self._check_manifest(ask, where, what, request)
-        if "mount" in request.query:
-            _check(caller, "GetDownloadUrlForLayer", where._replace(name=request.query.get("from", "")))
+        if "mount" in request.query and not self._mounts(caller, request.query.get("from", ""), where):
+            request = replace(request, query={})
         answer = await self._ask(scope, where, request)
         if "location" in answer.headers:
             place = f"{scope['scheme']}://{request.headers['host']}{answer.headers['location']}"
             return replace(answer, headers={**answer.headers, "location": place})
         return answer
+
+    def _mounts(self, caller: _Caller, name: str, target: _Where) -> bool:
+        """Whether layers of another repository are mounted into this one, which the caller must be allowed to read.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
+        """
+        origin = target._replace(name=name)
+        if self._settings.get((target.account, target.region, "BLOB_MOUNTING")) != "ENABLED":
+            return False
+        if _encryption(origin) != _encryption(target):
+            return False
+        _check(caller, "GetDownloadUrlForLayer", origin)
+        return True
 
     def _caller(self, request: _Request) -> _Caller:
         kind, _, encoded = request.headers.get("authorization", "").partition(" ")
@@ -342,6 +363,13 @@ def _check(caller: _Caller, permission: str, where: _Where) -> None:
     if decision != "Allow" or caller.account != where.account:
         message = identity_denial_message(action, principal.arn, resource, decision == "Deny")
         raise _Refused(403, "DENIED", message)
+
+
+def _encryption(where: _Where) -> dict[str, str] | None:
+    """How a repository is encrypted; nothing where there is none."""
+    with request_scope(where.account, where.region):
+        status, _, body = ecr._describe_repositories({"repositoryNames": [where.name]})  # noqa: SLF001 - as above
+    return dict(json.loads(body)["repositories"][0]["encryptionConfiguration"]) if status == HTTPStatus.OK else None
 
 
 def _is(image: dict[str, Any], wanted: dict[str, str]) -> bool:

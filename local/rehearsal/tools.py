@@ -30,7 +30,7 @@ from local.rehearsal import aws_cli
 BUILDKIT = "0.29.0"
 """As buildspecs/build-image.yml pins it."""
 BUILDX = "0.32.1"
-"""As in CodeBuild's images standard:7.0 and amazonlinux (aws-codebuild-docker-images, 2026-04)."""
+"""As in CodeBuild's images, see components/build_project.py (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools"
 NODE = "install Node.js 22 with npm: https://nodejs.org"
 _DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")

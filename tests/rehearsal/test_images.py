@@ -312,13 +312,13 @@ class Promotion:
         aws = self.jobs.world.aws
         aws.make_role("shop-promote", [less(policy, without)], account=OTHER_ACCOUNT, trust=trust)
 
-    def run(self) -> Result:
-        """Promote."""
+    def run(self, *, without: str = "") -> Result:
+        """Promote; `without` is a permission that the role shall not have."""
         uri = f"{self.source.host}/{self.name}"
         image = {"digest": self.image.digest, "repository": uri, "uri": f"{uri}@{self.image.digest}", "tag": self.tag}
         artifact = deployment(self.folder / f"deployment-{uuid.uuid4().hex}", image)
         told = {"BuildImage.IMAGE_DIGEST": self.image.digest}
-        return self.jobs.run("PromoteImage", {"Deployment": artifact}, told)
+        return self.jobs.run("PromoteImage", {"Deployment": artifact}, told, without=without)
 
     def tags(self) -> dict[str, str]:
         """The tags in the target repository, with the digests they are on."""
@@ -654,20 +654,46 @@ def test_a_role_that_may_not_be_taken_is_named(promotion: Promotion) -> None:
     assert "sts:AssumeRole on resource: arn:aws:iam::210987654321:role/shop-promote" in said
 
 
-def test_within_the_account_no_layer_is_sent_again(world: World, tmp_path: Path) -> None:
-    """By manifest and mounted layers, as Amazon ECR does within a registry where blob mounting is on."""
-    stack = DeliveredStack("dev")
-    jobs = Jobs(world, stack, tmp_path / "builds")
+@pytest.fixture(params=["another key", "one key"])
+def within_the_account(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Promotion, str]]:
+    """Into a repository of the same account, with the same key as the source or another; gives the case, too."""
+    jobs = Jobs(world, DeliveredStack("dev"), tmp_path / "builds")
     name = jobs.stack.repository.partition("/")[2]
     for repository in (name, "shop-prod"):
-        world.repository(repository, region=REGION)
-    promotion = Promotion(jobs, name, world.registry(region=REGION), tmp_path)
-    promotion.deliver("mounted")
-    result = promotion.run()
-    assert result.succeeded, result.log
+        key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{repository if request.param == 'another key' else 'one'}"
+        world.repository(repository, region=REGION, encryptionConfiguration={"encryptionType": "KMS", "kmsKey": key})
+    yield Promotion(jobs, name, world.registry(region=REGION), tmp_path), request.param
+    for repository in (name, "shop-prod"):
+        world.aws.client("ecr", region=REGION).delete_repository(repositoryName=repository, force=True)
+
+
+@pytest.mark.parametrize("mounting", ["DISABLED", "ENABLED"])
+def test_within_the_account_a_layer_is_mounted_or_sent(
+    world: World, within_the_account: tuple[Promotion, str], mounting: str
+) -> None:
+    """Each stack has a key of its own, and mounting is off unless the account says otherwise: by default it is sent.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
+    """
+    promotion, keys = within_the_account
+    promotion.deliver(f"{keys} {mounting}")
+    ecr = world.aws.client("ecr", region=REGION)
+    ecr.put_account_setting(name="BLOB_MOUNTING", value=mounting)
+    try:
+        result = promotion.run(without="ecr:UploadLayerPart")
+        if (keys, mounting) == ("one key", "ENABLED"):
+            assert result.succeeded, result.log
+        else:
+            failure(result)
+            assert denied(result) == {"ecr:UploadLayerPart"}
+            result = promotion.run()
+            assert result.succeeded, result.log
+    finally:
+        ecr.put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
     for part in promotion.everything:
         assert promotion.target.manifest("shop-prod", part.digest) == part.manifest.content
-        assert all(promotion.target.has_blob("shop-prod", blob.digest) for blob in part.blobs)
+        for blob in part.blobs:
+            assert promotion.target.blob("shop-prod", blob.digest) == blob.content
     assert promotion.tags()["promoted"] == promotion.image.digest
 
 
