@@ -10,6 +10,8 @@ everybody and believes everything, so this puts the rest in front of it:
 - A layer comes by a redirect to a signed address in object storage, which refuses a request that brings credentials.
 - A layer of another repository is mounted only where the account setting BLOB_MOUNTING is on and both repositories are
   encrypted alike; else the client is to send it ("Blob mounting in Amazon ECR").
+- A pull through a cache rule wants the permissions of a first pull, each time ("IAM permissions required to sync an
+  upstream registry"). Nothing is fetched: the repositories hold what was put into them.
 - What refers to an image is listed (OCI distribution specification, "Listing Referrers").
 - `describe-images` of an image that is not there is an `ImageNotFoundException`, `get-download-url-for-layer` gives a
   signed address.
@@ -52,6 +54,7 @@ _REGISTRY_PATH = re.compile(
     r"/v2/(?P<name>.+)/(?P<kind>blobs/uploads|blobs|manifests|referrers|tags/list)/?(?P<what>.*)"
 )
 _ACCOUNT = re.compile(r"\d{12}")
+_OWN = ("CreatePullThroughCacheRule", "PutAccountSetting")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([a-z0-9-]+)/")
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _PERMISSIONS = {
@@ -145,6 +148,7 @@ class Front:
         self._signatures: dict[str, tuple[_Where, str]] = {}
         self._movable_tags: dict[_Where, list[str]] = {}
         self._settings: dict[tuple[str, str, str], str] = {}
+        self._caches: dict[tuple[str, str], str] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
         """Answer one connection."""
@@ -184,10 +188,8 @@ class Front:
         """Amazon ECR's API."""
         credential = _CREDENTIAL.search(request.headers.get("authorization", ""))
         key, region = (credential[1], credential[2]) if credential else ("", "")
-        if action == "PutAccountSetting" and _ACCOUNT.fullmatch(key):  # ministack has none; for an account's root here
-            setting = json.loads(request.body)
-            self._settings[key, region, setting["name"]] = setting["value"]
-            return _Answer(200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(setting).encode())
+        if action in _OWN and _ACCOUNT.fullmatch(key):
+            return self._set(key, region, json.loads(request.body))
         answer = await _ministack(scope, request)
         if answer.status != HTTPStatus.OK:
             return answer
@@ -211,6 +213,14 @@ class Front:
                 if not any(_is(entry, wanted) for entry in found):
                     return _image_not_found(wanted, asked["repositoryName"])
         return _Answer(answer.status, answer.headers, json.dumps(given).encode())
+
+    def _set(self, account: str, region: str, asked: dict[str, str]) -> _Answer:
+        """What an account's root sets, and ministack does not know: an account setting or a pull-through cache rule."""
+        if "ecrRepositoryPrefix" in asked:
+            self._caches[account, region] = f"{asked['ecrRepositoryPrefix']}/"
+        else:
+            self._settings[account, region, asked["name"]] = asked["value"]
+        return _Answer(200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(asked).encode())
 
     def _signed(self, where: _Where, digest: str) -> str:
         """An address in object storage that anybody may read for this one layer."""
@@ -240,7 +250,7 @@ class Front:
         permission = _PERMISSIONS.get((request.method, kind))
         if permission is None:
             raise _Refused(405, "UNSUPPORTED", f"{request.method} is not supported here")
-        _check(caller, permission, where)
+        self._check_all(caller, permission, where)
 
         async def ask(method: str, path: str) -> _Answer:
             return await self._ask(scope, where, _Request(method, f"/v2/{where.name}/{path}"))
@@ -262,6 +272,21 @@ class Front:
             return replace(answer, headers={**answer.headers, "location": place})
         return answer
 
+    def _check_all(self, caller: _Caller, permission: str, where: _Where) -> None:
+        """Refuse what the caller's policies do not allow."""
+        _check(caller, permission, where)
+        if permission == "BatchGetImage" and self._is_cached(where):
+            _check(caller, "BatchImportUpstreamImage", where)
+            _check(caller, "CreateRepository", where)
+
+    def _is_cached(self, where: _Where) -> bool:
+        """Whether a repository is one of a pull-through cache.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
+        """
+        prefix = self._caches.get((where.account, where.region))
+        return prefix is not None and where.name.startswith(prefix)
+
     def _mounts(self, caller: _Caller, name: str, target: _Where) -> bool:
         """Whether layers of another repository are mounted into this one, which the caller must be allowed to read.
 
@@ -270,7 +295,7 @@ class Front:
         origin = target._replace(name=name)
         if self._settings.get((target.account, target.region, "BLOB_MOUNTING")) != "ENABLED":
             return False
-        if _encryption(origin) != _encryption(target):
+        if self._is_cached(origin) or _encryption(origin) != _encryption(target):
             return False
         _check(caller, "GetDownloadUrlForLayer", origin)
         return True

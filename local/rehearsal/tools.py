@@ -5,7 +5,7 @@
 - packages of the machine's own release, when it is run by root;
 - the AWS CLI v2 in the version that `local.rehearsal.aws_cli` pins;
 - a Docker engine from Debian's next release, unpacked into the user's cache and not installed;
-- BuildKit and buildx in the versions that CodeBuild's builds use, built from their Go modules.
+- BuildKit with its Dockerfile frontend, and buildx, in the versions that builds use, built from their Go modules.
 
 `missing` says what a test cannot do without.
 """
@@ -85,6 +85,18 @@ def builder() -> GoTool:
     )
 
 
+def frontend() -> GoTool:
+    """BuildKit's Dockerfile frontend, which ``# syntax=docker/dockerfile:1`` fetches from Docker Hub as an image."""
+    return GoTool(
+        name="dockerfile-frontend",
+        version=BUILDKIT,
+        module=_MODULE,
+        packages={"dockerfile-frontend": "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend"},
+        variables={"github.com/moby/buildkit/version.Version": f"v{BUILDKIT}"},
+        wait="half a minute after BuildKit",
+    )
+
+
 def engine() -> Path:
     """The folder with the Docker engine's commands."""
     return cache_directory() / "docker-engine" / "bin"
@@ -124,6 +136,7 @@ def bring() -> None:
     _install_packages()
     aws_cli.bring()
     builder().build()
+    frontend().build()
     _unpack_engine()
     left = missing(TOOLS)
     if left:
@@ -172,9 +185,9 @@ def _engine() -> str:
 
 
 def _builder() -> str:
-    tool = builder()
-    if not tool.built:
-        return f"{tool.bin} does not hold {', '.join(tool.packages)}"
+    for tool in (builder(), frontend()):
+        if not tool.built:
+            return f"{tool.bin} does not hold {', '.join(tool.packages)}"
     return _on_path("runc", "busybox")()
 
 

@@ -43,7 +43,10 @@ OTHER_ACCOUNT = "210987654321"
 BRIDGE = "172.30.0.1"
 """The machine's address on the network of its containers."""
 MIRROR = "docker-hub"
-"""Where the repositories are that stand for a mirror of Docker Hub."""
+"""The prefix of the pull-through cache for Docker Hub, whose repositories are filled here as if by earlier pulls."""
+DOCKER_HUB = "127.0.0.2"
+"""Where Docker Hub's names lead on the machine; nothing answers there."""
+DOCKER_HUB_HOSTS = ("docker.io", "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
 _ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 _REGIONS = (REGION, "eu-west-1", "us-east-1")
 _PATIENCE = 60.0
@@ -90,7 +93,9 @@ class World:
             ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
             hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account in _ACCOUNTS for region in _REGIONS]
             hosts += [LAYER_HOST.format(region=region) for region in _REGIONS]
-            (self.folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(hosts)}\n")
+            names = {"127.0.0.1": ["localhost", *hosts], DOCKER_HUB: DOCKER_HUB_HOSTS}
+            lines = [f"{address} {' '.join(known)}\n" for address, known in names.items()]
+            (self.folder / "hosts").write_text("".join(lines))
             certificate = _certificate(self.folder, hosts)
             holder = ends.enter_context(self._machine())
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
@@ -243,7 +248,7 @@ class World:
         put_python(commands)
 
     def docker_hub(self, region: str = REGION) -> dict[str, str]:
-        """Fill the mirror of Docker Hub in this region; gives the variables that name its images for a build.
+        """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.
 
         The images are stand-ins with digests of their own, so that the pinned ones cannot be used.
         """
@@ -252,10 +257,15 @@ class World:
             for variable, name, tag, image in (
                 ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit),
                 ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner", "stand-in", images.scanner()),
+                ("", "docker/dockerfile", "1", images.dockerfile_frontend()),
             ):
                 self.repository(f"{MIRROR}/{name}", region=region)
                 names[variable] = f"{name}:{tag}@{client.push(f'{MIRROR}/{name}', image, tag)}"
-            self._mirrored[region] = names
+            secret = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:ecr-pullthroughcache/docker-hub-AbCdEf"
+            self.aws.client("ecr", region=region).create_pull_through_cache_rule(
+                ecrRepositoryPrefix=MIRROR, upstreamRegistryUrl="registry-1.docker.io", credentialArn=secret
+            )
+            self._mirrored[region] = {variable: name for variable, name in names.items() if variable}
         return self._mirrored[region]
 
 
