@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, NoReturn
 FAILED = 1
 MISUSED = 2
 TAIL = 20
+# The AWS CLI knows no such parameter: https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
+UNKNOWN = 252
 _secrets: list[str] = []
 
 
@@ -122,13 +124,12 @@ def ended(why: str, command: tuple[str, ...], code: int, printed: str) -> NoRetu
     """End the job because a command failed."""
     lines = [line for line in printed.splitlines() if line.strip()][-TAIL:]
     last = "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
-    # https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
-    hint = (
-        f"\nIt may be too old for a parameter: {version('aws --version')}."
-        if (command[0], code) == ("aws", 252)
+    old = (
+        f"\nA parameter is wrong, or {version('aws --version')} is too old to know it."
+        if (command[0], code) == ("aws", UNKNOWN)
         else ""
     )
-    fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}. Its last lines:\n{last}{hint}")
+    fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}. Its last lines:\n{last}{old}")
 
 
 def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None = None, again: bool = False) -> Any:  # noqa: ANN401 - JSON has no narrower type

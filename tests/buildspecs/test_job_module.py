@@ -98,7 +98,7 @@ def test_an_aws_cli_that_does_not_know_a_parameter_is_named_as_too_old(machine: 
     result = machine.run("tag_image", IMAGE_DIGEST=DIGEST)
 
     assert result.stderr.rstrip().endswith(
-        "  | aws: [ERROR]: Unknown options: --bake-time\nIt may be too old for a parameter: aws 1.2.3."
+        "  | aws: [ERROR]: Unknown options: --bake-time\nA parameter is wrong, or aws 1.2.3 is too old to know it."
     )
 
 

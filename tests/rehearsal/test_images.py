@@ -26,6 +26,7 @@ from typing import Any
 
 import pytest
 from delivered_stack import DeliveredStack
+from foreign_files import put_foreign_files
 from mocked import REGION
 
 from local.rehearsal import images
@@ -185,7 +186,7 @@ def smoke_image(jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 def source(folder: Path, page: str = "hello", dockerfile: str = DOCKERFILE) -> Path:
-    """The application's repository."""
+    """The application's repository, which also has files for tools that a job must not let it choose or configure."""
     for name, content in {
         "docker/Dockerfile": dockerfile,
         "smoke/Dockerfile": SMOKE_DOCKERFILE,
@@ -195,6 +196,7 @@ def source(folder: Path, page: str = "hello", dockerfile: str = DOCKERFILE) -> P
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
+    put_foreign_files(folder)
     return folder
 
 

@@ -19,6 +19,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
+from foreign_files import put_foreign_files
 from mocked import ACCOUNT, REGION, Graph
 from summary import program
 
@@ -83,6 +84,7 @@ class Auditing:
         self._source = folder / "deployment"
         self._source.mkdir()
         (self._source / "deployment.json").write_text("{}")
+        put_foreign_files(self._source)
         self.store()
 
     def store(self) -> None:
