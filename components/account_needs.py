@@ -58,6 +58,7 @@ _BUILDS: Final[Mapping[str, str]] = MappingProxyType(
         "ARM/Large": "L-596BEAB4",
         "ARM/XLarge": "L-8D06F3EA",
         "ARM Lambda/1GB": "L-FD92223D",
+        "ARM Lambda/2GB": "L-DE99852F",
         "Linux/Small": "L-9D07B6EF",
         "Linux/Medium": "L-2DC20C30",
         "Linux/Large": "L-4DDC4A99",

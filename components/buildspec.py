@@ -3,8 +3,8 @@
 A file in `buildspecs/` names inputs and commands; the work is in `buildspecs/scripts/`, which a command runs as
 `python3 "$SCRIPTS_DIR/<file>"` (or `bash`). With a CodePipeline source a build sees the application's repository, not
 this one, so the loader writes the scripts into the buildspec itself: a commit to the application cannot change what a
-privileged build does. Docstrings and lines of comment stay behind: they are a fifth of the scripts, CodeBuild prints
-them into every log, and its limit counts them.
+privileged build does. Docstrings, lines of comment and most of the indentation stay behind: they are a third of the
+scripts, CodeBuild prints them into every log, and its limit counts them.
 
 Inputs are environment variables, all declared. Plain ones stand under `env.variables` with their default. A secret is
 under `env.secrets-manager` with an *empty* reference, because the reference differs by stack: the loader lists its name
@@ -33,6 +33,14 @@ import yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / "buildspecs"
 SCRIPTS_DIR = "/tmp/ecs-delivery"  # noqa: S108 - a build's machine is its own, and Lambda compute can write nowhere else
+STEADY = {"LC_ALL": "C.UTF-8", "PYENV_VERSION": "system"}
+"""Variables of every buildspec, so that no file of the application and no choice of the image decides what runs a job.
+
+In CodeBuild's EC2 images ``python3`` is pyenv's shim, which starts what ``.python-version`` in the working folder
+names. ``PYENV_VERSION`` takes precedence, and ``system`` is the distribution's own Python, 3.9 or newer:
+https://github.com/pyenv/pyenv#understanding-python-version-selection. The locale would be C.UTF-8, en_US or none,
+depending on the image: https://github.com/aws/aws-codebuild-docker-images.
+"""
 LIMIT = 25_600
 """Longest inline buildspec in characters. AWS does not document it; CodeBuild answers "Max buildspec length is 25600"
 (aws/aws-cdk issue 30326, PR 14974)."""
@@ -40,7 +48,7 @@ LIMIT = 25_600
 PHASES = ("install", "pre_build", "build", "post_build")
 _TOP = ("version", "env", "phases", "reports", "artifacts")
 _HELPER = "git-credential-helper"
-_CREDENTIALS = f"  {_HELPER}: yes\n"
+_CREDENTIALS = f" {_HELPER}: yes\n"
 _ENV = ("shell", _HELPER, "variables", "secrets-manager", "exported-variables")
 _PHASE = ("runtime-versions", "commands", "finally")
 _REPORT = ("files", "file-format", "base-directory")
@@ -49,10 +57,14 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _SCRIPT = re.compile(r'(?:python3|bash) "\$SCRIPTS_DIR/([^"]+)"')
 # CodeBuild sets the variables with these beginnings, the shell the named ones.
-_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|PATH|PWD|SCRIPTS_DIR")
+_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|SCRIPTS_DIR")
 # The functions in scripts/ whose first argument is the name of a variable.
 _READERS = ("require", "optional", "prefixed")
 _END = "END_OF_SCRIPT"
+_SHORTER = re.compile(r"^((?: {4})+)|  # noqa: .*")
+"""What of a line of Python may be shorter: its indentation, and a word to the linter."""
+_NESTED = re.compile(r"^ {2,6}", re.MULTILINE)
+"""The indentation of the YAML itself, which is at most three levels deep; a script's own comes behind it."""
 
 
 class BuildspecError(Exception):
@@ -312,22 +324,23 @@ class _Reader:
         env = {key: value for key, value in top["env"].items() if key not in {"secrets-manager", _HELPER}}
         completed = {**top, "env": env, "phases": dict(phases)}
         if scripts:
-            env["variables"] = {"SCRIPTS_DIR": SCRIPTS_DIR, **env.get("variables", {})}
+            env["variables"] = {"SCRIPTS_DIR": SCRIPTS_DIR, **STEADY, **env.get("variables", {})}
             first = min(phases, key=PHASES.index)
             writing = ['mkdir -p "$SCRIPTS_DIR"', *(_written(name, text) for name, text in scripts.items())]
             completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}
         comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
-        text = comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        written = yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        text = comment + _NESTED.sub(lambda found: found[0][: len(found[0]) // 2], written)
         # As AWS writes it, without the quotes that a text gets here.
         return text.replace("\nenv:\n", f"\nenv:\n{_CREDENTIALS}", 1) if self._clones else text
 
 
 @lru_cache
 def _without_prose(text: str) -> str:
-    """The Python script without its docstrings and without the lines that hold nothing but a comment.
+    """The Python script without its docstrings and comments, each level indented by one blank.
 
-    A docstring that is all there is in a body stays. Nothing else changes, not even where a line of a text starts
-    with ``#``.
+    A docstring that is all there is in a body stays. The lines of a text stay as they are, even where they start with
+    ``#`` or a blank.
     """
     prose: set[int] = set()
     texts: set[int] = set()
@@ -342,7 +355,11 @@ def _without_prose(text: str) -> str:
     prose.update(
         number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#") and number not in texts
     )
-    return "".join(line for number, line in enumerate(lines, 1) if number not in prose)
+    return "".join(
+        line if number in texts else _SHORTER.sub(lambda found: " " * (len(found[1] or "") // 4), line)
+        for number, line in enumerate(lines, 1)
+        if number not in prose
+    )
 
 
 def _written(name: str, text: str) -> str:

@@ -9,7 +9,7 @@ import pulumi
 
 from components.account_needs import AccountNeeds
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
-from components.build_project import quick_machine
+from components.build_project import quick_machine, transfer_machine
 from components.commands import aws_command
 from components.connection import connection_of
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
@@ -99,6 +99,7 @@ class Delivery(pulumi.ComponentResource):
             task_definition=template.uri,
             region=region,
             quick=quick_machine(args.region),
+            transfer=transfer_machine(args.region),
             parallel_jobs=settings.pipeline.parallel_jobs,
             log_days=settings.retention.log_days,
             tags=tags,

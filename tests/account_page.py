@@ -46,6 +46,7 @@ SIZES = {
     "BUILD_GENERAL1_LARGE": "Large",
     "BUILD_GENERAL1_XLARGE": "XLarge",
     "BUILD_LAMBDA_1GB": "1GB",
+    "BUILD_LAMBDA_2GB": "2GB",
 }
 SETS_OF_TASKS = 2
 """That run while a deployment lasts: blue and green, or 200 percent of one."""

@@ -6,12 +6,15 @@ import ast
 import functools
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.engine.standins.sdk_types import collection_paused
+from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.tools import missing
 
 if sys.version_info < (3, 11, 8):
@@ -51,3 +54,12 @@ def _need(*names: str) -> None:
         pytest.fail("\n".join(lines), pytrace=False)
     if lines:
         pytest.skip("; ".join(lines))
+
+
+@pytest.fixture(scope="session")
+def warm_aws_cli(need: Callable[..., None]) -> Iterator[Path]:
+    """The folder for the front of PATH whose `aws` answers at once."""
+    need("aws")
+    # Not below pytest's own folder: a socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="aws-cli-") as folder, WarmAwsCli(Path(folder)) as cli:
+        yield cli.bin

@@ -12,7 +12,7 @@ import pulumi
 from mocked import ACCOUNT, REGION, Graph, Resource, build
 
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
-from components.build_project import quick_machine
+from components.build_project import quick_machine, transfer_machine
 from components.connection import connection_of
 from components.hosting import Hosting
 from components.iam import Statement, policy_document
@@ -155,6 +155,7 @@ def context(settings: Settings, *, region: str | None = REGION, **surroundings: 
         task_definition=pulumi.Output.from_input(TEMPLATE),
         region=region or artifacts.account.region,
         quick=quick_machine(region),
+        transfer=transfer_machine(region),
         parallel_jobs=settings.pipeline.parallel_jobs,
         log_days=settings.retention.log_days,
         tags=standard_tags(application="shop", environment="dev"),

@@ -31,6 +31,7 @@ import registry
 
 BUILDER = "ecs-delivery"
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
+OUT_OF_MEMORY = re.compile(r"exit code: 137\b|\bKilled\b|cannot allocate memory")
 
 
 def commit_date() -> datetime:
@@ -83,11 +84,21 @@ def from_docker_hub(image: str) -> str:
 
 
 def prepare_builder() -> None:
-    """Make the builder that can write a registry cache and attestations, unless it is there already."""
+    """Make the builder that can write a registry cache and attestations, unless it is there already.
+
+    It fetches Docker Hub's images through the cache, those that the Dockerfile names included.
+    https://docs.docker.com/build/buildkit/toml-configuration/, https://github.com/moby/buildkit/issues/4079
+    """
     known = job.run("Look for the builder", "docker", "buildx", "inspect", BUILDER, check=False)
-    if known.code:
-        image = from_docker_hub(job.require("BUILDKIT_IMAGE"))
-        create = ("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container")
+    if not known.code:
+        return
+    cache, image = job.optional("DOCKER_HUB_CACHE_URI"), from_docker_hub(job.require("BUILDKIT_IMAGE"))
+    create = ["docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container"]
+    with tempfile.TemporaryDirectory() as folder:
+        if cache:
+            mirror = Path(folder, "buildkitd.toml")
+            mirror.write_text(f'[registry."docker.io"]\nmirrors = ["{cache}"]\n', encoding="utf-8")
+            create += ["--buildkitd-config", str(mirror)]
         live.run("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
 
 
@@ -124,7 +135,7 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version", "docker --version", "docker buildx version")
     repository = registry.repository(job.require("IMAGE_REPOSITORY_URI"))
     commit = job.require("COMMIT_ID")
     date = commit_date()
@@ -152,14 +163,17 @@ def main() -> None:
     if pushed:
         job.say(f"{repository.uri}:{tag} was pushed by an earlier run: nothing to build.")
     else:
+        stages = re.findall(r"(?im)^[ \t]*FROM[ \t]", Path(dockerfile).read_text(encoding="utf-8", errors="replace"))
+        if len(stages) > 1 and not job.optional("BUILD_TARGET"):
+            job.say(f"{dockerfile} has {len(stages)} stages; the last one is built, build.target names another.")
         docker_login.login(*([repository, base] if base else [repository]))
         prepare_builder()
         reported = build(repository, tag, {name: value for name, value in labels.items() if value}, arguments)
         pushed = registry.digest_of(repository, f"imageTag={tag}")
         if not reported and not pushed:
-            job.ended(
-                f"{dockerfile} could not be built and pushed", ("docker", "buildx", "build"), 1, "".join(live.tail)
-            )
+            last = "".join(live.tail)
+            why = " (out of memory? see build.compute in the stack file)" if OUT_OF_MEMORY.search(last) else ""
+            job.ended(f"{dockerfile} could not be built and pushed{why}", ("docker", "buildx", "build"), 1, last)
         if not reported:
             # The tag stays with who was first, and that was made of the same by the same recipe.
             job.say(f"Another run has pushed {repository.uri}:{tag} meanwhile: its image is taken.")

@@ -180,7 +180,7 @@ def follow(service: Service, revision: str, known: list[dict[str, Any]], arn: st
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version")
     service = Service(job.require("CLUSTER"), job.require("SERVICE"))
     configuration = job.optional("DEPLOYMENT_CONFIGURATION")
     inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict)

@@ -17,7 +17,7 @@ OUTPUT = Path("static-files")
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version", "docker --version")
     path, platform = job.require("STATIC_FILES_PATH"), job.require("PLATFORM")
     if not path.startswith("/"):
         job.fail(f"STATIC_FILES_PATH must be an absolute path inside the image, got {path!r}.", job.MISUSED)

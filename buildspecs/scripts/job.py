@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import Any, NamedTuple, NoReturn
 FAILED = 1
 MISUSED = 2
 TAIL = 20
+# The AWS CLI knows no such parameter: https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
+UNKNOWN = 252
 _secrets: list[str] = []
 
 
@@ -28,10 +32,24 @@ class Result(NamedTuple):
     errors: str
 
 
-def start(description: str | None) -> None:
-    """Answer `--help`; refuse any other argument, because a job's inputs are environment variables."""
+def start(description: str | None, *tools: str) -> None:
+    """Answer `--help`, refuse any other argument, and print the versions of Python and these tools.
+
+    A job's inputs are environment variables. A tool is named by the command that prints its version.
+    """
     form = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(description=description, formatter_class=form).parse_args()
+    say(", ".join([f"Python {sys.version.split()[0]}", *map(version, tools)]))
+
+
+def version(command: str) -> str:
+    """Return the tool's name and version."""
+    *tool, _ = words = command.split()
+    # Starting the AWS CLI takes a second; AWS installs it under its version: /usr/local/aws-cli/v2/2.31.0/dist/aws.
+    path = os.path.realpath(shutil.which("aws") or "") if tool == ["aws"] else ""
+    found = re.search(r"/v2/(\d[\d.]+)/", path)
+    found = found or re.search(r"(\d[\w.+-]+)", run(f"Read the version of {tool[-1]}", *words, again=True).output)
+    return " ".join([*tool, found[1] if found else "of an unknown version"])
 
 
 def masked(text: str) -> str:
@@ -106,7 +124,12 @@ def ended(why: str, command: tuple[str, ...], code: int, printed: str) -> NoRetu
     """End the job because a command failed."""
     lines = [line for line in printed.splitlines() if line.strip()][-TAIL:]
     last = "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
-    fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}. Its last lines:\n{last}")
+    old = (
+        f"\nA parameter is wrong, or {version('aws --version')} is too old to know it."
+        if (command[0], code) == ("aws", UNKNOWN)
+        else ""
+    )
+    fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}. Its last lines:\n{last}{old}")
 
 
 def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None = None, again: bool = False) -> Any:  # noqa: ANN401 - JSON has no narrower type

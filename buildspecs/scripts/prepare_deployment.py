@@ -87,7 +87,7 @@ def refuse_lost_edits(definition: dict[str, Any], container: str, address: str) 
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version")
     address, name = job.require("TASK_DEFINITION_TEMPLATE"), job.require("CONTAINER_NAME")
     mapped = job.require("CONTAINER_PORT")
     engine, released = job.require("ENGINE"), job.require("RELEASED") == "true"

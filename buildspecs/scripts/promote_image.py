@@ -148,7 +148,7 @@ def other_account(role: str) -> dict[str, str]:
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version")
     name, channel = job.require("TARGET_REPOSITORY"), job.require("CHANNEL_TAG")
     account, region = job.optional("TARGET_REGISTRY"), job.optional("TARGET_REGION")
     deployment = delivered.read_json("deployment.json", "repository", "tag")

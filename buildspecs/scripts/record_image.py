@@ -48,7 +48,7 @@ def image_config(repository: registry.Repository, digest: str, platform: str) ->
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version")
     repository = registry.repository(job.require("IMAGE_REPOSITORY_URI"))
     digest = registry.checked_digest(job.require("IMAGE_DIGEST"), "IMAGE_DIGEST")
     platform = job.require("PLATFORM")

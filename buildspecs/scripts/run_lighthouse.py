@@ -126,7 +126,7 @@ def write_junit(cases: list[tuple[str, str, str]]) -> None:
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version", "node --version")
     base = job.require("SERVICE_URL").rstrip("/")
     if not base.startswith(("https://", "http://")):
         job.fail(f"SERVICE_URL must be an http(s) address, got {base!r}.", job.MISUSED)

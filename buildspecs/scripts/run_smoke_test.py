@@ -14,7 +14,7 @@ import registry
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version", "docker --version")
     url = job.require("SERVICE_URL")
     image = job.read_json("image.json", "repository", "uri")
     docker_login.login(registry.repository(image["repository"]))

@@ -16,7 +16,7 @@ import static_files
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version")
     prunes = static_files.pruning()
     source_bucket, source_prefix = job.require("SOURCE_BUCKET"), static_files.prefixed("SOURCE_PREFIX")
     source = f"s3://{source_bucket}/{source_prefix}"

@@ -15,7 +15,7 @@ import version_tag
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version")
     deployment = delivered.read_json("deployment.json", "repository", "version")
     repository, digest = registry.repository(deployment["repository"]), deployment["digest"]
     tag = version_tag.of(deployment)

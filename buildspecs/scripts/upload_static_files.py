@@ -16,7 +16,7 @@ import static_files
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__)
+    job.start(__doc__, "aws --version")
     prunes = static_files.pruning()
     path = job.require("FILES_PATH")
     folder = Path(path).resolve()

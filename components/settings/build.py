@@ -75,7 +75,9 @@ class Build(Section):
         examples=["shop-dev"],
     )
     compute: Literal["small", "medium", "large", "xlarge"] = Field(
-        default="small", description="Size of the build machine.", examples=["medium"]
+        default="small",
+        description="Size of the build machine; small has 4 GB of memory, medium 8, large 16, xlarge up to 72.",
+        examples=["medium"],
     )
     cache: bool = Field(
         default=True, description="Whether image layers are kept in ECR between builds.", examples=[True]
@@ -83,7 +85,8 @@ class Build(Section):
     docker_hub_cache: EcrRepository | None = Field(
         default=None,
         description="Prefix of an ECR pull-through cache rule for Docker Hub in the same account and region, through "
-        "which builds fetch BuildKit and the SBOM generator; Docker Hub itself when left out.",
+        "which builds fetch all images of Docker Hub, those that the Dockerfile names included. Recommended, since "
+        "Docker Hub limits anonymous pulls; Docker Hub itself when left out.",
         examples=["docker-hub"],
     )
     timeout_minutes: int = Field(

@@ -39,8 +39,11 @@ class PromotionStage(Stage):
         project = self.project(
             "promote-image",
             description=f"Copies the image by digest to {args.repository} and moves the tag {args.tag}",
-            # Within a registry layers are mounted; elsewhere every byte goes through the job.
-            machine=PATIENT if args.role_arn or args.region else context.quick,
+            # Every byte goes through the job, also within a registry: ECR mounts layers only where the account setting
+            # BLOB_MOUNTING is on and both repositories have one key, and each stack has its own.
+            # https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
+            machine=context.transfer if args.region is None else PATIENT,
+            timeout_minutes=120,
             variables={
                 "TARGET_REPOSITORY": args.repository,
                 "TARGET_REGISTRY": args.account_id or account.id,

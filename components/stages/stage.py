@@ -39,6 +39,7 @@ class StageContext:
         task_definition: ``s3://`` address of the task definition's template.
         region: The stack's region; known before anything is made where the stack file names it.
         quick: What short jobs run on.
+        transfer: What jobs run on that move many bytes or files.
         parallel_jobs: Whether builds on one machine type may run at the same time.
         log_days: CloudWatch keeps logs so long.
         tags: Tags of all taggable resources.
@@ -54,6 +55,7 @@ class StageContext:
     task_definition: pulumi.Output[str]
     region: pulumi.Input[str]
     quick: Machine
+    transfer: Machine
     parallel_jobs: bool
     log_days: int
     tags: Mapping[str, str]

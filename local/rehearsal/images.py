@@ -286,6 +286,14 @@ def buildkit(certificates: bytes) -> Image:
     return image(busybox(), large, own, Entrypoint=["buildkitd"])
 
 
+def dockerfile_frontend() -> Image:
+    """What `# syntax=docker/dockerfile:1` names: the frontend of BuildKit's own version."""
+    program = (tools.frontend().bin / "dockerfile-frontend").read_bytes()
+    return image(
+        layer({"bin/dockerfile-frontend": Entry(program, 0o755)}, level=1), Entrypoint=["/bin/dockerfile-frontend"]
+    )
+
+
 def scanner() -> Image:
     """A stand-in for the SBOM generator."""
     return image(busybox(), layer({"scan": Entry(SCANNER.encode(), 0o755)}), Entrypoint=["/scan"])

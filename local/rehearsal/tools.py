@@ -3,8 +3,9 @@
 `python -m local tools` brings what is missing:
 
 - packages of the machine's own release, when it is run by root;
+- the AWS CLI v2 in the version that `local.rehearsal.aws_cli` pins;
 - a Docker engine from Debian's next release, unpacked into the user's cache and not installed;
-- BuildKit and buildx in the versions that CodeBuild's builds use, built from their Go modules.
+- BuildKit with its Dockerfile frontend, and buildx, in the versions that builds use, built from their Go modules.
 
 `missing` says what a test cannot do without.
 """
@@ -24,11 +25,12 @@ from pathlib import Path
 
 from local.errors import MissingTool, Refusal
 from local.go_tool import GoTool, alone, cache_directory, clock, say
+from local.rehearsal import aws_cli
 
 BUILDKIT = "0.29.0"
 """As buildspecs/build-image.yml pins it."""
 BUILDX = "0.32.1"
-"""As in CodeBuild's images standard:7.0 and amazonlinux (aws-codebuild-docker-images, 2026-04)."""
+"""As in CodeBuild's images, see components/build_project.py (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools"
 NODE = "install Node.js 22 with npm: https://nodejs.org"
 _DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
@@ -85,6 +87,18 @@ def builder() -> GoTool:
     )
 
 
+def frontend() -> GoTool:
+    """BuildKit's Dockerfile frontend, which ``# syntax=docker/dockerfile:1`` fetches from Docker Hub as an image."""
+    return GoTool(
+        name="dockerfile-frontend",
+        version=BUILDKIT,
+        module=_MODULE,
+        packages={"dockerfile-frontend": "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend"},
+        variables={"github.com/moby/buildkit/version.Version": f"v{BUILDKIT}"},
+        wait="half a minute after BuildKit",
+    )
+
+
 def engine() -> Path:
     """The folder with the Docker engine's commands."""
     return cache_directory() / "docker-engine" / "bin"
@@ -122,7 +136,9 @@ def bring() -> None:
         Refusal: bringing it failed.
     """
     _install_packages()
+    aws_cli.bring()
     builder().build()
+    frontend().build()
     _unpack_engine()
     left = missing(TOOLS)
     if left:
@@ -171,14 +187,14 @@ def _engine() -> str:
 
 
 def _builder() -> str:
-    tool = builder()
-    if not tool.built:
-        return f"{tool.bin} does not hold {', '.join(tool.packages)}"
+    for tool in (builder(), frontend()):
+        if not tool.built:
+            return f"{tool.bin} does not hold {', '.join(tool.packages)}"
     return _on_path("runc", "busybox")()
 
 
 TOOLS = {
-    "aws": Tool(_beside_python("aws"), "make install"),
+    "aws": Tool(aws_cli.problem, HOW if aws_cli.can_be_brought() else aws_cli.INSTALLING),
     "ministack": Tool(_beside_python("ministack"), "make install"),
     "namespaces": Tool(_namespaces),
     "docker": Tool(_engine),

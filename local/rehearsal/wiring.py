@@ -28,7 +28,7 @@ _SOURCE_FILES: Mapping[str, tuple[str, ...]] = {"CodeStarSourceConnection": ("**
 _SCRIPT = re.compile(r"cat > \"\$SCRIPTS_DIR/([^\"]+)\" <<'(\w+)'\n(.*?)^\2$", re.DOTALL | re.MULTILINE)
 _READERS = ("require", "optional", "prefixed")
 _USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|PATH|PWD|SCRIPTS_DIR")
+_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|SCRIPTS_DIR")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +36,7 @@ from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_server import LAYER_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
-from local.rehearsal.codebuild import CloneReference, Place
+from local.rehearsal.codebuild import CloneReference, Place, put_python
 from local.rehearsal.images import RegistryClient
 
 OTHER_ACCOUNT = "210987654321"
@@ -45,7 +44,10 @@ OTHER_ACCOUNT = "210987654321"
 BRIDGE = "172.30.0.1"
 """The machine's address on the network of its containers."""
 MIRROR = "docker-hub"
-"""Where the repositories are that stand for a mirror of Docker Hub."""
+"""The prefix of the pull-through cache for Docker Hub, whose repositories are filled here as if by earlier pulls."""
+DOCKER_HUB = "127.0.0.2"
+"""Where Docker Hub's names lead on the machine; nothing answers there."""
+DOCKER_HUB_HOSTS = ("docker.io", "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
 _ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 _REGIONS = (REGION, "eu-west-1", "us-east-1")
 _PATIENCE = 60.0
@@ -94,18 +96,20 @@ class World:
             hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account in _ACCOUNTS for region in _REGIONS]
             hosts += [LAYER_HOST.format(region=region) for region in _REGIONS]
             hosts += git_hosting.hosts(_REGIONS)
-            (self.folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(hosts)}\n")
+            names = {"127.0.0.1": ["localhost", *hosts], DOCKER_HUB: DOCKER_HUB_HOSTS}
+            lines = [f"{address} {' '.join(known)}\n" for address, known in names.items()]
+            (self.folder / "hosts").write_text("".join(lines))
             certificate = _certificate(self.folder, hosts)
             self._repositories.mkdir()
             holder = ends.enter_context(self._machine())
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
+            self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             engine = ends.enter_context(self._engine())
-            cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             self.aws = ends.enter_context(
                 AwsServices(prefix=self.enter, certificate=certificate, repositories=self._repositories)
             )
             self._lay_out_commands()
-            ends.enter_context(cli)
+            ends.enter_context(self._cli)
             self._await_engine(engine)
             self._buildkit = images.buildkit(self.certificates.read_bytes())
             self._ends = ends.pop_all()
@@ -169,7 +173,7 @@ class World:
         home.mkdir()
         environment = {
             **credentials,
-            "PATH": os.pathsep.join([str(self.folder / "bin"), str(self.folder / "cli" / "bin"), images.PATH]),
+            "PATH": os.pathsep.join([str(self.folder / "bin"), str(self._cli.bin), images.PATH]),
             "HOME": str(home),
             "DOCKER_HOST": self._docker_host,
             "DOCKER_CONFIG": str(config),
@@ -276,10 +280,10 @@ class World:
         docker.write_text(_DOCKER.format(docker=shlex.quote(str(tools.engine() / "docker"))))
         docker.chmod(0o755)
         # A job has Python's standard library and nothing of ours.
-        (commands / "python3").symlink_to(Path(sys.executable).resolve())
+        put_python(commands)
 
     def docker_hub(self, region: str = REGION) -> dict[str, str]:
-        """Fill the mirror of Docker Hub in this region; gives the variables that name its images for a build.
+        """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.
 
         The images are stand-ins with digests of their own, so that the pinned ones cannot be used.
         """
@@ -288,10 +292,15 @@ class World:
             for variable, name, tag, image in (
                 ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit),
                 ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner", "stand-in", images.scanner()),
+                ("", "docker/dockerfile", "1", images.dockerfile_frontend()),
             ):
                 self.repository(f"{MIRROR}/{name}", region=region)
                 names[variable] = f"{name}:{tag}@{client.push(f'{MIRROR}/{name}', image, tag)}"
-            self._mirrored[region] = names
+            secret = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:ecr-pullthroughcache/docker-hub-AbCdEf"
+            self.aws.client("ecr", region=region).create_pull_through_cache_rule(
+                ecrRepositoryPrefix=MIRROR, upstreamRegistryUrl="registry-1.docker.io", credentialArn=secret
+            )
+            self._mirrored[region] = {variable: name for variable, name in names.items() if variable}
         return self._mirrored[region]
 
 

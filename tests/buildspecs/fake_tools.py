@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from local.rehearsal.codebuild import put_python
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "buildspecs" / "scripts"
 DIGEST = f"sha256:{'a' * 64}"
 OTHER_DIGEST = f"sha256:{'b' * 64}"
@@ -29,6 +31,9 @@ _STAND_IN = """#!{python} -S
 import json, os, sys
 base = {base!r}
 tool, words = {tool!r}, sys.argv[1:]
+if words in (["--version"], ["buildx", "version"]):
+    print("Version 1.2.3 of " + tool)  # what each job begins with is no call
+    sys.exit()
 stdin = sys.stdin.read() if "--password-stdin" in words else ""
 with open(base + "/calls.jsonl", "a") as log:
     log.write(json.dumps({{"words": [tool, *words], "stdin": stdin, "env": dict(os.environ)}}) + "\\n")
@@ -77,12 +82,12 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "build"
         self._base = folder / "tools"
-        self._bin = self._base / "bin"
+        self.bin = self._base / "bin"
         self._rules: list[dict[str, Any]] = []
         self.folder.mkdir()
-        self._bin.mkdir(parents=True)
-        for tool in ("aws", "docker", "git", "npm"):
-            path = self._bin / tool
+        self.bin.mkdir(parents=True)
+        for tool in ("aws", "docker", "git", "node", "npm"):
+            path = self.bin / tool
             path.write_text(_STAND_IN.format(python=sys.executable, base=str(self._base), tool=tool))
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
@@ -107,7 +112,7 @@ class Machine:
 
     def without(self, tool: str) -> None:
         """Take a tool off the machine."""
-        (self._bin / tool).unlink()
+        (self.bin / tool).unlink()
 
     def file(self, name: str, content: object) -> Path:
         """A file in the job's folder; anything but a text is written as JSON."""
@@ -129,7 +134,7 @@ class Machine:
             # Without site-packages: a job has the standard library and nothing else.
             [sys.executable, "-S", str(SCRIPTS / f"{script}.py")],
             cwd=self.folder,
-            env={"PATH": str(self._bin), "SCRIPTS_DIR": str(scripts_dir), **variables},
+            env={"PATH": str(self.bin), "SCRIPTS_DIR": str(scripts_dir), **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -139,7 +144,7 @@ class Machine:
     def run_buildspec(self, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run all commands of a buildspec with these variables; then print what it exports, `NAME=value` a line."""
         (self._base / "rules.json").write_text(json.dumps(self._rules))
-        (self._bin / "python3").symlink_to(Path(sys.executable).resolve())
+        put_python(self.bin)
         spec = yaml.safe_load(text)
         commands = [command for phase in spec["phases"].values() for command in phase.get("commands", [])]
         shown = [f'echo "{name}=${name}"' for name in spec["env"].get("exported-variables", [])]
@@ -147,7 +152,7 @@ class Machine:
         return subprocess.run(
             ["/bin/bash", "-e", "-c", "\n".join([*commands, *shown])],
             cwd=self.folder,
-            env={"PATH": f"{self._bin}:/usr/bin:/bin", **declared},
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", **declared},
             capture_output=True,
             text=True,
             check=False,

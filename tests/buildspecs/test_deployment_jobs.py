@@ -748,6 +748,7 @@ def test_the_task_definition_is_held_against_ecs_s_model_before_the_rest_is_writ
     assert result.returncode == 1
     assert "Check the task definition: `aws ecs register-task-definition` ended with code 252" in result.stderr
     assert '  | Unknown parameter in input: "memoryy", must be one of: memory' in result.stderr
+    assert "\nA parameter is wrong, or aws 1.2.3 is too old to know it.\n" in result.stderr
     assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json", "taskdef.json"]
     (check,) = machine.called("aws ecs register-task-definition")
     assert check.after("--generate-cli-skeleton") == ["output"], "the AWS CLI then calls nobody"

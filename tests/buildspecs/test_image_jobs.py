@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -108,11 +109,15 @@ def test_the_build_gets_platform_labels_cache_and_attestations(machine: Machine)
     assert build.words[-1] == "."
 
 
-def test_builder_and_sbom_generator_come_through_a_cache_of_docker_hub(machine: Machine) -> None:
+def test_everything_of_docker_hub_comes_through_a_cache(machine: Machine) -> None:
+    machine.answer("docker buildx create", keeps={"--buildkitd-config": str(machine.folder / "kept.toml")})
     pushes(machine)
 
     hub = REPOSITORY.replace("shop", "docker-hub")
     machine.run("build_image", **{**BUILD, "DOCKER_HUB_CACHE_URI": hub})
+
+    configuration = tomllib.loads((machine.folder / "kept.toml").read_text())
+    assert configuration == {"registry": {"docker.io": {"mirrors": [hub]}}}
 
     (create,) = machine.called("docker buildx create")
     assert create.after("--driver-opt") == [f"image={hub}/moby/buildkit:v9"]
@@ -248,6 +253,44 @@ def test_a_failing_build_shows_what_was_said_and_leaves_no_image(machine: Machin
     assert "FAILED: Dockerfile could not be built and pushed: `docker buildx build` ended with code 1." in result.stderr
     assert "  | make: *** no rule" in result.stderr, "although another command has run since"
     assert not (machine.folder / "image.json").exists()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'ERROR: process "/bin/sh -c npm run build" did not complete successfully: exit code: 137\n',
+        "#9 12.3 Killed\n",
+        "runc: fork/exec /bin/sh: cannot allocate memory\n",
+    ],
+)
+def test_a_build_that_was_killed_names_the_size_of_the_machine(machine: Machine, said: str) -> None:
+    machine.answer("docker buildx build", said, code=1)
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE)
+    pushes(machine)
+
+    result = machine.run("build_image", **BUILD)
+
+    assert "pushed (out of memory? see build.compute in the stack file): `docker buildx build` ended" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "target", "said"),
+    [
+        ("FROM a\n", "", False),
+        ("# FROM nothing\nFROM a AS one\n  from b\nRUN echo FROM c\n", "", True),
+        ("FROM a AS one\nFROM b\n", "one", False),
+    ],
+)
+def test_the_log_says_which_of_several_stages_is_built(
+    machine: Machine, dockerfile: str, target: str, said: bool
+) -> None:
+    pushes(machine)
+    machine.file("Dockerfile", dockerfile)
+
+    result = machine.run("build_image", **{**BUILD, "BUILD_TARGET": target})
+
+    line = "Dockerfile has 2 stages; the last one is built, build.target names another."
+    assert (line in result.stdout.splitlines()) == said
 
 
 def test_an_image_that_another_run_pushed_meanwhile_is_taken(machine: Machine) -> None:

@@ -1,5 +1,7 @@
 """What all jobs share, and that each can be used alone."""
 
+import platform
+import re
 import sys
 from pathlib import Path
 
@@ -55,6 +57,49 @@ def test_an_argument_is_refused_because_inputs_are_variables(monkeypatch: pytest
         module("job").start("does something")
 
     assert end.value.code == 2
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yml")))
+def test_the_log_begins_with_the_versions_of_what_the_job_uses(name: str, machine: Machine) -> None:
+    text = load_buildspec(name).text
+    used = {
+        # The release looks at a digest with a module that could ask for one.
+        "aws": bool(re.search(r'job\.aws\(|"aws", "', text)) and name != "create-github-release",
+        "docker": '"docker", "' in text,
+        "docker buildx": '"docker", "buildx", ' in text,
+        "node": '"npm", "' in text,
+    }
+    result = machine.run(name.replace("-", "_"))
+
+    versions = [f"Python {platform.python_version()}", *(f"{tool} 1.2.3" for tool, uses in used.items() if uses)]
+    assert result.stdout.splitlines()[0] == ", ".join(versions)
+
+
+def test_the_version_of_the_aws_cli_is_read_where_it_is_installed_and_it_is_not_started(machine: Machine) -> None:
+    """As AWS's installer lays it out: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html."""
+    machine.without("aws")
+    installed = machine.folder.parent / "aws-cli" / "v2" / "2.31.0" / "dist" / "aws"
+    installed.parent.mkdir(parents=True)
+    installed.write_text("#!/bin/sh\necho started\n")
+    installed.chmod(0o755)
+    (machine.folder.parent / "aws-cli" / "v2" / "current").symlink_to(installed.parents[1])
+    (machine.bin / "aws").symlink_to(machine.folder.parent / "aws-cli" / "v2" / "current" / "dist" / "aws")
+
+    result = machine.run("tag_image")
+
+    assert result.stdout.splitlines()[0].endswith(", aws 2.31.0")
+
+
+def test_an_aws_cli_that_does_not_know_a_parameter_is_named_as_too_old(machine: Machine) -> None:
+    """https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html."""
+    machine.file("deployment.json", {"repository": "r/shop", "digest": DIGEST, "version": "1"})
+    machine.answer("aws ecr describe-images", code=252, errors="aws: [ERROR]: Unknown options: --bake-time\n")
+
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST)
+
+    assert result.stderr.rstrip().endswith(
+        "  | aws: [ERROR]: Unknown options: --bake-time\nA parameter is wrong, or aws 1.2.3 is too old to know it."
+    )
 
 
 def test_a_tool_that_is_not_installed_is_named(machine: Machine) -> None:

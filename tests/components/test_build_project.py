@@ -23,6 +23,7 @@ from components.build_project import (
     Machine,
     image_builder,
     quick_machine,
+    transfer_machine,
 )
 from components.buildspec import Buildspec
 from components.iam import Statement, policy_document
@@ -125,7 +126,7 @@ def test_a_project_takes_its_buildspec_from_here_and_not_from_the_commit() -> No
         "encryptionKey": KEY,
         "environment": {
             "type": "ARM_LAMBDA_CONTAINER",
-            "image": "aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.12",
+            "image": "aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.13",
             "computeType": "BUILD_LAMBDA_1GB",
             "privilegedMode": False,
             "imagePullCredentialsType": "CODEBUILD",
@@ -349,31 +350,71 @@ def test_a_lambda_machine_takes_no_timeout() -> None:
     assert "buildTimeout" not in project(machine=QUICK, timeout_minutes=45).one("Project").inputs
 
 
+CURATED = {
+    "aws/codebuild/amazonlinux-aarch64-standard:4.0": ("ARM_CONTAINER", "al/aarch64/standard/4.0", "2026-04-09"),
+    "aws/codebuild/amazonlinux-x86_64-standard:6.0": ("LINUX_CONTAINER", "al/x86_64/standard/6.0", "2026-04-07"),
+    "aws/codebuild/standard:8.0": ("LINUX_CONTAINER", "ubuntu/standard/8.0", "2026-04-07"),
+    "aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.13": (
+        "ARM_LAMBDA_CONTAINER",
+        "al-lambda/aarch64/python3.13",
+        "2025-04-04",
+    ),
+}
+"""Image -> the environment type it is for, the folder of its Dockerfile and that folder's last change, at 1590e48 of
+https://github.com/aws/aws-codebuild-docker-images. All four are constants of aws-cdk-lib 2.276.0, too (module
+aws-codebuild). AWS's Dockerfile of python3.12 for Lambda is of 2023-12-08."""
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        *(image_builder(architecture=architecture, size="small") for architecture in PLATFORMS),
+        *(quick_machine(region) for region in ("eu-west-1", None)),
+        *(transfer_machine(region) for region in ("eu-west-1", None)),
+        PATIENT,
+        BROWSER,
+    ],
+)
+def test_each_image_is_one_that_aws_has_for_this_machine(machine: Machine) -> None:
+    environment_type, folder, _ = CURATED[machine.image]
+    assert machine.environment_type == environment_type
+    version = machine.image.rpartition(":")[2]
+    assert folder.endswith(f"/{version}")
+    assert ("aarch64" in folder) == machine.environment_type.startswith("ARM")
+
+
+def test_a_machine_for_transfers_has_a_whole_processor() -> None:
+    """Of Lambda's, one for each 1,769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html."""
+    assert transfer_machine("eu-west-1").compute_type == "BUILD_LAMBDA_2GB"
+    assert transfer_machine("eu-west-1").is_lambda
+    assert transfer_machine("eu-north-1") == PATIENT
+
+
 @pytest.mark.parametrize(
     ("machine", "expected"),
     [
         (
             image_builder(architecture="arm64", size="large"),
-            ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0", "BUILD_GENERAL1_LARGE", True),
+            ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:4.0", "BUILD_GENERAL1_LARGE", True),
         ),
         (
             image_builder(architecture="x86_64", size="small"),
-            ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:5.0", "BUILD_GENERAL1_SMALL", True),
+            ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:6.0", "BUILD_GENERAL1_SMALL", True),
         ),
         (
             QUICK,
             (
                 "ARM_LAMBDA_CONTAINER",
-                "aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.12",
+                "aws/codebuild/amazonlinux-aarch64-lambda-standard:python3.13",
                 "BUILD_LAMBDA_1GB",
                 False,
             ),
         ),
         (
             PATIENT,
-            ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0", "BUILD_GENERAL1_SMALL", False),
+            ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:4.0", "BUILD_GENERAL1_SMALL", False),
         ),
-        (BROWSER, ("LINUX_CONTAINER", "aws/codebuild/standard:7.0", "BUILD_GENERAL1_MEDIUM", False)),
+        (BROWSER, ("LINUX_CONTAINER", "aws/codebuild/standard:8.0", "BUILD_GENERAL1_MEDIUM", False)),
     ],
     ids=["arm64 image builder", "x86_64 image builder", "quick", "patient", "browser"],
 )

@@ -109,7 +109,13 @@ def test_the_text_holds_everything_but_the_reference_of_a_secret(write: Write) -
     assert text.startswith("# Greet somebody. Output: greeting.txt.\nversion: 0.2\n")
     assert loaded["env"] == {
         "shell": "bash",
-        "variables": {"SCRIPTS_DIR": "/tmp/ecs-delivery", "NAME": "world", "GREETING": ""},  # noqa: S108 - the value itself
+        "variables": {
+            "SCRIPTS_DIR": "/tmp/ecs-delivery",  # noqa: S108 - the value itself
+            "LC_ALL": "C.UTF-8",
+            "PYENV_VERSION": "system",
+            "NAME": "world",
+            "GREETING": "",
+        },
         "exported-variables": ["ANSWER"],
     }
     assert loaded["phases"]["build"] == given["phases"]["build"]
@@ -159,7 +165,7 @@ Variables: NAME.
 import job  # why
 
 
-class Voice:
+class Voice:  # noqa: D101 - for the linter
     """A voice."""
 
     loud = True
@@ -186,16 +192,16 @@ import job  # why
 
 class Voice:
 
-    loud = True
+ loud = True
 
 
 class Nothing(Exception):
-    """All there is in it."""
+ """All there is in it."""
 
 
 def speak():
-    "not a docstring, and nobody's business"
-    return f"""
+ "not a docstring, and nobody's business"
+ return f"""
     # {job.require("NAME")} is no comment
 """ + """
 # nor is this
@@ -203,7 +209,7 @@ def speak():
 '''
 
 
-def test_docstrings_and_comments_stay_behind_and_nothing_else(write: Write) -> None:
+def test_docstrings_comments_and_wide_indentation_stay_behind_and_nothing_else(write: Write) -> None:
     commands = yaml.safe_load(read_buildspec(write(scripts={"voice.py": WORDY + VOICE})).text)["phases"]["install"]
 
     written = next(command for command in commands["commands"] if "/voice.py" in command)
@@ -228,7 +234,7 @@ def test_scripts_stay_readable_in_the_text(write: Write) -> None:
     text = read_buildspec(write()).text
 
     assert text.count("- |\n") == 3
-    assert "\n      import voice\n      from voice import loud\n" in text
+    assert "\n   import voice\n   from voice import loud\n" in text
 
 
 def test_a_buildspec_without_scripts_gets_none(write: Write) -> None:
@@ -249,8 +255,8 @@ def test_git_gets_credentials_only_where_the_source_is_a_clone(write: Write) -> 
     path = write(("shell: bash", 'shell: bash\n  git-credential-helper: "yes"'))
     archived, cloned = read_buildspec(path).text, read_buildspec(path, clones=True).text
     assert "git-credential-helper" not in archived
-    assert cloned.replace("  git-credential-helper: yes\n", "") == archived
-    assert "\nenv:\n  git-credential-helper: yes\n" in cloned
+    assert cloned.replace(" git-credential-helper: yes\n", "") == archived
+    assert "\nenv:\n git-credential-helper: yes\n" in cloned
 
 
 def test_a_projects_text_names_its_buildspec() -> None:
@@ -295,6 +301,10 @@ def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
             "NAME: world", "CODEBUILD_NAME: x", "'CODEBUILD_NAME' is no name for a variable of ours", id="reserved"
         ),
         pytest.param("NAME: world", "SCRIPTS_DIR: x", "'SCRIPTS_DIR' is no name for a variable of ours", id="own"),
+        pytest.param("NAME: world", "LC_ALL: C", "'LC_ALL' is no name for a variable of ours", id="locale"),
+        pytest.param(
+            "NAME: world", 'PYENV_VERSION: "3.9"', "'PYENV_VERSION' is no name for a variable of ours", id="interpreter"
+        ),
         pytest.param(
             'TOKEN: ""', "TOKEN: arn", 'env.secrets-manager.TOKEN: must be "": the reference differs', id="secret"
         ),
@@ -428,7 +438,7 @@ def test_a_script_of_another_folder_cannot_be_missing_silently(write: Write) -> 
 
 def test_a_text_longer_than_codebuild_takes_is_refused(write: Write) -> None:
     fits = len(read_buildspec(write()).text)
-    name = buildspec.LIMIT - fits - len("      \n")
+    name = buildspec.LIMIT - fits - len("   \n")
 
     assert len(read_buildspec(write(scripts={"voice.py": f"{VOICE}{'x' * name}\n"})).text) == buildspec.LIMIT
     with pytest.raises(BuildspecError, match="25601 characters with its scripts, CodeBuild takes 25600: shorten them"):

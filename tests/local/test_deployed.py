@@ -75,7 +75,7 @@ def test_a_build_is_the_projects_own_text_with_what_project_and_action_set(graph
     }
     assert "IMAGE_REPOSITORY_URI" in {item.name for item in build.project_variables}
     assert build.pipeline == "shop-everything-on"
-    assert (build.timeout_minutes, build.image) == (45, "aws/codebuild/amazonlinux-x86_64-standard:5.0")
+    assert (build.timeout_minutes, build.image) == (45, "aws/codebuild/amazonlinux-x86_64-standard:6.0")
 
 
 def test_the_code_is_given_in_the_format_in_which_the_source_action_hands_it_on(graph: list[dict[str, Any]]) -> None:

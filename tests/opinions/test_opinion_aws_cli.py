@@ -1,33 +1,31 @@
-"""Every command that a stack tells its user, pasted into a shell and given to the AWS CLI.
+"""Every command that a stack tells its user, pasted into a shell and carried out by the AWS CLI v2.
 
-The shell takes it apart, the AWS CLI parses it and holds every parameter against the service's model. Nothing is sent:
-each request is answered where it would leave the machine.
+The shell takes it apart, the AWS CLI parses it and holds every parameter against the service's model. A server on
+loopback receives the requests and answers for AWS.
 """
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from aws_requests import requests_of
-from awscli.clidriver import create_clidriver  # type: ignore[import-untyped]  # awscli ships no types
-from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped]  # botocore ships no types
-from botocore.model import OperationModel  # type: ignore[import-untyped]  # botocore ships no types
 from stack_graphs import NAMES, described, graph
 from summary import ROOT
 
 RAISE = "aws service-quotas request-service-quota-increase --region eu-west-1"
 COMMAND = re.compile(r": (aws .+)$")
-PASTED = 'aws() { printf "%s\\0" "$@"; printf "\\n"; } >&3\n'
-"""A shell function that writes down what the shell made of a command, on a channel of its own."""
+Request = tuple[str, Mapping[str, Any]]
+"""An operation's name and its parameters; the parameters only where the protocol is JSON."""
 
 
 def notes(name: str) -> list[str]:
@@ -38,66 +36,67 @@ def commands(name: str) -> list[str]:
     return [found[1] for note in notes(name) if (found := COMMAND.search(note))]
 
 
-def taken_apart(command: str, folder: Path) -> Iterator[list[str]]:
-    """The calls of the AWS CLI that a shell makes of a command."""
-    done = subprocess.run(
-        ["bash", "-euc", f"exec 3>&1 >/dev/null; {PASTED}{command}"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == ""
-    for line in done.stdout.splitlines():
-        yield line.split("\0")[:-1]
+class Shell:
+    """A person's shell with the AWS CLI v2, and somebody who answers for AWS."""
 
+    def __init__(self, aws: Path, folder: Path, address: str) -> None:
+        self.answers: dict[str, Mapping[str, Any]] = {}
+        self.requests: list[Request] = []
+        self.folder = folder
+        self.variables = {
+            "PATH": f"{aws}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
 
-class Cli:
-    """The AWS CLI in this process, with somebody who answers for AWS."""
+    def paste(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as it is, in an empty folder that holds just the token a person is told to write."""
+        for file in self.folder.iterdir():
+            file.unlink()
+        (self.folder / "token.txt").write_text("a-token\n")
+        self.requests.clear()
+        return subprocess.run(
+            ["bash", "-uc", command], cwd=self.folder, env=self.variables, capture_output=True, text=True, check=False
+        )
 
-    def __init__(self) -> None:
-        self.answers: Mapping[str, Any] = {}
-        self.asked: list[tuple[str, Mapping[str, Any]]] = []
-        self._driver = create_clidriver()
-        self._driver.session.register("before-parameter-build", self._note)
-        self._driver.session.register("before-call", self._answer)
-
-    def call(self, words: Sequence[str]) -> tuple[int, str, str]:
-        """Run one call: exit code, output, complaints."""
-        said, complained = io.StringIO(), io.StringIO()
-        with redirect_stdout(said), redirect_stderr(complained):
-            try:
-                code = self._driver.main(list(words))
-            except SystemExit as end:  # what cannot be parsed
-                code = int(end.code or 0)
-        return int(code), said.getvalue(), complained.getvalue()
-
-    def _note(self, params: Mapping[str, Any], model: OperationModel, **_rest: object) -> None:
-        self.asked.append((model.name, dict(params)))
-
-    def _answer(self, model: OperationModel, **_rest: object) -> tuple[AWSResponse, Any]:
-        response = AWSResponse("https://nowhere", 200, {}, None)
-        return response, self.answers.get(model.name, {})
-
-
-@pytest.fixture(scope="module")
-def one_cli() -> Iterator[Cli]:
-    """Made once: it reads the descriptions of the services."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        environment.setenv("AWS_CONFIG_FILE", "/dev/null")
-        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        yield Cli()
+    def run(self, command: str) -> list[Request]:
+        """Paste a command that must succeed; returns what AWS received."""
+        done = self.paste(command)
+        assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stderr}"
+        return list(self.requests)
 
 
 @pytest.fixture
-def cli(one_cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
-    """In a folder of its own, with the file that a person was told to write."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "token.txt").write_text("a-token\n")
-    one_cli.asked = []
-    return one_cli
+def shell(warm_aws_cli: Path, tmp_path: Path) -> Iterator[Shell]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # http.server's name
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            target = self.headers.get("X-Amz-Target")  # IAM has none, its protocol is "query"
+            operation = target.rpartition(".")[2] if target else body.decode().partition("&")[0].partition("=")[2]
+            made.requests.append((operation, json.loads(body) if target else {}))
+            answer = (
+                json.dumps(made.answers.get(operation, {})) if target else f"<Response><{operation}Result/></Response>"
+            )
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made = Shell(warm_aws_cli, tmp_path, f"http://127.0.0.1:{server.server_port}")
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @cache
@@ -107,40 +106,22 @@ def pipeline(name: str) -> Mapping[str, Any]:
     return dict(made.params["pipeline"])
 
 
-def paste(cli: Cli, command: str, name: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Paste a command of a stack into a shell; returns what AWS was asked."""
-    cli.answers = {"GetPipeline": {"pipeline": pipeline(name), "metadata": {"created": 0}}}
-    asked = len(cli.asked)
-    folder = Path.cwd()
-    before = set(folder.iterdir())
-    calls = list(taken_apart(command, folder))
-    made = [path for path in folder.iterdir() if path not in before]
-    assert calls, command
-    for words in calls:
-        assert "--region" in words, command
-        code, said, complained = cli.call(words)
-        assert (code, complained) == (0, ""), f"{command}\n{complained}"
-        for path in made:  # where the shell sent the output
-            path.write_text(path.read_text() + said)
-    return cli.asked[asked:]
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_is_one_that_the_aws_cli_knows(name: str, cli: Cli) -> None:
+def test_every_command_is_one_that_the_aws_cli_knows(name: str, shell: Shell) -> None:
+    """Each names its region: none is configured here, and the AWS CLI ends where it needs one."""
+    shell.answers["GetPipeline"] = {"pipeline": pipeline(name), "metadata": {"created": 0}}
     assert commands(name)
     for command in commands(name):
-        assert paste(cli, command, name)
+        assert len(shell.run(command)) == len(re.findall(r"\baws [a-z]", command)), command
 
 
-def test_the_commands_of_the_account_page_are_known_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # IAM has no region to name
+def test_the_commands_of_the_account_page_are_known_too(shell: Shell) -> None:
     page = (ROOT / "docs" / "account.md").read_text(encoding="utf-8")
     found = re.findall(r"`(aws [^`]+)`|^(aws .+)$", page, re.MULTILINE)
     assert len(found) == 6
+    shell.variables["AWS_DEFAULT_REGION"] = "eu-west-1"  # IAM has no region to name
     for command in ("".join(pair) for pair in found):
-        (words,) = taken_apart(command, Path.cwd())
-        code, _, complained = cli.call(words)
-        assert (code, complained) == (0, ""), command
+        assert len(shell.run(command)) == 1, command
 
 
 def test_every_kind_of_command_is_among_them() -> None:
@@ -170,9 +151,10 @@ def test_a_note_looks_the_same_in_every_form_pulumi_shows_it(name: str) -> None:
         assert json.dumps(note) == f'"{note}"'
 
 
-def test_saving_the_pipeline_as_it_is_changes_nothing_of_it(cli: Cli) -> None:
+def test_saving_the_pipeline_as_it_is_changes_nothing_of_it(shell: Shell) -> None:
+    shell.answers["GetPipeline"] = {"pipeline": pipeline("dev"), "metadata": {"created": 0}}
     (command,) = (command for command in commands("dev") if "update-pipeline" in command)
-    assert paste(cli, command, "dev") == [
+    assert shell.run(command) == [
         ("GetPipeline", {"name": "shop-dev"}),
         ("UpdatePipeline", {"pipeline": pipeline("dev")}),
     ]
@@ -181,17 +163,18 @@ def test_saving_the_pipeline_as_it_is_changes_nothing_of_it(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
-        ("aws codepipeline start-pipeline-executoin --name shop-dev --region eu-west-1", "Invalid choice"),
+        ("aws codepipeline start-pipeline-executoin --name shop-dev --region eu-west-1", "invalid choice"),
         ("aws codepipeline start-pipeline-execution --nmae shop-dev --region eu-west-1", "required: --name"),
         ("aws codepipeline start-pipeline-execution --name --region eu-west-1", "expected one argument"),
         (f"{RAISE} --service-code codebuild --quota-code L-5ED1D25B --desired-value four", "invalid float value"),
         ("aws codepipeline update-pipeline --pipeline file://nowhere.json --region eu-west-1", "nowhere.json"),
+        ("aws codepipeline start-pipeline-execution --name shop-dev", "You must specify a region"),
     ],
-    ids=["operation", "option", "no value", "no number", "no file"],
+    ids=["operation", "option", "no value", "no number", "no file", "no region"],
 )
-def test_a_command_that_is_wrong_is_refused(command: str, complaint: str, cli: Cli) -> None:
+def test_a_command_that_is_wrong_is_refused(command: str, complaint: str, shell: Shell) -> None:
     """Otherwise the tests above could not see anything."""
-    (words,) = taken_apart(command, Path.cwd())
-    code, _, complained = cli.call(words)
-    assert code != 0
-    assert complaint in complained
+    done = shell.paste(command)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+    assert shell.requests == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from summary import stack_files
 
 from components.settings import load_stack_file
 from local.rehearsal.aws_services import ACCOUNT, AwsServices
-from local.rehearsal.codebuild import Place, Result, Variable, run_build
+from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.ecs import Ecs
 
@@ -140,7 +139,7 @@ class Builder:
         self._stack, self._aws, self._folder = stack, aws, folder
         self._bin = folder / "bin"
         self._bin.mkdir(parents=True)
-        (self._bin / "python3").symlink_to(Path(sys.executable).resolve())
+        put_python(self._bin)
         self._path = f"{cli}:{self._bin}:/usr/bin:/bin"
         self._number = 0
 

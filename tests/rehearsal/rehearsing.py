@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.world import World
 
@@ -38,12 +35,3 @@ def world(need: Need) -> Iterator[World]:
     need("namespaces", "docker", "builder", "ministack", "aws")
     with World() as world:
         yield world
-
-
-@pytest.fixture(scope="session")
-def warm_aws_cli(need: Need) -> Iterator[Path]:
-    """The folder for the front of PATH whose `aws` answers at once."""
-    need("aws")
-    # Not below pytest's own folder: a socket's path is short.
-    with tempfile.TemporaryDirectory(prefix="aws-cli-") as folder, WarmAwsCli(Path(folder)) as cli:
-        yield cli.bin

@@ -26,13 +26,14 @@ from typing import Any
 
 import pytest
 from delivered_stack import DeliveredStack
+from foreign_files import put_foreign_files
 from mocked import REGION
 
 from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT
 from local.rehearsal.codebuild import Result, Variable, run_build
 from local.rehearsal.images import Entry, Image, RegistryClient
-from local.rehearsal.world import BRIDGE, OTHER_ACCOUNT, World
+from local.rehearsal.world import BRIDGE, DOCKER_HUB, OTHER_ACCOUNT, World
 
 APP = "shop/images"
 SMOKE = "shop/images-smoke-test"
@@ -157,7 +158,7 @@ def prepared_registry(world: World, stack: DeliveredStack) -> str:
     world.repository("docker-hub/library/busybox", region=REGION)
     image = images.image(images.busybox())
     registry = world.registry(region=REGION)
-    registry.push("docker-hub/library/busybox", image, "1")
+    registry.push("docker-hub/library/busybox", image, "1", "latest")
     return registry.push(BASE, image, "22")
 
 
@@ -190,7 +191,7 @@ def smoke_image(jobs: Jobs, tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 def source(folder: Path, page: str = "hello", dockerfile: str = DOCKERFILE) -> Path:
-    """The application's repository."""
+    """The application's repository, which also has files for tools that a job must not let it choose or configure."""
     for name, content in {
         "docker/Dockerfile": dockerfile,
         "smoke/Dockerfile": SMOKE_DOCKERFILE,
@@ -200,6 +201,7 @@ def source(folder: Path, page: str = "hello", dockerfile: str = DOCKERFILE) -> P
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
+    put_foreign_files(folder)
     return folder
 
 
@@ -207,6 +209,11 @@ def of_commit(commit: str, base: str = "") -> dict[str, str]:
     """What the source stage announces."""
     said = {"CommitId": commit, "AuthorDate": DATE, "BranchName": "main"}
     return {f"Source.{name}": value for name, value in said.items()} | {"SourceImage.ImageDigest": base}
+
+
+def fresh_commit() -> str:
+    """A commit that nothing was built of."""
+    return hashlib.sha1(uuid.uuid4().bytes, usedforsecurity=False).hexdigest()
 
 
 def image_json(result: Result, artifact: str = "Image") -> dict[str, Any]:
@@ -245,6 +252,31 @@ def serving(world: World, folder: Path, page: str) -> Iterator[str]:
             port = re.search(r"port (\d+)", server.stdout.readline())
             assert port
             yield f"http://{BRIDGE}:{port[1]}/"
+        finally:
+            subprocess.run(["pkill", "-P", str(server.pid)], check=False)
+
+
+@contextlib.contextmanager
+def watching_docker_hub(world: World, folder: Path) -> Iterator[Path]:
+    """Write a line into a file for each connection that somebody on the machine makes to Docker Hub."""
+    folder.mkdir()
+    seen = folder / "connections"
+    seen.touch()
+    program = f"""
+import socket, sys
+with socket.create_server(({DOCKER_HUB!r}, 443)) as server:
+    print("ready", flush=True)
+    while True:
+        server.accept()[0].close()
+        with open({str(seen)!r}, "a") as file:
+            print("connection", file=file)
+"""
+    command = [*world.enter, sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            assert server.stdout.readline() == "ready\n"
+            yield seen
         finally:
             subprocess.run(["pkill", "-P", str(server.pid)], check=False)
 
@@ -317,13 +349,13 @@ class Promotion:
         aws = self.jobs.world.aws
         aws.make_role("shop-promote", [less(policy, without)], account=OTHER_ACCOUNT, trust=trust)
 
-    def run(self) -> Result:
-        """Promote."""
+    def run(self, *, without: str = "") -> Result:
+        """Promote; `without` is a permission that the role shall not have."""
         uri = f"{self.source.host}/{self.name}"
         image = {"digest": self.image.digest, "repository": uri, "uri": f"{uri}@{self.image.digest}", "tag": self.tag}
         artifact = deployment(self.folder / f"deployment-{uuid.uuid4().hex}", image)
         told = {"BuildImage.IMAGE_DIGEST": self.image.digest}
-        return self.jobs.run("PromoteImage", {"Deployment": artifact}, told)
+        return self.jobs.run("PromoteImage", {"Deployment": artifact}, told, without=without)
 
     def tags(self) -> dict[str, str]:
         """The tags in the target repository, with the digests they are on."""
@@ -472,6 +504,66 @@ def test_the_next_commit_uses_the_layers_of_the_one_before(jobs: Jobs, base: str
     steps = dict(re.findall(r"^#(\d+) \[(?:build|runtime) \d/4\] (.+)$", result.log, re.MULTILINE))
     cached = {steps[number].split()[0] for number in re.findall(r"^#(\d+) CACHED$", result.log, re.MULTILINE)}
     assert cached == {"WORKDIR", "COPY", "RUN"}
+
+
+DOCKER_HUB_DOCKERFILE = """\
+# syntax=docker/dockerfile:1
+ARG FLAVOUR=1
+FROM busybox:${FLAVOUR} AS build
+RUN --mount=type=cache,target=/cache echo built > /page
+FROM docker.io/library/busybox:1 AS test
+COPY --from=build /page /page
+FROM busybox
+COPY --from=test /page /page
+COPY --from=docker.io/library/busybox:1 /bin/busybox /copied
+CMD ["cat", "/page"]
+"""
+
+
+def test_what_a_dockerfile_has_of_docker_hub_comes_through_the_cache(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    """The frontend and base images, by their short and by their long names; the Dockerfile is as it was."""
+    folder = source(tmp_path / "source", dockerfile=DOCKER_HUB_DOCKERFILE)
+    with watching_docker_hub(jobs.world, tmp_path / "hub") as seen:
+        result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base), BUILD_TARGET="")
+    assert result.succeeded, result.log
+    assert seen.read_text() == ""
+    assert "[internal] load metadata for docker.io/library/busybox:latest" in result.log
+    assert "resolve image config for docker-image://docker.io/docker/dockerfile:1" in result.log
+    assert "docker/Dockerfile has 3 stages; the last one is built, build.target names another." in result.log
+    assert jobs.docker("run", "--rm", image_json(result)["uri"]).stdout == "built\n"
+
+
+@pytest.mark.parametrize("permission", ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"])
+def test_a_cache_that_may_not_be_used_fails_the_build_and_docker_hub_is_not_asked(
+    jobs: Jobs, base: str, registry: RegistryClient, tmp_path: Path, permission: str
+) -> None:
+    """BuildKit's own image comes through it, and Docker knows no second place for that one.
+
+    That image is another one here: the machine has the usual one already, unlike those on AWS.
+    """
+    if not registry.manifest("docker-hub/moby/another", "1"):
+        jobs.world.repository("docker-hub/moby/another", region=REGION)
+    pinned = f"moby/another:1@{registry.push('docker-hub/moby/another', images.image(images.busybox()), '1')}"
+    folder = source(tmp_path / "source", dockerfile=DOCKER_HUB_DOCKERFILE)
+    with watching_docker_hub(jobs.world, tmp_path / "hub") as seen:
+        result = jobs.run(
+            *("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base)),
+            without=permission,
+            BUILD_TARGET="",
+            BUILDKIT_IMAGE=pinned,
+        )
+    assert failure(result).startswith("Start a builder: `docker buildx create` ended with code 1.")
+    assert re.search(r"https://\S+/docker-hub/moby/another/\S+ 403 Forbidden", failure(result)), result.log
+    assert seen.read_text() == ""
+
+
+def test_what_the_cache_does_not_have_is_looked_for_on_docker_hub(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    """BuildKit passes over a mirror that answers with an error; that error is shown where Docker Hub does not help."""
+    folder = source(tmp_path / "source", dockerfile="FROM example/private:1\n")
+    with watching_docker_hub(jobs.world, tmp_path / "hub") as seen:
+        result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base), BUILD_TARGET="")
+    assert "example/private:1" in failure(result), result.log
+    assert seen.read_text() != ""
 
 
 def test_a_mistake_in_the_dockerfile_fails_with_its_line(jobs: Jobs, base: str, tmp_path: Path) -> None:
@@ -659,20 +751,46 @@ def test_a_role_that_may_not_be_taken_is_named(promotion: Promotion) -> None:
     assert "sts:AssumeRole on resource: arn:aws:iam::210987654321:role/shop-promote" in said
 
 
-def test_within_the_account_no_layer_is_sent_again(world: World, tmp_path: Path) -> None:
-    """By manifest and mounted layers, as Amazon ECR does within a registry where blob mounting is on."""
-    stack = DeliveredStack("dev")
-    jobs = Jobs(world, stack, tmp_path / "builds")
+@pytest.fixture(params=["another key", "one key"])
+def within_the_account(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Promotion, str]]:
+    """Into a repository of the same account, with the same key as the source or another; gives the case, too."""
+    jobs = Jobs(world, DeliveredStack("dev"), tmp_path / "builds")
     name = jobs.stack.repository.partition("/")[2]
     for repository in (name, "shop-prod"):
-        world.repository(repository, region=REGION)
-    promotion = Promotion(jobs, name, world.registry(region=REGION), tmp_path)
-    promotion.deliver("mounted")
-    result = promotion.run()
-    assert result.succeeded, result.log
+        key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{repository if request.param == 'another key' else 'one'}"
+        world.repository(repository, region=REGION, encryptionConfiguration={"encryptionType": "KMS", "kmsKey": key})
+    yield Promotion(jobs, name, world.registry(region=REGION), tmp_path), request.param
+    for repository in (name, "shop-prod"):
+        world.aws.client("ecr", region=REGION).delete_repository(repositoryName=repository, force=True)
+
+
+@pytest.mark.parametrize("mounting", ["DISABLED", "ENABLED"])
+def test_within_the_account_a_layer_is_mounted_or_sent(
+    world: World, within_the_account: tuple[Promotion, str], mounting: str
+) -> None:
+    """Each stack has a key of its own, and mounting is off unless the account says otherwise: by default it is sent.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
+    """
+    promotion, keys = within_the_account
+    promotion.deliver(f"{keys} {mounting}")
+    ecr = world.aws.client("ecr", region=REGION)
+    ecr.put_account_setting(name="BLOB_MOUNTING", value=mounting)
+    try:
+        result = promotion.run(without="ecr:UploadLayerPart")
+        if (keys, mounting) == ("one key", "ENABLED"):
+            assert result.succeeded, result.log
+        else:
+            failure(result)
+            assert denied(result) == {"ecr:UploadLayerPart"}
+            result = promotion.run()
+            assert result.succeeded, result.log
+    finally:
+        ecr.put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
     for part in promotion.everything:
         assert promotion.target.manifest("shop-prod", part.digest) == part.manifest.content
-        assert all(promotion.target.has_blob("shop-prod", blob.digest) for blob in part.blobs)
+        for blob in part.blobs:
+            assert promotion.target.blob("shop-prod", blob.digest) == blob.content
     assert promotion.tags()["promoted"] == promotion.image.digest
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import socket
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +20,13 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
+from foreign_files import put_foreign_files
 from mocked import ACCOUNT, REGION, Graph
 from summary import program
 
 from components.settings.tests import PLAIN_HTTP_BEST_PRACTICES
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Place, Result, Variable, run_build
+from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
 
 ACTION = "RunLighthouse"
@@ -82,12 +82,13 @@ class Auditing:
         self._aws, self._folder, self._url = aws, folder, url
         tools = folder / "bin"
         tools.mkdir()
-        (tools / "python3").symlink_to(Path(sys.executable).resolve())
+        put_python(tools)
         node = Path(str(shutil.which("node"))).parent
         self._path = f"{cli}:{tools}:{node}:/usr/bin:/bin"
         self._source = folder / "deployment"
         self._source.mkdir()
         (self._source / "deployment.json").write_text("{}")
+        put_foreign_files(self._source)
         self.store()
 
     def store(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from mocked import ACCOUNT, REGION
 from summary import program
 
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Place, Result, Variable, run_build
+from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.github import BROKEN, DROP, Answer, GitHub, Repository, Wish, rate_limited
 
@@ -88,7 +87,7 @@ class Releasing:
         self.files = self._written()
         self._bin = folder / "bin"
         self._bin.mkdir()
-        (self._bin / "python3").symlink_to(Path(sys.executable).resolve())
+        put_python(self._bin)
         self._runs = count()
         self._lock = threading.Lock()
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from delivered_stack import Builder, DeliveredStack, client, make_bucket
+from foreign_files import put_foreign_files
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
@@ -123,6 +124,7 @@ class Site:
             make_bucket(aws, bucket)
         self._builder = Builder(self.stack, aws, cli, folder / "machine")
         self.folder.mkdir()
+        put_foreign_files(self.folder)
 
     def file(self, name: str, content: str = "") -> None:
         """A file of the build's output."""

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 
 from local.__main__ import main
 from local.errors import MissingTool, Refusal
-from local.rehearsal import images, tools
+from local.rehearsal import aws_cli, images, tools
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices, as_ministack_reads
 from local.rehearsal.images import Entry, RegistryClient
 from local.rehearsal.world import BRIDGE, OTHER_ACCOUNT, World
@@ -31,7 +31,6 @@ from local.rehearsal.world import BRIDGE, OTHER_ACCOUNT, World
 ROOT = Path(__file__).parents[2]
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 TINY = images.image(images.layer({"hello": Entry(b"hello")}))
-PLAIN = Path(sys.executable).with_name("aws")
 
 
 def allowing(*actions: str, resource: str = "*") -> dict[str, Any]:
@@ -83,7 +82,7 @@ def repository(aws: AwsServices, tmp_path: Path) -> str:
 def token(aws: AwsServices, *policies: Mapping[str, Any]) -> str:
     """What opens the registry to a role with these policies."""
     role = aws.as_role("someone", [allowing("ecr:GetAuthorizationToken"), *policies])
-    said = called(PLAIN, ["ecr", "get-login-password"], role)[1].strip()
+    said = called(aws_cli.command(), ["ecr", "get-login-password"], role)[1].strip()
     return base64.b64encode(b"AWS:" + said).decode()
 
 
@@ -195,12 +194,14 @@ def test_a_role_may_do_what_its_policies_say_and_no_more(aws: AwsServices, repos
     arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}"
     role = aws.as_role("reader", [allowing("ecr:DescribeImages", resource=arn)])
     words = ["ecr", "describe-images", "--repository-name"]
-    assert called(PLAIN, [*words, repository], role)[0] == 0
-    code, _, said = called(PLAIN, [*words, "another"], role)
-    assert code == 255
+    assert called(aws_cli.command(), [*words, repository], role)[0] == 0
+    code, _, said = called(aws_cli.command(), [*words, "another"], role)
+    assert code == 254
     assert b"(AccessDeniedException)" in said
     aws.as_role("reader", [])
-    assert called(PLAIN, [*words, repository], role)[0] == 255, "the role of a name has the policies given last"
+    assert called(aws_cli.command(), [*words, repository], role)[0] == 254, (
+        "the role of a name has the policies given last"
+    )
 
 
 def test_policies_are_wider_only_where_ministack_is_wrong() -> None:
@@ -229,10 +230,10 @@ def test_an_account_may_be_entered_by_who_its_role_trusts_and_nobody_else(aws: A
         return {"Version": "2012-10-17", "Statement": [statement]}
 
     promoter = aws.as_role("promoter", [allowing("sts:AssumeRole")])
-    for name, code in (("promoter", 0), ("somebody", 255)):
+    for name, code in (("promoter", 0), ("somebody", 254)):
         arn = aws.make_role("target", [], account=OTHER_ACCOUNT, trust=trust(name))
         words = ["sts", "assume-role", "--role-arn", arn, "--role-session-name", "promotion"]
-        assert called(PLAIN, words, promoter)[0] == code
+        assert called(aws_cli.command(), words, promoter)[0] == code
 
 
 def test_an_image_that_is_not_there_is_an_error(aws: AwsServices, repository: str) -> None:
@@ -319,19 +320,28 @@ def test_what_refers_to_an_image_is_listed(registry: RegistryClient, repository:
 # The AWS CLI.
 
 
+def test_the_version_in_the_docs_is_the_one_that_the_tests_run(need: Callable[..., None]) -> None:
+    need("aws")
+    if not aws_cli.can_be_brought():
+        pytest.skip(f"the pinned AWS CLI does not run here; {aws_cli.version()} of this machine serves instead")
+    assert f"AWS's own build of version {aws_cli.version()} " in (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "stdin", "code"),
     [
         (["ecr", "describe-repositories", "--repository-names", "warm-cli"], b"", 0),
-        (["ecr", "describe-images", "--repository-name", "warm-cli", "--image-ids", "imageTag=no"], b"", 255),
-        (["ecr", "describe-images", "--repository-name", "x y"], b"", 255),
+        (["ecr", "describe-images", "--repository-name", "warm-cli", "--image-ids", "imageTag=no"], b"", 254),
+        (["ecr", "describe-images", "--repository-name", "x y"], b"", 254),
         (["s3", "cp", "-", "s3://warm-cli/key"], b"\x00\xff text \n" * 9999, 0),
         (["s3", "cp", "s3://warm-cli/there", "-"], b"", 0),
         (["sts", "get-caller-identity", "--query", "Account", "--output", "text"], b"", 0),
-        (["nonsense"], b"", 2),
+        (["nonsense"], b"", 252),
         (["--version"], b"", 0),
     ],
-    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+    ids=lambda value: (
+        " ".join(value[:2]) if isinstance(value, list) else str(len(value) if isinstance(value, bytes) else value)
+    ),
 )
 def test_the_warm_cli_does_what_the_plain_one_does(
     aws: AwsServices, warm_aws_cli: Path, words: list[str], stdin: bytes, code: int
@@ -342,7 +352,7 @@ def test_the_warm_cli_does_what_the_plain_one_does(
         aws.client("s3").put_object(Bucket="warm-cli", Key="there", Body=b"\x00\xff" * 99999)
         aws.client("ecr").create_repository(repositoryName="warm-cli")
     environment = {**aws.as_role("caller", [allowing("ecr:*", "s3:*")]), "HOME": "/", "PATH": "/usr/bin:/bin"}
-    plain, warm = (called(command, words, environment, stdin) for command in (PLAIN, warm_aws_cli / "aws"))
+    plain, warm = (called(command, words, environment, stdin) for command in (aws_cli.command(), warm_aws_cli / "aws"))
     assert warm == plain
     assert plain[0] == code
 

@@ -1,6 +1,7 @@
 """What AWS CodeBuild does with a buildspec, on this machine and without a container."""
 
 from local.rehearsal.codebuild.artifacts import names_in, unpack
+from local.rehearsal.codebuild.interpreter import put_python
 from local.rehearsal.codebuild.model import (
     Build,
     BuildspecProblem,
@@ -25,6 +26,7 @@ __all__ = [
     "Secrets",
     "Variable",
     "names_in",
+    "put_python",
     "run_build",
     "unpack",
 ]

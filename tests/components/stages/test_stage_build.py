@@ -180,7 +180,7 @@ def test_what_the_stack_file_says_of_the_build_reaches_the_job() -> None:
     }
     assert built.machine("build-image") == (
         "LINUX_CONTAINER",
-        "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+        "aws/codebuild/amazonlinux-x86_64-standard:6.0",
         "BUILD_GENERAL1_LARGE",
     )
     assert built.project("build-image").inputs["buildTimeout"] == 45
@@ -189,7 +189,7 @@ def test_what_the_stack_file_says_of_the_build_reaches_the_job() -> None:
 def test_an_image_is_built_on_the_applications_own_architecture() -> None:
     assert from_code().machine("build-image") == (
         "ARM_CONTAINER",
-        "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+        "aws/codebuild/amazonlinux-aarch64-standard:4.0",
         "BUILD_GENERAL1_SMALL",
     )
 

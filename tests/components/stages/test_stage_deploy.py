@@ -216,7 +216,7 @@ def test_the_job_has_time_left_to_roll_back() -> None:
 def test_the_job_runs_where_it_may_wait_for_hours() -> None:
     assert with_ecs().machine("deploy-ecs") == (
         "ARM_CONTAINER",
-        "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+        "aws/codebuild/amazonlinux-aarch64-standard:4.0",
         "BUILD_GENERAL1_SMALL",
     )
 

@@ -26,7 +26,7 @@ PROMOTE = Action(
     name="PromoteImage",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
-    machine="ARM Lambda/1GB",
+    machine="ARM Lambda/2GB",
     configuration={"ProjectName": "shop-dev-promote-image"},
     environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
     reads=(Artifact.DEPLOYMENT,),
@@ -58,11 +58,17 @@ def elsewhere() -> BuiltStage:
 def test_an_image_is_promoted_by_one_job() -> None:
     assert here().actions == (PROMOTE,)
     assert here().grants == [start_statement("promote-image")]
-    assert here().machine("promote-image")[0] == "ARM_LAMBDA_CONTAINER"
 
 
-def test_a_promotion_that_sends_every_layer_may_take_longer_than_lambda_allows() -> None:
+@pytest.mark.parametrize("settings", [{}, {"accountId": OTHER_ACCOUNT, "roleArn": ROLE}], ids=["own", "other account"])
+def test_within_a_region_a_promotion_starts_at_once(settings: dict[str, str]) -> None:
+    """Lambda's 15 minutes carry tens of GB there."""
+    assert promotion(**settings).machine("promote-image")[::2] == ("ARM_LAMBDA_CONTAINER", "BUILD_LAMBDA_2GB")
+
+
+def test_a_promotion_to_another_region_may_take_longer_than_lambda_allows() -> None:
     assert elsewhere().machine("promote-image")[0] == "ARM_CONTAINER"
+    assert elsewhere().project("promote-image").inputs["buildTimeout"] == 120
 
 
 def test_the_target_is_this_account_and_region_unless_others_are_named() -> None:

@@ -31,7 +31,7 @@ def upload(name: str, phase: str, artifact: Artifact, run_order: int) -> Action:
         name=name,
         category=Category.BUILD,
         provider=Provider.CODEBUILD,
-        machine="ARM Lambda/1GB",
+        machine="ARM Lambda/2GB",
         configuration={"ProjectName": "shop-dev-upload-static-files"},
         environment={"PHASE": phase},
         reads=(artifact,),
@@ -167,7 +167,7 @@ def test_taking_files_out_needs_the_image_and_a_docker_daemon() -> None:
 def test_the_extracted_files_are_uploaded_as_they_lie() -> None:
     built = from_image()
     assert built.variables("upload-static-files")["FILES_PATH"] == "."
-    assert built.machine("upload-static-files")[0] == "ARM_LAMBDA_CONTAINER"
+    assert built.machine("upload-static-files")[::2] == ("ARM_LAMBDA_CONTAINER", "BUILD_LAMBDA_2GB")
 
 
 def test_the_one_that_uploads_cannot_read_images_and_the_one_that_extracts_cannot_write_files() -> None:
@@ -204,7 +204,7 @@ def test_files_of_another_bucket_are_copied_and_pruned() -> None:
 
 def test_a_copy_may_take_longer_than_a_lambda_machine_gives() -> None:
     assert from_bucket().machine("sync-static-files")[0] == "ARM_CONTAINER"
-    assert from_bucket().project("sync-static-files").inputs["buildTimeout"] == 30
+    assert from_bucket().project("sync-static-files").inputs["buildTimeout"] == 120
     assert from_bucket().project("sync-static-files").inputs["environment"]["privilegedMode"] is False
 
 

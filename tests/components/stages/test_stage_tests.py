@@ -84,7 +84,7 @@ def test_pages_budgets_and_runs_are_the_stack_files() -> None:
 def test_lighthouse_runs_where_there_is_a_browser() -> None:
     assert plain().machine("run-lighthouse") == (
         "LINUX_CONTAINER",
-        "aws/codebuild/standard:7.0",
+        "aws/codebuild/standard:8.0",
         "BUILD_GENERAL1_MEDIUM",
     )
 
