@@ -34,6 +34,15 @@ if [ ! -x .venv/bin/python ]; then
   "$python" -m venv .venv
 fi
 say "Installing the packages of requirements-dev.txt into .venv; the first time this takes about a minute."
+# The lock file names every package with the hash of its files, so nothing is left to resolve: a resolver would look for
+# newer releases. A package that is built on this machine would fetch build tools that nobody locked.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-  --require-hashes --requirement requirements-dev.txt
+  --no-deps --only-binary :all: --require-hashes --requirement requirements-dev.txt
+if ! problems=$(.venv/bin/python -m pip --disable-pip-version-check check); then
+  say "The packages in .venv do not fit together:"
+  say "$problems"
+  say "If somebody installed other packages into it, delete it and repeat the command:"
+  say "  rm -r .venv"
+  exit 1
+fi
 touch .venv/.installed

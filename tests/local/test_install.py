@@ -96,9 +96,20 @@ def test_debians_python_without_venv_is_told_the_package(machine: Machine) -> No
 def test_packages_are_installed_with_their_hashes_checked(machine: Machine) -> None:
     machine.put("python3", GOOD_PYTHON)
     assert machine.install().returncode == 0
-    calls = (machine.checkout / "calls").read_text().splitlines()
-    assert calls[0] == "-m venv .venv"
-    assert "--require-hashes --requirement requirements-dev.txt" in calls[-1]
+    venv, install, check = dict.fromkeys((machine.checkout / "calls").read_text().splitlines())
+    assert venv == "-m venv .venv"
+    assert install.endswith("--no-deps --only-binary :all: --require-hashes --requirement requirements-dev.txt")
+    assert check.endswith("pip --disable-pip-version-check check")
+
+
+def test_packages_that_do_not_fit_together_are_named_with_the_cure(machine: Machine) -> None:
+    """Nothing is resolved, so this is where somebody else's packages in `.venv` would show."""
+    machine.put("python3", f'{GOOD_PYTHON}\ncase "$*" in *" check") echo "yours 1.0 requires other"; exit 1 ;; esac')
+    result = machine.install()
+    assert result.returncode == 1
+    assert "yours 1.0 requires other" in result.stderr
+    assert "rm -r .venv" in result.stderr
+    assert not machine.installed
 
 
 def test_a_failed_installation_is_not_taken_for_done(machine: Machine) -> None:
