@@ -7,6 +7,8 @@ ARGS ?=
 
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m local
+# There is no package of it for Linux on ARM: there it is the machine's own.
+SHELLCHECK = $(or $(wildcard $(VENV)/shellcheck),shellcheck)
 STACK_OPTIONS = --stack $(STACK) $(if $(STACK_FILE),--stack-file $(STACK_FILE)) $(ARGS)
 
 .DEFAULT_GOAL := help
@@ -50,9 +52,9 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/ruff format --check .
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
-	@find . -path ./.venv -prune -o -path ./.local -prune -o -name '*.sh' -print0 | xargs -0 $(VENV)/shellcheck
+	@find . -path ./.venv -prune -o -path ./.local -prune -o -name '*.sh' -print0 | xargs -0 $(SHELLCHECK)
 	@$(VENV)/yamllint --strict .
-	@local/actionlint.sh
+	@$(VENV)/python -m local.actionlint
 
 golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, tables
 	@$(VENV)/python -m components.settings

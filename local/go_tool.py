@@ -165,6 +165,15 @@ class GoTool:
             raise Refusal(f"Building {self.name} {self.version} failed. Go said:\n{said}")
 
 
+def locked_version(folder: Path, module: str) -> str:
+    """Return the version, without its `v`, that the `go.mod` in a folder requires of a module."""
+    text = (folder / "go.mod").read_text(encoding="utf-8")
+    match = re.search(rf"^(?:require)?\s+{re.escape(module)} v(\S+)", text, re.MULTILINE)
+    if match is None:
+        raise LookupError(f"{folder / 'go.mod'} does not require {module}")
+    return match[1]
+
+
 def cache_directory() -> Path:
     """Where this project keeps what it builds, in the user's own cache directory."""
     configured = os.environ.get("XDG_CACHE_HOME", "")

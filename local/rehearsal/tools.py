@@ -23,16 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import MissingTool, Refusal
-from local.go_tool import GoTool, alone, cache_directory, clock, say
+from local.go_tool import GoTool, alone, cache_directory, clock, locked_version, say
 
-BUILDKIT = "0.29.0"
+_MODULE = Path(__file__).parent / "builder"
+BUILDKIT = locked_version(_MODULE, "github.com/moby/buildkit")
 """As buildspecs/build-image.yml pins it."""
-BUILDX = "0.32.1"
+BUILDX = locked_version(_MODULE, "github.com/docker/buildx")
 """As in CodeBuild's images standard:7.0 and amazonlinux (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools"
 NODE = "install Node.js 22 with npm: https://nodejs.org"
 _DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
-_MODULE = Path(__file__).parent / "builder"
 _ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "tini")
 _ENGINE_COMMANDS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "ctr")
 _NEXT_RELEASE = {"bookworm": "trixie"}
