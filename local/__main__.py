@@ -153,10 +153,12 @@ def _shown(path: Path) -> str:
 
 
 def _next_step(command: str, stack: LocalStack, outcome: Outcome) -> str:
+    own = stack.stack_file == ROOT / f"Pulumi.{stack.name}.yaml"
+    options = f"STACK={stack.name}" if own else f"STACK={stack.name} STACK_FILE={_shown(stack.stack_file)}"
     if command == "preview":
-        return f"To deploy it here: make up STACK={stack.name}" if outcome.changes else "No changes."
+        return f"To deploy it here: make up {options}" if outcome.changes else "No changes."
     if command == "up":
-        return f"Its resources: make graph STACK={stack.name}; to remove it: make destroy STACK={stack.name}"
+        return f"Its resources: make graph STACK={stack.name}; to remove it: make destroy {options}"
     return "Its state is gone from this machine."
 
 

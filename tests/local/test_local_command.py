@@ -130,3 +130,17 @@ def test_preview_up_outputs_graph_and_destroy_work_one_after_the_other(checkout:
     assert destroyed.stdout.endswith("Its state is gone from this machine.\n")
     assert not (checkout / ".local" / "engine" / "dev").exists()
     assert {path.name: path.read_bytes() for path in checkout.glob("Pulumi*.yaml")} == before
+
+
+@pytest.mark.engine
+def test_examples_can_be_tried_one_after_the_other(checkout: Path) -> None:
+    """What a newcomer does; it ended in a traceback once, since the state went by the name of the file."""
+    example = ("--stack-file", "examples/Pulumi.classic.yaml")
+    commands = [("preview",), ("preview", *example), ("up",), ("preview", *example), ("outputs", *example)]
+    for command in [*commands, ("graph", *example), ("destroy", *example)]:
+        done = local(checkout, *command)
+        assert (done.returncode, done.stderr) == (0, ""), command
+        if command == ("preview", *example):
+            assert done.stdout.startswith("Stack dev of examples/Pulumi.classic.yaml: ")
+            assert done.stdout.endswith("make up STACK=dev STACK_FILE=examples/Pulumi.classic.yaml\n")
+    assert not (checkout / ".local" / "engine" / "dev").exists()
