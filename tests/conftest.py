@@ -8,8 +8,11 @@ import sys
 from typing import Any
 
 import pytest
+from skips import pytest_make_collect_report, pytest_runtest_makereport, pytest_terminal_summary
 
 from local.engine.standins.sdk_types import collection_paused
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport", "pytest_terminal_summary"]
 
 if sys.version_info < (3, 11, 8):
     _parse = ast.parse
