@@ -41,11 +41,12 @@ graph: .venv/.installed ## Print every deployed resource as JSON
 	@$(LOCAL) graph $(STACK_OPTIONS)
 
 .PHONY: tools test lint golden bench
-tools: .venv/.installed ## Bring what the tests of the jobs need: Docker engine, BuildKit, Chromium
+tools: .venv/.installed ## Bring what the tests of the jobs need, or say why not: Docker engine, BuildKit, Chromium
 	@$(LOCAL) tools
 
 test: .venv/.installed ## Run all tests; ARGS are pytest's
 	@$(LOCAL) engine
+	@$(LOCAL) tools --if-possible
 	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report term $(ARGS)
 
 lint: .venv/.installed ## Check format, rules, types, scripts and workflows
@@ -64,5 +65,6 @@ golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, 
 bench: .venv/.installed ## Measure and print the figures
 	@$(VENV)/python -m bench $(ARGS)
 
-.venv/.installed: requirements-dev.txt local/install.sh
+# `pulumi install` makes .venv anew, with other versions of what only tests and checks need.
+.venv/.installed: requirements-dev.txt local/install.sh $(wildcard .venv/pyvenv.cfg)
 	@PYTHON=$(PYTHON) local/install.sh

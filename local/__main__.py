@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         ("engine", "say which pulumi is used, building it if there is none"),
         ("tools", "bring what executing the pipeline's jobs on this machine needs"),
     ):
-        commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        if name == "tools":
+            command.add_argument("--if-possible", action="store_true", help="go on without what cannot be brought here")
     return parser
 
 
@@ -87,8 +89,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "tools":
         from local.rehearsal import tools  # noqa: PLC0415 - as above
 
+        if options.if_possible:
+            tools.bring_if_possible()
+            return 0
         tools.bring()
-        print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}")
+        print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}. What is not locked has these versions:")
+        for name, version in tools.versions().items():
+            print(f"  {name:<13}  {version}")
         return 0
     stack_file = (options.stack_file or ROOT / f"Pulumi.{options.stack}.yaml").resolve()
     if options.command in _DONE:

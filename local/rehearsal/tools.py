@@ -31,8 +31,10 @@ BUILDKIT = locked_version(_MODULE, "github.com/moby/buildkit")
 BUILDX = locked_version(_MODULE, "github.com/docker/buildx")
 """As in CodeBuild's images standard:7.0 and amazonlinux (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools"
-NODE = "install Node.js 22 with npm: https://nodejs.org"
+NODE = "install Node.js 20 or newer with npm: https://nodejs.org"
 _DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+_SOURCES_LIST = Path("/etc/apt/sources.list")
+"""Debian's package sources, in the form of images and new installations, and in that of older ones."""
 _ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "tini")
 _ENGINE_COMMANDS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "ctr")
 _NEXT_RELEASE = {"bookworm": "trixie"}
@@ -119,12 +121,52 @@ def bring() -> None:
         MissingTool: something can only be brought by somebody else, or there is nothing to bring it with.
         Refusal: bringing it failed.
     """
+    release = _release_with_engine() if _engine() else ""  # first: what cannot be had is said before anything is built
     _install_packages()
     builder().build()
-    _unpack_engine()
+    _unpack_engine(release)
     left = missing(TOOLS)
     if left:
         raise MissingTool("\n".join(["These tools are still missing:", *(f"  {line}" for line in left)]))
+
+
+def bring_if_possible() -> None:
+    """Bring every tool that is missing where this user may, and say why not otherwise; never fail."""
+    if not missing(TOOLS):
+        return
+    if os.geteuid() != 0:
+        say("Not root: the tests that execute jobs of the pipeline need namespaces of their own, and are skipped.")
+        return
+    try:
+        bring()
+    except Refusal as refusal:
+        say(str(refusal), "Going on: the tests that need these tools are skipped.")
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each tool that is not locked: of Debian's packages, the engine's among them, and Node.js.
+
+    Debian keeps no older versions of its packages, so these are what the machine's release has today.
+    """
+    commands = {
+        "busybox": ["busybox"],
+        "chromium": ["chromium", "--version"],
+        "docker engine": [str(engine() / "dockerd"), "--version"],
+        "containerd": [str(engine() / "containerd"), "--version"],
+        "runc": ["runc", "--version"],
+        "openssl": ["openssl", "version"],
+        "node": ["node", "--version"],
+        "npm": ["npm", "--version"],
+    }
+    return {name: _first_line(command) for name, command in commands.items()}
+
+
+def _first_line(command: list[str]) -> str:
+    found = _find(command[0])
+    if found is None:
+        return "missing"
+    done = subprocess.run([found, *command[1:]], capture_output=True, text=True, errors="replace", check=False)
+    return (done.stdout.splitlines() or [f"ended with code {done.returncode}"])[0].strip()
 
 
 def _beside_python(command: str) -> Callable[[], str]:
@@ -208,11 +250,10 @@ def _install_packages() -> None:
     _run(f"Installing {', '.join(packages)}", command, environment)
 
 
-def _unpack_engine() -> None:
-    """Fetch the Docker engine's packages and lay their commands into the cache."""
+def _unpack_engine(release: str) -> None:
+    """Fetch the Docker engine's packages of a release of Debian and lay their commands into the cache."""
     if not _engine():
         return
-    release = _release_with_engine()
     target = engine().parent
     target.parent.mkdir(parents=True, exist_ok=True)
     with alone(target.with_name(f"{target.name}.lock"), "the Docker engine is being fetched by another command"):
@@ -251,8 +292,9 @@ def _fetch_engine(folder: Path, release: str) -> Path:
     The machine's own package sources with another release's name, in lists and a cache of their own: the machine's
     package manager does not see them.
     """
-    sources = folder / "release.sources"
-    sources.write_text(_sources(release), encoding="utf-8")
+    name, text = _sources(release)
+    sources = folder / name
+    sources.write_text(text, encoding="utf-8")
     options = {
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "-",
@@ -266,7 +308,7 @@ def _fetch_engine(folder: Path, release: str) -> Path:
     _run(f"Reading the package lists of {release}", [*apt, "update"], dict(os.environ))
     _run("Fetching the packages", [*apt, "download", *_ENGINE_PACKAGES], dict(os.environ), folder)
     root = folder / "root"
-    for package in sorted(folder.glob("*.deb")):
+    for package in sorted(folder.glob("*.deb")):  # its name says its version
         _run(f"Unpacking {package.name}", ["dpkg", "--extract", str(package), str(root)], dict(os.environ))
     commands = folder / "engine" / "bin"
     commands.mkdir(parents=True)
@@ -275,24 +317,38 @@ def _fetch_engine(folder: Path, release: str) -> Path:
     return commands.parent
 
 
-def _sources(release: str) -> str:
-    """This machine's package sources for Debian itself, of another release."""
-    if not _DEBIAN_SOURCES.is_file():
-        raise MissingTool(
-            f"A Docker engine is fetched from what {_DEBIAN_SOURCES} names, and there is no such file here."
+def _sources(release: str) -> tuple[str, str]:
+    """Return the name and the text of a file with this machine's sources for Debian itself, of another release.
+
+    Raises:
+        MissingTool: this machine has none where Debian keeps them.
+    """
+    if _DEBIAN_SOURCES.is_file():
+        text = _DEBIAN_SOURCES.read_text(encoding="utf-8")
+        return "release.sources", re.sub(
+            r"^Suites:(.*)$",
+            lambda line: f"Suites: {' '.join(_suites(line[1].split(), release))}",
+            text,
+            flags=re.MULTILINE,
         )
-    text = _DEBIAN_SOURCES.read_text(encoding="utf-8")
-    suites = dict.fromkeys((*_NEXT_RELEASE, release), release)
+    line = re.compile(r"^(deb\s+(?:\[[^]]*\]\s+)?\S+\s+)(\S+)(\s.*)$", re.MULTILINE)
+    text = _SOURCES_LIST.read_text(encoding="utf-8") if _SOURCES_LIST.is_file() else ""
+    lines = [
+        f"{found[1]}{suite}{found[3]}\n" for found in line.finditer(text) for suite in _suites([found[2]], release)
+    ]
+    if not lines:
+        raise MissingTool(
+            f"A Docker engine is fetched from where {_DEBIAN_SOURCES} or {_SOURCES_LIST} names packages of Debian, "
+            "and neither does."
+        )
+    return "release.list", "".join(lines)
 
-    def renamed(line: re.Match[str]) -> str:
-        kept = []
-        for suite in line[1].split():
-            own, dash, part = suite.partition("-")
-            if own in suites and part in ("", "security"):
-                kept.append(f"{suites[own]}{dash}{part}")
-        return f"Suites: {' '.join(kept)}"
 
-    return re.sub(r"^Suites:(.*)$", renamed, text, flags=re.MULTILINE)
+def _suites(suites: Iterable[str], release: str) -> list[str]:
+    """Return those of a release of Debian for those of another: the release itself and its security updates."""
+    known = (*_NEXT_RELEASE, *_RELEASES)
+    parts = [suite.partition("-") for suite in suites]
+    return [f"{release}{dash}{part}" for own, dash, part in parts if own in known and part in ("", "security")]
 
 
 def _run(what: str, command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:

@@ -117,3 +117,19 @@ def test_a_failed_installation_is_not_taken_for_done(machine: Machine) -> None:
     result = machine.install()
     assert result.returncode != 0
     assert not machine.installed
+
+
+def test_make_installs_once_and_again_when_pulumi_has_made_the_environment_anew(tmp_path: Path) -> None:
+    """`pulumi install` upgrades setuptools, which the lock keeps below what a check needs."""
+    (tmp_path / "local").mkdir()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements-dev.txt").touch()
+    (tmp_path / "local" / "install.sh").write_text("#!/bin/sh\necho again >> calls; touch .venv/.installed\n")
+    (tmp_path / "local" / "install.sh").chmod(0o755)
+    venv = [sys.executable, "-m", "venv", "--without-pip", ".venv"]
+    subprocess.run(venv, cwd=tmp_path, check=True)
+    calls = []
+    for command in (["make", "install"], ["make", "install"], venv, ["make", "install"]):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        calls.append((tmp_path / "calls").read_text().count("again"))
+    assert calls == [1, 1, 1, 2]

@@ -116,6 +116,7 @@ def test_without_root_the_one_command_is_told(monkeypatch: pytest.MonkeyPatch, t
     (tmp_path / "apt-get").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tools, "_find", lambda command: None if command in {"runc", "ip"} else f"/{command}")
+    monkeypatch.setattr(tools, "_release_with_engine", lambda: "trixie")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(MissingTool) as refused:
         tools.bring()
@@ -146,28 +147,118 @@ def test_the_command_brings_the_tools_or_says_why_not(
             raise Refusal(problem)
 
     monkeypatch.setattr(tools, "bring", bring)
+    monkeypatch.setattr(tools, "versions", lambda: {"runc": "1.1.5"})
     assert main(["tools"]) == code
     said = capsys.readouterr()
     assert said.err == (f"{problem}\n" if problem else "")
     assert said.out.startswith("" if problem else "Everything is there: aws, builder, chromium, docker")
+    assert problem or "\n  runc           1.1.5\n" in said.out
 
 
-def test_the_engines_release_comes_from_the_machines_own_sources(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    sources = tmp_path / "debian.sources"
-    sources.write_text(
-        "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm bookworm-updates\nComponents: main\n\n"
-        "Types: deb\nURIs: http://mirror/security\nSuites: bookworm-security\nComponents: main\n"
+@pytest.fixture
+def debian(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder for the machine's package sources, in either form."""
+    monkeypatch.setattr(tools, "_DEBIAN_SOURCES", tmp_path / "debian.sources")
+    monkeypatch.setattr(tools, "_SOURCES_LIST", tmp_path / "sources.list")
+    return tmp_path
+
+
+@pytest.mark.parametrize("own", ["bookworm", "trixie"])
+def test_the_engines_release_comes_from_the_machines_own_sources(debian: Path, own: str) -> None:
+    (debian / "debian.sources").write_text(
+        f"Types: deb\nURIs: http://mirror/debian\nSuites: {own} {own}-updates\nComponents: main\n\n"
+        f"Types: deb\nURIs: http://mirror/security\nSuites: {own}-security\nComponents: main\n"
     )
-    monkeypatch.setattr(tools, "_DEBIAN_SOURCES", sources)
     assert tools._sources("trixie") == (
-        "Types: deb\nURIs: http://mirror/debian\nSuites: trixie\nComponents: main\n\n"
-        "Types: deb\nURIs: http://mirror/security\nSuites: trixie-security\nComponents: main\n"
+        "release.sources",
+        (
+            "Types: deb\nURIs: http://mirror/debian\nSuites: trixie\nComponents: main\n\n"
+            "Types: deb\nURIs: http://mirror/security\nSuites: trixie-security\nComponents: main\n"
+        ),
     )
-    sources.unlink()
-    with pytest.raises(MissingTool, match="there is no such file here"):
+
+
+def test_a_machine_may_keep_its_sources_as_older_installations_do(debian: Path) -> None:
+    (debian / "sources.list").write_text(
+        "#deb cdrom:[Debian GNU/Linux 12]/ bookworm main\n"
+        "deb http://mirror/debian bookworm main contrib\n"
+        "deb-src http://mirror/debian bookworm main\n"
+        "deb [signed-by=/a.gpg arch=amd64] http://mirror/security bookworm-security main\n"
+        "deb http://mirror/debian bookworm-backports main\n"
+        "deb http://elsewhere stable main\n"
+    )
+    assert tools._sources("trixie") == (
+        "release.list",
+        (
+            "deb http://mirror/debian trixie main contrib\n"
+            "deb [signed-by=/a.gpg arch=amd64] http://mirror/security trixie-security main\n"
+        ),
+    )
+
+
+@pytest.mark.parametrize("text", [None, "deb http://elsewhere stable main\n"])
+def test_a_machine_without_sources_of_debian_is_told_where_they_should_be(debian: Path, text: str | None) -> None:
+    if text:
+        (debian / "sources.list").write_text(text)
+    with pytest.raises(MissingTool, match=r"debian\.sources or .*sources\.list names packages of Debian"):
         tools._sources("trixie")
+
+
+def test_what_cannot_be_had_is_said_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another system the packages were installed and BuildKit was built, and then there was no engine."""
+
+    def refuse() -> str:
+        raise MissingTool("this machine is no Debian")
+
+    def unwanted(*_: object) -> None:
+        pytest.fail("something is brought")
+
+    monkeypatch.setattr(tools, "_engine", lambda: "none")
+    monkeypatch.setattr(tools, "_release_with_engine", refuse)
+    monkeypatch.setattr(tools, "_install_packages", unwanted)
+    monkeypatch.setattr(tools, "builder", unwanted)
+    with pytest.raises(MissingTool, match="no Debian"):
+        tools.bring()
+
+
+@pytest.mark.parametrize(
+    ("user", "problem", "said"), [(1000, "", "Not root"), (0, "no network", "no network"), (0, "", "")]
+)
+def test_make_test_brings_what_it_can_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], user: int, problem: str, said: str
+) -> None:
+    brought = []
+
+    def bring() -> None:
+        brought.append(True)
+        if problem:
+            raise Refusal(problem)
+
+    monkeypatch.setattr(tools, "missing", lambda _: ["docker: none"])
+    monkeypatch.setattr(tools, "bring", bring)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert main(["tools", "--if-possible"]) == 0
+    assert said in capsys.readouterr().err
+    assert bool(brought) == (user == 0)
+
+
+def test_nothing_is_brought_where_everything_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "missing", lambda _: [])
+    monkeypatch.setattr(tools, "bring", lambda: pytest.fail("it is brought again"))
+    assert main(["tools", "--if-possible"]) == 0
+
+
+def test_what_is_not_locked_is_said_with_its_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Debian's archive keeps no older versions: a log has to say which one a run had."""
+    for name in ("runc", "chromium"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} 1.2.3 of today\necho more\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    versions = tools.versions()
+    assert versions["runc"] == "runc 1.2.3 of today"
+    assert versions["chromium"] == "chromium 1.2.3 of today"
+    assert versions["docker engine"] == "missing"
 
 
 def test_what_a_failing_command_said_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
