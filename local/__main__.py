@@ -118,7 +118,8 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool)
     if command == "destroy" and not stack.exists:
         print(f"Stack {stack.name} is not deployed on this machine: there is nothing to destroy.")
         return 0
-    in_terminal = not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    # The engine draws what takes long. What it draws of a preview has no order, and no room for what changes and why.
+    in_terminal = command != "preview" and not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     if not as_json:
         about = f"pulumi {stack.pulumi.version}, stand-in AWS, no account"
         print(f"Stack {stack.name} of {_shown(stack.stack_file)}: {about}.\n", flush=True)

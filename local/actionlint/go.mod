@@ -1,6 +1,6 @@
 module ecs-delivery/actionlint
 
-go 1.25.5
+go 1.26
 
 tool github.com/rhysd/actionlint/cmd/actionlint
 
