@@ -61,6 +61,7 @@ golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, 
 	@$(VENV)/python -m components.settings
 	@$(VENV)/python tests/summary.py
 	@$(VENV)/python tests/jobs_page.py
+	@$(VENV)/python tests/permissions_page.py
 
 bench: .venv/.installed ## Measure and print the figures
 	@$(VENV)/python -m bench $(ARGS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import BenchError, Command
-from local.go_tool import cache_directory
+from local.errors import Refusal
+from local.npm import npm_packages
 
 _SOURCE = Path(__file__).parent / "cdk"
 _OLDEST_NODE = 20
@@ -63,19 +63,10 @@ def install_twin(output: Path) -> Twin:
         BenchError: Node.js or npm is missing or too old, or npm failed.
     """
     node = _node_version()
-    packages = _SOURCE / "package.json", _SOURCE / "package-lock.json"
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in packages)).hexdigest()[:12]
-    folder = cache_directory() / f"bench-cdk-{digest}"
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in packages:
-            shutil.copy(file, folder)
-        print(f"Installing the AWS CDK into {folder}: once, about 15 seconds and 250 MB.", flush=True)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BenchError(f"npm could not install the AWS CDK:\n{done.stderr.strip()}")
-        (folder / "installed").touch()
+    try:
+        folder = npm_packages("aws-cdk", _SOURCE, size="about 15 seconds and 250 MB")
+    except Refusal as problem:
+        raise BenchError(str(problem)) from None
     shutil.copy(_SOURCE / "app.js", folder)
     library = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]["aws-cdk-lib"]
     return Twin(folder=folder, output=output, versions=f"Node.js {node}, aws-cdk-lib {library}")

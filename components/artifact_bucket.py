@@ -118,17 +118,26 @@ class ArtifactBucket(pulumi.ComponentResource):
         self.bucket_policy = bucket_policy(name, self, bucket, self._own_statements())
         self.register_outputs({"bucket": self.name, "keyArn": self.key_arn})
 
-    def read_write(self) -> tuple[Statement, ...]:
-        """Permission to exchange artifacts; the rest of the bucket stays out of reach."""
+    def read_write(self, *, as_pipeline: bool = False) -> tuple[Statement, ...]:
+        """Return permission to exchange artifacts; the rest of the bucket stays out of reach.
+
+        Args:
+            as_pipeline: Whether the role is the pipeline's: CodePipeline stores what a source action fetched with an
+                access control list, which needs a permission of its own although the bucket has lists disabled
+                (aws-cdk#13557; https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html).
+        """
+        sets_acl = ("s3:PutObjectAcl",) if as_pipeline else ()
         return (
             Statement(
                 sid="ExchangeArtifacts",
-                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", *sets_acl),
                 resources=(self.arn.apply(lambda arn: f"{arn}/{self._prefix}/*"),),
             ),
             Statement(
                 sid="FindArtifactBucket",
-                actions=("s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"),
+                # GetBucketAcl: AWS's policies for the service roles of CodePipeline and of CodeBuild have it.
+                # https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html
+                actions=("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"),
                 resources=(self.arn,),
             ),
             Statement(

@@ -277,10 +277,10 @@ class BuildProject(pulumi.ComponentResource):
         )
 
     def start(self) -> Statement:
-        """Permission to run a build of this project and to watch it."""
+        """Return permission to run a build of this project, to watch it, and to end it when the run is stopped."""
         return Statement(
             sid=f"Start{self._args.job_words}",
-            actions=("codebuild:BatchGetBuilds", "codebuild:StartBuild"),
+            actions=("codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"),
             resources=(self.arn,),
         )
 
@@ -316,7 +316,13 @@ class BuildProject(pulumi.ComponentResource):
             Statement(
                 sid="WriteReports",
                 # https://docs.aws.amazon.com/codebuild/latest/userguide/test-permissions.html
-                actions=("codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:UpdateReport"),
+                actions=(
+                    "codebuild:BatchPutTestCases",
+                    "codebuild:CreateReport",
+                    # CodeBuild asks for the group a buildspec names, although it is there (aws-cdk#7367).
+                    "codebuild:CreateReportGroup",
+                    "codebuild:UpdateReport",
+                ),
                 resources=reports,
             )
             if reports

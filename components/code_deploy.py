@@ -151,7 +151,12 @@ class CodeDeploy(pulumi.ComponentResource):
                     "codedeploy:GetApplicationRevision",
                     "codedeploy:RegisterApplicationRevision",
                 ),
-                resources=(self._arn("application", self._args.application_name),),
+                # Both forms stand in AWS's own policy for the action:
+                # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECSbluegreen.html
+                resources=(
+                    self._arn("application", self._args.application_name),
+                    self._arn("application", f"{self._args.application_name}/*"),
+                ),
             ),
             Statement(
                 sid="ReadDeploymentConfiguration",
@@ -211,18 +216,9 @@ class CodeDeploy(pulumi.ComponentResource):
         statements = [
             hosting.read_service(),
             Statement(
-                sid="CreateTaskSet",
-                actions=("ecs:CreateTaskSet",),
-                resources=("*",),
-                conditions={"ArnEquals": {"ecs:cluster": hosting.cluster_arn, "ecs:service": hosting.service_arn}},
-            ),
-            Statement(
                 sid="SwapTaskSets",
-                actions=("ecs:DeleteTaskSet", "ecs:UpdateServicePrimaryTaskSet"),
-                resources=(
-                    hosting.service_arn,
-                    self._account.arn("ecs", f"task-set/{hosting.cluster}/{hosting.service}/*"),
-                ),
+                actions=("ecs:CreateTaskSet", "ecs:DeleteTaskSet", "ecs:UpdateServicePrimaryTaskSet"),
+                resources=("*",),
             ),
             Statement(
                 sid="ReadLoadBalancer",
@@ -248,13 +244,7 @@ class CodeDeploy(pulumi.ComponentResource):
             hosting.pass_task_roles(),
         ]
         if self._args.alarms:
-            statements.append(
-                Statement(
-                    sid="WatchAlarms",
-                    actions=("cloudwatch:DescribeAlarms",),
-                    resources=tuple(self._account.arn("cloudwatch", f"alarm:{alarm}") for alarm in self._args.alarms),
-                )
-            )
+            statements.append(Statement(sid="WatchAlarms", actions=("cloudwatch:DescribeAlarms",), resources=("*",)))
         return statements
 
 

@@ -1,18 +1,19 @@
-"""IAM policies from statements that say why they are there, and that refuse to be broad.
+"""IAM policies from statements that say why they are there, and that refuse to be broad or to demand too much.
 
 Pure: statements are values, a policy document is one JSON text. Every rule is checked where the
-statement is written, so that a wildcard never reaches AWS:
+statement is written, so that a mistake never reaches AWS:
 
 - no action with ``*``,
-- no resource ``*`` unless AWS offers no narrower one for the action,
-- no ``iam:PassRole`` without saying to which service.
+- no resource ``*`` unless AWS offers no narrower one, or nothing shows that the narrower one works,
+- no ``iam:PassRole`` without the condition that names the services it may be passed to,
+- no condition on a key that AWS may leave out of the request, unless the operator then lets it pass (``...IfExists``).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
@@ -23,25 +24,83 @@ Conditions: TypeAlias = Mapping[str, Mapping[str, pulumi.Input[str] | Sequence[p
 """Operator -> condition key -> value or values, as IAM's ``Condition`` element."""
 
 _REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference/"
+_MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/"
+_CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide/"
 
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
     {
         "ecr:GetAuthorizationToken": f"{_REFERENCE}list_amazonelasticcontainerregistry.html",
-        "ecs:CreateTaskSet": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
         "ecs:DescribeTaskDefinition": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
-        # AWS scopes it by container instance, and Fargate has none.
-        "ecs:ListTasks": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
         "elasticloadbalancing:DescribeListeners": f"{_REFERENCE}list_elasticloadbalancing.html",
         "elasticloadbalancing:DescribeRules": f"{_REFERENCE}list_elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetGroups": f"{_REFERENCE}list_elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetHealth": f"{_REFERENCE}list_elasticloadbalancing.html",
+        "logs:DescribeLogGroups": f"{_REFERENCE}list_amazoncloudwatchlogs.html",
         "ssmmessages:CreateControlChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
         "ssmmessages:CreateDataChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
         "ssmmessages:OpenControlChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
         "ssmmessages:OpenDataChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
     }
 )
-"""Actions that IAM can only allow on ``*``, each with where AWS says so."""
+"""Actions that IAM can only allow on ``*``, each with the page that says so."""
+
+UNSCOPED: Mapping[str, str] = MappingProxyType(
+    {
+        # CloudWatch checks it against alarm:*, so that an alarm's own ARN is refused
+        # (aws-samples/amazon-cloudwatch-auto-alarms#1), and against * for composite alarms.
+        "cloudwatch:DescribeAlarms": (
+            "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html"
+        ),
+        "ecs:CreateTaskSet": f"{_MANAGED}AWSCodeDeployRoleForECS.html",
+        "ecs:DeleteTaskSet": f"{_MANAGED}AWSCodeDeployRoleForECS.html",
+        "ecs:UpdateServicePrimaryTaskSet": f"{_MANAGED}AWSCodeDeployRoleForECS.html",
+        # IAM scopes it by container instance, and Fargate has none; ECS checks it against *.
+        "ecs:ListTasks": "https://github.com/cdklabs/construct-hub/pull/1207",
+        # IAM's table names the task definition since 2025; every refusal that is reported names *.
+        "ecs:RegisterTaskDefinition": f"{_CODEPIPELINE}action-reference-ECS.html",
+    }
+)
+"""Actions that are allowed on ``*`` although IAM's table can scope them, each with AWS's policy or a report.
+
+Nothing shows a narrower ARN to work, and a refusal would stop every deployment. Others hold what they reach: a
+registered task definition runs nothing, and only CodeDeploy, for one deployment group, assumes a role with task sets.
+"""
+
+ALWAYS_SENT: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        # Seen to work: without the condition the action lists every cluster's tasks.
+        ("ecs:ListTasks", "ecs:cluster"): "https://github.com/cdklabs/construct-hub/pull/1207",
+        ("ecs:TagResource", "ecs:CreateAction"): f"{_CODEPIPELINE}action-reference-ECS.html",
+        ("iam:PassRole", "iam:PassedToService"): (
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"
+        ),
+        # The caller sends it, and the jobs always do.
+        ("s3:ListBucket", "s3:prefix"): (
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"
+        ),
+    }
+)
+"""Action and condition key that is in each of its requests, with what shows it.
+
+Any other key may be missing, and a condition on it then refuses the request. CodePipeline, for one, first uses a
+connection without naming a repository (cloudposse/terraform-aws-ecs-codepipeline#75).
+"""
+
+SENDS_SOURCE: Mapping[str, str] = MappingProxyType(
+    {
+        "codebuild.amazonaws.com": (
+            "https://docs.aws.amazon.com/codebuild/latest/userguide/cross-service-confused-deputy-prevention.html"
+        ),
+        "codedeploy.amazonaws.com": (
+            "https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html"
+        ),
+        "ecs-tasks.amazonaws.com": "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html",
+    }
+)
+"""Services that AWS documents to say for whom they assume a role, each with the page.
+
+Another service may say nothing: its role then refuses a wrong account, but does not demand to be told the right one.
+"""
 
 _SID = re.compile(r"[A-Za-z0-9]{1,100}")
 _NARROW = re.compile(r"arn:[^:*?]+:[^:*?]+:[^:]*:[^:]*:(?![*?]*$)")
@@ -81,11 +140,13 @@ class Statement:
         for action in self.actions:
             if not _ACTION.fullmatch(action):
                 raise PolicyError(f"statement {self.sid}: action {action!r}: spell out 'service:Action', no wildcard")
-            if broad and action not in UNSCOPEABLE:
+            if broad and action not in UNSCOPEABLE and action not in UNSCOPED:
                 raise PolicyError(
                     f"statement {self.sid}: {action} on {broad[0]!r}: name the ARNs it needs, or, if AWS offers no "
                     "resource for it, add it to UNSCOPEABLE with the page that says so"
                 )
+            for operator, keys in self.conditions.items():
+                self._check_condition(action, operator, keys)
         # IAM reads action names without regard to case.
         passes_role = any(action.lower() == "iam:passrole" for action in self.actions)
         if passes_role and "iam:PassedToService" not in self.conditions.get("StringEquals", {}):
@@ -93,6 +154,17 @@ class Statement:
                 f"statement {self.sid}: iam:PassRole needs the condition StringEquals iam:PassedToService, "
                 "the service that may receive the role"
             )
+
+    def _check_condition(self, action: str, operator: str, keys: Iterable[str]) -> None:
+        """Refuse a condition that a request without the key would not meet."""
+        if operator.endswith("IfExists"):
+            return
+        for key in keys:
+            if (action, key) not in ALWAYS_SENT:
+                raise PolicyError(
+                    f"statement {self.sid}: {operator} {key}: a request of {action} without {key} is refused; write "
+                    f"{operator}IfExists, or, if every request has it, add it to ALWAYS_SENT with what shows that"
+                )
 
     def render(self) -> dict[str, object]:
         """The statement as IAM writes it; values may be outputs."""
@@ -121,23 +193,23 @@ def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
 
 
 def service_trust(
-    service: str, *, account_id: pulumi.Input[str] | None, source_arn: pulumi.Input[str] | None = None
+    service: str, *, account_id: pulumi.Input[str], source_arn: pulumi.Input[str] | None = None
 ) -> pulumi.Output[str]:
-    """A trust policy: one AWS service, acting for this account (and, where known, for one resource only).
+    """Return a trust policy: one AWS service, acting for this account (and, where known, for one resource only).
 
     The conditions keep another customer's use of the service from borrowing the role
-    (https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html).
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html). A service that is not documented to send
+    the keys is refused a wrong value, not a missing one.
 
     Args:
         service: For example ``codebuild.amazonaws.com``.
-        account_id: The account the service must act for; ``None`` where the service does not say.
-        source_arn: The one resource the service must act for, where the service sends it.
+        account_id: The account the service must act for.
+        source_arn: The one resource the service must act for, where it has one.
     """
-    conditions: dict[str, object] = {}
-    if account_id is not None:
-        conditions["StringEquals"] = {"aws:SourceAccount": account_id}
+    suffix = "" if service in SENDS_SOURCE else "IfExists"
+    conditions: dict[str, object] = {f"StringEquals{suffix}": {"aws:SourceAccount": account_id}}
     if source_arn is not None:
-        conditions["ArnEquals"] = {"aws:SourceArn": source_arn}
+        conditions[f"ArnEquals{suffix}"] = {"aws:SourceArn": source_arn}
     return _document(
         [
             {
@@ -145,7 +217,7 @@ def service_trust(
                 "Effect": "Allow",
                 "Principal": {"Service": service},
                 "Action": "sts:AssumeRole",
-                **({"Condition": conditions} if conditions else {}),
+                "Condition": conditions,
             }
         ]
     )

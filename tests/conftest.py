@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from skips import pytest_make_collect_report, pytest_runtest_makereport, pytest_terminal_summary
 
 from local.engine.standins.sdk_types import collection_paused
+from local.rehearsal.tools import missing
 
 __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport", "pytest_terminal_summary"]
 
@@ -34,3 +36,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         deployed = callspec.params.get("deployed") if callspec else None
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}:{deployed}" if deployed else item.path.name))
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., None]:
+    """Go on only with the tools that this is called with (see `local.rehearsal.tools`).
+
+    Skips by name what this machine cannot run; `skips` says so at the end.
+    """
+    return _need
+
+
+def _need(*names: str) -> None:
+    lines = missing(names)
+    if lines:
+        pytest.skip("; ".join(lines))

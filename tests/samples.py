@@ -212,7 +212,7 @@ def start_statement(job: str) -> dict[str, Any]:
     return {
         "Sid": "StartShopDev" + "".join(word.capitalize() for word in job.split("-")),
         "Effect": "Allow",
-        "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
+        "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"],
         "Resource": [arn("codebuild", f"project/shop-dev-{job}")],
     }
 

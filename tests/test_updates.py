@@ -72,6 +72,7 @@ def test_every_file_that_locks_something_has_a_manager() -> None:
         assert managers, f"{path}: which manager of Renovate moves it?"
         used.update(managers)
     assert {*used, "custom.regex"} == set(CONFIG["enabledManagers"])
+    assert CONFIG["ignorePaths"] == ["**/node_modules/**"], "what is recommended leaves out tests and examples"
 
 
 def test_every_image_that_a_buildspec_pins_is_found() -> None:

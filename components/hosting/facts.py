@@ -55,28 +55,24 @@ class Hosting:
         return self.account.arn("ecs", f"cluster/{self.cluster}")
 
     def register_task_definitions(self) -> tuple[Statement, ...]:
-        """Permission to add revisions of the task definition with its two roles.
+        """Return permission to add revisions of the task definition with its two roles.
 
-        ``ecs:TagResource`` is needed because revisions are registered with tags (aws-cdk#25768).
+        ``ecs:TagResource`` is needed because revisions are registered with tags (aws-cdk#25768), on the resource of
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html.
         """
-        revisions = self.account.arn("ecs", f"task-definition/{self.family}:*")
         return (
-            Statement(
-                sid="RegisterTaskDefinition",
-                actions=("ecs:RegisterTaskDefinition",),
-                resources=(revisions,),
-            ),
+            Statement(sid="RegisterTaskDefinition", actions=("ecs:RegisterTaskDefinition",), resources=("*",)),
             Statement(
                 sid="TagTaskDefinition",
                 actions=("ecs:TagResource",),
-                resources=(revisions,),
+                resources=(self.account.arn("ecs", f"task-definition/{self.family}:*"),),
                 conditions={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
             ),
             self.pass_task_roles(),
         )
 
     def pass_task_roles(self) -> Statement:
-        """Permission to hand the task definition's two roles to ECS tasks, and to nothing else."""
+        """Return permission to hand the task definition's two roles to ECS tasks, and to nothing else."""
         return Statement(
             sid="PassTaskRoles",
             actions=("iam:PassRole",),

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import iam
 
+from components.account import AwsAccount
 from components.hosting.load_balancer import LoadBalancer
 from components.iam import Statement, policy_document, service_trust
 
@@ -19,17 +20,19 @@ class InfrastructureRoleArgs:
 
     Attributes:
         prefix: ``<application>-<stack>``.
+        account: Whose services ECS may act for.
         balancer: The one load balancer it may change.
         tags: Tags of the role.
     """
 
     prefix: str
+    account: AwsAccount
     balancer: LoadBalancer
     tags: Mapping[str, str]
 
 
 class InfrastructureRole(pulumi.ComponentResource):
-    """AmazonECSInfrastructureRolePolicyForLoadBalancers, narrowed to one service's rules and target groups.
+    """AmazonECSInfrastructureRolePolicyForLoadBalancers, narrowed to one service's listeners, rules and target groups.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
     """
@@ -47,14 +50,13 @@ class InfrastructureRole(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-role",
             description=f"ECS moves the traffic of {args.prefix} with it",
-            # AWS documents this trust without conditions, so ECS may not say for whom it acts; only principals of
-            # this account can hand the role to ECS in any case.
-            assume_role_policy=service_trust("ecs.amazonaws.com", account_id=None),
+            assume_role_policy=service_trust("ecs.amazonaws.com", account_id=args.account.id),
             tags=args.tags,
             opts=child,
         )
         balancer = args.balancer
         rules = [rule.arn for rule in (balancer.production_rule, balancer.test_rule) if rule is not None]
+        listeners = [listener.arn for listener in (balancer.production, balancer.test) if listener is not None]
         self.policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
@@ -74,6 +76,11 @@ class InfrastructureRole(pulumi.ComponentResource):
                         sid="RegisterTasks",
                         actions=("elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"),
                         resources=tuple(group.arn for group in balancer.target_groups),
+                    ),
+                    Statement(
+                        sid="ShiftTraffic",
+                        actions=("elasticloadbalancing:ModifyListener",),
+                        resources=tuple(listeners),
                     ),
                     Statement(
                         sid="ShiftTrafficOfRules", actions=("elasticloadbalancing:ModifyRule",), resources=tuple(rules)

@@ -85,6 +85,7 @@ class MadeHosting(pulumi.ComponentResource):
             f"{name}-service",
             ServiceArgs(
                 prefix=prefix,
+                account=account,
                 application=settings.application,
                 deploy=settings.deploy,
                 service=made.service,

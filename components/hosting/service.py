@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import pulumi
 from pulumi_aws import ecs
 
+from components.account import AwsAccount
 from components.ecs_deployment import STRATEGIES, deployment_configuration, shifts_traffic
 from components.hosting.infrastructure_role import InfrastructureRole, InfrastructureRoleArgs
 from components.hosting.load_balancer import LoadBalancer
@@ -51,6 +52,7 @@ class ServiceArgs:
 
     Attributes:
         prefix: ``<application>-<stack>``; names cluster and service.
+        account: Where it runs.
         application: The stack file's ``application``.
         deploy: The stack file's ``deploy``.
         service: The stack file's ``hosting.service``.
@@ -66,6 +68,7 @@ class ServiceArgs:
     """
 
     prefix: str
+    account: AwsAccount
     application: Application
     deploy: Deploy
     service: ServiceSettings
@@ -176,7 +179,7 @@ class Service(pulumi.ComponentResource):
         if balancer.production_rule is not None and balancer.test_rule is not None:
             role = InfrastructureRole(
                 f"{self._name}-shift",
-                InfrastructureRoleArgs(prefix=args.prefix, balancer=balancer, tags=args.tags),
+                InfrastructureRoleArgs(prefix=args.prefix, account=args.account, balancer=balancer, tags=args.tags),
                 opts=pulumi.ResourceOptions(parent=self),
             )
             advanced = ecs.ServiceLoadBalancerAdvancedConfigurationArgs(

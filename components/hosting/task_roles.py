@@ -79,9 +79,10 @@ class TaskRoles(pulumi.ComponentResource):
             task = self._role("task", f"What {args.prefix} itself may do")
             self.task_role_arn = task.arn
             if args.exec:
-                shell = Statement(sid="OpenShell", actions=SHELL, resources=("*",))
                 policies.append(
-                    iam.RolePolicy(f"{name}-task-policy", role=task.name, policy=policy_document([shell]), opts=child)
+                    iam.RolePolicy(
+                        f"{name}-task-policy", role=task.name, policy=policy_document(self._shell()), opts=child
+                    )
                 )
         self.policies = tuple(policies)
         self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
@@ -100,6 +101,23 @@ class TaskRoles(pulumi.ComponentResource):
             tags=self._args.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _shell(self) -> list[Statement]:
+        """Return permission to open a shell, and to keep what is typed there in the containers' log group.
+
+        ECS Exec logs a session where the task definition's ``awslogs`` driver logs, unless the cluster says otherwise.
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-logging
+        """
+        return [
+            Statement(sid="OpenShell", actions=SHELL, resources=("*",)),
+            Statement(sid="FindSessionLog", actions=("logs:DescribeLogGroups",), resources=("*",)),
+            Statement(
+                sid="WriteSessionLog",
+                actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+                resources=(self._args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
+            ),
+        ]
 
     def _execution(self) -> list[Statement]:
         args = self._args

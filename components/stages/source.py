@@ -114,16 +114,20 @@ def _image(source: Ecr) -> Action:
 
 
 def _use_connection(connection_arn: pulumi.Output[str], repository: str) -> tuple[Statement, ...]:
-    """Both services answer for the same connection, depending on its age and on who asks (LZA#828).
+    """Return permission to use the connection for this repository, and for no other where one is named.
 
-    Each action goes with the ARN of its own prefix; IAM would ignore it on the other.
+    Both services answer for the same connection, depending on its age and on who asks
+    (awslabs/landing-zone-accelerator-on-aws#828). Each action goes with the ARN of its own prefix; IAM would ignore it
+    on the other. CodePipeline first uses the connection without naming a repository, which the condition lets pass
+    (cloudposse/terraform-aws-ecs-codepipeline#75; https://docs.aws.amazon.com/dtconsole/latest/userguide/
+    security-iam.html#permissions-reference-connections: supported only when a specific repository is accessed).
     """
     return tuple(
         Statement(
             sid=sid,
             actions=(f"{service}:UseConnection",),
             resources=(connection_arn.apply(partial(_with_service, service)),),
-            conditions={"StringEquals": {f"{service}:FullRepositoryId": repository}},
+            conditions={"StringEqualsIfExists": {f"{service}:FullRepositoryId": repository}},
         )
         for sid, service in (
             ("UseConnection", "codeconnections"),

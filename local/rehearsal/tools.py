@@ -226,6 +226,8 @@ TOOLS = {
     "chromium": Tool(_on_path("chromium")),
     "lighthouse": Tool(_on_path("node", "npm"), NODE),
     "github": Tool(_on_path("npm"), NODE),  # npm fetches GitHub's description of its API
+    "iam-data": Tool(_on_path("npm"), NODE),  # and IAM's table of actions
+    "cdk": Tool(_on_path("node", "npm"), NODE),
     "openssl": Tool(_on_path("openssl")),
 }
 """By the name that `need` takes in tests."""

@@ -204,7 +204,7 @@ def test_who_exchanges_artifacts_reaches_nothing_else_of_the_bucket() -> None:
         {
             "Sid": "FindArtifactBucket",
             "Effect": "Allow",
-            "Action": ["s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"],
+            "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"],
             "Resource": [f"arn:aws:s3:::{BUCKET}"],
         },
         {

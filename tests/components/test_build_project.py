@@ -51,7 +51,7 @@ EVERY_BUILD = [
     {
         "Sid": "FindArtifactBucket",
         "Effect": "Allow",
-        "Action": ["s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"],
+        "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"],
         "Resource": [f"arn:aws:s3:::{BUCKET}"],
     },
     {
@@ -206,7 +206,12 @@ def test_a_build_that_reports_may_write_its_own_reports() -> None:
         {
             "Sid": "WriteReports",
             "Effect": "Allow",
-            "Action": ["codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:UpdateReport"],
+            "Action": [
+                "codebuild:BatchPutTestCases",
+                "codebuild:CreateReport",
+                "codebuild:CreateReportGroup",
+                "codebuild:UpdateReport",
+            ],
             "Resource": [
                 arn("codebuild", "report-group/shop-dev-greet-lighthouse"),
                 arn("codebuild", "report-group/shop-dev-greet-unit"),
@@ -417,7 +422,7 @@ def test_the_pipeline_may_start_this_project_and_no_other() -> None:
         {
             "Sid": "StartShopDevGreet",
             "Effect": "Allow",
-            "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
+            "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"],
             "Resource": [arn("codebuild", "project/shop-dev-greet")],
         }
     ]

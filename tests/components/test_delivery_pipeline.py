@@ -300,7 +300,7 @@ def test_codepipeline_may_take_the_role_for_this_account_only() -> None:
     assert role["tags"] == TAGS
     (trust,) = json.loads(role["assumeRolePolicy"])["Statement"]
     assert trust["Principal"] == {"Service": "codepipeline.amazonaws.com"}
-    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+    assert trust["Condition"] == {"StringEqualsIfExists": {"aws:SourceAccount": "123456789012"}}
 
 
 def test_the_pipeline_waits_for_its_permissions_and_for_the_buckets_policy() -> None:

@@ -197,8 +197,8 @@ def test_only_this_rule_may_take_the_role() -> None:
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "sts:AssumeRole",
             "Condition": {
-                "StringEquals": {"aws:SourceAccount": "123456789012"},
-                "ArnEquals": {"aws:SourceArn": arn("events", "rule/shop-prod-pipeline-image-push")},
+                "StringEqualsIfExists": {"aws:SourceAccount": "123456789012"},
+                "ArnEqualsIfExists": {"aws:SourceArn": arn("events", "rule/shop-prod-pipeline-image-push")},
             },
         }
     ]

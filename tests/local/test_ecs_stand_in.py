@@ -508,11 +508,8 @@ TO_LAMBDA = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
 UPDATE = ("UpdateService", {"cluster": "main", "service": "shop", "taskDefinition": "shop:2"})
 LIST = ("ListTasks", {"cluster": "main"})
 REGISTER = ("RegisterTaskDefinition", definition(executionRoleArn=ROLE))
-REGISTERS: tuple[str, str, dict[str, Any]] = (
-    "ecs:RegisterTaskDefinition",
-    "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:*",
-    {},
-)
+REGISTERS: tuple[str, str, dict[str, Any]] = ("ecs:RegisterTaskDefinition", "*", {})
+ONE_FAMILY = ("ecs:RegisterTaskDefinition", "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:*", {})
 
 
 @pytest.mark.parametrize(
@@ -525,6 +522,7 @@ REGISTERS: tuple[str, str, dict[str, Any]] = (
         (LIST, [("ecs:ListTasks", "*", CLUSTER)], ""),
         (LIST, [("ecs:ListTasks", "*", OTHER_CLUSTER)], "ecs:ListTasks"),
         (REGISTER, [REGISTERS, ("iam:PassRole", ROLE, TO_TASKS)], ""),
+        (REGISTER, [ONE_FAMILY, ("iam:PassRole", ROLE, TO_TASKS)], "ecs:RegisterTaskDefinition"),
         (REGISTER, [REGISTERS, ("iam:PassRole", ROLE, TO_LAMBDA)], "iam:PassRole"),
         (REGISTER, [REGISTERS, ("iam:PassRole", f"{ROLE}2", {})], "iam:PassRole"),
     ],

@@ -85,6 +85,17 @@ def findings(policy: Policy, *, unknown: Iterable[str] = ()) -> list[Finding]:
     return sorted(found, key=str)
 
 
+def arns_overlap(kind: str, pattern: str, other: str) -> bool:
+    """Return whether an ARN can match two patterns: that of a resource type, and another.
+
+    Args:
+        kind: Name of the resource type: a bucket is not one of its objects, though the text of its pattern would be.
+        pattern: Pattern of the resource type.
+        other: An ARN or a pattern.
+    """
+    return bool(parliament.is_arn_match(kind, pattern, other))
+
+
 def actions(statement: Mapping[str, Any]) -> list[str]:
     """The actions of a statement, of which there may be one or several."""
     named = statement.get("Action", [])

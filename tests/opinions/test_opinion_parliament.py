@@ -12,6 +12,8 @@ from planted_faults import NOTHING, Fault
 from policies import Finding, actions, findings, policies
 from stack_graphs import NAMES, described
 
+from components.iam import UNSCOPED
+
 NEWER_THAN_PARLIAMENT: Mapping[str, tuple[str, str]] = {
     "ecs:StopServiceDeployment": ("ecs", "StopServiceDeployment"),
 }
@@ -37,6 +39,9 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("PERMISSIONS_MANAGEMENT_ACTIONS", "kms:*"): (
         "AWS's default key policy: without it nobody could ever change the key again"
     ),
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "s3:putobjectacl"): (
+        "CodePipeline stores a source with an access control list, which the bucket takes and does not heed"
+    ),
     ("RESOURCE_MISMATCH", "AccountDecidesByIam: kms:*"): (
         "AWS's default key policy names kms:*, of which some actions concern no key"
     ),
@@ -50,9 +55,12 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("RESOURCE_MISMATCH", "ShiftTrafficOfRules: elasticloadbalancing:ModifyRule *:listener-rule/net/*"): (
         "parliament wants every kind of rule named; traffic is shifted on an application load balancer"
     ),
-    ("RESOURCE_STAR", "ListTasks: ecs:ListTasks"): (
-        "AWS scopes it by container instance and Fargate has none; a condition holds it to the cluster"
-    ),
+    **{
+        ("RESOURCE_STAR", f"*: {action}"): f"components/iam.py says why, and names {source}"
+        for action, source in UNSCOPED.items()
+        # Its list says of this one that it can be allowed on * only.
+        if action != "ecs:CreateTaskSet"
+    },
 }
 """Issue and subject (``*`` for any text) of a finding that stays -> why."""
 

@@ -1,5 +1,5 @@
 """Makes the fixtures of `rehearsing` known here; mypy leaves this file out, since it takes one conftest only."""
 
-from rehearsing import Need, aws, need, pytest_collection_modifyitems, warm_aws_cli, world
+from rehearsing import aws, pytest_collection_modifyitems, warm_aws_cli, world
 
-__all__ = ["Need", "aws", "need", "pytest_collection_modifyitems", "warm_aws_cli", "world"]
+__all__ = ["aws", "pytest_collection_modifyitems", "warm_aws_cli", "world"]

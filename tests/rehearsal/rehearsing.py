@@ -10,7 +10,6 @@ import pytest
 
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.tools import missing
 from local.rehearsal.world import World
 
 Need = Callable[..., None]
@@ -23,21 +22,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "world" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("world"))
-
-
-@pytest.fixture(scope="session")
-def need() -> Need:
-    """Go on only with the tools that this is called with (see `local.rehearsal.tools`).
-
-    Skips by name what this machine cannot run; `skips` says so at the end.
-    """
-    return _need
-
-
-def _need(*names: str) -> None:
-    lines = missing(names)
-    if lines:
-        pytest.skip("; ".join(lines))
 
 
 @pytest.fixture(scope="session")

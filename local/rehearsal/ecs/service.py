@@ -169,7 +169,9 @@ class Ecs:
         revisions = self._arn("task-definition", f"{parameters['family']}:*")
         roles = [parameters[key] for key in ("executionRoleArn", "taskRoleArn") if parameters.get(key)]
         to_tasks = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
-        needs = [Need(action, revisions), *(Need("iam:PassRole", role, to_tasks) for role in roles)]
+        # On every resource: what AWS's own policies allow it on, and what its refusals name
+        # (https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html).
+        needs = [Need(action, "*"), *(Need("iam:PassRole", role, to_tasks) for role in roles)]
         if parameters.get("tags"):
             needs.append(Need("ecs:TagResource", revisions, {"ecs:CreateAction": "RegisterTaskDefinition"}))
         return needs

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -21,8 +18,8 @@ from urllib.parse import parse_qsl, unquote
 
 from openapi_schema_validator import OAS30Validator
 
-from local.errors import MissingTool, Refusal
 from local.go_tool import cache_directory
+from local.npm import npm_ci
 
 PACKAGE = Path(__file__).parent / "description"
 _FILE = "node_modules/@octokit/openapi/generated/api.github.com.json"
@@ -185,15 +182,7 @@ def _read(text: str, schema: Mapping[str, Any]) -> object:
 
 
 def _fetched(folder: Path) -> dict[str, Any]:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise MissingTool("GitHub's description comes by npm, and there is none here: install Node.js 20 or newer.")
-    for file in ("package.json", "package-lock.json"):
-        shutil.copy(PACKAGE / file, folder)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Refusal(f"npm could not fetch GitHub's description:\n{done.stderr.strip()}")
+    npm_ci("GitHub's description", PACKAGE, folder)
     document: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
     return document
 

@@ -163,7 +163,11 @@ def test_a_shell_is_opened_only_where_it_is_asked_for() -> None:
     assert off.service["enableExecuteCommand"] is False
     assert [item.name for item in off.graph.of("RolePolicy")] == ["hosting-roles-execution-policy"]
     assert on.service["enableExecuteCommand"] is True
-    assert set(on.statements("roles-task-policy")) == {"OpenShell"}
+    assert {sid: item["Resource"] for sid, item in on.statements("roles-task-policy").items()} == {
+        "OpenShell": ["*"],
+        "FindSessionLog": ["*"],
+        "WriteSessionLog": ["arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop-dev:*"],
+    }
 
 
 def test_tasks_may_read_their_secrets_pull_their_image_and_write_their_log() -> None:

@@ -22,7 +22,7 @@ REGISTER = [
         "Sid": "RegisterTaskDefinition",
         "Effect": "Allow",
         "Action": ["ecs:RegisterTaskDefinition"],
-        "Resource": [REVISIONS],
+        "Resource": ["*"],
     },
     {
         "Sid": "TagTaskDefinition",
@@ -128,7 +128,7 @@ def test_the_pipeline_registers_the_revision_and_codedeploy_does_the_rest() -> N
                 "codedeploy:GetApplicationRevision",
                 "codedeploy:RegisterApplicationRevision",
             ],
-            "Resource": [arn("codedeploy", "application:shop-dev")],
+            "Resource": [arn("codedeploy", "application:shop-dev"), arn("codedeploy", "application:shop-dev/*")],
         },
         {
             "Sid": "ReadDeploymentConfiguration",

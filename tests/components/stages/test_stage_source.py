@@ -42,14 +42,14 @@ USE_CONNECTION = [
         "Effect": "Allow",
         "Action": ["codeconnections:UseConnection"],
         "Resource": [CONNECTION],
-        "Condition": {"StringEquals": {"codeconnections:FullRepositoryId": "example/shop"}},
+        "Condition": {"StringEqualsIfExists": {"codeconnections:FullRepositoryId": "example/shop"}},
     },
     {
         "Sid": "UseConnectionByOldName",
         "Effect": "Allow",
         "Action": ["codestar-connections:UseConnection"],
         "Resource": [OLD_CONNECTION],
-        "Condition": {"StringEquals": {"codestar-connections:FullRepositoryId": "example/shop"}},
+        "Condition": {"StringEqualsIfExists": {"codestar-connections:FullRepositoryId": "example/shop"}},
     },
 ]
 FIND_IMAGE = {

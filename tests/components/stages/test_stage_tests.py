@@ -103,7 +103,12 @@ def test_lighthouse_may_read_its_packages_write_its_report_and_nothing_else() ->
         {
             "Sid": "WriteReports",
             "Effect": "Allow",
-            "Action": ["codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:UpdateReport"],
+            "Action": [
+                "codebuild:BatchPutTestCases",
+                "codebuild:CreateReport",
+                "codebuild:CreateReportGroup",
+                "codebuild:UpdateReport",
+            ],
             "Resource": [arn("codebuild", "report-group/shop-dev-run-lighthouse-lighthouse")],
         },
     ]

@@ -1,0 +1,65 @@
+"""Packages from npm, with every package of theirs locked by its hash, for tools and for what others publish as data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from local.errors import MissingTool, Refusal
+from local.go_tool import alone, cache_directory, say
+
+_FILES = ("package.json", "package-lock.json")
+
+
+def npm_packages(name: str, source: Path, *, size: str) -> Path:
+    """Return a folder in the user's cache whose ``node_modules`` holds what a lock file names, installed once.
+
+    Args:
+        name: What the packages are called in messages and in the cache.
+        source: The folder with ``package.json`` and ``package-lock.json``.
+        size: How much is fetched, for whoever waits.
+
+    Raises:
+        MissingTool: There is no npm.
+        Refusal: npm failed.
+    """
+    digest = hashlib.sha256(b"".join((source / file).read_bytes() for file in _FILES)).hexdigest()[:12]
+    folder = cache_directory() / f"{name}-{digest}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with alone(folder.with_name(f"{folder.name}.lock"), f"{name} is being installed by another command"):
+        if not folder.is_dir():
+            say(f"Installing {name} with npm, once ({size}), into {folder}.")
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as unfinished:
+                npm_ci(name, source, Path(unfinished))
+                Path(unfinished).rename(folder)  # at once: others may be looking for it
+                Path(unfinished).mkdir()  # for the context to delete
+    return folder
+
+
+def npm_ci(name: str, source: Path, folder: Path) -> None:
+    """Install exactly what a lock file names into a folder.
+
+    Args:
+        name: What the packages are called in messages.
+        source: The folder with ``package.json`` and ``package-lock.json``.
+        folder: Where ``node_modules`` is made.
+
+    Raises:
+        MissingTool: There is no npm.
+        Refusal: npm failed.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise MissingTool(f"{name} comes by npm, and there is none here: install Node.js 20 or newer with npm.")
+    for file in _FILES:
+        shutil.copy(source / file, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Refusal(f"npm could not install {name}:\n{done.stderr.strip()}")

@@ -1,0 +1,715 @@
+"""What AWS's own pages say a role needs, for each thing that a role of this program is used for.
+
+Every row is one statement of one page: granted as AWS prints it, granted on less with what shows that this works, or
+not granted with the reason. The pages were read in November 2026; what they print is written down here by hand, since
+AWS publishes no form of them that a program could read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from aws_requests import Described
+
+_CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
+_CODEBUILD = "https://docs.aws.amazon.com/codebuild/latest/userguide"
+_ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
+_ECR = "https://docs.aws.amazon.com/AmazonECR/latest/userguide"
+_MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference"
+
+Condition = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """One statement of AWS's example.
+
+    A word in angle brackets stands for one name, one that ends in ``path`` for a name that may hold slashes.
+
+    Attributes:
+        actions: IAM actions as AWS prints them.
+        aws: The resources of AWS's example.
+        aws_condition: Its condition.
+        ours: The resources this program grants the actions on, where they differ.
+        condition: The condition this program sets, where it differs.
+        proof: Why less than AWS's example works: a page, a policy of AWS or a report, with what it shows.
+        absent: Why the actions are not granted.
+    """
+
+    actions: tuple[str, ...]
+    aws: tuple[str, ...]
+    aws_condition: Condition = field(default_factory=dict)
+    ours: tuple[str, ...] = ()
+    condition: Condition | None = None
+    proof: str = ""
+    absent: str = ""
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The resources this program grants the actions on."""
+        return self.ours or self.aws
+
+    @property
+    def conditions(self) -> Condition:
+        """The condition this program sets."""
+        return self.aws_condition if self.condition is None else self.condition
+
+    @property
+    def differs(self) -> bool:
+        """Whether this program grants something else than AWS's example."""
+        return bool(self.absent) or bool(self.ours) or self.condition is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """One thing that a role is used for.
+
+    Attributes:
+        name: In AWS's words.
+        page: Where AWS says what it needs.
+        applies: Whether a role is used for it.
+        permissions: What the page names.
+    """
+
+    name: str
+    page: str
+    applies: Callable[[Role], bool]
+    permissions: tuple[Permission, ...]
+
+
+@dataclass(frozen=True)
+class Role:
+    """One role of a graph.
+
+    Attributes:
+        name: The resource's name.
+        arn: Its ARN.
+        service: The service that assumes it; empty for a role of named principals.
+        trust: The one statement of its trust policy.
+        statements: The statements of its policies.
+        graph: All resources.
+    """
+
+    name: str
+    arn: str
+    service: str
+    trust: Mapping[str, Any]
+    statements: tuple[Mapping[str, Any], ...]
+    graph: Sequence[Described]
+
+    @cached_property
+    def providers(self) -> frozenset[str]:
+        """The providers of the pipeline's actions; for another role, nothing."""
+        if self.service != "codepipeline":
+            return frozenset()
+        (pipeline,) = (item for item in self.graph if item["type"] == "aws:codepipeline/pipeline:Pipeline")
+        actions = [action for stage in pipeline["inputs"]["stages"] for action in stage["actions"]]
+        notifies = any("NotificationArn" in action["configuration"] for action in actions)
+        return frozenset({action["provider"] for action in actions} - ({"Manual"} if not notifies else set()))
+
+    @cached_property
+    def project(self) -> Mapping[str, Any]:
+        """The inputs of the build project that runs under the role; empty for another role."""
+        projects = (item["inputs"] for item in self.graph if item["type"] == "aws:codebuild/project:Project")
+        return next((item for item in projects if item["serviceRole"] == self.arn), {})
+
+    def grants(self, action: str) -> list[tuple[tuple[str, ...], Condition]]:
+        """Resources and condition of each statement that allows an action."""
+        return [
+            (tuple(_listed(statement["Resource"])), statement.get("Condition", {}))
+            for statement in self.statements
+            if action in _listed(statement["Action"])
+        ]
+
+
+def roles(graph: Sequence[Described]) -> Iterator[Role]:
+    """Yield every role of a graph with its policies."""
+    policies: dict[str, list[Mapping[str, Any]]] = {}
+    for item in graph:
+        if item["type"] == "aws:iam/rolePolicy:RolePolicy":
+            policies.setdefault(item["inputs"]["role"], []).extend(json.loads(item["inputs"]["policy"])["Statement"])
+    for item in graph:
+        if item["type"] == "aws:iam/role:Role":
+            (trust,) = json.loads(item["inputs"]["assumeRolePolicy"])["Statement"]
+            service = trust["Principal"].get("Service", "").removesuffix(".amazonaws.com")
+            yield Role(
+                item["name"],
+                item["outputs"]["arn"],
+                service,
+                trust,
+                tuple(policies.get(item["outputs"]["name"], ())),
+                graph,
+            )
+
+
+def problems(role: Role, purpose: Purpose) -> Iterator[str]:
+    """Yield where a role differs from what the table says it grants for a purpose."""
+    for permission in purpose.permissions:
+        for action in permission.actions:
+            found = role.grants(action)
+            where = f"{role.name}: {action} ({purpose.page})"
+            if permission.absent:
+                if found:
+                    yield f"{where}: granted, and the table says that it is not: {permission.absent}"
+            elif not found:
+                yield f"{where}: not granted; AWS's page names it"
+            elif not any(_same(resources, condition, permission) for resources, condition in found):
+                wanted = f"{permission.resources} {dict(permission.conditions)}"
+                yield f"{where}: granted on {found}, the table says {wanted}"
+
+
+def _same(resources: Sequence[str], condition: Condition, permission: Permission) -> bool:
+    """Whether a statement has the resources and the condition of the table."""
+    patterns = [_pattern(text) for text in permission.resources]
+    matched = [[bool(pattern.fullmatch(resource)) for resource in resources] for pattern in patterns]
+    return (
+        all(any(row) for row in matched)
+        and all(any(row[column] for row in matched) for column in range(len(resources)))
+        and _same_condition(condition, permission.conditions)
+    )
+
+
+def _same_condition(rendered: Condition, table: Condition) -> bool:
+    flat = {(operator, key): value for operator, keys in rendered.items() for key, value in keys.items()}
+    wanted = {(operator, key): value for operator, keys in table.items() for key, value in keys.items()}
+    return flat.keys() == wanted.keys() and all(_pattern(wanted[at]).fullmatch(str(flat[at])) for at in flat)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A resource of the table as a regular expression."""
+    parts = re.split(r"(<[^>]+>)", text)
+    name, path = "[^:/*]+", "[^:*]+"
+    return re.compile(
+        "".join((path if part.endswith(" path>") else name) if part[:1] == "<" else re.escape(part) for part in parts)
+    )
+
+
+def _listed(value: object) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # JSON: a list of texts
+
+
+def _runs(*names: str) -> Callable[[Role], bool]:
+    """Whether a role's builds are of one of these buildspecs."""
+    return lambda role: any(role.project.get("name", "").endswith(f"-{name}") for name in names)
+
+
+def _by(service: str) -> Callable[[Role], bool]:
+    return lambda role: role.service == service
+
+
+def _pipeline_with(provider: str) -> Callable[[Role], bool]:
+    return lambda role: provider in role.providers
+
+
+def _variables(role: Role) -> dict[str, str]:
+    """The type of each variable that the role's build project sets."""
+    variables = role.project.get("environment", {}).get("environmentVariables", [])
+    return {variable["name"]: variable.get("type", "PLAINTEXT") for variable in variables}
+
+
+def _reports(role: Role) -> bool:
+    return "\nreports:" in role.project.get("source", {}).get("buildspec", "")
+
+
+def _group(role: Role) -> Mapping[str, Any]:
+    """The inputs of the deployment group of a graph."""
+    groups = (item["inputs"] for item in role.graph if item["type"] == "aws:codedeploy/deploymentGroup:DeploymentGroup")
+    return next(groups)
+
+
+def _starts_with(kind: str) -> Callable[[Role], bool]:
+    """Whether a role of ECS tasks is the execution role, or the role of the application itself."""
+    return lambda role: role.service == "ecs-tasks" and role.name.endswith(f"-{kind}")
+
+
+def _with_secrets_of(service: str) -> Callable[[Role], bool]:
+    def applies(role: Role) -> bool:
+        named = [item["inputs"] for item in role.graph if item["type"] == "aws:s3/bucketObjectv2:BucketObjectv2"]
+        templates = [json.loads(item["content"]) for item in named if item.get("key", "").endswith("template.json")]
+        secrets = [entry["valueFrom"] for item in templates for entry in item["containerDefinitions"][0]["secrets"]]
+        return _starts_with("execution")(role) and any(f":{service}:" in arn for arn in secrets)
+
+    return applies
+
+
+_TO_TASKS = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+_OWN_FOLDER = (
+    "CodePipeline keeps a pipeline's artifacts under the first 20 characters of its name: "
+    "https://github.com/awsdocs/aws-cloudformation-user-guide/pull/733"
+)
+_PASSES_TO_TASKS = (
+    f"AmazonECS_FullAccess passes the roles of tasks to this service alone: {_MANAGED}/AmazonECS_FullAccess.html"
+)
+_ONE_SERVICE = (
+    "AWS's own example scopes both by the service's ARN, here of one cluster: "
+    f"{_CODEPIPELINE}/action-reference-ECS.html"
+)
+_CDK = "The AWS CDK grants its action these very ARNs: https://github.com/aws/aws-cdk, aws-codepipeline-actions"
+_PASS_ROLES = Permission(
+    actions=("iam:PassRole",),
+    aws=("arn:aws:iam::<account>:role/<execution role path>", "arn:aws:iam::<account>:role/<task role path>"),
+    aws_condition={"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com, ecs-tasks.amazonaws.com"}},
+    condition=_TO_TASKS,
+    proof=_PASSES_TO_TASKS,
+)
+_TAG_TASK_DEFINITION = Permission(
+    actions=("ecs:TagResource",),
+    aws=("arn:aws:ecs:<region>:<account>:task-definition/<family>:*",),
+    aws_condition={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+)
+
+PURPOSES: tuple[Purpose, ...] = (
+    Purpose(
+        name="CodePipeline: artifact store",
+        page=f"{_CODEPIPELINE}/how-to-custom-role.html",
+        applies=_by("codepipeline"),
+        permissions=(
+            Permission(
+                actions=("s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"),
+                aws=("arn:aws:s3:::<bucket>",),
+            ),
+            Permission(
+                actions=("s3:PutObject", "s3:PutObjectAcl", "s3:GetObject", "s3:GetObjectVersion"),
+                aws=("arn:aws:s3:::<bucket>/*",),
+                ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
+                proof=_OWN_FOLDER,
+            ),
+            Permission(
+                actions=("s3:PutObjectTagging", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
+                aws=("arn:aws:s3:::<bucket>/*",),
+                absent="The page asks for them when objects of an S3 source have tags; no source here is in S3.",
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: artifact store with a customer managed key",
+        page=f"{_CODEPIPELINE}/pipelines-create-cross-account.html",
+        applies=_by("codepipeline"),
+        permissions=(
+            Permission(
+                actions=("kms:DescribeKey", "kms:GenerateDataKey", "kms:Encrypt", "kms:Decrypt"),
+                aws=("arn:aws:kms:<region>:<account>:key/<key>",),
+            ),
+            Permission(
+                actions=("kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext"),
+                aws=("arn:aws:kms:<region>:<account>:key/<key>",),
+                absent=(
+                    "Storing an object needs kms:GenerateDataKey, reading it or storing it in parts kms:Decrypt: "
+                    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"
+                ),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: GitHub source action",
+        page=f"{_CODEPIPELINE}/action-reference-CodestarConnectionSource.html",
+        applies=_pipeline_with("CodeStarSourceConnection"),
+        permissions=(
+            Permission(
+                actions=("codeconnections:UseConnection",),
+                aws=("arn:aws:codeconnections:<region>:<account>:connection/<id>",),
+                condition={
+                    "StringEqualsIfExists": {"codeconnections:FullRepositoryId": "<owner>/<repository>"},
+                },
+                proof=(
+                    "Public pipelines refuse another repository in forms that a request without one passes, as this; "
+                    "a plain StringEquals failed: https://github.com/cloudposse/terraform-aws-ecs-codepipeline/pull/75"
+                ),
+            ),
+            Permission(
+                actions=("codestar-connections:UseConnection",),
+                aws=("arn:aws:codestar-connections:<region>:<account>:connection/<id>",),
+                condition={
+                    "StringEqualsIfExists": {"codestar-connections:FullRepositoryId": "<owner>/<repository>"},
+                },
+                proof="As codeconnections:UseConnection, whose older name it is.",
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: Amazon ECR source action",
+        page=f"{_CODEPIPELINE}/action-reference-ECR.html",
+        applies=_pipeline_with("ECR"),
+        permissions=(
+            Permission(
+                actions=("ecr:DescribeImages",),
+                aws=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: CodeBuild action",
+        page=f"{_CODEPIPELINE}/action-reference-CodeBuild.html",
+        applies=_pipeline_with("CodeBuild"),
+        permissions=(
+            Permission(
+                actions=("codebuild:BatchGetBuilds", "codebuild:StartBuild"),
+                aws=("arn:aws:codebuild:<region>:<account>:project/<project>",),
+            ),
+            Permission(
+                actions=("codebuild:BatchGetBuildBatches", "codebuild:StartBuildBatch"),
+                aws=("arn:aws:codebuild:<region>:<account>:project/<project>",),
+                absent="No action runs a batch build.",
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: CodeDeploy to Amazon ECS action",
+        page=f"{_CODEPIPELINE}/action-reference-ECSbluegreen.html",
+        applies=_pipeline_with("CodeDeployToECS"),
+        permissions=(
+            Permission(
+                actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
+                aws=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/*",),
+                ours=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/<group>",),
+                proof=_CDK,
+            ),
+            Permission(
+                actions=(
+                    "codedeploy:GetApplication",
+                    "codedeploy:GetApplicationRevision",
+                    "codedeploy:RegisterApplicationRevision",
+                ),
+                aws=(
+                    "arn:aws:codedeploy:<region>:<account>:application:<application>",
+                    "arn:aws:codedeploy:<region>:<account>:application:<application>/*",
+                ),
+            ),
+            Permission(
+                actions=("codedeploy:GetDeploymentConfig",),
+                aws=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:*",),
+                ours=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:<configuration>",),
+                proof=_CDK,
+            ),
+            Permission(actions=("ecs:RegisterTaskDefinition",), aws=("*",)),
+            _TAG_TASK_DEFINITION,
+            _PASS_ROLES,
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: Amazon ECS action",
+        page=f"{_CODEPIPELINE}/action-reference-ECS.html",
+        applies=_pipeline_with("ECS"),
+        permissions=(
+            Permission(actions=("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), aws=("*",)),
+            Permission(
+                actions=("ecs:DescribeServices", "ecs:UpdateService"),
+                aws=("arn:aws:ecs:<region>:<account>:service/<cluster>/*",),
+                ours=("arn:aws:ecs:<region>:<account>:service/<cluster>/<service>",),
+                proof=_ONE_SERVICE,
+            ),
+            _TAG_TASK_DEFINITION,
+            _PASS_ROLES,
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: manual approval that notifies a topic",
+        page=f"{_CODEPIPELINE}/approvals-service-role-permissions.html",
+        applies=_pipeline_with("Manual"),
+        permissions=(
+            Permission(
+                actions=("sns:Publish",),
+                aws=("*",),
+                ours=("arn:aws:sns:<region>:<account>:<topic>",),
+                proof=(
+                    "Amazon SNS's own examples scope it by the topic: "
+                    "https://docs.aws.amazon.com/sns/latest/dg/sns-using-identity-based-policies.html"
+                ),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: service role",
+        page=f"{_CODEBUILD}/setting-up-service-role.html",
+        applies=_by("codebuild"),
+        permissions=(
+            Permission(
+                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                aws=("*",),
+                ours=("arn:aws:logs:<region>:<account>:log-group:/aws/codebuild/<project>:*",),
+                proof="The AWS CDK grants a project with a log group of its own this ARN (LogGroup.grantWrite).",
+            ),
+            Permission(actions=("logs:CreateLogGroup",), aws=("*",), absent="The program makes the log group."),
+            Permission(actions=("codecommit:GitPull",), aws=("*",), absent="No source is in CodeCommit."),
+            Permission(
+                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+                aws=("*",),
+                ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
+                proof=_OWN_FOLDER,
+            ),
+            Permission(
+                actions=("s3:GetBucketAcl", "s3:GetBucketLocation"),
+                aws=("*",),
+                ours=("arn:aws:s3:::<bucket>",),
+                proof=f"AWS's policy for CodePipeline scopes them so: {_CODEPIPELINE}/how-to-custom-role.html",
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: test report",
+        page=f"{_CODEBUILD}/test-permissions.html",
+        applies=_reports,
+        permissions=(
+            Permission(
+                actions=(
+                    "codebuild:CreateReportGroup",
+                    "codebuild:CreateReport",
+                    "codebuild:UpdateReport",
+                    "codebuild:BatchPutTestCases",
+                ),
+                aws=("arn:aws:codebuild:<region>:<account>:report-group/<group>",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: variable from Secrets Manager",
+        page=f"{_CODEBUILD}/build-spec-ref.html",
+        applies=lambda role: "SECRETS_MANAGER" in _variables(role).values(),
+        permissions=(
+            Permission(
+                actions=("secretsmanager:GetSecretValue",),
+                aws=("arn:aws:secretsmanager:<region>:<account>:secret:/CodeBuild/*",),
+                ours=("arn:aws:secretsmanager:<region>:<account>:secret:<secret path>",),
+                proof=(
+                    "The ARN of one secret, with AWS's wildcard for the six characters behind a name: "
+                    "https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples.html"
+                ),
+            ),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECR: push an image",
+        page=f"{_ECR}/image-push-iam.html",
+        applies=_runs("build-image", "build-smoke-test-image"),
+        permissions=(
+            Permission(
+                actions=(
+                    "ecr:CompleteLayerUpload",
+                    "ecr:UploadLayerPart",
+                    "ecr:InitiateLayerUpload",
+                    "ecr:BatchCheckLayerAvailability",
+                    "ecr:PutImage",
+                    "ecr:BatchGetImage",
+                ),
+                aws=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
+            ),
+            Permission(actions=("ecr:GetAuthorizationToken",), aws=("*",)),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECR: pull-through cache",
+        page=f"{_ECR}/pull-through-cache-iam.html",
+        applies=lambda role: "DOCKER_HUB_CACHE_URI" in _variables(role),
+        permissions=(
+            Permission(
+                actions=("ecr:BatchImportUpstreamImage", "ecr:CreateRepository"),
+                aws=("arn:aws:ecr:<region>:<account>:repository/<prefix>/*",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECR: push a promoted image, from this account or from another",
+        page=f"{_ECR}/image-push-iam.html",
+        applies=lambda role: role.service == "" or (_runs("promote-image")(role) and bool(role.grants("ecr:PutImage"))),
+        permissions=(
+            Permission(
+                actions=(
+                    "ecr:CompleteLayerUpload",
+                    "ecr:UploadLayerPart",
+                    "ecr:InitiateLayerUpload",
+                    "ecr:BatchCheckLayerAvailability",
+                    "ecr:PutImage",
+                    "ecr:BatchGetImage",
+                ),
+                aws=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
+            ),
+            Permission(actions=("ecr:GetAuthorizationToken",), aws=("*",)),
+        ),
+    ),
+    Purpose(
+        name="CodeDeploy: service role for Amazon ECS",
+        page=f"{_MANAGED}/AWSCodeDeployRoleForECS.html",
+        applies=_by("codedeploy"),
+        permissions=(
+            Permission(
+                actions=("ecs:CreateTaskSet", "ecs:DeleteTaskSet", "ecs:UpdateServicePrimaryTaskSet"), aws=("*",)
+            ),
+            Permission(
+                actions=("ecs:DescribeServices",),
+                aws=("*",),
+                ours=("arn:aws:ecs:<region>:<account>:service/<cluster>/<service>",),
+                proof=_ONE_SERVICE,
+            ),
+            Permission(
+                actions=(
+                    "elasticloadbalancing:DescribeListeners",
+                    "elasticloadbalancing:DescribeRules",
+                    "elasticloadbalancing:DescribeTargetGroups",
+                ),
+                aws=("*",),
+            ),
+            Permission(
+                actions=("elasticloadbalancing:ModifyListener",),
+                aws=("*",),
+                ours=("arn:aws:elasticloadbalancing:<region>:<account>:listener/app/<name>/<id>/<id>",),
+                proof=(
+                    "AWS's policy for ECS's own deployments scopes them by listener and rule: "
+                    f"{_MANAGED}/AmazonECSInfrastructureRolePolicyForLoadBalancers.html"
+                ),
+            ),
+            Permission(
+                actions=("elasticloadbalancing:ModifyRule",),
+                aws=("*",),
+                ours=("arn:aws:elasticloadbalancing:<region>:<account>:listener-rule/app/<name>/<id>/<id>/*",),
+                proof="As elasticloadbalancing:ModifyListener.",
+            ),
+            Permission(
+                actions=("iam:PassRole",),
+                aws=("*",),
+                aws_condition={"StringLike": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+                ours=_PASS_ROLES.aws,
+                condition=_TO_TASKS,
+                proof="The two roles of the task definition that is deployed; iam:PassRole is always scoped by roles.",
+            ),
+            Permission(
+                actions=("lambda:InvokeFunction", "sns:Publish"),
+                aws=("*",),
+                absent="No AppSpec names a hook, no deployment group notifies a topic.",
+            ),
+            Permission(
+                actions=("s3:GetObject", "s3:GetObjectVersion"),
+                aws=("*",),
+                absent=(
+                    "CodePipeline's action hands over the AppSpec itself. AWS's policy could not read it from the "
+                    "artifact store anyway: it has no kms:Decrypt, and pipelines of the AWS CDK work with it and a "
+                    "customer managed key: https://github.com/aws/aws-cdk, aws-codepipeline-actions"
+                ),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeDeploy: service role of a deployment group with alarms",
+        page=f"{_MANAGED}/AWSCodeDeployRoleForECS.html",
+        applies=lambda role: role.service == "codedeploy" and _group(role).get("alarmConfiguration") is not None,
+        permissions=(Permission(actions=("cloudwatch:DescribeAlarms",), aws=("*",)),),
+    ),
+    Purpose(
+        name="Amazon ECS: infrastructure role for load balancers",
+        page=f"{_MANAGED}/AmazonECSInfrastructureRolePolicyForLoadBalancers.html",
+        applies=_by("ecs"),
+        permissions=(
+            Permission(
+                actions=(
+                    "elasticloadbalancing:DescribeListeners",
+                    "elasticloadbalancing:DescribeRules",
+                    "elasticloadbalancing:DescribeTargetGroups",
+                    "elasticloadbalancing:DescribeTargetHealth",
+                ),
+                aws=("*",),
+            ),
+            Permission(
+                actions=("elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"),
+                aws=("arn:aws:elasticloadbalancing:*:*:targetgroup/*/*",),
+                ours=("arn:aws:elasticloadbalancing:<region>:<account>:targetgroup/<name>/<id>",),
+                proof="The same resource type, with the names of the service's own target groups.",
+            ),
+            Permission(
+                actions=("elasticloadbalancing:ModifyListener",),
+                aws=("arn:aws:elasticloadbalancing:*:*:listener/app/*/*/*",),
+                ours=("arn:aws:elasticloadbalancing:<region>:<account>:listener/app/<name>/<id>/<id>",),
+                proof="The same resource type, with the names of the service's own listeners.",
+            ),
+            Permission(
+                actions=("elasticloadbalancing:ModifyRule",),
+                aws=("arn:aws:elasticloadbalancing:*:*:listener-rule/app/*/*/*/*",),
+                ours=("arn:aws:elasticloadbalancing:<region>:<account>:listener-rule/app/<name>/<id>/<id>/<id>",),
+                proof="The same resource type, with the names of the service's own rules.",
+            ),
+        ),
+    ),
+    Purpose(
+        name="EventBridge: start the pipeline",
+        page=f"{_CODEPIPELINE}/create-cwe-ecr-source-cli.html",
+        applies=_by("events"),
+        permissions=(
+            Permission(
+                actions=("codepipeline:StartPipelineExecution",),
+                aws=("arn:aws:codepipeline:<region>:<account>:<pipeline>",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECS: task execution role",
+        page=f"{_MANAGED}/AmazonECSTaskExecutionRolePolicy.html",
+        applies=_starts_with("execution"),
+        permissions=(
+            Permission(actions=("ecr:GetAuthorizationToken",), aws=("*",)),
+            Permission(
+                actions=("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
+                aws=("*",),
+                ours=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
+                proof=f"Amazon ECR's own examples scope them by the repository: {_ECR}/repository-policy-examples.html",
+            ),
+            Permission(
+                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                aws=("*",),
+                ours=("arn:aws:logs:<region>:<account>:log-group:/ecs/<service>:*",),
+                proof="The AWS CDK grants an execution role its log group this way (LogGroup.grantWrite).",
+            ),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECS: task execution role that reads Secrets Manager",
+        page=f"{_ECS}/task_execution_IAM_role.html",
+        applies=_with_secrets_of("secretsmanager"),
+        permissions=(
+            Permission(
+                actions=("secretsmanager:GetSecretValue",),
+                aws=("arn:aws:secretsmanager:<region>:<account>:secret:<secret path>",),
+            ),
+            Permission(
+                actions=("kms:Decrypt",),
+                aws=("arn:aws:kms:<region>:<account>:key/<key>",),
+                absent="The page asks for it when a secret has a key of its own; such a key's policy admits the role.",
+            ),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECS: task execution role that reads Parameter Store",
+        page=f"{_ECS}/task_execution_IAM_role.html",
+        applies=_with_secrets_of("ssm"),
+        permissions=(
+            Permission(
+                actions=("ssm:GetParameters",),
+                aws=("arn:aws:ssm:<region>:<account>:parameter/<parameter path>",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECS: task role with ECS Exec",
+        page=f"{_ECS}/task-iam-roles.html",
+        applies=lambda role: _starts_with("task")(role) and bool(role.statements),
+        permissions=(
+            Permission(
+                actions=(
+                    "ssmmessages:CreateControlChannel",
+                    "ssmmessages:CreateDataChannel",
+                    "ssmmessages:OpenControlChannel",
+                    "ssmmessages:OpenDataChannel",
+                    "logs:DescribeLogGroups",
+                ),
+                aws=("*",),
+            ),
+            Permission(
+                actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+                aws=("arn:aws:logs:<region>:<account>:log-group:<group path>:*",),
+            ),
+        ),
+    ),
+)
+"""Everything that roles of this program are used for."""
