@@ -18,7 +18,7 @@ import pytest
 from bench.figures import Figures, table
 from bench.machine import machine
 from bench.measure import BenchError
-from components.buildspec import FOLDER, load_buildspec
+from components.buildspec import FOLDER, job_of
 from local.rehearsal import codebuild
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,6 @@ class _Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
-        self._jobs = {load_buildspec(path.stem).text: path.stem for path in FOLDER.glob("*.yml")}
         self._run = codebuild.run_build
 
     def pytest_configure(self) -> None:
@@ -46,7 +45,7 @@ class _Stopwatch:
         started = time.perf_counter()
         result = self._run(build, *rest, **options)
         if result.succeeded:
-            self.seconds[self._jobs[build.buildspec]].append(time.perf_counter() - started)
+            self.seconds[job_of(build.buildspec)].append(time.perf_counter() - started)
         return result
 
 

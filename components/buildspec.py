@@ -3,13 +3,18 @@
 A file in `buildspecs/` names inputs and commands; the work is in `buildspecs/scripts/`, which a command runs as
 `python3 "$SCRIPTS_DIR/<file>"` (or `bash`). With a CodePipeline source a build sees the application's repository, not
 this one, so the loader writes the scripts into the buildspec itself: a commit to the application cannot change what a
-privileged build does.
+privileged build does. Docstrings and lines of comment stay behind: they are a fifth of the scripts, CodeBuild prints
+them into every log, and its limit counts them.
 
 Inputs are environment variables, all declared. Plain ones stand under `env.variables` with their default. A secret is
 under `env.secrets-manager` with an *empty* reference, because the reference differs by stack: the loader lists its name
 in `Buildspec.secrets` and leaves it out of the text (an empty reference would fail the build), and the program sets on
 the CodeBuild project an environment variable of that name, of type SECRETS_MANAGER and with the value
 `<secret name or ARN>[:<json key>]`. CodeBuild reads it by the project's role and masks it in the log.
+
+`env.git-credential-helper: "yes"` stands in the file of a job that can read the code as a clone. The loader keeps it
+only where the job does, since AWS names it for that case alone
+(https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html).
 
 Source of the rules: AWS CodeBuild user guide, "Build specification reference".
 """
@@ -34,7 +39,9 @@ LIMIT = 25_600
 
 PHASES = ("install", "pre_build", "build", "post_build")
 _TOP = ("version", "env", "phases", "reports", "artifacts")
-_ENV = ("shell", "variables", "secrets-manager", "exported-variables")
+_HELPER = "git-credential-helper"
+_CREDENTIALS = f"  {_HELPER}: yes\n"
+_ENV = ("shell", _HELPER, "variables", "secrets-manager", "exported-variables")
 _PHASE = ("runtime-versions", "commands", "finally")
 _REPORT = ("files", "file-format", "base-directory")
 _ARTIFACTS = ("files", "base-directory")
@@ -76,20 +83,41 @@ class Buildspec:
 
 
 @lru_cache
-def load_buildspec(name: str) -> Buildspec:
-    """The buildspec of this name (the file's name without `.yml`).
+def load_buildspec(name: str, *, clones: bool = False) -> Buildspec:
+    """Return the buildspec of this name.
+
+    Args:
+        name: The file's name without `.yml`.
+        clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
 
     Raises:
-        BuildspecError: It does not exist, breaks a rule, or is too long for an inline buildspec.
+        BuildspecError: It does not exist, breaks a rule, is too long for an inline buildspec, or cannot take a clone.
     """
-    return read_buildspec(FOLDER / f"{name}.yml")
+    return read_buildspec(FOLDER / f"{name}.yml", clones=clones)
 
 
-def read_buildspec(path: Path) -> Buildspec:
+def job_of(text: str) -> str:
+    """Return the name of the buildspec that a CodeBuild project's text was made of.
+
+    Raises:
+        BuildspecError: It is of none here.
+    """
+    archived = text.replace(_CREDENTIALS, "", 1)
+    for path in sorted(FOLDER.glob("*.yml")):
+        if load_buildspec(path.stem).text == archived:
+            return path.stem
+    raise BuildspecError(f"no buildspec here is {text[:60]!r}")
+
+
+def read_buildspec(path: Path, *, clones: bool = False) -> Buildspec:
     """Read, check and complete one file; the scripts are in the folder `scripts` beside it.
 
+    Args:
+        path: The file.
+        clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
+
     Raises:
-        BuildspecError: It does not exist, breaks a rule, or is too long for an inline buildspec.
+        BuildspecError: It does not exist, breaks a rule, is too long for an inline buildspec, or cannot take a clone.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -99,7 +127,7 @@ def read_buildspec(path: Path) -> Buildspec:
         document = yaml.load(source, Loader=yaml.CSafeLoader)  # the same as safe_load, ten times as fast
     except yaml.YAMLError as error:
         raise BuildspecError(f"{path.name}: not YAML: {error}") from None
-    return _Reader(path).buildspec(source, document)
+    return _Reader(path, clones=clones).buildspec(source, document)
 
 
 def _missing(path: Path) -> str:
@@ -112,8 +140,9 @@ def _missing(path: Path) -> str:
 class _Reader:
     """Reads one file, whose name starts every message."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clones: bool) -> None:
         self._path = path
+        self._clones = clones
         self._scripts = path.parent / "scripts"
 
     def buildspec(self, source: str, document: object) -> Buildspec:
@@ -123,6 +152,9 @@ class _Reader:
         env = self._mapping(top.get("env"), "env", _ENV)
         if env.get("shell") != "bash":
             raise self._error("env.shell", f"must be bash (CodeBuild's default is sh), got {env.get('shell')!r}")
+        helper = env.get(_HELPER)
+        if helper != "yes" and (self._clones or helper is not None):
+            raise self._error(f"env.{_HELPER}", f'must be "yes" in a job that takes a clone, got {helper!r}')
         variables = self._variables(env)
         secrets = self._secrets(env)
         exported = tuple(self._strings(env.get("exported-variables", []), "env.exported-variables"))
@@ -228,7 +260,9 @@ class _Reader:
         text = (self._scripts / name).read_text(encoding="utf-8")
         if _END in text:
             raise self._error(f"scripts/{name}", f"holds {_END}, which marks a script's end in the buildspec")
-        scripts[name] = text if text.endswith("\n") else f"{text}\n"
+        scripts[name] = _without_prose(text) if name.endswith(".py") else text
+        if not scripts[name].endswith("\n"):
+            scripts[name] += "\n"
         for module in _imports(text) if name.endswith(".py") else ():
             if (self._scripts / f"{module}.py").is_file():
                 self._add(f"{module}.py", scripts)
@@ -274,8 +308,8 @@ class _Reader:
     def _text(
         self, source: str, top: dict[str, Any], phases: dict[str, dict[str, Any]], scripts: dict[str, str]
     ) -> str:
-        """The buildspec with the scripts in its first phase, secrets' placeholders taken out."""
-        env = {key: value for key, value in top["env"].items() if key != "secrets-manager"}
+        """The buildspec with the scripts in its first phase, without what is not for AWS or not for this source."""
+        env = {key: value for key, value in top["env"].items() if key not in {"secrets-manager", _HELPER}}
         completed = {**top, "env": env, "phases": dict(phases)}
         if scripts:
             env["variables"] = {"SCRIPTS_DIR": SCRIPTS_DIR, **env.get("variables", {})}
@@ -283,7 +317,32 @@ class _Reader:
             writing = ['mkdir -p "$SCRIPTS_DIR"', *(_written(name, text) for name, text in scripts.items())]
             completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}
         comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
-        return comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        text = comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        # As AWS writes it, without the quotes that a text gets here.
+        return text.replace("\nenv:\n", f"\nenv:\n{_CREDENTIALS}", 1) if self._clones else text
+
+
+@lru_cache
+def _without_prose(text: str) -> str:
+    """The Python script without its docstrings and without the lines that hold nothing but a comment.
+
+    A docstring that is all there is in a body stays. Nothing else changes, not even where a line of a text starts
+    with ``#``.
+    """
+    prose: set[int] = set()
+    texts: set[int] = set()
+    for node in _nodes(text):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(node.body) > 1:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                prose.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+        if isinstance(node, (ast.Constant, ast.JoinedStr)):
+            texts.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+    lines = text.splitlines(keepends=True)
+    prose.update(
+        number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#") and number not in texts
+    )
+    return "".join(line for number, line in enumerate(lines, 1) if number not in prose)
 
 
 def _written(name: str, text: str) -> str:

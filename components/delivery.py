@@ -9,12 +9,14 @@ import pulumi
 
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
 from components.build_project import quick_machine
+from components.connection import connection_of
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.hosting import MadeHostingArgs, hosting_of
 from components.pipeline_model import ExecutionMode, PipelineModel
 from components.registry import Registry, RegistryArgs
 from components.settings import Settings
 from components.stages import STAGES, StageContext
+from components.stages.source import SourceStage
 from components.tags import standard_tags
 from components.task_definition_template import TaskDefinitionTemplate, TaskDefinitionTemplateArgs
 
@@ -63,6 +65,14 @@ class Delivery(pulumi.ComponentResource):
             RegistryArgs(settings=settings, prefix=prefix, artifacts=artifacts, tags=tags),
             opts=child,
         )
+        connection = None
+        if settings.source.github is not None:
+            called = f"{name}-source-connection"
+            before = [self._connection_in_the_source_stage(called, name)]
+            opts_of_connection = pulumi.ResourceOptions(parent=self, aliases=before)
+            connection = connection_of(
+                called, settings.source.github, prefix=prefix, tags=tags, opts=opts_of_connection
+            )
         hosting = hosting_of(
             f"{name}-hosting",
             MadeHostingArgs(settings=settings, prefix=prefix, artifacts=artifacts, repository=registry.app, tags=tags),
@@ -80,6 +90,7 @@ class Delivery(pulumi.ComponentResource):
             prefix=prefix,
             application=settings.application,
             artifacts=artifacts,
+            connection=connection,
             registry=registry,
             hosting=hosting,
             task_definition=template.uri,
@@ -119,3 +130,8 @@ class Delivery(pulumi.ComponentResource):
         }
         self.outputs = {key: pulumi.Output.from_input(value) for key, value in outputs.items() if value is not None}
         self.register_outputs(self.outputs)
+
+    def _connection_in_the_source_stage(self, connection: str, name: str) -> pulumi.Output[str]:
+        """Where the connection was before builds used it too; replaced, it would wait for a handshake again."""
+        stage = pulumi.create_urn(f"{name}-{SourceStage.slug()}", SourceStage.TYPE, parent=self)
+        return pulumi.create_urn(connection, "aws:codeconnections/connection:Connection", parent=stage)

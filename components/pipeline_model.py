@@ -68,6 +68,13 @@ class ExecutionMode(StrEnum):
     PARALLEL = "PARALLEL"
 
 
+CLONE_REFERENCE = "CODEBUILD_CLONE_REF"
+"""The output artifact format with which a source action hands on where a repository is, and not what it holds.
+
+https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
+"""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GitTrigger:
     """Starts the pipeline on a push to one branch, optionally only for some paths, or on a push of some tags."""
@@ -350,6 +357,28 @@ def _artifact_problems(pipeline: PipelineModel) -> Iterator[str]:
                 if artifact in written:
                     yield f"action {action.name} writes the artifact {artifact}, as {written[artifact]} does"
                 written.setdefault(artifact, action.name)
+    yield from _clone_problems(pipeline)
+
+
+def _clone_problems(pipeline: PipelineModel) -> Iterator[str]:
+    """Yield the readers of a clone reference that cannot clone.
+
+    "Attempting to pass a Git URL reference to non-CodeBuild actions results in an error":
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
+    """
+    references = {
+        artifact
+        for action in pipeline.actions
+        if action.configuration.get("OutputArtifactFormat") == CLONE_REFERENCE
+        for artifact in action.writes
+    }
+    for action in pipeline.actions:
+        for artifact in action.reads:
+            if artifact in references and action.provider is not Provider.CODEBUILD:
+                yield (
+                    f"action {action.name} reads the artifact {artifact}, which is the reference to a repository; "
+                    f"only CodeBuild can clone it, this is {action.provider}"
+                )
 
 
 def _variable_problems(pipeline: PipelineModel) -> Iterator[str]:

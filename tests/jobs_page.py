@@ -25,7 +25,7 @@ if __name__ == "__main__":
 
 from summary import program, stack_files  # noqa: E402 - the path is set just above when run as a script
 
-from components.buildspec import FOLDER, Buildspec, load_buildspec  # noqa: E402 - see above
+from components.buildspec import FOLDER, Buildspec, job_of, load_buildspec  # noqa: E402 - see above
 from local.rehearsal.deployed import Deployed, Project  # noqa: E402 - see above
 
 JOBS = tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
@@ -81,7 +81,7 @@ def uses(job: str) -> list[Use]:
 
 def runs(project: Project, job: str) -> bool:
     """Whether the project's buildspec is this job's."""
-    return project.buildspec == load_buildspec(job).text
+    return job_of(project.buildspec) == job
 
 
 def times() -> dict[str, Any]:

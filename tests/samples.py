@@ -13,6 +13,7 @@ from mocked import ACCOUNT, REGION, Graph, Resource, build
 
 from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
 from components.build_project import quick_machine
+from components.connection import connection_of
 from components.hosting import Hosting
 from components.iam import Statement, policy_document
 from components.pipeline_model import Action
@@ -33,6 +34,8 @@ PRODUCTION = f"{LISTENERS}/f2f7dc8efc522ab2"
 TEST = f"{LISTENERS}/0467ef3c8400ae65"
 EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-execution"
 TASK_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-task"
+USES_CONNECTION = ["UseConnection", "UseConnectionByOldName"]
+"""What a build may do that clones; the tests of the connection hold it in full."""
 STANDARD_SIDS = ("ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
 """What every build may do; the tests of the build project hold each of them in full."""
 
@@ -137,12 +140,14 @@ class BuiltStage:
 
 def context(settings: Settings, **surroundings: object) -> StageContext:
     """What a stage may rely on; made inside a builder."""
-    artifacts = artifact_bucket()
+    artifacts, github = artifact_bucket(), settings.source.github
+    opts = pulumi.ResourceOptions()
     return StageContext(
         name="shop",
         prefix="shop-dev",
         application=settings.application,
         artifacts=artifacts,
+        connection=connection_of("connection", github, prefix="shop-dev", tags=TAGS, opts=opts) if github else None,
         registry=Registry(
             "registry", RegistryArgs(settings=settings, prefix="shop-dev", artifacts=artifacts, tags=TAGS)
         ),

@@ -7,19 +7,23 @@ Variables: IMAGE_REPOSITORY_URI, DOCKERFILE, BUILD_CONTEXT, BUILD_TARGET, BUILD_
 BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument BASE_IMAGE),
 PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
 SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of Docker
-Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty).
+Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty),
+and for a full clone CONNECTION_ARN and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
 
+import checkout
 import docker_login
+import dockerignore
 import inputs
 import job
 import live
@@ -67,6 +71,8 @@ def image_tag(commit: str, arguments: dict[str, str], version: str) -> str:
     """The commit, and a fingerprint of all else that makes the image."""
     choices = [job.require("DOCKERFILE"), job.require("BUILD_CONTEXT"), job.optional("BUILD_TARGET")]
     recipe = [*choices, job.require("PLATFORM"), version, sorted(arguments.items())]
+    # A clone has links and files that an archive of the same commit lacks.
+    recipe += ["clone"] if checkout.is_clone() else []
     return f"{commit}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]}"
 
 
@@ -99,6 +105,8 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
         # ignore-error: a cache that cannot be written costs time, never a delivery.
         extras = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
         options += ["--cache-from", cache, "--cache-to", f"{cache},{extras}"]
+    # The provenance would name the address a clone is from: account and connection. The labels say commit and source.
+    os.environ["BUILDX_GIT_INFO"] = "false"
     sbom = f"--sbom=generator={from_docker_hub(job.require('SBOM_GENERATOR_IMAGE'))}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")
@@ -128,6 +136,7 @@ def main() -> None:
         digest = registry.checked_digest(job.require("BASE_IMAGE_DIGEST"), "BASE_IMAGE_DIGEST")
         arguments["BASE_IMAGE"] = f"{base.uri}@{digest}"
     dockerfile, context = job.require("DOCKERFILE"), job.require("BUILD_CONTEXT")
+    checkout.complete(context, dockerignore.excluded(dockerfile, context), needs=dockerfile)
     if not Path(dockerfile).is_file() or not Path(context).is_dir():
         job.fail(f"the source has no Dockerfile {dockerfile!r} or no folder {context!r}: see build in the stack file.")
     labels = {

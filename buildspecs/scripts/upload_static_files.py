@@ -1,13 +1,15 @@
 """Publish static files of the build's output to a bucket, or prune it of what is no longer in the output.
 
 Variables: PHASE (publish, before the service is deployed; or prune, after it), FILES_PATH (folder within the input
-artifact), BUCKET, PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty; only publish tells CloudFront).
+artifact), BUCKET, PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty; only publish tells CloudFront), and for a full clone
+CONNECTION_ARN and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import checkout
 import job
 import static_files
 
@@ -20,6 +22,7 @@ def main() -> None:
     folder = Path(path).resolve()
     if Path.cwd() not in (folder, *folder.parents):
         job.fail(f"FILES_PATH must be a folder within the input artifact, got {path!r}.", job.MISUSED)
+    checkout.complete(path)
     if not folder.is_dir():
         job.fail(f"the input artifact has no folder {path!r}: see deploy.staticFiles.upload.path in the stack file.")
     if prunes:

@@ -73,12 +73,32 @@ class Github(Section):
         description="Git tags whose push starts the pipeline, instead of commits to the branch.",
         examples=[{"include": ["v*"]}],
     )
+    full_clone: bool = Field(
+        default=False,
+        description="Whether builds get a clone, with history, symbolic links, file modes, submodules and Git LFS "
+        "files, instead of an archive without them.",
+        examples=[True],
+    )
+    submodules: tuple[GithubRepository, ...] = Field(
+        default=(),
+        max_length=50,
+        description="Private repositories of submodules, owner/name, that builds may clone through the connection, "
+        "with `fullClone: true`.",
+        examples=[["example/shop-fonts"]],
+    )
 
     def problems(self) -> Iterator[Problem]:
-        """Yield path filters beside tag filters: CodePipeline filters paths of branches only.
+        """Yield path filters beside tag filters, and submodules that no build would clone.
 
+        CodePipeline filters paths of branches only:
         https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html
         """
+        if self.submodules and not self.full_clone:
+            yield Problem(
+                path=("submodules",),
+                wrong="need fullClone: true, because an archive of the code has no submodules",
+                fix="pulumi config set --path 'ecs-delivery:source.github.fullClone' true",
+            )
         if self.tags != TagFilter() and self.paths != PathFilter():
             yield Problem(
                 path=("tags",),

@@ -138,6 +138,7 @@ class BuildStage(Stage):
             variables=variables,
             statements=[repository.push(), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
+            reads_code=True,
         )
 
     def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:

@@ -16,6 +16,7 @@ import pulumi
 from components.artifact_bucket import ArtifactBucket
 from components.build_project import BuildProject, BuildProjectArgs, Machine
 from components.buildspec import load_buildspec
+from components.connection import Connection
 from components.hosting import Hosting
 from components.iam import Statement
 from components.pipeline_model import Action, StageModel
@@ -32,6 +33,7 @@ class StageContext:
         prefix: ``<application>-<stack>``; starts every name in AWS that others must know.
         application: The stack file's ``application``.
         artifacts: The artifact bucket with key and account.
+        connection: How the code is reached; ``None`` without code.
         registry: The stack's repositories.
         hosting: What is deployed into.
         task_definition: ``s3://`` address of the task definition's template.
@@ -44,12 +46,18 @@ class StageContext:
     prefix: str
     application: Application
     artifacts: ArtifactBucket
+    connection: Connection | None
     registry: Registry
     hosting: Hosting
     task_definition: pulumi.Output[str]
     quick: Machine
     log_days: int
     tags: Mapping[str, str]
+
+    @property
+    def full_clone(self) -> Connection | None:
+        """The connection through which jobs clone the code; ``None`` when they get an archive, or there is none."""
+        return self.connection if self.connection and self.connection.full_clone else None
 
 
 class Jobs(pulumi.ComponentResource):
@@ -78,6 +86,7 @@ class Jobs(pulumi.ComponentResource):
         statements: Sequence[Statement] = (),
         timeout_minutes: int = 30,
         role_name: str | None = None,
+        reads_code: bool = False,
     ) -> BuildProject:
         """One build project, named ``<prefix>-<job>`` in AWS.
 
@@ -91,19 +100,21 @@ class Jobs(pulumi.ComponentResource):
             statements: What the job may do.
             timeout_minutes: CodeBuild ends the build after so long.
             role_name: The role's name in AWS, where another account must be able to name it.
+            reads_code: Whether it reads the artifact ``Source``: with a full clone, the job then may clone.
         """
         context = self._context
+        clone = context.full_clone if reads_code else None
         return BuildProject(
             f"{context.name}-{job}",
             BuildProjectArgs(
                 project_name=f"{context.prefix}-{job}",
                 description=description,
-                buildspec=load_buildspec(buildspec or job),
+                buildspec=load_buildspec(buildspec or job, clones=clone is not None),
                 machine=machine,
                 artifacts=context.artifacts,
-                variables=variables or {},
+                variables={**(variables or {}), **(clone.clone_variables() if clone else {})},
                 secrets=secrets or {},
-                statements=statements,
+                statements=[*statements, *(clone.clone() if clone else ())],
                 timeout_minutes=timeout_minutes,
                 role_name=role_name,
                 log_days=context.log_days,

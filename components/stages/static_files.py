@@ -72,7 +72,7 @@ class StaticFiles(Jobs):
             self._extract(args.origin.path)
             self._project, self._reads = self._upload("."), Artifact.STATIC_FILES
         else:
-            self._project, self._reads = self._upload(args.origin.path), Artifact.SOURCE
+            self._project, self._reads = self._upload(args.origin.path, reads_code=True), Artifact.SOURCE
         self.before += (self._action("PublishStaticFiles", "publish", run_order=len(self.before) + 1),)
         self.grants += (self._project.start(),)
         self.register_outputs({"bucket": args.bucket})
@@ -96,13 +96,17 @@ class StaticFiles(Jobs):
         self.before += (project.action("ExtractStaticFiles", reads=(Artifact.IMAGE,), writes=(Artifact.STATIC_FILES,)),)
         self.grants += (project.start(),)
 
-    def _upload(self, path: str) -> BuildProject:
+    def _upload(self, path: str, *, reads_code: bool = False) -> BuildProject:
+        context = self._context
         return self.project(
             "upload-static-files",
             description=f"Uploads static files to {self._args.bucket}",
-            machine=self._context.quick,
+            # Nothing says that builds on Lambda clone what CodePipeline only refers to, and the lambda image that
+            # they run on has no Git LFS.
+            machine=PATIENT if reads_code and context.full_clone else context.quick,
             variables=self._target() | {"FILES_PATH": path},
             statements=self._write(),
+            reads_code=reads_code,
         )
 
     def _sync(self, sync: Sync) -> BuildProject:

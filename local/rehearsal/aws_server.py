@@ -4,13 +4,16 @@ ministack answers the AWS API, checks signatures and IAM policies, and is an ima
 everybody and believes everything, so this puts the rest in front of it:
 
 - A registry token belongs to who asked for it. The registry wants one, and asks the caller's IAM policies for the
-  permission that Amazon ECR wants for the request ("Private registry authentication" and "IAM permissions for pushing
-  an image" in the Amazon ECR user guide).
+  permission that Amazon ECR wants for the request: https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html,
+  https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html.
 - A manifest is refused while something that it names is missing, and a tag that may not move does not.
 - A layer comes by a redirect to a signed address in object storage, which refuses a request that brings credentials.
 - What refers to an image is listed (OCI distribution specification, "Listing Referrers").
 - `describe-images` of an image that is not there is an `ImageNotFoundException`, `get-download-url-for-layer` gives a
   signed address.
+
+Under GitHub's name and the names of AWS's connections `local.rehearsal.git_hosting` answers, for a connection when the
+caller's IAM policies allow to use it.
 
 `local.rehearsal.aws_services` starts it.
 """
@@ -30,6 +33,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -40,6 +44,8 @@ from ministack.core import iam_evaluator  # type: ignore[import-untyped]  # ship
 from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]  # ships no types
 from ministack.core.responses import request_scope  # type: ignore[import-untyped]  # ships no types
 from ministack.services import ecr  # type: ignore[import-untyped]  # ships no types
+
+from local.rehearsal import git_hosting
 
 REGISTRY_HOST = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 LAYER_HOST = "prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com"
@@ -137,10 +143,11 @@ def _account(address: str) -> str:
 class Front:
     """ministack with Amazon ECR's manners (ASGI)."""
 
-    def __init__(self) -> None:
+    def __init__(self, repositories: Path | None = None) -> None:
         self._callers: dict[str, _Caller] = {}
         self._signatures: dict[str, tuple[_Where, str]] = {}
         self._movable_tags: dict[_Where, list[str]] = {}
+        self._repositories = repositories
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
         """Answer one connection."""
@@ -151,7 +158,8 @@ class Front:
         target = headers.get("x-amz-target", "")
         host = headers.get("host", "").partition(":")[0]
         path = str(scope["path"])
-        ours = target.startswith(_TARGET) or path in ("/v2", "/v2/") or _REGISTRY_PATH.fullmatch(path)
+        git = self._repositories and (host == git_hosting.GITHUB or git_hosting.CONNECTIONS.fullmatch(host))
+        ours = git or target.startswith(_TARGET) or path in ("/v2", "/v2/") or _REGISTRY_PATH.fullmatch(path)
         if not ours and not _LAYER_HOST.fullmatch(host):
             await ministack(scope, receive, send)
             return
@@ -165,7 +173,9 @@ class Front:
                 break
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         request = _Request(scope["method"], path, query, headers, bytes(body))
-        if target:
+        if git:
+            answer = await self._git(request, scope["query_string"].decode("latin-1"))
+        elif target:
             answer = await self._api(scope, request, target.removeprefix(_TARGET))
         else:
             try:
@@ -175,6 +185,18 @@ class Front:
             except _Refused as refused:
                 answer = refused.answer
         await _send(send, answer, with_body=request.method != "HEAD")
+
+    async def _git(self, request: _Request, query: str) -> _Answer:
+        """A repository, to everybody or through a connection."""
+        assert self._repositories  # noqa: S101 - for the type: whoever calls this has looked
+        host, path = request.host, request.path
+        problem = None
+        if host != git_hosting.GITHUB:
+            problem = _git_problem(git_hosting.asked(host, path, request.headers.get("authorization", "")), host, path)
+        reply = problem or await git_hosting.serve(
+            self._repositories, host, request.method, path, query, request.headers, request.body
+        )
+        return _Answer(reply.status, reply.headers, reply.body)
 
     async def _api(self, scope: dict[str, Any], request: _Request, action: str) -> _Answer:
         """Amazon ECR's API."""
@@ -328,20 +350,53 @@ def _check(caller: _Caller, permission: str, where: _Where) -> None:
             raise _Refused(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
         if principal.policies is None and caller.account == where.account:  # the account's root
             return
-        context = iam_evaluator.EvalContext(
-            principal_arn=principal.arn,
-            principal_type=principal.type,
-            principal_account=principal.account,
-            action=action,
-            resource_arn=resource,
-            region=where.region,
-            principal_keys=principal.keys,
-        )
-        decision = iam_evaluator.evaluate(context, principal.policies or [], *principal.limits).decision
+        decision = _decision(principal, action, resource, where.region)
     # Nobody gives another account's caller a repository policy here: what is foreign is refused.
     if decision != "Allow" or caller.account != where.account:
         message = identity_denial_message(action, principal.arn, resource, decision == "Deny")
         raise _Refused(403, "DENIED", message)
+
+
+def _git_problem(asked: git_hosting.Asked | None, host: str, path: str) -> git_hosting.Reply | None:
+    """Why a request to a connection's address is refused; `None` when it is not."""
+    if asked is None:
+        return git_hosting.refusal(401, "credentials wanted")
+    with request_scope(asked.account, asked.region):
+        credential = iam_evaluator.resolve_credential(asked.key, asked.account, asked.token or None)
+        if isinstance(credential, iam_evaluator.CredentialResolutionError):
+            return git_hosting.refusal(403, credential.message)
+        if not asked.is_signed_with(credential.secret_access_key, host, git_hosting.signed_path(path)):
+            return git_hosting.refusal(403, "The signature is not of these credentials and this address")
+        principal = iam_evaluator.resolve_principal(asked.key, asked.account)
+        action = f"{asked.service}:UseConnection"
+        keys = {"fullrepositoryid": asked.repository, "provideraction": "GitPull"}
+        context = {f"{asked.service}:{key}": value for key, value in keys.items()}
+        decision = _decision(principal, action, asked.connection_arn, asked.region, context)
+    if decision != "Allow":
+        message = identity_denial_message(action, principal.arn, asked.connection_arn, decision == "Deny")
+        return git_hosting.refusal(403, message)
+    return None
+
+
+def _decision(
+    principal: Any,  # noqa: ANN401 - ministack ships no types
+    action: str,
+    resource: str,
+    region: str,
+    context: dict[str, str] | None = None,
+) -> str:
+    """What the policies of a principal say of a request: `Allow`, `Deny` or `ImplicitDeny`."""
+    request = iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=action,
+        resource_arn=resource,
+        region=region,
+        principal_keys=principal.keys,
+        service_context=context or {},
+    )
+    return str(iam_evaluator.evaluate(request, principal.policies or [], *principal.limits).decision)
 
 
 def _is(image: dict[str, Any], wanted: dict[str, str]) -> bool:
@@ -404,6 +459,7 @@ def main() -> None:
     parser.add_argument("--bind", action="append", required=True, help="HOST:PORT or fd://NUMBER, plain HTTP")
     parser.add_argument("--secure-bind", help="HOST:PORT for HTTPS")
     parser.add_argument("--certificate", help="PEM file with the certificate and its key, for HTTPS")
+    parser.add_argument("--repositories", type=Path, help="folder with OWNER/NAME.git of each repository")
     options = parser.parse_args()
     config = Config()
     config.keep_alive_timeout = 75
@@ -413,10 +469,10 @@ def main() -> None:
         config.certfile = config.keyfile = options.certificate
     else:
         config.bind = options.bind
-    asyncio.run(_serve(config))
+    asyncio.run(_serve(config, Front(options.repositories)))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, front: Front) -> None:
     ended = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, ended.set)
@@ -425,7 +481,7 @@ async def _serve(config: Config) -> None:
     async def until() -> None:
         await ended.wait()
 
-    await serve(Front(), config, shutdown_trigger=until)
+    await serve(front, config, shutdown_trigger=until)
 
 
 if __name__ == "__main__":

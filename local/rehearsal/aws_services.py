@@ -40,7 +40,9 @@ class AwsServices:
         endpoint: where it answers, for `AWS_ENDPOINT_URL`.
     """
 
-    def __init__(self, *, prefix: Sequence[str] = (), certificate: Path | None = None) -> None:
+    def __init__(
+        self, *, prefix: Sequence[str] = (), certificate: Path | None = None, repositories: Path | None = None
+    ) -> None:
         """Describe it; `with` starts it.
 
         Args:
@@ -48,9 +50,11 @@ class AwsServices:
                 of `endpoint` is made here and stays here.
             certificate: PEM file with certificate and key; then it also answers HTTPS on 127.0.0.1:443 where it runs,
                 and at `endpoint`'s port there.
+            repositories: the folder with the Git repositories that `local.rehearsal.git_hosting` serves.
         """
         self._prefix = tuple(prefix)
         self._certificate = certificate
+        self._repositories = repositories
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._socket.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -65,6 +69,8 @@ class AwsServices:
         if self._certificate:
             secure = ("--secure-bind", "127.0.0.1:443", "--certificate", str(self._certificate))
             command += ["--bind", f"127.0.0.1:{self.port}", *secure]
+        if self._repositories:
+            command += ["--repositories", str(self._repositories)]
         self._process = subprocess.Popen(
             [*self._prefix, *command],
             env={

@@ -1,7 +1,8 @@
-"""From what a stack has deployed to builds that can be run: as CodePipeline starts a CodeBuild project.
+"""From what a stack has deployed to builds that can be run: what a CodeBuild action makes of its project.
 
-Sources: AWS CodePipeline user guide, "AWS CodeBuild build and test action reference" (configuration, several input
-artifacts) and "Variables" (namespaces, ``#{namespace.name}``; an action with one that is not known fails).
+Sources: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html (configuration,
+several input artifacts), https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html
+(namespaces, ``#{namespace.name}``; an action with one that is not known fails).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import yaml
 
 from local.errors import Refusal
 from local.rehearsal.codebuild.model import VARIABLE_TYPES, Build, Variable
+from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
 
 _PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 _PROJECT = "aws:codebuild/project:Project"
@@ -104,6 +106,7 @@ class Project:
         role: The name of the role its builds run under.
         timeout_minutes: CodeBuild ends a build after so long.
         image: The image its builds run in.
+        on_lambda: Whether they run on AWS Lambda.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Project:
     role: str
     timeout_minutes: float
     image: str
+    on_lambda: bool
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -214,11 +218,12 @@ class Deployed:
 
         Args:
             action_name: An action whose provider is CodeBuild.
-            inputs: A folder for each of its input artifacts, by the artifact's name.
+            inputs: A folder for each of its input artifacts, by the artifact's name; see :class:`Build`.
             variables: See :meth:`configuration`.
 
         Raises:
-            DeployedProblem: it is no such action, an input artifact is missing, or a reference has no value.
+            DeployedProblem: it is no such action, an input artifact is missing or of another format, or a reference
+                has no value.
         """
         action, project = self.action(action_name), self.project(action_name)
         missing = [name for name in action.inputs if name not in inputs]
@@ -237,6 +242,7 @@ class Deployed:
             project=project.name,
             buildspec=project.buildspec,
             inputs={name: inputs[name] for name in action.inputs},
+            code=self._code(action, inputs),
             outputs=action.outputs,
             project_variables=project.variables,
             # Filled in after the JSON has been read: a quote in a commit's message must not end a text.
@@ -245,6 +251,33 @@ class Deployed:
             timeout_minutes=project.timeout_minutes,
             image=project.image,
         )
+
+    def _code(self, action: Action, inputs: Mapping[str, Path]) -> frozenset[str]:
+        """The inputs of an action that are the code, each given in the format in which its source action hands it on.
+
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
+        """
+        code = {name for name in action.inputs for source in self._code_sources if name in source.outputs}
+        for name in sorted(code):
+            is_reference = name in self.clone_references
+            if is_reference != (inputs[name].suffix == ".json"):
+                wanted = "the JSON file of a clone reference" if is_reference else "the code itself"
+                raise DeployedProblem(f"action {action.name} reads {name}: give {wanted}, not {inputs[name]}")
+        return frozenset(code)
+
+    @property
+    def _code_sources(self) -> tuple[Action, ...]:
+        return tuple(action for action in self.actions if action.provider == "CodeStarSourceConnection")
+
+    @property
+    def clone_references(self) -> Mapping[str, Action]:
+        """The artifacts that refer to a repository, each with the source action that makes it."""
+        return {
+            name: action
+            for action in self._code_sources
+            if action.configuration.get("OutputArtifactFormat") == CLONE_REFERENCE
+            for name in action.outputs
+        }
 
     def _known(self, action_name: str, variables: Mapping[str, str]) -> dict[str, str]:
         """Every value there is, when that is all the action refers to."""
@@ -302,6 +335,7 @@ def _project(values: Mapping[str, Any]) -> Project:
         role=_role_name(values["serviceRole"]),
         timeout_minutes=default if on_lambda else values.get("buildTimeout") or default,
         image=environment["image"],
+        on_lambda=on_lambda,
     )
 
 

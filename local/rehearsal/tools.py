@@ -44,6 +44,8 @@ _RELEASES = ("trixie",)
 _PACKAGES = {
     "busybox": "busybox-static",
     "chromium": "chromium",
+    "git": "git",
+    "git-lfs": "git-lfs",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "openssl": "openssl",
@@ -229,6 +231,8 @@ TOOLS = {
     "iam-data": Tool(_on_path("npm"), NODE),  # and IAM's table of actions
     "cdk": Tool(_on_path("node", "npm"), NODE),
     "openssl": Tool(_on_path("openssl")),
+    "git": Tool(_on_path("git")),
+    "git-lfs": Tool(_on_path("git", "git-lfs")),
 }
 """By the name that `need` takes in tests."""
 

@@ -1,8 +1,8 @@
 """Whether the actions of a deployed pipeline fit together: variables, artifacts, and the files in these.
 
 All is derived from what is deployed: the pipeline's definition, the buildspecs' texts, and the scripts inside these.
-Only what AWS documents is written down here: AWS CodePipeline user guide, "Action structure reference" (which variables
-a source offers, which files a deploy action reads by default).
+Only what AWS documents is written down here: which variables a source offers, and which files a deploy action reads by
+default (https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from local.rehearsal.codebuild.artifacts import matches
 from local.rehearsal.deployed import Action, Deployed, Project
+from local.rehearsal.ecs.access import Need, allows
 
 _OFFERED: Mapping[str, frozenset[str]] = {
     "CodeStarSourceConnection": frozenset(
@@ -93,6 +94,7 @@ def problems(deployed: Deployed) -> list[str]:
             found += [f"{at}: {problem}" for problem in _file_problems(action, jobs.get(action.project), made, known)]
             if action.project in jobs:
                 found += [f"{at}: {problem}" for problem in _job_problems(deployed, action, jobs[action.project])]
+            found += [f"{at}: {problem}" for problem in _clone_problems(deployed, action)]
         for action in batch:
             made |= {name: files[name] for name in action.outputs}
             if action.namespace:
@@ -139,6 +141,35 @@ def _job_problems(deployed: Deployed, action: Action, job: _Job) -> Iterator[str
                 yield f"{file} is to be in the artifact {output}, but nothing in {project.name} writes it"
         if not job.files(output):
             yield f"makes the artifact {output}, for which {project.name} has no files"
+
+
+def _clone_problems(deployed: Deployed, action: Action) -> Iterator[str]:
+    """Why an action cannot read the reference to a repository that one of its input artifacts is.
+
+    Only builds can; their role needs the connection, and their buildspec Git's credentials:
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html. No page says whether
+    builds on Lambda clone, so here they do not.
+    """
+    for artifact, source in deployed.clone_references.items():
+        if artifact not in action.inputs:
+            continue
+        if action.project not in deployed.projects:
+            yield f"reads {artifact}, the reference to a repository, which only CodeBuild can clone"
+            continue
+        project = deployed.projects[action.project]
+        arn = source.configuration["ConnectionArn"]
+        need = Need(
+            f"{arn.split(':')[2]}:UseConnection",
+            arn,
+            {f"{arn.split(':')[2]}:FullRepositoryId": source.configuration["FullRepositoryId"]},
+        )
+        _, _, _, region, account, _ = arn.split(":")
+        if not allows(deployed.policies(action.name), need, account=account, region=region):
+            yield f"reads {artifact}, the reference to a repository, and {project.name} may not use {arn}"
+        if project.spec.get("env", {}).get("git-credential-helper") is not True:
+            yield f"clones {artifact}, and the buildspec of {project.name} has no git-credential-helper: yes"
+        if project.on_lambda:
+            yield f"clones {artifact}, and {project.name} runs on Lambda"
 
 
 def _variable_problems(action: Action, project: Project, job: _Job) -> Iterator[str]:

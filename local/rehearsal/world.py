@@ -5,7 +5,8 @@ and nothing of it is left outside: no process, no network interface, no mount.
 
 Inside, `123456789012.dkr.ecr.eu-central-1.amazonaws.com` and its like are this machine's loopback, where
 `local.rehearsal.aws_server` answers HTTPS with a certificate that everything here trusts and nothing elsewhere knows.
-So jobs run with the very names they have on AWS. From outside, `World.aws` is the same AWS over plain HTTP.
+So jobs run with the very names they have on AWS. From outside, `World.aws` is the same AWS over plain HTTP. The same
+goes for `github.com` and for the addresses of AWS's connections, which serve the repositories of `World.publish`.
 
 Where this differs from CodeBuild:
 
@@ -32,11 +33,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local.rehearsal import images, tools
+from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_server import LAYER_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
-from local.rehearsal.codebuild import Place
+from local.rehearsal.codebuild import CloneReference, Place
 from local.rehearsal.images import RegistryClient
 
 OTHER_ACCOUNT = "210987654321"
@@ -84,6 +85,7 @@ class World:
         self._ends = contextlib.ExitStack()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
         self._mirrored: dict[str, dict[str, str]] = {}
+        self._repositories = self.folder / "git"
 
     def __enter__(self) -> Self:
         """Start it, and wait until all of it answers."""
@@ -91,13 +93,17 @@ class World:
             ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
             hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account in _ACCOUNTS for region in _REGIONS]
             hosts += [LAYER_HOST.format(region=region) for region in _REGIONS]
+            hosts += git_hosting.hosts(_REGIONS)
             (self.folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(hosts)}\n")
             certificate = _certificate(self.folder, hosts)
+            self._repositories.mkdir()
             holder = ends.enter_context(self._machine())
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
             engine = ends.enter_context(self._engine())
             cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
-            self.aws = ends.enter_context(AwsServices(prefix=self.enter, certificate=certificate))
+            self.aws = ends.enter_context(
+                AwsServices(prefix=self.enter, certificate=certificate, repositories=self._repositories)
+            )
             self._lay_out_commands()
             ends.enter_context(cli)
             self._await_engine(engine)
@@ -126,6 +132,33 @@ class World:
         made = self.aws.client("ecr", account=account, region=region).create_repository(repositoryName=name, **settings)
         return str(made["repository"]["repositoryUri"])
 
+    def publish(self, code: Path, repository: str, *, public: bool = False) -> None:
+        """Put a Git repository on GitHub, with what it has of Git LFS.
+
+        Args:
+            code: The repository's working tree.
+            repository: Its name there, ``owner/name``.
+            public: Whether everybody may read it.
+        """
+        target = self._repositories / f"{repository}.git"
+        shutil.rmtree(target, ignore_errors=True)
+        clone = ["git", "clone", "--quiet", "--mirror", "--no-local", str(code), str(target)]
+        subprocess.run(clone, env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull}, check=True)
+        if (code / ".git" / "lfs").is_dir():
+            shutil.copytree(code / ".git" / "lfs", target / "lfs")
+        if public:
+            (target / git_hosting.PUBLIC).touch()
+
+    def clone_reference(self, repository: str, connection_arn: str, branch: str = "main") -> Path:
+        """The artifact of a source action that refers to a published repository: to the branch's last commit."""
+        _, _, service, region, account, connection = connection_arn.split(":")
+        bare = str(self._repositories / f"{repository}.git")
+        found = subprocess.run(["git", "-C", bare, "rev-parse", branch], capture_output=True, text=True, check=True)
+        address = f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{connection.split('/')[1]}"
+        return CloneReference(
+            repository=repository, url=f"{address}/{repository}.git", commit=found.stdout.strip(), branch=branch
+        ).write(self.folder / f"reference-{next(self._machines)}.json")
+
     def place(self, credentials: Mapping[str, str], *, region: str = REGION) -> Place:
         """A new machine for a build, under these credentials."""
         machine = f"machine-{next(self._machines)}"
@@ -142,6 +175,8 @@ class World:
             "DOCKER_CONFIG": str(config),
             "REHEARSAL_MACHINE": machine,
             "SSL_CERT_FILE": str(self.certificates),
+            "GIT_SSL_CAINFO": str(self.certificates),
+            "GIT_CONFIG_NOSYSTEM": "1",  # whatever this machine's own administrator has configured
         }
         return Place(environment=environment, enter=self.enter, region=region)
 

@@ -81,7 +81,7 @@ class Machine:
         self._rules: list[dict[str, Any]] = []
         self.folder.mkdir()
         self._bin.mkdir(parents=True)
-        for tool in ("aws", "docker", "npm"):
+        for tool in ("aws", "docker", "git", "npm"):
             path = self._bin / tool
             path.write_text(_STAND_IN.format(python=sys.executable, base=str(self._base), tool=tool))
             path.chmod(path.stat().st_mode | stat.S_IXUSR)

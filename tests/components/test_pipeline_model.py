@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from components.pipeline_model import (
+    CLONE_REFERENCE,
     Action,
     Artifact,
     Category,
@@ -101,6 +102,28 @@ def after_source(action: Action) -> PipelineModel:
         for number, artifact in enumerate([*names, Artifact.LIGHTHOUSE_REPORT])
     ]
     return pipeline(sources, [action])
+
+
+# A clone
+
+CLONED = change(SOURCE, configuration={**SOURCE.configuration, "OutputArtifactFormat": CLONE_REFERENCE})
+
+
+def test_builds_may_read_where_a_repository_is() -> None:
+    test = change(BUILD, name="Test", category=Category.TEST, writes=(), namespace=None, exports=())
+    assert validate(pipeline([CLONED], [BUILD], [test], [DEPLOY])) == []
+
+
+@pytest.mark.parametrize("provider", [Provider.ECS, Provider.CODEDEPLOY_TO_ECS])
+def test_nobody_but_builds_may_read_where_a_repository_is(provider: Provider) -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html"""
+    deploy = change(DEPLOY, provider=provider, reads=(Artifact.SOURCE,))
+    said = (
+        "action Deploy reads the artifact Source, which is the reference to a repository; "
+        f"only CodeBuild can clone it, this is {provider}"
+    )
+    assert said in validate(pipeline([CLONED], [deploy]))
+    assert said not in validate(pipeline([SOURCE], [deploy]))
 
 
 # The sound pipeline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,24 @@ def test_no_edit_of_size_or_port_replaces_what_holds_state(deployed: Deployed) -
     # AWS has no request that changes a lifecycle policy; it holds no state.
     assert {step.type for step in outcome.changes if step.is_replacement} <= {"aws:ecr/lifecyclePolicy:LifecyclePolicy"}
     assert "shop-task-definition-object" in names(outcome, "update")
+
+
+def test_a_connection_of_the_source_stage_is_taken_over(tmp_path: Path) -> None:
+    """Where it was until builds used it too; a new one would be PENDING until a person confirms it."""
+    stack = Deployed("dev", tmp_path).stack
+    stack.up()
+    (file,) = stack.state_dir.glob("state/.pulumi/stacks/**/dev.json")
+    state = json.loads(file.read_text(encoding="utf-8"))
+    resources = state["checkpoint"]["latest"]["resources"]
+    kinds = ("ecs-delivery:stage:Source", "aws:codeconnections/connection:Connection")
+    source, connection = (next(item for item in resources if item["type"] == kind) for kind in kinds)
+    before = f"{source['urn'].rpartition('::')[0]}${connection['type']}::shop-source-connection"
+    after, connection["parent"] = connection["urn"], source["urn"]
+    resources.remove(source)
+    resources.insert(resources.index(connection), source)  # a parent stands before its child
+    file.write_text(json.dumps(state).replace(after, before), encoding="utf-8")
+
+    assert stack.preview().changes == ()
 
 
 RELEASE = {"enabled": True, "github": {"repository": "example/shop", "tokenSecret": "shop/github-token"}}

@@ -420,20 +420,10 @@ def test_codebuild_sets_its_own_variables(tmp_path: Path) -> None:
     assert given["CODEBUILD_LOG_PATH"] == identifier
 
 
-def test_a_source_comes_without_git_and_with_its_exec_bits(tmp_path: Path) -> None:
-    source = tmp_path / "code"
-    (source / ".git").mkdir(parents=True)
-    (source / ".git" / "HEAD").write_text("ref")
-    (source / ".gitignore").write_text("x")
-    (source / "run.sh").write_text("#!/bin/sh\necho ran")
-    (source / "run.sh").chmod(0o755)
-    (source / "link").symlink_to("run.sh")
-    result = run(
-        "phases: {build: {commands: [./run.sh, ./link, ls -A, touch made]}}", tmp_path, inputs={"Source": source}
-    )
-
-    assert printed(result) == ["ran", "ran", ".gitignore", "link", "run.sh"]
-    assert not (source / "made").exists()
+def test_what_a_build_makes_of_its_source_stays_in_the_build(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    run("phases: {build: {commands: [touch made]}}", tmp_path, inputs={"Source": tmp_path / "code"})
+    assert not (tmp_path / "code" / "made").exists()
 
 
 def test_extra_inputs_are_beside_the_primary_source(tmp_path: Path) -> None:
@@ -456,7 +446,8 @@ def test_extra_inputs_are_beside_the_primary_source(tmp_path: Path) -> None:
     assert result.succeeded
 
 
-def test_one_output_is_the_buildspecs_artifacts(tmp_path: Path) -> None:
+def test_one_output_is_the_buildspecs_artifacts_without_their_modes(tmp_path: Path) -> None:
+    """ "codebuild does not preserve permissions" (cdklabs/aws-delivlib#25)."""
     result = run(
         """
         phases: {build: {commands: [mkdir out, echo 1 > out/run.sh, chmod 755 out/run.sh, cd /]}}
@@ -468,7 +459,7 @@ def test_one_output_is_the_buildspecs_artifacts(tmp_path: Path) -> None:
     unpacked = unpack(result.artifacts["Out"], tmp_path / "unpacked")
 
     assert names_in(result.artifacts["Out"]) == ["a.txt", "out/run.sh"]
-    assert (unpacked / "out" / "run.sh").stat().st_mode & stat.S_IXUSR
+    assert not (unpacked / "out" / "run.sh").stat().st_mode & stat.S_IXUSR
     assert "[Container] Skipping invalid file path missing.txt" in result.log
 
 

@@ -11,6 +11,8 @@ from summary import program
 from local.rehearsal.deployed import Deployed, DeployedProblem
 
 HERE = Path("source")
+CODE = Path("source.json")
+"""This pipeline's source action hands on a clone reference."""
 COMMIT = {
     "Source.CommitId": "0123abc",
     "Source.AuthorDate": "2026-01-31T12:00:00Z",
@@ -60,11 +62,11 @@ def test_the_actions_come_in_running_order(graph: list[dict[str, Any]]) -> None:
 
 
 def test_a_build_is_the_projects_own_text_with_what_project_and_action_set(graph: list[dict[str, Any]]) -> None:
-    build = Deployed.of(graph).build("BuildImage", {"Source": HERE}, COMMIT)
+    build = Deployed.of(graph).build("BuildImage", {"Source": CODE}, COMMIT)
 
     assert build.project == "shop-everything-on-build-image"
     assert "build_image.py" in build.buildspec
-    assert (dict(build.inputs), build.outputs) == ({"Source": HERE}, ("Image",))
+    assert (dict(build.inputs), build.outputs) == ({"Source": CODE}, ("Image",))
     assert {item.name: item.value for item in build.overrides} == {
         "COMMIT_ID": "0123abc",
         "COMMIT_DATE": "2026-01-31T12:00:00Z",
@@ -74,6 +76,24 @@ def test_a_build_is_the_projects_own_text_with_what_project_and_action_set(graph
     assert "IMAGE_REPOSITORY_URI" in {item.name for item in build.project_variables}
     assert build.pipeline == "shop-everything-on"
     assert (build.timeout_minutes, build.image) == (45, "aws/codebuild/amazonlinux-x86_64-standard:5.0")
+
+
+def test_the_code_is_given_in_the_format_in_which_the_source_action_hands_it_on(graph: list[dict[str, Any]]) -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html"""
+    assert Deployed.of(graph).build("BuildImage", {"Source": CODE}, COMMIT).code == {"Source"}
+    assert problem(graph, "BuildImage", {"Source": HERE}) == (
+        "action BuildImage reads Source: give the JSON file of a clone reference, not source"
+    )
+    action_in(graph, "Source")["configuration"]["OutputArtifactFormat"] = "CODE_ZIP"
+    assert Deployed.of(graph).build("BuildImage", {"Source": HERE}, COMMIT).code == {"Source"}
+    assert problem(graph, "BuildImage", {"Source": CODE}) == (
+        "action BuildImage reads Source: give the code itself, not source.json"
+    )
+
+
+def test_what_a_build_has_made_is_no_code(graph: list[dict[str, Any]]) -> None:
+    digest = {"BuildImage.IMAGE_DIGEST": "sha256:1"}
+    assert Deployed.of(graph).build("TagImage", {"Deployment": HERE}, digest).code == set()
 
 
 def test_a_secret_stays_a_reference_of_its_type(graph: list[dict[str, Any]]) -> None:
@@ -86,7 +106,7 @@ def test_a_secret_stays_a_reference_of_its_type(graph: list[dict[str, Any]]) -> 
 
 def test_a_value_may_hold_what_json_would_read_as_its_end(graph: list[dict[str, Any]]) -> None:
     message = 'revert "the \\ of it"\n#{Source.CommitId}'
-    build = Deployed.of(graph).build("BuildImage", {"Source": HERE}, {**COMMIT, "Source.BranchName": message})
+    build = Deployed.of(graph).build("BuildImage", {"Source": CODE}, {**COMMIT, "Source.BranchName": message})
 
     assert {item.name: item.value for item in build.overrides}["BRANCH"] == message
 
@@ -115,7 +135,7 @@ def test_the_primary_source_comes_first(graph: list[dict[str, Any]]) -> None:
     action = action_in(graph, "TagImage")
     action["inputArtifacts"] = ["Image", "Source", "Deployment"]
     action["configuration"]["PrimarySource"] = "Deployment"
-    given = {"Image": HERE, "Source": HERE, "Deployment": HERE}
+    given = {"Image": HERE, "Source": CODE, "Deployment": HERE}
 
     build = Deployed.of(graph).build("TagImage", given, {"BuildImage.IMAGE_DIGEST": "sha256:1"})
     assert list(build.inputs) == ["Deployment", "Image", "Source"]
@@ -152,7 +172,7 @@ def test_what_is_missing_is_named(graph: list[dict[str, Any]]) -> None:
         graph, "BuildImage", {"Code": HERE}
     )
     assert "BuildImage reads the artifacts Source; not among them: Code" in problem(
-        graph, "BuildImage", {"Source": HERE, "Code": HERE}
+        graph, "BuildImage", {"Source": CODE, "Code": HERE}
     )
     assert "TagImage refers to #{BuildImage.IMAGE_DIGEST}, for which there is no value. There are values for: " in (
         problem(graph, "TagImage", {"Deployment": HERE})

@@ -44,6 +44,13 @@ def rewritten(graph: Graph, job: str, old: str, new: str) -> None:
     source["buildspec"] = source["buildspec"].replace(old, new)
 
 
+def replaced(graph: Graph, policy: str, old: str, new: str) -> None:
+    """Change the policy of a role, everywhere."""
+    (inputs,) = (item["inputs"] for item in graph if item["name"] == f"shop-{policy}")
+    assert old in inputs["policy"]
+    inputs["policy"] = inputs["policy"].replace(old, new)
+
+
 def variable(graph: Graph, job: str, name: str) -> dict[str, Any]:
     """An environment variable of a project."""
     found: list[dict[str, Any]] = project(graph, job)["environment"]["environmentVariables"]
@@ -184,6 +191,37 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
             without_the_image_that_code_deploy_puts_in,
             "action DeployService: reads imageDetail.json, and Deployment holds taskdef.json, ",
             id="an image that CodeDeploy is to put in",
+        ),
+        pytest.param(
+            "everything-on",
+            lambda graph: action(graph, "DeployService")["inputArtifacts"].append("Source"),
+            "action DeployService: reads Source, the reference to a repository, which only CodeBuild can clone",
+            id="a clone reference that CodeDeploy is to read",
+        ),
+        pytest.param(
+            "everything-on",
+            lambda graph: replaced(graph, "build-image-policy", "codeconnections:UseConnection", "codeconnections:Get"),
+            "action BuildImage: reads Source, the reference to a repository, and shop-everything-on-build-image may "
+            "not use arn:aws:codeconnections:eu-west-1:123456789012:connection/8ce5a0c6-5f5d-4b5e-9a4e-0d4f3c2b1a09",
+            id="a clone without the permission",
+        ),
+        pytest.param(
+            "everything-on",
+            lambda graph: replaced(graph, "build-image-policy", 'example/shop"', 'example/other"'),
+            "action BuildImage: reads Source, the reference to a repository, and shop-everything-on-build-image may ",
+            id="a clone with the permission for another repository",
+        ),
+        pytest.param(
+            "everything-on",
+            lambda graph: rewritten(graph, "build-image", "  git-credential-helper: yes\n", ""),
+            "action BuildImage: clones Source, and the buildspec of shop-everything-on-build-image has no git-cred",
+            id="a clone without credentials for git",
+        ),
+        pytest.param(
+            "everything-on",
+            lambda graph: project(graph, "build-image")["environment"].update(type="ARM_LAMBDA_CONTAINER"),
+            "action BuildImage: clones Source, and shop-everything-on-build-image runs on Lambda",
+            id="a clone on Lambda",
         ),
         pytest.param(
             "classic",

@@ -177,7 +177,12 @@ def _same(resources: Sequence[str], condition: Condition, permission: Permission
 def _same_condition(rendered: Condition, table: Condition) -> bool:
     flat = {(operator, key): value for operator, keys in rendered.items() for key, value in keys.items()}
     wanted = {(operator, key): value for operator, keys in table.items() for key, value in keys.items()}
-    return flat.keys() == wanted.keys() and all(_pattern(wanted[at]).fullmatch(str(flat[at])) for at in flat)
+    return flat.keys() == wanted.keys() and all(_pattern(wanted[at]).fullmatch(_text(flat[at])) for at in flat)
+
+
+def _text(value: object) -> str:
+    """A condition's value, or its values, as text."""
+    return value if isinstance(value, str) else " and ".join(_listed(value))
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -235,6 +240,26 @@ def _with_secrets_of(service: str) -> Callable[[Role], bool]:
         return _starts_with("execution")(role) and any(f":{service}:" in arn for arn in secrets)
 
     return applies
+
+
+def _use_connection(repository: str) -> tuple[Permission, ...]:
+    """What AWS names for a connection, and the condition that refuses another repository.
+
+    Args:
+        repository: How the condition names the repository, or several.
+    """
+    return tuple(
+        Permission(
+            actions=(f"{service}:UseConnection",),
+            aws=(f"arn:aws:{service}:<region>:<account>:connection/<id>",),
+            condition={"StringEqualsIfExists": {f"{service}:FullRepositoryId": repository}},
+            proof=(
+                "Public pipelines refuse another repository in forms that a request without one passes, as this; "
+                "a plain StringEquals failed: https://github.com/cloudposse/terraform-aws-ecs-codepipeline/pull/75"
+            ),
+        )
+        for service in ("codeconnections", "codestar-connections")
+    )
 
 
 _TO_TASKS = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
@@ -309,27 +334,7 @@ PURPOSES: tuple[Purpose, ...] = (
         name="CodePipeline: GitHub source action",
         page=f"{_CODEPIPELINE}/action-reference-CodestarConnectionSource.html",
         applies=_pipeline_with("CodeStarSourceConnection"),
-        permissions=(
-            Permission(
-                actions=("codeconnections:UseConnection",),
-                aws=("arn:aws:codeconnections:<region>:<account>:connection/<id>",),
-                condition={
-                    "StringEqualsIfExists": {"codeconnections:FullRepositoryId": "<owner>/<repository>"},
-                },
-                proof=(
-                    "Public pipelines refuse another repository in forms that a request without one passes, as this; "
-                    "a plain StringEquals failed: https://github.com/cloudposse/terraform-aws-ecs-codepipeline/pull/75"
-                ),
-            ),
-            Permission(
-                actions=("codestar-connections:UseConnection",),
-                aws=("arn:aws:codestar-connections:<region>:<account>:connection/<id>",),
-                condition={
-                    "StringEqualsIfExists": {"codestar-connections:FullRepositoryId": "<owner>/<repository>"},
-                },
-                proof="As codeconnections:UseConnection, whose older name it is.",
-            ),
-        ),
+        permissions=_use_connection("<owner>/<repository>"),
     ),
     Purpose(
         name="CodePipeline: Amazon ECR source action",
@@ -449,6 +454,12 @@ PURPOSES: tuple[Purpose, ...] = (
                 proof=f"AWS's policy for CodePipeline scopes them so: {_CODEPIPELINE}/how-to-custom-role.html",
             ),
         ),
+    ),
+    Purpose(
+        name="CodeBuild: full clone of a GitHub repository",
+        page=f"{_CODEPIPELINE}/troubleshooting.html#codebuild-role-connections",
+        applies=lambda role: "CONNECTION_ARN" in _variables(role),
+        permissions=_use_connection("<repositories path>"),
     ),
     Purpose(
         name="CodeBuild: test report",

@@ -39,7 +39,9 @@ FILES = ("appspec.yaml", "deployment.json", "imageDetail.json", "imagedefinition
 
 @lru_cache
 def deployed(stack: str) -> Deployed:
-    """The pipeline of one stack file."""
+    """The pipeline of one stack file; with everything on, but for a clone of the code, which no scene is about."""
+    if stack == "everything-on":
+        return DeliveredStack(stack, {"source": {"github": {"repository": "example/shop"}}}).deployed
     return Deployed.of([resource.as_dict() for resource in program(stack)])
 
 

@@ -133,12 +133,17 @@ class Jobs:
 
 @pytest.fixture(scope="module")
 def stack() -> DeliveredStack:
-    return DeliveredStack("everything-on")
+    """With an archive of the code; what a clone changes is in test_full_clone.py."""
+    return DeliveredStack("everything-on", {"source": {"github": {"repository": "example/shop"}}})
 
 
 @pytest.fixture(scope="module")
 def base(world: World, stack: DeliveredStack) -> str:
-    """The repositories as the program makes them, with a base image; gives the base image's digest."""
+    return prepared_registry(world, stack)
+
+
+def prepared_registry(world: World, stack: DeliveredStack) -> str:
+    """Make the repositories as the program makes them, with a base image; returns the base image's digest."""
     for resource in stack.graph:
         if resource["type"] == "aws:ecr/repository:Repository":
             inputs = resource["inputs"]

@@ -12,10 +12,12 @@ from local.rehearsal.codebuild.model import (
     Variable,
 )
 from local.rehearsal.codebuild.runner import run_build
+from local.rehearsal.codebuild.source_action import CloneReference
 
 __all__ = [
     "Build",
     "BuildspecProblem",
+    "CloneReference",
     "Phase",
     "Place",
     "Report",

@@ -1,8 +1,11 @@
 """Files that travel between actions: chosen as the buildspec says, zipped, and unpacked again.
 
-Source: AWS CodeBuild user guide, "Build specification reference for CodeBuild", ``artifacts`` and ``reports``. What it
-leaves open is as in the logs people show: a path that matches nothing is skipped, and only when none is left the phase
-fails with "no matching artifact paths found" (aws-samples/amazon-ecs-fargate-cdk-cicd#13).
+Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html, ``artifacts`` and ``reports``. What
+it leaves open is as in the logs people show: a path that matches nothing is skipped, and only when none is left the
+phase fails with "no matching artifact paths found" (aws-samples/amazon-ecs-fargate-cdk-cicd#13).
+
+File modes do not travel: "codebuild does not preserve permissions" (https://github.com/cdklabs/aws-delivlib/pull/25),
+and neither does CodePipeline (`local.rehearsal.codebuild.source_action`). No job here needs them.
 """
 
 from __future__ import annotations
@@ -62,12 +65,15 @@ def chosen(
 
 
 def pack(files: Mapping[str, Path], target: Path, *, keep_links: bool = False) -> Path:
-    """Zip files; modes are kept, links only where they are wanted and stay inside.
+    """Zip files; a symbolic link becomes what it leads to, unless it is to be kept and stays inside.
+
+    That is the buildspec's ``enable-symlinks``, "no" by default: "all internal symbolic links in the source will be
+    preserved" (https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html).
 
     Args:
         files: Path in the zip -> file.
         target: The zip to write.
-        keep_links: Keep a symbolic link whose target is in the zip too, else its content is taken.
+        keep_links: Keep a symbolic link whose target is in the zip too.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     inside = {file.resolve() for file in files.values() if not file.is_symlink()}
@@ -84,25 +90,23 @@ def pack(files: Mapping[str, Path], target: Path, *, keep_links: bool = False) -
 
 
 def unpack(source: Path, folder: Path) -> Path:
-    """Unpack an input artifact as CodeBuild does, modes and links included; a folder is zipped first, without .git."""
+    """Unpack an artifact; a folder stands for one that an earlier build has packed of it."""
     folder.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        files = {path: file for path, file in _files(source) if not path.startswith(".git/")}
-        packed = pack(files, folder.parent / f"{folder.name}.zip", keep_links=True)
+        packed = pack(
+            {path: file for path, file in _files(source) if file.is_file()}, folder.parent / f"{folder.name}.zip"
+        )
         unpack(packed, folder)
         packed.unlink()
         return folder
     with zipfile.ZipFile(source) as packed_files:
         for entry in packed_files.infolist():
-            mode = entry.external_attr >> 16
-            if stat.S_ISLNK(mode):
+            if stat.S_ISLNK(entry.external_attr >> 16):
                 link = folder / entry.filename
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(packed_files.read(entry).decode())
             else:
-                path = Path(packed_files.extract(entry, folder))
-                if mode and not entry.is_dir():
-                    path.chmod(stat.S_IMODE(mode))
+                packed_files.extract(entry, folder)
     return folder
 
 

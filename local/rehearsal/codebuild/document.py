@@ -1,6 +1,6 @@
-"""A buildspec as CodeBuild takes it in: YAML that fits the format, or a refusal that says where it does not.
+"""Reads a buildspec: YAML that fits the format, or a refusal that says where it does not.
 
-Source of the format: AWS CodeBuild user guide, "Build specification reference for CodeBuild".
+Source of the format: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html.
 """
 
 from __future__ import annotations

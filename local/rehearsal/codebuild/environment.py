@@ -1,8 +1,8 @@
 """The variables a build starts with.
 
-Sources: AWS CodeBuild user guide, "Build specification reference for CodeBuild", ``env`` (precedence, literal values,
-references to Parameter Store and Secrets Manager, what cannot be exported), and "Environment variables in build
-environments" (what CodeBuild sets itself).
+Sources: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html, ``env`` (precedence, literal
+values, references to Parameter Store and Secrets Manager, what cannot be exported), and
+https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.html (what CodeBuild sets itself).
 """
 
 from __future__ import annotations

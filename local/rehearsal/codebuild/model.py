@@ -38,19 +38,23 @@ class Build:
     Attributes:
         project: The CodeBuild project's name.
         buildspec: YAML text, as the project holds it.
-        inputs: Input artifact -> folder, or a zip of an earlier build; the first is the primary source.
+        inputs: Input artifact -> a zip of an earlier build, or a folder that stands for one; the first is the primary
+            source. Of a source action's artifact it is a repository, which is archived, or the JSON file of a clone
+            reference.
+        code: The input artifacts that a source action makes.
         outputs: Output artifacts: one is the buildspec's ``artifacts``, several are its ``secondary-artifacts``.
         project_variables: The project's environment variables.
         overrides: What the pipeline's action sets, stronger than the project's.
         pipeline: The pipeline that starts the build.
         timeout_minutes: CodeBuild ends the build after so long.
         image: The build image that CODEBUILD_BUILD_IMAGE names; what is in it comes from the place.
-        source_version: What CODEBUILD_RESOLVED_SOURCE_VERSION says, such as the commit.
+        source_version: What CODEBUILD_RESOLVED_SOURCE_VERSION says; with a clone the commit.
     """
 
     project: str
     buildspec: str
     inputs: Mapping[str, Path]
+    code: Collection[str] = ()
     outputs: tuple[str, ...] = ()
     project_variables: tuple[Variable, ...] = ()
     overrides: tuple[Variable, ...] = ()
@@ -108,7 +112,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """A test report, as CodeBuild shows it.
+    """The figures of a test report.
 
     Attributes:
         files: How many files it was read from.

@@ -1,6 +1,7 @@
-"""Test reports, counted as CodeBuild's report groups count them.
+"""Test reports, counted by their test cases.
 
-Source: AWS CodeBuild user guide, "Work with test reports" and "Build specification reference", ``reports``.
+Sources: https://docs.aws.amazon.com/codebuild/latest/userguide/test-reporting.html, and
+https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html, ``reports``.
 """
 
 from __future__ import annotations

@@ -1,22 +1,25 @@
 """One build from its source to its artifacts.
 
-Sources: AWS CodeBuild user guide, "Build phase transitions", "Build specification reference for CodeBuild" (``phases``,
-``on-failure``, ``finally``, ``artifacts``, ``reports``). Where these leave something open, this is what it does: an
-``on-failure: CONTINUE`` goes on to the next phase and the build stays failed; a ``RETRY`` runs the phase's commands
-anew, its regular expression is sought in the message and in the last lines of the failed command; a report without
-files fails UPLOAD_ARTIFACTS (prowler-cloud/prowler#1182).
+Sources: https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details.html#view-build-details-phases, and
+https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html (``phases``, ``on-failure``, ``finally``,
+``artifacts``, ``reports``). Where these leave something open, this is what it does: an ``on-failure: CONTINUE`` goes on
+to the next phase and the build stays failed; a ``RETRY`` runs the phase's commands anew, its regular expression is
+sought in the message and in the last lines of the failed command; a report without files fails UPLOAD_ARTIFACTS
+(prowler-cloud/prowler#1182).
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from local.errors import Refusal
-from local.rehearsal.codebuild import artifacts, environment, reports
+from local.rehearsal.codebuild import artifacts, environment, reports, source_action
 from local.rehearsal.codebuild.document import read_document
 from local.rehearsal.codebuild.model import Build, BuildspecProblem, Phase, Place, Report, Result, Secrets
 from local.rehearsal.codebuild.shell import SHELLS, Shell, TimedOut
@@ -30,6 +33,9 @@ _RETRIES = 3
 _ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
 _HIDDEN = "***"
 _NO_TIME = "Build has timed out. "
+_CREDENTIALS = "[credential]\n  helper = !aws codecommit credential-helper $@\n  UseHttpPath = true\n"
+"""What ``git-credential-helper: yes`` stands for; AWS does not say how its own helper is called. With these lines
+builds clone through connections: https://github.com/uktrade/lite-hmrc/blob/main/.copilot/phases/pre_build.sh."""
 
 
 def run_build(
@@ -40,7 +46,7 @@ def run_build(
     secrets: Secrets | None = None,
     show: Callable[[str], None] | None = None,
 ) -> Result:
-    """Run a build as CodeBuild would.
+    """Run a build, phase by phase.
 
     Args:
         build: What is to be built.
@@ -171,11 +177,16 @@ class _Running:
     def _prepare(self, secrets: Secrets | None) -> str:
         """Unpack the sources and work out the variables."""
         build, folder = self._build, self._folder
-        for number, (name, source) in enumerate(build.inputs.items()):
-            into = folder / "src" if number == 0 else folder / "extra" / name
-            self._sources[name] = artifacts.unpack(source, into)
         home = folder / "home"
         home.mkdir(parents=True)
+        surroundings = {"HOME": str(home), **self._place.environment}
+        for number, (name, source) in enumerate(build.inputs.items()):
+            self._sources[name] = folder / "src" if number == 0 else folder / "extra" / name
+            problem = self._hand_over(name, source, self._sources[name], surroundings)
+            if problem:
+                return problem
+        if self._document.get("env", {}).get("git-credential-helper") in {True, "yes"}:
+            Path(surroundings["HOME"], ".gitconfig").write_text(_CREDENTIALS, encoding="utf-8")
         declared = environment.declared(build, self._document)
         try:
             values, self._hidden = environment.resolved(declared, secrets)
@@ -183,15 +194,59 @@ class _Running:
             return str(problem)
         self._log.hide(self._hidden)
         self._variables = {
-            "HOME": str(home),
-            **self._place.environment,
+            **surroundings,
             **values,
-            **environment.given_by_codebuild(build, self._place, self._sources),
+            **environment.given_by_codebuild(self._build, self._place, self._sources),
             **({SCRIPTS_DIR: str(folder / "scripts")} if SCRIPTS_DIR in declared else {}),
         }
         for part in ("cache", "proxy", "batch"):
             if part in self._document:
                 self._log.note(f"{part} is not used here")
+        return ""
+
+    def _hand_over(self, name: str, given: Path, into: Path, surroundings: Mapping[str, str]) -> str:
+        """Put an input artifact into its folder; returns why that failed."""
+        if name not in self._build.code:
+            artifacts.unpack(given, into)
+        elif given.suffix == ".json":
+            return self._clone(source_action.CloneReference.read(given), into, surroundings)
+        elif given.is_dir():
+            left_out = source_action.uncommitted(given)
+            if left_out:
+                more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+                self._log.note(f"{name} is the last commit, without changes of {', '.join(left_out[:5])}{more}")
+            packed = source_action.archive(given, self._folder / f"{name}.zip")
+            artifacts.unpack(packed, into)
+            packed.unlink()
+        else:
+            artifacts.unpack(given, into)
+        return ""
+
+    def _clone(self, reference: source_action.CloneReference, into: Path, surroundings: Mapping[str, str]) -> str:
+        """Clone as the build's role, whose permission it is; returns why that failed.
+
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html#codebuild-role-connections
+        The words of a refusal: https://github.com/awslabs/aws-deployment-framework/issues/616.
+        """
+        config = Path(surroundings["HOME"], "clone.gitconfig")
+        config.write_text(_CREDENTIALS, encoding="utf-8")
+        of_git = {"GIT_CONFIG_GLOBAL": str(config), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+        for words in (
+            ("clone", "--quiet", "--no-checkout", reference.url, str(into)),
+            ("-C", str(into), "checkout", "--quiet", "--detach", reference.commit),
+        ):
+            done = subprocess.run(
+                [*self._place.enter, "git", *words],
+                env={**surroundings, **of_git},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                said = done.stderr.strip()
+                what = "authorization failed" if " 403" in said else "cloning failed"
+                return f"CLIENT_ERROR: {what} for primary source and source version {reference.commit}: {said}"
+        self._build = replace(self._build, source_version=self._build.source_version or reference.commit)
         return ""
 
     def _run_phases(self, shell: Shell) -> bool:

@@ -3,7 +3,7 @@
 ministack's own doors do not serve here: its ECS checks requests against the cluster, and its policy simulator takes no
 context, without which no condition is ever met. The evaluator behind them is right in both.
 
-Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Container Service".
+Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """How a deployment goes, step by step: each look at it brings it one step further, so no test waits for a clock.
 
-Sources: Amazon ECS developer guide, "View service history using Amazon ECS service deployments", "Amazon ECS deployment
-failure detection", "How the Amazon ECS deployment circuit breaker detects failures", "Amazon ECS blue/green
-deployments".
+Sources: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ with service-deployment.html,
+deployment-failure-detection.html, deployment-circuit-breaker.html and deployment-type-blue-green.html behind it.
 """
 
 from __future__ import annotations

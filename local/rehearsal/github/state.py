@@ -147,7 +147,7 @@ class Repository:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """How things are shown in answers: as GitHub does, with every field its description asks for.
+    """How things are shown in answers, with every field that GitHub's own description of its API asks for.
 
     Attributes:
         api: address of the API.

@@ -8,11 +8,13 @@ from functools import cache
 import pytest
 from samples import (
     BUCKET,
+    CONNECTION,
     GITHUB,
     LOGIN,
     REGISTRY,
     TAGS,
     TEMPLATE,
+    USES_CONNECTION,
     BuiltStage,
     arn,
     build_stage,
@@ -190,6 +192,30 @@ def test_an_image_is_built_on_the_applications_own_architecture() -> None:
 
 def test_the_image_job_may_push_into_its_repository_alone() -> None:
     assert from_code().statements("build-image") == [push_statement("shop-dev"), LOGIN]
+
+
+@pytest.mark.parametrize("job", ["build-image", "build-smoke-test-image"])
+def test_with_a_full_clone_each_image_job_may_clone_and_nothing_else_changes(job: str) -> None:
+    github = {**GITHUB, "fullClone": True, "submodules": ["example/fonts"]}
+    cloned = build_stage(BuildStage, shop(source={"github": github}, build=SMOKE_TEST))
+    assert cloned.actions == with_smoke_test().actions
+    assert cloned.grants == with_smoke_test().grants
+    assert cloned.variables(job) == {
+        **with_smoke_test().variables(job),
+        "CONNECTION_ARN": CONNECTION,
+        "CLONED_REPOSITORIES": '["example/shop", "example/fonts"]',
+    }
+    before, added = with_smoke_test().statements(job), cloned.statements(job)[-2:]
+    assert cloned.statements(job) == [*before, *added]
+    assert [item["Sid"] for item in added] == USES_CONNECTION
+    buildspecs = [built.project(job).inputs["source"]["buildspec"] for built in (cloned, with_smoke_test())]
+    assert ["git-credential-helper: yes" in text for text in buildspecs] == [True, False]
+
+
+def test_no_job_that_does_not_read_the_code_may_use_the_connection() -> None:
+    github = {**GITHUB, "fullClone": True}
+    cloned = build_stage(BuildStage, shop(source={"github": github}))
+    assert cloned.statements("prepare-deployment") == from_code().statements("prepare-deployment")
 
 
 # The smoke test beside it

@@ -110,7 +110,6 @@ def test_without_a_connection_one_is_made_and_the_user_told_how_to_finish_it() -
     built = with_new_connection()
     connection = built.graph.one("Connection")
     assert connection.inputs == {"name": "shop-dev", "providerType": "GitHub", "tags": TAGS}
-    assert connection.parent == built.graph.one("ecs-delivery:stage:Source").urn
     assert built.actions[0].configuration["ConnectionArn"] == connection.outputs["arn"]
     assert built.registered == {"connectionArn": connection.outputs["arn"]}
     console = "https://eu-west-1.console.aws.amazon.com/codesuite/settings/connections?region=eu-west-1"
@@ -142,6 +141,11 @@ def test_the_trigger_is_what_the_stack_file_says(github: dict[str, object], trig
     (action,) = build_stage(SourceStage, shop(source={"github": {**GITHUB, **github}})).actions
     assert action.trigger == trigger
     assert action.configuration["BranchName"] == trigger.branch
+
+
+def test_a_full_clone_hands_on_where_the_code_is() -> None:
+    (action,) = build_stage(SourceStage, shop(source={"github": {**GITHUB, "fullClone": True}})).actions
+    assert action.configuration == {**COMMIT.configuration, "OutputArtifactFormat": "CODEBUILD_CLONE_REF"}
 
 
 # Image

@@ -6,9 +6,22 @@ from collections.abc import Mapping
 from functools import cache
 
 import pytest
-from samples import LOGIN, BuiltStage, Plan, built, context, pull_statement, shop, start_statement
+from samples import (
+    CONNECTION,
+    GITHUB,
+    LOGIN,
+    USES_CONNECTION,
+    BuiltStage,
+    Plan,
+    built,
+    context,
+    pull_statement,
+    shop,
+    start_statement,
+)
 
 from components.pipeline_model import Action, Artifact, Category, Provider
+from components.settings import Settings
 from components.settings.deploy import Sync, Upload
 from components.stages.static_files import StaticFiles, StaticFilesArgs
 
@@ -43,13 +56,13 @@ def wanted(**settings: object) -> StaticFilesArgs | None:
     return StaticFilesArgs.wanted(shop(deploy={"staticFiles": settings}).deploy.static_files)
 
 
-def static_files(**settings: object) -> BuiltStage:
+def static_files(stack: Settings | None = None, **settings: object) -> BuiltStage:
     """Publishing, a deployment that takes its turn with number 7, and pruning after it."""
     args = wanted(enabled=True, bucket="shop-static", **settings)
     assert args is not None
 
     def make() -> Plan:
-        made = StaticFiles("files", args, context(shop()))
+        made = StaticFiles("files", args, context(stack or shop()))
         return Plan(made, "", (*made.before, made.prune(8)), made.grants)
 
     return built(make)
@@ -98,6 +111,28 @@ def test_files_of_the_code_are_published_and_pruned_by_one_job() -> None:
 
 def test_an_upload_reaches_the_one_bucket() -> None:
     assert from_source().statements("upload-static-files") == [LIST, WRITE]
+
+
+def test_files_of_a_clone_are_published_from_a_machine_that_is_known_to_clone() -> None:
+    """Lambda machines have no Git LFS, and no page of AWS says that they clone at all."""
+    settings = shop(source={"github": {**GITHUB, "fullClone": True}})
+    cloned = static_files(settings, upload={"path": "public"})
+    assert from_source().machine("upload-static-files")[0] == "ARM_LAMBDA_CONTAINER"
+    assert cloned.machine("upload-static-files")[0] == "ARM_CONTAINER"
+    assert cloned.variables("upload-static-files") == {
+        **from_source().variables("upload-static-files"),
+        "CONNECTION_ARN": CONNECTION,
+        "CLONED_REPOSITORIES": '["example/shop"]',
+    }
+    assert cloned.statements("upload-static-files")[:2] == [LIST, WRITE]
+    assert [item["Sid"] for item in cloned.statements("upload-static-files")[2:]] == USES_CONNECTION
+
+
+def test_files_that_are_not_of_the_code_need_no_clone() -> None:
+    settings = shop(source={"github": {**GITHUB, "fullClone": True}})
+    extracted = static_files(settings, upload={"from": "image", "path": "/srv/public"})
+    assert extracted.machine("upload-static-files") == from_image().machine("upload-static-files")
+    assert extracted.statements("upload-static-files") == from_image().statements("upload-static-files")
 
 
 # Out of the image
