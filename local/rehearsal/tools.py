@@ -146,17 +146,16 @@ def bring_if_possible() -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the version of each tool that is not locked: of Debian's packages, the engine's among them, and Node.js.
+    """Return the version of each tool that is not locked: Debian's packages, the Docker engine and Node.js.
 
-    Debian keeps no older versions of its packages, so these are what the machine's release has today.
+    Debian's archive keeps no older versions of its packages, so these are what the machine's release has today.
     """
     commands = {
-        "busybox": ["busybox"],
-        "chromium": ["chromium", "--version"],
+        name: ["dpkg-query", "--show", "--showformat=${Version}", name] for name in sorted(set(_PACKAGES.values()))
+    }
+    commands |= {
         "docker engine": [str(engine() / "dockerd"), "--version"],
         "containerd": [str(engine() / "containerd"), "--version"],
-        "runc": ["runc", "--version"],
-        "openssl": ["openssl", "version"],
         "node": ["node", "--version"],
         "npm": ["npm", "--version"],
     }
@@ -168,7 +167,7 @@ def _first_line(command: list[str]) -> str:
     if found is None:
         return "missing"
     done = subprocess.run([found, *command[1:]], capture_output=True, text=True, errors="replace", check=False)
-    return (done.stdout.splitlines() or [f"ended with code {done.returncode}"])[0].strip()
+    return (done.stdout.splitlines() or ["missing"])[0].strip()
 
 
 def _beside_python(command: str) -> Callable[[], str]:
