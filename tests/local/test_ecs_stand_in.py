@@ -509,7 +509,11 @@ UPDATE = ("UpdateService", {"cluster": "main", "service": "shop", "taskDefinitio
 LIST = ("ListTasks", {"cluster": "main"})
 REGISTER = ("RegisterTaskDefinition", definition(executionRoleArn=ROLE))
 REGISTERS: tuple[str, str, dict[str, Any]] = ("ecs:RegisterTaskDefinition", "*", {})
-ONE_FAMILY = ("ecs:RegisterTaskDefinition", "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:*", {})
+ONE_FAMILY: tuple[str, str, dict[str, Any]] = (
+    "ecs:RegisterTaskDefinition",
+    "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:*",
+    {},
+)
 
 
 @pytest.mark.parametrize(
