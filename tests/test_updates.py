@@ -76,7 +76,7 @@ def test_every_file_that_locks_something_has_a_manager() -> None:
 
 
 def test_every_image_that_a_buildspec_pins_is_found() -> None:
-    (manager,) = CONFIG["customManagers"]
+    manager = CONFIG["customManagers"][0]
     patterns = [pattern.replace("(?<", "(?P<") for pattern in manager["matchStrings"]]
     (where,) = manager["managerFilePatterns"]
     for path in files():
@@ -87,6 +87,16 @@ def test_every_image_that_a_buildspec_pins_is_found() -> None:
             found = [match for pattern in patterns for match in re.finditer(pattern, text)]
             assert [match["currentDigest"] for match in found] == digests
             assert all(match["depName"] and match["currentValue"] for match in found)
+
+
+def test_every_package_that_a_workflow_installs_by_name_has_a_version_that_is_found() -> None:
+    manager = CONFIG["customManagers"][1]
+    (pattern,) = (pattern.replace("(?<", "(?P<") for pattern in manager["matchStrings"])
+    for path in files():
+        if path.parent == Path(".github/workflows"):
+            text = (ROOT / path).read_text(encoding="utf-8")
+            installed = re.findall(r"(?:npm install|npx|pip install|go install) .*", text)
+            assert len(installed) == len(re.findall(pattern, text)), installed
 
 
 @pytest.mark.parametrize(

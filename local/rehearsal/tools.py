@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -31,7 +32,9 @@ BUILDKIT = locked_version(_MODULE, "github.com/moby/buildkit")
 BUILDX = locked_version(_MODULE, "github.com/docker/buildx")
 """As in CodeBuild's images standard:7.0 and amazonlinux (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools"
-NODE = "install Node.js 20 or newer with npm: https://nodejs.org"
+NODE = "install Node.js 20 or newer with npm 10 or newer: https://nodejs.org"
+_OLDEST_NPM = 10
+"""npm 9, which Debian 13 has, finds no lock file where packages are overridden that others ask the latest of."""
 _DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 _SOURCES_LIST = Path("/etc/apt/sources.list")
 """Debian's package sources, in the form of images and new installations, and in that of older ones."""
@@ -206,6 +209,18 @@ def _namespaces() -> str:
     return f"unshare: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+@functools.cache
+def _npm() -> str:
+    absent = _on_path("node", "npm")()
+    if absent:
+        return absent
+    said = subprocess.run([command("npm"), "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    major = said.partition(".")[0]
+    return (
+        "" if major.isdigit() and int(major) >= _OLDEST_NPM else f"npm is {said or 'of no version'}, which is too old"
+    )
+
+
 def _engine() -> str:
     absent = [command for command in _ENGINE_COMMANDS if not (engine() / command).is_file()]
     return f"{engine()} lacks {', '.join(absent)}" if absent else _on_path("runc")()
@@ -225,7 +240,7 @@ TOOLS = {
     "docker": Tool(_engine),
     "builder": Tool(_builder),
     "chromium": Tool(_on_path("chromium")),
-    "lighthouse": Tool(_on_path("node", "npm"), NODE),
+    "lighthouse": Tool(_npm, NODE),
     "github": Tool(_on_path("npm"), NODE),  # npm fetches GitHub's description of its API
     "iam-data": Tool(_on_path("npm"), NODE),  # and IAM's table of actions
     "cdk": Tool(_on_path("node", "npm"), NODE),

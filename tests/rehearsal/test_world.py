@@ -112,6 +112,19 @@ def test_a_test_without_its_tool_is_skipped_by_name(
         need("docker")
 
 
+@pytest.mark.parametrize(
+    ("said", "problem"), [("9.2.0", "npm is 9.2.0, which is too old"), ("10.8.2", ""), ("11.0.0", "")]
+)
+def test_an_npm_that_cannot_read_the_lock_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, problem: str
+) -> None:
+    for name in ("node", "npm"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {said}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tools._npm.__wrapped__() == problem
+
+
 def test_without_root_the_one_command_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "apt-get").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
