@@ -7,6 +7,8 @@ ARGS ?=
 
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m local
+# There is no package of it for Linux on ARM: there it is the machine's own.
+SHELLCHECK = $(or $(wildcard $(VENV)/shellcheck),shellcheck)
 STACK_OPTIONS = --stack $(STACK) $(if $(STACK_FILE),--stack-file $(STACK_FILE)) $(ARGS)
 
 .DEFAULT_GOAL := help
@@ -39,20 +41,21 @@ graph: .venv/.installed ## Print every deployed resource as JSON
 	@$(LOCAL) graph $(STACK_OPTIONS)
 
 .PHONY: tools test lint golden bench
-tools: .venv/.installed ## Bring what the tests of the jobs need: Docker engine, BuildKit, Chromium
+tools: .venv/.installed ## Bring what the tests of the jobs need, or say why not: Docker engine, BuildKit, Chromium
 	@$(LOCAL) tools
 
 test: .venv/.installed ## Run all tests; ARGS are pytest's
 	@$(LOCAL) engine
+	@$(LOCAL) tools --if-possible
 	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report term $(ARGS)
 
 lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/ruff format --check .
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
-	@find . -path ./.venv -prune -o -path ./.local -prune -o -name '*.sh' -print0 | xargs -0 $(VENV)/shellcheck
+	@find . -path ./.venv -prune -o -path ./.local -prune -o -name '*.sh' -print0 | xargs -0 $(SHELLCHECK)
 	@$(VENV)/yamllint --strict .
-	@local/actionlint.sh
+	@$(VENV)/python -m local.actionlint
 
 golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, tables
 	@$(VENV)/python -m components.settings
@@ -64,5 +67,6 @@ golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, 
 bench: .venv/.installed ## Measure and print the figures
 	@$(VENV)/python -m bench $(ARGS)
 
-.venv/.installed: requirements-dev.txt local/install.sh
+# `pulumi install` makes .venv anew, with other versions of what only tests and checks need.
+.venv/.installed: requirements-dev.txt local/install.sh $(wildcard .venv/pyvenv.cfg)
 	@PYTHON=$(PYTHON) local/install.sh

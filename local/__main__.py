@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         ("engine", "say which pulumi is used, building it if there is none"),
         ("tools", "bring what executing the pipeline's jobs on this machine needs"),
     ):
-        commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        if name == "tools":
+            command.add_argument("--if-possible", action="store_true", help="go on without what cannot be brought here")
     return parser
 
 
@@ -87,8 +89,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "tools":
         from local.rehearsal import tools  # noqa: PLC0415 - as above
 
+        if options.if_possible:
+            tools.bring_if_possible()
+            return 0
         tools.bring()
-        print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}")
+        print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}. What is not locked has these versions:")
+        for name, version in tools.versions().items():
+            print(f"  {name:<14}  {version}")
         return 0
     stack_file = (options.stack_file or ROOT / f"Pulumi.{options.stack}.yaml").resolve()
     if options.command in _DONE:
@@ -111,7 +118,8 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool)
     if command == "destroy" and not stack.exists:
         print(f"Stack {stack.name} is not deployed on this machine: there is nothing to destroy.")
         return 0
-    in_terminal = not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    # The engine draws what takes long. What it draws of a preview has no order, and no room for what changes and why.
+    in_terminal = command != "preview" and not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     if not as_json:
         about = f"pulumi {stack.pulumi.version}, stand-in AWS, no account"
         print(f"Stack {stack.name} of {_shown(stack.stack_file)}: {about}.\n", flush=True)
@@ -153,10 +161,12 @@ def _shown(path: Path) -> str:
 
 
 def _next_step(command: str, stack: LocalStack, outcome: Outcome) -> str:
+    own = stack.stack_file == ROOT / f"Pulumi.{stack.name}.yaml"
+    options = f"STACK={stack.name}" if own else f"STACK={stack.name} STACK_FILE={_shown(stack.stack_file)}"
     if command == "preview":
-        return f"To deploy it here: make up STACK={stack.name}" if outcome.changes else "No changes."
+        return f"To deploy it here: make up {options}" if outcome.changes else "No changes."
     if command == "up":
-        return f"Its resources: make graph STACK={stack.name}; to remove it: make destroy STACK={stack.name}"
+        return f"Its resources: make graph STACK={stack.name}; to remove it: make destroy {options}"
     return "Its state is gone from this machine."
 
 

@@ -29,11 +29,18 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   exit 3
 fi
 
-if [ ! -x .venv/bin/python ]; then
-  say "Making .venv with $("$python" --version)."
-  "$python" -m venv .venv
-fi
+# Anew, so that nothing stays of an earlier lock.
+say "Making .venv with $("$python" --version)."
+"$python" -m venv --clear .venv
 say "Installing the packages of requirements-dev.txt into .venv; the first time this takes about a minute."
+# The lock file names every package with the hash of its files, so nothing is left to resolve: a resolver would look for
+# newer releases. A package that is built on this machine would fetch build tools that nobody locked.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-  --require-hashes --requirement requirements-dev.txt
+  --no-deps --only-binary :all: --require-hashes --requirement requirements-dev.txt
+if ! problems=$(.venv/bin/python -m pip --disable-pip-version-check check); then
+  say "The packages that requirements-dev.txt names do not fit together:"
+  say "$problems"
+  say "requirements-dev.txt is not complete; CONTRIBUTING.md has the command that writes it."
+  exit 1
+fi
 touch .venv/.installed

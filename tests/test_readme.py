@@ -45,6 +45,17 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert named <= set(re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE))
 
 
+def test_the_commands_to_try_are_those_that_the_checks_run_on_a_new_machine() -> None:
+    """Two: one runs the program, one passes the tests; each brings what it needs."""
+    block = re.search(r"```sh\n(.*?)```", section("## Try it, without an AWS account"), re.DOTALL)
+    assert block
+    commands = [line.partition("#")[0].strip() for line in block[1].splitlines()]
+    assert commands == ["make preview", "make test"]
+    checks = yaml.safe_load((ROOT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8"))
+    steps = checks["jobs"]["first-steps"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == commands
+
+
 def test_the_stack_file_shown_makes_the_pipeline_it_promises() -> None:
     graph = build_program({key: value for key, value in CONFIG.items() if key != "aws:region"})
     assert list(graph.stages) == ["Source", "Build", "Deploy", "Promote"]

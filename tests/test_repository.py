@@ -28,6 +28,21 @@ def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> 
     assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_image_of_a_workflow_is_pinned_to_its_digest(path: Path) -> None:
+    used = re.findall(r"(?:image|container): (\w.*)", path.read_text(encoding="utf-8"))
+    assert [image for image in used if not re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image)] == []
+
+
+def test_the_checks_are_those_of_a_change_and_run_every_week_on_new_machines() -> None:
+    """`.ci/run` forbids skips, so each job of the pipeline is executed there; a cache would hide what drifts."""
+    checks = workflow("checks.yml")
+    assert [step["run"] for step in checks["jobs"]["everything"]["steps"] if "run" in step][-1] == ".ci/run"
+    assert checks[True]["schedule"][0]["cron"].endswith("* * 1")
+    text = (ROOT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8")
+    assert not re.search(r"actions/cache|^\s+cache:", text, re.MULTILINE)
+
+
 def test_a_pull_request_from_a_fork_gets_no_credentials() -> None:
     preview = workflow("preview.yml")
     job = preview["jobs"]["preview"]

@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.go_tool import GoTool, cache_directory, say
+from local.go_tool import GoTool, cache_directory, locked_version, say
 
 _MODULE = Path(__file__).parent / "pulumi-cli"
 _OLDEST = (3, 200)
@@ -67,10 +67,7 @@ def find_pulumi() -> PulumiCli:
 
 def built_version() -> str:
     """The version `pulumi-cli/go.mod` asks for."""
-    match = re.search(r"^\s*github\.com/pulumi/pulumi/pkg/v3 v(\S+)", (_MODULE / "go.mod").read_text(), re.MULTILINE)
-    if match is None:
-        raise LookupError(f"{_MODULE / 'go.mod'} does not require the Pulumi CLI")
-    return match[1]
+    return locked_version(_MODULE, "github.com/pulumi/pulumi/pkg/v3")
 
 
 def _version_of(path: Path) -> tuple[int, ...] | None:

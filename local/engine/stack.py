@@ -148,14 +148,23 @@ class LocalStack:
         self.stack_file = (stack_file or self.project_dir / f"Pulumi.{name}.yaml").resolve()
         self.state_dir = (state_dir or self.project_dir / ".local" / "engine" / name).resolve()
         self.pulumi = pulumi or find_pulumi()
-        self._config = self.state_dir / "stack-file" / self.stack_file.name
+        self._config = self.state_dir / "stack-file" / f"Pulumi.{name}.yaml"
         self._touched = self.state_dir / "touched-services.txt"
         self._command = _Command(self.pulumi)
 
     @property
     def exists(self) -> bool:
         """Whether the stack has been previewed or deployed here and not been destroyed since."""
-        return self._config.is_file()
+        return self._kept is not None
+
+    @property
+    def _kept(self) -> Path | None:
+        """The settings of the last run, which hold what opens the state's secrets.
+
+        They belong to the stack, whatever the stack file is called. Earlier versions named them after it.
+        """
+        files = sorted(self._config.parent.glob("*"), key=lambda file: (file == self._config, file.stat().st_mtime))
+        return files[-1] if files else None
 
     def preview(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
         """Plan what `up` would do.
@@ -248,18 +257,22 @@ class LocalStack:
         home = self.state_dir / "home"
         shutil.rmtree(home / "logs", ignore_errors=True)
         install_plugins(home)
-        (self.state_dir / "state").mkdir(parents=True, exist_ok=True)
         settings = self.stack_file.read_text(encoding="utf-8")
         if re.search(r"^\s+secure:\s", settings, re.MULTILINE):
             raise Refusal(
                 f"{self.stack_file.name}: holds an encrypted value (`secure:`), which cannot be opened without its key "
                 "- keep secrets in Secrets Manager and write their ARNs here"
             )
-        salt = _SALT.search(self._config.read_text(encoding="utf-8")) if self.exists else None
+        kept = self._kept
+        salt = _SALT.search(kept.read_text(encoding="utf-8")) if kept else None
         line = salt[0] if salt else self._initialise()
         self._config.parent.mkdir(parents=True, exist_ok=True)
         # How the user's real stack keeps its secrets is no business of this one; everything else is taken over as is.
-        self._config.write_text(f"{_OWN_SECRETS.sub('', settings).rstrip()}\n{line}\n", encoding="utf-8")
+        unfinished = self.state_dir / "stack-file.new"
+        unfinished.write_text(f"{_OWN_SECRETS.sub('', settings).rstrip()}\n{line}\n", encoding="utf-8")
+        unfinished.replace(self._config)
+        if kept and kept != self._config:
+            kept.unlink()
 
     def _import_ahead(self) -> None:
         """Import what the program will import while the engine is still starting; that takes them equally long.
@@ -288,11 +301,12 @@ class LocalStack:
         self._touched.write_text("\n".join(sorted(parts - {"config"})), encoding="utf-8")
 
     def _initialise(self) -> str:
-        """Make the stack in its empty state folder.
+        """Create the stack in an empty state folder, and return the line of a stack file that opens its secrets.
 
-        Returns:
-            the line of a stack file by which the engine recognises its own secrets.
+        Nothing is deployed before that line is kept, so what is in the folder is the rest of an interrupted start.
         """
+        shutil.rmtree(self.state_dir / "state", ignore_errors=True)
+        (self.state_dir / "state").mkdir(parents=True)
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(self.project_dir / "Pulumi.yaml", folder)
             workspace = self._workspace(None, folder)

@@ -170,7 +170,8 @@ def _unpack(package: Path, target: Path) -> None:
 class WarmAwsCli:
     """An `aws` command that answers at once, for as long as the `with` block lasts.
 
-    It is installed as AWS's installer does it, below ``v2/<version>``.
+    It lies below ``v2/<version>``, as AWS's installer lays it:
+    https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html.
     """
 
     def __init__(self, folder: Path, *, prefix: Sequence[str] = ()) -> None:

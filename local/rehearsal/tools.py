@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -24,17 +25,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import MissingTool, Refusal
-from local.go_tool import GoTool, alone, cache_directory, clock, say
+from local.go_tool import GoTool, alone, cache_directory, clock, locked_version, say
 from local.rehearsal import aws_cli
 
-BUILDKIT = "0.29.0"
+_MODULE = Path(__file__).parent / "builder"
+BUILDKIT = locked_version(_MODULE, "github.com/moby/buildkit")
 """As buildspecs/build-image.yml pins it."""
-BUILDX = "0.32.1"
+BUILDX = locked_version(_MODULE, "github.com/docker/buildx")
 """As in CodeBuild's images, see components/build_project.py (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools"
-NODE = "install Node.js 22 with npm: https://nodejs.org"
+NODE = "install Node.js 20 or newer with npm 10 or newer: https://nodejs.org"
+_OLDEST_NPM = 10
+"""npm 9, which Debian 13 has, finds no lock file where packages are overridden that others ask the latest of."""
 _DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
-_MODULE = Path(__file__).parent / "builder"
+_SOURCES_LIST = Path("/etc/apt/sources.list")
+"""Debian's package sources, in the form of images and new installations, and in that of older ones."""
 _ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "tini")
 _ENGINE_COMMANDS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "ctr")
 _NEXT_RELEASE = {"bookworm": "trixie"}
@@ -135,14 +140,53 @@ def bring() -> None:
         MissingTool: something can only be brought by somebody else, or there is nothing to bring it with.
         Refusal: bringing it failed.
     """
+    release = _release_with_engine() if _engine() else ""  # first: what cannot be had is said before anything is built
     _install_packages()
     aws_cli.bring()
     builder().build()
     frontend().build()
-    _unpack_engine()
+    _unpack_engine(release)
     left = missing(TOOLS)
     if left:
         raise MissingTool("\n".join(["These tools are still missing:", *(f"  {line}" for line in left)]))
+
+
+def bring_if_possible() -> None:
+    """Bring every tool that is missing where this user may, and say why not otherwise; never fail."""
+    if not missing(TOOLS):
+        return
+    if os.geteuid() != 0:
+        say("Not root: the tests that execute jobs of the pipeline need namespaces of their own, and are skipped.")
+        return
+    try:
+        bring()
+    except Refusal as refusal:
+        say(str(refusal), "Going on: the tests that need these tools are skipped.")
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each tool that is not locked: Debian's packages, the Docker engine and Node.js.
+
+    Debian's archive keeps no older versions of its packages, so these are what the machine's release has today.
+    """
+    commands = {
+        name: ["dpkg-query", "--show", "--showformat=${Version}", name] for name in sorted(set(_PACKAGES.values()))
+    }
+    commands |= {
+        "docker engine": [str(engine() / "dockerd"), "--version"],
+        "containerd": [str(engine() / "containerd"), "--version"],
+        "node": ["node", "--version"],
+        "npm": ["npm", "--version"],
+    }
+    return {name: _first_line(command) for name, command in commands.items()}
+
+
+def _first_line(command: list[str]) -> str:
+    found = _find(command[0])
+    if found is None:
+        return "missing"
+    done = subprocess.run([found, *command[1:]], capture_output=True, text=True, errors="replace", check=False)
+    return (done.stdout.splitlines() or ["missing"])[0].strip()
 
 
 def _beside_python(command: str) -> Callable[[], str]:
@@ -181,6 +225,18 @@ def _namespaces() -> str:
     return f"unshare: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+@functools.cache
+def _npm() -> str:
+    absent = _on_path("node", "npm")()
+    if absent:
+        return absent
+    said = subprocess.run([command("npm"), "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    major = said.partition(".")[0]
+    return (
+        "" if major.isdigit() and int(major) >= _OLDEST_NPM else f"npm is {said or 'of no version'}, which is too old"
+    )
+
+
 def _engine() -> str:
     absent = [command for command in _ENGINE_COMMANDS if not (engine() / command).is_file()]
     return f"{engine()} lacks {', '.join(absent)}" if absent else _on_path("runc")()
@@ -200,7 +256,7 @@ TOOLS = {
     "docker": Tool(_engine),
     "builder": Tool(_builder),
     "chromium": Tool(_on_path("chromium")),
-    "lighthouse": Tool(_on_path("node", "npm"), NODE),
+    "lighthouse": Tool(_npm, NODE),
     "github": Tool(_on_path("npm"), NODE),  # npm fetches GitHub's description of its API
     "iam-data": Tool(_on_path("npm"), NODE),  # and IAM's table of actions
     "cdk": Tool(_on_path("node", "npm"), NODE),
@@ -230,11 +286,10 @@ def _install_packages() -> None:
     _run(f"Installing {', '.join(packages)}", command, environment)
 
 
-def _unpack_engine() -> None:
-    """Fetch the Docker engine's packages and lay their commands into the cache."""
+def _unpack_engine(release: str) -> None:
+    """Fetch the Docker engine's packages of a release of Debian and lay their commands into the cache."""
     if not _engine():
         return
-    release = _release_with_engine()
     target = engine().parent
     target.parent.mkdir(parents=True, exist_ok=True)
     with alone(target.with_name(f"{target.name}.lock"), "the Docker engine is being fetched by another command"):
@@ -273,8 +328,9 @@ def _fetch_engine(folder: Path, release: str) -> Path:
     The machine's own package sources with another release's name, in lists and a cache of their own: the machine's
     package manager does not see them.
     """
-    sources = folder / "release.sources"
-    sources.write_text(_sources(release), encoding="utf-8")
+    name, text = _sources(release)
+    sources = folder / name
+    sources.write_text(text, encoding="utf-8")
     options = {
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "-",
@@ -288,7 +344,7 @@ def _fetch_engine(folder: Path, release: str) -> Path:
     _run(f"Reading the package lists of {release}", [*apt, "update"], dict(os.environ))
     _run("Fetching the packages", [*apt, "download", *_ENGINE_PACKAGES], dict(os.environ), folder)
     root = folder / "root"
-    for package in sorted(folder.glob("*.deb")):
+    for package in sorted(folder.glob("*.deb")):  # its name says its version
         _run(f"Unpacking {package.name}", ["dpkg", "--extract", str(package), str(root)], dict(os.environ))
     commands = folder / "engine" / "bin"
     commands.mkdir(parents=True)
@@ -297,24 +353,38 @@ def _fetch_engine(folder: Path, release: str) -> Path:
     return commands.parent
 
 
-def _sources(release: str) -> str:
-    """This machine's package sources for Debian itself, of another release."""
-    if not _DEBIAN_SOURCES.is_file():
-        raise MissingTool(
-            f"A Docker engine is fetched from what {_DEBIAN_SOURCES} names, and there is no such file here."
+def _sources(release: str) -> tuple[str, str]:
+    """Return the name and the text of a file with this machine's sources for Debian itself, of another release.
+
+    Raises:
+        MissingTool: this machine has none where Debian keeps them.
+    """
+    if _DEBIAN_SOURCES.is_file():
+        text = _DEBIAN_SOURCES.read_text(encoding="utf-8")
+        return "release.sources", re.sub(
+            r"^Suites:(.*)$",
+            lambda line: f"Suites: {' '.join(_suites(line[1].split(), release))}",
+            text,
+            flags=re.MULTILINE,
         )
-    text = _DEBIAN_SOURCES.read_text(encoding="utf-8")
-    suites = dict.fromkeys((*_NEXT_RELEASE, release), release)
+    line = re.compile(r"^(deb\s+(?:\[[^]]*\]\s+)?\S+\s+)(\S+)(\s.*)$", re.MULTILINE)
+    text = _SOURCES_LIST.read_text(encoding="utf-8") if _SOURCES_LIST.is_file() else ""
+    lines = [
+        f"{found[1]}{suite}{found[3]}\n" for found in line.finditer(text) for suite in _suites([found[2]], release)
+    ]
+    if not lines:
+        raise MissingTool(
+            f"A Docker engine is fetched from where {_DEBIAN_SOURCES} or {_SOURCES_LIST} names packages of Debian, "
+            "and neither does."
+        )
+    return "release.list", "".join(lines)
 
-    def renamed(line: re.Match[str]) -> str:
-        kept = []
-        for suite in line[1].split():
-            own, dash, part = suite.partition("-")
-            if own in suites and part in ("", "security"):
-                kept.append(f"{suites[own]}{dash}{part}")
-        return f"Suites: {' '.join(kept)}"
 
-    return re.sub(r"^Suites:(.*)$", renamed, text, flags=re.MULTILINE)
+def _suites(suites: Iterable[str], release: str) -> list[str]:
+    """Return those of a release of Debian for those of another: the release itself and its security updates."""
+    known = (*_NEXT_RELEASE, *_RELEASES)
+    parts = [suite.partition("-") for suite in suites]
+    return [f"{release}{dash}{part}" for own, dash, part in parts if own in known and part in ("", "security")]
 
 
 def _run(what: str, command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:

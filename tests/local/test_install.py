@@ -14,7 +14,7 @@ from local.engine.stack import ROOT
 GOOD_PYTHON = """
 case "$1" in
 --version) echo "Python 3.12.1" ;;
--m) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo "$@" >> calls ;;
+-m) mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; echo "$@" >> calls ;;
 -c) ;;
 esac
 if [ "$2" = pip ]; then echo "$@" >> calls; fi
@@ -96,9 +96,20 @@ def test_debians_python_without_venv_is_told_the_package(machine: Machine) -> No
 def test_packages_are_installed_with_their_hashes_checked(machine: Machine) -> None:
     machine.put("python3", GOOD_PYTHON)
     assert machine.install().returncode == 0
-    calls = (machine.checkout / "calls").read_text().splitlines()
-    assert calls[0] == "-m venv .venv"
-    assert "--require-hashes --requirement requirements-dev.txt" in calls[-1]
+    venv, install, check = dict.fromkeys((machine.checkout / "calls").read_text().splitlines())
+    assert venv == "-m venv --clear .venv"
+    assert install.endswith("--no-deps --only-binary :all: --require-hashes --requirement requirements-dev.txt")
+    assert check.endswith("pip --disable-pip-version-check check")
+
+
+def test_packages_that_do_not_fit_together_are_named_with_the_cure(machine: Machine) -> None:
+    """Nothing is resolved, so this is where a lock that was written by hand would show."""
+    machine.put("python3", f'{GOOD_PYTHON}\ncase "$*" in *" check") echo "yours 1.0 requires other"; exit 1 ;; esac')
+    result = machine.install()
+    assert result.returncode == 1
+    assert "yours 1.0 requires other" in result.stderr
+    assert "requirements-dev.txt is not complete" in result.stderr
+    assert not machine.installed
 
 
 def test_a_failed_installation_is_not_taken_for_done(machine: Machine) -> None:
@@ -106,3 +117,19 @@ def test_a_failed_installation_is_not_taken_for_done(machine: Machine) -> None:
     result = machine.install()
     assert result.returncode != 0
     assert not machine.installed
+
+
+def test_make_installs_once_and_again_when_pulumi_has_made_the_environment_anew(tmp_path: Path) -> None:
+    """`pulumi install` upgrades setuptools, which the lock keeps below what a check needs."""
+    (tmp_path / "local").mkdir()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements-dev.txt").touch()
+    (tmp_path / "local" / "install.sh").write_text("#!/bin/sh\necho again >> calls; touch .venv/.installed\n")
+    (tmp_path / "local" / "install.sh").chmod(0o755)
+    venv = [sys.executable, "-m", "venv", "--without-pip", ".venv"]
+    subprocess.run(venv, cwd=tmp_path, check=True)
+    calls = []
+    for command in (["make", "install"], ["make", "install"], venv, ["make", "install"]):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        calls.append((tmp_path / "calls").read_text().count("again"))
+    assert calls == [1, 1, 1, 2]

@@ -221,6 +221,55 @@ def test_another_stack_file_may_be_given(project: Project, tmp_path: Path) -> No
     assert [step.name for step in stack.preview().changes] == ["shop-logs"]
 
 
+@pytest.mark.parametrize("name", ["mine.yaml", "Pulumi.prod.yaml", "with blanks.yml"])
+def test_the_stack_is_the_same_one_whatever_its_file_is_called(project: Project, tmp_path: Path, name: str) -> None:
+    """The state belongs to the stack; the file is only where its settings are read from."""
+    other = tmp_path / "elsewhere" / name
+    other.parent.mkdir()
+    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
+    stack = LocalStack("dev", project_dir=project.folder, stack_file=other)
+    assert stack.exists
+    assert stack.outputs()["beside"] == "found"
+    assert {resource["name"] for resource in stack.graph()} >= {"shop-logs"}
+    assert [step.name for step in stack.preview().changes] == ["shop-logs"]
+    assert project.stack.preview().changes == ()
+
+
+def test_a_stack_is_deployed_with_one_file_and_destroyed_with_another(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    other = tmp_path / "other.yaml"
+    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
+    mine = LocalStack("dev", project_dir=project.folder, stack_file=other)
+    project.stack.preview()
+    mine.up()
+    assert [step.name for step in project.stack.preview().changes] == ["shop-logs"]
+    assert {step.op for step in project.stack.destroy().steps} == {"delete"}
+    assert not mine.exists
+
+
+@pytest.mark.parametrize("name", ["Pulumi.classic.yaml", "mine.yaml"])
+def test_a_state_that_was_named_after_its_file_is_taken_over(tmp_path: Path, name: str) -> None:
+    """So it was kept until the file's name no longer mattered."""
+    project = Project(tmp_path)
+    project.stack.up()
+    (kept,) = (project.stack.state_dir / "stack-file").iterdir()
+    kept.rename(kept.with_name(name))
+    assert project.stack.exists
+    assert project.stack.outputs()["password"] == SECRET
+    assert project.stack.preview().changes == ()
+    assert len(list(kept.parent.iterdir())) == 1
+
+
+def test_a_start_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
+    """The engine knows the stack, and what opens its secrets was not written yet."""
+    project = Project(tmp_path)
+    project.stack.preview()
+    for file in (project.stack.state_dir / "stack-file").iterdir():
+        file.unlink()
+    assert not project.stack.exists
+    assert {step.op for step in project.stack.preview().steps} == {"create"}
+
+
 def test_a_program_that_refuses_is_told_in_its_own_words(project: Project) -> None:
     project.program('import pulumi\nraise pulumi.RunError("Pulumi.dev.yaml: one\\nPulumi.dev.yaml: two")\n')
     with pytest.raises(ProgramStopped) as stopped:

@@ -141,7 +141,7 @@ def test_the_build_gets_a_version_and_an_environment_of_its_own(
     calls = (machine.home / "calls").read_text()
     assert f"common/version.Version=v{built_version()}" in calls
     environment = (machine.home / "environment").read_text().splitlines()
-    assert {"CGO_ENABLED=0", "GOWORK=off"} <= set(environment)
+    assert {"CGO_ENABLED=0", "GOWORK=off", "GOGC=400"} <= set(environment)
     assert not [line for line in environment if line.startswith(("GOFLAGS", "GOOS"))]
 
 

@@ -213,7 +213,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "build-image", "  git-credential-helper: yes\n", ""),
+            lambda graph: rewritten(graph, "build-image", " git-credential-helper: yes\n", ""),
             "action BuildImage: clones Source, and the buildspec of shop-everything-on-build-image has no git-cred",
             id="a clone without credentials for git",
         ),

@@ -1,7 +1,7 @@
-"""How long the documents are that AWS accepts; a longer one is refused here as AWS refuses it, only sooner.
+"""How long the documents are that AWS accepts. A longer one is refused before anything is made.
 
-Every character counts here. IAM leaves white space out of some of its counts, so that a document that passes here
-passes there.
+Every character counts here. IAM leaves white space out of its counts, so that a document that passes here passes there:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html.
 """
 
 from __future__ import annotations
