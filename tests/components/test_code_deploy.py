@@ -87,7 +87,10 @@ def test_a_deployment_group_shifts_the_traffic_of_one_service() -> None:
                 "targetGroups": [{"name": "shop-blue"}, {"name": "shop-green"}],
             }
         },
-        "autoRollbackConfiguration": {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]},
+        "autoRollbackConfiguration": {
+            "enabled": True,
+            "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"],
+        },
         "tags": TAGS,
     }
 
@@ -104,7 +107,7 @@ def test_an_alarm_stops_the_deployment_and_rolls_it_back() -> None:
     assert group(with_alarms())["alarmConfiguration"] == {"enabled": True, "alarms": ["shop-errors", "shop-latency"]}
     assert group(with_alarms())["autoRollbackConfiguration"] == {
         "enabled": True,
-        "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"],
+        "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM"],
     }
     assert "alarmConfiguration" not in group(plain())
 
