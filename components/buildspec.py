@@ -3,7 +3,8 @@
 A file in `buildspecs/` names inputs and commands; the work is in `buildspecs/scripts/`, which a command runs as
 `python3 "$SCRIPTS_DIR/<file>"` (or `bash`). With a CodePipeline source a build sees the application's repository, not
 this one, so the loader writes the scripts into the buildspec itself: a commit to the application cannot change what a
-privileged build does.
+privileged build does. Docstrings and lines of comment stay behind: they are a fifth of the scripts, CodeBuild prints
+them into every log, and its limit counts them.
 
 Inputs are environment variables, all declared. Plain ones stand under `env.variables` with their default. A secret is
 under `env.secrets-manager` with an *empty* reference, because the reference differs by stack: the loader lists its name
@@ -228,7 +229,9 @@ class _Reader:
         text = (self._scripts / name).read_text(encoding="utf-8")
         if _END in text:
             raise self._error(f"scripts/{name}", f"holds {_END}, which marks a script's end in the buildspec")
-        scripts[name] = text if text.endswith("\n") else f"{text}\n"
+        scripts[name] = _without_prose(text) if name.endswith(".py") else text
+        if not scripts[name].endswith("\n"):
+            scripts[name] += "\n"
         for module in _imports(text) if name.endswith(".py") else ():
             if (self._scripts / f"{module}.py").is_file():
                 self._add(f"{module}.py", scripts)
@@ -284,6 +287,29 @@ class _Reader:
             completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}
         comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
         return comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+
+
+@lru_cache
+def _without_prose(text: str) -> str:
+    """The Python script without its docstrings and without the lines that hold nothing but a comment.
+
+    A docstring that is all there is in a body stays. Nothing else changes, not even where a line of a text starts
+    with ``#``.
+    """
+    prose: set[int] = set()
+    texts: set[int] = set()
+    for node in _nodes(text):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(node.body) > 1:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                prose.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+        if isinstance(node, (ast.Constant, ast.JoinedStr)):
+            texts.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+    lines = text.splitlines(keepends=True)
+    prose.update(
+        number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#") and number not in texts
+    )
+    return "".join(line for number, line in enumerate(lines, 1) if number not in prose)
 
 
 def _written(name: str, text: str) -> str:

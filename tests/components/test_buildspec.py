@@ -1,5 +1,6 @@
 """The loader of the buildspecs: what it accepts, what it adds, what it refuses."""
 
+import ast
 import subprocess
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -145,6 +146,82 @@ def test_the_written_scripts_are_the_same_byte_by_byte(write: Write, tmp_path: P
     assert (target / "greet.py").read_text() == GREET
     assert (target / "voice.py").read_text() == VOICE + nasty
     assert (target / "clean.sh").read_text() == 'rm -r "$HOME/greetings"\n'
+
+
+WORDY = '''\
+#!/usr/bin/env python3
+# A comment.
+"""What the script does.
+
+Variables: NAME.
+"""
+
+import job  # why
+
+
+class Voice:
+    """A voice."""
+
+    loud = True
+    # Another comment.
+
+
+class Nothing(Exception):
+    """All there is in it."""
+
+
+def speak():
+    """Speak."""
+    "not a docstring, and nobody's business"
+    return f"""
+    # {job.require("NAME")} is no comment
+""" + """
+# nor is this
+"""
+'''
+SHORT = '''\
+
+import job  # why
+
+
+class Voice:
+
+    loud = True
+
+
+class Nothing(Exception):
+    """All there is in it."""
+
+
+def speak():
+    "not a docstring, and nobody's business"
+    return f"""
+    # {job.require("NAME")} is no comment
+""" + """
+# nor is this
+"""
+'''
+
+
+def test_docstrings_and_comments_stay_behind_and_nothing_else(write: Write) -> None:
+    commands = yaml.safe_load(read_buildspec(write(scripts={"voice.py": WORDY + VOICE})).text)["phases"]["install"]
+
+    written = next(command for command in commands["commands"] if "/voice.py" in command)
+    assert written.split("\n", 1)[1] == f"{SHORT}{VOICE}END_OF_SCRIPT\n"
+
+
+@pytest.mark.parametrize("script", sorted((buildspec.FOLDER / "scripts").glob("*.py")), ids=lambda path: path.name)
+def test_each_script_is_deployed_as_the_same_program(script: Path) -> None:
+    """Read by Python, without the docstrings."""
+    original, deployed = (
+        ast.parse(text) for text in (script.read_text(), buildspec._without_prose(script.read_text()))
+    )
+    for node in ast.walk(original):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(node.body) > 1:
+            del node.body[: ast.get_docstring(node) is not None]
+
+    assert ast.dump(deployed) == ast.dump(original)
+    assert "\n#" not in buildspec._without_prose(script.read_text())
 
 
 def test_scripts_stay_readable_in_the_text(write: Write) -> None:
@@ -319,11 +396,11 @@ def test_a_script_of_another_folder_cannot_be_missing_silently(write: Write) -> 
 
 def test_a_text_longer_than_codebuild_takes_is_refused(write: Write) -> None:
     fits = len(read_buildspec(write()).text)
-    comment = buildspec.LIMIT - fits - len("      \n")
+    name = buildspec.LIMIT - fits - len("      \n")
 
-    assert len(read_buildspec(write(scripts={"voice.py": f"{VOICE}#{'x' * (comment - 1)}\n"})).text) == buildspec.LIMIT
+    assert len(read_buildspec(write(scripts={"voice.py": f"{VOICE}{'x' * name}\n"})).text) == buildspec.LIMIT
     with pytest.raises(BuildspecError, match="25601 characters with its scripts, CodeBuild takes 25600: shorten them"):
-        read_buildspec(write(scripts={"voice.py": f"{VOICE}#{'x' * comment}\n"}))
+        read_buildspec(write(scripts={"voice.py": f"{VOICE}{'x' * (name + 1)}\n"}))
 
 
 def test_a_misspelt_name_gets_the_nearest_known_one(write: Write) -> None:
