@@ -50,9 +50,15 @@ class Service:
         return dict(found[0])
 
     def deployments(self, *, again: bool = False) -> list[dict[str, Any]]:
-        """The newest service deployments."""
-        command = ("ecs", "list-service-deployments", *self._where)
-        return list(job.aws("List its deployments", *command, again=again)["serviceDeployments"])
+        """Return all service deployments that ECS remembers, in no order; the AWS CLI does not page them by itself."""
+        command = ("ecs", "list-service-deployments", *self._where, "--max-results", "100")
+        found, token = list[dict[str, Any]](), tuple[str, ...]()
+        while True:
+            answer = job.aws("List its deployments", *command, *token, again=again)
+            found += answer["serviceDeployments"]
+            if not answer.get("nextToken"):
+                return found
+            token, again = ("--next-token", answer["nextToken"]), True
 
     def update(self, revision: str, configuration: str) -> None:
         """Ask ECS to run this revision."""

@@ -1,11 +1,14 @@
 """The program's buildspecs: what each takes and gives, and that they fit together."""
 
 import ast
+import itertools
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
+from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
 from fake_tools import DIGEST, SCRIPTS, Machine, deployment
 
 from components.buildspec import FOLDER, LIMIT, load_buildspec
@@ -175,6 +178,40 @@ def test_each_script_runs_on_the_oldest_python_of_codebuilds_images(script: Path
 @pytest.mark.parametrize("script", SCRIPT_FILES, ids=lambda path: path.name)
 def test_no_script_asks_a_shell(script: Path) -> None:
     assert not re.search(r"shell\s*=\s*True|os\.system|os\.popen|getoutput", script.read_text())
+
+
+# The AWS CLI's own names of services.
+CLI_NAMES = {"s3api": "s3", "deploy": "codedeploy"}
+TOKENS = {"nextToken", "NextToken", "NextMarker", "Marker", "NextContinuationToken"}
+
+
+def aws_operations(script: Path) -> set[tuple[str, str]]:
+    """The service and the operation of each AWS CLI command in a script, as the CLI names them."""
+    tuples = [node.elts for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Tuple)]
+    calls = [node.args for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
+    services = set(Session().get_available_services())
+    words = [[getattr(node, "value", None) for node in nodes] for nodes in (*tuples, *calls)]
+    named = [[CLI_NAMES.get(str(word), word) for word in row] for row in words]
+    pairs = {pair for row in named for pair in itertools.pairwise(row) if pair[0] in services}
+    return {(str(service), str(operation)) for service, operation in pairs if isinstance(operation, str)}
+
+
+def test_each_list_that_the_aws_cli_does_not_page_is_paged_by_its_job() -> None:
+    """The CLI follows a token only where botocore has a paginator; elsewhere a job sees the first page alone."""
+    seen, unpaged = set[str](), set[str]()
+    for script in SCRIPT_FILES:
+        for service, operation in aws_operations(script):
+            model = Session().get_service_model(service)
+            name = next((name for name in model.operation_names if xform_name(name, "-") == operation), "")
+            answer = model.operation_model(name).output_shape if name else None
+            if answer is None or not TOKENS & answer.members.keys():
+                continue
+            seen.add(operation)
+            if name not in Session().get_paginator_model(service)._paginator_config:
+                unpaged |= {f"{script.name}: {operation}"} if '"--next-token"' not in script.read_text() else set()
+
+    assert unpaged == set()
+    assert {"list-service-deployments", "list-tasks", "list-objects-v2"} <= seen, "the rule finds the calls it is about"
 
 
 @pytest.mark.parametrize("name", NAMES)

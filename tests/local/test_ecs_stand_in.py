@@ -145,7 +145,7 @@ def test_the_sdk_reads_every_answer(ecs: Ecs, client: Any) -> None:  # noqa: ANN
     made = service(ecs)
     client.register_task_definition(**definition(tags=[{"key": "a", "value": "b"}], executionRoleArn=ROLE))
     client.update_service(cluster="main", service="shop", taskDefinition="shop:3")
-    (newest, first) = client.list_service_deployments(cluster="main", service="shop")["serviceDeployments"]
+    (first, newest) = client.list_service_deployments(cluster="main", service="shop")["serviceDeployments"]
     found = client.describe_service_deployments(serviceDeploymentArns=[newest["serviceDeploymentArn"]])
     revision = client.describe_service_revisions(serviceRevisionArns=[newest["targetServiceRevisionArn"]])
     client.stop_service_deployment(serviceDeploymentArn=newest["serviceDeploymentArn"], stopType="ROLLBACK")
@@ -480,7 +480,8 @@ def test_what_is_not_there_is_listed_as_missing(ecs: Ecs) -> None:
         assert failure["reason"] == "MISSING"
 
 
-def test_deployments_are_listed_newest_first_by_the_page_and_by_status(ecs: Ecs) -> None:
+def test_deployments_are_listed_by_the_page_and_by_status_the_newest_last(ecs: Ecs) -> None:
+    """AWS documents no order: a job that counts on the newest first must not get away with it here."""
     made = service(ecs)
     for _ in range(21):
         update(ecs, forceNewDeployment=True)
@@ -496,8 +497,41 @@ def test_deployments_are_listed_newest_first_by_the_page_and_by_status(ecs: Ecs)
     listed = [entry["serviceDeploymentArn"] for page in (first, second) for entry in page["serviceDeployments"]]
     assert len(first["serviceDeployments"]) == 20
     assert "nextToken" not in second
-    assert listed == [deployment.arn for deployment in made.deployments]
-    assert [entry["serviceDeploymentArn"] for entry in pending] == listed[:1]
+    assert listed == [deployment.arn for deployment in reversed(made.deployments)]
+    assert [entry["serviceDeploymentArn"] for entry in pending] == listed[-1:]
+
+
+def test_tasks_are_listed_by_the_page(ecs: Ecs) -> None:
+    service(ecs, desired=101)
+    place = {"cluster": "main", "serviceName": "shop"}
+
+    first = ecs.owner("ListTasks", **place)
+    second = ecs.owner("ListTasks", **place, nextToken=first["nextToken"])
+
+    assert [len(page["taskArns"]) for page in (first, second)] == [100, 1]
+    assert "nextToken" not in second
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("ListServiceDeployments", {"service": "shop", "maxResults": 101}),
+        ("ListServiceDeployments", {"service": "shop", "nextToken": "more"}),
+        ("ListTasks", {"maxResults": 0}),
+        ("DescribeTasks", {"tasks": ["a"] * 101}),
+    ],
+)
+def test_more_than_a_page_holds_is_refused(ecs: Ecs, operation: str, parameters: dict[str, Any]) -> None:
+    service(ecs)
+
+    assert refused(ecs, operation, cluster="main", **parameters).code == "InvalidParameterException"
+
+
+@pytest.mark.parametrize("what", ["Deployment", "Revision"])
+def test_no_more_than_twenty_arns_are_described_at_once(ecs: Ecs, what: str) -> None:
+    arns = {f"service{what}Arns": ["arn"] * 21}
+
+    assert "more than 20 elements" in refused(ecs, f"DescribeService{what}s", **arns).message
 
 
 SERVICE = "arn:aws:ecs:eu-west-1:123456789012:service/main/shop"

@@ -416,6 +416,27 @@ def test_a_second_run_after_a_success_deploys_nothing(deliver: Deliver, prepared
     assert "nothing to deploy" in second.log
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["new", "done already"])
+def test_a_deployment_is_found_whatever_the_service_has_gone_through(
+    deliver: Deliver, prepared: Prepared, again: bool
+) -> None:
+    """ECS lists 20 deployments and a token for the rest, in no order that it documents."""
+    delivery = deliver("ecr-source", pace=9)
+    artifact = prepared(delivery)
+    where = {"cluster": delivery.service.cluster, "service": delivery.service.name}
+    for _ in range(120):
+        delivery.ecs.owner("UpdateService", **where, forceNewDeployment=True)
+        delivery.ecs.settle(delivery.service)
+    if again:
+        assert delivery.deploy(artifact).succeeded
+
+    result = delivery.deploy(artifact)
+
+    assert result.succeeded, result.log
+    assert result.exported == {"SERVICE_DEPLOYMENT_ARN": delivery.service.deployments[0].arn}
+    assert len(delivery.called("UpdateService")) == 1
+
+
 def test_a_run_that_was_cut_off_is_taken_up_where_its_deployment_is(deliver: Deliver, prepared: Prepared) -> None:
     delivery = deliver("ecr-source", pace=1)
     artifact = prepared(delivery)

@@ -16,7 +16,14 @@ from local.rehearsal.ecs.model import answer_problems, request_problems
 from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task
 
 _PAGE = 20
-"""Service deployments in one answer, unless the caller asks for another number."""
+"""Service deployments in one answer, unless the caller asks for another number, up to 100.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+"""
+_MOST = 100
+"""Tasks, and at most service deployments, in one answer; also the tasks that one request may describe."""
+_MOST_ARNS = 20
+"""Service deployments or revisions that one request may describe."""
 _ENDLESS = 1000
 """More steps than a deployment has that ends at all."""
 _SHIFTING = ("BLUE_GREEN", "CANARY", "LINEAR")
@@ -334,17 +341,14 @@ class Ecs:
     def _list_service_deployments(self, parameters: Json) -> Json:
         service = self._found(parameters)
         created = parameters.get("createdAt", {})
+        # AWS documents no order; that of their age keeps the newest one from the first page.
         found = [
             made.brief(service.arn, service.cluster)
-            for made in service.deployments
+            for made in reversed(service.deployments)
             if (not parameters.get("status") or made.status in parameters["status"])
             and created.get("after", 0) <= made.created <= created.get("before", made.created)
         ]
-        first, most = int(parameters.get("nextToken", 0)), parameters.get("maxResults", _PAGE)
-        answer: Json = {"serviceDeployments": found[first : first + most]}
-        if len(found) > first + most:
-            answer["nextToken"] = str(first + most)
-        return answer
+        return _page("serviceDeployments", found, parameters, _PAGE)
 
     def _deployment(self, arn: str) -> tuple[Service, Deployment] | None:
         everything = ((service, made) for service in self._services.values() for made in service.deployments)
@@ -352,6 +356,7 @@ class Ecs:
 
     def _describe_service_deployments(self, parameters: Json) -> Json:
         found, failures = [], []
+        _check_number("serviceDeploymentArns", parameters)
         for arn in parameters["serviceDeploymentArns"]:
             known = self._deployment(arn)
             if known:
@@ -365,6 +370,7 @@ class Ecs:
 
     def _describe_service_revisions(self, parameters: Json) -> Json:
         found, failures = [], []
+        _check_number("serviceRevisionArns", parameters)
         for arn in parameters["serviceRevisionArns"]:
             if arn in self._revisions:
                 service, revision = self._revisions[arn]
@@ -420,7 +426,7 @@ class Ecs:
             and bool(task.stopped) is stopped
             and family in (None, task.definition["family"])
         ]
-        return {"taskArns": found[: parameters.get("maxResults", 100)]}
+        return _page("taskArns", found, parameters, _MOST)
 
     def _describe_tasks(self, parameters: Json) -> Json:
         cluster = self._cluster(parameters)
@@ -431,13 +437,28 @@ class Ecs:
             if place == cluster
         }
         wanted = parameters["tasks"]
-        if len(wanted) > 100:
-            raise Refused("InvalidParameterException", "Tasks cannot contain more than 100 elements.")
+        if len(wanted) > _MOST:
+            raise Refused("InvalidParameterException", f"Tasks cannot contain more than {_MOST} elements.")
         found = [tasks[_last(arn)] for arn in wanted if _last(arn) in tasks]
         return {
             "tasks": [task.view(service.cluster, service.name) for task, service in found],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if _last(arn) not in tasks],
         }
+
+
+def _page(key: str, found: list[Any], parameters: Json, usual: int) -> Json:
+    """One page of what was found, and the token of the next, if there is one."""
+    token, most = parameters.get("nextToken", "0"), parameters.get("maxResults", usual)
+    if not token.isdigit() or not 1 <= most <= _MOST:
+        raise Refused("InvalidParameterException", f"nextToken {token!r} or maxResults {most} is not valid.")
+    end = int(token) + most
+    answer: Json = {key: found[int(token) : end]}
+    return {**answer, "nextToken": str(end)} if len(found) > end else answer
+
+
+def _check_number(key: str, parameters: Json) -> None:
+    if len(parameters[key]) > _MOST_ARNS:
+        raise Refused("InvalidParameterException", f"{key} cannot contain more than {_MOST_ARNS} elements.")
 
 
 def _last(name: str) -> str:
