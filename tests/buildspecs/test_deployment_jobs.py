@@ -754,6 +754,57 @@ def test_the_task_definition_is_held_against_ecs_s_model_before_the_rest_is_writ
     assert check.after("--cli-input-json") == ["file://taskdef.json"]
 
 
+OLD_CLI = "aws-cli/2.9.19 Python/3.11.2 Linux/6.1.0 source/x86_64.debian.12 prompt/off"
+NO_SUCH_OPERATION = """
+usage: aws [options] <command> <subcommand> [<subcommand> ...] [parameters]
+
+aws: error: argument operation: Invalid choice, valid choices are:
+
+""" + "\n".join(f"list-{number}s | describe-{number}" for number in range(30))
+"""As AWS CLI 2.9.19 says it; what it does not know stands above its last lines."""
+NEW_WORDS = "aws: [ERROR]: An error occurred (ParamValidation): argument operation: Found invalid choice '{}'"
+"""As AWS CLI 2.34 says it."""
+NO_SUCH_PARAMETER = """
+Parameter validation failed:
+Unknown parameter in deploymentConfiguration: "strategy", must be one of: deploymentCircuitBreaker, maximumPercent"""
+
+
+@pytest.mark.parametrize(
+    ("script", "command", "code", "errors"),
+    [
+        ("deploy_ecs", "ecs list-service-deployments", 252, NO_SUCH_OPERATION),
+        ("deploy_ecs", "ecs list-service-deployments", 2, NO_SUCH_OPERATION),
+        ("deploy_ecs", "ecs list-service-deployments", 252, NEW_WORDS.format("list-service-deployments")),
+        ("deploy_ecs", "ecs update-service", 252, NO_SUCH_PARAMETER),
+        ("deploy_ecs", "ecs list-service-deployments", 252, "Unknown options: --max-results, 100"),
+        ("prepare_deployment", "ecs register-task-definition", 255, NO_SUCH_PARAMETER),
+    ],
+)
+def test_an_aws_cli_that_is_too_old_is_named_as_such(
+    machine: Machine, script: str, command: str, code: int, errors: str
+) -> None:
+    machine.answer("aws --version", f"{OLD_CLI}\n")
+    machine.answer(f"aws {command}", code=code, errors=errors)
+    offers(machine)
+    stops(machine)
+
+    result = machine.run(script, **PREPARE, **{key: value for key, value in DEPLOY.items() if key not in PREPARE})
+
+    assert result.returncode == 1
+    assert f"`aws {command}` ended with code {code}" in result.stderr
+    assert "This AWS CLI, aws-cli/2.9.19, does not know what it is asked for: it is too old." in result.stderr
+    assert "The jobs need 2.31.24 (of version 1: 1.42.61) or later" in result.stderr
+
+
+def test_an_aws_cli_that_is_refused_by_aws_is_not_called_too_old(machine: Machine) -> None:
+    failing(machine, "ecs describe-services")
+
+    result = machine.run("deploy_ecs", **DEPLOY)
+
+    assert "too old" not in result.stderr
+    assert machine.called("aws --version") == []
+
+
 REFUSED = "An error occurred (ThrottlingException) when calling the operation: Rate exceeded"
 
 
