@@ -3,8 +3,8 @@
 A file in `buildspecs/` names inputs and commands; the work is in `buildspecs/scripts/`, which a command runs as
 `python3 "$SCRIPTS_DIR/<file>"` (or `bash`). With a CodePipeline source a build sees the application's repository, not
 this one, so the loader writes the scripts into the buildspec itself: a commit to the application cannot change what a
-privileged build does. Docstrings and lines of comment stay behind: they are a fifth of the scripts, CodeBuild prints
-them into every log, and its limit counts them.
+privileged build does. Docstrings, lines of comment and most of the indentation stay behind: they are a third of the
+scripts, CodeBuild prints them into every log, and its limit counts them.
 
 Inputs are environment variables, all declared. Plain ones stand under `env.variables` with their default. A secret is
 under `env.secrets-manager` with an *empty* reference, because the reference differs by stack: the loader lists its name
@@ -47,6 +47,10 @@ _GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|PATH|PWD|SCRIPTS_DIR")
 # The functions in scripts/ whose first argument is the name of a variable.
 _READERS = ("require", "optional", "prefixed")
 _END = "END_OF_SCRIPT"
+_SHORTER = re.compile(r"^((?: {4})+)|  # noqa: .*")
+"""What of a line of Python may be shorter: its indentation, and a word to the linter."""
+_NESTED = re.compile(r"^ {2,6}", re.MULTILINE)
+"""The indentation of the YAML itself, which is at most three levels deep; a script's own comes behind it."""
 
 
 class BuildspecError(Exception):
@@ -286,15 +290,16 @@ class _Reader:
             writing = ['mkdir -p "$SCRIPTS_DIR"', *(_written(name, text) for name, text in scripts.items())]
             completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}
         comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
-        return comment + yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        written = yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
+        return comment + _NESTED.sub(lambda found: found[0][: len(found[0]) // 2], written)
 
 
 @lru_cache
 def _without_prose(text: str) -> str:
-    """The Python script without its docstrings and without the lines that hold nothing but a comment.
+    """The Python script without its docstrings and comments, each level indented by one blank.
 
-    A docstring that is all there is in a body stays. Nothing else changes, not even where a line of a text starts
-    with ``#``.
+    A docstring that is all there is in a body stays. The lines of a text stay as they are, even where they start with
+    ``#`` or a blank.
     """
     prose: set[int] = set()
     texts: set[int] = set()
@@ -309,7 +314,11 @@ def _without_prose(text: str) -> str:
     prose.update(
         number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#") and number not in texts
     )
-    return "".join(line for number, line in enumerate(lines, 1) if number not in prose)
+    return "".join(
+        line if number in texts else _SHORTER.sub(lambda found: " " * (len(found[1] or "") // 4), line)
+        for number, line in enumerate(lines, 1)
+        if number not in prose
+    )
 
 
 def _written(name: str, text: str) -> str:

@@ -15,8 +15,8 @@ from components.buildspec import FOLDER, LIMIT, load_buildspec
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 SCRIPT_FILES = sorted(SCRIPTS.glob("*.py"))
-# Room for the next fix without having to split a job first.
-HEADROOM = 2_000
+# Room for the next fix without having to split a job first; little, until the scripts travel as a bundle of their own.
+HEADROOM = 400
 
 # job: exported variables, files of the output artifact
 OUTPUTS: dict[str, tuple[set[str], set[str]]] = {
@@ -84,11 +84,11 @@ def test_each_buildspec_has_headroom_below_codebuilds_limit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_buildspec_shows_its_scripts_as_they_are(name: str) -> None:
+def test_each_buildspec_shows_its_scripts_line_by_line(name: str) -> None:
     """PyYAML falls back to one quoted line for a text with trailing blanks or tabs: unreadable in the console."""
     text = load_buildspec(name).text
 
-    assert text.count("- |\n      cat > ") == text.count("<<'END_OF_SCRIPT'") > 0
+    assert text.count("- |\n   cat > ") == text.count("<<'END_OF_SCRIPT'") > 0
     assert "\\n" not in text.split("phases:")[0]
 
 

@@ -58,13 +58,13 @@ def given(graph: Graph, name: str, value: object) -> None:
 def without_the_image_that_code_deploy_puts_in(graph: Graph) -> None:
     """An action that names an image, and no file that says which."""
     action(graph, "DeployService")["configuration"].update(Image1ArtifactName="Deployment")
-    rewritten(graph, "prepare-deployment", "  - imageDetail.json\n", "")
+    rewritten(graph, "prepare-deployment", " - imageDetail.json\n", "")
 
 
 def without_what_the_ecs_action_reads_by_default(graph: Graph) -> None:
     """An action that names no file, and no file of the usual name."""
     del action(graph, "DeployService")["configuration"]["FileName"]
-    rewritten(graph, "prepare-deployment", "  - imagedefinitions.json\n", "")
+    rewritten(graph, "prepare-deployment", " - imagedefinitions.json\n", "")
 
 
 @pytest.mark.parametrize("name", stack_files())
@@ -83,7 +83,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "tag-image", "    TAG_PREFIX: v", "    TAG_PREFIX: v\n    MORE: x"),
+            lambda graph: rewritten(graph, "tag-image", "  TAG_PREFIX: v", "  TAG_PREFIX: v\n  MORE: x"),
             "action TagImage: MORE is declared in shop-everything-on-tag-image, but nothing there reads it",
             id="a declared variable that nothing reads",
         ),
@@ -114,7 +114,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "build-image", "  - IMAGE_VERSION\n", ""),
+            lambda graph: rewritten(graph, "build-image", " - IMAGE_VERSION\n", ""),
             "action ApprovePromotion: #{BuildImage.IMAGE_VERSION}: BuildImage offers IMAGE_DIGEST, IMAGE_URI",
             id="a buildspec that does not export",
         ),
@@ -144,13 +144,13 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "prepare-deployment", "  - deployment.json\n", ""),
+            lambda graph: rewritten(graph, "prepare-deployment", " - deployment.json\n", ""),
             "action TagImage: reads deployment.json, and Deployment holds taskdef.json, appspec.yaml, imageDetail.json",
             id="a file that the artifact lacks",
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "prepare-deployment", "  - imagedefinitions.json\n", ""),
+            lambda graph: rewritten(graph, "prepare-deployment", " - imagedefinitions.json\n", ""),
             "action CreateGitHubRelease: reads imagedefinitions.json, and Deployment holds taskdef.json, appspec.yaml",
             id="a file that a release attaches",
         ),
