@@ -129,3 +129,17 @@ class Hosting:
                 resources=(self.account.arn("ecs", f"task/{self.cluster}/*"),),
             ),
         )
+
+    def read_log(self, stream_prefix: str) -> Statement:
+        """Return the permission to read what the containers wrote, to say why one of them failed.
+
+        CloudWatch Logs decrypts what it returns, so the key needs no statement:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+
+        Args:
+            stream_prefix: What the names of the containers' log streams begin with.
+        """
+        streams = pulumi.Output.from_input(self.log_group).apply(
+            lambda group: self.account.arn("logs", f"log-group:{group}:log-stream:{stream_prefix}/*")
+        )
+        return Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(streams,))

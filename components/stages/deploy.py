@@ -96,6 +96,7 @@ class DeployStage(Stage):
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,
                 "DEPLOYMENT_CONFIGURATION": json.dumps(deployment_configuration(args, hosting.alarms), sort_keys=True),
+                "LOG_GROUP": hosting.log_group,
                 "TIMEOUT_MINUTES": str(args.effective_timeout_minutes),
             },
             statements=[
@@ -105,6 +106,7 @@ class DeployStage(Stage):
                 hosting.update_service(),
                 *hosting.follow_deployments(),
                 *hosting.read_tasks(),
+                hosting.read_log(self._context.application.container),
             ],
             timeout_minutes=args.effective_timeout_minutes + MINUTES_TO_ROLL_BACK,
         )

@@ -77,12 +77,12 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "build"
         self._base = folder / "tools"
-        self._bin = self._base / "bin"
+        self.bin = self._base / "bin"
         self._rules: list[dict[str, Any]] = []
         self.folder.mkdir()
-        self._bin.mkdir(parents=True)
+        self.bin.mkdir(parents=True)
         for tool in ("aws", "docker", "npm"):
-            path = self._bin / tool
+            path = self.bin / tool
             path.write_text(_STAND_IN.format(python=sys.executable, base=str(self._base), tool=tool))
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
@@ -107,7 +107,7 @@ class Machine:
 
     def without(self, tool: str) -> None:
         """Take a tool off the machine."""
-        (self._bin / tool).unlink()
+        (self.bin / tool).unlink()
 
     def file(self, name: str, content: object) -> Path:
         """A file in the job's folder; anything but a text is written as JSON."""
@@ -120,16 +120,20 @@ class Machine:
         """A file that the job wrote."""
         return json.loads((self.folder / name).read_text())
 
+    def publish(self) -> None:
+        """Let the tools know the answers; running a job does so, too."""
+        (self._base / "rules.json").write_text(json.dumps(self._rules))
+
     def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a job with these variables and no others."""
-        (self._base / "rules.json").write_text(json.dumps(self._rules))
+        self.publish()
         scripts_dir = self._base / "scripts"
         scripts_dir.mkdir(exist_ok=True)
         return subprocess.run(
             # Without site-packages: a job has the standard library and nothing else.
             [sys.executable, "-S", str(SCRIPTS / f"{script}.py")],
             cwd=self.folder,
-            env={"PATH": str(self._bin), "SCRIPTS_DIR": str(scripts_dir), **variables},
+            env={"PATH": str(self.bin), "SCRIPTS_DIR": str(scripts_dir), **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -138,8 +142,8 @@ class Machine:
 
     def run_buildspec(self, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run all commands of a buildspec with these variables; then print what it exports, `NAME=value` a line."""
-        (self._base / "rules.json").write_text(json.dumps(self._rules))
-        (self._bin / "python3").symlink_to(Path(sys.executable).resolve())
+        self.publish()
+        (self.bin / "python3").symlink_to(Path(sys.executable).resolve())
         spec = yaml.safe_load(text)
         commands = [command for phase in spec["phases"].values() for command in phase.get("commands", [])]
         shown = [f'echo "{name}=${name}"' for name in spec["env"].get("exported-variables", [])]
@@ -147,7 +151,7 @@ class Machine:
         return subprocess.run(
             ["/bin/bash", "-e", "-c", "\n".join([*commands, *shown])],
             cwd=self.folder,
-            env={"PATH": f"{self._bin}:/usr/bin:/bin", **declared},
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", **declared},
             capture_output=True,
             text=True,
             check=False,

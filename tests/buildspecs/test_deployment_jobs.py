@@ -58,6 +58,7 @@ DEPLOY = {
     "CLUSTER": "main",
     "SERVICE": "shop",
     "DEPLOYMENT_CONFIGURATION": "{}",
+    "LOG_GROUP": "/ecs/shop",
     "TIMEOUT_MINUTES": "30",
 }
 
@@ -451,9 +452,13 @@ def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deployin
 
     assert result.returncode == 1
     assert "the deployment did not succeed: ROLLBACK_IN_PROGRESS" in result.stderr
-    assert "circuit breaker threshold was exceeded" in result.stderr
-    assert "  - task 1: Essential container in task exited\n" in result.stderr
-    assert "container shop: exit code 137. OutOfMemoryError: container killed" in result.stderr
+    assert "circuit breaker threshold was exceeded. The previous version keeps serving.\n" in result.stderr
+    assert (
+        "The new tasks stopped: a container needs more memory than it has: raise application.memory.\n"
+        "  - task 1: Essential container in task exited\n"
+        "  -   container shop: exit code 137. OutOfMemoryError: container killed\n"
+    ) in result.stderr
+    assert result.stderr.endswith("More: aws logs tail /ecs/shop --since 30m\n")
     assert "is unable to place a task" in result.stderr
     assert "Scaling activity" not in result.stderr, "a task of the old revision stops because it is replaced"
 
@@ -576,6 +581,11 @@ def test_two_revisions_that_differ_are_not_the_same(change: dict[str, object]) -
     assert not same(one, {**one, "taskRoleArn": "arn"})
 
 
+def version() -> Any:  # noqa: ANN401 - a class of a script
+    """What is deployed."""
+    return module("deploy_ecs").Version(NEW, {"containerDefinitions": []}, "")
+
+
 @pytest.fixture
 def following(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Ten seconds pass with each look; gives what ECS is asked beside looks."""
@@ -585,8 +595,7 @@ def following(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(job, "started", lambda *_, **__: DEPLOYMENT)
     monkeypatch.setattr(job, "described", lambda *_, **__: state("IN_PROGRESS")["serviceDeployments"][0])
-    monkeypatch.setattr(job.Service, "stopped_tasks", lambda *_: [])
-    monkeypatch.setattr(job.Service, "describe", lambda *_: {})
+    monkeypatch.setattr(job.stopped_tasks, "ask", lambda *_, **__: {})
 
     def ask(_why: str, *command: str, **_options: object) -> dict[str, Any]:
         asked.append(command)
@@ -602,7 +611,7 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     job = module("deploy_ecs")
 
     with pytest.raises(SystemExit) as end:
-        job.follow(job.Service("main", "shop"), NEW, [], "", 1)
+        job.follow(job.Service("main", "shop"), version(), [], "", 1)
 
     assert end.value.code == 1
     assert following == [
@@ -632,10 +641,10 @@ def test_a_deployment_that_ends_when_it_shall_be_rolled_back_counts_as_it_ended(
 
     if ended:
         with pytest.raises(SystemExit):
-            job.follow(job.Service("main", "shop"), NEW, [], DEPLOYMENT, 1)
+            job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1)
         assert ended in capsys.readouterr().err
     else:
-        assert job.follow(job.Service("main", "shop"), NEW, [], DEPLOYMENT, 1) == DEPLOYMENT
+        assert job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1) == DEPLOYMENT
 
 
 @pytest.mark.usefixtures("following")
@@ -644,7 +653,7 @@ def test_it_looks_often_at_first_and_every_ten_seconds_later(monkeypatch: pytest
     monkeypatch.setattr(job.time, "sleep", pauses.append)
 
     with pytest.raises(SystemExit):
-        job.follow(job.Service("main", "shop"), NEW, [], "", 5)
+        job.follow(job.Service("main", "shop"), version(), [], "", 5)
 
     assert pauses[:3] == [1.0, 1.5, 2.25]
     assert max(pauses) == 10
@@ -855,7 +864,7 @@ def stops(machine: Machine) -> None:
     [
         *("ecs describe-services", "ecs register-task-definition", "ecs describe-task-definition"),
         *("ecs list-service-deployments", "ecs update-service", "ecs describe-service-revisions"),
-        *("ecs describe-service-deployments", "ecs list-tasks", "ecs describe-tasks"),
+        "ecs describe-service-deployments",
     ],
 )
 def test_each_command_of_the_deployment_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
@@ -871,14 +880,25 @@ def test_each_command_of_the_deployment_that_fails_ends_it_with_its_own_words(ma
     assert machine.calls[-1].words[1:3] == command.split(), "nothing is done after it"
 
 
-def test_the_failure_is_told_though_its_reasons_cannot_be_had(machine: Machine) -> None:
-    failing(machine, "ecs list-tasks")
+@pytest.mark.parametrize("command", ["ecs list-tasks", "ecs describe-tasks", "logs get-log-events"])
+def test_the_failure_is_reported_though_its_reasons_cannot_be_had(machine: Machine, command: str) -> None:
+    failing(machine, command)
     stops(machine)
+    logs = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "shop"}}
+    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}", logConfiguration=logs))
+    machine.answer("aws ecs list-tasks", {"taskArns": ["task/main/1"]})
+    part = {"name": "shop", "exitCode": 1}
+    machine.answer(
+        "aws ecs describe-tasks",
+        {"tasks": [{"taskArn": "1", "taskDefinitionArn": NEW, "stoppedReason": "It ended", "containers": [part]}]},
+    )
 
     result = machine.run("deploy_ecs", **DEPLOY)
 
     assert result.returncode == 1
-    assert "the deployment did not succeed: STOPPED" in result.stdout
+    assert "the deployment did not succeed: STOPPED" in result.stderr
+    assert f"    ended with code 254: {REFUSED}" in result.stdout
+    assert ("exit code 1" in result.stderr) == (command == "logs get-log-events")
 
 
 @pytest.mark.parametrize("script", ["prepare_deployment", "deploy_ecs"])

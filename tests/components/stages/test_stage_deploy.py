@@ -62,6 +62,12 @@ READ_TASKS = [
         "Resource": [arn("ecs", "task/shop-cluster/*")],
     },
 ]
+READ_LOG = {
+    "Sid": "ReadApplicationLog",
+    "Effect": "Allow",
+    "Action": ["logs:GetLogEvents"],
+    "Resource": [arn("logs", "log-group:/ecs/shop-dev:log-stream:shop/*")],
+}
 CODE_DEPLOY = ("Application", "DeploymentGroup", "DeploymentConfig")
 
 
@@ -202,7 +208,12 @@ def test_the_job_knows_service_configuration_and_time() -> None:
     """The configuration is written in one order only: another would show as a change that is none."""
     variables = with_ecs().variables("deploy-ecs")
     assert variables.pop("DEPLOYMENT_CONFIGURATION") == json.dumps(configuration(), sort_keys=True)
-    assert variables == {"CLUSTER": "shop-cluster", "SERVICE": "shop-service", "TIMEOUT_MINUTES": "60"}
+    assert variables == {
+        "CLUSTER": "shop-cluster",
+        "SERVICE": "shop-service",
+        "LOG_GROUP": "/ecs/shop-dev",
+        "TIMEOUT_MINUTES": "60",
+    }
 
 
 def test_the_job_has_time_left_to_roll_back() -> None:
@@ -245,6 +256,7 @@ def test_the_job_may_move_this_service_and_follow_it() -> None:
             "Resource": [SERVICE, arn("ecs", "service-revision/shop-cluster/shop-service/*")],
         },
         *READ_TASKS,
+        READ_LOG,
     ]
 
 
