@@ -139,7 +139,9 @@ class Hosting:
         Args:
             stream_prefix: What the names of the containers' log streams begin with.
         """
-        streams = pulumi.Output.from_input(self.log_group).apply(
-            lambda group: self.account.arn("logs", f"log-group:{group}:log-stream:{stream_prefix}/*")
-        )
+
+        def named(group: str) -> pulumi.Output[str]:
+            return self.account.arn("logs", f"log-group:{group}:log-stream:{stream_prefix}/*")
+
+        streams: pulumi.Output[str] = pulumi.Output.from_input(self.log_group).apply(named)
         return Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(streams,))

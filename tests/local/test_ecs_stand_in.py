@@ -11,9 +11,10 @@ import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
-from local.rehearsal.ecs import Behaviour, Ecs, Refused, serving
-from local.rehearsal.ecs.model import ecs_model
+from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.ecs.state import Service
+from local.rehearsal.emulated import Refused, serving
+from local.rehearsal.emulated.model import service_model
 
 NEW = "registry.example.com/shop:new"
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
@@ -158,7 +159,7 @@ def test_the_sdk_reads_every_answer(ecs: Ecs, client: Any) -> None:  # noqa: ANN
     assert client.describe_tasks(cluster="main", tasks=tasks)["tasks"][0]["lastStatus"] == "RUNNING"
     assert client.describe_task_definition(taskDefinition="shop")["taskDefinition"]["revision"] == 3
     assert client.describe_services(cluster="main", services=["shop"])["services"][0]["serviceArn"] == made.arn
-    assert {call.operation for call in ecs.calls} <= set(ecs_model().operation_names)
+    assert {call.operation for call in ecs.calls} <= set(service_model("ecs").operation_names)
 
 
 def test_a_refusal_reaches_the_sdk_by_its_code(client: Any) -> None:  # noqa: ANN401 - made at run time

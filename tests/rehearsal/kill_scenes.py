@@ -23,7 +23,8 @@ from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.codebuild import Build, Result, Secrets, Variable, names_in, unpack
 from local.rehearsal.deployed import Deployed
-from local.rehearsal.ecs import Ecs, serving
+from local.rehearsal.ecs import Ecs
+from local.rehearsal.emulated import serving
 from local.rehearsal.github import GitHub
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.world import World

@@ -19,12 +19,13 @@ from mocked import REGION
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
-from local.rehearsal.ecs import Behaviour, Ecs, serving
-from local.rehearsal.ecs.model import ecs_model, request_problems
+from local.rehearsal.ecs import Behaviour, Ecs
+from local.rehearsal.emulated import serving
+from local.rehearsal.emulated.model import request_problems, service_model
 
 ECS_NATIVE = "ecs-native"
 SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
-ECS_COMMANDS = [xform_name(name, "-") for name in ecs_model().operation_names]
+ECS_COMMANDS = [xform_name(name, "-") for name in service_model("ecs").operation_names]
 FILES = ["appspec.yaml", "deployment.json", "imageDetail.json", "imagedefinitions.json", "taskdef.json"]
 # User guide of CodePipeline and CodeDeploy: "appspec file for an Amazon ECS deployment".
 APPSPEC = {
@@ -189,7 +190,7 @@ def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> Non
     expected = delivery.stack.template
     expected["containerDefinitions"][0]["image"] = uri
     assert definition == expected
-    assert request_problems("RegisterTaskDefinition", definition) == []
+    assert request_problems("ecs", "RegisterTaskDefinition", definition) == []
     assert delivery.ecs.owner("RegisterTaskDefinition", **definition)["taskDefinition"]["revision"] == 2
     appspec = yaml.safe_load(files["appspec.yaml"])
     Draft202012Validator(APPSPEC).validate(appspec)
@@ -346,7 +347,7 @@ def test_each_strategy_is_followed_to_its_success(
 @pytest.mark.parametrize(
     ("behaviour", "pace", "reasons"),
     [
-        (Behaviour.CRASH, 6, ("Essential container in task exited", "container shop: exit code 1.")),
+        (Behaviour.CRASH, 6, ("Essential container in task exited", "container shop: exit code 1\n")),
         (Behaviour.CANNOT_PULL, 100, ("CannotPullContainerError: pull image manifest", "not found")),
         (Behaviour.UNHEALTHY, 6, ("Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:",)),
         (Behaviour.ALARM, 12, ("alarm shop-errors", "one or more alarms were triggered")),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 import secrets
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from local.rehearsal.ecs.access import Need, allows, caller
 from local.rehearsal.ecs.lifecycle import Lifecycle
-from local.rehearsal.ecs.model import answer_problems, request_problems
 from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task
+from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused, caller
 
 _PAGE = 20
 """Service deployments in one answer, unless the caller asks for another number, up to 100.
@@ -31,47 +28,34 @@ _ADDED_TO_CONTAINERS: Mapping[str, Any] = {"cpu": 0, "essential": True} | {
     key: [] for key in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
 }
 _HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
-Json = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """ECS's own no."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, and the permissions it needed."""
-
-    operation: str
-    parameters: Json
-    needs: tuple[Need, ...]
-
-
-class Ecs:
+class Ecs(Emulated):
     """An account's Amazon ECS in one region.
+
+    Source of the permissions: Service Authorization Reference, "Actions, resources, and condition keys for Amazon
+    Elastic Container Service".
 
     Attributes:
         behaviours: What becomes of tasks, by the image of one of their containers; the others are healthy.
-        policies: The policies of the role that asks; ``None`` for the account's owner, who may do everything.
         pace: How many steps a deployment goes each time it is looked at.
-        calls: Every request that was made over the network, in order.
     """
 
+    SERVICE = "ecs"
+    INVALID = "InvalidParameterException"
+
     def __init__(self, *, account: str = "123456789012", region: str = "eu-west-1", pace: int = 1) -> None:
-        self.account, self.region, self.pace = account, region, pace
+        super().__init__(account=account, region=region)
+        self.pace = pace
         self.behaviours: dict[str, Behaviour] = {}
-        self.policies: Sequence[Mapping[str, Any]] | None = None
-        self.calls: list[Call] = []
         self._clusters: dict[str, Json] = {}
         self._services: dict[tuple[str, str], Service] = {}
         self._families: dict[str, list[Json]] = {}
         self._revisions: dict[str, tuple[Service, Revision]] = {}
-        self._lock = threading.RLock()
-        self._operations: Mapping[str, Callable[[Json], Json]] = {
+
+    def operations(self) -> Operations:
+        """Return what is emulated."""
+        return {
             "CreateCluster": self._create_cluster,
             "CreateService": self._create_service,
             "DescribeServiceDeployments": self._describe_service_deployments,
@@ -88,17 +72,13 @@ class Ecs:
 
     # What tests do.
 
-    def owner(self, operation: str, **parameters: Any) -> Json:  # noqa: ANN401 - JSON
-        """A call of the account's owner, not recorded."""
-        return self._answered(operation, parameters)
-
     def service(self, name: str, cluster: str) -> Service:
         """A service as it is now."""
         return self._services[cluster, name]
 
     def settle(self, service: Service) -> Deployment:
         """Let the newest deployment of a service come to its end; one that never ends is left where it is."""
-        with self._lock:
+        with self.lock:
             newest = service.deployments[0]
             for _ in range(_ENDLESS):
                 if newest.status not in ONGOING:
@@ -106,47 +86,7 @@ class Ecs:
                 next(newest.course, None)
             return newest
 
-    # What callers do.
-
-    def call(self, operation: str, parameters: Json) -> Json:
-        """Answer one request.
-
-        Raises:
-            Refused: ECS says no.
-        """
-        with self._lock:
-            if operation not in self._operations:
-                known = ", ".join(self._operations)
-                raise Refused("UnsupportedFeatureException", f"{operation} is not rehearsed here; there are: {known}")
-            self._check_request(operation, parameters)
-            needs = tuple(self._needs(operation, parameters))
-            self.calls.append(Call(operation, copy.deepcopy(parameters), needs))
-            self._check_access(needs)
-            return self._answered(operation, parameters)
-
-    def _answered(self, operation: str, parameters: Json) -> Json:
-        with self._lock:
-            self._check_request(operation, parameters)
-            answer = copy.deepcopy(self._operations[operation](parameters))
-            if problems := answer_problems(operation, answer):
-                raise AssertionError(f"the stand-in answers {operation} unlike ECS: {'; '.join(problems)}")
-            return answer
-
-    @staticmethod
-    def _check_request(operation: str, parameters: Json) -> None:
-        if problems := request_problems(operation, parameters):
-            raise Refused("InvalidParameterException", "; ".join(problems))
-
-    def _check_access(self, needs: Sequence[Need]) -> None:
-        for need in needs:
-            if self.policies is not None and not allows(self.policies, need, account=self.account, region=self.region):
-                raise Refused(
-                    "AccessDeniedException",
-                    f"User: {caller(self.account)} is not authorized to perform: {need.action} on resource: "
-                    f"{need.resource} because no identity-based policy allows the {need.action} action",
-                )
-
-    def _needs(self, operation: str, parameters: Json) -> list[Need]:
+    def needs(self, operation: str, parameters: Json) -> list[Need]:
         """The permissions behind a request, by the Service Authorization Reference."""
         action = f"ecs:{operation}"
         place = _last(parameters.get("cluster", "default"))
@@ -182,7 +122,7 @@ class Ecs:
         return needs
 
     def _arn(self, kind: str, *names: str) -> str:
-        return f"arn:aws:ecs:{self.region}:{self.account}:{kind}/{'/'.join(names)}"
+        return self.arn(f"{kind}/{'/'.join(names)}")
 
     # Task definitions.
 
