@@ -77,7 +77,10 @@ def problems(deployed: Deployed) -> list[str]:
     """Everything that does not fit together, a sentence each; empty when all does."""
     jobs = {name: _Job.of(project) for name, project in deployed.projects.items()}
     made: dict[str, tuple[str, ...]] = {}
-    offered: dict[str, frozenset[str]] = {"variables": frozenset(name.partition(".")[2] for name in deployed.variables)}
+    offered: dict[str, frozenset[str]] = {
+        "codepipeline": frozenset({"PipelineExecutionId"}),
+        "variables": frozenset(name.partition(".")[2] for name in deployed.variables),
+    }
     files = _files_of(deployed, jobs)
     known = {file for job in jobs.values() for file in job.written}
     found: list[str] = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from local.rehearsal.ecs.lifecycle import Lifecycle
-from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task
+from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task, TaskSet
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused, caller
 
 _PAGE = 20
@@ -38,6 +38,7 @@ class Ecs(Emulated):
 
     Attributes:
         behaviours: What becomes of tasks, by the image of one of their containers; the others are healthy.
+        logs: What containers have written: log group -> log stream -> lines. A task definition makes its group.
         pace: How many steps a deployment goes each time it is looked at.
     """
 
@@ -48,6 +49,7 @@ class Ecs(Emulated):
         super().__init__(account=account, region=region)
         self.pace = pace
         self.behaviours: dict[str, Behaviour] = {}
+        self.logs: dict[str, dict[str, list[str]]] = {}
         self._clusters: dict[str, Json] = {}
         self._services: dict[tuple[str, str], Service] = {}
         self._families: dict[str, list[Json]] = {}
@@ -153,6 +155,8 @@ class Ecs(Emulated):
             "registeredBy": caller(self.account),
         }
         revisions.append(definition)
+        for container in wanted["containerDefinitions"]:
+            self.logs.setdefault(container.get("logConfiguration", {}).get("options", {}).get("awslogs-group", ""), {})
         return {"taskDefinition": definition, "tags": tags}
 
     def _describe_task_definition(self, parameters: Json) -> Json:
@@ -193,7 +197,26 @@ class Ecs(Emulated):
         self._services[cluster, name] = service
         if controller == "ECS":
             self._deploy(service)
+        else:
+            self._install(service)
         return {"service": service.view()}
+
+    def _install(self, service: Service) -> None:
+        """Make the first task set of a service that CodeDeploy deploys, and let its tasks run."""
+        first = self.task_set(service, service.definition)
+        first.status, first.desired, service.stable = "PRIMARY", service.desired, first.revision
+        for _ in range(service.desired):
+            task = self.task(service, first.revision, first.identity)
+            task.status = "RUNNING"
+            service.tasks.append(task)
+
+    def task_set(self, service: Service, definition: Json, external_id: str = "") -> TaskSet:
+        """Make a task set without tasks; for CodeDeploy, which makes one for each of its deployments."""
+        place, name = service.arn.split("/")[1:]
+        revision = Revision(self._arn("service-revision", place, name, _number()), definition)
+        made = TaskSet(self._arn("task-set", place, name, _number()), revision, external_id=external_id)
+        service.task_sets.append(made)
+        return made
 
     def _cluster(self, parameters: Json) -> str:
         name = _last(parameters.get("cluster", "default"))
@@ -214,6 +237,8 @@ class Ecs(Emulated):
             service = self._services.get((cluster, name))
             if service:
                 found.append(service.view())
+                for _ in range(self.pace):
+                    next(service.course, None)
             else:
                 failures.append({"arn": self._arn("service", cluster, name), "reason": "MISSING"})
         return {"services": found, "failures": failures}
@@ -267,14 +292,27 @@ class Ecs(Emulated):
             service.says("was created.")
 
     def _lifecycle(self, service: Service, made: Deployment) -> Lifecycle:
-        images = [part["image"] for part in made.target.definition["containerDefinitions"]]
-        scripted = [self.behaviours[image] for image in images if image in self.behaviours]
-        place = service.arn.split("/")[1]
+        behaviour = self.behaviour(made.target.definition)
+        return Lifecycle(
+            service, made, behaviour, lambda revision: self.task(service, revision, made.identity), self.log
+        )
 
-        def task(revision: Revision) -> Task:
-            return Task(self._arn("task", place, secrets.token_hex(16)), revision, made.identity)
+    def behaviour(self, definition: Json) -> Behaviour:
+        """Return what becomes of tasks with this definition."""
+        images = [part["image"] for part in definition["containerDefinitions"]]
+        return next((self.behaviours[image] for image in images if image in self.behaviours), Behaviour.HEALTHY)
 
-        return Lifecycle(service, made, scripted[0] if scripted else Behaviour.HEALTHY, task)
+    def task(self, service: Service, revision: Revision, started_by: str) -> Task:
+        """Return a new task of a service, which is not among its tasks yet."""
+        return Task(self._arn("task", service.arn.split("/")[1], secrets.token_hex(16)), revision, started_by)
+
+    def log(self, task: Task, lines: Sequence[str]) -> None:
+        """Let the first container of a task write to its log, if it has one."""
+        container = task.definition["containerDefinitions"][0]
+        options = container.get("logConfiguration", {}).get("options", {})
+        if lines and "awslogs-group" in options:
+            stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task.identity}"
+            self.logs.setdefault(options["awslogs-group"], {}).setdefault(stream, []).extend(lines)
 
     # Service deployments.
 
@@ -363,7 +401,7 @@ class Ecs(Emulated):
             for task in reversed(service.tasks)
             if place == cluster
             and (not name or service_name == name)
-            and bool(task.stopped) is stopped
+            and bool(task.stop_code) is stopped
             and family in (None, task.definition["family"])
         ]
         return _page("taskArns", found, parameters, _MOST)
