@@ -166,6 +166,17 @@ class CodeDeploy(pulumi.ComponentResource):
             ),
         )
 
+    def stop(self) -> tuple[Statement, ...]:
+        """Return the permission to stop a deployment, and to ask why one has failed.
+
+        AWS offers no resource for ``StopDeployment``: whoever has it may stop every deployment of the account.
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html
+        """
+        return (
+            Statement(sid="StopDeployment", actions=("codedeploy:StopDeployment",), resources=("*",)),
+            Statement(sid="ReadDeployment", actions=("codedeploy:GetDeployment",), resources=(self._group_arn,)),
+        )
+
     @property
     def _group_arn(self) -> pulumi.Output[str]:
         return self._arn("deploymentgroup", f"{self._args.application_name}/{self._args.application_name}")

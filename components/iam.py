@@ -26,6 +26,8 @@ _REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference
 
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
     {
+        # CodeDeploy's own guide names the deployment group, and is wrong (awsdocs/aws-codedeploy-user-guide#18).
+        "codedeploy:StopDeployment": f"{_REFERENCE}list_awscodedeploy.html",
         "ecr:GetAuthorizationToken": f"{_REFERENCE}list_amazonelasticcontainerregistry.html",
         "ecs:CreateTaskSet": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
         "ecs:DescribeTaskDefinition": f"{_REFERENCE}list_amazonelasticcontainerservice.html",

@@ -19,6 +19,8 @@ AT_ONCE = 100
 SHOWN = 10
 """Stopped tasks, and lines of a log, that are worth showing."""
 SHOWN_EVENTS = 5
+NO_TASK = "ECS names no stopped task of this version"
+BAD_NEWS = re.compile("un(healthy|able)|fail")
 FROM_OUTSIDE = ("UserInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth")
 """Stop codes that say nothing about the version: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html"""
 
@@ -176,8 +178,8 @@ def explain(tasks: list[dict[str, Any]], events: list[str], definition: dict[str
     # Of a task that fails for another reason the load balancer says that it is unhealthy, too.
     if "ELB health checks" in text:
         text = "\n".join([text, *events])
-    lines = [f"  - {line}" for line in reasons or ["ECS names no stopped task of this version"]]
-    lines += [f"  - {event}" for event in events[:SHOWN_EVENTS]]
+    lines = [f"{'  ' if line.startswith(' ') else '  - '}{line}" for line in reasons or [NO_TASK]]
+    lines += [f"  - {event}" for event in events if BAD_NEWS.search(event)][:SHOWN_EVENTS]
     if log:
         lines += [f"  The last lines of task {identity(ran[-1])}:", *(f"  | {line}" for line in log)]
     if group:

@@ -26,6 +26,7 @@ class Hosting:
         production_listener_arn: Listener that carries the users' traffic, where known.
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
+        grace_period_seconds: How long a starting task may fail its health checks, where known.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
         ready: What must be made before anything can be deployed; nothing for a service that exists.
     """
@@ -41,6 +42,7 @@ class Hosting:
     production_listener_arn: pulumi.Output[str] | None = None
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
+    grace_period_seconds: int = 0
     alarms: tuple[str, ...] = ()
     ready: tuple[pulumi.Resource, ...] = ()
 

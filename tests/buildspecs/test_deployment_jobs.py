@@ -456,7 +456,7 @@ def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deployin
     assert (
         "The new tasks stopped: a container needs more memory than it has: raise application.memory.\n"
         "  - task 1: Essential container in task exited\n"
-        "  -   container shop: exit code 137. OutOfMemoryError: container killed\n"
+        "    container shop: exit code 137. OutOfMemoryError: container killed\n"
     ) in result.stderr
     assert result.stderr.endswith("More: aws logs tail /ecs/shop --since 30m\n")
     assert "is unable to place a task" in result.stderr

@@ -226,8 +226,8 @@ def test_what_only_the_application_s_log_says_is_found_there(machine: Machine, l
 
     assert expected in found.sentence
     assert found.lines == [
-        *(f"  - task 1: {EXITED}", "  -   container shop: exit code 1"),
-        *(f"  - task 2: {EXITED}", "  -   container shop: exit code 1"),
+        *(f"  - task 1: {EXITED}", "    container shop: exit code 1"),
+        *(f"  - task 2: {EXITED}", "    container shop: exit code 1"),
         *("  The last lines of task 2:", "  | Starting", f"  | {line}"),
         f"More: aws logs tail {GROUP} --since 30m",
     ]

@@ -34,6 +34,7 @@ def code_deploy(shift: TrafficShift = ALL_AT_ONCE, *, alarms: tuple[str, ...] = 
             ),
         )
         pulumi.export("deploy", policy_document(made.deploy()))
+        pulumi.export("stop", policy_document(made.stop()))
 
     return build(program)
 
@@ -302,6 +303,24 @@ def test_who_deploys_may_start_this_groups_deployments_only() -> None:
             "Effect": "Allow",
             "Action": ["codedeploy:GetDeploymentConfig"],
             "Resource": [arn("codedeploy", "deploymentconfig:CodeDeployDefault.ECSAllAtOnce")],
+        },
+    ]
+
+
+def test_who_stops_a_deployment_may_stop_every_one_of_the_account() -> None:
+    """AWS offers no resource for it, though CodeDeploy's guide names one (awsdocs/aws-codedeploy-user-guide#18)."""
+    assert json.loads(plain().exports["stop"])["Statement"] == [
+        {
+            "Sid": "StopDeployment",
+            "Effect": "Allow",
+            "Action": ["codedeploy:StopDeployment"],
+            "Resource": ["*"],
+        },
+        {
+            "Sid": "ReadDeployment",
+            "Effect": "Allow",
+            "Action": ["codedeploy:GetDeployment"],
+            "Resource": [arn("codedeploy", "deploymentgroup:shop-dev/shop-dev")],
         },
     ]
 
