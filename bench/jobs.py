@@ -23,7 +23,14 @@ from local.rehearsal import codebuild
 
 ROOT = Path(__file__).parents[1]
 TIMES = ROOT / "bench" / "job_times.json"
-FILES = ("test_images", "test_deployments", "test_static_files", "test_release", "test_lighthouse")
+FILES = (
+    "test_images",
+    "test_deployments",
+    "test_watch_deployment",
+    "test_static_files",
+    "test_release",
+    "test_lighthouse",
+)
 
 
 class _Stopwatch:

@@ -23,6 +23,12 @@ PREDEFINED: Mapping[tuple[str, int, int], str] = {
 https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
 """
 
+ROLLED_BACK = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST")
+"""Events that roll a deployment back, whether or not there are alarms: it fails, or a person or a job stops it.
+
+https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_AutoRollbackConfiguration.html
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficShift:
@@ -122,7 +128,7 @@ class CodeDeploy(pulumi.ComponentResource):
             load_balancer_info=_load_balancer(hosting, hosting.production_listener_arn),
             auto_rollback_configuration=codedeploy.DeploymentGroupAutoRollbackConfigurationArgs(
                 enabled=True,
-                events=["DEPLOYMENT_FAILURE", *(["DEPLOYMENT_STOP_ON_ALARM"] if args.alarms else [])],
+                events=[*ROLLED_BACK, *(["DEPLOYMENT_STOP_ON_ALARM"] if args.alarms else [])],
             ),
             alarm_configuration=codedeploy.DeploymentGroupAlarmConfigurationArgs(enabled=True, alarms=list(args.alarms))
             if args.alarms
@@ -163,6 +169,17 @@ class CodeDeploy(pulumi.ComponentResource):
                 actions=("codedeploy:GetDeploymentConfig",),
                 resources=(self._arn("deploymentconfig", self._configuration_name),),
             ),
+        )
+
+    def stop(self) -> tuple[Statement, ...]:
+        """Return the permission to stop a deployment, and to ask why one has failed.
+
+        AWS offers no resource for ``StopDeployment``: whoever has it may stop every deployment of the account.
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html
+        """
+        return (
+            Statement(sid="StopDeployment", actions=("codedeploy:StopDeployment",), resources=("*",)),
+            Statement(sid="ReadDeployment", actions=("codedeploy:GetDeployment",), resources=(self._group_arn,)),
         )
 
     @property

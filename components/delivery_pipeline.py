@@ -9,6 +9,7 @@ from typing import ClassVar, cast
 import pulumi
 from pulumi_aws import codepipeline, iam
 
+from components.account import AwsAccount
 from components.artifact_bucket import ArtifactBucket
 from components.iam import Statement, policy_document, service_trust
 from components.image_push_trigger import ImagePushTriggerRule, ImagePushTriggerRuleArgs
@@ -134,6 +135,22 @@ class DeliveryPipeline(pulumi.ComponentResource):
                     opts=child,
                 )
         self.register_outputs({"name": self.name, "consoleUrl": self.console_url})
+
+
+def follow_run(pipeline_name: str, account: AwsAccount) -> Statement:
+    """Return the permission to ask what became of the actions of a run.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/permissions-reference.html
+
+    Args:
+        pipeline_name: The pipeline's name; it need not be made yet.
+        account: Where it is.
+    """
+    return Statement(
+        sid="FollowRun",
+        actions=("codepipeline:ListActionExecutions",),
+        resources=(account.arn("codepipeline", pipeline_name),),
+    )
 
 
 def _render_action(action: Action) -> codepipeline.PipelineStageActionArgsDict:

@@ -29,6 +29,8 @@ _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide/"
 
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
     {
+        # CodeDeploy's own guide names the deployment group, and is wrong (awsdocs/aws-codedeploy-user-guide#18).
+        "codedeploy:StopDeployment": f"{_REFERENCE}list_awscodedeploy.html",
         "ecr:GetAuthorizationToken": f"{_REFERENCE}list_amazonelasticcontainerregistry.html",
         "ecs:DescribeTaskDefinition": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
         "elasticloadbalancing:DescribeListeners": f"{_REFERENCE}list_elasticloadbalancing.html",

@@ -269,6 +269,12 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
 _NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
 _NAMESPACE = _VARIABLE = re.compile(r"[A-Za-z0-9@_-]{1,100}")
 _REFERENCE = re.compile(r"#\{(([^.}]*)\.?([^}]*))\}")
+RUN = "#{codepipeline.PipelineExecutionId}"
+"""A reference that CodePipeline replaces by the ID of the run, which every retry of it keeps.
+
+https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html
+"""
+_OFFERED_BY_CODEPIPELINE = frozenset({"PipelineExecutionId"})
 _LONGEST_APPROVAL = 60 * 24 * 60
 """Minutes that a person may take."""
 _MOST_CHARACTERS = 1000
@@ -446,7 +452,10 @@ def _variable_problems(pipeline: PipelineModel) -> Iterator[str]:
 
 
 def _reference_problems(pipeline: PipelineModel) -> Iterator[str]:
-    offered = {"variables": frozenset(item.name for item in pipeline.variables)}
+    offered = {
+        "codepipeline": _OFFERED_BY_CODEPIPELINE,
+        "variables": frozenset(item.name for item in pipeline.variables),
+    }
     for batch in _all_batches(pipeline):
         for action in batch:
             for whole, space, name in _references(action):

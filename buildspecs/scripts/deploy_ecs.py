@@ -4,7 +4,7 @@ Reads deployment.json and taskdef.json. A deployment that ECS rolls back or stop
 reasons of the stopped tasks; one that takes longer than the timeout is rolled back. Run again, the job starts no second
 deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
 Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION (JSON as UpdateService takes it),
-TIMEOUT_MINUTES.
+LOG_GROUP (of the containers; the last lines of one that failed are shown), TIMEOUT_MINUTES.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any, NamedTuple, NoReturn
 import delivered
 import inputs
 import job
+import stopped_tasks
 
 LONGEST_PAUSE = 10
 UNDECIDED = ("PENDING", "IN_PROGRESS")
+ROLLS_BACK = ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL")
 # What ECS says of a revision that is not in what was registered.
 OF_A_REVISION = ("taskDefinitionArn", "revision", "status", "registeredAt", "registeredBy", "deregisteredAt")
-SHOWN_TASKS = 10
+# The service's events of the last minutes.
+EVENTS = 20
 
 
 class State(NamedTuple):
@@ -29,6 +32,14 @@ class State(NamedTuple):
     done: bool
     failed: bool
     line: str
+
+
+class Version(NamedTuple):
+    """What is deployed: the revision, the task definition it was registered from, the log group of its containers."""
+
+    revision: str
+    definition: dict[str, Any]
+    log_group: str
 
 
 class Service:
@@ -50,35 +61,21 @@ class Service:
         return dict(found[0])
 
     def deployments(self, *, again: bool = False) -> list[dict[str, Any]]:
-        """The newest service deployments."""
-        command = ("ecs", "list-service-deployments", *self._where)
-        return list(job.aws("List its deployments", *command, again=again)["serviceDeployments"])
+        """Return all service deployments that ECS remembers, in no order; the AWS CLI does not page them by itself."""
+        command = ("ecs", "list-service-deployments", *self._where, "--max-results", "100")
+        found, token = list[dict[str, Any]](), tuple[str, ...]()
+        while True:
+            answer = job.aws("List its deployments", *command, *token, again=again)
+            found += answer["serviceDeployments"]
+            if not answer.get("nextToken"):
+                return found
+            token, again = ("--next-token", answer["nextToken"]), True
 
     def update(self, revision: str, configuration: str) -> None:
         """Ask ECS to run this revision."""
         shape = ("--deployment-configuration", configuration) if configuration else ()
         command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape)
         job.aws("Update the service", *command)
-
-    def stopped_tasks(self, revision: str) -> list[str]:
-        """Why tasks of this revision stopped."""
-        command = ("ecs", "list-tasks", "--cluster", self.cluster, "--service-name", self.name)
-        arns = job.aws("List the stopped tasks", *command, "--desired-status", "STOPPED").get("taskArns", [])
-        if not arns:
-            return []
-        describe = ("ecs", "describe-tasks", "--cluster", self.cluster, "--tasks", *arns[:100])
-        lines = []
-        for task in job.aws("Ask why they stopped", *describe)["tasks"]:
-            if task.get("taskDefinitionArn") == revision:
-                lines.append(
-                    f"task {task['taskArn'].rsplit('/', 1)[-1]}: {task.get('stoppedReason', 'no reason given')}"
-                )
-                lines += [
-                    f"  container {part['name']}: exit code {part.get('exitCode')}. {part.get('reason', '')}"
-                    for part in task.get("containers", [])
-                    if part.get("exitCode") or part.get("reason")
-                ]
-        return lines[:SHOWN_TASKS]
 
 
 def said(value: Any) -> Any:  # noqa: ANN401 - any part of a task definition
@@ -138,21 +135,26 @@ def deployment_state(deployment: dict[str, Any]) -> State:
     return State(done, not done and status not in UNDECIDED, ", ".join(part for part in parts if part))
 
 
-def give_up(service: Service, revision: str, message: str) -> NoReturn:
-    """End the job with the message, the stopped tasks and the service's last events."""
-    job.say(message)  # should asking for the reasons fail, too
-    reasons = service.stopped_tasks(revision) or ["ECS names no stopped task of this revision"]
-    events = [str(event["message"]) for event in service.describe().get("events", [])[:5]]
-    lines = "\n".join(f"  - {line}" for line in [*reasons, *events])
-    job.fail(f"{message}\n{lines}")
+def give_up(service: Service, version: Version, message: str) -> NoReturn:
+    """End the job with the message and with what is known of why the tasks of the version stopped."""
+    cluster, name = service.cluster, service.name
+    tasks = stopped_tasks.described(cluster, stopped_tasks.listed(cluster, name))
+    found = stopped_tasks.ask(
+        "Look at its events", "ecs", "describe-services", "--cluster", cluster, "--services", name
+    )
+    events = [str(event["message"]) for part in found.get("services", []) for event in part.get("events", [])]
+    ours = [task for task in tasks if task.get("taskDefinitionArn") == version.revision]
+    explanation = stopped_tasks.explain(ours, events[:EVENTS], version.definition, version.log_group)
+    why = [f"The new tasks stopped: {explanation.sentence}."] if explanation.sentence else []
+    job.fail("\n".join([message, *why, *explanation.lines]))
 
 
-def follow(service: Service, revision: str, known: list[dict[str, Any]], arn: str, minutes: int) -> str:
+def follow(service: Service, version: Version, known: list[dict[str, Any]], arn: str, minutes: int) -> str:
     """Wait for the end of this deployment, or of one not yet known; returns its ARN, ends the job if it failed."""
     deadline = time.monotonic() + minutes * 60
     last, pause = "", 1.0
     while time.monotonic() < deadline:
-        arn = arn or started(service, known, revision, again=bool(last))
+        arn = arn or started(service, known, version.revision, again=bool(last))
         state = (
             deployment_state(described(arn, again=bool(last)))
             if arn
@@ -164,7 +166,8 @@ def follow(service: Service, revision: str, known: list[dict[str, Any]], arn: st
         if state.done:
             return arn
         if state.failed:
-            give_up(service, revision, f"the deployment did not succeed: {last}")
+            serves = " The previous version keeps serving." if last.startswith(ROLLS_BACK) else ""
+            give_up(service, version, f"the deployment did not succeed: {last}.{serves}")
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
     if arn:
@@ -175,7 +178,7 @@ def follow(service: Service, revision: str, known: list[dict[str, Any]], arn: st
             if state.done:
                 return arn
             last = state.line
-    give_up(service, revision, f"the deployment took longer than {minutes} minutes; its last state: {last}")
+    give_up(service, version, f"the deployment took longer than {minutes} minutes; its last state: {last}")
 
 
 def main() -> None:
@@ -206,7 +209,8 @@ def main() -> None:
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
         service.update(revision, configuration)
-    arn = follow(service, revision, known, arn, minutes)
+    version = Version(revision, definition, job.optional("LOG_GROUP"))
+    arn = follow(service, version, known, arn, minutes)
     job.say(f"{service.name} runs {revision}")
     job.export(SERVICE_DEPLOYMENT_ARN=arn)
 

@@ -19,8 +19,13 @@ from typing import Any, NamedTuple, NoReturn
 FAILED = 1
 MISUSED = 2
 TAIL = 20
-# The AWS CLI knows no such parameter: https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
-UNKNOWN = 252
+AWS_CLI = "2.31.24"
+"""The oldest AWS CLI that knows all that the jobs ask for: the canary and linear deployments of ECS.
+
+https://github.com/aws/aws-cli/blob/v2/CHANGELOG.rst
+"""
+# What the AWS CLI says of an operation, a parameter and an option that it does not know.
+_UNKNOWN = re.compile(r"invalid choice|unknown parameter in|unknown options:", re.IGNORECASE)
 _secrets: list[str] = []
 
 
@@ -124,12 +129,18 @@ def ended(why: str, command: tuple[str, ...], code: int, printed: str) -> NoRetu
     """End the job because a command failed."""
     lines = [line for line in printed.splitlines() if line.strip()][-TAIL:]
     last = "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
-    old = (
-        f"\nA parameter is wrong, or {version('aws --version')} is too old to know it."
-        if (command[0], code) == ("aws", UNKNOWN)
-        else ""
-    )
+    old = _too_old(printed) if command[0] == "aws" and _UNKNOWN.search(printed) else ""
     fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}. Its last lines:\n{last}{old}")
+
+
+def _too_old(printed: str) -> str:
+    """Say which AWS CLI it is that does not know what it is asked for, and what helps."""
+    doubt = ", or the parameter is misspelt" if "unknown parameter" in printed.lower() else ""
+    return (
+        f"\nThis AWS CLI, {version('aws --version')}, does not know what it is asked for: it is too old{doubt}. The "
+        f"jobs need {AWS_CLI} or later, and what AWS has added since needs a newer one. It comes with CodeBuild's "
+        "image: retry when AWS has renewed that, or name a newer one in components/build_project.py."
+    )
 
 
 def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None = None, again: bool = False) -> Any:  # noqa: ANN401 - JSON has no narrower type

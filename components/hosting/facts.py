@@ -27,6 +27,7 @@ class Hosting:
         production_listener_arn: Listener that carries the users' traffic, where known.
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
+        grace_period_seconds: How long a starting task may fail its health checks, where known.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
         ready: What must be made before anything can be deployed; nothing for a service that exists.
         load_balancer_dns_name: The load balancer's own name, of one made here.
@@ -47,6 +48,7 @@ class Hosting:
     production_listener_arn: pulumi.Output[str] | None = None
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
+    grace_period_seconds: int = 0
     alarms: tuple[str, ...] = ()
     ready: tuple[pulumi.Resource, ...] = ()
     load_balancer_dns_name: pulumi.Output[str] | None = None
@@ -136,3 +138,19 @@ class Hosting:
                 resources=(self.account.arn("ecs", f"task/{self.cluster}/*"),),
             ),
         )
+
+    def read_log(self, stream_prefix: str) -> Statement:
+        """Return the permission to read what the containers wrote, to say why one of them failed.
+
+        CloudWatch Logs decrypts what it returns, so the key needs no statement:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+
+        Args:
+            stream_prefix: What the names of the containers' log streams begin with.
+        """
+
+        def named(group: str) -> pulumi.Output[str]:
+            return self.account.arn("logs", f"log-group:{group}:log-stream:{stream_prefix}/*")
+
+        streams: pulumi.Output[str] = pulumi.Output.from_input(self.log_group).apply(named)
+        return Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(streams,))

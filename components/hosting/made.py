@@ -115,6 +115,7 @@ class MadeHosting(pulumi.ComponentResource):
             production_listener_arn=balancer.production.arn,
             test_listener_arn=balancer.test.arn if balancer.test else None,
             service_url=balancer.url,
+            grace_period_seconds=made.load_balancer.health_check.grace_period_seconds,
             alarms=alarms.names if alarms else (),
             ready=(service.service, *(alarms.all if alarms else ())),
             load_balancer_dns_name=balancer.dns_name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar
@@ -11,17 +12,43 @@ import pulumi
 
 from components.build_project import PATIENT, BuildProject
 from components.code_deploy import CodeDeploy, CodeDeployArgs, TrafficShift
+from components.delivery_pipeline import follow_run
 from components.ecs_deployment import deployment_configuration
 from components.iam import Statement
-from components.pipeline_model import Action, Artifact, Category, Provider
+from components.pipeline_model import RUN, Action, Artifact, Category, Provider
 from components.settings import Deploy, Settings
 from components.settings.deploy import Engine
 from components.stages.stage import Stage, StageContext
 from components.stages.static_files import StaticFiles, StaticFilesArgs
 from components.stages.variables import DELIVERED_IMAGE
 
+DEPLOY_ACTION = "DeployService"
+WATCH_ACTION = "WatchDeployment"
 MINUTES_TO_ROLL_BACK = 5
-"""What the deploy job gets beyond its own timeout, to roll the service back and to say why."""
+"""What a job gets beyond its own timeout, to roll the service back and to say why."""
+QUICK_MINUTES = 12
+"""How long a job on a Lambda machine, which ends after 15 minutes, may watch."""
+CODE_DEPLOY_WAITS_MINUTES = 60
+"""How long CodeDeploy waits for the new tasks to be healthy.
+
+https://docs.aws.amazon.com/codedeploy/latest/userguide/troubleshooting-ecs.html
+"""
+MINUTES_TO_START = 2
+"""What a task on Fargate takes until its health checks begin to count: a machine, the image, the first checks."""
+
+
+def minutes_to_decide(desired_count: int, grace_period_seconds: int) -> int:
+    """Return how long it takes until as many tasks have failed their health checks as stop a deployment.
+
+    Three tasks at least, or half of them all; one that fails is started again. The rule is that of the deployment
+    circuit breaker: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+
+    Args:
+        desired_count: Number of tasks that start side by side.
+        grace_period_seconds: How long a starting task may fail its health checks.
+    """
+    rounds = math.ceil(max(3, desired_count / 2) / desired_count)
+    return math.ceil(rounds * (MINUTES_TO_START + grace_period_seconds / 60))
 
 
 class DeployStage(Stage):
@@ -34,17 +61,18 @@ class DeployStage(Stage):
         self, name: str, args: Deploy, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, context, opts)
-        engine: Mapping[Engine, Callable[[Deploy], tuple[Action, tuple[Statement, ...]]]] = {
+        engine: Mapping[Engine, Callable[[Deploy], tuple[tuple[Action, ...], tuple[Statement, ...]]]] = {
             "codeDeploy": self._with_code_deploy,
             "ecs": self._with_ecs,
             "ecsAction": self._with_ecs_action,
         }
         deployed, grants = engine[args.engine](args)
-        self.actions, self.grants = (deployed,), grants
+        self.actions, self.grants = deployed, grants
         if (wanted := StaticFilesArgs.wanted(args.static_files)) is not None:
             files = StaticFiles(f"{name}-static-files", wanted, context, pulumi.ResourceOptions(parent=self))
             after = len(files.before) + 1
-            self.actions = (*files.before, replace(deployed, run_order=after), files.prune(after + 1))
+            moved = (replace(action, run_order=after) for action in deployed)
+            self.actions = (*files.before, *moved, files.prune(after + 1))
             self.grants = (*files.grants, *grants)
         self.register_outputs({"engine": args.engine})
 
@@ -53,7 +81,7 @@ class DeployStage(Stage):
         """Every pipeline deploys."""
         return settings.deploy
 
-    def _with_code_deploy(self, args: Deploy) -> tuple[Action, tuple[Statement, ...]]:
+    def _with_code_deploy(self, args: Deploy) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
         context = self._context
         strategy, step = args.effective_strategy, args.effective_step
         code_deploy = CodeDeploy(
@@ -71,7 +99,7 @@ class DeployStage(Stage):
             opts=pulumi.ResourceOptions(parent=self),
         )
         action = Action(
-            name="DeployService",
+            name=DEPLOY_ACTION,
             category=Category.DEPLOY,
             provider=Provider.CODEDEPLOY_TO_ECS,
             configuration={
@@ -84,9 +112,41 @@ class DeployStage(Stage):
             },
             reads=(Artifact.DEPLOYMENT,),
         )
-        return action, (*code_deploy.deploy(), *context.hosting.register_task_definitions())
+        watch = self._watch(code_deploy)
+        watching = watch.action(WATCH_ACTION, reads=(Artifact.DEPLOYMENT,), environment={"PIPELINE_EXECUTION_ID": RUN})
+        grants = (*code_deploy.deploy(), *context.hosting.register_task_definitions(), watch.start())
+        return (action, watching), grants
 
-    def _with_ecs(self, args: Deploy) -> tuple[Action, tuple[Statement, ...]]:
+    def _watch(self, code_deploy: CodeDeploy) -> BuildProject:
+        """Make the job that runs beside CodeDeploy's own action: that one says little, and gives up after an hour."""
+        context, hosting = self._context, self._context.hosting
+        needed = minutes_to_decide(context.application.desired_count, hosting.grace_period_seconds)
+        machine = context.quick if needed <= QUICK_MINUTES else PATIENT
+        minutes = QUICK_MINUTES if machine.is_lambda else CODE_DEPLOY_WAITS_MINUTES
+        return self.project(
+            "watch-deployment",
+            description="Shows what becomes of the new tasks, and stops a deployment whose tasks keep failing",
+            machine=machine,
+            variables={
+                "PIPELINE": context.prefix,
+                "DEPLOY_ACTION": DEPLOY_ACTION,
+                "WATCH_ACTION": WATCH_ACTION,
+                "CLUSTER": hosting.cluster,
+                "SERVICE": hosting.service,
+                "LOG_GROUP": hosting.log_group,
+                "MINUTES": str(minutes),
+            },
+            statements=[
+                follow_run(context.prefix, hosting.account),
+                hosting.read_service(),
+                *hosting.read_tasks(),
+                hosting.read_log(context.application.container),
+                *code_deploy.stop(),
+            ],
+            timeout_minutes=minutes + MINUTES_TO_ROLL_BACK,
+        )
+
+    def _with_ecs(self, args: Deploy) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
         hosting = self._context.hosting
         project: BuildProject = self.project(
             "deploy-ecs",
@@ -96,6 +156,7 @@ class DeployStage(Stage):
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,
                 "DEPLOYMENT_CONFIGURATION": json.dumps(deployment_configuration(args, hosting.alarms), sort_keys=True),
+                "LOG_GROUP": hosting.log_group,
                 "TIMEOUT_MINUTES": str(args.effective_timeout_minutes),
             },
             statements=[
@@ -105,17 +166,18 @@ class DeployStage(Stage):
                 hosting.update_service(),
                 *hosting.follow_deployments(),
                 *hosting.read_tasks(),
+                hosting.read_log(self._context.application.container),
             ],
             timeout_minutes=args.effective_timeout_minutes + MINUTES_TO_ROLL_BACK,
         )
-        action = project.action("DeployService", reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
-        return action, (project.start(),)
+        action = project.action(DEPLOY_ACTION, reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
+        return (action,), (project.start(),)
 
-    def _with_ecs_action(self, args: Deploy) -> tuple[Action, tuple[Statement, ...]]:
+    def _with_ecs_action(self, args: Deploy) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
         hosting = self._context.hosting
         minutes = args.effective_timeout_minutes
         action = Action(
-            name="DeployService",
+            name=DEPLOY_ACTION,
             category=Category.DEPLOY,
             provider=Provider.ECS,
             configuration={
@@ -134,4 +196,4 @@ class DeployStage(Stage):
             *hosting.read_tasks(),
             *hosting.register_task_definitions(),
         )
-        return action, grants
+        return (action,), grants

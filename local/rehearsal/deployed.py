@@ -101,6 +101,7 @@ class Project:
 
     Attributes:
         name: Its name in AWS.
+        arn: Its ARN.
         buildspec: Its YAML text.
         variables: The environment variables it sets.
         role: The name of the role its builds run under.
@@ -110,6 +111,7 @@ class Project:
     """
 
     name: str
+    arn: str
     buildspec: str
     variables: tuple[Variable, ...]
     role: str
@@ -327,6 +329,7 @@ def _project(values: Mapping[str, Any]) -> Project:
     default = _LAMBDA_TIMEOUT_MINUTES if on_lambda else _DEFAULT_TIMEOUT_MINUTES
     return Project(
         name=values["name"],
+        arn=values["arn"],
         buildspec=values["source"].get("buildspec", ""),
         variables=tuple(
             Variable(name=item["name"], value=item["value"], type=item.get("type") or "PLAINTEXT")

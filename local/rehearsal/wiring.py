@@ -15,7 +15,7 @@ from typing import Any
 
 from local.rehearsal.codebuild.artifacts import matches
 from local.rehearsal.deployed import Action, Deployed, Project
-from local.rehearsal.ecs.access import Need, allows
+from local.rehearsal.emulated.access import Need, allows
 
 _OFFERED: Mapping[str, frozenset[str]] = {
     "CodeStarSourceConnection": frozenset(
@@ -78,7 +78,10 @@ def problems(deployed: Deployed) -> list[str]:
     """Everything that does not fit together, a sentence each; empty when all does."""
     jobs = {name: _Job.of(project) for name, project in deployed.projects.items()}
     made: dict[str, tuple[str, ...]] = {}
-    offered: dict[str, frozenset[str]] = {"variables": frozenset(name.partition(".")[2] for name in deployed.variables)}
+    offered: dict[str, frozenset[str]] = {
+        "codepipeline": frozenset({"PipelineExecutionId"}),
+        "variables": frozenset(name.partition(".")[2] for name in deployed.variables),
+    }
     files = _files_of(deployed, jobs)
     known = {file for job in jobs.values() for file in job.written}
     found: list[str] = []
@@ -94,6 +97,7 @@ def problems(deployed: Deployed) -> list[str]:
             found += [f"{at}: {problem}" for problem in _file_problems(action, jobs.get(action.project), made, known)]
             if action.project in jobs:
                 found += [f"{at}: {problem}" for problem in _job_problems(deployed, action, jobs[action.project])]
+                found += [f"{at}: {problem}" for problem in _report_problems(deployed, action)]
             found += [f"{at}: {problem}" for problem in _clone_problems(deployed, action)]
         for action in batch:
             made |= {name: files[name] for name in action.outputs}
@@ -141,6 +145,23 @@ def _job_problems(deployed: Deployed, action: Action, job: _Job) -> Iterator[str
                 yield f"{file} is to be in the artifact {output}, but nothing in {project.name} writes it"
         if not job.files(output):
             yield f"makes the artifact {output}, for which {project.name} has no files"
+
+
+def _report_problems(deployed: Deployed, action: Action) -> Iterator[str]:
+    """What a project's role lacks to write the report groups that its buildspec names.
+
+    CodeBuild asks for the first permission of these even where the group is there:
+    https://docs.aws.amazon.com/codebuild/latest/userguide/test-permissions.html.
+    """
+    project = deployed.projects[action.project]
+    _, _, _, region, account, _ = project.arn.split(":")
+    for report in project.spec.get("reports", {}):
+        # A name alone stands for the group <project>-<name>; an ARN for another project's.
+        group = f"arn:aws:codebuild:{region}:{account}:report-group/{project.name}-{report}"
+        for name in ("CreateReportGroup", "CreateReport", "UpdateReport", "BatchPutTestCases"):
+            need = Need(f"codebuild:{name}", group)
+            if not allows(deployed.policies(action.name), need, account=account, region=region):
+                yield f"writes the report group {group}, and {project.name} may not {need.action}"
 
 
 def _clone_problems(deployed: Deployed, action: Action) -> Iterator[str]:

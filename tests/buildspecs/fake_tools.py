@@ -125,9 +125,13 @@ class Machine:
         """A file that the job wrote."""
         return json.loads((self.folder / name).read_text())
 
+    def publish(self) -> None:
+        """Let the tools know the answers; running a job does so, too."""
+        (self._base / "rules.json").write_text(json.dumps(self._rules))
+
     def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a job with these variables and no others."""
-        (self._base / "rules.json").write_text(json.dumps(self._rules))
+        self.publish()
         scripts_dir = self._base / "scripts"
         scripts_dir.mkdir(exist_ok=True)
         return subprocess.run(
@@ -143,7 +147,7 @@ class Machine:
 
     def run_buildspec(self, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run all commands of a buildspec with these variables; then print what it exports, `NAME=value` a line."""
-        (self._base / "rules.json").write_text(json.dumps(self._rules))
+        self.publish()
         put_python(self.bin)
         spec = yaml.safe_load(text)
         commands = [command for phase in spec["phases"].values() for command in phase.get("commands", [])]

@@ -58,6 +58,7 @@ DEPLOY = {
     "CLUSTER": "main",
     "SERVICE": "shop",
     "DEPLOYMENT_CONFIGURATION": "{}",
+    "LOG_GROUP": "/ecs/shop",
     "TIMEOUT_MINUTES": "30",
 }
 
@@ -451,9 +452,13 @@ def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deployin
 
     assert result.returncode == 1
     assert "the deployment did not succeed: ROLLBACK_IN_PROGRESS" in result.stderr
-    assert "circuit breaker threshold was exceeded" in result.stderr
-    assert "  - task 1: Essential container in task exited\n" in result.stderr
-    assert "container shop: exit code 137. OutOfMemoryError: container killed" in result.stderr
+    assert "circuit breaker threshold was exceeded. The previous version keeps serving.\n" in result.stderr
+    assert (
+        "The new tasks stopped: a container needs more memory than it has: raise application.memory.\n"
+        "  - task 1: Essential container in task exited\n"
+        "    container shop: exit code 137. OutOfMemoryError: container killed\n"
+    ) in result.stderr
+    assert result.stderr.endswith("More: aws logs tail /ecs/shop --since 30m\n")
     assert "is unable to place a task" in result.stderr
     assert "Scaling activity" not in result.stderr, "a task of the old revision stops because it is replaced"
 
@@ -576,6 +581,11 @@ def test_two_revisions_that_differ_are_not_the_same(change: dict[str, object]) -
     assert not same(one, {**one, "taskRoleArn": "arn"})
 
 
+def version() -> Any:  # noqa: ANN401 - a class of a script
+    """What is deployed."""
+    return module("deploy_ecs").Version(NEW, {"containerDefinitions": []}, "")
+
+
 @pytest.fixture
 def following(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Ten seconds pass with each look; gives what ECS is asked beside looks."""
@@ -585,8 +595,7 @@ def following(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(job, "started", lambda *_, **__: DEPLOYMENT)
     monkeypatch.setattr(job, "described", lambda *_, **__: state("IN_PROGRESS")["serviceDeployments"][0])
-    monkeypatch.setattr(job.Service, "stopped_tasks", lambda *_: [])
-    monkeypatch.setattr(job.Service, "describe", lambda *_: {})
+    monkeypatch.setattr(job.stopped_tasks, "ask", lambda *_, **__: {})
 
     def ask(_why: str, *command: str, **_options: object) -> dict[str, Any]:
         asked.append(command)
@@ -602,7 +611,7 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     job = module("deploy_ecs")
 
     with pytest.raises(SystemExit) as end:
-        job.follow(job.Service("main", "shop"), NEW, [], "", 1)
+        job.follow(job.Service("main", "shop"), version(), [], "", 1)
 
     assert end.value.code == 1
     assert following == [
@@ -632,10 +641,10 @@ def test_a_deployment_that_ends_when_it_shall_be_rolled_back_counts_as_it_ended(
 
     if ended:
         with pytest.raises(SystemExit):
-            job.follow(job.Service("main", "shop"), NEW, [], DEPLOYMENT, 1)
+            job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1)
         assert ended in capsys.readouterr().err
     else:
-        assert job.follow(job.Service("main", "shop"), NEW, [], DEPLOYMENT, 1) == DEPLOYMENT
+        assert job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1) == DEPLOYMENT
 
 
 @pytest.mark.usefixtures("following")
@@ -644,7 +653,7 @@ def test_it_looks_often_at_first_and_every_ten_seconds_later(monkeypatch: pytest
     monkeypatch.setattr(job.time, "sleep", pauses.append)
 
     with pytest.raises(SystemExit):
-        job.follow(job.Service("main", "shop"), NEW, [], "", 5)
+        job.follow(job.Service("main", "shop"), version(), [], "", 5)
 
     assert pauses[:3] == [1.0, 1.5, 2.25]
     assert max(pauses) == 10
@@ -748,11 +757,59 @@ def test_the_task_definition_is_held_against_ecs_s_model_before_the_rest_is_writ
     assert result.returncode == 1
     assert "Check the task definition: `aws ecs register-task-definition` ended with code 252" in result.stderr
     assert '  | Unknown parameter in input: "memoryy", must be one of: memory' in result.stderr
-    assert "\nA parameter is wrong, or aws 1.2.3 is too old to know it.\n" in result.stderr
+    assert "it is asked for: it is too old, or the parameter is misspelt. The jobs" in result.stderr
     assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json", "taskdef.json"]
     (check,) = machine.called("aws ecs register-task-definition")
     assert check.after("--generate-cli-skeleton") == ["output"], "the AWS CLI then calls nobody"
     assert check.after("--cli-input-json") == ["file://taskdef.json"]
+
+
+NO_SUCH_OPERATION = """
+usage: aws [options] <command> <subcommand> [<subcommand> ...] [parameters]
+
+aws: error: argument operation: Invalid choice, valid choices are:
+
+""" + "\n".join(f"list-{number}s | describe-{number}" for number in range(30))
+"""As AWS CLI 2.9.19 says it; what it does not know stands above its last lines."""
+NEW_WORDS = "aws: [ERROR]: An error occurred (ParamValidation): argument operation: Found invalid choice '{}'"
+"""As AWS CLI 2.34 says it."""
+NO_SUCH_PARAMETER = """
+Parameter validation failed:
+Unknown parameter in deploymentConfiguration: "strategy", must be one of: deploymentCircuitBreaker, maximumPercent"""
+
+
+@pytest.mark.parametrize(
+    ("script", "command", "code", "errors"),
+    [
+        ("deploy_ecs", "ecs list-service-deployments", 252, NO_SUCH_OPERATION),
+        ("deploy_ecs", "ecs list-service-deployments", 2, NO_SUCH_OPERATION),
+        ("deploy_ecs", "ecs list-service-deployments", 252, NEW_WORDS.format("list-service-deployments")),
+        ("deploy_ecs", "ecs update-service", 252, NO_SUCH_PARAMETER),
+        ("deploy_ecs", "ecs list-service-deployments", 252, "Unknown options: --max-results, 100"),
+        ("prepare_deployment", "ecs register-task-definition", 255, NO_SUCH_PARAMETER),
+    ],
+)
+def test_an_aws_cli_that_is_too_old_is_named_as_such(
+    machine: Machine, script: str, command: str, code: int, errors: str
+) -> None:
+    machine.answer(f"aws {command}", code=code, errors=errors)
+    offers(machine)
+    stops(machine)
+
+    result = machine.run(script, **PREPARE, **{key: value for key, value in DEPLOY.items() if key not in PREPARE})
+
+    assert result.returncode == 1
+    assert f"`aws {command}` ended with code {code}" in result.stderr
+    assert "This AWS CLI, aws 1.2.3, does not know what it is asked for: it is too old" in result.stderr
+    assert "The jobs need 2.31.24 or later" in result.stderr
+
+
+def test_an_aws_cli_that_is_refused_by_aws_is_not_called_too_old(machine: Machine) -> None:
+    failing(machine, "ecs describe-services")
+
+    result = machine.run("deploy_ecs", **DEPLOY)
+
+    assert "too old" not in result.stderr
 
 
 REFUSED = "An error occurred (ThrottlingException) when calling the operation: Rate exceeded"
@@ -805,7 +862,7 @@ def stops(machine: Machine) -> None:
     [
         *("ecs describe-services", "ecs register-task-definition", "ecs describe-task-definition"),
         *("ecs list-service-deployments", "ecs update-service", "ecs describe-service-revisions"),
-        *("ecs describe-service-deployments", "ecs list-tasks", "ecs describe-tasks"),
+        "ecs describe-service-deployments",
     ],
 )
 def test_each_command_of_the_deployment_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
@@ -821,14 +878,25 @@ def test_each_command_of_the_deployment_that_fails_ends_it_with_its_own_words(ma
     assert machine.calls[-1].words[1:3] == command.split(), "nothing is done after it"
 
 
-def test_the_failure_is_told_though_its_reasons_cannot_be_had(machine: Machine) -> None:
-    failing(machine, "ecs list-tasks")
+@pytest.mark.parametrize("command", ["ecs list-tasks", "ecs describe-tasks", "logs get-log-events"])
+def test_the_failure_is_reported_though_its_reasons_cannot_be_had(machine: Machine, command: str) -> None:
+    failing(machine, command)
     stops(machine)
+    logs = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "shop"}}
+    machine.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}", logConfiguration=logs))
+    machine.answer("aws ecs list-tasks", {"taskArns": ["task/main/1"]})
+    part = {"name": "shop", "exitCode": 1}
+    machine.answer(
+        "aws ecs describe-tasks",
+        {"tasks": [{"taskArn": "1", "taskDefinitionArn": NEW, "stoppedReason": "It ended", "containers": [part]}]},
+    )
 
     result = machine.run("deploy_ecs", **DEPLOY)
 
     assert result.returncode == 1
-    assert "the deployment did not succeed: STOPPED" in result.stdout
+    assert "the deployment did not succeed: STOPPED" in result.stderr
+    assert f"    ended with code 254: {REFUSED}" in result.stdout
+    assert ("exit code 1" in result.stderr) == (command == "logs get-log-events")
 
 
 @pytest.mark.parametrize("script", ["prepare_deployment", "deploy_ecs"])

@@ -1,6 +1,7 @@
 """The program's buildspecs: what each takes and gives, and that they fit together."""
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
+from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
 from fake_tools import DIGEST, SCRIPTS, Machine, deployment
 
 from components.buildspec import FOLDER, LIMIT, load_buildspec
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 SCRIPT_FILES = sorted(SCRIPTS.glob("*.py"))
-# Room for the next fix. Little: all jobs share what prints the versions and names an AWS CLI that is too old.
-HEADROOM = 400
+# Room for the next fix without having to split a job first; little, until the scripts travel as a bundle of their own.
+HEADROOM = 150
 
 # job: exported variables, files of the output artifact
 OUTPUTS: dict[str, tuple[set[str], set[str]]] = {
@@ -34,6 +37,7 @@ OUTPUTS: dict[str, tuple[set[str], set[str]]] = {
     "sync-static-files": (set(), set()),
     "tag-image": ({"VERSION_TAG"}, set()),
     "upload-static-files": (set(), set()),
+    "watch-deployment": (set(), set()),
 }
 # job: the jobs (or the source action) whose artifact it reads
 READS = {
@@ -44,7 +48,10 @@ READS = {
     "run-smoke-test": "build-image",
     "tag-image": "prepare-deployment",
     "create-github-release": "prepare-deployment",
+    "watch-deployment": "prepare-deployment",
 }
+# It deploys, tags and publishes nothing of what it reads: that only words its messages.
+READS_ABOUT = ("watch-deployment",)
 
 
 def script_of(name: str) -> Path:
@@ -83,7 +90,7 @@ def test_each_buildspec_has_headroom_below_codebuilds_limit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_buildspec_shows_its_scripts_as_they_are(name: str) -> None:
+def test_each_buildspec_shows_its_scripts_line_by_line(name: str) -> None:
     """PyYAML falls back to one quoted line for a text with trailing blanks or tabs: unreadable in the console."""
     text = load_buildspec(name).text
 
@@ -130,7 +137,8 @@ def test_a_buildspec_runs_by_itself_and_hands_its_variables_on(tmp_path: Path) -
 
 
 def test_each_job_after_the_preparation_is_told_the_digest_that_the_pipeline_delivers() -> None:
-    assert {name for name, writer in READS.items() if writer == "prepare-deployment"} == {
+    acting = {name for name, writer in READS.items() if writer == "prepare-deployment"} - {*READS_ABOUT}
+    assert acting == {
         name
         for name in NAMES
         if "IMAGE_DIGEST" in load_buildspec(name).variables and name not in ("prepare-deployment", "record-image")
@@ -190,6 +198,40 @@ def test_all_scripts_run_on_the_oldest_python_of_codebuilds_images() -> None:
 @pytest.mark.parametrize("script", SCRIPT_FILES, ids=lambda path: path.name)
 def test_no_script_asks_a_shell(script: Path) -> None:
     assert not re.search(r"shell\s*=\s*True|os\.system|os\.popen|getoutput", script.read_text())
+
+
+# The AWS CLI's own names of services.
+CLI_NAMES = {"s3api": "s3", "deploy": "codedeploy"}
+TOKENS = {"nextToken", "NextToken", "NextMarker", "Marker", "NextContinuationToken"}
+
+
+def aws_operations(script: Path) -> set[tuple[str, str]]:
+    """The service and the operation of each AWS CLI command in a script, as the CLI names them."""
+    tuples = [node.elts for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Tuple)]
+    calls = [node.args for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
+    services = set(Session().get_available_services())
+    words = [[getattr(node, "value", None) for node in nodes] for nodes in (*tuples, *calls)]
+    named = [[CLI_NAMES.get(str(word), word) for word in row] for row in words]
+    pairs = {pair for row in named for pair in itertools.pairwise(row) if pair[0] in services}
+    return {(str(service), str(operation)) for service, operation in pairs if isinstance(operation, str)}
+
+
+def test_each_list_that_the_aws_cli_does_not_page_is_paged_by_its_job() -> None:
+    """The CLI follows a token only where botocore has a paginator; elsewhere a job sees the first page alone."""
+    seen, unpaged = set[str](), set[str]()
+    for script in SCRIPT_FILES:
+        for service, operation in aws_operations(script):
+            model = Session().get_service_model(service)
+            name = next((name for name in model.operation_names if xform_name(name, "-") == operation), "")
+            answer = model.operation_model(name).output_shape if name else None
+            if answer is None or not TOKENS & answer.members.keys():
+                continue
+            seen.add(operation)
+            if name not in Session().get_paginator_model(service)._paginator_config:
+                unpaged |= {f"{script.name}: {operation}"} if '"--next-token"' not in script.read_text() else set()
+
+    assert unpaged == set()
+    assert {"list-service-deployments", "list-tasks", "list-objects-v2"} <= seen, "the rule finds the calls it is about"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -34,6 +34,7 @@ def code_deploy(shift: TrafficShift = ALL_AT_ONCE, *, alarms: tuple[str, ...] = 
             ),
         )
         pulumi.export("deploy", policy_document(made.deploy()))
+        pulumi.export("stop", policy_document(made.stop()))
 
     return build(program)
 
@@ -87,7 +88,10 @@ def test_a_deployment_group_shifts_the_traffic_of_one_service() -> None:
                 "targetGroups": [{"name": "shop-blue"}, {"name": "shop-green"}],
             }
         },
-        "autoRollbackConfiguration": {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]},
+        "autoRollbackConfiguration": {
+            "enabled": True,
+            "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST"],
+        },
         "tags": TAGS,
     }
 
@@ -104,7 +108,7 @@ def test_an_alarm_stops_the_deployment_and_rolls_it_back() -> None:
     assert group(with_alarms())["alarmConfiguration"] == {"enabled": True, "alarms": ["shop-errors", "shop-latency"]}
     assert group(with_alarms())["autoRollbackConfiguration"] == {
         "enabled": True,
-        "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"],
+        "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST", "DEPLOYMENT_STOP_ON_ALARM"],
     }
     assert "alarmConfiguration" not in group(plain())
 
@@ -293,6 +297,24 @@ def test_who_deploys_may_start_this_groups_deployments_only() -> None:
             "Effect": "Allow",
             "Action": ["codedeploy:GetDeploymentConfig"],
             "Resource": [arn("codedeploy", "deploymentconfig:CodeDeployDefault.ECSAllAtOnce")],
+        },
+    ]
+
+
+def test_who_stops_a_deployment_may_stop_every_one_of_the_account() -> None:
+    """AWS offers no resource for it, though CodeDeploy's guide names one (awsdocs/aws-codedeploy-user-guide#18)."""
+    assert json.loads(plain().exports["stop"])["Statement"] == [
+        {
+            "Sid": "StopDeployment",
+            "Effect": "Allow",
+            "Action": ["codedeploy:StopDeployment"],
+            "Resource": ["*"],
+        },
+        {
+            "Sid": "ReadDeployment",
+            "Effect": "Allow",
+            "Action": ["codedeploy:GetDeployment"],
+            "Resource": [arn("codedeploy", "deploymentgroup:shop-dev/shop-dev")],
         },
     ]
 

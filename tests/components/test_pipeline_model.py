@@ -12,6 +12,7 @@ import pytest
 
 from components.pipeline_model import (
     CLONE_REFERENCE,
+    RUN,
     Action,
     Artifact,
     Category,
@@ -549,6 +550,10 @@ def test_a_pipeline_has_fifty_variables_at_most() -> None:
             ),
         ),
         ("#{Build}", "action Build refers to #{Build}, which no earlier action offers"),
+        (
+            "#{codepipeline.ExecutionId}",
+            "action Build refers to #{codepipeline.ExecutionId}; codepipeline offers PipelineExecutionId",
+        ),
         ("#{variables.RUNS}", "action Build refers to #{variables.RUNS}; variables offers nothing"),
         (
             "v#{Source.CommitId}-#{Build.DIGEST}",
@@ -558,6 +563,12 @@ def test_a_pipeline_has_fifty_variables_at_most() -> None:
 )
 def test_a_reference_must_name_what_an_earlier_action_offers(reference: str, problem: str) -> None:
     assert validate(pipeline([SOURCE], [change(BUILD, environment={"A": reference})])) == [problem]
+
+
+def test_every_action_may_name_its_run() -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html."""
+    assert RUN == "#{codepipeline.PipelineExecutionId}"
+    assert validate(pipeline([SOURCE], [change(BUILD, environment={"A": RUN})])) == []
 
 
 def test_a_run_pinned_to_a_digest_offers_no_tag() -> None:

@@ -56,6 +56,7 @@ def test_the_actions_come_in_running_order(graph: list[dict[str, Any]]) -> None:
     assert [(action.run_order, action.name) for action in actions] == [
         (1, "ExtractStaticFiles"),
         (2, "PublishStaticFiles"),
+        (3, "WatchDeployment"),
         (3, "DeployService"),
         (4, "PruneStaticFiles"),
     ]

@@ -11,9 +11,10 @@ import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
-from local.rehearsal.ecs import Behaviour, Ecs, Refused, serving
-from local.rehearsal.ecs.model import ecs_model
+from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.ecs.state import Service
+from local.rehearsal.emulated import Refused, serving
+from local.rehearsal.emulated.model import service_model
 
 NEW = "registry.example.com/shop:new"
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
@@ -145,7 +146,7 @@ def test_the_sdk_reads_every_answer(ecs: Ecs, client: Any) -> None:  # noqa: ANN
     made = service(ecs)
     client.register_task_definition(**definition(tags=[{"key": "a", "value": "b"}], executionRoleArn=ROLE))
     client.update_service(cluster="main", service="shop", taskDefinition="shop:3")
-    (newest, first) = client.list_service_deployments(cluster="main", service="shop")["serviceDeployments"]
+    (first, newest) = client.list_service_deployments(cluster="main", service="shop")["serviceDeployments"]
     found = client.describe_service_deployments(serviceDeploymentArns=[newest["serviceDeploymentArn"]])
     revision = client.describe_service_revisions(serviceRevisionArns=[newest["targetServiceRevisionArn"]])
     client.stop_service_deployment(serviceDeploymentArn=newest["serviceDeploymentArn"], stopType="ROLLBACK")
@@ -158,7 +159,7 @@ def test_the_sdk_reads_every_answer(ecs: Ecs, client: Any) -> None:  # noqa: ANN
     assert client.describe_tasks(cluster="main", tasks=tasks)["tasks"][0]["lastStatus"] == "RUNNING"
     assert client.describe_task_definition(taskDefinition="shop")["taskDefinition"]["revision"] == 3
     assert client.describe_services(cluster="main", services=["shop"])["services"][0]["serviceArn"] == made.arn
-    assert {call.operation for call in ecs.calls} <= set(ecs_model().operation_names)
+    assert {call.operation for call in ecs.calls} <= set(service_model("ecs").operation_names)
 
 
 def test_a_refusal_reaches_the_sdk_by_its_code(client: Any) -> None:  # noqa: ANN401 - made at run time
@@ -480,7 +481,8 @@ def test_what_is_not_there_is_listed_as_missing(ecs: Ecs) -> None:
         assert failure["reason"] == "MISSING"
 
 
-def test_deployments_are_listed_newest_first_by_the_page_and_by_status(ecs: Ecs) -> None:
+def test_deployments_are_listed_by_the_page_and_by_status_the_newest_last(ecs: Ecs) -> None:
+    """AWS documents no order: a job that counts on the newest first must not get away with it here."""
     made = service(ecs)
     for _ in range(21):
         update(ecs, forceNewDeployment=True)
@@ -496,8 +498,41 @@ def test_deployments_are_listed_newest_first_by_the_page_and_by_status(ecs: Ecs)
     listed = [entry["serviceDeploymentArn"] for page in (first, second) for entry in page["serviceDeployments"]]
     assert len(first["serviceDeployments"]) == 20
     assert "nextToken" not in second
-    assert listed == [deployment.arn for deployment in made.deployments]
-    assert [entry["serviceDeploymentArn"] for entry in pending] == listed[:1]
+    assert listed == [deployment.arn for deployment in reversed(made.deployments)]
+    assert [entry["serviceDeploymentArn"] for entry in pending] == listed[-1:]
+
+
+def test_tasks_are_listed_by_the_page(ecs: Ecs) -> None:
+    service(ecs, desired=101)
+    place = {"cluster": "main", "serviceName": "shop"}
+
+    first = ecs.owner("ListTasks", **place)
+    second = ecs.owner("ListTasks", **place, nextToken=first["nextToken"])
+
+    assert [len(page["taskArns"]) for page in (first, second)] == [100, 1]
+    assert "nextToken" not in second
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("ListServiceDeployments", {"service": "shop", "maxResults": 101}),
+        ("ListServiceDeployments", {"service": "shop", "nextToken": "more"}),
+        ("ListTasks", {"maxResults": 0}),
+        ("DescribeTasks", {"tasks": ["a"] * 101}),
+    ],
+)
+def test_more_than_a_page_holds_is_refused(ecs: Ecs, operation: str, parameters: dict[str, Any]) -> None:
+    service(ecs)
+
+    assert refused(ecs, operation, cluster="main", **parameters).code == "InvalidParameterException"
+
+
+@pytest.mark.parametrize("what", ["Deployment", "Revision"])
+def test_no_more_than_twenty_arns_are_described_at_once(ecs: Ecs, what: str) -> None:
+    arns = {f"service{what}Arns": ["arn"] * 21}
+
+    assert "more than 20 elements" in refused(ecs, f"DescribeService{what}s", **arns).message
 
 
 SERVICE = "arn:aws:ecs:eu-west-1:123456789012:service/main/shop"

@@ -224,6 +224,13 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
             id="a clone on Lambda",
         ),
         pytest.param(
+            "everything-on",
+            lambda graph: replaced(graph, "run-lighthouse-policy", '"codebuild:CreateReportGroup", ', ""),
+            "action RunLighthouse: writes the report group arn:aws:codebuild:eu-west-1:123456789012:report-group/"
+            "shop-everything-on-run-lighthouse-lighthouse, and shop-everything-on-run-lighthouse may not codebuild:C",
+            id="a report without the permission",
+        ),
+        pytest.param(
             "classic",
             without_what_the_ecs_action_reads_by_default,
             "action DeployService: reads imagedefinitions.json, and Deployment holds taskdef.json, ",

@@ -149,6 +149,7 @@ class Builder:
         inputs: Mapping[str, Path],
         *,
         digest: str = "",
+        execution: str = "",
         without: str = "",
         variables: Mapping[str, str] | None = None,
         **environment: str,
@@ -159,11 +160,13 @@ class Builder:
             action: The action's name.
             inputs: A folder or zip for each of its input artifacts.
             digest: What the build of the image exported.
+            execution: The ID of the pipeline's execution.
             without: A permission that the role shall not have.
             variables: Project variables that differ.
             environment: What the machine has beside AWS, such as AWS_ENDPOINT_URL_ECS.
         """
         known = dict.fromkeys(self._stack.deployed.action(action).references, digest)
+        known |= {"codepipeline.PipelineExecutionId": execution}
         build = self._stack.deployed.build(action, inputs, known)
         if variables:
             kept = [item for item in build.project_variables if item.name not in variables]

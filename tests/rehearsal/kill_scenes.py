@@ -21,11 +21,15 @@ from summary import program
 
 from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT, AwsServices
+from local.rehearsal.code_deploy import CodeDeploy
+from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import Build, Result, Secrets, Variable, names_in, unpack
 from local.rehearsal.deployed import Deployed
-from local.rehearsal.ecs import Ecs, serving
+from local.rehearsal.ecs import Ecs
+from local.rehearsal.emulated import serving
 from local.rehearsal.github import GitHub
 from local.rehearsal.images import RegistryClient
+from local.rehearsal.logs import Logs
 from local.rehearsal.world import World
 
 REGION = "eu-west-1"
@@ -372,6 +376,50 @@ class DeploysToEcs(OnAws):
 def ecs_stack() -> DeliveredStack:
     """The stack whose service ECS itself deploys."""
     return DeliveredStack("ecs-native")
+
+
+class WatchesDeployment(OnAws):
+    """A deployment that goes well, whatever becomes of whoever watches it."""
+
+    def __init__(self, aws: AwsServices, folder: Path, servers: ExitStack) -> None:
+        super().__init__(aws, folder)
+        stack = code_deploy_stack()
+        self.ecs = Ecs(region=REGION, pace=20)
+        stack.serve(self.ecs)
+        given = stack.variables("WatchDeployment")
+        service = self.ecs.service(given["SERVICE"], given["CLUSTER"])
+        group = stack.deployed.action("DeployService").configuration
+        self.code_deploy = CodeDeploy(
+            self.ecs, service, application=group["ApplicationName"], group=group["DeploymentGroupName"]
+        )
+        pipeline = CodePipeline(given["PIPELINE"], region=REGION)
+        url = servers.enter_context(serving(self.ecs, self.code_deploy, pipeline, Logs(self.ecs)))
+        names = ("ECS", "CODEDEPLOY", "CODEPIPELINE", "CLOUDWATCH_LOGS")
+        self.environment = {**self.environment, **{f"AWS_ENDPOINT_URL_{name}": url for name in names}}
+        definition = json.loads(json.dumps(stack.template))
+        for part in definition["containerDefinitions"]:
+            part["image"] = f"{stack.repository}@{image().digest}"
+        self.build = self.build_of("WatchDeployment", {"taskdef.json": definition})
+        (run,) = (item.value for item in self.build.overrides if item.name == "PIPELINE_EXECUTION_ID")
+        action, _ = pipeline.begin(run, "DeployService", "WatchDeployment")
+        revision = self.ecs.owner("RegisterTaskDefinition", **definition)["taskDefinition"]["taskDefinitionArn"]
+        self.deployment = self.code_deploy.deploy(revision, lambda ended: action.end(ended.status))
+
+    def state(self) -> object:
+        return self.deployment.status
+
+    def check_visible(self) -> None:
+        assert self.deployment.status in ("Created", "InProgress", "Succeeded")
+
+    def check_done(self, _result: Result) -> None:
+        assert self.deployment.status == "Succeeded"
+        assert self.code_deploy.calls == [], "nobody stops it"
+
+
+@lru_cache
+def code_deploy_stack() -> DeliveredStack:
+    """The stack whose service CodeDeploy deploys."""
+    return DeliveredStack("everything-on")
 
 
 class Vault:

@@ -19,12 +19,14 @@ from mocked import REGION
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
-from local.rehearsal.ecs import Behaviour, Ecs, serving
-from local.rehearsal.ecs.model import ecs_model, request_problems
+from local.rehearsal.ecs import Behaviour, Ecs
+from local.rehearsal.emulated import serving
+from local.rehearsal.emulated.model import request_problems, service_model
+from local.rehearsal.logs import Logs
 
 ECS_NATIVE = "ecs-native"
 SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
-ECS_COMMANDS = [xform_name(name, "-") for name in ecs_model().operation_names]
+ECS_COMMANDS = [xform_name(name, "-") for name in service_model("ecs").operation_names]
 FILES = ["appspec.yaml", "deployment.json", "imageDetail.json", "imagedefinitions.json", "taskdef.json"]
 # User guide of CodePipeline and CodeDeploy: "appspec file for an Amazon ECS deployment".
 APPSPEC = {
@@ -84,6 +86,7 @@ class Delivery:
 
     def __init__(self, stack: DeliveredStack, builder: Builder, folder: Path, *, pace: int) -> None:
         self.stack, self.builder, self.ecs = stack, builder, Ecs(region=REGION, pace=pace)
+        self.logs = Logs(self.ecs)
         self.image = stack.image()
         self.digest = str(self.image["digest"])
         self._folder, self._builds, self.url = folder, 0, ""
@@ -107,7 +110,7 @@ class Delivery:
 
     def deploy(self, prepared: Path, *, without: str = "", **variables: str) -> Result:
         """Run the job that deploys."""
-        self.ecs.policies = self.builder.policies("DeployService", without=without)
+        self.ecs.policies = self.logs.policies = self.builder.policies("DeployService", without=without)
         return self.builder.run(
             "DeployService",
             {"Deployment": prepared},
@@ -115,6 +118,7 @@ class Delivery:
             without=without,
             variables=variables,
             AWS_ENDPOINT_URL_ECS=self.url,
+            AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=self.url,
         )
 
     def behaves(self, behaviour: Behaviour) -> None:
@@ -146,7 +150,7 @@ def deliver(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[De
         stack.push(aws)
         stack.store(aws)
         made = Delivery(stack, Builder(stack, aws, warm_aws_cli, tmp_path / "machine"), tmp_path, pace=pace)
-        server = serving(made.ecs)
+        server = serving(made.ecs, made.logs)
         made.url = server.__enter__()
         open_servers.append(server)
         return made
@@ -189,7 +193,7 @@ def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> Non
     expected = delivery.stack.template
     expected["containerDefinitions"][0]["image"] = uri
     assert definition == expected
-    assert request_problems("RegisterTaskDefinition", definition) == []
+    assert request_problems("ecs", "RegisterTaskDefinition", definition) == []
     assert delivery.ecs.owner("RegisterTaskDefinition", **definition)["taskDefinition"]["revision"] == 2
     appspec = yaml.safe_load(files["appspec.yaml"])
     Draft202012Validator(APPSPEC).validate(appspec)
@@ -346,9 +350,23 @@ def test_each_strategy_is_followed_to_its_success(
 @pytest.mark.parametrize(
     ("behaviour", "pace", "reasons"),
     [
-        (Behaviour.CRASH, 6, ("Essential container in task exited", "container shop: exit code 1.")),
+        (
+            Behaviour.CRASH,
+            6,
+            ("The new tasks stopped: the program ended with exit code 1", "| KeyError: 'DATABASE_URL'"),
+        ),
+        (
+            Behaviour.READ_ONLY,
+            6,
+            ("The new tasks stopped: the application writes to its read-only", "| OSError: [Errno"),
+        ),
+        (Behaviour.OUT_OF_MEMORY, 6, ("The new tasks stopped: a container needs more memory than it has",)),
         (Behaviour.CANNOT_PULL, 100, ("CannotPullContainerError: pull image manifest", "not found")),
-        (Behaviour.UNHEALTHY, 6, ("Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:",)),
+        (
+            Behaviour.UNHEALTHY,
+            6,
+            ("Task failed ELB health checks in (target-group arn", "health check was answered 503"),
+        ),
         (Behaviour.ALARM, 12, ("alarm shop-errors", "one or more alarms were triggered")),
     ],
 )
@@ -414,6 +432,27 @@ def test_a_second_run_after_a_success_deploys_nothing(deliver: Deliver, prepared
     assert second.exported == first.exported
     assert len(delivery.called("UpdateService")) == 1
     assert "nothing to deploy" in second.log
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["new", "done already"])
+def test_a_deployment_is_found_whatever_the_service_has_gone_through(
+    deliver: Deliver, prepared: Prepared, again: bool
+) -> None:
+    """ECS lists 20 deployments and a token for the rest, in no order that it documents."""
+    delivery = deliver("ecr-source", pace=9)
+    artifact = prepared(delivery)
+    where = {"cluster": delivery.service.cluster, "service": delivery.service.name}
+    for _ in range(120):
+        delivery.ecs.owner("UpdateService", **where, forceNewDeployment=True)
+        delivery.ecs.settle(delivery.service)
+    if again:
+        assert delivery.deploy(artifact).succeeded
+
+    result = delivery.deploy(artifact)
+
+    assert result.succeeded, result.log
+    assert result.exported == {"SERVICE_DEPLOYMENT_ARN": delivery.service.deployments[0].arn}
+    assert len(delivery.called("UpdateService")) == 1
 
 
 def test_a_run_that_was_cut_off_is_taken_up_where_its_deployment_is(deliver: Deliver, prepared: Prepared) -> None:
@@ -489,14 +528,15 @@ def test_a_role_may_do_what_its_job_calls_and_nothing_else(deliver: Deliver) -> 
     text = delivery.stack.deployed.project("DeployService").buildspec
     calls = {name for name in ECS_COMMANDS if f'"{name}"' in text}
     # Registering hands roles and tags to the revision.
-    needed = {f"ecs:{name.title().replace('-', '')}" for name in calls} | {"ecs:TagResource", "iam:PassRole"}
+    needed = {f"ecs:{name.title().replace('-', '')}" for name in calls}
+    needed |= {"ecs:TagResource", "iam:PassRole", "logs:GetLogEvents"}
 
     allowed = {
         action
         for policy in delivery.builder.policies("DeployService")
         for statement in policy["Statement"]
         for action in statement["Action"]
-        if action.startswith(("ecs:", "iam:"))
+        if action.startswith(("ecs:", "iam:", "logs:Get"))
     }
 
     assert allowed == needed

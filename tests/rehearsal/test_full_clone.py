@@ -129,13 +129,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def base(world: World) -> str:
-    """The repositories as the program makes them, unless other tests have made them already; gives the base image."""
-    ecr = world.aws.client("ecr", region=REGION)
-    names = {entry["repositoryName"] for entry in ecr.describe_repositories()["repositories"]}
-    if APP not in names:
-        return prepared_registry(world, DeliveredStack("everything-on"))
-    found = ecr.describe_images(repositoryName="platform/node", imageIds=[{"imageTag": "22"}])
-    return str(found["imageDetails"][0]["imageDigest"])
+    return prepared_registry(world)
 
 
 @pytest.fixture

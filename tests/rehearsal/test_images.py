@@ -139,13 +139,14 @@ def stack() -> DeliveredStack:
 
 
 @pytest.fixture(scope="module")
-def base(world: World, stack: DeliveredStack) -> str:
-    return prepared_registry(world, stack)
+def base(world: World) -> str:
+    return prepared_registry(world)
 
 
-def prepared_registry(world: World, stack: DeliveredStack) -> str:
-    """Make the repositories as the program makes them, with a base image; returns the base image's digest."""
-    for resource in stack.graph:
+@functools.cache
+def prepared_registry(world: World) -> str:
+    """Make the repositories as the program makes them, with a base image, once; returns the base image's digest."""
+    for resource in DeliveredStack("everything-on").graph:
         if resource["type"] == "aws:ecr/repository:Repository":
             inputs = resource["inputs"]
             world.repository(

@@ -25,6 +25,7 @@ from kill_scenes import (
     RunsSmokeTest,
     StaticFiles,
     TagsImage,
+    WatchesDeployment,
     lighthouse_tools,
     page,
 )
@@ -93,6 +94,12 @@ def test_static_files(aws: AwsServices, machine: Machine, tmp_path: Path, origin
 def test_deploy_ecs(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
     calls = sweep(machine, lambda: DeploysToEcs(aws, tmp_path, open_until_the_end))
     assert "aws ecs update-service" in calls
+
+
+@SECOND
+def test_watch_deployment(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
+    calls = sweep(machine, lambda: WatchesDeployment(aws, tmp_path, open_until_the_end))
+    assert "aws codepipeline list-action-executions" in calls
 
 
 @SECOND

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -261,11 +262,13 @@ def test_pruning_deletes_what_is_gone_and_only_under_the_prefix(site: MakeSite) 
 def test_a_folder_without_files_is_refused_and_nothing_is_touched(site: MakeSite, phase: str) -> None:
     """An artifact has no empty folders, so that it is not there at all; `.` always is."""
     made = site(UPLOAD)
+    shutil.rmtree(made.folder)
+    made.folder.mkdir()
     made.there(made.bucket, "v2/index.html")
 
     for path, problem in (("public", "the input artifact has no folder 'public'"), (".", ". holds no files: ")):
         result = getattr(made, phase)(FILES_PATH=path)
-        assert not result.succeeded
+        assert not result.succeeded, result.log
         assert problem in result.log
         assert made.recorder.requests == []
     assert made.keys() == ["v2/index.html"]
@@ -325,7 +328,7 @@ def test_an_empty_source_never_empties_the_bucket(site: MakeSite) -> None:
     made.there(made.bucket, "v2/index.html")
 
     for result in (made.publish(), made.prune()):
-        assert not result.succeeded
+        assert not result.succeeded, result.log
         assert f"s3://{made.source}/site/ holds no files" in result.log
     assert made.keys() == ["v2/index.html"]
 
@@ -362,6 +365,6 @@ def test_the_role_reaches_no_other_prefix(site: MakeSite) -> None:
     made.there(made.bucket, "other/index.html")
 
     for result in (made.publish(PREFIX="other"), made.prune(PREFIX="")):
-        assert not result.succeeded
+        assert not result.succeeded, result.log
         assert "AccessDenied" in result.log
     assert made.keys() == ["other/index.html"]

@@ -412,13 +412,6 @@ def test_what_refers_to_an_image_is_listed(registry: RegistryClient, repository:
 # The AWS CLI.
 
 
-def test_the_version_in_the_docs_is_the_one_that_the_tests_run(need: Callable[..., None]) -> None:
-    need("aws")
-    if not aws_cli.can_be_brought():
-        pytest.skip(f"the pinned AWS CLI does not run here; {aws_cli.version()} of this machine serves instead")
-    assert f"AWS's own build of version {aws_cli.version()} " in (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("words", "stdin", "code"),
     [

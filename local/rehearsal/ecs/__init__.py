@@ -5,8 +5,7 @@ botocore's model, and asks the caller's policies. It does not run containers: wh
 image, and a deployment goes one step further each time somebody looks at it.
 """
 
-from local.rehearsal.ecs.server import serving
-from local.rehearsal.ecs.service import Call, Ecs, Refused
+from local.rehearsal.ecs.service import Ecs
 from local.rehearsal.ecs.state import Behaviour
 
-__all__ = ["Behaviour", "Call", "Ecs", "Refused", "serving"]
+__all__ = ["Behaviour", "Ecs"]

@@ -8,27 +8,28 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 
+from local.rehearsal.ecs.endings import ending, scaled_in
 from local.rehearsal.ecs.state import Behaviour, Deployment, Revision, Service, Task
 
 Course = Generator[None, None, str]
 """The steps of a part of a deployment, and why it failed; nothing when it did not."""
-
-_OUT = "Scaling activity initiated by deployment ecs-svc/{}"
-_REGISTRY_SAYS = (
-    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {}: not found"
-)
 
 
 class Lifecycle:
     """The course of one deployment of one service."""
 
     def __init__(
-        self, service: Service, deployment: Deployment, behaviour: Behaviour, task: Callable[[Revision], Task]
+        self,
+        service: Service,
+        deployment: Deployment,
+        behaviour: Behaviour,
+        task: Callable[[Revision], Task],
+        log: Callable[[Task, Sequence[str]], None],
     ) -> None:
         self._service, self._deployment = service, deployment
-        self._behaviour, self._task = behaviour, task
+        self._behaviour, self._task, self._log = behaviour, task, log
 
     def forward(self) -> Iterator[None]:
         """From PENDING to the end."""
@@ -143,23 +144,18 @@ class Lifecycle:
                     yield
             self._end_badly(task)
             made.failures += 1
-            identity = task.arn.rpartition("/")[2]
-            self._service.says(f"(task {identity}) failed to start or stay up: {task.stopped_reason}")
+            self._service.says(f"(task {task.identity}) failed to start or stay up: {task.stopped_reason}")
             if made.on("deploymentCircuitBreaker") and made.failures >= made.threshold:
                 made.breaker = "TRIGGERED"
                 return "the circuit breaker threshold was exceeded"
 
     def _end_badly(self, task: Task) -> None:
-        match self._behaviour:
-            case Behaviour.CRASH:
-                task.stop("EssentialContainerExited", "Essential container in task exited", exit_code=1)
-            case Behaviour.CANNOT_PULL:
-                says = _REGISTRY_SAYS.format(task.definition["containerDefinitions"][0]["image"])
-                task.stop("TaskFailedToStart", says, container_reason=says)
-            case _:
-                groups = [balancer["targetGroupArn"] for balancer in self._service.load_balancers]
-                reason = f"Task failed ELB health checks in (target-group {groups[0] if groups else 'none'})"
-                task.stop("ServiceSchedulerInitiated", reason, exit_code=143)
+        image = str(task.definition["containerDefinitions"][0]["image"])
+        end = ending(self._behaviour, image, self._service.load_balancers)
+        self._log(task, end.log)
+        if end.event:
+            self._service.says(f"(task {task.identity}) {end.event}")
+        task.stop(end)
 
     def _alarm(self) -> str:
         made = self._deployment
@@ -176,7 +172,7 @@ class Lifecycle:
     def _start(self, revision: Revision) -> None:
         task = self._add(revision)
         task.status = "RUNNING"
-        self._service.says(f"has started 1 tasks: (task {task.arn.rpartition('/')[2]}).")
+        self._service.says(f"has started 1 tasks: (task {task.identity}).")
 
     def _stop(self, revision: Revision, *statuses: str, most: int | None = None) -> None:
         """Stop tasks of a revision, in the course of things."""
@@ -184,4 +180,4 @@ class Lifecycle:
             self._replaced(task)
 
     def _replaced(self, task: Task) -> None:
-        task.stop("ServiceSchedulerInitiated", _OUT.format(self._deployment.identity))
+        task.stop(scaled_in(self._deployment.identity))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 import secrets
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local.rehearsal.ecs.access import Need, allows, caller
 from local.rehearsal.ecs.lifecycle import Lifecycle
-from local.rehearsal.ecs.model import answer_problems, request_problems
-from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task
+from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task, TaskSet
+from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused, caller
 
 _PAGE = 20
-"""Service deployments in one answer, unless the caller asks for another number."""
+"""Service deployments in one answer, unless the caller asks for another number, up to 100.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+"""
+_MOST = 100
+"""Tasks, and at most service deployments, in one answer; also the tasks that one request may describe."""
+_MOST_ARNS = 20
+"""Service deployments or revisions that one request may describe."""
 _ENDLESS = 1000
 """More steps than a deployment has that ends at all."""
 _SHIFTING = ("BLUE_GREEN", "CANARY", "LINEAR")
@@ -24,47 +28,36 @@ _ADDED_TO_CONTAINERS: Mapping[str, Any] = {"cpu": 0, "essential": True} | {
     key: [] for key in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
 }
 _HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
-Json = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """ECS's own no."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, and the permissions it needed."""
-
-    operation: str
-    parameters: Json
-    needs: tuple[Need, ...]
-
-
-class Ecs:
+class Ecs(Emulated):
     """An account's Amazon ECS in one region.
+
+    Source of the permissions:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html.
 
     Attributes:
         behaviours: What becomes of tasks, by the image of one of their containers; the others are healthy.
-        policies: The policies of the role that asks; ``None`` for the account's owner, who may do everything.
+        logs: What containers have written: log group -> log stream -> lines. A task definition makes its group.
         pace: How many steps a deployment goes each time it is looked at.
-        calls: Every request that was made over the network, in order.
     """
 
+    SERVICE = "ecs"
+    INVALID = "InvalidParameterException"
+
     def __init__(self, *, account: str = "123456789012", region: str = "eu-west-1", pace: int = 1) -> None:
-        self.account, self.region, self.pace = account, region, pace
+        super().__init__(account=account, region=region)
+        self.pace = pace
         self.behaviours: dict[str, Behaviour] = {}
-        self.policies: Sequence[Mapping[str, Any]] | None = None
-        self.calls: list[Call] = []
+        self.logs: dict[str, dict[str, list[str]]] = {}
         self._clusters: dict[str, Json] = {}
         self._services: dict[tuple[str, str], Service] = {}
         self._families: dict[str, list[Json]] = {}
         self._revisions: dict[str, tuple[Service, Revision]] = {}
-        self._lock = threading.RLock()
-        self._operations: Mapping[str, Callable[[Json], Json]] = {
+
+    def operations(self) -> Operations:
+        """Return what is emulated."""
+        return {
             "CreateCluster": self._create_cluster,
             "CreateService": self._create_service,
             "DescribeServiceDeployments": self._describe_service_deployments,
@@ -81,17 +74,13 @@ class Ecs:
 
     # What tests do.
 
-    def owner(self, operation: str, **parameters: Any) -> Json:  # noqa: ANN401 - JSON
-        """A call of the account's owner, not recorded."""
-        return self._answered(operation, parameters)
-
     def service(self, name: str, cluster: str) -> Service:
         """A service as it is now."""
         return self._services[cluster, name]
 
     def settle(self, service: Service) -> Deployment:
         """Let the newest deployment of a service come to its end; one that never ends is left where it is."""
-        with self._lock:
+        with self.lock:
             newest = service.deployments[0]
             for _ in range(_ENDLESS):
                 if newest.status not in ONGOING:
@@ -99,47 +88,7 @@ class Ecs:
                 next(newest.course, None)
             return newest
 
-    # What callers do.
-
-    def call(self, operation: str, parameters: Json) -> Json:
-        """Answer one request.
-
-        Raises:
-            Refused: ECS says no.
-        """
-        with self._lock:
-            if operation not in self._operations:
-                known = ", ".join(self._operations)
-                raise Refused("UnsupportedFeatureException", f"{operation} is not rehearsed here; there are: {known}")
-            self._check_request(operation, parameters)
-            needs = tuple(self._needs(operation, parameters))
-            self.calls.append(Call(operation, copy.deepcopy(parameters), needs))
-            self._check_access(needs)
-            return self._answered(operation, parameters)
-
-    def _answered(self, operation: str, parameters: Json) -> Json:
-        with self._lock:
-            self._check_request(operation, parameters)
-            answer = copy.deepcopy(self._operations[operation](parameters))
-            if problems := answer_problems(operation, answer):
-                raise AssertionError(f"the stand-in answers {operation} unlike ECS: {'; '.join(problems)}")
-            return answer
-
-    @staticmethod
-    def _check_request(operation: str, parameters: Json) -> None:
-        if problems := request_problems(operation, parameters):
-            raise Refused("InvalidParameterException", "; ".join(problems))
-
-    def _check_access(self, needs: Sequence[Need]) -> None:
-        for need in needs:
-            if self.policies is not None and not allows(self.policies, need, account=self.account, region=self.region):
-                raise Refused(
-                    "AccessDeniedException",
-                    f"User: {caller(self.account)} is not authorized to perform: {need.action} on resource: "
-                    f"{need.resource} because no identity-based policy allows the {need.action} action",
-                )
-
-    def _needs(self, operation: str, parameters: Json) -> list[Need]:
+    def needs(self, operation: str, parameters: Json) -> list[Need]:
         """The permissions behind a request, by the Service Authorization Reference."""
         action = f"ecs:{operation}"
         place = _last(parameters.get("cluster", "default"))
@@ -177,7 +126,7 @@ class Ecs:
         return needs
 
     def _arn(self, kind: str, *names: str) -> str:
-        return f"arn:aws:ecs:{self.region}:{self.account}:{kind}/{'/'.join(names)}"
+        return self.arn(f"{kind}/{'/'.join(names)}")
 
     # Task definitions.
 
@@ -208,6 +157,8 @@ class Ecs:
             "registeredBy": caller(self.account),
         }
         revisions.append(definition)
+        for container in wanted["containerDefinitions"]:
+            self.logs.setdefault(container.get("logConfiguration", {}).get("options", {}).get("awslogs-group", ""), {})
         return {"taskDefinition": definition, "tags": tags}
 
     def _describe_task_definition(self, parameters: Json) -> Json:
@@ -248,7 +199,26 @@ class Ecs:
         self._services[cluster, name] = service
         if controller == "ECS":
             self._deploy(service)
+        else:
+            self._install(service)
         return {"service": service.view()}
+
+    def _install(self, service: Service) -> None:
+        """Make the first task set of a service that CodeDeploy deploys, and let its tasks run."""
+        first = self.task_set(service, service.definition)
+        first.status, first.desired, service.stable = "PRIMARY", service.desired, first.revision
+        for _ in range(service.desired):
+            task = self.task(service, first.revision, first.identity)
+            task.status = "RUNNING"
+            service.tasks.append(task)
+
+    def task_set(self, service: Service, definition: Json, external_id: str = "") -> TaskSet:
+        """Make a task set without tasks; for CodeDeploy, which makes one for each of its deployments."""
+        place, name = service.arn.split("/")[1:]
+        revision = Revision(self._arn("service-revision", place, name, _number()), definition)
+        made = TaskSet(self._arn("task-set", place, name, _number()), revision, external_id=external_id)
+        service.task_sets.append(made)
+        return made
 
     def _cluster(self, parameters: Json) -> str:
         name = _last(parameters.get("cluster", "default"))
@@ -269,6 +239,8 @@ class Ecs:
             service = self._services.get((cluster, name))
             if service:
                 found.append(service.view())
+                for _ in range(self.pace):
+                    next(service.course, None)
             else:
                 failures.append({"arn": self._arn("service", cluster, name), "reason": "MISSING"})
         return {"services": found, "failures": failures}
@@ -322,31 +294,41 @@ class Ecs:
             service.says("was created.")
 
     def _lifecycle(self, service: Service, made: Deployment) -> Lifecycle:
-        images = [part["image"] for part in made.target.definition["containerDefinitions"]]
-        scripted = [self.behaviours[image] for image in images if image in self.behaviours]
-        place = service.arn.split("/")[1]
+        behaviour = self.behaviour(made.target.definition)
+        return Lifecycle(
+            service, made, behaviour, lambda revision: self.task(service, revision, made.identity), self.log
+        )
 
-        def task(revision: Revision) -> Task:
-            return Task(self._arn("task", place, secrets.token_hex(16)), revision, made.identity)
+    def behaviour(self, definition: Json) -> Behaviour:
+        """Return what becomes of tasks with this definition."""
+        images = [part["image"] for part in definition["containerDefinitions"]]
+        return next((self.behaviours[image] for image in images if image in self.behaviours), Behaviour.HEALTHY)
 
-        return Lifecycle(service, made, scripted[0] if scripted else Behaviour.HEALTHY, task)
+    def task(self, service: Service, revision: Revision, started_by: str) -> Task:
+        """Return a new task of a service, which is not among its tasks yet."""
+        return Task(self._arn("task", service.arn.split("/")[1], secrets.token_hex(16)), revision, started_by)
+
+    def log(self, task: Task, lines: Sequence[str]) -> None:
+        """Let the first container of a task write to its log, if it has one."""
+        container = task.definition["containerDefinitions"][0]
+        options = container.get("logConfiguration", {}).get("options", {})
+        if lines and "awslogs-group" in options:
+            stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task.identity}"
+            self.logs.setdefault(options["awslogs-group"], {}).setdefault(stream, []).extend(lines)
 
     # Service deployments.
 
     def _list_service_deployments(self, parameters: Json) -> Json:
         service = self._found(parameters)
         created = parameters.get("createdAt", {})
+        # AWS documents no order; that of their age keeps the newest one from the first page.
         found = [
             made.brief(service.arn, service.cluster)
-            for made in service.deployments
+            for made in reversed(service.deployments)
             if (not parameters.get("status") or made.status in parameters["status"])
             and created.get("after", 0) <= made.created <= created.get("before", made.created)
         ]
-        first, most = int(parameters.get("nextToken", 0)), parameters.get("maxResults", _PAGE)
-        answer: Json = {"serviceDeployments": found[first : first + most]}
-        if len(found) > first + most:
-            answer["nextToken"] = str(first + most)
-        return answer
+        return _page("serviceDeployments", found, parameters, _PAGE)
 
     def _deployment(self, arn: str) -> tuple[Service, Deployment] | None:
         everything = ((service, made) for service in self._services.values() for made in service.deployments)
@@ -354,6 +336,7 @@ class Ecs:
 
     def _describe_service_deployments(self, parameters: Json) -> Json:
         found, failures = [], []
+        _check_number("serviceDeploymentArns", parameters)
         for arn in parameters["serviceDeploymentArns"]:
             known = self._deployment(arn)
             if known:
@@ -367,6 +350,7 @@ class Ecs:
 
     def _describe_service_revisions(self, parameters: Json) -> Json:
         found, failures = [], []
+        _check_number("serviceRevisionArns", parameters)
         for arn in parameters["serviceRevisionArns"]:
             if arn in self._revisions:
                 service, revision = self._revisions[arn]
@@ -419,10 +403,10 @@ class Ecs:
             for task in reversed(service.tasks)
             if place == cluster
             and (not name or service_name == name)
-            and bool(task.stopped) is stopped
+            and bool(task.stop_code) is stopped
             and family in (None, task.definition["family"])
         ]
-        return {"taskArns": found[: parameters.get("maxResults", 100)]}
+        return _page("taskArns", found, parameters, _MOST)
 
     def _describe_tasks(self, parameters: Json) -> Json:
         cluster = self._cluster(parameters)
@@ -433,13 +417,28 @@ class Ecs:
             if place == cluster
         }
         wanted = parameters["tasks"]
-        if len(wanted) > 100:
-            raise Refused("InvalidParameterException", "Tasks cannot contain more than 100 elements.")
+        if len(wanted) > _MOST:
+            raise Refused("InvalidParameterException", f"Tasks cannot contain more than {_MOST} elements.")
         found = [tasks[_last(arn)] for arn in wanted if _last(arn) in tasks]
         return {
             "tasks": [task.view(service.cluster, service.name) for task, service in found],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if _last(arn) not in tasks],
         }
+
+
+def _page(key: str, found: list[Any], parameters: Json, usual: int) -> Json:
+    """One page of what was found, and the token of the next, if there is one."""
+    token, most = parameters.get("nextToken", "0"), parameters.get("maxResults", usual)
+    if not token.isdigit() or not 1 <= most <= _MOST:
+        raise Refused("InvalidParameterException", f"nextToken {token!r} or maxResults {most} is not valid.")
+    end = int(token) + most
+    answer: Json = {key: found[int(token) : end]}
+    return {**answer, "nextToken": str(end)} if len(found) > end else answer
+
+
+def _check_number(key: str, parameters: Json) -> None:
+    if len(parameters[key]) > _MOST_ARNS:
+        raise Refused("InvalidParameterException", f"{key} cannot contain more than {_MOST_ARNS} elements.")
 
 
 def _last(name: str) -> str:

@@ -16,6 +16,9 @@ class Behaviour(enum.Enum):
     CRASH = "its program ends with exit code 1"
     CANNOT_PULL = "its image is not in the registry"
     UNHEALTHY = "it starts, and the load balancer's health checks fail"
+    OUT_OF_MEMORY = "its program needs more memory than it has"
+    READ_ONLY = "its program writes to its root file system, which is read-only, and ends"
+    WRONG_PROCESSOR = "its image is for another processor"
     SLOW = "it never leaves PENDING"
     ALARM = "it is well, and a CloudWatch alarm goes off"
 
@@ -30,6 +33,27 @@ class Revision:
     arn: str
     definition: dict[str, Any]
     created: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a task ends: what ECS says, what the container's log holds, what the service's event says of it.
+
+    Attributes:
+        code: ECS's stop code.
+        reason: ECS's stopped reason.
+        exit_code: The container's exit code; ``None`` when it did not run.
+        container_reason: ECS's reason for the container.
+        log: The last lines of the container's log.
+        event: A part of an event of the service: what the load balancer has against the task.
+    """
+
+    code: str
+    reason: str
+    exit_code: int | None = None
+    container_reason: str = ""
+    log: tuple[str, ...] = ()
+    event: str = ""
 
 
 @dataclass(slots=True)
@@ -52,14 +76,23 @@ class Task:
         """The task definition it runs."""
         return self.revision.definition
 
-    def stop(self, code: str, reason: str, *, exit_code: int | None = None, container_reason: str = "") -> None:
+    @property
+    def identity(self) -> str:
+        """The last part of its ARN."""
+        return self.arn.rpartition("/")[2]
+
+    def begin_to_stop(self, ending: Ending) -> None:
+        """Let ECS set its desired status to STOPPED; how its containers ended is known when it has stopped."""
+        self.status, self.stop_code, self.stopped_reason = "DEPROVISIONING", ending.code, ending.reason
+        self.exit_code, self.container_reason = ending.exit_code, ending.container_reason
+
+    def stop(self, ending: Ending) -> None:
         """End it, saying why."""
-        self.status, self.stop_code, self.stopped_reason = "STOPPED", code, reason
-        self.exit_code, self.container_reason, self.stopped = exit_code, container_reason, time.time()
+        self.begin_to_stop(ending)
+        self.status, self.stopped = "STOPPED", time.time()
 
     def view(self, cluster: str, service: str) -> dict[str, Any]:
         """As DescribeTasks answers."""
-        identity = self.arn.rpartition("/")[2]
         containers: list[dict[str, Any]] = []
         for part in self.definition["containerDefinitions"]:
             container = {
@@ -69,9 +102,9 @@ class Task:
                 "image": part["image"],
                 "lastStatus": self.status,
             }
-            if self.exit_code is not None:
+            if self.exit_code is not None and self.stopped:
                 container["exitCode"] = self.exit_code
-            if self.container_reason:
+            if self.container_reason and self.stopped:
                 container["reason"] = self.container_reason
             containers.append(container)
         answer: dict[str, Any] = {
@@ -81,13 +114,15 @@ class Task:
             "group": f"service:{service}",
             "startedBy": f"ecs-svc/{self.deployment}",
             "lastStatus": self.status,
-            "desiredStatus": "STOPPED" if self.stopped else "RUNNING",
+            "desiredStatus": "STOPPED" if self.stop_code else "RUNNING",
             "createdAt": self.created,
-            "version": len(identity),
+            "version": len(self.identity),
             "containers": containers,
         }
+        if self.stop_code:
+            answer |= {"stopCode": self.stop_code, "stoppedReason": self.stopped_reason}
         if self.stopped:
-            answer |= {"stoppedAt": self.stopped, "stopCode": self.stop_code, "stoppedReason": self.stopped_reason}
+            answer["stoppedAt"] = self.stopped
         return answer
 
 
@@ -209,6 +244,57 @@ class Deployment:
 
 
 @dataclass(slots=True)
+class TaskSet:
+    """One task set of a service whose deployments CodeDeploy makes.
+
+    Attributes:
+        arn: Its ARN.
+        revision: What it runs.
+        desired: How many tasks it is to have, at its scale of 100 percent; 0 until ECS has computed it.
+        external_id: The CodeDeploy deployment that made it; empty for the service's first.
+        status: PRIMARY, ACTIVE or DRAINING.
+        steady: Whether all its tasks run and are healthy.
+    """
+
+    arn: str
+    revision: Revision
+    desired: int = 0
+    external_id: str = ""
+    status: str = "ACTIVE"
+    steady: bool = True
+    created: float = field(default_factory=time.time)
+
+    @property
+    def identity(self) -> str:
+        """Its number; its ID is ``ecs-svc/`` and this."""
+        return self.arn.rpartition("/")[2]
+
+    def view(self, service: Service) -> dict[str, Any]:
+        """As DescribeServices answers."""
+        answer: dict[str, Any] = {
+            "id": f"ecs-svc/{self.identity}",
+            "taskSetArn": self.arn,
+            "serviceArn": service.arn,
+            "clusterArn": service.cluster,
+            "status": self.status,
+            "taskDefinition": self.revision.definition["taskDefinitionArn"],
+            "computedDesiredCount": self.desired,
+            "pendingCount": service.count(self.revision, "PENDING"),
+            "runningCount": service.count(self.revision, "RUNNING"),
+            "createdAt": self.created,
+            "updatedAt": time.time(),
+            "launchType": "FARGATE",
+            "scale": {"value": 100.0, "unit": "PERCENT"},
+            "stabilityStatus": "STEADY_STATE" if self.steady else "STABILIZING",
+            "stabilityStatusAt": time.time(),
+            "loadBalancers": service.load_balancers,
+        }
+        if self.external_id:
+            answer |= {"startedBy": "CODE_DEPLOY", "externalId": self.external_id}
+        return answer
+
+
+@dataclass(slots=True)
 class Service:
     """One service."""
 
@@ -225,6 +311,9 @@ class Service:
     stable: Revision | None = None
     tasks: list[Task] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
+    task_sets: list[TaskSet] = field(default_factory=list)
+    # What CodeDeploy is doing to it, a step each time somebody looks at the service.
+    course: Iterator[None] = field(default_factory=lambda: iter(()))
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def count(self, revision: Revision, status: str) -> int:
@@ -241,10 +330,11 @@ class Service:
         arns = {task.definition["taskDefinitionArn"] for task in self.tasks if task.status == "RUNNING"}
         return sorted(arn.rpartition("/")[2] for arn in arns)
 
-    def says(self, message: str) -> None:
+    def says(self, message: str, task_set: TaskSet | None = None) -> None:
         """Add to its events, newest first."""
         identity = f"00000000-0000-4000-8000-{len(self.events):012d}"
-        event = {"id": identity, "createdAt": time.time(), "message": f"(service {self.name}) {message}"}
+        who = f"service {self.name}" + (f", taskSet ecs-svc/{task_set.identity}" if task_set else "")
+        event = {"id": identity, "createdAt": time.time(), "message": f"({who}) {message}"}
         self.events.insert(0, event)
 
     def view(self) -> dict[str, Any]:
@@ -265,6 +355,8 @@ class Service:
             "schedulingStrategy": "REPLICA",
             "events": self.events[:100],
         }
+        if self.controller == "CODE_DEPLOY":
+            answer["taskSets"] = [task_set.view(self) for task_set in self.task_sets]
         if self.controller == "ECS":
             answer["deployments"] = [self._rollout(number, made) for number, made in enumerate(self.deployments[:2])]
             answer["currentServiceDeployment"] = self.deployments[0].arn

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pulumi
+import pytest
 from mocked import build
 from samples import EXECUTION_ROLE, TASK_ROLE, arn, artifact_bucket, hosting
 
@@ -134,6 +135,22 @@ def test_tasks_may_be_looked_at_in_this_cluster_only() -> None:
     ]
 
 
+@pytest.mark.parametrize("group", ["/ecs/shop-dev", pulumi.Output.from_input("/ecs/shop-dev")], ids=["name", "output"])
+def test_only_the_log_of_the_application_s_containers_may_be_read(group: pulumi.Input[str]) -> None:
+    """GetLogEvents is scoped by the log stream, whose name begins with the prefix that the task definition gives.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+    """
+    assert granted(lambda facts: [facts.read_log("shop")], log_group=group) == [
+        {
+            "Sid": "ReadApplicationLog",
+            "Effect": "Allow",
+            "Action": ["logs:GetLogEvents"],
+            "Resource": [arn("logs", "log-group:/ecs/shop-dev:log-stream:shop/*")],
+        }
+    ]
+
+
 def test_all_permissions_together_make_one_policy() -> None:
     """A sid twice would be refused, and a deploying job holds all of them."""
     everything = granted(
@@ -144,6 +161,7 @@ def test_all_permissions_together_make_one_policy() -> None:
             facts.read_task_definitions(),
             *facts.follow_deployments(),
             *facts.read_tasks(),
+            facts.read_log("shop"),
         ]
     )
-    assert len(everything) == 11
+    assert len(everything) == 12

@@ -13,7 +13,7 @@ from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stag
 
 from components.ecs_deployment import deployment_configuration
 from components.pipeline_model import Action, Artifact, Category, Provider
-from components.stages.deploy import DeployStage
+from components.stages.deploy import DeployStage, minutes_to_decide
 
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")
 REVISIONS = arn("ecs", "task-definition/shop-dev:*")
@@ -62,7 +62,22 @@ READ_TASKS = [
         "Resource": [arn("ecs", "task/shop-cluster/*")],
     },
 ]
+READ_LOG = {
+    "Sid": "ReadApplicationLog",
+    "Effect": "Allow",
+    "Action": ["logs:GetLogEvents"],
+    "Resource": [arn("logs", "log-group:/ecs/shop-dev:log-stream:shop/*")],
+}
 CODE_DEPLOY = ("Application", "DeploymentGroup", "DeploymentConfig")
+WATCH = Action(
+    name="WatchDeployment",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    configuration={"ProjectName": "shop-dev-watch-deployment"},
+    environment={"PIPELINE_EXECUTION_ID": "#{codepipeline.PipelineExecutionId}"},
+    reads=(Artifact.DEPLOYMENT,),
+    machine="ARM Lambda/1GB",
+)
 
 
 def deploy(**settings: object) -> BuiltStage:
@@ -108,8 +123,8 @@ def test_codedeploy_gets_task_definition_and_appspec_from_the_deployment() -> No
             },
             reads=(Artifact.DEPLOYMENT,),
         ),
+        WATCH,
     )
-    assert with_code_deploy().jobs == []
 
 
 def test_the_pipeline_registers_the_revision_and_codedeploy_does_the_rest() -> None:
@@ -137,6 +152,7 @@ def test_the_pipeline_registers_the_revision_and_codedeploy_does_the_rest() -> N
             "Resource": [arn("codedeploy", "deploymentconfig:CodeDeployDefault.ECSAllAtOnce")],
         },
         *REGISTER,
+        start_statement("watch-deployment"),
     ]
 
 
@@ -177,6 +193,89 @@ def test_waiting_and_alarms_reach_codedeploy() -> None:
     assert group["tags"] == TAGS
 
 
+# The job beside CodeDeploy
+
+
+def test_the_watching_job_knows_its_run_its_service_and_its_time() -> None:
+    assert with_code_deploy().variables("watch-deployment") == {
+        "PIPELINE": "shop-dev",
+        "DEPLOY_ACTION": "DeployService",
+        "WATCH_ACTION": "WatchDeployment",
+        "CLUSTER": "shop-cluster",
+        "SERVICE": "shop-service",
+        "LOG_GROUP": "/ecs/shop-dev",
+        "MINUTES": "12",
+    }
+    actions = with_code_deploy().actions
+    assert [action.name for action in actions] == ["DeployService", "WatchDeployment"]
+    assert len({action.run_order for action in actions}) == 1, "they run side by side"
+
+
+def test_the_watching_job_may_look_at_its_run_and_service_and_stop_a_deployment() -> None:
+    assert with_code_deploy().statements("watch-deployment") == [
+        {
+            "Sid": "FollowRun",
+            "Effect": "Allow",
+            "Action": ["codepipeline:ListActionExecutions"],
+            "Resource": [arn("codepipeline", "shop-dev")],
+        },
+        READ_SERVICE,
+        *READ_TASKS,
+        READ_LOG,
+        {
+            "Sid": "StopDeployment",
+            "Effect": "Allow",
+            "Action": ["codedeploy:StopDeployment"],
+            "Resource": ["*"],
+        },
+        {
+            "Sid": "ReadDeployment",
+            "Effect": "Allow",
+            "Action": ["codedeploy:GetDeployment"],
+            "Resource": [arn("codedeploy", "deploymentgroup:shop-dev/shop-dev")],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "grace", "minutes"),
+    [
+        pytest.param(2, 60, 6, id="the defaults: two rounds of two tasks"),
+        pytest.param(1, 60, 9, id="one task has to fail three times"),
+        pytest.param(3, 60, 3, id="three tasks fail in one round"),
+        pytest.param(500, 60, 3, id="half of many fail in one round, too"),
+        pytest.param(2, 300, 14, id="a slow start"),
+    ],
+)
+def test_tasks_that_fail_are_waited_for_as_long_as_the_circuit_breaker_would(
+    tasks: int, grace: int, minutes: int
+) -> None:
+    assert minutes_to_decide(tasks, grace) == minutes
+
+
+@pytest.mark.parametrize(
+    ("grace", "machine", "minutes", "timeout"),
+    [
+        pytest.param(60, "ARM_LAMBDA_CONTAINER", "12", None, id="quick and cheap"),
+        pytest.param(240, "ARM_LAMBDA_CONTAINER", "12", None, id="just quick enough"),
+        pytest.param(300, "ARM_CONTAINER", "60", 65, id="longer than Lambda allows"),
+    ],
+)
+def test_the_watching_job_runs_where_it_can_wait_long_enough(
+    grace: int, machine: str, minutes: str, timeout: int | None
+) -> None:
+    """A Lambda machine is billed by the second and waits for no other build, and ends after 15 minutes."""
+    built = build_stage(DeployStage, shop(), grace_period_seconds=grace)
+    assert built.machine("watch-deployment")[0] == machine
+    assert built.variables("watch-deployment")["MINUTES"] == minutes
+    assert built.project("watch-deployment").inputs.get("buildTimeout") == timeout
+
+
+@pytest.mark.parametrize("engine", ["ecs", "ecsAction"])
+def test_only_codedeploy_is_watched(engine: str) -> None:
+    assert "watch-deployment" not in deploy(engine=engine).jobs
+
+
 # ECS itself
 
 
@@ -203,7 +302,12 @@ def test_the_job_knows_service_configuration_and_time() -> None:
     """The configuration is written in one order only: another would show as a change that is none."""
     variables = with_ecs().variables("deploy-ecs")
     assert variables.pop("DEPLOYMENT_CONFIGURATION") == json.dumps(configuration(), sort_keys=True)
-    assert variables == {"CLUSTER": "shop-cluster", "SERVICE": "shop-service", "TIMEOUT_MINUTES": "60"}
+    assert variables == {
+        "CLUSTER": "shop-cluster",
+        "SERVICE": "shop-service",
+        "LOG_GROUP": "/ecs/shop-dev",
+        "TIMEOUT_MINUTES": "60",
+    }
 
 
 def test_the_job_has_time_left_to_roll_back() -> None:
@@ -246,6 +350,7 @@ def test_the_job_may_move_this_service_and_follow_it() -> None:
             "Resource": [SERVICE, arn("ecs", "service-revision/shop-cluster/shop-service/*")],
         },
         *READ_TASKS,
+        READ_LOG,
     ]
 
 
@@ -351,6 +456,7 @@ def test_static_files_are_published_before_the_service_moves_and_pruned_after(en
     assert [(action.run_order, action.name) for action in built.actions] == [
         (1, "PublishStaticFiles"),
         (2, "DeployService"),
+        *([(2, "WatchDeployment")] if engine == "codeDeploy" else []),
         (3, "PruneStaticFiles"),
     ]
 
@@ -361,6 +467,7 @@ def test_files_out_of_the_image_are_extracted_before_they_are_published() -> Non
         (1, "ExtractStaticFiles"),
         (2, "PublishStaticFiles"),
         (3, "DeployService"),
+        (3, "WatchDeployment"),
         (4, "PruneStaticFiles"),
     ]
 
@@ -368,6 +475,7 @@ def test_files_out_of_the_image_are_extracted_before_they_are_published() -> Non
 def test_static_files_change_nothing_else_of_the_deployment() -> None:
     built = deploy(staticFiles=FILES)
     assert built.actions[1] == dataclasses.replace(with_code_deploy().actions[0], run_order=2)
+    assert built.actions[2] == dataclasses.replace(WATCH, run_order=2)
     assert built.grants == [start_statement("upload-static-files"), *with_code_deploy().grants]
     part = built.graph.one("ecs-delivery:index:StaticFiles")
     assert (part.name, part.parent) == ("shop-deploy-static-files", built.graph.one("ecs-delivery:stage:Deploy").urn)
@@ -375,7 +483,7 @@ def test_static_files_change_nothing_else_of_the_deployment() -> None:
 
 def test_without_static_files_nothing_of_them_is_there() -> None:
     assert with_code_deploy().graph.of("ecs-delivery:index:StaticFiles") == []
-    assert with_code_deploy().jobs == []
+    assert with_code_deploy().jobs == ["watch-deployment"]
 
 
 # The stage

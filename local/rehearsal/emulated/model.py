@@ -1,4 +1,4 @@
-"""Requests and answers held against botocore's own model of Amazon ECS.
+"""Requests and answers held against botocore's own model of a service.
 
 botocore checks names, types, required members and lower bounds before it sends anything; enums and upper bounds it
 leaves to the service, so both are read off the shapes here, for both directions.
@@ -14,23 +14,21 @@ from botocore.model import ServiceModel, Shape  # type: ignore[import-untyped]  
 from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
 from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # ships no types
 
-TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113"
-
 
 @cache
-def ecs_model() -> ServiceModel:
-    """The model as botocore ships it."""
-    return Session().get_service_model("ecs")
+def service_model(service: str) -> ServiceModel:
+    """Return the model of a service as botocore ships it, by botocore's name of the service."""
+    return Session().get_service_model(service)
 
 
-def request_problems(operation: str, parameters: dict[str, Any]) -> list[str]:
-    """What the model has against a request; each line names the member it is about."""
-    return _problems(parameters, ecs_model().operation_model(operation).input_shape, operation)
+def request_problems(service: str, operation: str, parameters: dict[str, Any]) -> list[str]:
+    """Return what the model has against a request; each line names the member it is about."""
+    return _problems(parameters, service_model(service).operation_model(operation).input_shape, operation)
 
 
-def answer_problems(operation: str, answer: dict[str, Any]) -> list[str]:
-    """What the model has against an answer."""
-    return _problems(answer, ecs_model().operation_model(operation).output_shape, operation)
+def answer_problems(service: str, operation: str, answer: dict[str, Any]) -> list[str]:
+    """Return what the model has against an answer."""
+    return _problems(answer, service_model(service).operation_model(operation).output_shape, operation)
 
 
 def _problems(value: dict[str, Any], shape: Shape, operation: str) -> list[str]:

@@ -1,9 +1,7 @@
-"""Who may do what: the permissions that ECS asks for, decided by ministack's evaluator of IAM policies.
+"""Who may do what: the permissions that a service asks for, decided by ministack's evaluator of IAM policies.
 
 ministack's own doors do not serve here: its ECS checks requests against the cluster, and its policy simulator takes no
 context, without which no condition is ever met. The evaluator behind them is right in both.
-
-Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html.
 """
 
 from __future__ import annotations

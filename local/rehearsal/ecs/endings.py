@@ -1,0 +1,55 @@
+"""How tasks end that are scripted to, in the words of Amazon ECS.
+
+Sources: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html and
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html; where these leave the
+words open, texts that users of Amazon ECS have published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from local.rehearsal.ecs.state import Behaviour, Ending
+
+_EXITED = ("EssentialContainerExited", "Essential container in task exited")
+_NOT_FOUND = (
+    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {}: not found"
+)
+_OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+_READ_ONLY = (
+    'File "/srv/app.py", line 7, in <module>',
+    "OSError: [Errno 30] Read-only file system: '/srv/cache'",
+)
+
+
+def ending(behaviour: Behaviour, image: str, load_balancers: Sequence[dict[str, Any]]) -> Ending:
+    """Return how a task with this image ends."""
+    group = load_balancers[0]["targetGroupArn"] if load_balancers else "none"
+    port = load_balancers[0]["containerPort"] if load_balancers else 0
+    match behaviour:
+        case Behaviour.CRASH:
+            return Ending(*_EXITED, exit_code=1, log=("KeyError: 'DATABASE_URL'",))
+        case Behaviour.CANNOT_PULL:
+            said = _NOT_FOUND.format(image)
+            return Ending("TaskFailedToStart", said, container_reason=said)
+        case Behaviour.OUT_OF_MEMORY:
+            return Ending(*_EXITED, exit_code=137, container_reason=_OUT_OF_MEMORY)
+        case Behaviour.READ_ONLY:
+            return Ending(*_EXITED, exit_code=1, log=_READ_ONLY)
+        case Behaviour.WRONG_PROCESSOR:
+            return Ending(*_EXITED, exit_code=255, log=("exec /srv/app: exec format error",))
+        case _:
+            return Ending(
+                "ServiceSchedulerInitiated",
+                f"Task failed ELB health checks in (target-group {group})",
+                exit_code=143,
+                log=("GET /healthz 503",),
+                event=f"(port {port}) is unhealthy in (target-group {group}) due to (reason Health checks failed with "
+                "these codes: [503]).",
+            )
+
+
+def scaled_in(deployment: str) -> Ending:
+    """Return how a task ends that is no longer wanted."""
+    return Ending("ServiceSchedulerInitiated", f"Scaling activity initiated by deployment ecs-svc/{deployment}")

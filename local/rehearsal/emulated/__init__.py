@@ -1,0 +1,11 @@
+"""What the emulators of this project's own share.
+
+Each holds what it is asked and what it answers against botocore's model of the service, and has IAM's evaluator decide
+whether the caller's policies allow it. They stand beside ministack, for what that does not have or has too leniently.
+"""
+
+from local.rehearsal.emulated.access import Need, caller
+from local.rehearsal.emulated.server import serving
+from local.rehearsal.emulated.service import Call, Emulated, Json, Operations, Refused
+
+__all__ = ["Call", "Emulated", "Json", "Need", "Operations", "Refused", "caller", "serving"]

@@ -1,0 +1,113 @@
+"""One emulated service of AWS: strict as its model, and as the policies of whoever asks."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from local.rehearsal.emulated.access import Need, allows, caller
+from local.rehearsal.emulated.model import answer_problems, request_problems, service_model
+
+Json: TypeAlias = dict[str, Any]
+Operations: TypeAlias = Mapping[str, Callable[[Json], Json]]
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """The service's own no."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, and the permissions it needed."""
+
+    operation: str
+    parameters: Json
+    needs: tuple[Need, ...]
+
+
+class Emulated:
+    """A service of one account in one region.
+
+    A subclass sets the class attributes and says which operations it has and which permissions they need.
+
+    Attributes:
+        policies: The policies of the role that asks; ``None`` for the account's owner, who may do everything.
+        calls: Every request that was made over the network, in order.
+        lock: Held while a request is answered.
+    """
+
+    SERVICE: ClassVar[str]
+    """botocore's name of the service, which is its name in ARNs and in IAM actions, too."""
+    INVALID: ClassVar[str]
+    """The code of a request that the model refuses."""
+
+    def __init__(self, *, account: str = "123456789012", region: str = "eu-west-1") -> None:
+        self.account, self.region = account, region
+        self.policies: Sequence[Mapping[str, Any]] | None = None
+        self.calls: list[Call] = []
+        self.lock = threading.RLock()
+
+    @property
+    def target_prefix(self) -> str:
+        """What stands before the operation in a request's ``X-Amz-Target``."""
+        return str(service_model(self.SERVICE).metadata["targetPrefix"])
+
+    def operations(self) -> Operations:
+        """Return what is emulated, by the operation's name."""
+        raise NotImplementedError
+
+    def needs(self, operation: str, parameters: Json) -> list[Need]:
+        """Return the permissions behind a request, by the Service Authorization Reference."""
+        raise NotImplementedError
+
+    def arn(self, resource: str) -> str:
+        """Return the ARN of one of its resources."""
+        return f"arn:aws:{self.SERVICE}:{self.region}:{self.account}:{resource}"
+
+    def owner(self, operation: str, **parameters: Any) -> Json:  # noqa: ANN401 - JSON
+        """Answer a call of the account's owner, which is not recorded."""
+        return self._answered(operation, parameters)
+
+    def call(self, operation: str, parameters: Json) -> Json:
+        """Answer one request.
+
+        Raises:
+            Refused: The service says no.
+        """
+        with self.lock:
+            if operation not in self.operations():
+                known = ", ".join(self.operations())
+                raise Refused("UnsupportedFeatureException", f"{operation} is not rehearsed here; there are: {known}")
+            self._check_request(operation, parameters)
+            needs = tuple(self.needs(operation, parameters))
+            self.calls.append(Call(operation, copy.deepcopy(parameters), needs))
+            self._check_access(needs)
+            return self._answered(operation, parameters)
+
+    def _answered(self, operation: str, parameters: Json) -> Json:
+        with self.lock:
+            self._check_request(operation, parameters)
+            answer = copy.deepcopy(self.operations()[operation](parameters))
+            if problems := answer_problems(self.SERVICE, operation, answer):
+                raise AssertionError(f"the emulator answers {operation} unlike AWS: {'; '.join(problems)}")
+            return answer
+
+    def _check_request(self, operation: str, parameters: Json) -> None:
+        if problems := request_problems(self.SERVICE, operation, parameters):
+            raise Refused(self.INVALID, "; ".join(problems))
+
+    def _check_access(self, needs: Sequence[Need]) -> None:
+        for need in needs:
+            if self.policies is not None and not allows(self.policies, need, account=self.account, region=self.region):
+                raise Refused(
+                    "AccessDeniedException",
+                    f"User: {caller(self.account)} is not authorized to perform: {need.action} on resource: "
+                    f"{need.resource} because no identity-based policy allows the {need.action} action",
+                )

@@ -1,0 +1,48 @@
+"""An emulator of Amazon CloudWatch Logs, as far as somebody reads what the containers of an emulated ECS have written.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html: the latest
+events first, at most ``limit`` of them.
+"""
+
+from __future__ import annotations
+
+import time
+
+from local.rehearsal.ecs import Ecs
+from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused
+
+_MOST = 10_000
+
+
+class Logs(Emulated):
+    """The log groups of the containers."""
+
+    SERVICE = "logs"
+    INVALID = "InvalidParameterException"
+
+    def __init__(self, ecs: Ecs) -> None:
+        super().__init__(account=ecs.account, region=ecs.region)
+        self._groups = ecs.logs
+
+    def operations(self) -> Operations:
+        """Return what is emulated."""
+        return {"GetLogEvents": self._get_log_events}
+
+    def needs(self, operation: str, parameters: Json) -> list[Need]:
+        """Return the permission behind a request: it is about one log stream."""
+        group, stream = parameters.get("logGroupName", ""), parameters["logStreamName"]
+        return [Need(f"logs:{operation}", self.arn(f"log-group:{group}:log-stream:{stream}"))]
+
+    def _get_log_events(self, parameters: Json) -> Json:
+        streams = self._groups.get(parameters.get("logGroupName", ""))
+        if streams is None:
+            raise Refused("ResourceNotFoundException", "The specified log group does not exist.")
+        if parameters["logStreamName"] not in streams:
+            raise Refused("ResourceNotFoundException", "The specified log stream does not exist.")
+        lines = streams[parameters["logStreamName"]][-parameters.get("limit", _MOST) :]
+        now = int(time.time() * 1000)
+        return {
+            "events": [{"timestamp": now, "message": line, "ingestionTime": now} for line in lines],
+            "nextForwardToken": "f/1",
+            "nextBackwardToken": "b/1",
+        }

@@ -1,0 +1,440 @@
+"""The job that watches what CodeDeploy deploys: executed, under the policies of its own role."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delivered_stack import Builder, DeliveredStack, artifact
+from mocked import REGION
+
+from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
+from local.rehearsal.code_pipeline import ActionExecution, CodePipeline
+from local.rehearsal.codebuild import Result
+from local.rehearsal.ecs import Behaviour, Ecs
+from local.rehearsal.emulated import Emulated, serving
+from local.rehearsal.logs import Logs
+
+SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
+RUN = str(uuid.uuid4())
+READ_ONLY = (
+    "the application writes to its read-only root file system: use /tmp, or set application.readOnlyRootFilesystem to "
+    "false"
+)
+ENDPOINTS = ("ECS", "CODEDEPLOY", "CODEPIPELINE", "CLOUDWATCH_LOGS")
+
+
+@cache
+def planned() -> DeliveredStack:
+    """A stack that CodeDeploy deploys, with static files around it."""
+    return DeliveredStack("everything-on")
+
+
+class Deployment:
+    """A run of the pipeline that has come to its deployment, with everything the job can ask of AWS."""
+
+    def __init__(self, builder: Builder, folder: Path, *, pace: int) -> None:
+        self.stack, self.builder, self._folder = planned(), builder, folder
+        self.ecs = Ecs(region=REGION, pace=pace)
+        self.stack.serve(self.ecs)
+        given = self.stack.variables("WatchDeployment")
+        self.service = self.ecs.service(given["SERVICE"], given["CLUSTER"])
+        group = self.stack.deployed.action("DeployService").configuration
+        self.code_deploy = CodeDeploy(
+            self.ecs, self.service, application=group["ApplicationName"], group=group["DeploymentGroupName"]
+        )
+        self.pipeline = CodePipeline(given["PIPELINE"], region=REGION)
+        self.logs = Logs(self.ecs)
+        self.url, self._number = "", 0
+        self.image = str(self.stack.image()["uri"])
+        definition = self.stack.template
+        definition["containerDefinitions"][0]["image"] = self.image
+        self.definition = definition
+        self.action: ActionExecution | None = None
+
+    @property
+    def emulated(self) -> tuple[Emulated, ...]:
+        """The services that the job asks."""
+        return self.ecs, self.code_deploy, self.pipeline, self.logs
+
+    def begin(self, behaviour: Behaviour = Behaviour.HEALTHY, *, deploys: bool = True) -> ActionExecution:
+        """Start both actions, as CodePipeline does, and have the first one deploy.
+
+        Args:
+            behaviour: What becomes of the new tasks.
+            deploys: Whether the action comes to start a deployment.
+        """
+        self.ecs.behaviours[self.image] = behaviour
+        action, _ = self.pipeline.begin(RUN, "DeployService", "WatchDeployment")
+        self.action = action
+        if deploys:
+            registered = self.ecs.owner("RegisterTaskDefinition", **self.definition)["taskDefinition"]
+            made = self.code_deploy.deploy(registered["taskDefinitionArn"], lambda ended: _ends(action, ended))
+            action.external_id = made.identity
+        return action
+
+    def watch(self, *, without: str = "", **variables: str) -> Result:
+        """Run the job."""
+        for service in self.emulated:
+            service.policies = self.builder.policies("WatchDeployment", without=without)
+        self._number += 1
+        inputs = {"Deployment": artifact(self._folder / f"deployment-{self._number}", taskdef_json=self.definition)}
+        return self.builder.run(
+            "WatchDeployment",
+            inputs,
+            execution=RUN,
+            without=without,
+            variables=variables,
+            **{f"AWS_ENDPOINT_URL_{name}": self.url for name in ENDPOINTS},
+        )
+
+    @property
+    def newest(self) -> BlueGreen:
+        """The newest deployment."""
+        return self.code_deploy.deployments[-1]
+
+    def settle(self) -> None:
+        """Let everything that goes on come to its end."""
+        for _ in range(100):
+            next(self.service.course, None)
+
+
+def _ends(action: ActionExecution, ended: BlueGreen) -> None:
+    """What CodePipeline makes of a deployment that has ended."""
+    if ended.status == "Succeeded":
+        action.end("Succeeded")
+    else:
+        action.end("Failed", f"Deployment {ended.identity} failed")
+
+
+Begin = Callable[..., Deployment]
+
+
+@pytest.fixture
+def ready(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[Begin]:
+    """Make everything ready for a deployment; it is on the network until the test ends."""
+    open_servers = []
+
+    def make(*, pace: int = 6) -> Deployment:
+        builder = Builder(planned(), aws, warm_aws_cli, tmp_path / "machine")
+        made = Deployment(builder, tmp_path, pace=pace)
+        server = serving(*made.emulated)
+        made.url = server.__enter__()
+        open_servers.append(server)
+        return made
+
+    yield make
+    for server in open_servers:
+        server.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("shown", [True, False], ids=["id shown", "id not shown"])
+def test_a_healthy_deployment_is_watched_until_its_tasks_are_healthy_and_no_longer(ready: Begin, shown: bool) -> None:
+    """Whether CodePipeline shows the deployment's ID while it goes on is not documented."""
+    deployment = ready(pace=1)
+    deployment.pipeline.shows_external_ids = shown
+    deployment.begin()
+
+    result = deployment.watch()
+
+    assert result.succeeded, result.log
+    made = deployment.newest
+    assert made.status == "InProgress", "it does not wait for the old tasks to end"
+    assert f"{made.identity}: 0 of 2 tasks running, 0 failed" in result.log
+    assert f"{made.identity}: the new tasks are healthy, CodeDeploy moves the traffic" in result.log
+    assert re.search(r"\(service shop, taskSet ecs-svc/\d+\) has started 1 tasks: \(task ", result.log)
+    deployment.settle()
+    assert made.status == "Succeeded"
+    assert deployment.code_deploy.calls == []
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "why"),
+    [
+        (Behaviour.READ_ONLY, READ_ONLY),
+        (Behaviour.CRASH, "the program ended with exit code 1: the last lines of its log say why"),
+        (Behaviour.CANNOT_PULL, "the image is not in the registry: build it again"),
+        (Behaviour.UNHEALTHY, "the health check was answered 503: application.healthCheckPath must answer 2xx or 3xx"),
+        (Behaviour.OUT_OF_MEMORY, "a container needs more memory than it has: raise application.memory"),
+        (
+            Behaviour.WRONG_PROCESSOR,
+            "the image is for another processor than the task: application.architecture must be the image's",
+        ),
+    ],
+)
+def test_a_deployment_whose_tasks_keep_stopping_is_stopped_and_the_log_says_why(
+    ready: Begin, behaviour: Behaviour, why: str
+) -> None:
+    deployment = ready()
+    action = deployment.begin(behaviour)
+
+    result = deployment.watch()
+
+    assert not result.succeeded
+    made = deployment.newest
+    assert re.search(
+        f"FAILED: the deployment {made.identity} is stopped and rolled back: [3-9] of its tasks failed, "
+        f"because {re.escape(why)}\\. The previous version keeps serving\\.\n",
+        result.log,
+    ), result.log
+    assert (made.status, made.rolled_back, action.status) == ("Stopped", True, "Failed")
+    deployment.settle()
+    assert deployment.service.running == [f"{deployment.stack.template['family']}:1"], "users have the old version"
+    assert len(deployment.service.task_sets) == 1
+
+
+def test_the_log_holds_the_last_lines_of_the_application_and_how_to_see_more(ready: Begin) -> None:
+    deployment = ready()
+    deployment.begin(Behaviour.READ_ONLY)
+
+    log = deployment.watch().log
+
+    assert "  | OSError: [Errno 30] Read-only file system: '/srv/cache'\n" in log
+    assert f"More: aws logs tail {deployment.stack.variables('WatchDeployment')['LOG_GROUP']} --since 30m" in log
+
+
+def test_fewer_failures_than_set_off_the_circuit_breaker_stop_nothing(ready: Begin) -> None:
+    """Half of the desired tasks, and three at least; then the tasks stay."""
+    deployment = ready(pace=4)
+    deployment.service.desired = 12
+    action = deployment.begin(Behaviour.CRASH)
+    look = deployment.ecs.call
+
+    def calm(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        failed = [task for task in deployment.service.tasks if task.stop_code]
+        if len(failed) >= 4:
+            deployment.service.course = healthy(deployment)
+        return look(operation, parameters)
+
+    deployment.ecs.call = calm  # type: ignore[method-assign] # a service that changes its mind
+
+    result = deployment.watch()
+
+    assert result.succeeded, result.log
+    assert re.search("[45] failed", result.log)
+    assert action.status == "InProgress"
+
+
+def healthy(deployment: Deployment) -> Iterator[None]:
+    """From here on every task runs."""
+    new = deployment.newest.task_set
+    assert new
+    while deployment.service.count(new.revision, "RUNNING") < new.desired:
+        task = deployment.ecs.task(deployment.service, new.revision, new.identity)
+        task.status = "RUNNING"
+        deployment.service.tasks.append(task)
+    new.steady = True
+    yield
+
+
+def test_a_deployment_that_fails_by_itself_fails_the_job_with_codedeploy_s_reason(ready: Begin) -> None:
+    """So that a retry of what has failed runs both."""
+    deployment = ready()
+    deployment.begin(Behaviour.SLOW)
+    alarm = "One or more alarms have been activated: <shop-errors>"
+    deployment.code_deploy.fail(deployment.newest, "ALARM_ACTIVE", alarm)
+
+    result = deployment.watch()
+
+    assert not result.succeeded
+    identity = deployment.newest.identity
+    assert f"FAILED: DeployService has failed: Deployment {identity} failed {alarm}. The previous" in result.log
+
+
+def test_an_action_that_starts_no_deployment_fails_the_job_with_its_reason(ready: Begin) -> None:
+    deployment = ready()
+    denied = "User: arn is not authorized to perform: ecs:RegisterTaskDefinition"
+    deployment.begin(deploys=False).end("Failed", denied)
+
+    result = deployment.watch()
+
+    assert not result.succeeded
+    assert f"FAILED: DeployService has failed: {denied}. The previous version keeps serving." in result.log
+    assert deployment.code_deploy.calls == []
+
+
+def test_a_retry_watches_its_own_deployment_and_not_the_one_before(ready: Begin) -> None:
+    deployment = ready()
+    deployment.begin(Behaviour.CANNOT_PULL)
+    assert not deployment.watch().succeeded
+    deployment.settle()
+    for execution in deployment.pipeline.executions:
+        execution.started -= 60
+    deployment.ecs.pace = 1
+    deployment.begin()
+
+    result = deployment.watch()
+
+    assert result.succeeded, result.log
+    assert "0 failed" in result.log
+    assert "CannotPull" not in result.log
+    assert [made.status for made in deployment.code_deploy.deployments] == ["Stopped", "InProgress"]
+
+
+def test_a_retry_of_the_job_alone_has_nothing_to_watch(ready: Begin) -> None:
+    """CodeDeploy's action has succeeded, this one has failed, for want of a machine for example."""
+    deployment = ready()
+    deployment.begin().end("Succeeded")
+    for execution in deployment.pipeline.executions:
+        execution.started -= 600
+    deployment.pipeline.begin(RUN, "WatchDeployment")
+
+    result = deployment.watch()
+
+    assert result.succeeded, result.log
+    assert "DeployService has succeeded" in result.log
+    assert deployment.ecs.calls == []
+
+
+def test_a_failure_of_the_attempt_before_is_not_taken_for_this_one_s(
+    ready: Begin, in_process: Callable[..., str]
+) -> None:
+    """CodePipeline may list the new attempt a moment late."""
+    deployment = ready()
+    deployment.begin(deploys=False).end("Failed", "of yesterday")
+    for execution in deployment.pipeline.executions:
+        execution.started -= 60
+    deployment.pipeline.begin(RUN, "WatchDeployment")
+
+    printed = in_process(deployment)
+
+    assert "waiting for the tasks of DeployService" in printed
+    assert "of yesterday" not in printed
+
+
+@pytest.mark.parametrize("before", ["stopped", "done"])
+def test_a_deployment_that_ends_when_it_is_to_be_stopped_counts_as_it_ended(ready: Begin, before: str) -> None:
+    """CodeDeploy refuses to stop it then."""
+    deployment = ready(pace=4)
+    deployment.begin(Behaviour.CRASH)
+    call = deployment.code_deploy.call
+
+    def ended(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if operation == "StopDeployment" and deployment.newest.status == "InProgress":
+            deployment.newest.end(*(("Succeeded",) if before == "done" else ("Stopped", "MANUAL_STOP", "By a person")))
+        return call(operation, parameters)
+
+    deployment.code_deploy.call = ended  # type: ignore[method-assign] # somebody is faster
+
+    result = deployment.watch()
+
+    assert "DeploymentAlreadyCompletedException" not in result.log
+    assert result.succeeded == (before == "done")
+    assert ("DeployService has succeeded" if before == "done" else "By a person, because the program") in result.log
+
+
+def test_the_job_ends_in_time_whatever_happens(ready: Begin, in_process: Callable[..., str]) -> None:
+    """Lambda machines end after 15 minutes, and would fail the run."""
+    deployment = ready()
+    action = deployment.begin(Behaviour.SLOW)
+
+    printed = in_process(deployment)
+
+    assert "not decided after 12 minutes: this job watches no longer, the deployment goes on" in printed
+    assert f"aws deploy stop-deployment --deployment-id {deployment.newest.identity} --auto-rollback-enabled" in printed
+    assert action.status == "InProgress"
+
+
+@pytest.fixture
+def in_process(
+    monkeypatch: pytest.MonkeyPatch, warm_aws_cli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run the job to a success in this process, where a minute can be made short; gives what it printed."""
+
+    def run(deployment: Deployment, *, without: str = "", seconds: int = 240) -> str:
+        """Each look takes so many seconds."""
+        monkeypatch.chdir(artifact(tmp_path / "here", taskdef_json=deployment.definition))
+        variables: Mapping[str, str] = {
+            **deployment.stack.variables("WatchDeployment"),
+            **deployment.builder.credentials("WatchDeployment", without=without),
+            **{f"AWS_ENDPOINT_URL_{name}": deployment.url for name in ENDPOINTS},
+            "PIPELINE_EXECUTION_ID": RUN,
+            "PATH": str(warm_aws_cli),
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        for service in deployment.emulated:
+            service.policies = deployment.builder.policies("WatchDeployment", without=without)
+        monkeypatch.syspath_prepend(str(SCRIPTS))
+        monkeypatch.setattr(sys, "argv", ["watch_deployment.py"])
+        job = importlib.import_module("watch_deployment")
+        elapsed = iter(range(0, 100_000, seconds))
+        monkeypatch.setattr(job.time, "monotonic", lambda: next(elapsed))
+        monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
+        job.main()
+        return str(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        "codepipeline:ListActionExecutions",
+        "ecs:DescribeServices",
+        "ecs:ListTasks",
+        "ecs:DescribeTasks",
+        "logs:GetLogEvents",
+        "codedeploy:StopDeployment",
+        "codedeploy:GetDeployment",
+    ],
+)
+def test_a_permission_that_the_role_lacks_never_fails_a_deployment_that_succeeds(
+    ready: Begin, in_process: Callable[..., str], without: str
+) -> None:
+    deployment = ready(pace=1)
+    deployment.begin()
+
+    in_process(deployment, without=without)
+
+    deployment.settle()
+    assert deployment.newest.status == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("codedeploy:StopDeployment", " of its tasks failed, and it cannot be stopped: "),
+        ("ecs:DescribeTasks", "not authorized to perform: ecs:DescribeTasks"),
+        (
+            "codepipeline:ListActionExecutions",
+            "AWS does not answer: this job watches no longer, the deployment goes on",
+        ),
+    ],
+)
+def test_what_the_job_cannot_do_is_in_its_log(
+    ready: Begin, in_process: Callable[..., str], without: str, said: str
+) -> None:
+    deployment = ready()
+    deployment.begin(Behaviour.CRASH)
+
+    assert said in in_process(deployment, without=without, seconds=50)
+
+
+def test_a_role_may_do_what_its_job_calls_and_nothing_else() -> None:
+    used = {
+        "codedeploy:GetDeployment",
+        "codedeploy:StopDeployment",
+        "codepipeline:ListActionExecutions",
+        "ecs:DescribeServices",
+        "ecs:DescribeTasks",
+        "ecs:ListTasks",
+        "logs:GetLogEvents",
+    }
+    granted = {
+        action
+        for policy in planned().deployed.policies("WatchDeployment")
+        for statement in policy["Statement"]
+        for action in statement["Action"]
+        if not action.startswith(("s3:", "kms:")) and statement["Sid"] != "WriteLog"
+    }
+
+    assert granted == used
