@@ -59,6 +59,7 @@ _BUILDS: Final[Mapping[str, str]] = MappingProxyType(
         "ARM/XLarge": "L-8D06F3EA",
         "ARM Lambda/1GB": "L-FD92223D",
         "ARM Lambda/2GB": "L-DE99852F",
+        "ARM Lambda/4GB": "L-72045165",
         "Linux/Small": "L-9D07B6EF",
         "Linux/Medium": "L-2DC20C30",
         "Linux/Large": "L-4DDC4A99",
@@ -175,7 +176,10 @@ class AccountNeeds:
         each_run = ", for each run" if self.each_run else ""
         said = [f"CodeBuild builds at the same time{each_run}: {machines}. A new account allows {BUILDS} of each."]
         if self.hosting:
-            taken = ", ".join(f"{need.quota.name} {need.amount:g} of {need.quota.default}" for need in self.hosting)
+            taken = ", ".join(f"{need.quota.name} {need.amount:g} ({need.quota.default})" for need in self.hosting)
             roles = ", ".join(role.name for role in self.roles)
-            said.append(f"Of what a new account allows: {taken}. Service-linked roles, made by the first use: {roles}.")
+            said.append(
+                f"The hosting takes at most (a new account has): {taken}. "
+                f"Service-linked roles, made by the first use: {roles}."
+            )
         return said

@@ -144,6 +144,15 @@ def transfer_machine(region: str | None) -> Machine:
     return replace(_LAMBDA, compute_type="BUILD_LAMBDA_2GB") if region in LAMBDA_REGIONS else PATIENT
 
 
+def machine_of_its_own(quick: Machine) -> Machine:
+    """For a job that runs for minutes beside others: a Lambda machine of a size, hence with a quota, that no other has.
+
+    Args:
+        quick: What :func:`quick_machine` gives for the region.
+    """
+    return replace(quick, compute_type="BUILD_LAMBDA_4GB") if quick.is_lambda else quick
+
+
 BROWSER = Machine(
     environment_type="LINUX_CONTAINER",
     image=f"{_IMAGES}standard:8.0",

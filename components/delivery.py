@@ -160,7 +160,7 @@ def _requests(needs: AccountNeeds, region: pulumi.Input[str]) -> list[pulumi.Out
     return [
         pulumi.Output.concat(
             f"Quota {need.quota.name}: a new account has {need.quota.default}, this stack takes up to "
-            f"{need.amount:g}, two stacks like it {need.desired}. Where your account has less, ask AWS for it: ",
+            f"{need.amount:g}, two stacks like it {need.desired}. Where you need more than the account has, ask AWS: ",
             aws_command(
                 "service-quotas",
                 "request-service-quota-increase",

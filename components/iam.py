@@ -114,7 +114,7 @@ _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 
 
 class PolicyError(ValueError):
-    """A statement is broader than this program allows. Names the statement, the action and the remedy."""
+    """A statement is broader than this program allows, or demands what AWS does not send. Names the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +128,7 @@ class Statement:
         conditions: IAM's ``Condition`` element.
 
     Raises:
-        PolicyError: When the statement is broader than the module's rules allow.
+        PolicyError: The statement is against a rule of this module.
     """
 
     sid: str

@@ -47,6 +47,7 @@ SIZES = {
     "BUILD_GENERAL1_XLARGE": "XLarge",
     "BUILD_LAMBDA_1GB": "1GB",
     "BUILD_LAMBDA_2GB": "2GB",
+    "BUILD_LAMBDA_4GB": "4GB",
 }
 SETS_OF_TASKS = 2
 """That run while a deployment lasts: blue and green, or 200 percent of one."""
@@ -70,7 +71,7 @@ def told(lines: Sequence[str]) -> dict[str, float]:
     found = re.findall(r"([A-Z][\w/ -]*?) ([\d.]+)(?=,|\. A new account)", lines[0])
     numbers = {name: float(amount) for name, amount in found}
     for line in lines[1:]:
-        for name, amount in re.findall(r"([A-Z][\w -]*?) ([\d.]+) of \d+", line):
+        for name, amount in re.findall(r"([A-Z][\w -]*?) ([\d.]+) \(\d+\)", line):
             numbers[name] = float(amount)
     return numbers
 

@@ -88,6 +88,7 @@ def hosting(artifacts: ArtifactBucket, **changes: Any) -> Hosting:  # noqa: ANN4
         execution_role_arn=pulumi.Output.from_input(EXECUTION_ROLE),
         task_role_arn=pulumi.Output.from_input(TASK_ROLE),
         log_group="/ecs/shop-dev",
+        grace_period_seconds=60,
         target_groups=("shop-blue", "shop-green"),
         production_listener_arn=pulumi.Output.from_input(PRODUCTION),
         test_listener_arn=pulumi.Output.from_input(TEST),

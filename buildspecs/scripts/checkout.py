@@ -53,16 +53,18 @@ def complete(folder: str, excluded: Callable[[str], bool] | None = None, needs: 
             fetch_large_files()
             gaps = found(folder, excluded, needs)
     elif gaps.links and excluded:
-        job.say(f"NOTE: an archive has text for symbolic links, and it may be so of {shown(gaps.links)}. Set {CLONE}.")
+        job.say(f"NOTE: an archive has text for symbolic links; these look like it: {shown(gaps.links)}. Set {CLONE}.")
     if gaps.submodules:
-        fail(f"submodules are empty: {shown(gaps.submodules)}", excluded)
+        fix = "Name private ones under source.github.submodules, and take stale ones out of .gitmodules"
+        fail(f"submodules are empty: {shown(gaps.submodules)}", fix, excluded)
     if gaps.pointers:
-        fail(f"Git LFS files are pointers without their content: {shown(gaps.pointers)}", excluded)
+        fix = "Git LFS files can be fetched from public repositories only"
+        fail(f"Git LFS files are pointers without their content: {shown(gaps.pointers)}", fix, excluded)
 
 
-def fail(what: str, excluded: Callable[[str], bool] | None) -> None:
-    """End the job for what is missing."""
-    fix = "Git LFS files can be fetched from public repositories only" if is_clone() else f"Set {CLONE}"
+def fail(what: str, fix: str, excluded: Callable[[str], bool] | None) -> None:
+    """End the job for what is missing; the fix is that of a clone."""
+    fix = fix if is_clone() else f"Set {CLONE}"
     job.fail(f"{what}. {fix}{', or list them in .dockerignore' if excluded else ''}.")
 
 

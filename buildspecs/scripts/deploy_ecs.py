@@ -57,7 +57,9 @@ class Service:
             job.fail(f"the cluster {self.cluster} has no active service {self.name}.")
         controller = found[0].get("deploymentController", {}).get("type", "ECS")
         if controller != "ECS":
-            job.fail(f"{self.name} is deployed by {controller}, not by ECS: deploy.engine in the stack file must fit.")
+            job.fail(
+                f"{self.name} is deployed by {controller}, not by ECS: for CODE_DEPLOY, set deploy.engine codeDeploy."
+            )
         return dict(found[0])
 
     def deployments(self, *, again: bool = False) -> list[dict[str, Any]]:

@@ -67,7 +67,10 @@ CAUSES = (
     ),
     (r"container health checks", "the container's own health check failed"),
     (r"assume the role", "ECS may not use a role of the task: its trust policy must name ecs-tasks.amazonaws.com"),
-    (r"Capacity is unavailable|network interface|number of vCPUs", "AWS had no room: retry, or raise the quota"),
+    (
+        r"Capacity is unavailable|network interface|number of vCPUs",
+        "no capacity, address or quota left: retry, or raise the quota",
+    ),
     (r"exit code 137\b", "a container was killed (exit code 137): out of memory, or it did not end when asked to"),
     (r"exit code 139\b", "the program crashed with a segmentation fault (exit code 139)"),
     (r"exit code 143\b", "the program was asked to end (SIGTERM, exit code 143)"),

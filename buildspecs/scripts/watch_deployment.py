@@ -33,7 +33,7 @@ RUNS, SUCCEEDED = "InProgress", "Succeeded"
 
 
 def moment(value: Any) -> float:  # noqa: ANN401 - JSON
-    """Return a time as seconds since 1970: the AWS CLI gives a number (version 1) or ISO 8601 (version 2)."""
+    """Return a time as seconds since 1970: the AWS CLI gives ISO 8601, or a number where it is configured so."""
     if isinstance(value, (int, float)):
         return float(value)
     return dt.datetime.fromisoformat(str(value)).timestamp()

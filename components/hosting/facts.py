@@ -48,7 +48,7 @@ class Hosting:
     production_listener_arn: pulumi.Output[str] | None = None
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
-    grace_period_seconds: int = 0
+    grace_period_seconds: int | None = None
     alarms: tuple[str, ...] = ()
     ready: tuple[pulumi.Resource, ...] = ()
     load_balancer_dns_name: pulumi.Output[str] | None = None

@@ -22,8 +22,8 @@ from components.settings.tests import PLAIN_HTTP_BEST_PRACTICES, PLAIN_HTTP_BUDG
 DAY: Final = 24 * 60
 """Minutes."""
 
-RUN_DAYS: Final = 1
-"""Days that a run may take beside what it waits for by itself: builds, tests, a repeated stage."""
+RUN_MINUTES: Final = 8 * 60
+"""Minutes that a run may take beside what it waits for by itself: builds, tests, a repeated stage."""
 
 ALARM_MINUTES: Final = LATE_MINUTES + 1
 """Minutes between the bad minutes of an alarm and the roll-back: the figures arrive late, and somebody has to act."""
@@ -45,7 +45,9 @@ class Conflict:
 
 
 def alarms_fire_while_the_old_tasks_are_there(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
-    """Yield a wait after the shift that is over before an alarm can fire.
+    """Yield a deployment that is over before an alarm can fire.
+
+    The time begins when the first users have the new version: a canary or linear deployment waits between its steps.
 
     With `rolling` ECS itself keeps a deployment open for its alarms:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
@@ -56,11 +58,13 @@ def alarms_fire_while_the_old_tasks_are_there(hosting: Hosting, deploy: Deploy) 
     # Of alarms that others made nothing is known but that none fires within a minute of standard metrics.
     needed = made.minutes + ALARM_MINUTES if made else 1 if deploy.alarms else 0
     given = deploy.after_shift_minutes
-    if given >= needed:
+    if max(given, deploy.shift_minutes) >= needed:
         return
     key = "terminationWaitMinutes" if deploy.engine == "codeDeploy" else "bakeMinutes"
     if made:
-        why = f"hosting.alarms need {made.minutes} bad minutes, whose figures come {LATE_MINUTES} minutes late"
+        why = (
+            f"hosting.alarms need {made.minutes} bad minutes, which arrive {LATE_MINUTES} minutes late, and one to act"
+        )
         other = "pulumi config set --path 'ecs-delivery:hosting.alarms.enabled' false"
     else:
         why = "deploy.alarms need a bad minute"
@@ -137,13 +141,13 @@ def artifacts_outlive_the_run(retention: Retention, promotion: Promotion, deploy
     """Yield artifacts that expire while the run that needs them still waits."""
     approval = promotion.approval.timeout_minutes if promotion.enabled and promotion.approval.enabled else 0
     waits = deploy.shift_minutes + deploy.after_shift_minutes + approval
-    needed = math.ceil(waits / DAY) + RUN_DAYS
+    needed = math.ceil((waits + RUN_MINUTES) / DAY)
     if waits and retention.artifact_days < needed:
-        said = f" and {approval} for its approval" if approval else ""
+        said = f", {approval} to be approved" if approval else ""
         yield Problem(
             path=("retention", "artifactDays"),
-            wrong=f"must be at least {needed}, because a run may wait {waits - approval} minutes for its deployment"
-            f"{said}, needs its artifacts afterwards, and works itself, got {retention.artifact_days}",
+            wrong=f"must be at least {needed}, because a run may take {waits - approval} minutes to deploy{said} "
+            f"and {RUN_MINUTES} for its jobs, got {retention.artifact_days}",
             fix=f"pulumi config set --path 'ecs-delivery:retention.artifactDays' {needed}",
         )
 
@@ -158,7 +162,7 @@ def promoters_fit_into_a_trust_policy(source: Source) -> Iterator[Problem]:
         path=("source", "ecr", "promoters"),
         wrong=f"must fit into the {TRUST_CHARACTERS} characters of an IAM trust policy, got {len(promoters)} roles, "
         f"which take {len(role_trust(promoters))}",
-        fix=f"edit the file: leave out the last {len(promoters) - fitting}, or let several stacks promote by one role",
+        fix=f"edit the file: leave out the last {len(promoters) - fitting}",
     )
 
 
@@ -210,7 +214,7 @@ CONFLICTS: Final[tuple[Conflict, ...]] = (
             "deploy.terminationWaitMinutes",
             "deploy.bakeMinutes",
         ),
-        lost="The run fails after a person said yes, because its artifacts are gone.",
+        lost="The run fails half-way, because its artifacts are gone.",
         rule=artifacts_outlive_the_run,
     ),
     Conflict(

@@ -283,7 +283,7 @@ class Deploy(Section):
             ("alarms", "alarms", self.engine == "ecsAction", "engine codeDeploy or ecs"),
         )
         for field, key, ignored, needs in without_effect:
-            if ignored and getattr(self, field) != type(self).model_fields[field].default:
+            if ignored and field in self.model_fields_set and getattr(self, field):
                 yield Problem(
                     path=(key,),
                     wrong=f"has an effect only with {needs}, got engine {self.engine} with strategy {strategy}",

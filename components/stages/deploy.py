@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import PATIENT, BuildProject
+from components.build_project import PATIENT, BuildProject, machine_of_its_own
 from components.code_deploy import CodeDeploy, CodeDeployArgs, TrafficShift
 from components.delivery_pipeline import follow_run
 from components.ecs_deployment import deployment_configuration
@@ -120,8 +120,9 @@ class DeployStage(Stage):
     def _watch(self, code_deploy: CodeDeploy) -> BuildProject:
         """Make the job that runs beside CodeDeploy's own action: that one says little, and gives up after an hour."""
         context, hosting = self._context, self._context.hosting
-        needed = minutes_to_decide(context.application.desired_count, hosting.grace_period_seconds)
-        machine = context.quick if needed <= QUICK_MINUTES else PATIENT
+        grace = hosting.grace_period_seconds
+        known = grace is not None and minutes_to_decide(context.application.desired_count, grace) <= QUICK_MINUTES
+        machine = machine_of_its_own(context.quick) if known else PATIENT
         minutes = QUICK_MINUTES if machine.is_lambda else CODE_DEPLOY_WAITS_MINUTES
         return self.project(
             "watch-deployment",

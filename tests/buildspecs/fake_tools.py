@@ -1,4 +1,4 @@
-"""A machine for a job under test: a folder, and stand-ins for aws, docker and npm that are alone on its PATH.
+"""A machine for a job under test: a folder, and stand-ins for the tools, which are alone on its PATH.
 
 A stand-in answers by rules: the first rule whose words all stand in the command line, in their order, is used; a rule
 may be used up. What has been called is kept, with standard input. Unknown calls fail, and say so.

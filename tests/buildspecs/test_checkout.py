@@ -142,7 +142,7 @@ def test_what_looks_like_a_link_is_noted(machine: Machine) -> None:
     result = machine.run("build_image", **BUILD)
     assert result.returncode == 0
     (note,) = [line for line in result.stdout.splitlines() if line.startswith("NOTE")]
-    named = re.search(r"may be so of (.*)\. Set source\.github\.fullClone: true in the stack file\.", note)
+    named = re.search(r"these look like it: (.*)\. Set source\.github\.fullClone: true in the stack file\.", note)
     assert named
     assert set(named[1].split(", ")) == {"app.conf", "config/again.conf"}
 

@@ -166,11 +166,14 @@ def task(reason: str, *, code: int | None = None, container: str = "", **more: o
         pytest.param(
             "Capacity is unavailable at this time. Please try again later or in a different availability zone",
             "",
-            "AWS had no room",
+            "no capacity, address or quota left",
             id="capacity",
         ),
         pytest.param(
-            "Timeout waiting for network interface provisioning to complete.", "", "AWS had no room", id="interface"
+            "Timeout waiting for network interface provisioning to complete.",
+            "",
+            "no capacity, address or quota left",
+            id="interface",
         ),
     ],
 )

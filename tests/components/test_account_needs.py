@@ -63,7 +63,8 @@ def test_everything_is_said_in_two_lines() -> None:
     assert needs.lines == [
         "CodeBuild builds at the same time: ARM/Small 2, Linux/Medium 1. A new account allows 1 of each.",
         (
-            "Of what a new account allows: Fargate On-Demand vCPU resource count 4.5 of 6, VPCs per Region 1 of 5. "
+            "The hosting takes at most (a new account has): Fargate On-Demand vCPU resource count 4.5 (6), "
+            "VPCs per Region 1 (5). "
             "Service-linked roles, made by the first use: AWSServiceRoleForECS."
         ),
     ]

@@ -167,7 +167,7 @@ def test_an_archive_has_text_for_links_and_no_executable(archived: Built, base: 
 
     result = archived.run(shop.folder, commit, base)
     assert result.succeeded, result.log
-    assert "NOTE: an archive has text for symbolic links, and it may be so of app.conf. Set " in result.log
+    assert "NOTE: an archive has text for symbolic links; these look like it: app.conf. Set " in result.log
     assert "[Container] Source is the last commit, without changes of not-committed" in result.log
 
 

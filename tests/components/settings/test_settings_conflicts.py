@@ -223,7 +223,7 @@ def test_what_fits_is_accepted(config: dict[str, Any]) -> None:
         pytest.param(
             stack(
                 deploy={"strategy": "linear", "step": {"percent": 50, "intervalMinutes": 2000}},
-                retention={"artifactDays": 2},
+                retention={"artifactDays": 1},
             ),
             "retention.artifactDays",
             id="a slow deployment",

@@ -76,7 +76,7 @@ WATCH = Action(
     configuration={"ProjectName": "shop-dev-watch-deployment"},
     environment={"PIPELINE_EXECUTION_ID": "#{codepipeline.PipelineExecutionId}"},
     reads=(Artifact.DEPLOYMENT,),
-    machine="ARM Lambda/1GB",
+    machine="ARM Lambda/4GB",
 )
 
 
@@ -259,10 +259,11 @@ def test_tasks_that_fail_are_waited_for_as_long_as_the_circuit_breaker_would(
         pytest.param(60, "ARM_LAMBDA_CONTAINER", "12", None, id="quick and cheap"),
         pytest.param(240, "ARM_LAMBDA_CONTAINER", "12", None, id="just quick enough"),
         pytest.param(300, "ARM_CONTAINER", "60", 65, id="longer than Lambda allows"),
+        pytest.param(None, "ARM_CONTAINER", "60", 65, id="unknown, of a service that exists"),
     ],
 )
 def test_the_watching_job_runs_where_it_can_wait_long_enough(
-    grace: int, machine: str, minutes: str, timeout: int | None
+    grace: int | None, machine: str, minutes: str, timeout: int | None
 ) -> None:
     """A Lambda machine is billed by the second and waits for no other build, and ends after 15 minutes."""
     built = build_stage(DeployStage, shop(), grace_period_seconds=grace)
