@@ -31,6 +31,7 @@ if sys.version_info < (3, 11, 8):
     ast.parse = _parse_alone
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one deployed stack, and of one test file, in one process: they share what is slow to make."""
     for item in items:

@@ -115,3 +115,10 @@ def test_tests_that_share_what_is_slow_to_make_run_in_one_process(tmp_path: Path
     )
     assert "20 passed" in done.stdout, done.stdout
     assert len([path for path in base.iterdir() if path.is_file()]) == 1
+
+
+def test_the_tests_of_a_file_stay_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Otherwise each process makes what they share; xdist shows the group that it has seen in the test's ID."""
+    if hasattr(request.config, "workerinput"):
+        assert request.node.nodeid.endswith("@test_repository.py")
+    assert request.node.get_closest_marker("xdist_group").args == ("test_repository.py",)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mocked import REGION, build_program
+from rehearsing import hurried
 from summary import stack_files
 
 from components.settings import load_stack_file
@@ -167,7 +168,7 @@ class Builder:
         """
         known = dict.fromkeys(self._stack.deployed.action(action).references, digest)
         known |= {"codepipeline.PipelineExecutionId": execution}
-        build = self._stack.deployed.build(action, inputs, known)
+        build = hurried(self._stack.deployed.build(action, inputs, known))
         if variables:
             kept = [item for item in build.project_variables if item.name not in variables]
             more = [Variable(name=name, value=value) for name, value in variables.items()]

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from rehearsing import hurried
+
 from local.rehearsal.codebuild import Build, Place, Result, Secrets, put_python, run_build
 
 Moment = Literal["before", "after"]
@@ -124,7 +126,7 @@ class Machine:
             enter=(*noting, *self.enter),
             region=self.region,
         )
-        return run_build(scene.build, place, self.folder / f"run-{next(self._runs)}", secrets=scene.secrets)
+        return run_build(hurried(scene.build), place, self.folder / f"run-{next(self._runs)}", secrets=scene.secrets)
 
     def on_call(self, what: str) -> Callable[[], bool]:
         """For a server: note a call and kill the job when it is to be killed before it.

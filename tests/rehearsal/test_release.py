@@ -21,6 +21,7 @@ import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 from mocked import ACCOUNT, REGION
+from rehearsing import hurried
 from summary import program
 
 from local.rehearsal.aws_services import AwsServices
@@ -121,7 +122,9 @@ class Releasing:
         overrides = (*kept, *(Variable(name=name, value=value) for name, value in given.items()))
         place = Place(environment={"PATH": f"{self._bin}:/usr/bin:/bin", **credentials}, region=REGION, account=ACCOUNT)
         folder = self._folder / f"run-{number}"
-        result = run_build(replace(build, overrides=overrides), place, folder, secrets=RoleSecrets(credentials))
+        result = run_build(
+            hurried(replace(build, overrides=overrides)), place, folder, secrets=RoleSecrets(credentials)
+        )
         self.assert_nothing_holds(token, folder, result)
         return result
 

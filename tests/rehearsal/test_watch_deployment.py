@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 import sys
@@ -9,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -332,13 +334,13 @@ def test_a_deployment_that_ends_when_it_is_to_be_stopped_counts_as_it_ended(read
 
 
 def test_the_job_ends_in_time_whatever_happens(ready: Begin, in_process: Callable[..., str]) -> None:
-    """Lambda machines end after 15 minutes, and would fail the run."""
+    """CodeBuild ends a build that takes longer than its project allows, and would fail the run."""
     deployment = ready()
     action = deployment.begin(Behaviour.SLOW)
 
     printed = in_process(deployment)
 
-    assert "not decided after 12 minutes: this job watches no longer, the deployment goes on" in printed
+    assert "not decided after 60 minutes: this job watches no longer, the deployment goes on" in printed
     assert f"aws deploy stop-deployment --deployment-id {deployment.newest.identity} --auto-rollback-enabled" in printed
     assert action.status == "InProgress"
 
@@ -347,9 +349,9 @@ def test_the_job_ends_in_time_whatever_happens(ready: Begin, in_process: Callabl
 def in_process(
     monkeypatch: pytest.MonkeyPatch, warm_aws_cli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
-    """Run the job to a success in this process, where a minute can be made short; gives what it printed."""
+    """Run the job in this process, where a minute can be made short; gives what it printed."""
 
-    def run(deployment: Deployment, *, without: str = "", seconds: int = 240) -> str:
+    def run(deployment: Deployment, *, without: str = "", seconds: int = 1200, fails: bool = False) -> str:
         """Each look takes so many seconds."""
         monkeypatch.chdir(artifact(tmp_path / "here", taskdef_json=deployment.definition))
         variables: Mapping[str, str] = {
@@ -367,10 +369,12 @@ def in_process(
         monkeypatch.setattr(sys, "argv", ["watch_deployment.py"])
         job = importlib.import_module("watch_deployment")
         elapsed = iter(range(0, 100_000, seconds))
-        monkeypatch.setattr(job.time, "monotonic", lambda: next(elapsed))
-        monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
-        job.main()
-        return str(capsys.readouterr().out)
+        # The job's own clock: servers and subprocesses of this process go by the real one.
+        clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None)
+        monkeypatch.setattr(job, "time", clock)
+        with pytest.raises(SystemExit) if fails else contextlib.nullcontext():
+            job.main()
+        return "".join(capsys.readouterr())
 
     return run
 
@@ -381,10 +385,6 @@ def in_process(
         "codepipeline:ListActionExecutions",
         "ecs:DescribeServices",
         "ecs:ListTasks",
-        "ecs:DescribeTasks",
-        "logs:GetLogEvents",
-        "codedeploy:StopDeployment",
-        "codedeploy:GetDeployment",
     ],
 )
 def test_a_permission_that_the_role_lacks_never_fails_a_deployment_that_succeeds(
@@ -393,30 +393,31 @@ def test_a_permission_that_the_role_lacks_never_fails_a_deployment_that_succeeds
     deployment = ready(pace=1)
     deployment.begin()
 
-    in_process(deployment, without=without)
+    assert f"not authorized to perform: {without}" in in_process(deployment, without=without, seconds=500)
 
     deployment.settle()
     assert deployment.newest.status == "Succeeded"
 
 
 @pytest.mark.parametrize(
-    ("without", "said"),
+    ("without", "seconds", "said"),
     [
-        ("codedeploy:StopDeployment", " of its tasks failed, and it cannot be stopped: "),
-        ("ecs:DescribeTasks", "not authorized to perform: ecs:DescribeTasks"),
+        ("codedeploy:StopDeployment", 600, " of its tasks failed, and it cannot be stopped: "),
+        ("ecs:DescribeTasks", 600, "not authorized to perform: ecs:DescribeTasks"),
         (
             "codepipeline:ListActionExecutions",
+            250,
             "AWS does not answer: this job watches no longer, the deployment goes on",
         ),
     ],
 )
 def test_what_the_job_cannot_do_is_in_its_log(
-    ready: Begin, in_process: Callable[..., str], without: str, said: str
+    ready: Begin, in_process: Callable[..., str], without: str, seconds: int, said: str
 ) -> None:
     deployment = ready()
     deployment.begin(Behaviour.CRASH)
 
-    assert said in in_process(deployment, without=without, seconds=50)
+    assert said in in_process(deployment, without=without, seconds=seconds)
 
 
 def test_a_role_may_do_what_its_job_calls_and_nothing_else() -> None:
@@ -438,3 +439,24 @@ def test_a_role_may_do_what_its_job_calls_and_nothing_else() -> None:
     }
 
     assert granted == used
+
+
+@pytest.mark.parametrize(
+    ("without", "behaviour", "alarm"),
+    [
+        ("logs:GetLogEvents", Behaviour.CRASH, ""),
+        ("codedeploy:GetDeployment", Behaviour.SLOW, "One or more alarms have been activated: <shop-errors>"),
+    ],
+)
+def test_a_reason_that_may_not_be_read_is_missing_and_the_job_fails_all_the_same(
+    ready: Begin, in_process: Callable[..., str], without: str, behaviour: Behaviour, alarm: str
+) -> None:
+    deployment = ready()
+    deployment.begin(behaviour)
+    if alarm:
+        deployment.code_deploy.fail(deployment.newest, "ALARM_ACTIVE", alarm)
+
+    printed = in_process(deployment, without=without, seconds=10, fails=True)
+
+    assert f"not authorized to perform: {without}" in printed
+    assert "\nFAILED: " in printed
