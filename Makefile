@@ -40,8 +40,11 @@ outputs: .venv/.installed ## Print the outputs of what is deployed
 graph: .venv/.installed ## Print every deployed resource as JSON
 	@$(LOCAL) graph $(STACK_OPTIONS)
 
-.PHONY: tools test lint golden bench
-tools: .venv/.installed ## Bring what the tests of the jobs need, or say why not: Docker engine, BuildKit, Chromium
+.PHONY: engine tools test lint golden bench
+engine: .venv/.installed ## Say which Pulumi CLI is used; build one if there is none
+	@$(LOCAL) engine
+
+tools: .venv/.installed ## Bring what the tests of the jobs need, or say why not: AWS CLI, Docker engine, BuildKit, Chromium
 	@$(LOCAL) tools
 
 test: .venv/.installed ## Run all tests; ARGS are pytest's

@@ -11,7 +11,4 @@ def machine() -> str:
     """The machine and the versions of what runs on it, in a few lines."""
     load = f", load before the first run {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     packages = ", ".join(f"{name} {version(name)}" for name in ("pulumi", "pulumi-aws", "pydantic"))
-    return (
-        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}{load}\n"
-        f"Python {platform.python_version()}, {packages}"
-    )
+    return f"{os.cpu_count()} cores, {platform.system()}{load}\nPython {platform.python_version()}, {packages}"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with everything requirements-dev.txt locks. `make` runs it when that file is newer than the last time.
+# Makes .venv with everything requirements-dev.txt locks. `make` runs it when that file, this one or .venv has changed.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -34,13 +34,14 @@ say "Making .venv with $("$python" --version)."
 "$python" -m venv --clear .venv
 say "Installing the packages of requirements-dev.txt into .venv; the first time this takes about a minute."
 # The lock file names every package with the hash of its files, so nothing is left to resolve: a resolver would look for
-# newer releases. A package that is built on this machine would fetch build tools that nobody locked.
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+# newer releases. A package that is built on this machine would fetch build tools that nobody locked. Python compiles what
+# it imports; to compile all that is installed would take most of the time.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
   --no-deps --only-binary :all: --require-hashes --requirement requirements-dev.txt
 if ! problems=$(.venv/bin/python -m pip --disable-pip-version-check check); then
   say "The packages that requirements-dev.txt names do not fit together:"
   say "$problems"
-  say "requirements-dev.txt is not complete; CONTRIBUTING.md has the command that writes it."
+  say "requirements-dev.txt is not complete; its head has the command that writes it."
   exit 1
 fi
 touch .venv/.installed

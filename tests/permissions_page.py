@@ -24,11 +24,12 @@ _INTRODUCTION = """\
 
 <!-- Generated: make golden. -->
 
-Each role is held against the page on which AWS says what it needs, against IAM's own table of actions, resource types
-and condition keys, and against what the AWS CDK gives the role of the same purpose. This page lists every difference
-from AWS's own example, with what shows that the narrower form works. **This project has run none of it in an AWS
-account**: the last column says who has, or where AWS prints it. Where neither could be found, and a refusal would stop
-every delivery, a role has what AWS's example has.
+Where AWS says on a page what the role of a purpose needs, each role of that purpose is held against the page. Every
+role is held against IAM's own table of actions, resource types and condition keys, and, where the AWS CDK makes a role
+of the same purpose, against what that one is given. This page lists every difference from AWS's own examples, with
+what shows that the narrower form works; what each job's role may do stands in [jobs.md](jobs.md). **This project has
+run none of it in an AWS account**: the last column says who has, or where AWS prints it. Where neither could be found,
+and a refusal would stop every delivery, a role has what AWS's example has.
 
 `<word>` stands for one name.
 """

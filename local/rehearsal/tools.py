@@ -33,7 +33,7 @@ BUILDKIT = locked_version(_MODULE, "github.com/moby/buildkit")
 """As buildspecs/build-image.yml pins it."""
 BUILDX = locked_version(_MODULE, "github.com/docker/buildx")
 """As in CodeBuild's images, see components/build_project.py (aws-codebuild-docker-images, 2026-04)."""
-HOW = "make tools"
+HOW = "make tools" if os.geteuid() == 0 else "make test as root, on Debian 12 or 13"
 NODE = "install Node.js 20 or newer with npm 10 or newer: https://nodejs.org"
 _OLDEST_NPM = 10
 """npm 9, which Debian 13 has, finds no lock file where packages are overridden that others ask the latest of."""
@@ -54,6 +54,7 @@ _PACKAGES = {
     "ip": "iproute2",
     "nsenter": "util-linux",
     "openssl": "openssl",
+    "pkill": "procps",
     "runc": "runc",
     "unshare": "util-linux",
 }
@@ -140,9 +141,14 @@ def bring() -> None:
         MissingTool: something can only be brought by somebody else, or there is nothing to bring it with.
         Refusal: bringing it failed.
     """
-    release = _release_with_engine() if _engine() else ""  # first: what cannot be had is said before anything is built
-    _install_packages()
     aws_cli.bring()
+    if os.geteuid() != 0:
+        raise MissingTool(
+            "Tests that execute jobs of the pipeline in namespaces of their own need root. To run them too, repeat\n"
+            "the command as root, on Debian 12 or 13."
+        )
+    release = _release_with_engine() if _engine() else ""  # what cannot be had is said before anything is built
+    _install_packages()
     builder().build()
     frontend().build()
     _unpack_engine(release)
@@ -152,11 +158,8 @@ def bring() -> None:
 
 
 def bring_if_possible() -> None:
-    """Bring every tool that is missing where this user may, and say why not otherwise; never fail."""
+    """Bring the tools that are missing and that this user may bring, and say what is left; never fail."""
     if not missing(TOOLS):
-        return
-    if os.geteuid() != 0:
-        say("Not root: the tests that execute jobs of the pipeline need namespaces of their own, and are skipped.")
         return
     try:
         bring()
@@ -250,7 +253,7 @@ def _builder() -> str:
 
 
 TOOLS = {
-    "aws": Tool(aws_cli.problem, HOW if aws_cli.can_be_brought() else aws_cli.INSTALLING),
+    "aws": Tool(aws_cli.problem, "make tools" if aws_cli.can_be_brought() else aws_cli.INSTALLING),
     "ministack": Tool(_beside_python("ministack"), "make install"),
     "namespaces": Tool(_namespaces),
     "docker": Tool(_engine),
@@ -276,10 +279,6 @@ def _install_packages() -> None:
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     if shutil.which("apt-get") is None:
         raise MissingTool(f"Install {', '.join(absent)}; Debian has them in the packages {', '.join(packages)}.")
-    if os.geteuid() != 0:
-        raise MissingTool(
-            f"{', '.join(absent)} missing. Run this, then repeat the command:\n  sudo {' '.join(command)}"
-        )
     say(f"Installing {', '.join(packages)} from this machine's own package sources.")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     _run("Reading the package lists", ["apt-get", "update"], environment)

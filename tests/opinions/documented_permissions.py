@@ -121,9 +121,9 @@ class Role:
     def grants(self, action: str) -> list[tuple[tuple[str, ...], Condition]]:
         """Resources and condition of each statement that allows an action."""
         return [
-            (tuple(_listed(statement["Resource"])), statement.get("Condition", {}))
+            (tuple(listed(statement["Resource"])), statement.get("Condition", {}))
             for statement in self.statements
-            if action in _listed(statement["Action"])
+            if action in listed(statement["Action"])
         ]
 
 
@@ -182,7 +182,7 @@ def _same_condition(rendered: Condition, table: Condition) -> bool:
 
 def _text(value: object) -> str:
     """A condition's value, or its values, as text."""
-    return value if isinstance(value, str) else " and ".join(_listed(value))
+    return value if isinstance(value, str) else " and ".join(listed(value))
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -194,7 +194,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     )
 
 
-def _listed(value: object) -> list[str]:
+def listed(value: object) -> list[str]:
+    """Return what a policy document gives as a text or as a list of texts as a list."""
     return [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # JSON: a list of texts
 
 
@@ -203,7 +204,8 @@ def _runs(*names: str) -> Callable[[Role], bool]:
     return lambda role: any(role.project.get("name", "").endswith(f"-{name}") for name in names)
 
 
-def _by(service: str) -> Callable[[Role], bool]:
+def by_service(service: str) -> Callable[[Role], bool]:
+    """Return a check for the roles that a service assumes."""
     return lambda role: role.service == service
 
 
@@ -292,7 +294,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodePipeline: artifact store",
         page=f"{_CODEPIPELINE}/how-to-custom-role.html",
-        applies=_by("codepipeline"),
+        applies=by_service("codepipeline"),
         permissions=(
             Permission(
                 actions=("s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"),
@@ -314,7 +316,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodePipeline: artifact store with a customer managed key",
         page=f"{_CODEPIPELINE}/pipelines-create-cross-account.html",
-        applies=_by("codepipeline"),
+        applies=by_service("codepipeline"),
         permissions=(
             Permission(
                 actions=("kms:DescribeKey", "kms:GenerateDataKey", "kms:Encrypt", "kms:Decrypt"),
@@ -431,7 +433,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodeBuild: service role",
         page=f"{_CODEBUILD}/setting-up-service-role.html",
-        applies=_by("codebuild"),
+        applies=by_service("codebuild"),
         permissions=(
             Permission(
                 actions=("logs:CreateLogStream", "logs:PutLogEvents"),
@@ -545,7 +547,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodeDeploy: service role for Amazon ECS",
         page=f"{_MANAGED}/AWSCodeDeployRoleForECS.html",
-        applies=_by("codedeploy"),
+        applies=by_service("codedeploy"),
         permissions=(
             Permission(
                 actions=("ecs:CreateTaskSet", "ecs:DeleteTaskSet", "ecs:UpdateServicePrimaryTaskSet"), aws=("*",)
@@ -612,7 +614,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="Amazon ECS: infrastructure role for load balancers",
         page=f"{_MANAGED}/AmazonECSInfrastructureRolePolicyForLoadBalancers.html",
-        applies=_by("ecs"),
+        applies=by_service("ecs"),
         permissions=(
             Permission(
                 actions=(
@@ -646,7 +648,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="EventBridge: start the pipeline",
         page=f"{_CODEPIPELINE}/create-cwe-ecr-source-cli.html",
-        applies=_by("events"),
+        applies=by_service("events"),
         permissions=(
             Permission(
                 actions=("codepipeline:StartPipelineExecution",),

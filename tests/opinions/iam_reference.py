@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from documented_permissions import listed
 from policies import actions, arns_overlap
 
 from local.npm import npm_packages
@@ -41,7 +42,7 @@ def resource_types(action: str) -> list[str]:
 
 
 def expanded(pattern: str) -> list[str]:
-    """Return the actions that a pattern such as ``s3:GetObject*`` allows."""
+    """Return the actions that a pattern such as ``s3:GetObject*`` allows; empty when the table has none."""
     service, _, name = pattern.partition(":")
     wanted = re.compile(re.escape(name).replace(r"\*", ".*"), re.IGNORECASE)
     return [
@@ -56,7 +57,7 @@ def problems(statement: Mapping[str, Any], everywhere: Mapping[str, str]) -> Ite
         statement: The statement.
         everywhere: Actions that are allowed on ``*`` although the table can scope them, with the reason.
     """
-    resources = _listed(statement["Resource"])
+    resources = listed(statement["Resource"])
     keys = [key for operator in statement.get("Condition", {}).values() for key in operator]
     for action in actions(statement):
         where = f"{statement.get('Sid', '')}: {action}"
@@ -110,10 +111,6 @@ def _entry(action: str) -> Mapping[str, Any]:
     if entry is None:
         raise LookupError(f"IAM's table has no action {action}")
     return entry
-
-
-def _listed(value: object) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)  # type: ignore[call-overload]  # JSON: a list of texts
 
 
 @cache
