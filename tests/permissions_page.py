@@ -28,8 +28,9 @@ Where AWS says on a page what the role of a purpose needs, each role of that pur
 role is held against IAM's own table of actions, resource types and condition keys, and, where the AWS CDK makes a role
 of the same purpose, against what that one is given. This page lists every difference from AWS's own examples, with
 what shows that the narrower form works; what each job's role may do stands in [jobs.md](jobs.md). **This project has
-run none of it in an AWS account**: the last column says who has, or where AWS prints it. Where neither could be found,
-and a refusal would stop every delivery, a role has what AWS's example has.
+run none of it in an AWS account**: the last column names who runs the narrower form, where AWS prints it, or a policy
+of AWS that scopes the same action. Where neither could be found, and a refusal would stop every delivery, a role has
+what AWS's example has.
 
 `<word>` stands for one name.
 """
