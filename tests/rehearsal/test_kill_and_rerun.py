@@ -36,8 +36,8 @@ from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.github import DROP, GitHub
 from local.rehearsal.world import World
 
-# So that two processors share the work; what runs on the world is in a group of its own.
-FIRST, SECOND = pytest.mark.xdist_group("kill-1"), pytest.mark.xdist_group("kill-2")
+ALONE = pytest.mark.xdist_group
+"""Each sweep is a group of its own, so that processors share them evenly."""
 
 
 @pytest.fixture
@@ -61,48 +61,48 @@ def registry(need: Need, machine: Machine, aws: AwsServices, tmp_path: Path) -> 
         yield variables
 
 
-@FIRST
+@ALONE("test_tag_image")
 def test_tag_image(aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
     sweep(machine, lambda: TagsImage(aws, tmp_path))
 
 
-@SECOND
+@ALONE("test_prepare_deployment")
 def test_prepare_deployment(aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
     sweep(machine, lambda: PreparesDeployment(aws, tmp_path))
 
 
-@FIRST
+@ALONE("test_record_image")
 def test_record_image(aws: AwsServices, machine: Machine, registry: Mapping[str, str], tmp_path: Path) -> None:
     calls = sweep(machine, lambda: RecordsImage(aws, tmp_path, registry))
     assert any(call.startswith("GET https://") for call in calls)
 
 
-@FIRST
+@ALONE("world")  # the longest one: a large group starts early
 def test_promote_image(aws: AwsServices, machine: Machine, registry: Mapping[str, str], tmp_path: Path) -> None:
     calls = sweep(machine, lambda: PromotesImage(aws, tmp_path, registry))
     assert any(call.startswith("PUT https://") for call in calls)
 
 
-@SECOND
+@ALONE("test_static_files")
 @pytest.mark.parametrize("phase", ["publish", "prune"])
 @pytest.mark.parametrize("origin", ["upload", "sync"])
 def test_static_files(aws: AwsServices, machine: Machine, tmp_path: Path, origin: str, phase: str) -> None:
     sweep(machine, lambda: StaticFiles(aws, tmp_path, phase=phase, origin=origin))
 
 
-@SECOND
+@ALONE("test_deploy_ecs")
 def test_deploy_ecs(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
     calls = sweep(machine, lambda: DeploysToEcs(aws, tmp_path, open_until_the_end))
     assert "aws ecs update-service" in calls
 
 
-@SECOND
+@ALONE("test_watch_deployment")
 def test_watch_deployment(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
     calls = sweep(machine, lambda: WatchesDeployment(aws, tmp_path, open_until_the_end))
     assert "aws codepipeline list-action-executions" in calls
 
 
-@SECOND
+@ALONE("test_create_github_release")
 def test_create_github_release(need: Need, aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
     need("github")
     with GitHub() as github:
@@ -123,7 +123,7 @@ def test_create_github_release(need: Need, aws: AwsServices, machine: Machine, t
     assert any(call.startswith("PATCH ") for call in calls)
 
 
-@SECOND
+@ALONE("test_run_lighthouse")
 def test_run_lighthouse(aws: AwsServices, machine: Machine, tmp_path: Path) -> None:
     lighthouse_tools(machine, tmp_path / "lighthouse")
     with page(machine) as url:
