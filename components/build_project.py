@@ -36,6 +36,14 @@ class Machine:
         """Lambda machines start in seconds, take no timeout and end after 15 minutes at the latest."""
         return "LAMBDA" in self.environment_type
 
+    def with_memory(self, gigabytes: int) -> Machine:
+        """Return the same with so much memory where it is a Lambda machine; other sizes have other quotas.
+
+        Args:
+            gigabytes: 1, 2, 4, 8 or 10.
+        """
+        return replace(self, compute_type=f"BUILD_LAMBDA_{gigabytes}GB") if self.is_lambda else self
+
     @property
     def type(self) -> str:
         """The machine type as CodeBuild's quotas name it, for example ``ARM/Small``.
@@ -141,16 +149,7 @@ def transfer_machine(region: str | None) -> Machine:
     Args:
         region: The stack's region, where it is known.
     """
-    return replace(_LAMBDA, compute_type="BUILD_LAMBDA_2GB") if region in LAMBDA_REGIONS else PATIENT
-
-
-def machine_of_its_own(quick: Machine) -> Machine:
-    """For a job that runs for minutes beside others: a Lambda machine of a size, hence with a quota, that no other has.
-
-    Args:
-        quick: What :func:`quick_machine` gives for the region.
-    """
-    return replace(quick, compute_type="BUILD_LAMBDA_4GB") if quick.is_lambda else quick
+    return quick_machine(region).with_memory(2)
 
 
 BROWSER = Machine(

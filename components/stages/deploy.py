@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import PATIENT, BuildProject, machine_of_its_own
+from components.build_project import PATIENT, BuildProject
 from components.code_deploy import CodeDeploy, CodeDeployArgs, TrafficShift
 from components.delivery_pipeline import follow_run
 from components.ecs_deployment import deployment_configuration
@@ -122,7 +122,8 @@ class DeployStage(Stage):
         context, hosting = self._context, self._context.hosting
         grace = hosting.grace_period_seconds
         known = grace is not None and minutes_to_decide(context.application.desired_count, grace) <= QUICK_MINUTES
-        machine = machine_of_its_own(context.quick) if known else PATIENT
+        # It runs for minutes beside other jobs: a size that none of them has, and so a quota of its own.
+        machine = context.quick.with_memory(4) if known else PATIENT
         minutes = QUICK_MINUTES if machine.is_lambda else CODE_DEPLOY_WAITS_MINUTES
         return self.project(
             "watch-deployment",

@@ -154,13 +154,12 @@ def _report_problems(deployed: Deployed, action: Action) -> Iterator[str]:
     https://docs.aws.amazon.com/codebuild/latest/userguide/test-permissions.html.
     """
     project = deployed.projects[action.project]
-    _, _, _, region, account, _ = project.arn.split(":")
     for report in project.spec.get("reports", {}):
         # A name alone stands for the group <project>-<name>; an ARN for another project's.
-        group = f"arn:aws:codebuild:{region}:{account}:report-group/{project.name}-{report}"
+        group = f"{project.arn.replace(':project/', ':report-group/')}-{report}"
         for name in ("CreateReportGroup", "CreateReport", "UpdateReport", "BatchPutTestCases"):
             need = Need(f"codebuild:{name}", group)
-            if not allows(deployed.policies(action.name), need, account=account, region=region):
+            if not _may(deployed, action, need):
                 yield f"writes the report group {group}, and {project.name} may not {need.action}"
 
 
@@ -184,13 +183,18 @@ def _clone_problems(deployed: Deployed, action: Action) -> Iterator[str]:
             arn,
             {f"{arn.split(':')[2]}:FullRepositoryId": source.configuration["FullRepositoryId"]},
         )
-        _, _, _, region, account, _ = arn.split(":")
-        if not allows(deployed.policies(action.name), need, account=account, region=region):
+        if not _may(deployed, action, need):
             yield f"reads {artifact}, the reference to a repository, and {project.name} may not use {arn}"
         if project.spec.get("env", {}).get("git-credential-helper") is not True:
             yield f"clones {artifact}, and the buildspec of {project.name} has no git-credential-helper: yes"
         if project.on_lambda:
             yield f"clones {artifact}, and {project.name} runs on Lambda"
+
+
+def _may(deployed: Deployed, action: Action, need: Need) -> bool:
+    """Whether the role that does an action's work has a permission on a resource whose ARN is complete."""
+    _, _, _, region, account, _ = need.resource.split(":", 5)
+    return allows(deployed.policies(action.name), need, account=account, region=region)
 
 
 def _variable_problems(action: Action, project: Project, job: _Job) -> Iterator[str]:

@@ -11,15 +11,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import yaml
 
 from local.rehearsal.codebuild import put_python
+from local.rehearsal.loopback import serving_http
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "buildspecs" / "scripts"
 DIGEST = f"sha256:{'a' * 64}"
@@ -266,16 +266,5 @@ def serving(server: WebServer) -> Iterator[str]:
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet."""
-
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=web.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    server.url = f"http://127.0.0.1:{web.server_port}"
-    try:
+    with serving_http(Handler) as server.url:
         yield server.url
-    finally:
-        web.shutdown()
-        thread.join()
-        web.server_close()

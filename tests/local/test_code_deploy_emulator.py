@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+from task_definitions import LOGS, NEW, definition
 
 from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
 from local.rehearsal.code_pipeline import CodePipeline
@@ -15,27 +16,7 @@ from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import Emulated, Refused, serving
 from local.rehearsal.logs import Logs
 
-NEW = "registry.example.com/shop:new"
 GROUP = "arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:shop/prod"
-
-
-def definition(image: str) -> dict[str, Any]:
-    """A task definition that ECS takes."""
-    options = {"awslogs-group": "/ecs/shop", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "shop"}
-    container = {
-        "name": "shop",
-        "image": image,
-        "portMappings": [{"containerPort": 8080}],
-        "logConfiguration": {"logDriver": "awslogs", "options": options},
-    }
-    return {
-        "family": "shop",
-        "networkMode": "awsvpc",
-        "requiresCompatibilities": ["FARGATE"],
-        "cpu": "256",
-        "memory": "512",
-        "containerDefinitions": [container],
-    }
 
 
 @pytest.fixture
@@ -43,8 +24,8 @@ def ecs() -> Ecs:
     """A service that CodeDeploy deploys; it runs two tasks of its first revision."""
     made = Ecs()
     made.owner("CreateCluster", clusterName="main")
-    made.owner("RegisterTaskDefinition", **definition("registry.example.com/shop:old"))
-    made.owner("RegisterTaskDefinition", **definition(NEW))
+    made.owner("RegisterTaskDefinition", **definition(container=LOGS))
+    made.owner("RegisterTaskDefinition", **definition(NEW, LOGS))
     made.owner(
         "CreateService",
         cluster="main",

@@ -10,31 +10,17 @@ from typing import Any
 import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+from task_definitions import NEW, definition
 
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.ecs.state import Service
 from local.rehearsal.emulated import Refused, serving
 from local.rehearsal.emulated.model import service_model
 
-NEW = "registry.example.com/shop:new"
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 SHIFT = {**BREAKER, "bakeTimeInMinutes": 5}
 ADVANCED = {"alternateTargetGroupArn": "green", "productionListenerRule": "rule", "roleArn": "role"}
 ROLE = "arn:aws:iam::123456789012:role/execution"
-
-
-def definition(image: str = "registry.example.com/shop:old", **changes: object) -> dict[str, Any]:
-    """A task definition that ECS takes."""
-    container = {"name": "shop", "image": image, "portMappings": [{"containerPort": 8080}]}
-    return {
-        "family": "shop",
-        "networkMode": "awsvpc",
-        "requiresCompatibilities": ["FARGATE"],
-        "cpu": "256",
-        "memory": "512",
-        "containerDefinitions": [container],
-        **changes,
-    }
 
 
 @pytest.fixture

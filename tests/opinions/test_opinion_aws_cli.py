@@ -12,15 +12,16 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from aws_requests import requests_of
 from stack_graphs import NAMES, described, graph
 from summary import ROOT
+
+from local.rehearsal.loopback import serving_http
 
 RAISE = "aws service-quotas request-service-quota-increase --region eu-west-1"
 COMMAND = re.compile(r": (aws .+)$")
@@ -84,19 +85,9 @@ def shell(warm_aws_cli: Path, tmp_path: Path) -> Iterator[Shell]:
             self.end_headers()
             self.wfile.write(answer.encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made = Shell(warm_aws_cli, tmp_path, f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving_http(Handler) as address:
+        made = Shell(warm_aws_cli, tmp_path, address)
         yield made
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @cache

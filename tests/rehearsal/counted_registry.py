@@ -11,14 +11,14 @@ import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 from killing import Killed, Machine
 
 from local.rehearsal import tools
 from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.loopback import serving_http
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -73,18 +73,8 @@ def counted_registry(machine: Machine, aws: AwsServices, folder: Path) -> Iterat
             super().finish()
             self.connection.close()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield {"https_proxy": f"http://127.0.0.1:{server.server_port}", "SSL_CERT_FILE": str(certificate)}
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving_http(Handler) as proxy:
+        yield {"https_proxy": proxy, "SSL_CERT_FILE": str(certificate)}
 
 
 def _certificate(folder: Path, region: str) -> Path:

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from delivered_stack import DeliveredStack
@@ -30,6 +29,7 @@ from local.rehearsal.emulated import serving
 from local.rehearsal.github import GitHub
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.logs import Logs
+from local.rehearsal.loopback import serving_http
 from local.rehearsal.world import World
 
 REGION = "eu-west-1"
@@ -548,18 +548,8 @@ def page(machine: Machine) -> Iterator[str]:
                 self.send_response(200)
                 self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving_http(Handler) as address:
+        yield address
 
 
 class OnWorld(OnAws):

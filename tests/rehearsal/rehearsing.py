@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +16,7 @@ from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Build
 from local.rehearsal.world import World
 
+SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
 Need = Callable[..., None]
 """How a test says which tools it cannot do without."""
 
@@ -37,6 +43,30 @@ def world(need: Need) -> Iterator[World]:
     need("namespaces", "docker", "builder", "ministack", "aws")
     with World() as world:
         yield world
+
+
+def in_this_process(
+    monkeypatch: pytest.MonkeyPatch, script: str, variables: Mapping[str, str], *, seconds: int
+) -> Callable[[], None]:
+    """Return what runs a job's script in this process, where a minute can be made short.
+
+    Args:
+        monkeypatch: Undoes what this changes.
+        script: The script's name without ``.py``.
+        variables: The job's environment variables.
+        seconds: How far the job's clock has moved each time it is looked at.
+    """
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr(sys, "argv", [f"{script}.py"])
+    job = importlib.import_module(script)
+    elapsed = itertools.count(0, seconds)
+    # The job's own clock: servers and subprocesses of this process go by the real one.
+    clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None)
+    monkeypatch.setattr(job, "time", clock)
+    main: Callable[[], None] = job.main
+    return main
 
 
 def hurried(build: Build) -> Build:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ from botocore import xform_name  # type: ignore[import-untyped]  # ships no type
 from delivered_stack import Builder, DeliveredStack, artifact, unzipped
 from jsonschema import Draft202012Validator
 from mocked import REGION
+from rehearsing import in_this_process
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
@@ -26,7 +24,6 @@ from local.rehearsal.emulated.model import request_problems, service_model
 from local.rehearsal.logs import Logs
 
 ECS_NATIVE = "ecs-native"
-SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
 ECS_COMMANDS = [xform_name(name, "-") for name in service_model("ecs").operation_names]
 FILES = ["appspec.yaml", "deployment.json", "imageDetail.json", "imagedefinitions.json", "taskdef.json"]
 # User guide of CodePipeline and CodeDeploy: "appspec file for an Amazon ECS deployment".
@@ -575,7 +572,6 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     capsys: pytest.CaptureFixture[str],
     warm_aws_cli: Path,
 ) -> None:
-    """The job runs in this process, where a minute can be made short."""
     delivery = deliver("ecr-source")
     delivery.behaves(Behaviour.SLOW)
     folder = tmp_path / "deployment"
@@ -583,26 +579,19 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     for name, text in unzipped(prepared(delivery)).items():
         (folder / name).write_text(text)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("PATH", str(warm_aws_cli))
-    for name, value in {
+    variables = {
         **delivery.stack.variables("DeployService"),
         **delivery.builder.credentials("DeployService"),
         "AWS_ENDPOINT_URL_ECS": delivery.url,
         "IMAGE_DIGEST": delivery.digest,
         "SCRIPTS_DIR": str(tmp_path),
-    }.items():
-        monkeypatch.setenv(name, value)
+        "PATH": str(warm_aws_cli),
+    }
     delivery.ecs.policies = delivery.builder.policies("DeployService")
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    monkeypatch.setattr(sys, "argv", ["deploy_ecs.py"])
-    job = importlib.import_module("deploy_ecs")
-    elapsed = iter(range(0, 10_000, 600))
-    # The job's own clock: servers and subprocesses of this process go by the real one.
-    clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None)
-    monkeypatch.setattr(job, "time", clock)
+    main = in_this_process(monkeypatch, "deploy_ecs", variables, seconds=600)
 
     with pytest.raises(SystemExit) as end:
-        job.main()
+        main()
 
     assert end.value.code == 1
     assert "the deployment took longer than 60 minutes; its last state: IN_PROGRESS" in capsys.readouterr().err

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
@@ -28,6 +27,7 @@ from components.settings.tests import PLAIN_HTTP_BEST_PRACTICES
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
+from local.rehearsal.loopback import serving_http
 
 ACTION = "RunLighthouse"
 GOOD = """<!doctype html><html lang="en"><head><title>Shop</title><meta name="viewport" content="width=device-width">
@@ -60,9 +60,6 @@ class Site(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         self.wfile.write(page.encode())
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Keep quiet."""
 
 
 class Audits(NamedTuple):
@@ -127,29 +124,19 @@ def audits(
     """Every audit, made once and all at the same time: they take long and wait a lot."""
     need("chromium", "lighthouse")
     # A name of this machine that is not localhost: browsers trust localhost without encryption, and no other.
-    name = socket.gethostname()
     with (
-        ThreadingHTTPServer(("127.0.0.1", 0), Site) as server,
-        ThreadingHTTPServer((socket.gethostbyname(name), 0), Site) as named,
+        serving_http(Site) as url,
+        serving_http(Site, socket.gethostname()) as named,
         ThreadPoolExecutor() as threads,
     ):
-        for each in (server, named):
-            Thread(target=each.serve_forever, kwargs={"poll_interval": 0.02}).start()
-        try:
-            url = f"http://127.0.0.1:{server.server_port}"
-            job = Auditing(aws, warm_aws_cli, tmp_path_factory.mktemp("lighthouse"), url)
-            begun = [
-                threads.submit(job.run, "passing", ["/moved"], {"performance": 20, "accessibility": 90}, runs=3),
-                threads.submit(job.run, "failing", ["/bad"], {"accessibility": 90}),
-                threads.submit(job.run, "missing", ["/", "/gone"], {"seo": 50}),
-                threads.submit(
-                    job.run, "plain", ["/"], {"best-practices": 50}, url=f"http://{name}:{named.server_port}"
-                ),
-            ]
-            yield Audits(url, *(run.result() for run in begun))
-        finally:
-            server.shutdown()
-            named.shutdown()
+        job = Auditing(aws, warm_aws_cli, tmp_path_factory.mktemp("lighthouse"), url)
+        begun = [
+            threads.submit(job.run, "passing", ["/moved"], {"performance": 20, "accessibility": 90}, runs=3),
+            threads.submit(job.run, "failing", ["/bad"], {"accessibility": 90}),
+            threads.submit(job.run, "missing", ["/", "/gone"], {"seo": 50}),
+            threads.submit(job.run, "plain", ["/"], {"best-practices": 50}, url=named),
+        ]
+        yield Audits(url, *(run.result() for run in begun))
 
 
 def reports(result: Result, folder: Path) -> tuple[list[dict[str, Any]], set[str]]:

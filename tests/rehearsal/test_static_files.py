@@ -7,9 +7,9 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -18,6 +18,7 @@ from foreign_files import put_foreign_files
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
+from local.rehearsal.loopback import serving_http
 
 PAGE, FOREVER, SHORTLY = "no-cache", "public, max-age=31536000, immutable", "public, max-age=300"
 SITE = {
@@ -82,17 +83,8 @@ class Recorder:
 
             do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _forward  # noqa: N815 - http.server's names
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-                """Keep quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        yield
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        with serving_http(Handler) as self.url:
+            yield
 
 
 class Site:

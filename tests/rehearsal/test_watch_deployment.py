@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import re
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from delivered_stack import Builder, DeliveredStack, artifact
 from mocked import REGION
+from rehearsing import in_this_process
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
@@ -25,7 +23,6 @@ from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import Emulated, serving
 from local.rehearsal.logs import Logs
 
-SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
 RUN = str(uuid.uuid4())
 READ_ONLY = (
     "the application writes to its read-only root file system: use /tmp, or set application.readOnlyRootFilesystem to "
@@ -361,19 +358,11 @@ def in_process(
             "PIPELINE_EXECUTION_ID": RUN,
             "PATH": str(warm_aws_cli),
         }
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
         for service in deployment.emulated:
             service.policies = deployment.builder.policies("WatchDeployment", without=without)
-        monkeypatch.syspath_prepend(str(SCRIPTS))
-        monkeypatch.setattr(sys, "argv", ["watch_deployment.py"])
-        job = importlib.import_module("watch_deployment")
-        elapsed = iter(range(0, 100_000, seconds))
-        # The job's own clock: servers and subprocesses of this process go by the real one.
-        clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None)
-        monkeypatch.setattr(job, "time", clock)
+        main = in_this_process(monkeypatch, "watch_deployment", variables, seconds=seconds)
         with pytest.raises(SystemExit) if fails else contextlib.nullcontext():
-            job.main()
+            main()
         return "".join(capsys.readouterr())
 
     return run

@@ -6,11 +6,11 @@ import json
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from local.rehearsal.emulated.service import Emulated, Refused
+from local.rehearsal.loopback import serving_http
 
 
 @contextmanager
@@ -31,18 +31,8 @@ def serving(*services: Emulated) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving_http(Handler) as address:
+        yield address
 
 
 def _answer(services: Mapping[str, Emulated], target: str, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -1,0 +1,34 @@
+"""HTTP servers that listen on loopback for as long as a block lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+
+class _Quiet:
+    """What keeps a handler of requests from writing a log."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Keep quiet."""
+
+
+@contextmanager
+def serving_http(handler: type[BaseHTTPRequestHandler], host: str = "127.0.0.1") -> Iterator[str]:
+    """Serve on a free port, without a log; gives the address, without a trailing slash.
+
+    Args:
+        handler: What answers the requests, each in a thread of its own.
+        host: A name or address of this machine.
+    """
+    server = ThreadingHTTPServer((host, 0), type(handler.__name__, (_Quiet, handler), {}))
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
