@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -163,16 +164,21 @@ class Killed(Exception):  # noqa: N818 - what was wanted
     """The job was killed before its request took effect."""
 
 
-def sweep(machine: Machine, make: Callable[[], Scene]) -> list[str]:
+_READING = re.compile(r"(GET|HEAD) |aws \S+ (describe|get|head|list)-")
+
+
+def sweep(machine: Machine, make: Callable[[], Scene], *, moving: bool = False) -> list[str]:
     """Run a job clean; then kill it at every call, before and after, and see that it completes when it is run again.
 
-    A job keeps nothing on its machine, so what a rerun meets is what others keep. A kill before a call must leave there
-    exactly what a kill after the call before has left, from which the rerun has just been seen to complete: it is run
-    again after each kill that follows a call.
+    A job keeps nothing on its machine, so what a rerun meets is what others keep. Calls that only read leave that as it
+    is, so that a kill at one of them is a kill at its neighbor; the job is killed at the others and at its last call. A
+    kill before a call must leave there exactly what the kill before it has left, from which the rerun has just
+    been seen to complete: it is run again after each kill that follows a call.
 
     Args:
         machine: Where it runs.
         make: Makes a scene that shares nothing with the others.
+        moving: Whether what others keep changes by itself, so that it counts which of the reading calls is the last.
 
     Returns:
         the calls of the clean run.
@@ -185,8 +191,10 @@ def sweep(machine: Machine, make: Callable[[], Scene]) -> list[str]:
     calls = machine.calls
     assert calls, "a job that calls nobody need not be killed"
     for number, call in enumerate(calls, 1):
+        if _READING.match(call) and not moving and number < len(calls):
+            continue
         scene = _killed(machine, make(), number, "before", call)
-        assert scene.state() == state, f"killed before call {number}, {call}: it has taken effect"
+        assert scene.state() == state, f"killed before call {number}, {call}: something has taken effect"
         scene = _killed(machine, make(), number, "after", call)
         state = scene.state()
         again = machine.run(scene)

@@ -92,13 +92,13 @@ def test_static_files(aws: AwsServices, machine: Machine, tmp_path: Path, origin
 
 @ALONE("test_deploy_ecs")
 def test_deploy_ecs(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
-    calls = sweep(machine, lambda: DeploysToEcs(aws, tmp_path, open_until_the_end))
+    calls = sweep(machine, lambda: DeploysToEcs(aws, tmp_path, open_until_the_end), moving=True)
     assert "aws ecs update-service" in calls
 
 
 @ALONE("test_watch_deployment")
 def test_watch_deployment(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
-    calls = sweep(machine, lambda: WatchesDeployment(aws, tmp_path, open_until_the_end))
+    calls = sweep(machine, lambda: WatchesDeployment(aws, tmp_path, open_until_the_end), moving=True)
     assert "aws codepipeline list-action-executions" in calls
 
 

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from components.settings import Application, Build, Deploy, Settings, SettingsError, load_settings
 from components.settings.application import FARGATE_MEMORY
 from components.settings.shapes import Shape, shape_of
+from components.settings.tests import Budgets
 
 EXISTING: dict[str, Any] = {
     "cluster": "shop",
@@ -266,6 +267,17 @@ def test_the_number_of_tasks_starts_from_the_desired_count(scaling: dict[str, in
 @pytest.mark.parametrize("block", ["10.0.0.0/16", "172.16.0.0/20", "192.168.1.0/24"])
 def test_blocks_of_private_addresses_are_taken(block: str) -> None:
     assert settings(hosting={**PLAIN, "network": {"cidrBlock": block}}).hosting.network.cidr_block == block
+
+
+@pytest.mark.parametrize(("plain_http", "lowest"), [(False, 90), (True, 75)])
+def test_best_practices_are_judged_by_what_the_address_allows(*, plain_http: bool, lowest: int) -> None:
+    assert Budgets().scores(plain_http=plain_http)["best-practices"] == lowest
+    assert Budgets(best_practices=60).scores(plain_http=plain_http)["best-practices"] == 60
+
+
+def test_the_name_of_a_load_balancer_without_encryption_is_address_enough_for_tests() -> None:
+    hosting = {"existing": {**EXISTING, "listeners": {"production": 80}}}
+    assert settings(hosting=hosting, tests={"enabled": True}).tests.enabled
 
 
 def test_seven_alarms_of_ones_own_fit_beside_the_three_made_here_and_ten_without_them() -> None:
