@@ -12,6 +12,7 @@ from pulumi_aws import cloudwatch, codebuild, iam
 from components.artifact_bucket import ArtifactBucket
 from components.buildspec import Buildspec
 from components.iam import Statement, policy_document, service_trust
+from components.job_bundle import JobBundle
 from components.pipeline_model import Action, Artifact, Category, Provider, Variable
 
 
@@ -170,6 +171,7 @@ class BuildProjectArgs:
         buildspec: What it does.
         machine: What it runs on.
         artifacts: Where its input comes from and its output goes.
+        jobs: The scripts that the buildspec fetches.
         variables: Plain values for variables the buildspec declares.
         secrets: Variables filled from Secrets Manager by CodeBuild: variable -> secret name or ARN,
             with ``:json-key`` behind it where the secret is JSON.
@@ -185,6 +187,7 @@ class BuildProjectArgs:
     buildspec: Buildspec
     machine: Machine
     artifacts: ArtifactBucket
+    jobs: JobBundle
     variables: Mapping[str, pulumi.Input[str]]
     statements: Sequence[Statement]
     log_days: int
@@ -377,6 +380,7 @@ class BuildProject(pulumi.ComponentResource):
             else None
         )
         return (
+            args.jobs.read(),
             *args.artifacts.read_write(),
             Statement(
                 sid="WriteLog",
@@ -391,6 +395,7 @@ def _environment_variables(args: BuildProjectArgs) -> list[codebuild.ProjectEnvi
     """Sorted, so that the order of the code never shows as a change."""
     plain = {
         **args.variables,
+        **args.jobs.variables,
         # AWS adds this one by itself, which would show as a change for ever (pulumi-aws#3844).
         "CODEBUILD_CONFIG_AUTO_DISCOVER": "false",
     }

@@ -1,10 +1,9 @@
-"""The buildspecs, checked and made self-contained.
+"""The buildspecs, checked and completed.
 
-A file in `buildspecs/` names inputs and commands; the work is in `buildspecs/scripts/`, which a command runs as
-`python3 "$SCRIPTS_DIR/<file>"` (or `bash`). With a CodePipeline source a build sees the application's repository, not
-this one, so the loader writes the scripts into the buildspec itself: a commit to the application cannot change what a
-privileged build does. Docstrings, lines of comment and most of the indentation stay behind: they are a third of the
-scripts, CodeBuild prints them into every log, and its limit counts them.
+A file in ``buildspecs/`` names inputs and commands; the work is in the package ``buildspecs/jobs``, which a command
+runs as ``python3 "$JOBS_DIR/jobs.pyz" JOB``. With a CodePipeline source a build sees the application's repository, not
+this one, so the loader puts commands in front that fetch the bundle of the jobs (see `components.job_bundle`) and
+compare its hash with the one that stands in the project: neither a commit nor a build can change what a job does.
 
 Inputs are environment variables, all declared. Plain ones stand under `env.variables` with their default. A secret is
 under `env.secrets-manager` with an *empty* reference, because the reference differs by stack: the loader lists its name
@@ -22,7 +21,7 @@ Source of the rules: AWS CodeBuild user guide, "Build specification reference".
 import ast
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +31,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / "buildspecs"
-SCRIPTS_DIR = "/tmp/ecs-delivery"  # noqa: S108 - a build's machine is its own, and Lambda compute can write nowhere else
+JOBS_DIR = "/tmp/ecs-delivery"  # noqa: S108 - a build's machine is its own, and Lambda compute can write nowhere else
 STEADY = {"LC_ALL": "C.UTF-8", "PYENV_VERSION": "system"}
 """Variables of every buildspec, so that no file of the application and no choice of the image decides what runs a job.
 
@@ -41,30 +40,29 @@ names. ``PYENV_VERSION`` takes precedence, and ``system`` is the distribution's 
 https://github.com/pyenv/pyenv#understanding-python-version-selection. The locale would be C.UTF-8, en_US or none,
 depending on the image: https://github.com/aws/aws-codebuild-docker-images.
 """
-LIMIT = 25_600
-"""Longest inline buildspec in characters. AWS does not document it; CodeBuild answers "Max buildspec length is 25600"
-(aws/aws-cdk issue 30326, PR 14974)."""
+BUNDLE_VARIABLES = ("JOBS_BUNDLE", "JOBS_SHA256")
+"""What every project sets: the ``s3://`` address of the bundle, and its hash in hexadecimal digits."""
+_FETCH = (
+    'mkdir -p "$JOBS_DIR"',
+    'aws s3 cp --only-show-errors "$JOBS_BUNDLE" "$JOBS_DIR/jobs.pyz"',
+    'echo "$JOBS_SHA256  $JOBS_DIR/jobs.pyz" | sha256sum --check --quiet',
+)
 
 PHASES = ("install", "pre_build", "build", "post_build")
 _TOP = ("version", "env", "phases", "reports", "artifacts")
 _HELPER = "git-credential-helper"
-_CREDENTIALS = f" {_HELPER}: yes\n"
+_CREDENTIALS = f"  {_HELPER}: yes\n"
 _ENV = ("shell", _HELPER, "variables", "secrets-manager", "exported-variables")
 _PHASE = ("runtime-versions", "commands", "finally")
 _REPORT = ("files", "file-format", "base-directory")
 _ARTIFACTS = ("files", "base-directory")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-_SCRIPT = re.compile(r'(?:python3|bash) "\$SCRIPTS_DIR/([^"]+)"')
+_JOB = re.compile(r'python3 "\$JOBS_DIR/jobs\.pyz" ([a-z][a-z-]*)')
 # CodeBuild sets the variables with these beginnings, the shell the named ones.
-_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|SCRIPTS_DIR")
-# The functions in scripts/ whose first argument is the name of a variable.
+_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|JOBS_(BUNDLE|DIR|SHA256)")
+# The functions of jobs whose first argument is the name of a variable.
 _READERS = ("require", "optional", "prefixed")
-_END = "END_OF_SCRIPT"
-_SHORTER = re.compile(r"^((?: {4})+)|  # noqa: .*")
-"""What of a line of Python may be shorter: its indentation, and a word to the linter."""
-_NESTED = re.compile(r"^ {2,6}", re.MULTILINE)
-"""The indentation of the YAML itself, which is at most three levels deep; a script's own comes behind it."""
 
 
 class BuildspecError(Exception):
@@ -77,12 +75,13 @@ class Buildspec:
 
     Attributes:
         name: The file's name without `.yml`.
-        text: The self-contained YAML for the CodeBuild project.
+        text: The completed YAML for the CodeBuild project.
         variables: The declared inputs and their defaults; what a project or an action sets must be among them.
         secrets: The inputs that the project must set with type SECRETS_MANAGER.
         exported: The variables that later actions may read as `#{Namespace.NAME}`.
         artifact_files: The file patterns of the output artifact, relative to its base directory.
         reports: The report groups; CodeBuild names each `<project>-<report>`.
+        modules: The text of each module in `jobs` that its commands run, by the module's name.
     """
 
     name: str
@@ -92,6 +91,7 @@ class Buildspec:
     exported: tuple[str, ...]
     artifact_files: tuple[str, ...]
     reports: tuple[str, ...]
+    modules: Mapping[str, str]
 
 
 @lru_cache
@@ -103,7 +103,7 @@ def load_buildspec(name: str, *, clones: bool = False) -> Buildspec:
         clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
 
     Raises:
-        BuildspecError: It does not exist, breaks a rule, is too long for an inline buildspec, or cannot take a clone.
+        BuildspecError: It does not exist, breaks a rule, or cannot take a clone.
     """
     return read_buildspec(FOLDER / f"{name}.yml", clones=clones)
 
@@ -122,14 +122,14 @@ def job_of(text: str) -> str:
 
 
 def read_buildspec(path: Path, *, clones: bool = False) -> Buildspec:
-    """Read, check and complete one file; the scripts are in the folder `scripts` beside it.
+    """Read, check and complete one file; the jobs are in the folder `jobs` beside it.
 
     Args:
         path: The file.
         clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
 
     Raises:
-        BuildspecError: It does not exist, breaks a rule, is too long for an inline buildspec, or cannot take a clone.
+        BuildspecError: It does not exist, breaks a rule, or cannot take a clone.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -155,7 +155,7 @@ class _Reader:
     def __init__(self, path: Path, *, clones: bool) -> None:
         self._path = path
         self._clones = clones
-        self._scripts = path.parent / "scripts"
+        self._jobs = path.parent / "jobs"
 
     def buildspec(self, source: str, document: object) -> Buildspec:
         top = self._mapping(document, "the file", _TOP)
@@ -171,21 +171,18 @@ class _Reader:
         secrets = self._secrets(env)
         exported = tuple(self._strings(env.get("exported-variables", []), "env.exported-variables"))
         phases = self._phases(top.get("phases"))
-        scripts = self._needed_scripts(phases)
-        self._check_use({*variables, *secrets}, phases, scripts)
-        self._check_exports(exported, phases, scripts)
-        text = self._text(source, top, phases, scripts)
-        if len(text) > LIMIT:
-            message = f"{len(text)} characters with its scripts, CodeBuild takes {LIMIT}: shorten them or split the job"
-            raise self._error("the file", message)
+        modules = self._modules(phases)
+        self._check_use({*variables, *secrets}, phases, modules)
+        self._check_exports(exported, phases, modules)
         return Buildspec(
             name=self._path.stem,
-            text=text,
+            text=self._text(source, top, phases, runs_job=bool(modules)),
             variables=MappingProxyType(variables),
             secrets=secrets,
             exported=exported,
             artifact_files=self._artifact_files(top),
             reports=self._reports(top),
+            modules=MappingProxyType(modules),
         )
 
     def _error(self, place: str, problem: str) -> BuildspecError:
@@ -239,7 +236,7 @@ class _Reader:
                 if key != "runtime-versions":
                     for number, command in enumerate(self._strings(entry, f"{place}.{key}"), 1):
                         if "\n" in command:
-                            message = "has several lines: what is longer than a line belongs into scripts/"
+                            message = "has several lines: what is longer than a line belongs into a job"
                             raise self._error(f"{place}.{key}, entry {number}", message)
                 elif name != "install":
                     raise self._error(place, "runtime-versions belong into the phase install")
@@ -255,54 +252,45 @@ class _Reader:
                 for number, command in enumerate(phase.get(key, []), 1):
                     yield f"phases.{name}.{key}, entry {number}", command
 
-    def _needed_scripts(self, phases: dict[str, dict[str, Any]]) -> dict[str, str]:
-        """The text of each script the commands run, and of the local modules these import, by file name."""
-        scripts: dict[str, str] = {}
+    def _modules(self, phases: dict[str, dict[str, Any]]) -> dict[str, str]:
+        """The text of each job's module that the commands run, and of the modules these import, by name."""
+        modules: dict[str, str] = {}
         for place, command in self._commands(phases):
-            for name in _SCRIPT.findall(command):
-                if not (self._scripts / name).is_file():
-                    there = ", ".join(sorted(file.name for file in self._scripts.glob("*.*")))
-                    raise self._error(place, f"there is no script {name}; scripts/ holds {there or 'nothing'}")
-                self._add(name, scripts)
-        return scripts
+            for name in _JOB.findall(command):
+                module = name.replace("-", "_")
+                if self._read(module) is None:
+                    there = ", ".join(sorted(file.stem for file in self._jobs.glob("[!_]*.py")))
+                    raise self._error(place, f"there is no module {module}; jobs/ holds {there or 'nothing'}")
+                modules |= with_imports(module, self._read)
+        return modules
 
-    def _add(self, name: str, scripts: dict[str, str]) -> None:
-        if name in scripts:
-            return
-        text = (self._scripts / name).read_text(encoding="utf-8")
-        if _END in text:
-            raise self._error(f"scripts/{name}", f"holds {_END}, which marks a script's end in the buildspec")
-        scripts[name] = _without_prose(text) if name.endswith(".py") else text
-        if not scripts[name].endswith("\n"):
-            scripts[name] += "\n"
-        for module in _imports(text) if name.endswith(".py") else ():
-            if (self._scripts / f"{module}.py").is_file():
-                self._add(f"{module}.py", scripts)
+    def _read(self, module: str) -> str | None:
+        path = self._jobs / f"{module}.py"
+        return path.read_text(encoding="utf-8") if path.is_file() else None
 
-    def _check_use(self, declared: set[str], phases: dict[str, dict[str, Any]], scripts: dict[str, str]) -> None:
+    def _check_use(self, declared: set[str], phases: dict[str, dict[str, Any]], modules: dict[str, str]) -> None:
         """Every variable that is read is declared, and the other way round."""
         read = {name: place for place, command in self._commands(phases) for name in _USED.findall(command)}
-        for script, text in scripts.items():
-            names = _read_by_python(text) if script.endswith(".py") else _USED.findall(text)
-            read.update(dict.fromkeys(names, f"scripts/{script}"))
+        for module, text in modules.items():
+            read.update(dict.fromkeys(_read_by_python(text), f"jobs/{module}.py"))
         for name, place in read.items():
             if name not in declared and not _GIVEN.fullmatch(name):
                 raise self._error(place, f"reads {name}, which env.variables does not declare")
         for name in sorted(declared - set(read)):
-            raise self._error("env", f"{name} is declared, but no command or script reads it")
+            raise self._error("env", f"{name} is declared, but no command or job reads it")
 
     def _check_exports(
-        self, exported: tuple[str, ...], phases: dict[str, dict[str, Any]], scripts: dict[str, str]
+        self, exported: tuple[str, ...], phases: dict[str, dict[str, Any]], modules: dict[str, str]
     ) -> None:
-        """Every exported variable is set by a script, and a command takes over what the script has set."""
-        known = {name for script, text in scripts.items() if script.endswith(".py") for name in _set_by_python(text)}
+        """Every exported variable is set by a job, and a command takes over what the job has set."""
+        known = {name for text in modules.values() for name in _set_by_python(text)}
         taken_over = any("exports.env" in command for _, command in self._commands(phases))
         for name in exported:
             if name not in known or not taken_over:
-                message = f'{name} must be set by job.export({name}=...), and . "$SCRIPTS_DIR/exports.env" must follow'
+                message = f'{name} must be set by job.export({name}=...), and . "$JOBS_DIR/exports.env" must follow'
                 raise self._error("env.exported-variables", message)
         for name in sorted(known - set(exported)):
-            raise self._error("env.exported-variables", f"lacks {name}, which a script sets for the pipeline")
+            raise self._error("env.exported-variables", f"lacks {name}, which a job sets for the pipeline")
 
     def _artifact_files(self, top: dict[str, Any]) -> tuple[str, ...]:
         if "artifacts" not in top:
@@ -317,70 +305,53 @@ class _Reader:
             self._strings(report.get("files"), f"reports.{name}.files")
         return tuple(reports)
 
-    def _text(
-        self, source: str, top: dict[str, Any], phases: dict[str, dict[str, Any]], scripts: dict[str, str]
-    ) -> str:
-        """The buildspec with the scripts in its first phase, without what is not for AWS or not for this source."""
+    def _text(self, source: str, top: dict[str, Any], phases: dict[str, dict[str, Any]], *, runs_job: bool) -> str:
+        """The buildspec, its first phase fetching the bundle, without what is not for AWS or not for this source."""
         env = {key: value for key, value in top["env"].items() if key not in {"secrets-manager", _HELPER}}
         completed = {**top, "env": env, "phases": dict(phases)}
-        if scripts:
-            env["variables"] = {"SCRIPTS_DIR": SCRIPTS_DIR, **STEADY, **env.get("variables", {})}
+        if runs_job:
+            of_bundle = dict.fromkeys(BUNDLE_VARIABLES, "")
+            env["variables"] = {"JOBS_DIR": JOBS_DIR, **STEADY, **of_bundle, **env.get("variables", {})}
             first = min(phases, key=PHASES.index)
-            writing = ['mkdir -p "$SCRIPTS_DIR"', *(_written(name, text) for name, text in scripts.items())]
-            completed["phases"][first] = {**phases[first], "commands": [*writing, *phases[first].get("commands", [])]}
+            completed["phases"][first] = {**phases[first], "commands": [*_FETCH, *phases[first].get("commands", [])]}
         comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
-        written = yaml.dump(completed, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LIMIT)
-        text = comment + _NESTED.sub(lambda found: found[0][: len(found[0]) // 2], written)
+        text = comment + yaml.dump(completed, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000)
         # As AWS writes it, without the quotes that a text gets here.
         return text.replace("\nenv:\n", f"\nenv:\n{_CREDENTIALS}", 1) if self._clones else text
 
 
 @lru_cache
-def _without_prose(text: str) -> str:
-    """The Python script without its docstrings and comments, each level indented by one blank.
-
-    A docstring that is all there is in a body stays. The lines of a text stay as they are, even where they start with
-    ``#`` or a blank.
-    """
-    prose: set[int] = set()
-    texts: set[int] = set()
-    for node in _nodes(text):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(node.body) > 1:
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                prose.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
-        if isinstance(node, (ast.Constant, ast.JoinedStr)):
-            texts.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
-    lines = text.splitlines(keepends=True)
-    prose.update(
-        number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#") and number not in texts
-    )
-    return "".join(
-        line if number in texts else _SHORTER.sub(lambda found: " " * (len(found[1] or "") // 4), line)
-        for number, line in enumerate(lines, 1)
-        if number not in prose
-    )
-
-
-def _written(name: str, text: str) -> str:
-    """The command that writes a script; the quoted delimiter keeps the shell from reading anything into it."""
-    return f"cat > \"$SCRIPTS_DIR/{name}\" <<'{_END}'\n{text}{_END}\n"
-
-
-@lru_cache
 def _nodes(text: str) -> tuple[ast.AST, ...]:
-    """Everything in a Python script; most scripts are looked at several times."""
+    """Everything in a module; most are looked at several times."""
     return tuple(ast.walk(ast.parse(text)))
 
 
+def with_imports(module: str, read: Callable[[str], str | None]) -> dict[str, str]:
+    """Return the text of a module of ``jobs`` and of all that it imports from there, by name.
+
+    Args:
+        module: The module's name.
+        read: Returns the text of a module; ``None`` when there is none of this name.
+    """
+    found: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        text = None if name in found else read(name)
+        if text is not None:
+            found[name] = text
+            waiting += _imports(text)
+    return found
+
+
 def _imports(text: str) -> list[str]:
-    """The modules a Python script imports, by top-level name."""
+    """The modules of the package that a module imports, by name."""
     names: list[str] = []
     for node in _nodes(text):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.ImportFrom) and node.module == "jobs":
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names.append(str(node.module))
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("jobs."):
+            names.append(str(node.module).partition(".")[2])
     return names
 
 
@@ -402,14 +373,3 @@ def _read_by_python(text: str) -> list[str]:
 def _set_by_python(text: str) -> list[str]:
     """The variables set by `job.export(NAME=...)`."""
     return [str(keyword.arg) for call in _calls(text, "export") for keyword in call.keywords]
-
-
-class _Dumper(yaml.CSafeDumper):
-    """Writes texts of several lines as they are."""
-
-
-def _text_node(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text_node)

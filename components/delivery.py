@@ -14,6 +14,7 @@ from components.commands import aws_command
 from components.connection import connection_of
 from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.hosting import MadeHostingArgs, hosting_of
+from components.job_bundle import JobBundle, JobBundleArgs
 from components.pipeline_model import ExecutionMode, PipelineModel, builds_at_once
 from components.registry import Registry, RegistryArgs
 from components.settings import Settings
@@ -93,6 +94,7 @@ class Delivery(pulumi.ComponentResource):
             prefix=prefix,
             application=settings.application,
             artifacts=artifacts,
+            jobs=JobBundle(f"{name}-jobs", JobBundleArgs(artifacts=artifacts, tags=tags), opts=child),
             connection=connection,
             registry=registry,
             hosting=hosting,

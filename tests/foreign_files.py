@@ -19,7 +19,7 @@ FILES = {
     "pyvenv.cfg": "home = /nowhere\nversion = 9.9.9\n",
     "runtime.txt": "python-9.9.9\n",
     # What Python imports by itself or in place of the standard library's and the job's own modules.
-    **dict.fromkeys(("inputs.py", "job.py", "json.py", "registry.py", "sitecustomize.py", "usercustomize.py"), _MODULE),
+    **dict.fromkeys(("job.py", "jobs.py", "json.py", "sitecustomize.py", "usercustomize.py"), _MODULE),
     # Tools.
     ".aws/config": "[default]\nendpoint_url = http://127.0.0.1:9\nregion = mars-north-1\n",
     ".aws/credentials": "[default]\naws_access_key_id = application\naws_secret_access_key = application\n",

@@ -30,7 +30,7 @@ from local.rehearsal.deployed import Deployed, Project  # noqa: E402 - see above
 
 JOBS = tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
 # Every job has these; they are told once.
-COMMON = ("ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
+COMMON = ("ReadJobs", "ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
 
 
 @dataclass(frozen=True, slots=True)

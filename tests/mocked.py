@@ -40,6 +40,7 @@ class Resource:
     dependencies: tuple[str, ...]
     property_dependencies: Mapping[str, tuple[str, ...]]
     protect: bool
+    retain_on_delete: bool
     ignore_changes: tuple[str, ...]
     aliases: tuple[str, ...]
     inputs: Mapping[str, Any]
@@ -284,6 +285,7 @@ class RecordingMonitor(MockMonitor):
                 key: tuple(sorted(value.urns)) for key, value in request.propertyDependencies.items()
             },
             protect=request.protect,
+            retain_on_delete=request.retainOnDelete,
             ignore_changes=tuple(request.ignoreChanges),
             aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
             inputs=rpc.deserialize_properties(request.object),

@@ -16,6 +16,7 @@ from components.build_project import quick_machine, transfer_machine
 from components.connection import connection_of
 from components.hosting import Hosting
 from components.iam import Statement, policy_document
+from components.job_bundle import JobBundle, JobBundleArgs, key_of, pack
 from components.pipeline_model import Action
 from components.registry import Registry, RegistryArgs
 from components.settings import Settings, load_settings
@@ -28,6 +29,11 @@ GITHUB = {"repository": "example/shop", "connectionArn": CONNECTION}
 TEMPLATE = "s3://templates/shop.json"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/artifacts-key-id"
 BUCKET = "artifacts-bucket-1a2b3c4"
+BUNDLE_KEY = key_of(pack())
+BUNDLE_VARIABLES = {"JOBS_BUNDLE": f"s3://{BUCKET}/{BUNDLE_KEY}", "JOBS_SHA256": BUNDLE_KEY[6:-4]}
+"""How a project finds and verifies the scripts of its job."""
+EVERY_VARIABLE = ("CODEBUILD_CONFIG_AUTO_DISCOVER", *BUNDLE_VARIABLES)
+"""What every project sets."""
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 LISTENERS = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/shop/50dc6c495c0c9188"
 PRODUCTION = f"{LISTENERS}/f2f7dc8efc522ab2"
@@ -36,7 +42,7 @@ EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-execution"
 TASK_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-task"
 USES_CONNECTION = ["UseConnection", "UseConnectionByOldName"]
 """What a build may do that clones; the tests of the connection hold it in full."""
-STANDARD_SIDS = ("ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
+STANDARD_SIDS = ("ReadJobs", "ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
 """What every build may do; the tests of the build project hold each of them in full."""
 
 
@@ -76,6 +82,11 @@ def artifact_bucket(*, protect: bool = False) -> ArtifactBucket:
         "artifacts",
         ArtifactBucketArgs(pipeline_name="shop-dev", expire_after_days=30, protect=protect, tags=TAGS),
     )
+
+
+def job_bundle(artifacts: ArtifactBucket) -> JobBundle:
+    """The scripts of the jobs."""
+    return JobBundle("jobs", JobBundleArgs(artifacts=artifacts, tags=TAGS))
 
 
 def hosting(artifacts: ArtifactBucket, **changes: Any) -> Hosting:  # noqa: ANN401 - whatever fields Hosting has
@@ -130,7 +141,7 @@ class BuiltStage:
     def variables(self, job: str) -> dict[str, str]:
         """The job's own variables on its project."""
         given = self.graph.variables(f"shop-dev-{job}")
-        return {name: value for name, value in given.items() if name != "CODEBUILD_CONFIG_AUTO_DISCOVER"}
+        return {name: value for name, value in given.items() if name not in EVERY_VARIABLE}
 
     def statements(self, job: str) -> list[dict[str, Any]]:
         """What a job may do besides what every build may."""
@@ -148,6 +159,7 @@ def context(settings: Settings, *, region: str | None = REGION, **surroundings: 
         prefix="shop-dev",
         application=settings.application,
         artifacts=artifacts,
+        jobs=job_bundle(artifacts),
         connection=connection_of("connection", github, prefix="shop-dev", tags=TAGS, opts=opts) if github else None,
         registry=Registry(
             "registry", RegistryArgs(settings=settings, prefix="shop-dev", artifacts=artifacts, tags=TAGS)

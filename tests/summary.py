@@ -75,7 +75,7 @@ def _tree(graph: Graph, parent: str | None, depth: int) -> Iterator[str]:
         # The stack itself is the parent of what has none of its own.
         if (item.parent if item.parent in graph.resources else None) != parent:
             continue
-        marks = " (protected)" if item.protect else ""
+        marks = (" (protected)" if item.protect else "") + (" (retained on delete)" if item.retain_on_delete else "")
         yield f"{'  ' * depth}{item.type} {item.name}{marks}"
         yield from _tree(graph, item.urn, depth + 1)
 

@@ -19,6 +19,7 @@ from components.buildspec import load_buildspec
 from components.connection import Connection
 from components.hosting import Hosting
 from components.iam import Statement
+from components.job_bundle import JobBundle
 from components.pipeline_model import Action, StageModel
 from components.registry import Registry
 from components.settings import Application, Settings
@@ -33,6 +34,7 @@ class StageContext:
         prefix: ``<application>-<stack>``; starts every name in AWS that others must know.
         application: The stack file's ``application``.
         artifacts: The artifact bucket with key and account.
+        jobs: The scripts of all jobs.
         connection: How the code is reached; ``None`` without code.
         registry: The stack's repositories.
         hosting: What is deployed into.
@@ -49,6 +51,7 @@ class StageContext:
     prefix: str
     application: Application
     artifacts: ArtifactBucket
+    jobs: JobBundle
     connection: Connection | None
     registry: Registry
     hosting: Hosting
@@ -118,6 +121,7 @@ class Jobs(pulumi.ComponentResource):
                 buildspec=load_buildspec(buildspec or job, clones=clone is not None),
                 machine=machine,
                 artifacts=context.artifacts,
+                jobs=context.jobs,
                 variables={**(variables or {}), **(clone.clone_variables() if clone else {})},
                 secrets=secrets or {},
                 statements=[*statements, *(clone.clone() if clone else ())],

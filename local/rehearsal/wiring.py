@@ -1,6 +1,7 @@
 """Whether the actions of a deployed pipeline fit together: variables, artifacts, and the files in these.
 
-All is derived from what is deployed: the pipeline's definition, the buildspecs' texts, and the scripts inside these.
+All is derived from what is deployed: the pipeline's definition, the buildspecs' texts, and the bundle of the jobs that
+these fetch.
 Only what AWS documents is written down here: which variables a source offers, and which files a deploy action reads by
 default (https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html).
 """
@@ -8,11 +9,15 @@ default (https://docs.aws.amazon.com/codepipeline/latest/userguide/action-refere
 from __future__ import annotations
 
 import ast
+import hashlib
+import io
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.buildspec import with_imports
 from local.rehearsal.codebuild.artifacts import matches
 from local.rehearsal.deployed import Action, Deployed, Project
 from local.rehearsal.emulated.access import Need, allows
@@ -25,10 +30,10 @@ _OFFERED: Mapping[str, frozenset[str]] = {
     "ECR": frozenset({"RegistryId", "RepositoryName", "ImageDigest", "ImageURI"}),
 }
 _SOURCE_FILES: Mapping[str, tuple[str, ...]] = {"CodeStarSourceConnection": ("**/*",), "ECR": ("imageDetail.json",)}
-_SCRIPT = re.compile(r"cat > \"\$SCRIPTS_DIR/([^\"]+)\" <<'(\w+)'\n(.*?)^\2$", re.DOTALL | re.MULTILINE)
+_JOB = re.compile(r'python3 "\$JOBS_DIR/jobs\.pyz" ([a-z-]+)')
 _READERS = ("require", "optional", "prefixed")
 _USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|SCRIPTS_DIR")
+_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|JOBS_DIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,13 @@ class _Job:
     artifacts: Mapping[str, Any]
 
     @classmethod
-    def of(cls, project: Project) -> _Job:
-        """What the buildspec's text says."""
+    def of(cls, project: Project, bundle: zipfile.ZipFile) -> _Job:
+        """What the buildspec's text and the scripts say."""
         spec = project.spec
         env = spec.get("env", {})
         commands = [command for phase in spec["phases"].values() for command in phase.get("commands", [])]
-        scripts = [ast.parse(match[3]) for text in commands for match in _SCRIPT.finditer(text) if ".py" in match[1]]
-        nodes = [node for script in scripts for node in ast.walk(script)]
-        plain = " ".join(command for command in commands if not _SCRIPT.search(command))
+        plain = " ".join(commands)
+        nodes = [node for job in _JOB.findall(plain) for node in _nodes(bundle, job)]
         return cls(
             declared=frozenset(
                 name for key in ("variables", "parameter-store", "secrets-manager") for name in env.get(key, {})
@@ -74,9 +78,15 @@ class _Job:
         return tuple(rules.get("files", ()))
 
 
-def problems(deployed: Deployed) -> list[str]:
-    """Everything that does not fit together, a sentence each; empty when all does."""
-    jobs = {name: _Job.of(project) for name, project in deployed.projects.items()}
+def problems(deployed: Deployed, bundle: bytes) -> list[str]:
+    """Everything that does not fit together, a sentence each; empty when all does.
+
+    Args:
+        deployed: The pipeline.
+        bundle: The archive of the jobs' scripts that its projects fetch.
+    """
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        jobs = {name: _Job.of(project, archive) for name, project in deployed.projects.items()}
     made: dict[str, tuple[str, ...]] = {}
     offered: dict[str, frozenset[str]] = {
         "codepipeline": frozenset({"PipelineExecutionId"}),
@@ -84,7 +94,12 @@ def problems(deployed: Deployed) -> list[str]:
     }
     files = _files_of(deployed, jobs)
     known = {file for job in jobs.values() for file in job.written}
-    found: list[str] = []
+    digest = hashlib.sha256(bundle).hexdigest()
+    found = [
+        f"{name} wants a bundle with another hash"
+        for name, project in deployed.projects.items()
+        if {item.name: item.value for item in project.variables}.get("JOBS_SHA256") != digest
+    ]
     for batch in _batches(deployed):
         for action in batch:
             at = f"action {action.name}"
@@ -105,6 +120,17 @@ def problems(deployed: Deployed) -> list[str]:
                 job = jobs.get(action.project)
                 offered[action.namespace] = frozenset(job.exported if job else _OFFERED.get(action.provider, ()))
     return list(dict.fromkeys(found))
+
+
+def _nodes(bundle: zipfile.ZipFile, job: str) -> Iterator[ast.AST]:
+    """Everything in a job's module and in those that it imports."""
+
+    def read(module: str) -> str | None:
+        path = f"jobs/{module}.py"
+        return bundle.read(path).decode() if path in bundle.namelist() else None
+
+    for text in with_imports(job.replace("-", "_"), read).values():
+        yield from ast.walk(ast.parse(text))
 
 
 def _batches(deployed: Deployed) -> Iterator[list[Action]]:

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from components.buildspec import FOLDER
 from local.rehearsal.codebuild import put_python
 from local.rehearsal.loopback import serving_http
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "buildspecs" / "scripts"
+JOBS = FOLDER / "jobs"
 DIGEST = f"sha256:{'a' * 64}"
 OTHER_DIGEST = f"sha256:{'b' * 64}"
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
@@ -48,7 +49,7 @@ for rule in rules:
                 name = name.replace("{{" + word + "}}", words[number + 1] if number + 1 < len(words) else "")
             name = name.replace("{{last}}", words[-1])
             os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
-            open(name, "w").write(content)
+            open(name, "w", errors="surrogateescape").write(content)
             os.chmod(name, 0o755)
         for option, copy in rule["keeps"].items():
             given = words[words.index(option) + 1]
@@ -110,6 +111,10 @@ class Machine:
         rule = {"words": words.split(), "output": text, "code": code, "errors": errors, "files": files or {}}
         self._rules.append({**rule, "keeps": keeps or {}, "times": times})
 
+    def offer_jobs(self, bundle: bytes) -> None:
+        """Let the AWS CLI fetch the bundle of the jobs."""
+        self.answer("aws s3 cp --only-show-errors", files={"{last}": bundle.decode("utf-8", "surrogateescape")})
+
     def without(self, tool: str) -> None:
         """Take a tool off the machine."""
         (self.bin / tool).unlink()
@@ -129,16 +134,16 @@ class Machine:
         """Let the tools know the answers; running a job does so, too."""
         (self._base / "rules.json").write_text(json.dumps(self._rules))
 
-    def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, job: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a job with these variables and no others."""
         self.publish()
-        scripts_dir = self._base / "scripts"
-        scripts_dir.mkdir(exist_ok=True)
+        jobs_dir = self._base / "jobs"
+        jobs_dir.mkdir(exist_ok=True)
         return subprocess.run(
             # Without site-packages: a job has the standard library and nothing else.
-            [sys.executable, "-S", str(SCRIPTS / f"{script}.py")],
+            [sys.executable, "-S", str(FOLDER), job.replace("_", "-")],
             cwd=self.folder,
-            env={"PATH": str(self.bin), "SCRIPTS_DIR": str(scripts_dir), **variables},
+            env={"PATH": str(self.bin), "JOBS_DIR": str(jobs_dir), **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -152,7 +157,7 @@ class Machine:
         spec = yaml.safe_load(text)
         commands = [command for phase in spec["phases"].values() for command in phase.get("commands", [])]
         shown = [f'echo "{name}=${name}"' for name in spec["env"].get("exported-variables", [])]
-        declared = {**spec["env"]["variables"], "SCRIPTS_DIR": str(self._base / "inlined"), **variables}
+        declared = {**spec["env"]["variables"], "JOBS_DIR": str(self._base / "fetched"), **variables}
         return subprocess.run(
             ["/bin/bash", "-e", "-c", "\n".join([*commands, *shown])],
             cwd=self.folder,
@@ -166,7 +171,7 @@ class Machine:
     @property
     def exports(self) -> str:
         """What the job hands to the pipeline."""
-        return (self._base / "scripts" / "exports.env").read_text()
+        return (self._base / "jobs" / "exports.env").read_text()
 
     @property
     def calls(self) -> list[Call]:
@@ -185,10 +190,10 @@ def _in_order(wanted: list[str], words: list[str]) -> bool:
 
 
 def module(name: str) -> ModuleType:
-    """A script as a module, to call its functions."""
-    if str(SCRIPTS) not in sys.path:
-        sys.path.insert(0, str(SCRIPTS))
-    return importlib.import_module(name)
+    """A module of the jobs, to call its functions."""
+    if str(FOLDER) not in sys.path:
+        sys.path.insert(0, str(FOLDER))
+    return importlib.import_module(f"jobs.{name}")
 
 
 def image(**changes: object) -> dict[str, object]:

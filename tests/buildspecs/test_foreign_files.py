@@ -13,10 +13,13 @@ import pytest
 import yaml
 from fake_tools import Machine
 from foreign_files import imported, put_foreign_files
+from samples import BUNDLE_VARIABLES
 
 from components.buildspec import FOLDER, load_buildspec
+from components.job_bundle import pack
 from local.rehearsal.codebuild import Build, Place, Variable, put_python, run_build
 
+BUNDLE = [Variable(name=name, value=value) for name, value in BUNDLE_VARIABLES.items()]
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 
 
@@ -25,6 +28,8 @@ def machine(tmp_path: Path) -> Machine:
     made = Machine(tmp_path)
     put_python(made.bin)
     put_foreign_files(made.folder)
+    made.offer_jobs(pack())
+    made.publish()
     return made
 
 
@@ -34,7 +39,7 @@ def log_of(name: str, machine: Machine, *variables: Variable) -> str:
         project=name,
         buildspec=load_buildspec(name).text,
         inputs={"Source": machine.folder},
-        project_variables=variables,
+        project_variables=(*BUNDLE, *variables),
     )
     place = Place(environment={"PATH": f"{machine.bin}:/usr/bin:/bin"})
     result = run_build(build, place, machine.folder.parent / "run")

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_tools import DIGEST, SCRIPTS, Machine, module
+from fake_tools import DIGEST, Machine, module
 
 from components.buildspec import FOLDER, load_buildspec
 
-JOBS = sorted(path.name for path in SCRIPTS.glob("*.py") if "__main__" in path.read_text())
+JOBS = sorted(path.stem for path in FOLDER.glob("*.yml"))
 
 
 @pytest.fixture
@@ -18,16 +18,20 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_each_job_has_its_script() -> None:
-    assert len(JOBS) == len(list(FOLDER.glob("*.yml")))
+def test_a_job_that_is_not_there_is_answered_with_those_that_are(machine: Machine) -> None:
+    """A module without `main` is none."""
+    for name in ("tag-images", "registry"):
+        result = machine.run(name)
+        assert result.returncode == 1
+        assert result.stderr == f"buildspecs: there is no job {name!r}; there are: {', '.join(JOBS)}\n"
 
 
-@pytest.mark.parametrize("script", JOBS)
+@pytest.mark.parametrize("name", JOBS)
 def test_help_says_what_the_job_does_and_runs_nothing(
-    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = module(script.removesuffix(".py"))
-    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    job = module(name.replace("-", "_"))
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
 
     with pytest.raises(SystemExit) as end:
         job.main()
@@ -36,7 +40,7 @@ def test_help_says_what_the_job_does_and_runs_nothing(
     assert "Variables: " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yml")))
+@pytest.mark.parametrize("name", JOBS)
 def test_a_missing_variable_is_named_and_ends_the_job_with_code_2(name: str, machine: Machine) -> None:
     spec = load_buildspec(name)
     result = machine.run(name.replace("-", "_"))
@@ -59,13 +63,14 @@ def test_an_argument_is_refused_because_inputs_are_variables(monkeypatch: pytest
     assert end.value.code == 2
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yml")))
+@pytest.mark.parametrize("name", JOBS)
 def test_the_log_begins_with_the_versions_of_what_the_job_uses(name: str, machine: Machine) -> None:
-    text = load_buildspec(name).text
+    modules = load_buildspec(name).modules
+    text, all_text = modules[name.replace("-", "_")], "".join(modules.values())
     used = {
         # The release looks at a digest with a module that could ask for one.
-        "aws": bool(re.search(r'job\.aws\(|"aws", ["*]', text)) and name != "create-github-release",
-        "docker": '"docker", "' in text,
+        "aws": bool(re.search(r'job\.aws\(|"aws", ["*]', all_text)) and name != "create-github-release",
+        "docker": "registry.login(" in text,
         "docker buildx": '"docker", "buildx", ' in text,
         "node": '"npm", "' in text,
     }
@@ -113,13 +118,13 @@ def test_a_tool_that_is_not_installed_is_named(machine: Machine) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("how", ["job", "live"])
+@pytest.mark.parametrize("how", ["run", "stream"])
 def test_a_failing_command_shows_its_last_lines(how: str, capsys: pytest.CaptureFixture[str]) -> None:
-    job = module(how)
+    run = getattr(module("job"), how)
     code = "import sys; [print(n) for n in range(99)]; sys.exit(7)"
 
     with pytest.raises(SystemExit) as end:
-        job.run("Count", sys.executable, "-c", code)
+        run("Count", sys.executable, "-c", code)
 
     shown = capsys.readouterr()
     assert end.value.code == 1
@@ -133,7 +138,7 @@ def test_a_secret_never_gets_into_the_log(capsys: pytest.CaptureFixture[str]) ->
     job = module("job")
     hidden = job.secret("hunter2")
 
-    module("live").run("Print it", sys.executable, "-c", "import sys; print('it is', sys.argv[1])", hidden)
+    module("job").stream("Print it", sys.executable, "-c", "import sys; print('it is', sys.argv[1])", hidden)
     with pytest.raises(SystemExit):
         job.fail(f"it is {hidden}")
 
@@ -147,19 +152,19 @@ def test_a_tool_that_is_not_installed_is_named_when_its_output_is_shown_live(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
-        module("live").run("Look", "no-such-tool-here")
+        module("job").stream("Look", "no-such-tool-here")
 
     assert "`no-such-tool-here` is not installed here" in capsys.readouterr().err
 
 
 def test_a_failure_that_is_allowed_gives_its_code() -> None:
-    assert module("live").run("Fail", sys.executable, "-c", "raise SystemExit(7)", check=False) == 7
+    assert module("job").stream("Fail", sys.executable, "-c", "raise SystemExit(7)", check=False) == 7
     assert module("job").run("Fail", sys.executable, "-c", "raise SystemExit(7)", check=False).code == 7
 
 
 def test_exported_values_survive_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = module("job")
-    monkeypatch.setenv("SCRIPTS_DIR", str(tmp_path))
+    monkeypatch.setenv("JOBS_DIR", str(tmp_path))
     job.export(NAME="it's $HOME `x`")
 
     shell = f'. "{tmp_path}/exports.env"; printf %s "$NAME"'
@@ -191,8 +196,8 @@ def test_a_variable_that_is_no_number_above_zero_is_refused(text: str) -> None:
 
 
 def test_the_last_lines_that_are_kept_are_those_of_the_last_command() -> None:
-    live = module("live")
-    live.run("Say one thing", "printf", "one\n")
-    live.run("Say another", "printf", "two\n")
+    job = module("job")
+    job.stream("Say one thing", "printf", "one\n")
+    job.stream("Say another", "printf", "two\n")
 
-    assert list(live.tail) == ["two\n"]
+    assert list(job.last_lines) == ["two\n"]

@@ -10,9 +10,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from fake_tools import SCRIPTS, Machine, Reply, Request, WebServer, module, serving
+from fake_tools import Machine, Reply, Request, WebServer, module, serving
 
-PACKAGES = SCRIPTS.parent / "lighthouse"
+from components.buildspec import FOLDER
+
+PACKAGES = FOLDER / "lighthouse"
 LIGHTHOUSE = {
     "LIGHTHOUSE_PATHS": '["/", "/cart"]',
     "LIGHTHOUSE_RUNS": "3",

@@ -484,18 +484,18 @@ def test_the_version_becomes_a_tag_on_the_deployed_digest(machine: Machine) -> N
 
 
 def test_the_manifest_is_handed_over_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
-    manifests, seen = module("manifests"), []
+    registry, seen = module("registry"), []
     text = '{\n  "schemaVersion":2 , "annotations": {"who": "ü"}}'
 
     def look(_why: str, *command: str, **_rest: object) -> None:
         place = command[command.index("--image-manifest") + 1]
         seen.append(Path(place.removeprefix("file://")).read_bytes())
 
-    monkeypatch.setattr(manifests.job, "aws", look)
-    monkeypatch.setattr(manifests, "read", lambda *_: (text, INDEX))
+    monkeypatch.setattr(registry.job, "aws", look)
+    monkeypatch.setattr(registry, "manifest", lambda *_: (text, INDEX))
 
-    manifests.put_tag(
-        module("registry").repository(REPOSITORY),
+    registry.put_tag(
+        registry.repository(REPOSITORY),
         DIGEST,
         "v1",
     )

@@ -333,8 +333,14 @@ def test_an_upload_that_breaks_is_done_again(machine: Machine, github: GitHub) -
 @pytest.mark.parametrize(
     ("refused", "message"),
     [
-        (f"POST {ROOT}/releases", "no draft of v1.2.3. GitHub answers 422 to POST http"),
-        ("name=taskdef.json", "FAILED: taskdef.json: not attached. GitHub answers 422 to POST http"),
+        (
+            f"POST {ROOT}/releases",
+            "GitHub lists no draft release of v1.2.3 that this job could publish. GitHub answers 422 to POST http",
+        ),
+        (
+            "name=taskdef.json",
+            "FAILED: taskdef.json could not be attached to the release v1.2.3. GitHub answers 422 to POST http",
+        ),
     ],
 )
 def test_what_github_does_not_take_is_named_with_the_reason(machine: Machine, refused: str, message: str) -> None:
@@ -414,7 +420,7 @@ def test_a_bad_token_is_explained_and_not_shown(machine: Machine, github: GitHub
     code, said = release(machine, github, GITHUB_TOKEN="expired-token")  # noqa: S106 - made up
 
     assert code == 1
-    assert "the token is not valid (any more): renew it in Secrets Manager" in said
+    assert "the token is invalid or has expired: renew it in Secrets Manager" in said
     assert "expired-token" not in said
 
 
@@ -536,7 +542,10 @@ def test_what_cannot_be_a_token_is_refused_and_not_shown(machine: Machine, githu
     code, said = release(machine, github, GITHUB_TOKEN=token)
 
     assert code == 2
-    assert "GITHUB_TOKEN is no token. Of a secret in JSON, release.github.secretKey names the key." in said
+    assert (
+        "GITHUB_TOKEN does not look like a token. If the secret is JSON, set release.github.secretKey to the key"
+        in said
+    )
     assert token not in said
     assert "Traceback" not in said
     assert github.requests == []

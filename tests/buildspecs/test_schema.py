@@ -144,7 +144,7 @@ def test_each_buildspec_of_the_repository_fits_the_format(name: str) -> None:
 def test_each_buildspec_fits_the_format_as_the_program_completes_it(name: str) -> None:
     document = read_document(load_buildspec(name).text, name)
 
-    assert "SCRIPTS_DIR" in document["env"]["variables"]
+    assert "JOBS_DIR" in document["env"]["variables"]
 
 
 def test_every_documented_key_is_known() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import BUCKET, KEY, TAGS, arn, artifact_bucket
+from samples import BUCKET, BUNDLE_VARIABLES, KEY, TAGS, arn, artifact_bucket, job_bundle
 
 from components.build_project import (
     BROWSER,
@@ -37,12 +37,21 @@ BUILDSPEC = Buildspec(
     exported=("ANSWER", "MOOD"),
     artifact_files=(),
     reports=(),
+    modules={},
 )
 QUICK = quick_machine("eu-west-1")
 SILENT = dataclasses.replace(BUILDSPEC, exported=())
 IMAGES = Statement(sid="PullImage", actions=("ecr:BatchGetImage",), resources=(arn("ecr", "repository/shop"),))
 LOG_GROUP = arn("logs", "log-group:/aws/codebuild/shop-dev-greet")
+AUTO_DISCOVER = {"name": "CODEBUILD_CONFIG_AUTO_DISCOVER", "value": "false", "type": "PLAINTEXT"}
+BUNDLE = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in BUNDLE_VARIABLES.items()]
 EVERY_BUILD = [
+    {
+        "Sid": "ReadJobs",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}/_jobs/*"],
+    },
     {
         "Sid": "ExchangeArtifacts",
         "Effect": "Allow",
@@ -74,12 +83,14 @@ def project(use: Callable[[BuildProject], object] = lambda _: None, **changes: A
     """Make one project inside the engine and hand it to `use`."""
 
     def program() -> None:
+        artifacts = artifact_bucket()
         args = BuildProjectArgs(
             project_name="shop-dev-greet",
             description="Greets",
             buildspec=BUILDSPEC,
             machine=QUICK,
-            artifacts=artifact_bucket(),
+            artifacts=artifacts,
+            jobs=job_bundle(artifacts),
             variables={},
             statements=(),
             log_days=90,
@@ -130,7 +141,7 @@ def test_a_project_takes_its_buildspec_from_here_and_not_from_the_commit() -> No
             "computeType": "BUILD_LAMBDA_1GB",
             "privilegedMode": False,
             "imagePullCredentialsType": "CODEBUILD",
-            "environmentVariables": [{"name": "CODEBUILD_CONFIG_AUTO_DISCOVER", "value": "false", "type": "PLAINTEXT"}],
+            "environmentVariables": [AUTO_DISCOVER, *BUNDLE],
         },
         "logsConfig": {"cloudwatchLogs": {"groupName": "/aws/codebuild/shop-dev-greet", "status": "ENABLED"}},
         "tags": TAGS,
@@ -144,8 +155,9 @@ def test_variables_come_sorted_and_secrets_by_reference() -> None:
         secrets={"TOKEN": "shop/github:token"},
     )
     assert graph.one("Project").inputs["environment"]["environmentVariables"] == [
-        {"name": "CODEBUILD_CONFIG_AUTO_DISCOVER", "value": "false", "type": "PLAINTEXT"},
+        AUTO_DISCOVER,
         {"name": "GREETING", "value": "hi", "type": "PLAINTEXT"},
+        *BUNDLE,
         {"name": "NAME", "value": "shop", "type": "PLAINTEXT"},
         {"name": "TOKEN", "value": "shop/github:token", "type": "SECRETS_MANAGER"},
     ]

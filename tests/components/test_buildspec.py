@@ -1,7 +1,5 @@
 """The loader of the buildspecs: what it accepts, what it adds, what it refuses."""
 
-import ast
-import subprocess
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -9,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import buildspec
 from components.buildspec import BuildspecError, job_of, load_buildspec, read_buildspec
 
 GOOD = """\
@@ -27,10 +24,10 @@ env:
 phases:
   build:
     commands:
-      - python3 "$SCRIPTS_DIR/greet.py"
-      - . "$SCRIPTS_DIR/exports.env"
+      - python3 "$JOBS_DIR/jobs.pyz" greet
+      - . "$JOBS_DIR/exports.env"
     finally:
-      - bash "$SCRIPTS_DIR/clean.sh"
+      - rm -r "$HOME/greetings"
   install:
     runtime-versions:
       nodejs: 22
@@ -47,13 +44,14 @@ artifacts:
 """
 GREET = """\
 import os
-import voice
-from voice import loud
+import tempfile
+from jobs import voice
+from jobs.tone import loud
 print(os.name, voice.require("NAME"), job.optional("GREETING"), "$NOT_A_VARIABLE")
 job.export(ANSWER="yes")
 """
 VOICE = """\
-import job
+from jobs import job, tone
 token = job.require("TOKEN")
 given = job.require(given_name)
 """
@@ -63,20 +61,19 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a folder of buildspecs: the good one, changed by replacing texts, and its scripts."""
+    """Write a folder of buildspecs: the good one, changed by replacing texts, and its jobs."""
 
-    def write_folder(*changes: tuple[str, str], scripts: dict[str, str] | None = None) -> Path:
+    def write_folder(*changes: tuple[str, str]) -> Path:
         text = GOOD
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
         path = tmp_path / "greet.yml"
         path.write_text(text)
-        folder = tmp_path / "scripts"
+        folder = tmp_path / "jobs"
         folder.mkdir(exist_ok=True)
-        files = {"greet.py": GREET, "voice.py": VOICE, "clean.sh": 'rm -r "$HOME/greetings"', **(scripts or {})}
-        for name, content in files.items():
-            (folder / name).write_text(content)
+        for name, content in {"greet": GREET, "voice": VOICE, "tone": "import job\n", "other": "broken("}.items():
+            (folder / f"{name}.py").write_text(content)
         return path
 
     return write_folder
@@ -91,6 +88,7 @@ def test_a_buildspec_tells_its_inputs_outputs_and_reports(write: Write) -> None:
     assert spec.exported == ("ANSWER",)
     assert spec.artifact_files == ("greeting.txt", "**/*.json")
     assert spec.reports == ("lighthouse",)
+    assert dict(spec.modules) == {"greet": GREET, "tone": "import job\n", "voice": VOICE}
 
 
 def test_a_buildspec_cannot_be_changed_after_loading(write: Write) -> None:
@@ -110,9 +108,11 @@ def test_the_text_holds_everything_but_the_reference_of_a_secret(write: Write) -
     assert loaded["env"] == {
         "shell": "bash",
         "variables": {
-            "SCRIPTS_DIR": "/tmp/ecs-delivery",  # noqa: S108 - the value itself
+            "JOBS_DIR": "/tmp/ecs-delivery",  # noqa: S108 - the value itself
             "LC_ALL": "C.UTF-8",
             "PYENV_VERSION": "system",
+            "JOBS_BUNDLE": "",
+            "JOBS_SHA256": "",
             "NAME": "world",
             "GREETING": "",
         },
@@ -124,120 +124,19 @@ def test_the_text_holds_everything_but_the_reference_of_a_secret(write: Write) -
     assert loaded["artifacts"] == given["artifacts"]
 
 
-def test_the_first_phase_to_run_writes_the_scripts_before_anything_else(write: Write) -> None:
+def test_the_first_phase_to_run_fetches_and_verifies_the_bundle_before_anything_else(write: Write) -> None:
     """The phase install stands last in the file, and runs first."""
     path = write(("      nodejs: 22\n", "      nodejs: 22\n    commands:\n      - node --version\n"))
 
-    commands = yaml.safe_load(read_buildspec(path).text)["phases"]["install"]["commands"]
-
-    assert commands[0] == 'mkdir -p "$SCRIPTS_DIR"'
-    assert [command.splitlines()[0] for command in commands[1:-1]] == [
-        f"cat > \"$SCRIPTS_DIR/{name}\" <<'END_OF_SCRIPT'" for name in ("greet.py", "voice.py", "clean.sh")
+    assert yaml.safe_load(read_buildspec(path).text)["phases"]["install"]["commands"] == [
+        'mkdir -p "$JOBS_DIR"',
+        'aws s3 cp --only-show-errors "$JOBS_BUNDLE" "$JOBS_DIR/jobs.pyz"',
+        'echo "$JOBS_SHA256  $JOBS_DIR/jobs.pyz" | sha256sum --check --quiet',
+        "node --version",
     ]
-    assert commands[-1] == "node --version"
 
 
-def test_the_written_scripts_are_the_same_byte_by_byte(write: Write, tmp_path: Path) -> None:
-    """The commands are run by a real bash, each in a process of its own, as CodeBuild does."""
-    nasty = "print('$HOME', \"`date`\", '\\\\', '''\n''')  # ü $(false)\n\n\nEND_OF = 'EOF'\n"
-    path = write(("env:\n", "env:\n"), scripts={"voice.py": VOICE + nasty})
-    target = tmp_path / "written"
-
-    commands = yaml.safe_load(read_buildspec(path).text)["phases"]["install"]["commands"]
-    for command in commands:
-        subprocess.run(
-            ["/bin/bash", "-c", command], env={"SCRIPTS_DIR": str(target), "PATH": "/bin:/usr/bin"}, check=True
-        )
-
-    assert (target / "greet.py").read_text() == GREET
-    assert (target / "voice.py").read_text() == VOICE + nasty
-    assert (target / "clean.sh").read_text() == 'rm -r "$HOME/greetings"\n'
-
-
-WORDY = '''\
-#!/usr/bin/env python3
-# A comment.
-"""What the script does.
-
-Variables: NAME.
-"""
-
-import job  # why
-
-
-class Voice:  # noqa: D101 - for the linter
-    """A voice."""
-
-    loud = True
-    # Another comment.
-
-
-class Nothing(Exception):
-    """All there is in it."""
-
-
-def speak():
-    """Speak."""
-    "not a docstring, and nobody's business"
-    return f"""
-    # {job.require("NAME")} is no comment
-""" + """
-# nor is this
-"""
-'''
-SHORT = '''\
-
-import job  # why
-
-
-class Voice:
-
- loud = True
-
-
-class Nothing(Exception):
- """All there is in it."""
-
-
-def speak():
- "not a docstring, and nobody's business"
- return f"""
-    # {job.require("NAME")} is no comment
-""" + """
-# nor is this
-"""
-'''
-
-
-def test_docstrings_comments_and_wide_indentation_stay_behind_and_nothing_else(write: Write) -> None:
-    commands = yaml.safe_load(read_buildspec(write(scripts={"voice.py": WORDY + VOICE})).text)["phases"]["install"]
-
-    written = next(command for command in commands["commands"] if "/voice.py" in command)
-    assert written.split("\n", 1)[1] == f"{SHORT}{VOICE}END_OF_SCRIPT\n"
-
-
-@pytest.mark.parametrize("script", sorted((buildspec.FOLDER / "scripts").glob("*.py")), ids=lambda path: path.name)
-def test_each_script_is_deployed_as_the_same_program(script: Path) -> None:
-    """Read by Python, without the docstrings."""
-    original, deployed = (
-        ast.parse(text) for text in (script.read_text(), buildspec._without_prose(script.read_text()))
-    )
-    for node in ast.walk(original):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and len(node.body) > 1:
-            del node.body[: ast.get_docstring(node) is not None]
-
-    assert ast.dump(deployed) == ast.dump(original)
-    assert "\n#" not in buildspec._without_prose(script.read_text())
-
-
-def test_scripts_stay_readable_in_the_text(write: Write) -> None:
-    text = read_buildspec(write()).text
-
-    assert text.count("- |\n") == 3
-    assert "\n   import voice\n   from voice import loud\n" in text
-
-
-def test_a_buildspec_without_scripts_gets_none(write: Write) -> None:
+def test_a_buildspec_without_a_job_fetches_none(write: Write) -> None:
     path = write()
     path.write_text('version: 0.2\nenv: {shell: bash}\nphases: {build: {commands: ["echo $CODEBUILD_BUILD_ID"]}}\n')
 
@@ -255,8 +154,8 @@ def test_git_gets_credentials_only_where_the_source_is_a_clone(write: Write) -> 
     path = write(("shell: bash", 'shell: bash\n  git-credential-helper: "yes"'))
     archived, cloned = read_buildspec(path).text, read_buildspec(path, clones=True).text
     assert "git-credential-helper" not in archived
-    assert cloned.replace(" git-credential-helper: yes\n", "") == archived
-    assert "\nenv:\n git-credential-helper: yes\n" in cloned
+    assert cloned.replace("  git-credential-helper: yes\n", "") == archived
+    assert "\nenv:\n  git-credential-helper: yes\n" in cloned
 
 
 def test_a_projects_text_names_its_buildspec() -> None:
@@ -300,7 +199,10 @@ def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
         pytest.param(
             "NAME: world", "CODEBUILD_NAME: x", "'CODEBUILD_NAME' is no name for a variable of ours", id="reserved"
         ),
-        pytest.param("NAME: world", "SCRIPTS_DIR: x", "'SCRIPTS_DIR' is no name for a variable of ours", id="own"),
+        pytest.param("NAME: world", "JOBS_DIR: x", "'JOBS_DIR' is no name for a variable of ours", id="own"),
+        pytest.param(
+            "NAME: world", "JOBS_SHA256: x", "'JOBS_SHA256' is no name for a variable of ours", id="of-the-bundle"
+        ),
         pytest.param("NAME: world", "LC_ALL: C", "'LC_ALL' is no name for a variable of ours", id="locale"),
         pytest.param(
             "NAME: world", 'PYENV_VERSION: "3.9"', "'PYENV_VERSION' is no name for a variable of ours", id="interpreter"
@@ -328,7 +230,7 @@ def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
             id="lines",
         ),
         pytest.param(
-            "    finally:\n      - bash", "    finally: bash", "phases.build.finally: must be a list, got", id="no-list"
+            "    finally:\n      - rm", "    finally: rm", "phases.build.finally: must be a list, got", id="no-list"
         ),
         pytest.param(
             "  install:",
@@ -337,10 +239,10 @@ def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
             id="runtime",
         ),
         pytest.param(
-            "greet.py",
-            "gret.py",
-            "there is no script gret.py; scripts/ holds clean.sh, greet.py, voice.py",
-            id="script",
+            'jobs.pyz" greet',
+            'jobs.pyz" gr-et',
+            "there is no module gr_et; jobs/ holds greet, other, tone, voice",
+            id="job",
         ),
         pytest.param(
             "      - . ",
@@ -351,13 +253,13 @@ def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
         pytest.param(
             "    NAME: world\n",
             "",
-            "scripts/greet.py: reads NAME, which env.variables does not declare",
+            "jobs/greet.py: reads NAME, which env.variables does not declare",
             id="undeclared-py",
         ),
         pytest.param(
             "    NAME:",
             "    MORE: x\n    NAME:",
-            "env: MORE is declared, but no command or script reads it",
+            "env: MORE is declared, but no command or job reads it",
             id="unused",
         ),
         pytest.param(
@@ -367,7 +269,7 @@ def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:
             id="export",
         ),
         pytest.param(
-            "    - ANSWER", "    []", "env.exported-variables: lacks ANSWER, which a script sets", id="no-export"
+            "    - ANSWER", "    []", "env.exported-variables: lacks ANSWER, which a job sets", id="no-export"
         ),
         pytest.param(
             "exports.env", "export.env", "env.exported-variables: ANSWER must be set by job.export", id="not-taken-over"
@@ -412,37 +314,13 @@ def test_a_file_without_phases_is_refused(write: Write, text: str, message: str)
         read_buildspec(path)
 
 
-def test_a_variable_that_only_a_shell_script_reads_must_be_declared_too(write: Write) -> None:
-    path = write(scripts={"clean.sh": "rm ${NUMBER}"})
-
-    with pytest.raises(BuildspecError, match=r"scripts/clean\.sh: reads NUMBER, which env\.variables does not declare"):
-        read_buildspec(path)
-
-
-def test_a_script_that_holds_the_mark_of_its_end_is_refused(write: Write) -> None:
-    """What followed the mark would be run as commands."""
-    path = write(scripts={"voice.py": f"{VOICE}# END_OF_SCRIPT\n"})
-
-    with pytest.raises(BuildspecError, match=r"greet\.yml: scripts/voice\.py: holds END_OF_SCRIPT"):
-        read_buildspec(path)
-
-
-def test_a_script_of_another_folder_cannot_be_missing_silently(write: Write) -> None:
+def test_a_module_that_is_missing_is_not_overlooked(write: Write) -> None:
     path = write()
-    for script in (path.parent / "scripts").iterdir():
-        script.unlink()
+    for module in (path.parent / "jobs").iterdir():
+        module.unlink()
 
-    with pytest.raises(BuildspecError, match="scripts/ holds nothing"):
+    with pytest.raises(BuildspecError, match="jobs/ holds nothing"):
         read_buildspec(path)
-
-
-def test_a_text_longer_than_codebuild_takes_is_refused(write: Write) -> None:
-    fits = len(read_buildspec(write()).text)
-    name = buildspec.LIMIT - fits - len("   \n")
-
-    assert len(read_buildspec(write(scripts={"voice.py": f"{VOICE}{'x' * name}\n"})).text) == buildspec.LIMIT
-    with pytest.raises(BuildspecError, match="25601 characters with its scripts, CodeBuild takes 25600: shorten them"):
-        read_buildspec(write(scripts={"voice.py": f"{VOICE}{'x' * (name + 1)}\n"}))
 
 
 def test_a_misspelt_name_gets_the_nearest_known_one(write: Write) -> None:

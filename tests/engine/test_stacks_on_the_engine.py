@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import yaml
 from account_page import recount, told
 from summary import stack_files
 
+from components import job_bundle
+from components.job_bundle import key_of, pack
 from local.engine.stack import UNKNOWN, EngineFailure, LocalStack, Outcome
 
 pytestmark = pytest.mark.engine
@@ -126,6 +129,23 @@ def test_no_edit_of_size_or_port_replaces_what_holds_state(deployed: Deployed) -
     # AWS has no request that changes a lifecycle policy; it holds no state.
     assert {step.type for step in outcome.changes if step.is_replacement} <= {"aws:ecr/lifecyclePolicy:LifecyclePolicy"}
     assert "shop-task-definition-object" in names(outcome, "update")
+
+
+@pytest.mark.parametrize("deployed", ["dev"], indirect=True)
+def test_a_changed_script_is_one_object_and_its_hash_in_each_project(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the object of before stays, since a build that is queued still fetches it."""
+    bundle = pack(edit=lambda text: f"{text}# one comment more\n")
+    (tmp_path / "jobs.pyz").write_bytes(bundle)
+    monkeypatch.setattr(job_bundle, "_packed", lambda: (tmp_path / "jobs.pyz", key_of(bundle)))
+
+    outcome = deployed.stack.preview()
+    projects = {resource["name"] for resource in deployed.stack.graph() if resource["type"].endswith(":Project")}
+    assert names(outcome, "update") == projects
+    assert {step.name for step in outcome.changes if step.is_replacement} == {"shop-jobs-object"}
+    changed = {path for step in outcome.changes if step.op == "update" for path in step.changed}
+    assert all(re.fullmatch(r"environment\.environmentVariables\[\d+\]\.value", path) for path in changed), changed
 
 
 def test_a_connection_of_the_source_stage_is_taken_over(tmp_path: Path) -> None:

@@ -678,8 +678,8 @@ def test_commands_are_entered_by_the_places_prefix(tmp_path: Path) -> None:
 
 def test_two_builds_have_their_scripts_in_folders_of_their_own(tmp_path: Path) -> None:
     text = """
-        env: {shell: bash, variables: {SCRIPTS_DIR: /tmp/ecs-delivery}}
-        phases: {build: {commands: [mkdir -p $SCRIPTS_DIR, echo $SCRIPTS_DIR]}}
+        env: {shell: bash, variables: {JOBS_DIR: /tmp/ecs-delivery}}
+        phases: {build: {commands: [mkdir -p $JOBS_DIR, echo $JOBS_DIR]}}
         """
     folders = {printed(run(text, tmp_path))[0] for _ in range(2)}
 

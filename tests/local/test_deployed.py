@@ -66,7 +66,7 @@ def test_a_build_is_the_projects_own_text_with_what_project_and_action_set(graph
     build = Deployed.of(graph).build("BuildImage", {"Source": CODE}, COMMIT)
 
     assert build.project == "shop-everything-on-build-image"
-    assert "build_image.py" in build.buildspec
+    assert 'jobs.pyz" build-image\n' in build.buildspec
     assert (dict(build.inputs), build.outputs) == ({"Source": CODE}, ("Image",))
     assert {item.name: item.value for item in build.overrides} == {
         "COMMIT_ID": "0123abc",

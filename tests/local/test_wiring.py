@@ -4,11 +4,13 @@ import copy
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from summary import program, stack_files
 
+from components.job_bundle import pack
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.wiring import problems
 
@@ -44,6 +46,17 @@ def rewritten(graph: Graph, job: str, old: str, new: str) -> None:
     source["buildspec"] = source["buildspec"].replace(old, new)
 
 
+def repacked(graph: Graph, old: str, new: str) -> bytes:
+    """Change the scripts of the jobs; returns the bundle."""
+    bundle = pack(edit=lambda text: text.replace(old, new))
+    assert bundle != pack()
+    for item in graph:
+        if item["type"].endswith(":Project"):
+            variables = item["inputs"]["environment"]["environmentVariables"]
+            next(each for each in variables if each["name"] == "JOBS_SHA256")["value"] = sha256(bundle).hexdigest()
+    return bundle
+
+
 def replaced(graph: Graph, policy: str, old: str, new: str) -> None:
     """Change the policy of a role, everywhere."""
     (inputs,) = (item["inputs"] for item in graph if item["name"] == f"shop-{policy}")
@@ -65,18 +78,18 @@ def given(graph: Graph, name: str, value: object) -> None:
 def without_the_image_that_code_deploy_puts_in(graph: Graph) -> None:
     """An action that names an image, and no file that says which."""
     action(graph, "DeployService")["configuration"].update(Image1ArtifactName="Deployment")
-    rewritten(graph, "prepare-deployment", " - imageDetail.json\n", "")
+    rewritten(graph, "prepare-deployment", "  - imageDetail.json\n", "")
 
 
 def without_what_the_ecs_action_reads_by_default(graph: Graph) -> None:
     """An action that names no file, and no file of the usual name."""
     del action(graph, "DeployService")["configuration"]["FileName"]
-    rewritten(graph, "prepare-deployment", " - imagedefinitions.json\n", "")
+    rewritten(graph, "prepare-deployment", "  - imagedefinitions.json\n", "")
 
 
 @pytest.mark.parametrize("name", stack_files())
 def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
-    assert problems(Deployed.of(deployed_graph(name))) == []
+    assert problems(Deployed.of(deployed_graph(name)), pack()) == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +103,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "tag-image", "  TAG_PREFIX: v", "  TAG_PREFIX: v\n  MORE: x"),
+            lambda graph: rewritten(graph, "tag-image", "    TAG_PREFIX: v", "    TAG_PREFIX: v\n    MORE: x"),
             "action TagImage: MORE is declared in shop-everything-on-tag-image, but nothing there reads it",
             id="a declared variable that nothing reads",
         ),
@@ -121,7 +134,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "build-image", " - IMAGE_VERSION\n", ""),
+            lambda graph: rewritten(graph, "build-image", "  - IMAGE_VERSION\n", ""),
             "action ApprovePromotion: #{BuildImage.IMAGE_VERSION}: BuildImage offers IMAGE_DIGEST, IMAGE_URI",
             id="a buildspec that does not export",
         ),
@@ -151,19 +164,19 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "prepare-deployment", " - deployment.json\n", ""),
+            lambda graph: rewritten(graph, "prepare-deployment", "  - deployment.json\n", ""),
             "action TagImage: reads deployment.json, and Deployment holds taskdef.json, appspec.yaml, imageDetail.json",
             id="a file that the artifact lacks",
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "prepare-deployment", " - imagedefinitions.json\n", ""),
+            lambda graph: rewritten(graph, "prepare-deployment", "  - imagedefinitions.json\n", ""),
             "action CreateGitHubRelease: reads imagedefinitions.json, and Deployment holds taskdef.json, appspec.yaml",
             id="a file that a release attaches",
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "build-image", 'write_json("image.json"', 'write_json("images.json"'),
+            lambda graph: repacked(graph, 'write_json("image.json"', 'write_json("images.json"'),
             "action BuildImage: image.json is to be in the artifact Image, but nothing in "
             "shop-everything-on-build-image writes it",
             id="a file that nothing writes",
@@ -213,7 +226,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "everything-on",
-            lambda graph: rewritten(graph, "build-image", " git-credential-helper: yes\n", ""),
+            lambda graph: rewritten(graph, "build-image", "  git-credential-helper: yes\n", ""),
             "action BuildImage: clones Source, and the buildspec of shop-everything-on-build-image has no git-cred",
             id="a clone without credentials for git",
         ),
@@ -231,6 +244,12 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
             id="a report without the permission",
         ),
         pytest.param(
+            "everything-on",
+            lambda graph: variable(graph, "tag-image", "JOBS_SHA256").update(value="0" * 64),
+            "shop-everything-on-tag-image wants a bundle with another hash",
+            id="another bundle",
+        ),
+        pytest.param(
             "classic",
             without_what_the_ecs_action_reads_by_default,
             "action DeployService: reads imagedefinitions.json, and Deployment holds taskdef.json, ",
@@ -238,9 +257,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
         ),
         pytest.param(
             "ecr-source",
-            lambda graph: rewritten(
-                graph, "record-image", 'read_json("imageDetail.json"', 'read_json("imagedetail.json"'
-            ),
+            lambda graph: repacked(graph, 'read_json("imageDetail.json"', 'read_json("imagedetail.json"'),
             "action BuildImage: reads imagedetail.json, and SourceImage holds imageDetail.json",
             id="a file that the source does not bring",
         ),
@@ -248,7 +265,7 @@ def test_in_every_stack_each_action_finds_what_it_reads(name: str) -> None:
 )
 def test_what_does_not_fit_is_named(stack: str, edit: Callable[[Graph], object], said: str) -> None:
     graph = copy.deepcopy(deployed_graph(stack))
-    edit(graph)
+    bundle = edit(graph)
 
-    found = problems(Deployed.of(graph))
+    found = problems(Deployed.of(graph), bundle if isinstance(bundle, bytes) else pack())
     assert any(problem.startswith(said) for problem in found), found

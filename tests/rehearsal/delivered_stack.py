@@ -168,7 +168,7 @@ class Builder:
         """
         known = dict.fromkeys(self._stack.deployed.action(action).references, digest)
         known |= {"codepipeline.PipelineExecutionId": execution}
-        build = hurried(self._stack.deployed.build(action, inputs, known))
+        build = hurried(self._aws, self._stack.deployed.build(action, inputs, known))
         if variables:
             kept = [item for item in build.project_variables if item.name not in variables]
             more = [Variable(name=name, value=value) for name, value in variables.items()]
@@ -184,10 +184,12 @@ class Builder:
         return assumed(self._aws, role, json.dumps(self.policies(action, without=without)))
 
     def policies(self, action: str, *, without: str = "") -> list[dict[str, Any]]:
-        """The policies of an action's role, less one permission."""
+        """The policies of an action's role, less one permission of what its job needs beside its scripts."""
         policies = json.loads(json.dumps(self._stack.deployed.policies(action)))
         for policy in policies:
             for statement in policy["Statement"]:
+                if statement["Sid"] == "ReadJobs":
+                    continue
                 statement["Action"] = [name for name in statement["Action"] if name != without]
             policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
         return [policy for policy in policies if policy["Statement"]]

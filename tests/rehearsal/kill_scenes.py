@@ -16,6 +16,7 @@ from typing import Any
 
 from delivered_stack import DeliveredStack
 from killing import Killed, Machine
+from rehearsing import hurried
 from summary import program
 
 from local.rehearsal import images
@@ -113,7 +114,7 @@ class OnAws:
         build = self.deployed.build(action, inputs, known)
         kept = [item for item in build.project_variables if item.name not in variables]
         changed = [Variable(name=name, value=value) for name, value in variables.items()]
-        return replace(build, project_variables=(*kept, *changed))
+        return hurried(self.aws, replace(build, project_variables=(*kept, *changed)))
 
     def repository(self, *tags: str, pushed: images.Image | None = None) -> str:
         """A new repository, maybe with an image under these tags; returns its URI."""

@@ -7,16 +7,20 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
+from mocked import REGION
 
+from components.buildspec import FOLDER
+from components.job_bundle import key_of, pack
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Build
+from local.rehearsal.codebuild import Build, Variable
 from local.rehearsal.world import World
 
-SCRIPTS = Path(__file__).parents[2] / "buildspecs" / "scripts"
 Need = Callable[..., None]
 """How a test says which tools it cannot do without."""
 
@@ -58,9 +62,9 @@ def in_this_process(
     """
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.setattr(sys, "argv", [f"{script}.py"])
-    job = importlib.import_module(script)
+    job = importlib.import_module(f"jobs.{script}")
     elapsed = itertools.count(0, seconds)
     # The job's own clock: servers and subprocesses of this process go by the real one.
     clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None)
@@ -69,6 +73,23 @@ def in_this_process(
     return main
 
 
-def hurried(build: Build) -> Build:
-    """Return a build whose scripts pause for a twentieth of the time: emulators need no patience."""
-    return replace(build, buildspec=build.buildspec.replace("time.sleep(", "time.sleep(0.05 * "))
+def hurried(aws: AwsServices, build: Build) -> Build:
+    """Return a build that finds its scripts, which pause for a twentieth of the time: emulators need no patience."""
+    bundle = {item.name: item.value for item in build.project_variables}["JOBS_BUNDLE"]
+    bucket = urlsplit(bundle).netloc
+    key = _stored(aws, bucket)
+    changed = {"JOBS_BUNDLE": f"s3://{bucket}/{key}", "JOBS_SHA256": Path(key).stem}
+    variables = [item for item in build.project_variables if item.name not in changed]
+    variables += [Variable(name=name, value=value) for name, value in changed.items()]
+    return replace(build, project_variables=tuple(variables))
+
+
+@lru_cache
+def _stored(aws: AwsServices, bucket: str) -> str:
+    """The key of the hurried scripts, which are put where `pulumi up` puts the bundle."""
+    bundle = pack(edit=lambda text: text.replace("time.sleep(", "time.sleep(0.05 * "))
+    s3 = aws.client("s3", region=REGION)
+    if bucket not in {each["Name"] for each in s3.list_buckets()["Buckets"]}:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=bucket, Key=key_of(bundle), Body=bundle)
+    return key_of(bundle)

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from mocked import REGION
 from rehearsing import in_this_process
 
+from components.buildspec import load_buildspec
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
@@ -523,7 +524,7 @@ def test_a_permission_that_the_deploying_role_lacks_is_named(
 
 def test_a_role_may_do_what_its_job_calls_and_nothing_else(deliver: Deliver) -> None:
     delivery = deliver("ecr-source")
-    text = delivery.stack.deployed.project("DeployService").buildspec
+    text = "".join(load_buildspec("deploy-ecs").modules.values())
     calls = {name for name in ECS_COMMANDS if f'"{name}"' in text}
     # Registering hands roles and tags to the revision.
     needed = {f"ecs:{name.title().replace('-', '')}" for name in calls}
@@ -584,7 +585,7 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
         **delivery.builder.credentials("DeployService"),
         "AWS_ENDPOINT_URL_ECS": delivery.url,
         "IMAGE_DIGEST": delivery.digest,
-        "SCRIPTS_DIR": str(tmp_path),
+        "JOBS_DIR": str(tmp_path),
         "PATH": str(warm_aws_cli),
     }
     delivery.ecs.policies = delivery.builder.policies("DeployService")

@@ -414,7 +414,7 @@ def test_dockerignore_is_read_as_buildkit_reads_it(world: World, tmp_path: Path)
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
     sent = set(exported(world, tmp_path, context))
 
-    script = runpy.run_path(str(REPOSITORY / "buildspecs" / "scripts" / "dockerignore.py"))
+    script = runpy.run_path(str(REPOSITORY / "buildspecs" / "jobs" / "dockerignore.py"))
     excluded = script["excluded"](str(tmp_path / "Dockerfile"), str(context))
     assert sent - {".dockerignore"} == {name for name in files if not excluded(name)}
     assert 5 < len(sent) < len(files)

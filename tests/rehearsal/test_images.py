@@ -28,6 +28,7 @@ import pytest
 from delivered_stack import DeliveredStack
 from foreign_files import put_foreign_files
 from mocked import REGION
+from rehearsing import hurried
 
 from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT
@@ -112,7 +113,7 @@ class Jobs:
         kept = [variable for variable in build.project_variables if variable.name not in settings]
         given = [Variable(name=name, value=value) for name, value in settings.items()]
         place = self.world.place(self._credentials(action, without), region=REGION)
-        return run_build(replace(build, project_variables=(*kept, *given)), place, folder)
+        return run_build(hurried(self.world.aws, replace(build, project_variables=(*kept, *given))), place, folder)
 
     def role(self, action: str) -> str:
         """The name of the role under which an action's builds run; each stack here has its own."""

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 from foreign_files import put_foreign_files
 from mocked import ACCOUNT, REGION, Graph
+from rehearsing import hurried
 from summary import program
 
 from components.settings.tests import PLAIN_HTTP_BEST_PRACTICES
@@ -114,7 +115,8 @@ class Auditing:
         given = {key: value for key, value in os.environ.items() if key in ("HOME", "NODE_EXTRA_CA_CERTS")}
         given["npm_config_prefer_offline"] = "true"
         place = Place(environment={"PATH": self._path, **given, **credentials}, region=REGION, account=ACCOUNT)
-        return run_build(replace(build, project_variables=variables), place, self._folder / name)
+        build = hurried(self._aws, replace(build, project_variables=variables))
+        return run_build(build, place, self._folder / name)
 
 
 @pytest.fixture(scope="module")

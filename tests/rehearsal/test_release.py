@@ -74,7 +74,7 @@ class RoleSecrets:
 class Releasing:
     """A GitHub with one repository, the deployment artifacts, and the job."""
 
-    def __init__(self, github: GitHub, aws: AwsServices, folder: Path) -> None:
+    def __init__(self, github: GitHub, aws: AwsServices, cli: Path, folder: Path) -> None:
         self.github, self._aws, self._folder = github, aws, folder
         self.repository: Repository = github.repository(REPOSITORY)
         github.token(TOKEN, **{REPOSITORY: "write"})
@@ -86,9 +86,10 @@ class Releasing:
         self._artifacts = folder / "deployment"
         self._artifacts.mkdir()
         self.files = self._written()
-        self._bin = folder / "bin"
-        self._bin.mkdir()
-        put_python(self._bin)
+        python = folder / "bin"
+        python.mkdir()
+        put_python(python)
+        self._path = f"{cli}:{python}:/usr/bin:/bin"
         self._runs = count()
         self._lock = threading.Lock()
 
@@ -120,10 +121,10 @@ class Releasing:
         given = {"GITHUB_API_URL": self.github.url, "GITHUB_REPOSITORY": REPOSITORY, "PRERELEASE": "false", **variables}
         kept = [item for item in build.overrides if item.name not in given]
         overrides = (*kept, *(Variable(name=name, value=value) for name, value in given.items()))
-        place = Place(environment={"PATH": f"{self._bin}:/usr/bin:/bin", **credentials}, region=REGION, account=ACCOUNT)
+        place = Place(environment={"PATH": self._path, **credentials}, region=REGION, account=ACCOUNT)
         folder = self._folder / f"run-{number}"
         result = run_build(
-            hurried(replace(build, overrides=overrides)), place, folder, secrets=RoleSecrets(credentials)
+            hurried(self._aws, replace(build, overrides=overrides)), place, folder, secrets=RoleSecrets(credentials)
         )
         self.assert_nothing_holds(token, folder, result)
         return result
@@ -158,10 +159,10 @@ def keep_secret(aws: AwsServices, token: str) -> None:
 
 
 @pytest.fixture
-def releasing(need: Callable[..., None], aws: AwsServices, tmp_path: Path) -> Iterator[Releasing]:
+def releasing(need: Callable[..., None], aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[Releasing]:
     need("github")
     with GitHub() as github:
-        yield Releasing(github, aws, tmp_path)
+        yield Releasing(github, aws, warm_aws_cli, tmp_path)
     assert github.violations == []
 
 
@@ -341,7 +342,7 @@ def test_a_token_that_has_expired_is_named(releasing: Releasing) -> None:
 
     assert not result.succeeded
     assert "GitHub answers 401" in result.log
-    assert "the token is not valid (any more): renew it in Secrets Manager" in result.log
+    assert "the token is invalid or has expired: renew it in Secrets Manager" in result.log
 
 
 def test_a_token_that_may_only_read_is_named(releasing: Releasing) -> None:

@@ -69,8 +69,9 @@ class Recorder:
                 line.endheaders(body)
                 answer = line.getresponse()
                 content = answer.read()
-                with recorder._lock:
-                    recorder.requests.append(f"{self.command} {unquote(urlsplit(self.path).path)}")
+                if "/_jobs/" not in self.path:  # the scripts of the job itself
+                    with recorder._lock:
+                        recorder.requests.append(f"{self.command} {unquote(urlsplit(self.path).path)}")
                 self.send_response(answer.status)
                 for name, value in answer.getheaders():
                     if name.lower() not in {"connection", "transfer-encoding", "content-length", "date", "server"}:

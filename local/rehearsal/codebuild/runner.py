@@ -25,8 +25,8 @@ from local.rehearsal.codebuild.model import Build, BuildspecProblem, Phase, Plac
 from local.rehearsal.codebuild.shell import SHELLS, Shell, TimedOut
 
 PHASES = ("install", "pre_build", "build", "post_build")
-SCRIPTS_DIR = "SCRIPTS_DIR"
-"""Where this program's buildspecs write their scripts: on AWS below /tmp, since the machine is the build's own."""
+JOBS_DIR = "JOBS_DIR"
+"""Where this program's buildspecs put their scripts: on AWS below /tmp, since the machine is the build's own."""
 
 _RETRY = re.compile(r"RETRY(?:-(?P<count>[0-9]+)(?=-|$))?(?:-(?P<message>.+))?", re.DOTALL)
 _RETRIES = 3
@@ -197,7 +197,7 @@ class _Running:
             **surroundings,
             **values,
             **environment.given_by_codebuild(self._build, self._place, self._sources),
-            **({SCRIPTS_DIR: str(folder / "scripts")} if SCRIPTS_DIR in declared else {}),
+            **({JOBS_DIR: str(folder / "jobs")} if JOBS_DIR in declared else {}),
         }
         for part in ("cache", "proxy", "batch"):
             if part in self._document:

@@ -276,7 +276,7 @@ def test_both_images_are_built_by_the_same_buildspec() -> None:
         for job in ("build-image", "build-smoke-test-image")
     ]
     assert sources[0] == sources[1]
-    assert "build_image.py" in sources[0]
+    assert 'jobs.pyz" build-image\n' in sources[0]
 
 
 def test_the_smoke_test_can_be_built_elsewhere_in_the_repository() -> None:

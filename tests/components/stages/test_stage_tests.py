@@ -120,7 +120,7 @@ def test_lighthouse_may_read_its_packages_write_its_report_and_nothing_else() ->
 def test_lighthouse_and_all_it_needs_are_locked_and_stored_with_the_stack() -> None:
     """A commit to the application cannot change what is installed, and neither can a new version of a package."""
     graph = plain().graph
-    stored = {item.inputs["key"]: item for item in graph.of("BucketObjectv2")}
+    stored = {item.inputs["key"]: item for item in graph.of("BucketObjectv2") if "_jobs/" not in item.inputs["key"]}
     assert {key: Path(item.inputs["source"].path) for key, item in stored.items()} == {
         f"_lighthouse/{name}": FOLDER / "lighthouse" / name for name in ("package.json", "package-lock.json")
     }

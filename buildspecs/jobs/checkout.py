@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import inputs
-import job
+from jobs import inputs, job
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer has fewer bytes than this, and it begins so.
 SMALL = 1024

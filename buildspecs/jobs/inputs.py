@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import job
+from jobs import job
 
 
 def number(name: str, text: str) -> int:

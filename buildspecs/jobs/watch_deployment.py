@@ -15,9 +15,7 @@ import datetime as dt
 import time
 from typing import Any, NoReturn
 
-import inputs
-import job
-import stopped_tasks
+from jobs import inputs, job, stopped_tasks
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 FEWEST_FAILURES, MOST_FAILURES = 3, 200
@@ -202,7 +200,8 @@ class Watch:
             pause = min(pause * 1.5, LONGEST_PAUSE)
         job.say(f"not decided after {self.minutes} minutes: this job watches no longer, the deployment goes on")
         if self.deployment:
-            command = f"aws deploy stop-deployment --deployment-id {self.deployment} --auto-rollback-enabled"
+            region = f" --region {job.optional('AWS_REGION')}" if job.optional("AWS_REGION") else ""
+            command = f"aws deploy stop-deployment --deployment-id {self.deployment} --auto-rollback-enabled{region}"
             job.say(f"CodeDeploy waits an hour for healthy tasks. To stop it: {command}")
 
 
@@ -221,7 +220,3 @@ def main() -> None:
         job.say(
             f"this job does not understand what AWS answers ({type(error).__name__}: {error}) and watches no longer"
         )
-
-
-if __name__ == "__main__":
-    main()

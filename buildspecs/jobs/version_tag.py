@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import job
-import registry
+from jobs import job, registry
 
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 

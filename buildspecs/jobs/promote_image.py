@@ -17,10 +17,7 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-import delivered
-import job
-import registry
-import web
+from jobs import delivered, job, registry, web
 
 BLOB_TRIES = 3
 BYTES = "application/octet-stream"
@@ -182,7 +179,3 @@ def main() -> None:
                 job.fail(f"{target.uri}:{tag} is {arrived} after the copy, not {digest}: another run moved it.")
     job.say(f"{target.uri}: {own} and {channel} are {digest}")
     job.export(PROMOTED_IMAGE_URI=f"{target.uri}@{digest}")
-
-
-if __name__ == "__main__":
-    main()

@@ -21,13 +21,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-import checkout
-import docker_login
-import dockerignore
-import inputs
-import job
-import live
-import registry
+from jobs import checkout, dockerignore, inputs, job, registry
 
 BUILDER = "ecs-delivery"
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
@@ -99,7 +93,7 @@ def prepare_builder() -> None:
             mirror = Path(folder, "buildkitd.toml")
             mirror.write_text(f'[registry."docker.io"]\nmirrors = ["{cache}"]\n', encoding="utf-8")
             create += ["--buildkitd-config", str(mirror)]
-        live.run("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
+        job.stream("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
 
 
 def build(repository: registry.Repository, tag: str, labels: dict[str, str], arguments: dict[str, str]) -> str:
@@ -121,7 +115,7 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
     sbom = f"--sbom=generator={from_docker_hub(job.require('SBOM_GENERATOR_IMAGE'))}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")
-        code = live.run(
+        code = job.stream(
             f"Build and push {repository.uri}:{tag}",
             *("docker", "buildx", "build", "--builder", BUILDER, "--progress", "plain", *options),
             *("--provenance=mode=max", sbom, "--tag", f"{repository.uri}:{tag}"),
@@ -166,12 +160,12 @@ def main() -> None:
         stages = re.findall(r"(?im)^[ \t]*FROM[ \t]", Path(dockerfile).read_text(encoding="utf-8", errors="replace"))
         if len(stages) > 1 and not job.optional("BUILD_TARGET"):
             job.say(f"{dockerfile} has {len(stages)} stages; the last one is built, build.target names another.")
-        docker_login.login(*([repository, base] if base else [repository]))
+        registry.login(*([repository, base] if base else [repository]))
         prepare_builder()
         reported = build(repository, tag, {name: value for name, value in labels.items() if value}, arguments)
         pushed = registry.digest_of(repository, f"imageTag={tag}")
         if not reported and not pushed:
-            last = "".join(live.tail)
+            last = "".join(job.last_lines)
             why = " (out of memory? see build.compute in the stack file)" if OUT_OF_MEMORY.search(last) else ""
             job.ended(f"{dockerfile} could not be built and pushed{why}", ("docker", "buildx", "build"), 1, last)
         if not reported:
@@ -193,7 +187,3 @@ def main() -> None:
     }
     job.write_json("image.json", image)
     job.export(IMAGE_DIGEST=str(pushed), IMAGE_URI=image["uri"] or "", IMAGE_VERSION=labels["version"])
-
-
-if __name__ == "__main__":
-    main()

@@ -12,10 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple, NoReturn
 
-import delivered
-import inputs
-import job
-import stopped_tasks
+from jobs import delivered, inputs, job, stopped_tasks
 
 LONGEST_PAUSE = 10
 UNDECIDED = ("PENDING", "IN_PROGRESS")
@@ -215,7 +212,3 @@ def main() -> None:
     arn = follow(service, version, known, arn, minutes)
     job.say(f"{service.name} runs {revision}")
     job.export(SERVICE_DEPLOYMENT_ARN=arn)
-
-
-if __name__ == "__main__":
-    main()

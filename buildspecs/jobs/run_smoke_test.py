@@ -6,10 +6,7 @@ Variables: SERVICE_URL.
 
 from __future__ import annotations
 
-import docker_login
-import job
-import live
-import registry
+from jobs import job, registry
 
 
 def main() -> None:
@@ -17,13 +14,9 @@ def main() -> None:
     job.start(__doc__, "aws --version", "docker --version")
     url = job.require("SERVICE_URL")
     image = job.read_json("image.json", "repository", "uri")
-    docker_login.login(registry.repository(image["repository"]))
+    registry.login(registry.repository(image["repository"]))
     command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", image["uri"])
-    code = live.run(f"Smoke-test {url}", *command, check=False)
+    code = job.stream(f"Smoke-test {url}", *command, check=False)
     if code:
         job.fail(f"the smoke test of {url} ended with code {code}; its log is above.", code)
     job.say(f"The smoke test of {url} passed.")
-
-
-if __name__ == "__main__":
-    main()

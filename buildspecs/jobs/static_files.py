@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import job
+from jobs import job
 
 # The name changes with the content: `app.3f2a91bc.js` (8 or more hex digits), `index-B4kQx_7z.css` (8 of base64).
 # A date or a word must not pass for a hash: hex needs a letter and a digit, base64 both cases and a digit.

@@ -10,8 +10,7 @@ import posixpath
 import tempfile
 from pathlib import Path
 
-import job
-import static_files
+from jobs import job, static_files
 
 
 def main() -> None:
@@ -35,7 +34,3 @@ def main() -> None:
         # By way of this machine, so that the files get their headers by the same rules as uploaded ones.
         job.run(f"Fetch {source}", "aws", "s3", "cp", source, str(folder), "--recursive", "--only-show-errors")
         static_files.publish(folder, source)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Publish a GitHub release of the deployed commit: a draft, then its files, then public.
 
-Attaches deployment.json and the other deployment artifacts. The notes are
-what GitHub generates and the commits since the last release; a draft that a person has prepared keeps its own.
+Attaches deployment.json and the other deployment artifacts. The notes are what GitHub generates, and the commits since
+the last release; a draft that a person has prepared keeps its own.
 Variables: IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" on that
 repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
 """
@@ -17,16 +17,14 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-import delivered
-import job
-import web
+from jobs import delivered, job, web
 
 ASSETS = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json")
 PAGE = 100
 MEANINGS = {
-    401: "the token is not valid (any more): renew it in Secrets Manager",
-    403: "the token needs Contents: read and write on this repository, or too much was asked: then retry later",
-    429: "too much was asked: retry later",
+    401: "the token is invalid or has expired: renew it in Secrets Manager",
+    403: "the token needs Contents: read and write on this repository, or its rate limit is reached: then retry later",
+    429: "the rate limit of the token is reached: retry later",
     404: "no such repository, or the token may not see it: check release.github and the token's repository access",
 }
 Release = dict[str, Any]
@@ -47,9 +45,10 @@ class GitHub:
         }
 
     def ask(self, method: str, path: str, data: object = None, *, fine: tuple[int, ...] = ()) -> Any:  # noqa: ANN401 - JSON
-        """Ask and return the JSON; None for a status that is `fine`; any other refusal ends the job.
+        """Send a request and return the JSON of the response; None for a status that is `fine`.
 
-        Bytes are sent as a file. With web.UNCLEAR among the fine ones it is done once.
+        Any other refusal ends the job. Bytes are sent as a file. With web.UNCLEAR among the fine ones, the request is
+        sent once: whoever makes something looks whether it is there before trying again.
         """
         url = path if "://" in path else f"{self._root}/{path}"
         body = data if data is None or isinstance(data, bytes) else json.dumps(data).encode()
@@ -115,9 +114,10 @@ class GitHub:
                 return fitting[0]
             if not made:
                 data = {**self.notes(tag, commit), "tag_name": tag, "target_commitish": commit, "draft": True}
-                # It is listed late. Two runs take the older. 422: published.
+                # GitHub lists a new draft only after a while, so it is looked for again; of the drafts that two runs
+                # make at once, both take the older one. 422: the tag was published meanwhile.
                 made = self.ask("POST", "releases", data, fine=(*web.UNCLEAR, 422))
-        return made or job.fail(f"no draft of {tag}. {self._refusal}")
+        return made or job.fail(f"GitHub lists no draft release of {tag} that this job could publish. {self._refusal}")
 
     def attach(self, release: Release, files: list[Path]) -> None:
         """Attach these files; broken ones are replaced, and a draft's that differ."""
@@ -132,10 +132,11 @@ class GitHub:
             for path in missing:
                 if path.name in there:
                     self.ask("DELETE", f"releases/assets/{there[path.name]['id']}", fine=(404,))
-                # Then looked at: it may be broken, or another run's (422).
+                # The next round looks at it again: it may be incomplete, or there is another run's (422).
                 url = f"{address}?{urllib.parse.urlencode({'name': path.name})}"
                 self.ask("POST", url, path.read_bytes(), fine=(*web.UNCLEAR, 404, 422))
-        job.fail(f"{', '.join(path.name for path in missing)}: not attached. {self._refusal}")
+        names = ", ".join(path.name for path in missing)
+        job.fail(f"{names} could not be attached to the release {release['tag_name']}. {self._refusal}")
 
 
 def is_ours(release: Release) -> bool:
@@ -159,7 +160,11 @@ def main() -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         job.fail(f"GITHUB_REPOSITORY must be owner/name, got {repository!r}.", job.MISUSED)
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
-        job.fail("GITHUB_TOKEN is no token. Of a secret in JSON, release.github.secretKey names the key.", job.MISUSED)
+        job.fail(
+            "GITHUB_TOKEN does not look like a token. If the secret is JSON, set release.github.secretKey to the key "
+            "that holds the token.",
+            job.MISUSED,
+        )
     prerelease = job.require("PRERELEASE")
     if prerelease not in ("true", "false"):
         job.fail(f"PRERELEASE must be true or false, got {prerelease!r}.", job.MISUSED)
@@ -184,7 +189,3 @@ def main() -> None:
         job.say(f"{tag} was published by an earlier run")
     job.say(f"{tag} is published")
     job.export(RELEASE_URL=release["html_url"])
-
-
-if __name__ == "__main__":
-    main()

@@ -14,11 +14,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import delivered
-import job
-import registry
-import task_definition
-import version_tag
+from jobs import delivered, job, registry, task_definition, version_tag
 
 ENGINES = ("codeDeploy", "ecs", "ecsAction")
 NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
@@ -124,7 +120,3 @@ def main() -> None:
     job.write_json("deployment.json", deployment)
     job.say(json.dumps(deployment, indent=2))
     job.export(DEPLOYED_VERSION=image["version"] or image["tag"] or digest)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Any, BinaryIO, NamedTuple
 
-import job
+from jobs import job
 
 TRIES = 4
 UNCLEAR = (0, 500, 502, 503, 504)  # 0: no answer, and the body says why

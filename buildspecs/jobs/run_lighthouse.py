@@ -20,9 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-import inputs
-import job
-import live
+from jobs import inputs, job
 
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 CHROME_FLAGS = (
@@ -88,7 +86,7 @@ def install(folder: str, package: str, lock: str) -> str:
         job.run(f"Fetch {file}", "aws", "s3", "cp", address, f"{folder}/{file}", "--only-show-errors")
     # Not the packages' own scripts: they would run as this job.
     options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
-    live.run("Install Lighthouse CI", "npm", "ci", "--prefix", folder, *options)
+    job.stream("Install Lighthouse CI", "npm", "ci", "--prefix", folder, *options)
     return f"{folder}/node_modules/.bin/lhci"
 
 
@@ -99,8 +97,8 @@ def audit(lhci: str, folder: str, urls: list[str], runs: int, categories: list[s
     config = {"ci": {"collect": {"url": urls, "numberOfRuns": runs, "settings": settings}, "upload": upload}}
     path = Path(folder, "lighthouserc.json")
     path.write_text(json.dumps(config), encoding="utf-8")
-    live.run(f"Audit {', '.join(urls)}, {runs} times each", lhci, "collect", f"--config={path}")
-    live.run("Write the reports", lhci, "upload", f"--config={path}")
+    job.stream(f"Audit {', '.join(urls)}, {runs} times each", lhci, "collect", f"--config={path}")
+    job.stream("Write the reports", lhci, "upload", f"--config={path}")
     manifest: list[dict[str, Any]] = json.loads((OUTPUT / "manifest.json").read_text(encoding="utf-8"))
     return manifest
 
@@ -150,7 +148,3 @@ def main() -> None:
     missed = [score for score in scores if not score.passed]
     if missed:
         job.fail("budgets missed:\n" + "\n".join(f"  {score}" for score in missed))
-
-
-if __name__ == "__main__":
-    main()

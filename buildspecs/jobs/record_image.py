@@ -10,14 +10,12 @@ import json
 import urllib.request
 from typing import Any
 
-import job
-import manifests
-import registry
+from jobs import job, registry
 
 
 def image_config(repository: registry.Repository, digest: str, platform: str) -> dict[str, Any]:
     """The image's configuration (labels, platform), out of the index if it is one."""
-    document = json.loads(manifests.read(repository, digest)[0])
+    document = json.loads(registry.manifest(repository, digest)[0])
     if "manifests" in document:
         offered = {
             "{os}/{architecture}".format(**entry["platform"]): entry["digest"]
@@ -28,7 +26,7 @@ def image_config(repository: registry.Repository, digest: str, platform: str) ->
             job.fail(
                 f"{repository.uri}@{digest} is for {', '.join(offered) or 'no platform'}, the tasks run on {platform}."
             )
-        document = json.loads(manifests.read(repository, offered[platform])[0])
+        document = json.loads(registry.manifest(repository, offered[platform])[0])
     layer = str(document["config"]["digest"])
     answer = job.aws(
         "Ask where the image's configuration is stored",
@@ -73,7 +71,3 @@ def main() -> None:
     }
     job.write_json("image.json", image)
     job.export(IMAGE_DIGEST=digest, IMAGE_URI=image["uri"], IMAGE_VERSION=label["version"])
-
-
-if __name__ == "__main__":
-    main()

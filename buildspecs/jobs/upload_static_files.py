@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import checkout
-import job
-import static_files
+from jobs import checkout, job, static_files
 
 
 def main() -> None:
@@ -29,7 +27,3 @@ def main() -> None:
         static_files.prune(static_files.within(folder), path)
     else:
         static_files.publish(folder, path)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import job
+from jobs import job
 
 AT_ONCE = 100
 """Tasks that one request may describe."""

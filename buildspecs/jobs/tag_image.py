@@ -6,11 +6,7 @@ Variables: IMAGE_DIGEST, TAG_PREFIX (may be empty).
 
 from __future__ import annotations
 
-import delivered
-import job
-import manifests
-import registry
-import version_tag
+from jobs import delivered, job, registry, version_tag
 
 
 def main() -> None:
@@ -20,12 +16,8 @@ def main() -> None:
     repository, digest = registry.repository(deployment["repository"]), deployment["digest"]
     tag = version_tag.of(deployment)
     if not version_tag.is_on(repository, digest, tag):
-        manifests.put_tag(repository, digest, tag)
+        registry.put_tag(repository, digest, tag)
         if not version_tag.is_on(repository, digest, tag):
             job.fail(f"{repository.uri} has no tag {tag} although it was just put on {digest}: somebody took it away.")
     job.say(f"{repository.uri}:{tag} is {digest}")
     job.export(VERSION_TAG=tag)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import docker_login
-import job
-import registry
+from jobs import job, registry
 
 OUTPUT = Path("static-files")
 
@@ -22,7 +20,7 @@ def main() -> None:
     if not path.startswith("/"):
         job.fail(f"STATIC_FILES_PATH must be an absolute path inside the image, got {path!r}.", job.MISUSED)
     image = job.read_json("image.json", "repository", "uri")
-    docker_login.login(registry.repository(image["repository"]))
+    registry.login(registry.repository(image["repository"]))
     # The command is never run; an image without one of its own could not be created otherwise.
     create = ("docker", "create", "--platform", platform, "--pull", "always", image["uri"], "/never-run")
     container = job.run("Lay out the image", *create).output.split()[-1]
@@ -39,7 +37,3 @@ def main() -> None:
     if not count:
         job.fail(f"{path} of {image['uri']} holds no files: see deploy.staticFiles.upload.path in the stack file.")
     job.say(f"{count} files copied from {path}")
-
-
-if __name__ == "__main__":
-    main()

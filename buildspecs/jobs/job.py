@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -26,6 +27,8 @@ https://github.com/aws/aws-cli/blob/v2/CHANGELOG.rst
 """
 # What the AWS CLI says of an operation, a parameter and an option that it does not know.
 _UNKNOWN = re.compile(r"invalid choice|unknown parameter in|unknown options:", re.IGNORECASE)
+last_lines: deque[str] = deque(maxlen=TAIL)
+"""What the last command of `stream` printed at its end."""
 _secrets: list[str] = []
 
 
@@ -120,6 +123,31 @@ def run(
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+def stream(why: str, *command: str, check: bool = True) -> int:
+    """As `run`, but what the command prints goes to the log as it comes; returns the exit code."""
+    say(f"==> {why}\n    $ {shlex.join(command)}")
+    last_lines.clear()
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        missing(command[0])
+    with process:
+        for line in process.stdout or ():
+            last_lines.append(line)
+            say(line.rstrip("\n"))
+        code = process.wait()
+    if check and code:
+        ended(why, command, code, "".join(last_lines))
+    return code
+
+
 def missing(tool: str) -> NoReturn:
     """End the job for want of a command."""
     fail(f"`{tool}` is not installed here, or not on PATH.")
@@ -178,6 +206,6 @@ def export(**values: str) -> None:
     """Hand variables to the pipeline: the buildspec's next command reads them from `exports.env`."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     say("\n".join(lines))
-    folder = optional("SCRIPTS_DIR")
+    folder = optional("JOBS_DIR")
     if folder:
         Path(folder, "exports.env").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import job
-import registry
+from jobs import job, registry
 
 
 def read_json(path: str, *keys: str) -> dict[str, Any]:
