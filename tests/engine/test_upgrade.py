@@ -1,0 +1,42 @@
+"""A stack that an earlier version of this program deployed is upgraded by `up`.
+
+`released/` holds the states of the repository's own stacks as version 0.1 left them, deployed by `make up`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from local.engine.stack import LocalStack
+
+pytestmark = pytest.mark.engine
+
+RELEASED = Path(__file__).parent / "released"
+
+
+def deployed_then(name: str, folder: Path) -> LocalStack:
+    """The stack as the earlier version left it."""
+    state = gzip.decompress((RELEASED / f"{name}.json.gz").read_bytes())
+    kept = folder / "state" / ".pulumi" / "stacks" / "ecs-delivery" / f"{name}.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(state)
+    salt = json.loads(state)["checkpoint"]["latest"]["secrets_providers"]["state"]["salt"]
+    settings = folder / "stack-file" / f"Pulumi.{name}.yaml"
+    settings.parent.mkdir()
+    settings.write_text(f"encryptionsalt: {salt}\n", encoding="utf-8")
+    return LocalStack(name, state_dir=folder)
+
+
+@pytest.mark.parametrize("name", [path.name.removesuffix(".json.gz") for path in sorted(RELEASED.iterdir())])
+def test_an_upgrade_changes_in_place_and_takes_nothing_away(name: str, tmp_path: Path) -> None:
+    """No resource is replaced or deleted, with or without state; the next preview finds nothing to do."""
+    stack = deployed_then(name, tmp_path)
+    outcome = stack.up()
+
+    assert [(step.op, step.name) for step in outcome.changes if step.op not in {"create", "update"}] == []
+    assert "shop-jobs-object" in {step.name for step in outcome.changes if step.op == "create"}
+    assert stack.preview().changes == ()
