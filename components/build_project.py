@@ -176,8 +176,8 @@ class BuildProjectArgs:
         secrets: Variables filled from Secrets Manager by CodeBuild: variable -> secret name or ARN,
             with ``:json-key`` behind it where the secret is JSON.
         statements: What the job may do, besides exchanging artifacts and writing its log.
-        timeout_minutes: CodeBuild ends the build after so long; not for Lambda machines.
-        log_days: CloudWatch keeps the log so long.
+        timeout_minutes: Build timeout in minutes; not for Lambda machines.
+        log_days: Log retention in days.
         role_name: The role's name in AWS where another account must be able to name it; else Pulumi finds one.
         tags: Tags of all taggable resources.
     """

@@ -53,7 +53,7 @@ class CodeDeployArgs:
         application_name: Name of the CodeDeploy application, of its deployment group and of its configuration.
         hosting: The service, its listeners and its two target groups.
         shift: How traffic moves.
-        termination_wait_minutes: The old tasks stay so long after the last step; the pipeline waits with them.
+        termination_wait_minutes: Minutes that the old tasks stay after the last step; the pipeline waits with them.
         alarms: CloudWatch alarms that stop the deployment and roll it back.
         tags: Tags of all taggable resources.
     """

@@ -121,7 +121,7 @@ class ImageRepositoryArgs:
         repository_name: The name others push to and pull from.
         key_arn: KMS key that encrypts the images.
         mutable_tags: Patterns of tags that may move; every other tag is immutable.
-        keep_images: So many tagged images are kept, the newest first.
+        keep_images: Number of tagged images to keep, the newest first.
         promoters: Roles of other accounts that may promote images into this repository.
         promotion_role: Name of the role these assume.
         protect: Pulumi refuses to delete the repository, and AWS one that holds images.

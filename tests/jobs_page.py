@@ -93,7 +93,7 @@ def times() -> dict[str, Any]:
 def page() -> Iterator[str]:
     """The lines between the marks."""
     measured = times()
-    yield "| job | what it does | reads | writes | gives the pipeline | s |"
+    yield "| Job | Purpose | Input artifacts | Output | Exported variables | Seconds |"
     yield "|---|---|---|---|---|---|"
     for job in JOBS:
         spec, used = load_buildspec(job), uses(job)
@@ -118,7 +118,7 @@ def chapter(job: str) -> Iterator[str]:
     yield ""
     yield purpose(job)
     yield ""
-    yield "| variable | default | set by | for example |"
+    yield "| Variable | Default | Set by | Example |"
     yield "|---|---|---|---|"
     by_project = {item.name: item.value for item in example.project.variables}
     for name in (*spec.variables, *spec.secrets):
@@ -129,10 +129,10 @@ def chapter(job: str) -> Iterator[str]:
             value, origin = by_project[name], "Secrets Manager" if name in spec.secrets else "the project"
         yield f"| `{name}` | {code(spec.variables.get(name, ''))} | {origin} | {code(value)} |"
     yield ""
-    yield f"Its role may, in the stack file `{example.stack}`, besides what every job's may:"
+    yield f"Permissions in the stack file `{example.stack}`, in addition to the common ones:"
     yield ""
     if not example.statements:
-        yield "- nothing"
+        yield "- none"
     for statement in example.statements:
         yield f"- {allowed(statement)}"
     others = {

@@ -16,13 +16,14 @@ from components.settings.deploy import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 CONFIG: dict[str, Any] = next(
     yaml.safe_load(block)["config"] for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 )
 
 
-def section(heading: str) -> str:
-    return README.split(f"{heading}\n", 1)[1].split("\n## ", 1)[0].split("\n### ", 1)[0]
+def section(heading: str, page: str = README) -> str:
+    return page.split(f"{heading}\n", 1)[1].split("\n## ", 1)[0].split("\n### ", 1)[0]
 
 
 def rows(text: str) -> list[list[str]]:
@@ -63,9 +64,9 @@ def test_the_stack_file_shown_makes_the_pipeline_it_promises() -> None:
 
 WANTED = {
     "Lighthouse against every deployment": "RunLighthouse",
-    "An image of your own tests run against it, too": "RunSmokeTest",
-    "Images handed on to prod": "PromoteImage",
-    "A person asked first": "ApprovePromotion",
+    "A smoke-test image that runs against it, too": "RunSmokeTest",
+    "Images promoted to prod": "PromoteImage",
+    "Manual approval of each promotion": "ApprovePromotion",
     "A version tag and a GitHub release": "CreateGitHubRelease",
     "Static files in a bucket": "PublishStaticFiles",
 }
@@ -74,16 +75,16 @@ WANTED = {
 OTHERWISE: dict[str, Callable[[Graph], bool]] = {
     "HTTPS": lambda graph: graph.exports["serviceUrl"] == "https://shop.example.com",
     "A service that exists": lambda graph: graph.of("aws:ecs/service:Service") == [],
-    "Registry, bucket and key kept whatever happens": lambda graph: any(item.protect for item in graph),
+    "Deletion protection of registry, bucket and key": lambda graph: any(item.protect for item in graph),
 }
 """What is not an action of the pipeline."""
 
 
-@pytest.mark.parametrize("row", rows(section("## The stack file")), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", rows(section("## Change it")), ids=lambda row: row[0])
 def test_what_to_write_for_what_you_want_works(row: list[str]) -> None:
     want, write = row
     base = CONFIG
-    if want == "An image of your own tests run against it, too":
+    if want == "A smoke-test image that runs against it, too":
         base = merged(base, {"ecs-delivery:tests": {"enabled": True}})
     given = {f"ecs-delivery:{key}": value for key, value in yaml.safe_load(write.strip("`")).items()}
     # Where the application runs is one choice or the other.
@@ -97,8 +98,33 @@ def test_what_to_write_for_what_you_want_works(row: list[str]) -> None:
 
 
 def test_the_table_of_engines_lists_every_engine_with_its_strategies() -> None:
-    table = {row[0].strip("`"): re.findall(r"`(\w+)`", row[2]) for row in rows(section("### How it deploys"))}
+    table = {row[0].strip("`"): re.findall(r"`(\w+)`", row[2]) for row in rows(section("## How it works"))}
     assert table == {engine: list(strategies) for engine, strategies in STRATEGIES.items()}
+
+
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+}
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(page)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_page_or_a_heading_leads_there(page: str) -> None:
+    for target, _, anchor in re.findall(r"\]\(([^():#]*)(#([\w-]+))?\)", PAGES[page]):
+        path = str((ROOT / page).parent.joinpath(target).resolve().relative_to(ROOT)) if target else page
+        assert (ROOT / path).exists(), target
+        if anchor:
+            assert anchor in anchors(PAGES[path]), f"{target}#{anchor}"
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_every_file_and_folder_that_is_named_exists() -> None:
@@ -110,12 +136,12 @@ def test_every_file_and_folder_that_is_named_exists() -> None:
 def test_the_variables_and_secrets_of_the_preview_are_those_of_the_workflow() -> None:
     workflow = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
     used = set(re.findall(r"(?:vars|secrets)\.([A-Z_]+)", workflow))
-    assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", section("## Previews on pull requests")))
+    assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", section("## Previews on pull requests", OPERATIONS)))
 
 
 def test_the_roles_of_a_promotion_into_another_account_have_the_names_that_are_written_down() -> None:
     """Each side names the other's role before it exists."""
-    dev_role, prod_role = re.findall(r"role/(shop-[a-z-]+)", section("### Prod in another account"))
+    dev_role, prod_role = re.findall(r"role/(shop-[a-z-]+)", section("## Prod in another account", OPERATIONS))
     account = {"accountId": "210987654321", "roleArn": f"arn:aws:iam::210987654321:role/{prod_role}"}
     dev = build_program(merged(CONFIG, {"ecs-delivery:promotion": account}))
     assert [role.inputs.get("name") for role in dev.of("aws:iam/role:Role") if role.inputs.get("name")] == [dev_role]

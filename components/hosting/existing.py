@@ -22,7 +22,7 @@ class ExistingHostingArgs:
         existing: The stack file's ``hosting.existing``.
         family: The task definition's family; also names the log group made when none is given.
         artifacts: Gives account and key.
-        log_days: CloudWatch keeps the containers' log so long, in a log group made here.
+        log_days: Log retention in days, of the log group that is made here for the containers.
         tags: Tags of the log group.
     """
 

@@ -60,7 +60,7 @@ class ServiceArgs:
         application: The stack file's ``application``.
         deploy: The stack file's ``deploy``.
         service: The stack file's ``hosting.service``.
-        grace_period_seconds: A starting task may be unhealthy so long.
+        grace_period_seconds: Health check grace period in seconds.
         definition: What runs first, as ECS's ``RegisterTaskDefinition`` takes it.
         subnets: Where tasks run.
         public_ip: Whether tasks get a public IP.

@@ -1,4 +1,4 @@
-"""`python -m components.settings` writes the schema of stack files and the README's tables of keys."""
+"""`python -m components.settings` writes the schema of stack files and the tables of keys."""
 
 from components.settings.generate import main
 

@@ -34,7 +34,7 @@ class Problem:
 class Must:
     """What a value has to be, in words that finish the sentence "must be ...".
 
-    Stands in a type's `Annotated[...]`; error messages and the README's table of keys quote it.
+    Stands in a type's `Annotated[...]`; error messages and the table of keys in `docs/configuration.md` quote it.
     """
 
     words: str

@@ -10,7 +10,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def main(root: Path = ROOT) -> None:
-    """Write `stack-file.schema.json`, for editors, and the tables of keys in `README.md`, below a directory."""
+    """Write `stack-file.schema.json`, for editors, and the tables in `docs/configuration.md`, below a directory."""
     (root / "stack-file.schema.json").write_text(stack_file_schema(), encoding="utf-8")
-    readme = root / "README.md"
-    readme.write_text(with_key_tables(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    page = root / "docs" / "configuration.md"
+    page.write_text(with_key_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -260,16 +260,16 @@ class HealthCheck(Section):
         default=2, ge=2, le=120, description="An answer that takes longer counts as none.", examples=[2]
     )
     healthy_threshold: int = Field(
-        default=2, ge=2, le=10, description="Good answers in a row that make a task healthy.", examples=[2]
+        default=2, ge=2, le=10, description="Consecutive successful checks that make a task healthy.", examples=[2]
     )
     unhealthy_threshold: int = Field(
-        default=2, ge=2, le=10, description="Bad answers in a row that make it unhealthy.", examples=[3]
+        default=2, ge=2, le=10, description="Consecutive failed checks that make a task unhealthy.", examples=[3]
     )
     grace_period_seconds: int = Field(
         default=60,
         ge=0,
         le=7200,
-        description="A starting task may be unhealthy so long without being stopped.",
+        description="Health check grace period: ECS ignores failed checks of a task that started this recently.",
         examples=[120],
     )
 
@@ -293,7 +293,7 @@ class LoadBalancer(Section):
     )
     plain_http: bool = Field(
         default=False,
-        description="Whether the service may be reached without encryption; asked for in words, without certificate.",
+        description="Whether the service may be reached over plain HTTP; must be true when there is no certificate.",
         examples=[True],
     )
     domain_name: DomainName | None = Field(
@@ -446,7 +446,13 @@ class Alarms(Section):
     unhealthy_hosts: int = Field(
         default=1, ge=1, le=5000, description="Number of tasks that fail their health check.", examples=[1]
     )
-    minutes: int = Field(default=2, ge=1, le=60, description="Minutes in a row that make an alarm.", examples=[2])
+    minutes: int = Field(
+        default=2,
+        ge=1,
+        le=60,
+        description="Consecutive minutes above the threshold before an alarm fires.",
+        examples=[2],
+    )
 
 
 class Hosting(Section):

@@ -1,6 +1,6 @@
 """Types of the names AWS and GitHub give things, as strict as the service that would refuse them later.
 
-Each type says in words what it must be (`Must`), for messages and the README; `Reference` marks those that name
+Each type says in words what it must be (`Must`), for messages and the docs; `Reference` marks those that name
 something kept elsewhere.
 """
 

@@ -14,7 +14,7 @@ class Approval(Section):
     enabled: bool = Field(default=False, description="Whether a person approves each promotion.", examples=[True])
     notify_topic_arn: TopicArn | None = Field(
         default=None,
-        description="SNS topic that is told when an approval waits.",
+        description="SNS topic that is notified when an approval waits.",
         examples=["arn:aws:sns:eu-west-1:123456789012:approvals"],
     )
     timeout_minutes: int = Field(

@@ -1,4 +1,4 @@
-"""The README's tables of keys, written from the models."""
+"""The tables of keys in `docs/configuration.md`, written from the models."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,28 +12,28 @@ END: Final = "<!-- keys:end -->"
 
 
 def key_tables() -> str:
-    """Return a Markdown table for each section: key, what it is, what it must be, what it is when left out."""
+    """Return a Markdown table for each section: key, description, allowed values, default."""
     root = Shape(kind="section", words="", section=Settings)
     return "\n".join(text for name, field in root.keys.items() for text in _table(name, shape_of(field)))
 
 
-def with_key_tables(readme: str) -> str:
-    """Return a README with the tables between its markers.
+def with_key_tables(page: str) -> str:
+    """Return a page with the tables between its markers.
 
     Raises:
         ValueError: If a marker is missing.
     """
-    before, start, rest = readme.partition(START)
+    before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
-        raise ValueError(f"README.md needs the lines {START} and {END}: the tables of keys go between them")
+        raise ValueError(f"docs/configuration.md needs the lines {START} and {END}: the tables of keys go between them")
     return f"{before}{START}\n{key_tables()}\n{END}{after}"
 
 
 def _table(name: str, section: Shape) -> Iterator[str]:
     """Yield the lines of a section's heading and table."""
-    yield f"\n#### `{PREFIX}{name}`: {section.about[:1].lower()}{section.about[1:]}\n"
-    yield "| key | what it is | must be | when left out |"
+    yield f"\n## `{PREFIX}{name}`: {section.about[:1].lower()}{section.about[1:]}\n"
+    yield "| Key | Description | Allowed values | Default |"
     yield "| --- | --- | --- | --- |"
     for path, leaf in leaves(section):
         cells = (f"`{'.'.join(path)}`", leaf.about, _words(leaf), _default(leaf))
@@ -46,11 +46,11 @@ def _words(leaf: Shape) -> str:
 
 
 def _default(leaf: Shape) -> str:
-    """Say what a key is when it is left out."""
+    """Say what a key is when it is left out; a hyphen for nothing."""
     if leaf.required:
         return "required"
     if leaf.default in (None, "", (), {}):
-        return "nothing"
+        return "-"
     return f"`{as_yaml(leaf.default)}`"
 
 

@@ -1,4 +1,4 @@
-"""What a key of the stack file may hold, read off the models: for messages, and for the README's table."""
+"""What a key of the stack file may hold, read off the models: for messages, and for the tables in the docs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

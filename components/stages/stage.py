@@ -43,7 +43,7 @@ class StageContext:
         quick: What short jobs run on.
         transfer: What jobs run on that move many bytes or files.
         parallel_jobs: Whether builds on one machine type may run at the same time.
-        log_days: CloudWatch keeps logs so long.
+        log_days: Log retention in days.
         tags: Tags of all taggable resources.
     """
 
@@ -107,7 +107,7 @@ class Jobs(pulumi.ComponentResource):
             variables: Plain values for variables the buildspec declares.
             secrets: Variable -> Secrets Manager secret.
             statements: What the job may do.
-            timeout_minutes: CodeBuild ends the build after so long.
+            timeout_minutes: Build timeout in minutes.
             role_name: The role's name in AWS, where another account must be able to name it.
             reads_code: Whether it reads the artifact ``Source``: with a full clone, the job then may clone.
         """

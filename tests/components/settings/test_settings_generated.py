@@ -19,9 +19,9 @@ def test_the_schema_of_the_stack_file_is_current() -> None:
     assert (ROOT / "stack-file.schema.json").read_text(encoding="utf-8") == stack_file_schema(), HINT
 
 
-def test_the_tables_of_keys_in_the_readme_are_current() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_key_tables(readme) == readme, HINT
+def test_the_tables_of_keys_are_current() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert with_key_tables(page) == page, HINT
 
 
 def test_the_sections_pulumi_knows_are_those_of_the_settings() -> None:
@@ -36,7 +36,7 @@ def test_every_key_stands_in_a_table_once() -> None:
     text = key_tables()
     for path, _ in leaves(Shape(kind="section", words="", section=Settings)):
         section, *rest = path
-        table = text.partition(f"#### `ecs-delivery:{section}`")[2].partition("####")[0]
+        table = text.partition(f"## `ecs-delivery:{section}`")[2].partition("\n## ")[0]
         assert table.count(f"\n| `{'.'.join(rest)}` |") == 1
 
 
@@ -46,7 +46,7 @@ def test_every_key_stands_in_a_table_once() -> None:
         ("`port`", "Port the container listens on", "a whole number between 1 and 65535", "`8080`"),
         ("`ecr.repository`", "Repository whose image", "an ECR repository name", "required"),
         ("`lighthouse.paths`", "Pages to measure", "a list of 1 to 20 entries, each a path that starts", "`[/]`"),
-        ("`roleArn`", "Role of the other account", "the ARN of an IAM role, arn:aws:iam::\\<account>", "nothing"),
+        ("`roleArn`", "Role of the other account", "the ARN of an IAM role, arn:aws:iam::\\<account>", "-"),
     ],
 )
 def test_a_row_says_key_purpose_bounds_and_default(key: str, purpose: str, bounds: str, default: str) -> None:
@@ -54,17 +54,18 @@ def test_a_row_says_key_purpose_bounds_and_default(key: str, purpose: str, bound
     assert any(row[1].startswith(purpose) and row[2].startswith(bounds) and row[3] == f"{default} |" for row in rows)
 
 
-@pytest.mark.parametrize("readme", ["", START, END, f"{END}{START}"])
-def test_a_readme_without_markers_is_refused(readme: str) -> None:
-    with pytest.raises(ValueError, match=r"README\.md needs the lines"):
-        with_key_tables(readme)
+@pytest.mark.parametrize("page", ["", START, END, f"{END}{START}"])
+def test_a_page_without_markers_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match=r"docs/configuration\.md needs the lines"):
+        with_key_tables(page)
 
 
 def test_one_command_writes_both(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text(f"# Title\n{START}\nold\n{END}\nend\n", encoding="utf-8")
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs" / "configuration.md"
+    page.write_text(f"# Title\n{START}\nold\n{END}\nend\n", encoding="utf-8")
     main(tmp_path)
-    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert readme == f"# Title\n{START}\n{key_tables()}\n{END}\nend\n"
+    assert page.read_text(encoding="utf-8") == f"# Title\n{START}\n{key_tables()}\n{END}\nend\n"
     assert (tmp_path / "stack-file.schema.json").read_text(encoding="utf-8") == stack_file_schema()
 
 
