@@ -6,23 +6,19 @@ build machine, and deployments that move with each look. So the seconds are the 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.figures import Figures, table
-from bench.machine import machine
 from bench.measure import BenchError
 from components.buildspec import FOLDER, job_of
 from local.rehearsal import codebuild
 
 ROOT = Path(__file__).parents[1]
-TIMES = ROOT / "bench" / "job_times.json"
 FILES = (
     "test_images",
     "test_deployments",
@@ -57,7 +53,7 @@ class _Stopwatch:
 
 
 def jobs(rounds: int) -> str:
-    """Measure every job, and keep the medians for docs/jobs.md.
+    """Measure every job.
 
     Args:
         rounds: How often the tests run.
@@ -68,7 +64,6 @@ def jobs(rounds: int) -> str:
     Raises:
         BenchError: A test failed, or a job was not measured.
     """
-    measured_on = machine().replace("\n", "; ")
     watch = _Stopwatch()
     files = [str(ROOT / "tests" / "rehearsal" / f"{name}.py") for name in FILES]
     for _ in range(rounds):
@@ -79,8 +74,5 @@ def jobs(rounds: int) -> str:
     if missing:
         raise BenchError(f"no test executed {', '.join(missing)} with success: is a tool missing? make tools")
     figures = {job: Figures(tuple(seconds)) for job, seconds in sorted(watch.seconds.items())}
-    medians = {job: round(found.median, 1) for job, found in figures.items()}
-    kept = {"machine": measured_on, "date": f"{datetime.now(UTC):%Y-%m-%d}", "jobs": medians}
-    TIMES.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     rows = [[job, str(len(found.values)), *found.spread(1)] for job, found in figures.items()]
     return table(["job", "builds", "min s", "median s", "max s"], rows)

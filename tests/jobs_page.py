@@ -1,12 +1,10 @@
-"""The generated part of docs/jobs.md: what each job takes, gives, may do, and how long it took.
+"""The generated part of docs/jobs.md: what each job takes, gives and may do.
 
-`python tests/jobs_page.py` writes it anew. Everything but the seconds follows from the buildspecs and from the graphs
-of the stack files; the seconds are in bench/job_times.json, which `python -m bench jobs` writes.
+`python tests/jobs_page.py` writes it anew, from the buildspecs and from the graphs of the stack files.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +15,6 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "jobs.md"
-TIMES = ROOT / "bench" / "job_times.json"
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 if __name__ == "__main__":
@@ -84,27 +81,15 @@ def runs(project: Project, job: str) -> bool:
     return job_of(project.buildspec) == job
 
 
-def times() -> dict[str, Any]:
-    """The measured seconds, with machine and method."""
-    content: dict[str, Any] = json.loads(TIMES.read_text(encoding="utf-8"))
-    return content
-
-
 def page() -> Iterator[str]:
     """The lines between the marks."""
-    measured = times()
-    yield "| Job | Purpose | Input artifacts | Output | Exported variables | Seconds |"
-    yield "|---|---|---|---|---|---|"
+    yield "| Job | Purpose | Input artifacts | Output | Exported variables |"
+    yield "|---|---|---|---|---|"
     for job in JOBS:
         spec, used = load_buildspec(job), uses(job)
         reads = sorted({artifact for use in used for artifact in use.reads})
         cells = [f"[{job}](#{job})", purpose(job), listed(reads), listed(written(spec)), listed(spec.exported)]
-        yield f"| {' | '.join(cells)} | {measured['jobs'][job]:.1f} |"
-    yield ""
-    yield (
-        "Seconds: the median of all successful builds in the tests, without the start of a build machine and with no "
-        f"network between. {measured['machine']}; {measured['date']}."
-    )
+        yield f"| {' | '.join(cells)} |"
     for job in JOBS:
         yield ""
         yield from chapter(job)
