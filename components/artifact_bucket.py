@@ -147,6 +147,45 @@ class ArtifactBucket(pulumi.ComponentResource):
             ),
         )
 
+    def store(
+        self,
+        name: str,
+        key: str,
+        content: pulumi.Input[str] | pulumi.Asset,
+        *,
+        content_type: str,
+        tags: Mapping[str, str],
+        parent: pulumi.Resource,
+        retain: bool = False,
+    ) -> pulumi.Output[str]:
+        """Keep one object outside the artifacts, which expire and which builds may write.
+
+        Args:
+            name: Pulumi's name of the object.
+            key: Its key; no pipeline's name starts with the underscore that this begins with.
+            content: A text, or an asset, which the state holds by its hash only.
+            content_type: Its media type.
+            tags: Tags of the object.
+            parent: The component it belongs to.
+            retain: Whether it stays in the bucket when it is replaced or no longer declared.
+
+        Returns:
+            its ``s3://`` address.
+        """
+        stored = s3.BucketObjectv2(
+            name,
+            bucket=self.name,
+            key=key,
+            content=None if isinstance(content, pulumi.Asset) else content,
+            source=content if isinstance(content, pulumi.Asset) else None,
+            content_type=content_type,
+            tags=tags,
+            opts=pulumi.ResourceOptions(
+                parent=parent, depends_on=[self.bucket_policy], retain_on_delete=retain or None
+            ),
+        )
+        return pulumi.Output.concat("s3://", self.name, "/", stored.key)
+
     def read(self, sid: str, key: str) -> Statement:
         """Permission to read one object outside the artifacts."""
         return Statement(sid=sid, actions=("s3:GetObject",), resources=(self.arn.apply(lambda arn: f"{arn}/{key}"),))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pulumi
-from pulumi_aws import s3
 
 from components.artifact_bucket import ArtifactBucket
 from components.buildspec import FOLDER
@@ -90,16 +89,15 @@ class JobBundle(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         self._artifacts = args.artifacts
         file, key = _packed()
-        stored = s3.BucketObjectv2(
+        uri = args.artifacts.store(
             f"{name}-object",
-            bucket=args.artifacts.name,
-            key=key,
-            source=pulumi.FileAsset(file),
+            key,
+            pulumi.FileAsset(file),
             content_type="application/zip",
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.bucket_policy], retain_on_delete=True),
+            parent=self,
+            retain=True,
         )
-        uri = pulumi.Output.concat("s3://", args.artifacts.name, "/", stored.key)
         self.variables = {"JOBS_BUNDLE": uri, "JOBS_SHA256": Path(key).stem}
         self.register_outputs({"uri": uri})
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
-from pulumi_aws import s3
 
 from components.artifact_bucket import ArtifactBucket
 from components.hosting import Hosting
@@ -65,14 +64,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
             log_group=hosting.log_group,
             region=account.region,
         ).apply(render)
-        stored = s3.BucketObjectv2(
-            f"{name}-object",
-            bucket=args.artifacts.name,
-            key=KEY,
-            content=content,
-            content_type="application/json",
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.bucket_policy]),
+        self.uri = args.artifacts.store(
+            f"{name}-object", KEY, content, content_type="application/json", tags=args.tags, parent=self
         )
-        self.uri = pulumi.Output.concat("s3://", args.artifacts.name, "/", stored.key)
         self.register_outputs({"uri": self.uri})

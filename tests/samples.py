@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pulumi
@@ -30,7 +31,7 @@ TEMPLATE = "s3://templates/shop.json"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/artifacts-key-id"
 BUCKET = "artifacts-bucket-1a2b3c4"
 BUNDLE_KEY = key_of(pack())
-BUNDLE_VARIABLES = {"JOBS_BUNDLE": f"s3://{BUCKET}/{BUNDLE_KEY}", "JOBS_SHA256": BUNDLE_KEY[6:-4]}
+BUNDLE_VARIABLES = {"JOBS_BUNDLE": f"s3://{BUCKET}/{BUNDLE_KEY}", "JOBS_SHA256": Path(BUNDLE_KEY).stem}
 """How a project finds and verifies the scripts of its job."""
 EVERY_VARIABLE = ("CODEBUILD_CONFIG_AUTO_DISCOVER", *BUNDLE_VARIABLES)
 """What every project sets."""

@@ -21,13 +21,7 @@ from jobs import delivered, job, registry, web
 
 BLOB_TRIES = 3
 BYTES = "application/octet-stream"
-MEDIA_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-ACCEPT = ", ".join(MEDIA_TYPES)
+ACCEPT = ", ".join(registry.MEDIA_TYPES)
 
 
 class Registry:

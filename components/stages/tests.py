@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
-from pulumi_aws import s3
 
 from components.build_project import BROWSER, image_builder
 from components.buildspec import FOLDER
@@ -111,15 +110,12 @@ class TestsStage(Stage):
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""
-        artifacts = self._context.artifacts
-        stored = s3.BucketObjectv2(
+        return self._context.artifacts.store(
             f"{self._name}-lighthouse-{file.removesuffix('.json')}",
-            bucket=artifacts.name,
-            key=KEYS[file],
+            KEYS[file],
             # Not as text: the state, written after each step of an update, would hold all of it.
-            source=pulumi.FileAsset(FOLDER / "lighthouse" / file),
+            pulumi.FileAsset(FOLDER / "lighthouse" / file),
             content_type="application/json",
             tags=self._context.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[artifacts.bucket_policy]),
+            parent=self,
         )
-        return pulumi.Output.concat("s3://", artifacts.name, "/", stored.key)
