@@ -7,18 +7,17 @@ import json
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mocked import REGION, build_program
-from rehearsing import hurried
+from rehearsing import hurried, with_variables
 from summary import stack_files
 
 from components.settings import load_stack_file
 from local.rehearsal.aws_services import ACCOUNT, AwsServices
-from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
+from local.rehearsal.codebuild import Place, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.ecs import Ecs
 
@@ -169,10 +168,7 @@ class Builder:
         known = dict.fromkeys(self._stack.deployed.action(action).references, digest)
         known |= {"codepipeline.PipelineExecutionId": execution}
         build = hurried(self._aws, self._stack.deployed.build(action, inputs, known))
-        if variables:
-            kept = [item for item in build.project_variables if item.name not in variables]
-            more = [Variable(name=name, value=value) for name, value in variables.items()]
-            build = replace(build, project_variables=(*kept, *more))
+        build = with_variables(build, **(variables or {}))
         role = self.credentials(action, without=without)
         place = Place(environment={"PATH": self._path, **role, **environment}, region=REGION, account=ACCOUNT)
         self._number += 1

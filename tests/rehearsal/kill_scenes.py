@@ -16,7 +16,7 @@ from typing import Any
 
 from delivered_stack import DeliveredStack
 from killing import Killed, Machine
-from rehearsing import hurried
+from rehearsing import hurried, with_variables
 from summary import program
 
 from local.rehearsal import images
@@ -111,10 +111,7 @@ class OnAws:
         known = dict.fromkeys(self.deployed.action(action).references, image().digest)
         known |= {"variables.PRERELEASE": "false", "variables.LIGHTHOUSE_RUNS": "1"}
         inputs = {name: artifact(self.folder / name, files) for name in self.deployed.action(action).inputs}
-        build = self.deployed.build(action, inputs, known)
-        kept = [item for item in build.project_variables if item.name not in variables]
-        changed = [Variable(name=name, value=value) for name, value in variables.items()]
-        return hurried(self.aws, replace(build, project_variables=(*kept, *changed)))
+        return hurried(self.aws, with_variables(self.deployed.build(action, inputs, known), **variables))
 
     def repository(self, *tags: str, pushed: images.Image | None = None) -> str:
         """A new repository, maybe with an image under these tags; returns its URI."""

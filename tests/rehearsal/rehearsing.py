@@ -78,10 +78,14 @@ def hurried(aws: AwsServices, build: Build) -> Build:
     bundle = {item.name: item.value for item in build.project_variables}["JOBS_BUNDLE"]
     bucket = urlsplit(bundle).netloc
     key = _stored(aws, bucket)
-    changed = {"JOBS_BUNDLE": f"s3://{bucket}/{key}", "JOBS_SHA256": Path(key).stem}
-    variables = [item for item in build.project_variables if item.name not in changed]
-    variables += [Variable(name=name, value=value) for name, value in changed.items()]
-    return replace(build, project_variables=tuple(variables))
+    return with_variables(build, JOBS_BUNDLE=f"s3://{bucket}/{key}", JOBS_SHA256=Path(key).stem)
+
+
+def with_variables(build: Build, **variables: str) -> Build:
+    """Return a build whose project sets these variables to other values."""
+    kept = [item for item in build.project_variables if item.name not in variables]
+    changed = [Variable(name=name, value=value) for name, value in variables.items()]
+    return replace(build, project_variables=(*kept, *changed))
 
 
 @lru_cache

@@ -20,7 +20,6 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,11 @@ import pytest
 from delivered_stack import DeliveredStack
 from foreign_files import put_foreign_files
 from mocked import REGION
-from rehearsing import hurried
+from rehearsing import hurried, with_variables
 
 from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT
-from local.rehearsal.codebuild import Result, Variable, run_build
+from local.rehearsal.codebuild import Result, run_build
 from local.rehearsal.images import Entry, Image, RegistryClient
 from local.rehearsal.world import BRIDGE, DOCKER_HUB, OTHER_ACCOUNT, World
 
@@ -110,10 +109,8 @@ class Jobs:
         build = deployed.build(action, inputs, {**variables, "variables.LIGHTHOUSE_RUNS": "1"})
         if "DOCKER_HUB_CACHE_URI" in {variable.name for variable in build.project_variables}:
             settings = {**self.world.docker_hub(REGION), **settings}
-        kept = [variable for variable in build.project_variables if variable.name not in settings]
-        given = [Variable(name=name, value=value) for name, value in settings.items()]
         place = self.world.place(self._credentials(action, without), region=REGION)
-        return run_build(hurried(self.world.aws, replace(build, project_variables=(*kept, *given))), place, folder)
+        return run_build(hurried(self.world.aws, with_variables(build, **settings)), place, folder)
 
     def role(self, action: str) -> str:
         """The name of the role under which an action's builds run; each stack here has its own."""

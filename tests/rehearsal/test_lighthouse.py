@@ -12,7 +12,6 @@ import socket
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -21,12 +20,12 @@ from typing import Any, NamedTuple
 import pytest
 from foreign_files import put_foreign_files
 from mocked import ACCOUNT, REGION, Graph
-from rehearsing import hurried
+from rehearsing import hurried, with_variables
 from summary import program
 
 from components.settings.tests import PLAIN_HTTP_BEST_PRACTICES
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
+from local.rehearsal.codebuild import Place, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.loopback import serving_http
 
@@ -109,13 +108,11 @@ class Auditing:
             "LIGHTHOUSE_PATHS": json.dumps(paths),
             "LIGHTHOUSE_BUDGETS": json.dumps(budgets),
         }
-        kept = [item for item in build.project_variables if item.name not in changed]
-        variables = (*kept, *(Variable(name=key, value=value) for key, value in changed.items()))
         # npm works with the settings and the cache that the user has, and asks for nothing that it has already.
         given = {key: value for key, value in os.environ.items() if key in ("HOME", "NODE_EXTRA_CA_CERTS")}
         given["npm_config_prefer_offline"] = "true"
         place = Place(environment={"PATH": self._path, **given, **credentials}, region=REGION, account=ACCOUNT)
-        build = hurried(self._aws, replace(build, project_variables=variables))
+        build = hurried(self._aws, with_variables(build, **changed))
         return run_build(build, place, self._folder / name)
 
 
