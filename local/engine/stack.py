@@ -47,6 +47,8 @@ _STACK_TYPE = "pulumi:pulumi:Stack"
 _COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _FOREIGN = ("AWS_", "PULUMI_")
 """Environment variables that would reach the user's own accounts and logins."""
+_FAILED_CLEAN_UP = "Exception calling application: "
+"""gRPC's words when the SDK trips over registrations that are still open while it cleans up after a crash."""
 _NOTHING = automation.UpdateSummary("", datetime.fromtimestamp(0, UTC), "", {}, {}, "")
 
 
@@ -440,7 +442,7 @@ class _Record:
     """What the engine's events tell about a run."""
 
     def __init__(self) -> None:
-        self.errors: list[str] = []
+        self._errors: list[str] = []
         self._steps: dict[tuple[str, str], Step] = {}
         self._messages: list[str] = []
         self._outputs: Mapping[str, Any] = {}
@@ -455,6 +457,11 @@ class _Record:
                 self._outputs = _readable(metadata.new.outputs)
         elif event.diagnostic_event and not event.diagnostic_event.ephemeral:
             self._take_message(event.diagnostic_event.severity, event.diagnostic_event.message)
+
+    @property
+    def errors(self) -> list[str]:
+        """The errors, without a failed clean-up after them: whether it fails is a race, and it says nothing new."""
+        return [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)] or self._errors
 
     def outcome(self, text: str) -> Outcome:
         """Everything told so far, and what was printed meanwhile."""
@@ -476,8 +483,8 @@ class _Record:
 
     def _take_message(self, severity: str, message: str) -> None:
         text = _tidy(_COLOUR.sub("", message))
-        if severity == "error" and text not in self.errors:
-            self.errors.append(text)
+        if severity == "error" and text not in self._errors:
+            self._errors.append(text)
         elif severity in {"warning", "info"}:
             self._messages.append(text)
 

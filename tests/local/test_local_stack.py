@@ -296,6 +296,19 @@ def test_a_crash_in_the_middle_of_outputs_is_told_once(project: Project) -> None
     assert "site-packages" not in str(failed.value)
 
 
+def test_a_clean_up_that_fails_after_a_crash_is_not_told(project: Project) -> None:
+    """The SDK's own fails now and then: whether a registration is still open when it begins is a race."""
+    clean_up = "Exception calling application: invalid state"
+    project.program(f'import pulumi\npulumi.log.error("crash")\npulumi.log.error("{clean_up}")\n')
+    with pytest.raises(EngineFailure) as failed:
+        project.stack.preview()
+    assert failed.value.messages == ("crash",)
+    project.program(f'import pulumi\npulumi.log.error("{clean_up}")\n')
+    with pytest.raises(EngineFailure) as failed:
+        project.stack.preview()
+    assert failed.value.messages == (clean_up,)
+
+
 def test_what_the_stand_in_refuses_is_told_in_one_line_each(project: Project) -> None:
     project.program(
         """
