@@ -15,7 +15,7 @@ import pytest
 
 from bench.figures import Figures, table
 from bench.measure import BenchError
-from components.buildspec import FOLDER, job_of
+from components.jobs.buildspec import FOLDER, job_of
 from local.rehearsal import codebuild
 
 ROOT = Path(__file__).parents[1]

@@ -7,21 +7,21 @@ from typing import ClassVar
 
 import pulumi
 
-from components.account_needs import AccountNeeds
-from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
-from components.build_project import quick_machine, transfer_machine
-from components.commands import aws_command
-from components.connection import connection_of
-from components.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
-from components.hosting import MadeHostingArgs, hosting_of
-from components.job_bundle import JobBundle, JobBundleArgs
-from components.pipeline_model import ExecutionMode, PipelineModel, builds_at_once
-from components.registry import Registry, RegistryArgs
+from components.foundation.account_needs import AccountNeeds
+from components.foundation.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.foundation.commands import aws_command
+from components.foundation.tags import standard_tags
+from components.hosting import NewHostingArgs, hosting_of
+from components.hosting.task_definition_template import TaskDefinitionTemplate, TaskDefinitionTemplateArgs
+from components.images.registry import Registry, RegistryArgs
+from components.jobs.build_project import quick_machine, transfer_machine
+from components.jobs.bundle import JobBundle, JobBundleArgs
+from components.pipeline.connection import connection_of
+from components.pipeline.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
+from components.pipeline.model import ExecutionMode, PipelineModel, builds_at_once
 from components.settings import Settings
 from components.stages import STAGES, StageContext
 from components.stages.source import SourceStage
-from components.tags import standard_tags
-from components.task_definition_template import TaskDefinitionTemplate, TaskDefinitionTemplateArgs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +78,7 @@ class Delivery(pulumi.ComponentResource):
             )
         hosting = hosting_of(
             f"{name}-hosting",
-            MadeHostingArgs(settings=settings, prefix=prefix, artifacts=artifacts, repository=registry.app, tags=tags),
+            NewHostingArgs(settings=settings, prefix=prefix, artifacts=artifacts, repository=registry.app, tags=tags),
             opts=child,
         )
         template = TaskDefinitionTemplate(

@@ -23,7 +23,7 @@ if __name__ == "__main__":
 
 from summary import program  # noqa: E402 - the path is set just above when run as a script
 
-from components.account_needs import (  # noqa: E402 - see above
+from components.foundation.account_needs import (  # noqa: E402 - see above
     ECS_ROLE,
     ELASTIC_IPS,
     FARGATE,
@@ -36,7 +36,7 @@ from components.account_needs import (  # noqa: E402 - see above
     Quota,
     builds,
 )
-from components.task_definition_template import KEY  # noqa: E402 - see above
+from components.hosting.task_definition_template import KEY  # noqa: E402 - see above
 
 Resources = Sequence[Mapping[str, Any]]
 PLATFORMS = {"ARM_CONTAINER": "ARM", "ARM_LAMBDA_CONTAINER": "ARM Lambda", "LINUX_CONTAINER": "Linux"}

@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 from summary import program, stack_files  # noqa: E402 - the path is set just above when run as a script
 
-from components.buildspec import FOLDER, Buildspec, job_of, load_buildspec  # noqa: E402 - see above
+from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec  # noqa: E402 - see above
 from local.rehearsal.deployed import Deployed, Project  # noqa: E402 - see above
 
 JOBS = tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))

@@ -17,7 +17,7 @@ if __name__ == "__main__":
 
 from documented_permissions import PURPOSES, Condition, Permission, Purpose  # noqa: E402 - see above
 
-from components.iam import ALWAYS_SENT, SENDS_SOURCE, UNSCOPED  # noqa: E402 - see above
+from components.foundation.iam import ALWAYS_SENT, SENDS_SOURCE, UNSCOPED  # noqa: E402 - see above
 
 _INTRODUCTION = """\
 # Permissions

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import pulumi
 from mocked import ACCOUNT, REGION, Graph, Resource, build
 
-from components.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
-from components.build_project import quick_machine, transfer_machine
-from components.connection import connection_of
-from components.hosting import Hosting
-from components.iam import Statement, policy_document
-from components.job_bundle import JobBundle, JobBundleArgs, key_of, pack
-from components.pipeline_model import Action
-from components.registry import Registry, RegistryArgs
+from components.foundation.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.foundation.iam import Statement, policy_document
+from components.foundation.tags import standard_tags
+from components.hosting import DeploymentTarget
+from components.images.registry import Registry, RegistryArgs
+from components.jobs.build_project import quick_machine, transfer_machine
+from components.jobs.bundle import JobBundle, JobBundleArgs, key_of, pack
+from components.pipeline.connection import connection_of
+from components.pipeline.model import Action
 from components.settings import Settings, load_settings
 from components.stages import Stage, StageContext
-from components.tags import standard_tags
 
 TAGS = {"Application": "shop", "Environment": "dev", "ManagedBy": "ecs-delivery"}
 CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0f0f0f0f-1234-4abc-8def-0123456789ab"
@@ -90,9 +90,9 @@ def job_bundle(artifacts: ArtifactBucket) -> JobBundle:
     return JobBundle("jobs", JobBundleArgs(artifacts=artifacts, tags=TAGS))
 
 
-def hosting(artifacts: ArtifactBucket, **changes: Any) -> Hosting:  # noqa: ANN401 - whatever fields Hosting has
+def hosting(artifacts: ArtifactBucket, **changes: Any) -> DeploymentTarget:  # noqa: ANN401 - whatever fields Hosting has
     """A service with two roles, two listeners and two target groups; made inside a builder."""
-    facts = Hosting(
+    facts = DeploymentTarget(
         account=artifacts.account,
         cluster="shop-cluster",
         service="shop-service",

@@ -8,7 +8,7 @@ import pytest
 from account_page import PAGE, completed, quota_of, recount, told
 from summary import program, stack_files
 
-from components.account_needs import Need
+from components.foundation.account_needs import Need
 
 
 def test_the_page_is_what_the_graphs_make_of_it() -> None:

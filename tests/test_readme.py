@@ -12,7 +12,7 @@ import pytest
 import yaml
 from mocked import Graph, build_program
 
-from components.settings.deploy import STRATEGIES
+from components.settings.sections.deploy import STRATEGIES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -167,7 +167,7 @@ def _too_old(printed: str) -> str:
     return (
         f"\nThis AWS CLI, {version('aws --version')}, does not know what it is asked for: it is too old{doubt}. The "
         f"jobs need {AWS_CLI} or later, and what AWS has added since needs a newer one. It comes with CodeBuild's "
-        "image: retry when AWS has renewed that, or name a newer one in components/build_project.py."
+        "image: retry when AWS has renewed that, or name a newer one in components/jobs/build_project.py."
     )
 
 

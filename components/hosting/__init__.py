@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pulumi
 
+from components.engines.target import DeploymentTarget
 from components.hosting.existing import ExistingHosting, ExistingHostingArgs
-from components.hosting.facts import Hosting
-from components.hosting.made import MadeHosting, MadeHostingArgs
+from components.hosting.new import NewHosting, NewHostingArgs
 
 
-def hosting_of(name: str, args: MadeHostingArgs, opts: pulumi.ResourceOptions | None = None) -> Hosting:
+def hosting_of(name: str, args: NewHostingArgs, opts: pulumi.ResourceOptions | None = None) -> DeploymentTarget:
     """The hosting a stack file asks for.
 
     Args:
@@ -19,7 +19,7 @@ def hosting_of(name: str, args: MadeHostingArgs, opts: pulumi.ResourceOptions | 
     """
     existing = args.settings.hosting.existing
     if existing is None:
-        return MadeHosting(name, args, opts).hosting
+        return NewHosting(name, args, opts).hosting
     named = ExistingHostingArgs(
         existing=existing,
         family=args.prefix,
@@ -30,4 +30,4 @@ def hosting_of(name: str, args: MadeHostingArgs, opts: pulumi.ResourceOptions | 
     return ExistingHosting(name, named, opts).hosting
 
 
-__all__ = ["ExistingHosting", "ExistingHostingArgs", "Hosting", "MadeHosting", "MadeHostingArgs", "hosting_of"]
+__all__ = ["DeploymentTarget", "ExistingHosting", "ExistingHostingArgs", "NewHosting", "NewHostingArgs", "hosting_of"]

@@ -9,8 +9,8 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import s3
 
-from components.account import AwsAccount
-from components.private_bucket import bucket_policy, private_bucket
+from components.foundation.account import AwsAccount
+from components.foundation.private_bucket import bucket_policy, private_bucket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,8 +10,7 @@ import pulumi
 from pulumi_aws import cloudwatch
 
 from components.hosting.load_balancer import LoadBalancer
-from components.settings.hosting import LATE_MINUTES
-from components.settings.hosting import Alarms as AlarmSettings
+from components.settings.sections.hosting import LATE_MINUTES, AlarmsSection
 
 FEWEST_REQUESTS: Final = 20
 """Of a minute whose share of errors counts: one error among three requests says nothing."""
@@ -35,7 +34,7 @@ class AlarmsArgs:
     """
 
     prefix: str
-    alarms: AlarmSettings
+    alarms: AlarmsSection
     balancer: LoadBalancer
     tags: Mapping[str, str]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Final, cast
 
-from components.settings import Application
-from components.task_definition import TaskSurroundings, task_definition
+from components.hosting.task_definition import TaskSurroundings, task_definition
+from components.settings import ApplicationSection
 
 BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
 """Small, well kept, for both processors, and from a registry whose limits a first start does not meet."""
@@ -35,7 +35,9 @@ FIRST_FREE_PORT: Final = 1024
 """Ports below are the superuser's."""
 
 
-def bootstrap_definition(application: Application, surroundings: TaskSurroundings, *, exec_: bool) -> dict[str, object]:
+def bootstrap_definition(
+    application: ApplicationSection, surroundings: TaskSurroundings, *, exec_: bool
+) -> dict[str, object]:
     """A task definition that answers the health check on the application's port, with none of its secrets.
 
     Its family is its own: a revision of it says nothing about the application.
@@ -45,7 +47,7 @@ def bootstrap_definition(application: Application, surroundings: TaskSurrounding
         surroundings: Roles and log group.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
     """
-    plain = Application(
+    plain = ApplicationSection(
         name=application.name,
         container_name=application.container_name,
         port=application.port,
@@ -65,7 +67,9 @@ def bootstrap_definition(application: Application, surroundings: TaskSurrounding
     return _with(task_definition(plain, own), changes)
 
 
-def first_definition(application: Application, surroundings: TaskSurroundings, repository: str) -> dict[str, object]:
+def first_definition(
+    application: ApplicationSection, surroundings: TaskSurroundings, repository: str
+) -> dict[str, object]:
     """The application's own task definition, for the engine ``ecsAction``, whose action can change the image only.
 
     Its tasks cannot start before the first run has pushed an image: nothing else the action starts from would do.

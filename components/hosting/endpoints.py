@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi_aws import ec2, vpc
 
-from components.account import AwsAccount
+from components.foundation.account import AwsAccount
 from components.hosting.network import Network
 
 ALWAYS = ("ecr.api", "ecr.dkr", "logs")

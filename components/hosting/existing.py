@@ -9,9 +9,9 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import cloudwatch, lb
 
-from components.artifact_bucket import ArtifactBucket
-from components.hosting.facts import Hosting
-from components.settings.hosting import Existing
+from components.engines.target import DeploymentTarget
+from components.foundation.artifact_bucket import ArtifactBucket
+from components.settings.sections.hosting import ExistingSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class ExistingHostingArgs:
         tags: Tags of the log group.
     """
 
-    existing: Existing
+    existing: ExistingSection
     family: str
     artifacts: ArtifactBucket
     log_days: int
@@ -38,7 +38,7 @@ class ExistingHosting(pulumi.ComponentResource):
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:ExistingHosting"
 
-    hosting: Hosting
+    hosting: DeploymentTarget
     """What the stages need to know."""
 
     def __init__(self, name: str, args: ExistingHostingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -49,7 +49,7 @@ class ExistingHosting(pulumi.ComponentResource):
         production = existing.listeners.production if existing.listeners else None
         test = existing.listeners.test if existing.listeners else None
         url = _url(existing, balancer)
-        self.hosting = Hosting(
+        self.hosting = DeploymentTarget(
             account=account,
             cluster=existing.cluster,
             service=existing.service,
@@ -92,7 +92,9 @@ class ExistingHosting(pulumi.ComponentResource):
         return group.name
 
 
-def _url(existing: Existing, balancer: pulumi.Output[lb.GetLoadBalancerResult] | None) -> pulumi.Output[str] | None:
+def _url(
+    existing: ExistingSection, balancer: pulumi.Output[lb.GetLoadBalancerResult] | None
+) -> pulumi.Output[str] | None:
     """Where users reach the service: the address given, else the load balancer's own name if it takes plain HTTP."""
     if existing.service_url is not None:
         return pulumi.Output.from_input(existing.service_url.rstrip("/"))

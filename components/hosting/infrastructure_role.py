@@ -9,9 +9,9 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import iam
 
-from components.account import AwsAccount
+from components.foundation.account import AwsAccount
+from components.foundation.iam import Statement, policy_document, service_trust
 from components.hosting.load_balancer import LoadBalancer
-from components.iam import Statement, policy_document, service_trust
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,9 @@ from typing import ClassVar, Final
 import pulumi
 from pulumi_aws import lb
 
-from components.account_needs import LOAD_BALANCERS, Need
+from components.foundation.account_needs import LOAD_BALANCERS, Need
 from components.hosting.access_log_bucket import AccessLogBucket
-from components.settings.hosting import LoadBalancer as LoadBalancerSettings
+from components.settings.sections.hosting import LoadBalancerSection
 
 TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 """TLS 1.2 and 1.3 only, with the ciphers AWS recommends.
@@ -43,7 +43,7 @@ class LoadBalancerArgs:
     """
 
     prefix: str
-    load_balancer: LoadBalancerSettings
+    load_balancer: LoadBalancerSection
     health_check_path: str
     vpc_id: pulumi.Input[str]
     subnets: pulumi.Input[Sequence[str]]

@@ -10,10 +10,10 @@ import pulumi
 import pulumi_awsx as awsx
 from pulumi_aws import ec2
 
-from components.account_needs import ELASTIC_IPS, VPCS, Need
-from components.account_needs import NAT_GATEWAYS as NAT_GATEWAYS_QUOTA
+from components.foundation.account_needs import ELASTIC_IPS, VPCS, Need
+from components.foundation.account_needs import NAT_GATEWAYS as NAT_GATEWAYS_QUOTA
 from components.hosting.subnets import subnet_blocks
-from components.settings.hosting import Network as NetworkSettings
+from components.settings.sections.hosting import NetworkSection
 
 NAT_GATEWAYS: Final = {
     "none": awsx.ec2.NatGatewayStrategy.NONE,
@@ -32,7 +32,7 @@ class NetworkArgs:
         tags: Tags of the VPC and everything in it.
     """
 
-    network: NetworkSettings
+    network: NetworkSection
     internal: bool
     tags: Mapping[str, str]
 
@@ -105,7 +105,7 @@ class Network(pulumi.ComponentResource):
         return vpc
 
 
-def _needs(network: NetworkSettings) -> tuple[Need, ...]:
+def _needs(network: NetworkSection) -> tuple[Need, ...]:
     """Return what a VPC made here takes of the account's quotas; a NAT gateway has an elastic IP address."""
     gateways = {"none": 0, "single": 1, "onePerAz": network.availability_zones}[network.nat_gateways]
     own = Need(quota=VPCS, amount=1)

@@ -10,7 +10,7 @@ import pulumi
 from pulumi_aws import appautoscaling
 
 from components.hosting.load_balancer import LoadBalancer
-from components.settings.hosting import Scaling as ScalingSettings
+from components.settings.sections.hosting import ScalingSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class ScalingArgs:
     cluster: str
     service: pulumi.Resource
     service_name: str
-    scaling: ScalingSettings
+    scaling: ScalingSection
     desired_count: int
     balancer: LoadBalancer
     tags: Mapping[str, str]

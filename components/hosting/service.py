@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Final
 import pulumi
 from pulumi_aws import ecs
 
-from components.account import AwsAccount
-from components.account_needs import FARGATE, FARGATE_SPOT, Need
-from components.ecs_deployment import STRATEGIES, deployment_configuration, shifts_traffic
+from components.engines.deployment_configuration import STRATEGIES, deployment_configuration, shifts_traffic
+from components.foundation.account import AwsAccount
+from components.foundation.account_needs import FARGATE, FARGATE_SPOT, Need
 from components.hosting.infrastructure_role import InfrastructureRole, InfrastructureRoleArgs
 from components.hosting.load_balancer import LoadBalancer
-from components.settings import Application, Deploy
-from components.settings.deploy import Engine
-from components.settings.hosting import Service as ServiceSettings
+from components.settings import ApplicationSection, DeploySection
+from components.settings.sections.deploy import Engine
+from components.settings.sections.hosting import ServiceSection
 
 CONTROLLERS: Final[Mapping[Engine, str]] = {"codeDeploy": "CODE_DEPLOY", "ecs": "ECS", "ecsAction": "ECS"}
 
@@ -73,9 +73,9 @@ class ServiceArgs:
 
     prefix: str
     account: AwsAccount
-    application: Application
-    deploy: Deploy
-    service: ServiceSettings
+    application: ApplicationSection
+    deploy: DeploySection
+    service: ServiceSection
     grace_period_seconds: int
     definition: pulumi.Output[dict[str, Any]]
     subnets: pulumi.Input[Sequence[str]]
@@ -248,7 +248,7 @@ def _need(args: ServiceArgs) -> Need:
     return Need(quota=quota, amount=DURING_DEPLOYMENT * tasks * args.application.cpu / 1024)
 
 
-def ignored(deploy: Deploy) -> tuple[str, ...]:
+def ignored(deploy: DeploySection) -> tuple[str, ...]:
     """What of the service others write, so that a preview after a deployment has nothing to say.
 
     Args:

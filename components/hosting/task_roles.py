@@ -9,9 +9,9 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import iam
 
-from components.account import AwsAccount
-from components.iam import Statement, policy_document, service_trust
-from components.image_repository import Repository, registry_login
+from components.foundation.account import AwsAccount
+from components.foundation.iam import Statement, policy_document, service_trust
+from components.images.image_repository import Repository, registry_login
 
 SHELL = (
     "ssmmessages:CreateControlChannel",

@@ -3,35 +3,35 @@
 `read_settings()` is what the program calls; `load_settings()` does the work and knows no Pulumi.
 """
 
-from components.settings.application import Application
-from components.settings.build import Build
-from components.settings.deploy import Deploy
-from components.settings.errors import SettingsError
-from components.settings.hosting import Existing, Hosting
-from components.settings.load import load_settings, read_settings
-from components.settings.pipeline import Pipeline
-from components.settings.promotion import Promotion
-from components.settings.release import Release
-from components.settings.retention import Retention
+from components.settings.reader.errors import SettingsError
+from components.settings.reader.load import load_settings, read_settings
+from components.settings.reader.stack_file import load_stack_file
 from components.settings.root import Settings
-from components.settings.source import Source
-from components.settings.stack_file import load_stack_file
-from components.settings.tests import Tests
+from components.settings.sections.application import ApplicationSection
+from components.settings.sections.build import BuildSection
+from components.settings.sections.deploy import DeploySection
+from components.settings.sections.hosting import ExistingSection, HostingSection
+from components.settings.sections.pipeline import PipelineSection
+from components.settings.sections.promotion import PromotionSection
+from components.settings.sections.release import ReleaseSection
+from components.settings.sections.retention import RetentionSection
+from components.settings.sections.source import SourceSection
+from components.settings.sections.tests import TestsSection
 
 __all__ = [
-    "Application",
-    "Build",
-    "Deploy",
-    "Existing",
-    "Hosting",
-    "Pipeline",
-    "Promotion",
-    "Release",
-    "Retention",
+    "ApplicationSection",
+    "BuildSection",
+    "DeploySection",
+    "ExistingSection",
+    "HostingSection",
+    "PipelineSection",
+    "PromotionSection",
+    "ReleaseSection",
+    "RetentionSection",
     "Settings",
     "SettingsError",
-    "Source",
-    "Tests",
+    "SourceSection",
+    "TestsSection",
     "load_settings",
     "load_stack_file",
     "read_settings",

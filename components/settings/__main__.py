@@ -1,5 +1,5 @@
 """`python -m components.settings` writes the schema of stack files and the tables of keys."""
 
-from components.settings.generate import main
+from components.settings.reader.generate import main
 
 main()

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from components.iam import TRUST_CHARACTERS, role_trust
-from components.settings.application import Application
-from components.settings.base import Problem
-from components.settings.deploy import Deploy
-from components.settings.hosting import LATE_MINUTES, Alarms, Hosting
-from components.settings.promotion import Promotion
-from components.settings.retention import Retention
-from components.settings.source import Source
-from components.settings.tests import PLAIN_HTTP_BEST_PRACTICES, PLAIN_HTTP_BUDGET, Tests
+from components.foundation.iam import TRUST_CHARACTERS, role_trust
+from components.settings.section import Problem
+from components.settings.sections.application import ApplicationSection
+from components.settings.sections.deploy import DeploySection
+from components.settings.sections.hosting import LATE_MINUTES, AlarmsSection, HostingSection
+from components.settings.sections.promotion import PromotionSection
+from components.settings.sections.retention import RetentionSection
+from components.settings.sections.source import SourceSection
+from components.settings.sections.tests import PLAIN_HTTP_BEST_PRACTICES, PLAIN_HTTP_BUDGET, TestsSection
 
 DAY: Final = 24 * 60
 """Minutes."""
@@ -44,7 +44,7 @@ class Conflict:
     rule: Callable[..., Iterator[Problem]]
 
 
-def alarms_fire_while_the_old_tasks_are_there(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+def alarms_fire_while_the_old_tasks_are_there(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield a deployment that is over before an alarm can fire.
 
     The time begins when the first users have the new version: a canary or linear deployment waits between its steps.
@@ -76,7 +76,7 @@ def alarms_fire_while_the_old_tasks_are_there(hosting: Hosting, deploy: Deploy) 
     )
 
 
-def canary_moves_the_errors_above_the_threshold(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+def canary_moves_the_errors_above_the_threshold(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield a canary so small that the alarm stays quiet although every answer of the new version is an error."""
     alarms, step = _rolls_back(hosting, deploy), deploy.effective_step
     if alarms is None or step is None or deploy.effective_strategy != "canary" or step.percent > alarms.error_percent:
@@ -91,7 +91,7 @@ def canary_moves_the_errors_above_the_threshold(hosting: Hosting, deploy: Deploy
     )
 
 
-def starting_tasks_set_off_no_alarm(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+def starting_tasks_set_off_no_alarm(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield a health check grace period in which a task that is still starting sets off the alarm on unhealthy tasks.
 
     The alarm counts whole minutes in which a task was unhealthy throughout.
@@ -112,7 +112,9 @@ def starting_tasks_set_off_no_alarm(hosting: Hosting, deploy: Deploy) -> Iterato
     )
 
 
-def the_alarm_on_unhealthy_tasks_can_fire(hosting: Hosting, application: Application) -> Iterator[Problem]:
+def the_alarm_on_unhealthy_tasks_can_fire(
+    hosting: HostingSection, application: ApplicationSection
+) -> Iterator[Problem]:
     """Yield more unhealthy tasks for an alarm than there are tasks when few run."""
     alarms = hosting.alarms
     fewest = hosting.service.scaling.effective_minimum(application.desired_count)
@@ -125,7 +127,7 @@ def the_alarm_on_unhealthy_tasks_can_fire(hosting: Hosting, application: Applica
         )
 
 
-def best_practices_can_be_met(hosting: Hosting, tests: Tests) -> Iterator[Problem]:
+def best_practices_can_be_met(hosting: HostingSection, tests: TestsSection) -> Iterator[Problem]:
     """Yield a budget of best practices that no page meets over plain HTTP."""
     budget = tests.lighthouse.budgets.best_practices
     if tests.enabled and hosting.plain_http and budget is not None and budget > PLAIN_HTTP_BEST_PRACTICES:
@@ -137,7 +139,9 @@ def best_practices_can_be_met(hosting: Hosting, tests: Tests) -> Iterator[Proble
         )
 
 
-def artifacts_outlive_the_run(retention: Retention, promotion: Promotion, deploy: Deploy) -> Iterator[Problem]:
+def artifacts_outlive_the_run(
+    retention: RetentionSection, promotion: PromotionSection, deploy: DeploySection
+) -> Iterator[Problem]:
     """Yield artifacts that expire while the run that needs them still waits."""
     approval = promotion.approval.timeout_minutes if promotion.enabled and promotion.approval.enabled else 0
     waits = deploy.shift_minutes + deploy.after_shift_minutes + approval
@@ -152,7 +156,7 @@ def artifacts_outlive_the_run(retention: Retention, promotion: Promotion, deploy
         )
 
 
-def promoters_fit_into_a_trust_policy(source: Source) -> Iterator[Problem]:
+def promoters_fit_into_a_trust_policy(source: SourceSection) -> Iterator[Problem]:
     """Yield more promoters than the trust policy of the role they assume can name."""
     promoters = list(source.ecr.promoters) if source.ecr else []
     if len(role_trust(promoters)) <= TRUST_CHARACTERS:
@@ -170,7 +174,7 @@ def _fit(promoters: list[str]) -> bool:
     return len(role_trust(promoters)) <= TRUST_CHARACTERS
 
 
-def _rolls_back(hosting: Hosting, deploy: Deploy) -> Alarms | None:
+def _rolls_back(hosting: HostingSection, deploy: DeploySection) -> AlarmsSection | None:
     """Return the alarms that are made here, where they roll a deployment back."""
     rolls_back = hosting.existing is None and hosting.alarms.enabled and deploy.engine != "ecsAction"
     return hosting.alarms if rolls_back else None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-from components.settings.base import Must, Reference
+from components.settings.section import Must, Reference
 
 _ARN = r"^arn:aws[a-z-]*"
 _ECR_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"

@@ -2,56 +2,58 @@
 
 from pydantic import Field
 
-from components.settings.application import Application
-from components.settings.base import Section
-from components.settings.build import Build
-from components.settings.deploy import Deploy
-from components.settings.hosting import Hosting
-from components.settings.pipeline import Pipeline
-from components.settings.promotion import Promotion
-from components.settings.release import Release
-from components.settings.retention import Retention
-from components.settings.source import Source
-from components.settings.tests import Tests
+from components.settings.section import Section
+from components.settings.sections.application import ApplicationSection
+from components.settings.sections.build import BuildSection
+from components.settings.sections.deploy import DeploySection
+from components.settings.sections.hosting import HostingSection
+from components.settings.sections.pipeline import PipelineSection
+from components.settings.sections.promotion import PromotionSection
+from components.settings.sections.release import ReleaseSection
+from components.settings.sections.retention import RetentionSection
+from components.settings.sections.source import SourceSection
+from components.settings.sections.tests import TestsSection
 
 
 class Settings(Section):
     """The sections of a stack file; `load_settings` is what checks them against each other."""
 
-    application: Application = Field(description="What runs, and how big.", examples=[{"name": "shop"}])
-    source: Source = Field(
+    application: ApplicationSection = Field(description="What runs, and how big.", examples=[{"name": "shop"}])
+    source: SourceSection = Field(
         description="Where the pipeline starts: code on GitHub, an image in ECR, or both.",
         examples=[{"github": {"repository": "example/shop"}}],
     )
-    build: Build = Field(default=Build(), description="How the image is made.", examples=[{"dockerfile": "Dockerfile"}])
-    deploy: Deploy = Field(
-        default=Deploy(), description="How a new image takes over.", examples=[{"engine": "codeDeploy"}]
+    build: BuildSection = Field(
+        default=BuildSection(), description="How the image is made.", examples=[{"dockerfile": "Dockerfile"}]
     )
-    hosting: Hosting = Field(
-        default=Hosting(),
+    deploy: DeploySection = Field(
+        default=DeploySection(), description="How a new image takes over.", examples=[{"engine": "codeDeploy"}]
+    )
+    hosting: HostingSection = Field(
+        default=HostingSection(),
         description="Where the application runs: made here, or a service that exists.",
         examples=[{"loadBalancer": {"plainHttp": True}}],
     )
-    tests: Tests = Field(
-        default=Tests(), description="What the deployed service must pass.", examples=[{"enabled": True}]
+    tests: TestsSection = Field(
+        default=TestsSection(), description="What the deployed service must pass.", examples=[{"enabled": True}]
     )
-    promotion: Promotion = Field(
-        default=Promotion(),
+    promotion: PromotionSection = Field(
+        default=PromotionSection(),
         description="Hands a tested image on to the next environment.",
         examples=[{"enabled": True, "repository": "shop-prod"}],
     )
-    release: Release = Field(
-        default=Release(),
+    release: ReleaseSection = Field(
+        default=ReleaseSection(),
         description="Version tag and GitHub release.",
         examples=[{"enabled": True, "github": {"tokenSecret": "shop/github-token"}}],
     )
-    pipeline: Pipeline = Field(
-        default=Pipeline(),
+    pipeline: PipelineSection = Field(
+        default=PipelineSection(),
         description="How runs follow each other, and the jobs of a run.",
         examples=[{"executionMode": "queued"}],
     )
-    retention: Retention = Field(
-        default=Retention(), description="How long things are kept.", examples=[{"protect": True}]
+    retention: RetentionSection = Field(
+        default=RetentionSection(), description="How long things are kept.", examples=[{"protect": True}]
     )
 
     @property

@@ -9,17 +9,17 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from components.settings.application import Application
-from components.settings.base import Problem
-from components.settings.build import Build
 from components.settings.conflicts import CONFLICTS
-from components.settings.deploy import Deploy
-from components.settings.hosting import Hosting
-from components.settings.pipeline import Pipeline
-from components.settings.promotion import Promotion
-from components.settings.release import Release
-from components.settings.source import Source
-from components.settings.tests import Tests
+from components.settings.section import Problem
+from components.settings.sections.application import ApplicationSection
+from components.settings.sections.build import BuildSection
+from components.settings.sections.deploy import DeploySection
+from components.settings.sections.hosting import HostingSection
+from components.settings.sections.pipeline import PipelineSection
+from components.settings.sections.promotion import PromotionSection
+from components.settings.sections.release import ReleaseSection
+from components.settings.sections.source import SourceSection
+from components.settings.sections.tests import TestsSection
 
 MOST_ALARMS: Final = 10
 """Alarms of one deployment: https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html"""
@@ -28,7 +28,7 @@ ALARMS_MADE: Final = 3
 """How many `hosting.alarms` makes: errors, latency, unhealthy hosts."""
 
 
-def hosting_says_how_it_is_reached(hosting: Hosting) -> Iterator[Problem]:
+def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a load balancer that would serve users without encryption, unasked."""
     balancer = hosting.load_balancer
     if hosting.existing is None and not balancer.certificate_arn and not balancer.plain_http:
@@ -42,7 +42,9 @@ def hosting_says_how_it_is_reached(hosting: Hosting) -> Iterator[Problem]:
         )
 
 
-def most_tasks_are_not_fewer_than_the_fewest(hosting: Hosting, application: Application) -> Iterator[Problem]:
+def most_tasks_are_not_fewer_than_the_fewest(
+    hosting: HostingSection, application: ApplicationSection
+) -> Iterator[Problem]:
     """Yield bounds of the number of tasks that exclude each other, or the number to start with."""
     scaling = hosting.service.scaling
     if hosting.existing is not None:
@@ -63,7 +65,7 @@ def most_tasks_are_not_fewer_than_the_fewest(hosting: Hosting, application: Appl
         )
 
 
-def spot_needs_an_engine_that_keeps_it(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+def spot_needs_an_engine_that_keeps_it(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield Spot with CodeDeploy: its new tasks would not run on it.
 
     A deployment whose AppSpec names no capacity provider drops the service's, and the service cannot be given
@@ -79,7 +81,7 @@ def spot_needs_an_engine_that_keeps_it(hosting: Hosting, deploy: Deploy) -> Iter
         )
 
 
-def scaling_by_requests_needs_one_target_group(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+def scaling_by_requests_needs_one_target_group(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield scaling by the requests of a target group that every other deployment takes out of use.
 
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
@@ -93,7 +95,7 @@ def scaling_by_requests_needs_one_target_group(hosting: Hosting, deploy: Deploy)
         )
 
 
-def alarms_fit_into_a_deployment(hosting: Hosting, deploy: Deploy) -> Iterator[Problem]:
+def alarms_fit_into_a_deployment(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield more alarms than a deployment group takes, the ones made here counted.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
@@ -108,7 +110,7 @@ def alarms_fit_into_a_deployment(hosting: Hosting, deploy: Deploy) -> Iterator[P
         )
 
 
-def exec_needs_a_writable_root(application: Application, hosting: Hosting) -> Iterator[Problem]:
+def exec_needs_a_writable_root(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
     """Yield a shell that would never open: the agent behind it writes to the root filesystem.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
@@ -122,7 +124,7 @@ def exec_needs_a_writable_root(application: Application, hosting: Hosting) -> It
         )
 
 
-def smoke_test_needs_code(build: Build, source: Source) -> Iterator[Problem]:
+def smoke_test_needs_code(build: BuildSection, source: SourceSection) -> Iterator[Problem]:
     """Yield a smoke test with nothing to build it from."""
     if build.smoke_test.enabled and source.github is None:
         yield Problem(
@@ -132,7 +134,7 @@ def smoke_test_needs_code(build: Build, source: Source) -> Iterator[Problem]:
         )
 
 
-def build_without_code_builds_nothing(build: Build, source: Source) -> Iterator[Problem]:
+def build_without_code_builds_nothing(build: BuildSection, source: SourceSection) -> Iterator[Problem]:
     """Yield keys of a build that does not take place, because the pipeline delivers an image as it is."""
     if source.github is not None:
         return
@@ -144,7 +146,7 @@ def build_without_code_builds_nothing(build: Build, source: Source) -> Iterator[
         ("repository", "repository"),
         ("version", "version"),
     ):
-        if getattr(build, field) != Build.model_fields[field].default:
+        if getattr(build, field) != BuildSection.model_fields[field].default:
             yield Problem(
                 path=("build", key),
                 wrong="has an effect only with source.github: this pipeline delivers the image of source.ecr as it is",
@@ -152,7 +154,7 @@ def build_without_code_builds_nothing(build: Build, source: Source) -> Iterator[
             )
 
 
-def upload_from_source_needs_code(deploy: Deploy, source: Source) -> Iterator[Problem]:
+def upload_from_source_needs_code(deploy: DeploySection, source: SourceSection) -> Iterator[Problem]:
     """Yield static files of a repository that is not there."""
     upload = deploy.static_files.upload
     if deploy.static_files.enabled and upload and upload.origin == "source" and source.github is None:
@@ -163,7 +165,7 @@ def upload_from_source_needs_code(deploy: Deploy, source: Source) -> Iterator[Pr
         )
 
 
-def release_needs_a_repository(release: Release, source: Source) -> Iterator[Problem]:
+def release_needs_a_repository(release: ReleaseSection, source: SourceSection) -> Iterator[Problem]:
     """Yield a GitHub release of a pipeline that knows no GitHub repository."""
     if release.enabled and release.github and not release.github.repository and source.github is None:
         yield Problem(
@@ -173,7 +175,7 @@ def release_needs_a_repository(release: Release, source: Source) -> Iterator[Pro
         )
 
 
-def tests_need_an_address(tests: Tests, hosting: Hosting) -> Iterator[Problem]:
+def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Iterator[Problem]:
     """Yield tests that would not know where to find the service, or could not get there."""
     if not tests.enabled:
         return
@@ -196,7 +198,7 @@ def tests_need_an_address(tests: Tests, hosting: Hosting) -> Iterator[Problem]:
         )
 
 
-def _tests_reach_what_is_made(hosting: Hosting) -> Iterator[Problem]:
+def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a service that tests cannot reach: they run outside its network, and check its certificate."""
     balancer = hosting.load_balancer
     if balancer.internal:
@@ -213,7 +215,7 @@ def _tests_reach_what_is_made(hosting: Hosting) -> Iterator[Problem]:
         )
 
 
-def code_deploy_needs_listeners(deploy: Deploy, hosting: Hosting) -> Iterator[Problem]:
+def code_deploy_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
     """Yield what CodeDeploy misses to shift traffic.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups-create-load-balancer-for-ecs.html
@@ -234,7 +236,9 @@ def code_deploy_needs_listeners(deploy: Deploy, hosting: Hosting) -> Iterator[Pr
         )
 
 
-def parallel_runs_stay_apart(pipeline: Pipeline, deploy: Deploy, promotion: Promotion) -> Iterator[Problem]:
+def parallel_runs_stay_apart(
+    pipeline: PipelineSection, deploy: DeploySection, promotion: PromotionSection
+) -> Iterator[Problem]:
     """Yield parallel runs that would meet: CodeDeploy runs one deployment a group, promotions could overtake.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
@@ -254,7 +258,7 @@ def parallel_runs_stay_apart(pipeline: Pipeline, deploy: Deploy, promotion: Prom
         )
 
 
-def name_and_stack_fit_aws(application: Application, stack: str) -> Iterator[Problem]:
+def name_and_stack_fit_aws(application: ApplicationSection, stack: str) -> Iterator[Problem]:
     """Yield a stack whose name does not suit everything that is named after application and stack.
 
     The shortest of them is a connection, 32 characters; a repository takes no capitals, a build project no dots.
@@ -270,7 +274,9 @@ def name_and_stack_fit_aws(application: Application, stack: str) -> Iterator[Pro
         )
 
 
-def source_is_not_the_result(application: Application, build: Build, source: Source, stack: str) -> Iterator[Problem]:
+def source_is_not_the_result(
+    application: ApplicationSection, build: BuildSection, source: SourceSection, stack: str
+) -> Iterator[Problem]:
     """Yield a base image in the very repository the pipeline pushes to: each run would start the next."""
     own = build.repository_for(f"{application.name}-{stack}")
     if source.github and source.ecr and source.ecr.repository == own:
@@ -282,7 +288,7 @@ def source_is_not_the_result(application: Application, build: Build, source: Sou
 
 
 def promotion_leads_elsewhere(
-    promotion: Promotion, application: Application, build: Build, source: Source, stack: str
+    promotion: PromotionSection, application: ApplicationSection, build: BuildSection, source: SourceSection, stack: str
 ) -> Iterator[Problem]:
     """Yield a promotion into the repository the image is in already."""
     if source.github or source.ecr is None:

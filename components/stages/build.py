@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import PLATFORMS, BuildProject, image_builder
-from components.iam import Statement
-from components.image_repository import Repository, pull_through_cache, registry_login
-from components.pipeline_model import Action, Artifact, scheduled, variable
-from components.settings import Build, Settings
+from components.foundation.iam import Statement
+from components.hosting.task_definition_template import KEY
+from components.images.image_repository import Repository, pull_through_cache, registry_login
+from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
+from components.pipeline.model import Action, Artifact, scheduled, variable
+from components.settings import BuildSection, Settings
 from components.stages.stage import Stage, StageContext
 from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
-from components.task_definition_template import KEY
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class BuildStageArgs:
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
-    build: Build
+    build: BuildSection
     engine: str
     has_code: bool
     source_url: str

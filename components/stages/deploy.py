@@ -10,14 +10,14 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import PATIENT, BuildProject
-from components.code_deploy import CodeDeploy, CodeDeployArgs, TrafficShift
-from components.delivery_pipeline import follow_run
-from components.ecs_deployment import deployment_configuration
-from components.iam import Statement
-from components.pipeline_model import RUN, Action, Artifact, Category, Provider
-from components.settings import Deploy, Settings
-from components.settings.deploy import Engine
+from components.engines.code_deploy_group import CodeDeploy, CodeDeployArgs, TrafficShift
+from components.engines.deployment_configuration import deployment_configuration
+from components.foundation.iam import Statement
+from components.jobs.build_project import PATIENT, BuildProject
+from components.pipeline.delivery_pipeline import follow_run
+from components.pipeline.model import RUN, Action, Artifact, Category, Provider
+from components.settings import DeploySection, Settings
+from components.settings.sections.deploy import Engine
 from components.stages.stage import Stage, StageContext
 from components.stages.static_files import StaticFiles, StaticFilesArgs
 from components.stages.variables import DELIVERED_IMAGE
@@ -58,10 +58,10 @@ class DeployStage(Stage):
     NAME: ClassVar[str] = "Deploy"
 
     def __init__(
-        self, name: str, args: Deploy, context: StageContext, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: DeploySection, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, context, opts)
-        engine: Mapping[Engine, Callable[[Deploy], tuple[tuple[Action, ...], tuple[Statement, ...]]]] = {
+        engine: Mapping[Engine, Callable[[DeploySection], tuple[tuple[Action, ...], tuple[Statement, ...]]]] = {
             "codeDeploy": self._with_code_deploy,
             "ecs": self._with_ecs,
             "ecsAction": self._with_ecs_action,
@@ -77,11 +77,11 @@ class DeployStage(Stage):
         self.register_outputs({"engine": args.engine})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> Deploy:
+    def wanted(cls, settings: Settings) -> DeploySection:
         """Every pipeline deploys."""
         return settings.deploy
 
-    def _with_code_deploy(self, args: Deploy) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
+    def _with_code_deploy(self, args: DeploySection) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
         context = self._context
         strategy, step = args.effective_strategy, args.effective_step
         code_deploy = CodeDeploy(
@@ -148,7 +148,7 @@ class DeployStage(Stage):
             timeout_minutes=minutes + MINUTES_TO_ROLL_BACK,
         )
 
-    def _with_ecs(self, args: Deploy) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
+    def _with_ecs(self, args: DeploySection) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
         hosting = self._context.hosting
         project: BuildProject = self.project(
             "deploy-ecs",
@@ -175,7 +175,7 @@ class DeployStage(Stage):
         action = project.action(DEPLOY_ACTION, reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
         return (action,), (project.start(),)
 
-    def _with_ecs_action(self, args: Deploy) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
+    def _with_ecs_action(self, args: DeploySection) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
         hosting = self._context.hosting
         minutes = args.effective_timeout_minutes
         action = Action(

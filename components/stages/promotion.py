@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import PATIENT
-from components.iam import Statement
-from components.image_repository import existing_repository, registry_login
-from components.pipeline_model import Action, Artifact, Category, Provider, variable
-from components.settings import Promotion, Settings
+from components.foundation.iam import Statement
+from components.images.image_repository import existing_repository, registry_login
+from components.jobs.build_project import PATIENT
+from components.pipeline.model import Action, Artifact, Category, Provider, variable
+from components.settings import PromotionSection, Settings
 from components.stages.stage import Stage, StageContext
 from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE
 
@@ -25,7 +25,7 @@ class PromotionStage(Stage):
     """The role that copies; the other account must let it in."""
 
     def __init__(
-        self, name: str, args: Promotion, context: StageContext, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: PromotionSection, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, context, opts)
         if args.repository is None:
@@ -80,12 +80,12 @@ class PromotionStage(Stage):
         self.register_outputs({"roleArn": self.role_arn})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> Promotion | None:
+    def wanted(cls, settings: Settings) -> PromotionSection | None:
         """On with ``promotion.enabled``."""
         return settings.promotion if settings.promotion.enabled else None
 
 
-def _approval(args: Promotion, service_url: pulumi.Output[str] | None) -> tuple[Action, ...]:
+def _approval(args: PromotionSection, service_url: pulumi.Output[str] | None) -> tuple[Action, ...]:
     """Asks with version and digest, and a link to where that version can be looked at."""
     if not args.approval.enabled:
         return ()
@@ -108,7 +108,7 @@ def _approval(args: Promotion, service_url: pulumi.Output[str] | None) -> tuple[
     )
 
 
-def _notify(args: Promotion) -> tuple[Statement, ...]:
+def _notify(args: PromotionSection) -> tuple[Statement, ...]:
     topic = args.approval.notify_topic_arn
     if not args.approval.enabled or topic is None:
         return ()

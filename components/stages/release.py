@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import pulumi
 
-from components.account import AwsAccount
-from components.commands import aws_command
-from components.iam import Statement
-from components.pipeline_model import Artifact, Variable
-from components.settings import Release, Settings
-from components.settings.release import GithubRelease
+from components.foundation.account import AwsAccount
+from components.foundation.commands import aws_command
+from components.foundation.iam import Statement
+from components.pipeline.model import Artifact, Variable
+from components.settings import ReleaseSection, Settings
+from components.settings.sections.release import GithubReleaseSection
 from components.stages.stage import Stage, StageContext
 from components.stages.variables import DELIVERED_IMAGE
 
@@ -28,7 +28,7 @@ class ReleaseStageArgs:
     """
 
     tag_prefix: str
-    github: GithubRelease
+    github: GithubReleaseSection
     repository: str
 
 
@@ -87,7 +87,7 @@ class ReleaseStage(Stage):
     @classmethod
     def wanted(cls, settings: Settings) -> ReleaseStageArgs | None:
         """On with ``release.enabled``; the repository defaults to the one the code comes from."""
-        release: Release = settings.release
+        release: ReleaseSection = settings.release
         if not release.enabled or release.github is None:
             return None
         source = settings.source.github

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import pulumi
 
-from components.commands import aws_command
-from components.connection import Connection
-from components.iam import Statement
-from components.pipeline_model import (
+from components.foundation.commands import aws_command
+from components.foundation.iam import Statement
+from components.pipeline.connection import Connection
+from components.pipeline.model import (
     CLONE_REFERENCE,
     Action,
     Artifact,
@@ -18,8 +18,8 @@ from components.pipeline_model import (
     ImagePushTrigger,
     Provider,
 )
-from components.settings import Settings, Source
-from components.settings.source import Ecr, Github
+from components.settings import Settings, SourceSection
+from components.settings.sections.source import EcrSection, GithubSection
 from components.stages.stage import Stage, StageContext
 from components.stages.variables import SOURCE, SOURCE_IMAGE
 
@@ -34,7 +34,7 @@ class SourceStage(Stage):
     """The connection to GitHub, when there is a GitHub source."""
 
     def __init__(
-        self, name: str, args: Source, context: StageContext, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: SourceSection, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, context, opts)
         actions: list[Action] = []
@@ -63,7 +63,7 @@ class SourceStage(Stage):
         self.register_outputs({"connectionArn": self.connection_arn})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> Source:
+    def wanted(cls, settings: Settings) -> SourceSection:
         """Every pipeline has a source."""
         return settings.source
 
@@ -110,7 +110,7 @@ class SourceStage(Stage):
             ),
         )
 
-    def _first_image(self, source: Ecr) -> pulumi.Output[str]:
+    def _first_image(self, source: EcrSection) -> pulumi.Output[str]:
         return pulumi.Output.concat(
             f"The first run, which starts by itself, fails while no image in {source.repository} has the tag "
             f"{source.tag}. Each push of that tag starts a run; to start one by hand: ",
@@ -122,7 +122,7 @@ class SourceStage(Stage):
         return aws_command("codepipeline", "start-pipeline-execution", region=context.region, name=context.prefix)
 
 
-def _commit(github: Github, connection: Connection) -> Action:
+def _commit(github: GithubSection, connection: Connection) -> Action:
     return Action(
         name=SOURCE,
         category=Category.SOURCE,
@@ -147,7 +147,7 @@ def _commit(github: Github, connection: Connection) -> Action:
     )
 
 
-def _what_starts_it(github: Github) -> str:
+def _what_starts_it(github: GithubSection) -> str:
     """Return which pushes start the pipeline: a branch of another name starts nothing, and nothing says so."""
     if github.tags.include or github.tags.exclude:
         return f"A push of a git tag to {github.repository} starts the pipeline, where source.github.tags lets it pass."
@@ -158,7 +158,7 @@ def _what_starts_it(github: Github) -> str:
     )
 
 
-def _image(source: Ecr) -> Action:
+def _image(source: EcrSection) -> Action:
     return Action(
         name=SOURCE_IMAGE,
         category=Category.SOURCE,

@@ -13,16 +13,16 @@ from typing import Any, ClassVar
 
 import pulumi
 
-from components.artifact_bucket import ArtifactBucket
-from components.build_project import BuildProject, BuildProjectArgs, Machine
-from components.buildspec import load_buildspec
-from components.connection import Connection
-from components.hosting import Hosting
-from components.iam import Statement
-from components.job_bundle import JobBundle
-from components.pipeline_model import Action, StageModel
-from components.registry import Registry
-from components.settings import Application, Settings
+from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.iam import Statement
+from components.hosting import DeploymentTarget
+from components.images.registry import Registry
+from components.jobs.build_project import BuildProject, BuildProjectArgs, Machine
+from components.jobs.buildspec import load_buildspec
+from components.jobs.bundle import JobBundle
+from components.pipeline.connection import Connection
+from components.pipeline.model import Action, StageModel
+from components.settings import ApplicationSection, Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +49,12 @@ class StageContext:
 
     name: str
     prefix: str
-    application: Application
+    application: ApplicationSection
     artifacts: ArtifactBucket
     jobs: JobBundle
     connection: Connection | None
     registry: Registry
-    hosting: Hosting
+    hosting: DeploymentTarget
     task_definition: pulumi.Output[str]
     region: pulumi.Input[str]
     quick: Machine

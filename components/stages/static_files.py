@@ -11,12 +11,11 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import PATIENT, PLATFORMS, BuildProject, image_builder
-from components.iam import Statement
-from components.image_repository import registry_login
-from components.pipeline_model import Action, Artifact
-from components.settings.deploy import StaticFiles as StaticFilesSettings
-from components.settings.deploy import Sync, Upload
+from components.foundation.iam import Statement
+from components.images.image_repository import registry_login
+from components.jobs.build_project import PATIENT, PLATFORMS, BuildProject, image_builder
+from components.pipeline.model import Action, Artifact
+from components.settings.sections.deploy import StaticFilesSection, SyncSection, UploadSection
 from components.stages.stage import Jobs, StageContext
 
 
@@ -33,11 +32,11 @@ class StaticFilesArgs:
 
     bucket: str
     prefix: str
-    origin: Upload | Sync
+    origin: UploadSection | SyncSection
     distribution_id: str | None
 
     @classmethod
-    def wanted(cls, settings: StaticFilesSettings) -> StaticFilesArgs | None:
+    def wanted(cls, settings: StaticFilesSection) -> StaticFilesArgs | None:
         """On with ``deploy.staticFiles.enabled``."""
         origin = settings.upload or settings.sync
         if not settings.enabled or settings.bucket is None or origin is None:
@@ -66,7 +65,7 @@ class StaticFiles(Jobs):
         super().__init__(name, context, opts)
         self._args = args
         self.before, self.grants = (), ()
-        if isinstance(args.origin, Sync):
+        if isinstance(args.origin, SyncSection):
             self._project, self._reads = self._sync(args.origin), Artifact.DEPLOYMENT
         elif args.origin.origin == "image":
             self._extract(args.origin.path)
@@ -110,7 +109,7 @@ class StaticFiles(Jobs):
             reads_code=reads_code,
         )
 
-    def _sync(self, sync: Sync) -> BuildProject:
+    def _sync(self, sync: SyncSection) -> BuildProject:
         return self.project(
             "sync-static-files",
             description=f"Copies static files from {sync.bucket} to {self._args.bucket}",

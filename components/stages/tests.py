@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import pulumi
 
-from components.build_project import BROWSER, image_builder
-from components.buildspec import FOLDER
-from components.image_repository import registry_login
-from components.pipeline_model import Action, Artifact, Category, Variable, scheduled
-from components.settings import Settings, Tests
+from components.images.image_repository import registry_login
+from components.jobs.build_project import BROWSER, image_builder
+from components.jobs.buildspec import FOLDER
+from components.pipeline.model import Action, Artifact, Category, Variable, scheduled
+from components.settings import Settings, TestsSection
 from components.stages.stage import Stage, StageContext
 
 KEYS = {"package.json": "_lighthouse/package.json", "package-lock.json": "_lighthouse/package-lock.json"}
@@ -29,16 +29,12 @@ class TestsStageArgs:
         plain_http: Whether the service is reached without encryption.
     """
 
-    __test__ = False  # not a test, though pytest would think so by its name
-
-    tests: Tests
+    tests: TestsSection
     plain_http: bool
 
 
 class TestsStage(Stage):
     """Lighthouse against the deployed service and, where a smoke-test image is built, that image against it."""
-
-    __test__ = False  # not a test, though pytest would think so by its name
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Tests"
     NAME: ClassVar[str] = "Test"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.pipeline_model import variable
+from components.pipeline.model import variable
 
 SOURCE = "Source"
 """Namespace of the commit: ``#{Source.CommitId}``."""

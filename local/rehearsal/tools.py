@@ -32,7 +32,7 @@ _MODULE = Path(__file__).parent / "builder"
 BUILDKIT = locked_version(_MODULE, "github.com/moby/buildkit")
 """As buildspecs/build-image.yml pins it."""
 BUILDX = locked_version(_MODULE, "github.com/docker/buildx")
-"""As in CodeBuild's images, see components/build_project.py (aws-codebuild-docker-images, 2026-04)."""
+"""As in CodeBuild's images, see components/jobs/build_project.py (aws-codebuild-docker-images, 2026-04)."""
 HOW = "make tools" if os.geteuid() == 0 else "make test as root, on Debian 12 or 13"
 NODE = "install Node.js 20 or newer with npm 10 or newer: https://nodejs.org"
 _OLDEST_NPM = 10

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.buildspec import with_imports
+from components.jobs.buildspec import with_imports
 from local.rehearsal.codebuild.artifacts import matches
 from local.rehearsal.deployed import Action, Deployed, Project
 from local.rehearsal.emulated.access import Need, allows

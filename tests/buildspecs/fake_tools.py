@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from components.buildspec import FOLDER
+from components.jobs.buildspec import FOLDER
 from local.rehearsal.codebuild import put_python
 from local.rehearsal.loopback import serving_http
 

@@ -15,8 +15,8 @@ from fake_tools import Machine
 from foreign_files import imported, put_foreign_files
 from samples import BUNDLE_VARIABLES
 
-from components.buildspec import FOLDER, load_buildspec
-from components.job_bundle import pack
+from components.jobs.buildspec import FOLDER, load_buildspec
+from components.jobs.bundle import pack
 from local.rehearsal.codebuild import Build, Place, Variable, put_python, run_build
 
 BUNDLE = [Variable(name=name, value=value) for name, value in BUNDLE_VARIABLES.items()]

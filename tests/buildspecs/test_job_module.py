@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_tools import DIGEST, Machine, module
 
-from components.buildspec import FOLDER, load_buildspec
+from components.jobs.buildspec import FOLDER, load_buildspec
 
 JOBS = sorted(path.stem for path in FOLDER.glob("*.yml"))
 

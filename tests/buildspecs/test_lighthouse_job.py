@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from fake_tools import Machine, Reply, Request, WebServer, module, serving
 
-from components.buildspec import FOLDER
+from components.jobs.buildspec import FOLDER
 
 PACKAGES = FOLDER / "lighthouse"
 LIGHTHOUSE = {

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from components.buildspec import FOLDER, load_buildspec
+from components.jobs.buildspec import FOLDER, load_buildspec
 from local.rehearsal.codebuild import BuildspecProblem
 from local.rehearsal.codebuild.document import SCHEMA, read_document
 

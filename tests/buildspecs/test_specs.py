@@ -14,8 +14,8 @@ from botocore.session import Session  # type: ignore[import-untyped]  # ships no
 from fake_tools import DIGEST, JOBS, Machine, deployment
 from samples import BUNDLE_VARIABLES
 
-from components.buildspec import FOLDER, load_buildspec
-from components.job_bundle import pack
+from components.jobs.buildspec import FOLDER, load_buildspec
+from components.jobs.bundle import pack
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 SCRIPT_FILES = sorted(JOBS.glob("[!_]*.py"))

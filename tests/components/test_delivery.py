@@ -17,9 +17,9 @@ import pytest
 from mocked import Graph, Resource, build_program
 from summary import GOLDEN, program, stack_files, summary
 
-from components import buildspec
-from components.buildspec import load_buildspec
-from components.iam import UNSCOPEABLE, UNSCOPED
+from components.foundation.iam import UNSCOPEABLE, UNSCOPED
+from components.jobs import buildspec
+from components.jobs.buildspec import load_buildspec
 
 TOGGLES = ("smokeTest", "staticFiles", "tests", "promotion", "release")
 COMBINATIONS = list(itertools.product((False, True), repeat=len(TOGGLES)))

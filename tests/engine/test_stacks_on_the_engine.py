@@ -13,8 +13,8 @@ import yaml
 from account_page import recount, told
 from summary import stack_files
 
-from components import job_bundle
-from components.job_bundle import key_of, pack
+from components.jobs import bundle as job_bundle
+from components.jobs.bundle import key_of, pack
 from local.engine.stack import UNKNOWN, EngineFailure, LocalStack, Outcome
 
 pytestmark = pytest.mark.engine

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from summary import program, stack_files
 
-from components.job_bundle import pack
+from components.jobs.bundle import pack
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.wiring import problems
 

@@ -28,7 +28,7 @@ from rewriting import (
     unchanged,
 )
 
-from components.task_definition import IMAGE_PLACEHOLDER
+from components.hosting.task_definition import IMAGE_PLACEHOLDER
 
 Described = Mapping[str, Any]
 """One resource: ``type``, ``name``, ``inputs``, ``outputs`` and more."""

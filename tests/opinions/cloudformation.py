@@ -30,7 +30,7 @@ from rewriting import (
     the_only_one,
 )
 
-from components.task_definition import IMAGE_PLACEHOLDER
+from components.hosting.task_definition import IMAGE_PLACEHOLDER
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from planted_faults import NOTHING, Fault
 from rewriting import Places
 from stack_graphs import NAMES, described, input_paths
 
-from components.ecs_deployment import deployment_configuration
-from components.settings.deploy import STRATEGIES, Deploy
+from components.engines.deployment_configuration import deployment_configuration
+from components.settings.sections.deploy import STRATEGIES, DeploySection
 
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 PROJECT = "aws:codebuild/project:Project"
@@ -162,7 +162,7 @@ def test_a_planted_fault_is_found(fault: Fault) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES["ecs"])
 def test_ecs_would_accept_every_strategy(strategy: str) -> None:
     configuration = deployment_configuration(
-        Deploy.model_validate({"engine": "ecs", "strategy": strategy, "alarms": ("shop-errors",)})
+        DeploySection.model_validate({"engine": "ecs", "strategy": strategy, "alarms": ("shop-errors",)})
     )
     request = Request(
         origin=strategy,

@@ -11,7 +11,7 @@ from permissions_page import PAGE, permissions_page
 from planted_faults import Fault
 from stack_graphs import NAMES, described
 
-from components.iam import SENDS_SOURCE
+from components.foundation.iam import SENDS_SOURCE
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 

@@ -10,7 +10,7 @@ from planted_faults import Fault
 from policies import Policy, policies
 from stack_graphs import NAMES, described
 
-from components.iam import ALWAYS_SENT, UNSCOPEABLE, UNSCOPED
+from components.foundation.iam import ALWAYS_SENT, UNSCOPEABLE, UNSCOPED
 
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 PIPELINE = "delivery-policy"

@@ -12,7 +12,7 @@ from planted_faults import NOTHING, Fault
 from policies import Finding, actions, findings, policies
 from stack_graphs import NAMES, described
 
-from components.iam import UNSCOPED
+from components.foundation.iam import UNSCOPED
 
 NEWER_THAN_PARLIAMENT: Mapping[str, tuple[str, str]] = {
     "ecs:StopServiceDeployment": ("ecs", "StopServiceDeployment"),
@@ -56,7 +56,7 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
         "parliament wants every kind of rule named; traffic is shifted on an application load balancer"
     ),
     **{
-        ("RESOURCE_STAR", f"*: {action}"): f"components/iam.py says why, and names {source}"
+        ("RESOURCE_STAR", f"*: {action}"): f"components/foundation/iam.py says why, and names {source}"
         for action, source in UNSCOPED.items()
         # Its list says of this one that it can be allowed on * only.
         if action != "ecs:CreateTaskSet"

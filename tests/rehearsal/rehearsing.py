@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from mocked import REGION
 
-from components.buildspec import FOLDER
-from components.job_bundle import key_of, pack
+from components.jobs.buildspec import FOLDER
+from components.jobs.bundle import key_of, pack
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Build, Variable
 from local.rehearsal.world import World

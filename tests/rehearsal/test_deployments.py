@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from mocked import REGION
 from rehearsing import in_this_process
 
-from components.buildspec import load_buildspec
+from components.jobs.buildspec import load_buildspec
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs

@@ -23,7 +23,7 @@ from mocked import ACCOUNT, REGION, Graph
 from rehearsing import hurried, with_variables
 from summary import program
 
-from components.settings.tests import PLAIN_HTTP_BEST_PRACTICES
+from components.settings.sections.tests import PLAIN_HTTP_BEST_PRACTICES
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Place, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed

@@ -11,8 +11,8 @@ import pulumi
 from mocked import Graph, Resource, build
 from samples import TAGS, artifact_bucket, image_repository, shop
 
-from components.hosting import Hosting, MadeHosting, MadeHostingArgs
-from components.image_repository import Repository
+from components.hosting import DeploymentTarget, NewHosting, NewHostingArgs
+from components.images.image_repository import Repository
 
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
 IMAGES = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-dev"
@@ -23,7 +23,7 @@ class Made:
     """What one stack file made."""
 
     graph: Graph
-    hosting: Hosting
+    hosting: DeploymentTarget
 
     def one(self, type_: str, name: str | None = None) -> Resource:
         return self.graph.one(type_, f"hosting-{name}" if name else None)
@@ -52,10 +52,10 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
     """
     section = {"loadBalancer": {"plainHttp": True}, **(hosting or {})}
     settings = shop(hosting=section, retention={"protect": protect}, **sections)
-    built: list[Hosting] = []
+    built: list[DeploymentTarget] = []
 
     def program() -> None:
-        args = MadeHostingArgs(
+        args = NewHostingArgs(
             settings=settings,
             prefix="shop-dev",
             artifacts=artifact_bucket(),
@@ -66,7 +66,7 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
             ),
             tags=TAGS,
         )
-        hosting = MadeHosting("hosting", args).hosting
+        hosting = NewHosting("hosting", args).hosting
         built.append(hosting)
         pulumi.export("url", hosting.service_url)
         pulumi.export("roles", [hosting.execution_role_arn, hosting.task_role_arn])

@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 from made_hosting import made
 
-from components.account_needs import ELASTIC_IPS, FARGATE, FARGATE_SPOT, LOAD_BALANCERS, NAT_GATEWAYS, VPCS, Quota
-from components.ecs_deployment import deployment_configuration
+from components.engines.deployment_configuration import deployment_configuration
+from components.foundation.account_needs import (
+    ELASTIC_IPS,
+    FARGATE,
+    FARGATE_SPOT,
+    LOAD_BALANCERS,
+    NAT_GATEWAYS,
+    VPCS,
+    Quota,
+)
 from components.hosting.service import DURING_DEPLOYMENT
-from components.settings.deploy import Deploy
+from components.settings.sections.deploy import DeploySection
 
 
 def taken(hosting: dict[str, Any] | None = None, **sections: Any) -> dict[Quota, float]:  # noqa: ANN401 - sections of a stack file
@@ -29,7 +37,7 @@ def test_tasks_are_counted_at_their_most_while_a_deployment_lasts() -> None:
 
 def test_a_deployment_of_ecs_makes_as_many_new_tasks_as_codedeploys() -> None:
     for strategy in ("rolling", "blueGreen"):
-        deploy = Deploy(engine="ecs", strategy=strategy)
+        deploy = DeploySection(engine="ecs", strategy=strategy)
         assert deployment_configuration(deploy)["maximumPercent"] == 100 * DURING_DEPLOYMENT
 
 

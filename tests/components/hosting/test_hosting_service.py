@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from made_hosting import IMAGES, Made, first_definition, made
 
-from components.ecs_deployment import deployment_configuration
+from components.engines.deployment_configuration import deployment_configuration
 from components.hosting.bootstrap import BOOTSTRAP_IMAGE, SERVER
-from components.settings import Deploy
-from components.task_definition import TaskSurroundings, task_definition
+from components.hosting.task_definition import TaskSurroundings, task_definition
+from components.settings import DeploySection
 
 NATIVE: dict[str, dict[str, Any]] = {
     "blueGreen": {"engine": "ecs", "strategy": "blueGreen", "bakeMinutes": 5},
@@ -133,7 +133,7 @@ def test_the_service_is_made_to_deploy_as_every_run_will_ask_for(deploy: dict[st
     """Two descriptions that differ would undo each other, run after `pulumi up` after run."""
     found = made(deploy=deploy)
     alarms = ("shop-dev-errors", "shop-dev-latency", "shop-dev-unhealthy-hosts")
-    asked: dict[str, Any] = deployment_configuration(Deploy.model_validate(deploy), alarms)
+    asked: dict[str, Any] = deployment_configuration(DeploySection.model_validate(deploy), alarms)
     service = found.service
     said: dict[str, Any] = {
         "deploymentCircuitBreaker": service["deploymentCircuitBreaker"],
@@ -289,7 +289,7 @@ def test_the_ecs_action_starts_from_the_applications_own_definition() -> None:
 
 
 def _rendered(found: Made, application: dict[str, Any]) -> dict[str, Any]:
-    from components.settings import Application  # noqa: PLC0415 - used here only
+    from components.settings import ApplicationSection  # noqa: PLC0415 - used here only
 
     execution, task = found.graph.exports["roles"]
     surroundings = TaskSurroundings(
@@ -300,7 +300,7 @@ def _rendered(found: Made, application: dict[str, Any]) -> dict[str, Any]:
         region="eu-west-1",
         tags={},
     )
-    rendered: dict[str, Any] = task_definition(Application.model_validate(application), surroundings)
+    rendered: dict[str, Any] = task_definition(ApplicationSection.model_validate(application), surroundings)
     (container,) = rendered["containerDefinitions"]
     container.pop("image")
     return dict(container)

@@ -14,9 +14,9 @@ from test_settings_malformed import FILES, problems_of, set_as_pulumi_does
 
 from components.settings import Settings, load_settings, load_stack_file
 from components.settings.conflicts import CONFLICTS, DAY, Conflict
-from components.settings.generate import ROOT
+from components.settings.reader.generate import ROOT
+from components.settings.reader.shapes import Shape, leaves
 from components.settings.rules import RULES
-from components.settings.shapes import Shape, leaves
 
 KEYS = {".".join(path) for path, _ in leaves(Shape(kind="section", words="", section=Settings))}
 CONFLICT_FILES = {file.stem.removeprefix("conflict_"): file for file in FILES if file.stem.startswith("conflict_")}

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from components.settings import Settings
-from components.settings.generate import ROOT, main
-from components.settings.reference import END, START, key_tables, with_key_tables
-from components.settings.schema import stack_file_schema
-from components.settings.shapes import Shape, leaves
+from components.settings.reader.generate import ROOT, main
+from components.settings.reader.reference import END, START, key_tables, with_key_tables
+from components.settings.reader.schema import stack_file_schema
+from components.settings.reader.shapes import Shape, leaves
 
 HINT = "run: python -m components.settings"
 
@@ -71,6 +71,6 @@ def test_one_command_writes_both(tmp_path: Path) -> None:
 
 def test_the_command_is_python_m_components_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    monkeypatch.setattr("components.settings.generate.main", lambda: calls.append("written"))
+    monkeypatch.setattr("components.settings.reader.generate.main", lambda: calls.append("written"))
     runpy.run_module("components.settings")
     assert calls == ["written"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.settings import Settings, SettingsError, load_settings, load_stack_file
-from components.settings.shapes import Shape, shape_of
+from components.settings.reader.shapes import Shape, shape_of
 
 FILES = sorted((Path(__file__).parent / "malformed").glob("*.yaml"))
 

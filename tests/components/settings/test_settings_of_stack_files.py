@@ -10,9 +10,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from components.settings import Settings, load_settings, load_stack_file
-from components.settings.generate import ROOT
-from components.settings.schema import stack_file_schema
-from components.settings.shapes import Shape, leaves
+from components.settings.reader.generate import ROOT
+from components.settings.reader.schema import stack_file_schema
+from components.settings.reader.shapes import Shape, leaves
 
 FILES = [*sorted(ROOT.glob("Pulumi.*.yaml")), *sorted((ROOT / "examples").glob("Pulumi.*.yaml"))]
 SCHEMA = Draft202012Validator(json.loads(stack_file_schema()))

@@ -10,8 +10,8 @@ from summary import program, stack_files
 
 from components.delivery import Delivery
 from components.settings import Settings
-from components.settings.base import Section
-from components.settings.shapes import Shape, shape_of
+from components.settings.reader.shapes import Shape, shape_of
+from components.settings.section import Section
 
 CONSENTS = {"hosting.loadBalancer.plainHttp"}
 """What a user agrees to and the rules ask for; what is made follows from other keys."""

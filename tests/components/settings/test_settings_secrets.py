@@ -5,9 +5,9 @@ from typing import Annotated, get_args, get_origin
 import pytest
 
 from components.settings import Settings
-from components.settings.base import Reference, Section
+from components.settings.reader.shapes import shape_of
 from components.settings.secrets import looks_like_a_secret, names_a_secret
-from components.settings.shapes import shape_of
+from components.settings.section import Reference, Section
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from components.settings import Application, Build, Deploy, Settings, SettingsError, load_settings
-from components.settings.application import FARGATE_MEMORY
-from components.settings.shapes import Shape, shape_of
-from components.settings.tests import Budgets
+from components.settings import ApplicationSection, BuildSection, DeploySection, Settings, SettingsError, load_settings
+from components.settings.reader.shapes import Shape, shape_of
+from components.settings.sections.application import FARGATE_MEMORY
+from components.settings.sections.tests import BudgetsSection
 
 EXISTING: dict[str, Any] = {
     "cluster": "shop",
@@ -43,14 +43,14 @@ def problems(**sections: object) -> list[str]:
 
 def test_everything_but_application_source_and_how_users_reach_the_service_may_be_left_out() -> None:
     given = settings(hosting=PLAIN)
-    assert given.build == Build()
-    assert given.deploy == Deploy()
+    assert given.build == BuildSection()
+    assert given.deploy == DeploySection()
     assert (given.has_code, given.smoke_test_enabled) == (True, False)
 
 
 @pytest.mark.parametrize("nothing", [None, "", {}, "{}", "null"])
 def test_a_section_with_nothing_in_it_counts_as_left_out(nothing: object) -> None:
-    assert settings(build=nothing).build == Build()
+    assert settings(build=nothing).build == BuildSection()
 
 
 def test_the_container_is_named_like_the_application_unless_it_has_a_name() -> None:
@@ -59,8 +59,8 @@ def test_the_container_is_named_like_the_application_unless_it_has_a_name() -> N
 
 
 def test_the_repository_is_named_after_application_and_stack_unless_it_has_a_name() -> None:
-    assert Build().repository_for("shop-dev") == "shop-dev"
-    assert Build(repository="team/shop").repository_for("shop-dev") == "team/shop"
+    assert BuildSection().repository_for("shop-dev") == "shop-dev"
+    assert BuildSection(repository="team/shop").repository_for("shop-dev") == "team/shop"
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ def test_blocks_of_private_addresses_are_taken(block: str) -> None:
 
 @pytest.mark.parametrize(("plain_http", "lowest"), [(False, 90), (True, 75)])
 def test_best_practices_are_judged_by_what_the_address_allows(*, plain_http: bool, lowest: int) -> None:
-    assert Budgets().scores(plain_http=plain_http)["best-practices"] == lowest
-    assert Budgets(best_practices=60).scores(plain_http=plain_http)["best-practices"] == 60
+    assert BudgetsSection().scores(plain_http=plain_http)["best-practices"] == lowest
+    assert BudgetsSection(best_practices=60).scores(plain_http=plain_http)["best-practices"] == 60
 
 
 def test_the_name_of_a_load_balancer_without_encryption_is_address_enough_for_tests() -> None:
@@ -295,7 +295,7 @@ def test_parallel_runs_are_fine_where_they_do_not_meet() -> None:
 
 def test_a_section_refuses_python_callers_the_same_way() -> None:
     with pytest.raises(ValidationError, match=r"must be 512, 1024 or 2048 \(MiB\) with cpu 256"):
-        Application(name="shop", memory=4096)
+        ApplicationSection(name="shop", memory=4096)
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -24,9 +24,9 @@ from samples import (
     start_statement,
 )
 
-from components.pipeline_model import Action, Artifact, Category, Provider
+from components.hosting.task_definition_template import KEY as TEMPLATE_KEY
+from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.build import BuildStage, BuildStageArgs
-from components.task_definition_template import KEY as TEMPLATE_KEY
 
 COMMIT = {
     "COMMIT_ID": "#{Source.CommitId}",

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stage, shop, start_statement
 
-from components.ecs_deployment import deployment_configuration
-from components.pipeline_model import Action, Artifact, Category, Provider
+from components.engines.deployment_configuration import deployment_configuration
+from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.deploy import DeployStage, minutes_to_decide
 
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")

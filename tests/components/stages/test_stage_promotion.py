@@ -15,8 +15,8 @@ from samples import (
     start_statement,
 )
 
-from components.pipeline_model import Action, Artifact, Category, Provider
-from components.settings import Promotion
+from components.pipeline.model import Action, Artifact, Category, Provider
+from components.settings import PromotionSection
 from components.stages.promotion import PromotionStage
 
 OTHER_ACCOUNT = "210987654321"
@@ -204,7 +204,7 @@ def test_the_role_that_copies_is_what_the_stage_offers() -> None:
 
 def test_a_promotion_to_nowhere_is_refused() -> None:
     """Settings see to it that a stack file cannot say so; a caller in Python still could."""
-    nowhere = shop().model_copy(update={"promotion": Promotion.model_construct(enabled=True)})
+    nowhere = shop().model_copy(update={"promotion": PromotionSection.model_construct(enabled=True)})
     with pytest.raises(ValueError, match="promotion needs") as refusal:
         build_stage(PromotionStage, nowhere)
     assert str(refusal.value) == "shop-promote: promotion needs the repository it promotes into"

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from samples import BuiltStage, arn, build_stage, image_repository, shop, start_statement
 
-from components.pipeline_model import Action, Artifact, Category, Provider, Variable
+from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.release import ReleaseStage, ReleaseStageArgs
 
 SECRET_ARN = arn("secretsmanager", "secret:shop/github-AbCdEf")

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
 
-from components.pipeline_model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
+from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
 from components.stages.source import SourceStage
 
 OLD_CONNECTION = CONNECTION.replace("codeconnections", "codestar-connections")

@@ -20,9 +20,9 @@ from samples import (
     start_statement,
 )
 
-from components.pipeline_model import Action, Artifact, Category, Provider
+from components.pipeline.model import Action, Artifact, Category, Provider
 from components.settings import Settings
-from components.settings.deploy import Sync, Upload
+from components.settings.sections.deploy import SyncSection, UploadSection
 from components.stages.static_files import StaticFiles, StaticFilesArgs
 
 
@@ -293,12 +293,14 @@ def test_without_the_toggle_nothing_is_wanted(files: Mapping[str, object]) -> No
 @pytest.mark.parametrize(
     ("origin", "expected"),
     [
-        ({"upload": {"path": "public"}}, Upload(path="public")),
-        ({"sync": {"bucket": "shop-assets", "prefix": "v2/"}}, Sync(bucket="shop-assets", prefix="v2/")),
+        ({"upload": {"path": "public"}}, UploadSection(path="public")),
+        ({"sync": {"bucket": "shop-assets", "prefix": "v2/"}}, SyncSection(bucket="shop-assets", prefix="v2/")),
     ],
     ids=["upload", "sync"],
 )
-def test_with_the_toggle_bucket_and_origin_are_known(origin: Mapping[str, object], expected: Upload | Sync) -> None:
+def test_with_the_toggle_bucket_and_origin_are_known(
+    origin: Mapping[str, object], expected: UploadSection | SyncSection
+) -> None:
     assert wanted(enabled=True, bucket="shop-static", prefix="shop/", **origin) == StaticFilesArgs(
         bucket="shop-static", prefix="shop/", origin=expected, distribution_id=None
     )

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from samples import BUCKET, LOGIN, TAGS, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
 
-from components.buildspec import FOLDER
-from components.pipeline_model import Action, Artifact, Category, Provider, Variable
+from components.jobs.buildspec import FOLDER
+from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.tests import TestsStage, TestsStageArgs
 
 RUNS = Variable(

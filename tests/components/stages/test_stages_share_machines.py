@@ -14,7 +14,7 @@ import pytest
 from mocked import REGION
 from samples import GITHUB, build_stage, shop
 
-from components.settings.deploy import STRATEGIES
+from components.settings.sections.deploy import STRATEGIES
 from components.stages import STAGES, Stage
 
 PUSHED = {"repository": "shop-prod", "tag": "promoted"}

@@ -1,0 +1,1 @@
+"""What shifts a service to a new version: one file for each way to deploy."""

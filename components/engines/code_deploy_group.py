@@ -1,0 +1,303 @@
+"""CodeDeploy for one ECS service: application, deployment group, the role it shifts traffic with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import codedeploy, iam
+
+from components.foundation.iam import Statement, policy_document, service_trust
+from components.hosting import DeploymentTarget
+
+PREDEFINED: Mapping[tuple[str, int, int], str] = {
+    ("canary", 10, 5): "CodeDeployDefault.ECSCanary10Percent5Minutes",
+    ("canary", 10, 15): "CodeDeployDefault.ECSCanary10Percent15Minutes",
+    ("linear", 10, 1): "CodeDeployDefault.ECSLinear10PercentEvery1Minutes",
+    ("linear", 10, 3): "CodeDeployDefault.ECSLinear10PercentEvery3Minutes",
+}
+"""Strategy, percent and minutes of the configurations AWS offers, which need no resource of ours.
+
+https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
+"""
+
+ROLLED_BACK = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_REQUEST")
+"""Events that roll a deployment back, whether or not there are alarms: it fails, or a person or a job stops it.
+
+https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_AutoRollbackConfiguration.html
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrafficShift:
+    """How users' traffic moves to the new version.
+
+    Attributes:
+        strategy: ``allAtOnce``, ``canary`` (one step, then the rest) or ``linear`` (equal steps).
+        percent: Share of the traffic moved by a step.
+        interval_minutes: Wait after a step.
+    """
+
+    strategy: str
+    percent: int = 100
+    interval_minutes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodeDeployArgs:
+    """What distinguishes one deployment group from another.
+
+    Attributes:
+        application_name: Name of the CodeDeploy application, of its deployment group and of its configuration.
+        hosting: The service, its listeners and its two target groups.
+        shift: How traffic moves.
+        termination_wait_minutes: Minutes that the old tasks stay after the last step; the pipeline waits with them.
+        alarms: CloudWatch alarms that stop the deployment and roll it back.
+        tags: Tags of all taggable resources.
+    """
+
+    application_name: str
+    hosting: DeploymentTarget
+    shift: TrafficShift
+    termination_wait_minutes: int
+    alarms: Sequence[str]
+    tags: Mapping[str, str]
+
+
+class CodeDeploy(pulumi.ComponentResource):
+    """Blue/green deployments of one ECS service, rolled back by themselves on failure and on alarms.
+
+    Raises:
+        ValueError: When the hosting has no production listener or not exactly two target groups.
+    """
+
+    TYPE: ClassVar[str] = "ecs-delivery:index:CodeDeploy"
+
+    application_name: pulumi.Output[str]
+    """The CodeDeploy application."""
+    deployment_group_name: pulumi.Output[str]
+    """Its one deployment group."""
+
+    def __init__(self, name: str, args: CodeDeployArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        hosting = args.hosting
+        if hosting.production_listener_arn is None or len(hosting.target_groups) != 2:
+            raise ValueError(f"{name}: CodeDeploy needs a production listener and exactly two target groups")
+        super().__init__(self.TYPE, name, {}, opts)
+        self._args = args
+        self._account = hosting.account
+        child = pulumi.ResourceOptions(parent=self)
+
+        application = codedeploy.Application(
+            f"{name}-application",
+            name=args.application_name,
+            compute_platform="ECS",
+            tags=args.tags,
+            opts=child,
+        )
+        self.application_name = application.name
+        role = iam.Role(
+            f"{name}-role",
+            description=f"Shifts traffic of {args.application_name}",
+            assume_role_policy=service_trust(
+                "codedeploy.amazonaws.com",
+                account_id=self._account.id,
+                # https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html
+                source_arn=self._group_arn,
+            ),
+            tags=args.tags,
+            opts=child,
+        )
+        policy = iam.RolePolicy(
+            f"{name}-policy", role=role.name, policy=policy_document(self._statements()), opts=child
+        )
+        group = codedeploy.DeploymentGroup(
+            f"{name}-group",
+            app_name=application.name,
+            deployment_group_name=args.application_name,
+            service_role_arn=role.arn,
+            deployment_config_name=self._configuration(name),
+            deployment_style=codedeploy.DeploymentGroupDeploymentStyleArgs(
+                deployment_option="WITH_TRAFFIC_CONTROL", deployment_type="BLUE_GREEN"
+            ),
+            blue_green_deployment_config=_blue_green(args.termination_wait_minutes),
+            ecs_service=codedeploy.DeploymentGroupEcsServiceArgs(
+                cluster_name=hosting.cluster, service_name=hosting.service
+            ),
+            load_balancer_info=_load_balancer(hosting, hosting.production_listener_arn),
+            auto_rollback_configuration=codedeploy.DeploymentGroupAutoRollbackConfigurationArgs(
+                enabled=True,
+                events=[*ROLLED_BACK, *(["DEPLOYMENT_STOP_ON_ALARM"] if args.alarms else [])],
+            ),
+            alarm_configuration=codedeploy.DeploymentGroupAlarmConfigurationArgs(enabled=True, alarms=list(args.alarms))
+            if args.alarms
+            else None,
+            tags=args.tags,
+            # CodeDeploy looks at the service and its target groups when the group is made.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *hosting.ready]),
+        )
+        self.deployment_group_name = group.deployment_group_name
+        self.register_outputs(
+            {"applicationName": self.application_name, "deploymentGroupName": self.deployment_group_name}
+        )
+
+    def deploy(self) -> tuple[Statement, ...]:
+        """Permission to start a deployment and to follow it."""
+        return (
+            Statement(
+                sid="CreateDeployment",
+                actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
+                resources=(self._group_arn,),
+            ),
+            Statement(
+                sid="RegisterAppSpec",
+                actions=(
+                    "codedeploy:GetApplication",
+                    "codedeploy:GetApplicationRevision",
+                    "codedeploy:RegisterApplicationRevision",
+                ),
+                # Both forms stand in AWS's own policy for the action:
+                # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECSbluegreen.html
+                resources=(
+                    self._arn("application", self._args.application_name),
+                    self._arn("application", f"{self._args.application_name}/*"),
+                ),
+            ),
+            Statement(
+                sid="ReadDeploymentConfiguration",
+                actions=("codedeploy:GetDeploymentConfig",),
+                resources=(self._arn("deploymentconfig", self._configuration_name),),
+            ),
+        )
+
+    def stop(self) -> tuple[Statement, ...]:
+        """Return the permission to stop a deployment, and to ask why one has failed.
+
+        AWS offers no resource for ``StopDeployment``: whoever has it may stop every deployment of the account.
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html
+        """
+        return (
+            Statement(sid="StopDeployment", actions=("codedeploy:StopDeployment",), resources=("*",)),
+            Statement(sid="ReadDeployment", actions=("codedeploy:GetDeployment",), resources=(self._group_arn,)),
+        )
+
+    @property
+    def _group_arn(self) -> pulumi.Output[str]:
+        return self._arn("deploymentgroup", f"{self._args.application_name}/{self._args.application_name}")
+
+    def _arn(self, kind: str, name: str) -> pulumi.Output[str]:
+        return self._account.arn("codedeploy", f"{kind}:{name}")
+
+    @property
+    def _configuration_name(self) -> str:
+        shift = self._args.shift
+        if shift.strategy == "allAtOnce":
+            return "CodeDeployDefault.ECSAllAtOnce"
+        # A configuration cannot be changed: its name says what it is, so a new one is made before the old goes.
+        own = f"{self._args.application_name}-{shift.strategy}-{shift.percent}-{shift.interval_minutes}"
+        return PREDEFINED.get((shift.strategy, shift.percent, shift.interval_minutes), own)
+
+    def _configuration(self, name: str) -> pulumi.Input[str]:
+        shift = self._args.shift
+        if self._configuration_name.startswith("CodeDeployDefault."):
+            return self._configuration_name
+        routing = codedeploy.DeploymentConfigTrafficRoutingConfigArgs(
+            type="TimeBasedLinear",
+            time_based_linear=codedeploy.DeploymentConfigTrafficRoutingConfigTimeBasedLinearArgs(
+                interval=shift.interval_minutes, percentage=shift.percent
+            ),
+        )
+        if shift.strategy == "canary":
+            routing = codedeploy.DeploymentConfigTrafficRoutingConfigArgs(
+                type="TimeBasedCanary",
+                time_based_canary=codedeploy.DeploymentConfigTrafficRoutingConfigTimeBasedCanaryArgs(
+                    interval=shift.interval_minutes, percentage=shift.percent
+                ),
+            )
+        return codedeploy.DeploymentConfig(
+            f"{name}-configuration",
+            deployment_config_name=self._configuration_name,
+            compute_platform="ECS",
+            traffic_routing_config=routing,
+            opts=pulumi.ResourceOptions(parent=self),
+        ).deployment_config_name
+
+    def _statements(self) -> list[Statement]:
+        """What CodeDeploy does in our name, narrowed from AWSCodeDeployRoleForECS to this one service.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/codedeploy_IAM_role.html
+        """
+        hosting = self._args.hosting
+        listeners = tuple(arn for arn in (hosting.production_listener_arn, hosting.test_listener_arn) if arn)
+        statements = [
+            hosting.read_service(),
+            Statement(
+                sid="SwapTaskSets",
+                actions=("ecs:CreateTaskSet", "ecs:DeleteTaskSet", "ecs:UpdateServicePrimaryTaskSet"),
+                resources=("*",),
+            ),
+            Statement(
+                sid="ReadLoadBalancer",
+                actions=(
+                    "elasticloadbalancing:DescribeListeners",
+                    "elasticloadbalancing:DescribeRules",
+                    "elasticloadbalancing:DescribeTargetGroups",
+                ),
+                resources=("*",),
+            ),
+            Statement(
+                sid="ShiftTraffic",
+                actions=("elasticloadbalancing:ModifyListener",),
+                resources=listeners,
+            ),
+            Statement(
+                sid="ShiftTrafficOfRules",
+                actions=("elasticloadbalancing:ModifyRule",),
+                resources=tuple(
+                    arn.apply(lambda value: value.replace(":listener/", ":listener-rule/") + "/*") for arn in listeners
+                ),
+            ),
+            hosting.pass_task_roles(),
+        ]
+        if self._args.alarms:
+            statements.append(Statement(sid="WatchAlarms", actions=("cloudwatch:DescribeAlarms",), resources=("*",)))
+        return statements
+
+
+def _blue_green(termination_wait_minutes: int) -> codedeploy.DeploymentGroupBlueGreenDeploymentConfigArgs:
+    """Go on by itself, and end the old tasks afterwards: ECS knows no KEEP_ALIVE (terraform-provider-aws#23995).
+
+    A wait before the shift is for people, and CodeDeploy refuses minutes together with CONTINUE_DEPLOYMENT.
+    """
+    return codedeploy.DeploymentGroupBlueGreenDeploymentConfigArgs(
+        deployment_ready_option=codedeploy.DeploymentGroupBlueGreenDeploymentConfigDeploymentReadyOptionArgs(
+            action_on_timeout="CONTINUE_DEPLOYMENT"
+        ),
+        terminate_blue_instances_on_deployment_success=(
+            codedeploy.DeploymentGroupBlueGreenDeploymentConfigTerminateBlueInstancesOnDeploymentSuccessArgs(
+                action="TERMINATE", termination_wait_time_in_minutes=termination_wait_minutes
+            )
+        ),
+    )
+
+
+def _load_balancer(
+    hosting: DeploymentTarget, production: pulumi.Output[str]
+) -> codedeploy.DeploymentGroupLoadBalancerInfoArgs:
+    return codedeploy.DeploymentGroupLoadBalancerInfoArgs(
+        target_group_pair_info=codedeploy.DeploymentGroupLoadBalancerInfoTargetGroupPairInfoArgs(
+            prod_traffic_route=codedeploy.DeploymentGroupLoadBalancerInfoTargetGroupPairInfoProdTrafficRouteArgs(
+                listener_arns=[production]
+            ),
+            test_traffic_route=codedeploy.DeploymentGroupLoadBalancerInfoTargetGroupPairInfoTestTrafficRouteArgs(
+                listener_arns=[hosting.test_listener_arn]
+            )
+            if hosting.test_listener_arn
+            else None,
+            target_groups=[
+                codedeploy.DeploymentGroupLoadBalancerInfoTargetGroupPairInfoTargetGroupArgs(name=name)
+                for name in hosting.target_groups
+            ],
+        )
+    )

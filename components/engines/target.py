@@ -1,0 +1,156 @@
+"""What stages need to know of the hosting, wherever it comes from, and the permissions it can grant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.foundation.account import AwsAccount
+from components.foundation.account_needs import Need, ServiceLinkedRole
+from components.foundation.iam import Statement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeploymentTarget:
+    """One ECS service and its surroundings.
+
+    Attributes:
+        account: Where it runs.
+        cluster: The cluster's name.
+        service: The service's name.
+        family: The task definition's family, one per stack.
+        execution_role_arn: Pulls the image, reads secrets, writes the log.
+        task_role_arn: What the application may do; ``None`` for nothing.
+        log_group: CloudWatch log group of the containers.
+        target_groups: Names of the load balancer's target groups; two for CodeDeploy.
+        production_listener_arn: Listener that carries the users' traffic, where known.
+        test_listener_arn: Listener for tests of the new version before users see it, where there is one.
+        service_url: Where users reach the service, without a trailing slash, where known.
+        grace_period_seconds: How long a starting task may fail its health checks, where known.
+        alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
+        ready: What must be made before anything can be deployed; nothing for a service that exists.
+        load_balancer_dns_name: The load balancer's own name, of one made here.
+        load_balancer_zone_id: The hosted zone of that name, for an alias record.
+        needs: What it takes of the account's quotas; nothing for a service that exists.
+        service_linked_roles: The roles that AWS services make for themselves to run it.
+        notes: What a person has to do before users can reach it; shown as ``nextSteps``.
+    """
+
+    account: AwsAccount
+    cluster: str
+    service: str
+    family: str
+    execution_role_arn: pulumi.Output[str]
+    task_role_arn: pulumi.Output[str] | None
+    log_group: pulumi.Input[str]
+    target_groups: tuple[pulumi.Input[str], ...] = ()
+    production_listener_arn: pulumi.Output[str] | None = None
+    test_listener_arn: pulumi.Output[str] | None = None
+    service_url: pulumi.Output[str] | None = None
+    grace_period_seconds: int | None = None
+    alarms: tuple[str, ...] = ()
+    ready: tuple[pulumi.Resource, ...] = ()
+    load_balancer_dns_name: pulumi.Output[str] | None = None
+    load_balancer_zone_id: pulumi.Output[str] | None = None
+    needs: tuple[Need, ...] = ()
+    service_linked_roles: tuple[ServiceLinkedRole, ...] = ()
+    notes: tuple[pulumi.Input[str], ...] = ()
+
+    @property
+    def service_arn(self) -> pulumi.Output[str]:
+        """The service's ARN, in the long form that names the cluster."""
+        return self.account.arn("ecs", f"service/{self.cluster}/{self.service}")
+
+    @property
+    def cluster_arn(self) -> pulumi.Output[str]:
+        """The cluster's ARN."""
+        return self.account.arn("ecs", f"cluster/{self.cluster}")
+
+    def register_task_definitions(self) -> tuple[Statement, ...]:
+        """Return permission to add revisions of the task definition with its two roles.
+
+        ``ecs:TagResource`` is needed because revisions are registered with tags (aws-cdk#25768), on the resource of
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html.
+        """
+        return (
+            Statement(sid="RegisterTaskDefinition", actions=("ecs:RegisterTaskDefinition",), resources=("*",)),
+            Statement(
+                sid="TagTaskDefinition",
+                actions=("ecs:TagResource",),
+                resources=(self.account.arn("ecs", f"task-definition/{self.family}:*"),),
+                conditions={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+            ),
+            self.pass_task_roles(),
+        )
+
+    def pass_task_roles(self) -> Statement:
+        """Return permission to hand the task definition's two roles to ECS tasks, and to nothing else."""
+        return Statement(
+            sid="PassTaskRoles",
+            actions=("iam:PassRole",),
+            resources=(self.execution_role_arn, *((self.task_role_arn,) if self.task_role_arn else ())),
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        )
+
+    def read_service(self) -> Statement:
+        """Permission to look at the service."""
+        return Statement(sid="ReadService", actions=("ecs:DescribeServices",), resources=(self.service_arn,))
+
+    def update_service(self) -> Statement:
+        """Permission to move the service to another revision."""
+        return Statement(sid="UpdateService", actions=("ecs:UpdateService",), resources=(self.service_arn,))
+
+    def read_task_definitions(self) -> Statement:
+        """Permission to look at revisions of task definitions."""
+        return Statement(sid="ReadTaskDefinition", actions=("ecs:DescribeTaskDefinition",), resources=("*",))
+
+    def follow_deployments(self) -> tuple[Statement, ...]:
+        """Permission to watch the service's deployments, and to roll one back that takes too long."""
+        return (
+            Statement(sid="ListDeployments", actions=("ecs:ListServiceDeployments",), resources=(self.service_arn,)),
+            Statement(
+                sid="FollowDeployment",
+                actions=("ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"),
+                resources=(
+                    self.service_arn,
+                    self.account.arn("ecs", f"service-deployment/{self.cluster}/{self.service}/*"),
+                ),
+            ),
+            Statement(
+                sid="ReadServiceRevisions",
+                actions=("ecs:DescribeServiceRevisions",),
+                resources=(
+                    self.service_arn,
+                    self.account.arn("ecs", f"service-revision/{self.cluster}/{self.service}/*"),
+                ),
+            ),
+        )
+
+    def read_tasks(self) -> tuple[Statement, ...]:
+        """Permission to find the service's tasks and the reasons why they stopped."""
+        in_cluster = {"ArnEquals": {"ecs:cluster": self.cluster_arn}}
+        return (
+            Statement(sid="ListTasks", actions=("ecs:ListTasks",), resources=("*",), conditions=in_cluster),
+            Statement(
+                sid="ReadTasks",
+                actions=("ecs:DescribeTasks",),
+                resources=(self.account.arn("ecs", f"task/{self.cluster}/*"),),
+            ),
+        )
+
+    def read_log(self, stream_prefix: str) -> Statement:
+        """Return the permission to read what the containers wrote, to say why one of them failed.
+
+        CloudWatch Logs decrypts what it returns, so the key needs no statement:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+
+        Args:
+            stream_prefix: What the names of the containers' log streams begin with.
+        """
+
+        def named(group: str) -> pulumi.Output[str]:
+            return self.account.arn("logs", f"log-group:{group}:log-stream:{stream_prefix}/*")
+
+        streams: pulumi.Output[str] = pulumi.Output.from_input(self.log_group).apply(named)
+        return Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(streams,))

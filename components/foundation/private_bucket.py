@@ -1,0 +1,74 @@
+"""What every bucket of this program has, whatever it holds: no public access, no ACLs, no plain HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+from pulumi_aws import s3
+
+from components.foundation.iam import resource_policy
+
+
+def private_bucket(
+    name: str, component: pulumi.ComponentResource, *, protect: bool, tags: Mapping[str, str]
+) -> s3.Bucket:
+    """Make a component's bucket, closed to the public and owned by the account, whoever writes into it.
+
+    Args:
+        name: The component's name; the bucket becomes ``<name>-bucket``.
+        component: What the bucket belongs to.
+        protect: Pulumi refuses to delete the bucket, and one that is not empty is kept.
+        tags: Tags of the bucket.
+    """
+    bucket = s3.Bucket(
+        f"{name}-bucket",
+        force_destroy=not protect,
+        tags=tags,
+        opts=pulumi.ResourceOptions(parent=component, protect=protect),
+    )
+    s3.BucketOwnershipControls(
+        f"{name}-ownership",
+        bucket=bucket.bucket,
+        rule={"object_ownership": "BucketOwnerEnforced"},
+        opts=pulumi.ResourceOptions(parent=component),
+    )
+    return bucket
+
+
+def bucket_policy(
+    name: str, component: pulumi.ComponentResource, bucket: s3.Bucket, statements: Sequence[Mapping[str, Any]]
+) -> s3.BucketPolicy:
+    """Block public access, then set the policy: the statements, and that nobody comes over plain HTTP.
+
+    Args:
+        name: The component's name.
+        component: What the bucket belongs to.
+        bucket: The bucket.
+        statements: What else the bucket's own policy says.
+    """
+    public_access = s3.BucketPublicAccessBlock(
+        f"{name}-public-access",
+        bucket=bucket.bucket,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+        opts=pulumi.ResourceOptions(parent=component),
+    )
+    deny_plain_http = {
+        "Sid": "DenyPlainHttp",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket.arn, bucket.arn.apply(lambda arn: f"{arn}/*")],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return s3.BucketPolicy(
+        f"{name}-policy",
+        bucket=bucket.bucket,
+        policy=resource_policy([deny_plain_http, *statements]),
+        # S3 refuses two changes of a bucket's access at the same moment.
+        opts=pulumi.ResourceOptions(parent=component, depends_on=[public_access]),
+    )

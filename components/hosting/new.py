@@ -1,0 +1,274 @@
+"""Hosting made from nothing: network, load balancer, cluster, service, scaling, alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pulumi
+from pulumi_aws import cloudwatch
+
+from components.engines.deployment_configuration import shifts_traffic
+from components.engines.target import DeploymentTarget
+from components.foundation.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE
+from components.foundation.artifact_bucket import ArtifactBucket
+from components.hosting.access_log_bucket import AccessLogBucket, AccessLogBucketArgs
+from components.hosting.alarms import Alarms, AlarmsArgs
+from components.hosting.bootstrap import bootstrap_definition, first_definition
+from components.hosting.endpoints import Endpoints, EndpointsArgs
+from components.hosting.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.hosting.network import Network, NetworkArgs
+from components.hosting.scaling import Scaling, ScalingArgs
+from components.hosting.security_groups import SecurityGroups, SecurityGroupsArgs
+from components.hosting.service import Service, ServiceArgs
+from components.hosting.task_definition import TaskSurroundings
+from components.hosting.task_roles import TaskRoles, TaskRolesArgs
+from components.images.image_repository import Repository
+from components.settings import Settings
+from components.settings.sections.hosting import HTTP_PORT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewHostingArgs:
+    """What one application in one environment runs in.
+
+    Attributes:
+        settings: The checked stack file.
+        prefix: ``<application>-<stack>``.
+        artifacts: Gives account and key.
+        repository: Where the application's images come from.
+        tags: Tags of all taggable resources.
+    """
+
+    settings: Settings
+    prefix: str
+    artifacts: ArtifactBucket
+    repository: Repository
+    tags: Mapping[str, str]
+
+
+class NewHosting(pulumi.ComponentResource):
+    """From an empty account to a service that answers, before the first image is built."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:hosting:MadeHosting"
+
+    hosting: DeploymentTarget
+    """What the stages need to know."""
+
+    def __init__(self, name: str, args: NewHostingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        settings, prefix, account = args.settings, args.prefix, args.artifacts.account
+        made = settings.hosting
+        network = Network(
+            f"{name}-network",
+            NetworkArgs(network=made.network, internal=made.load_balancer.internal, tags=args.tags),
+            opts=self._child,
+        )
+        groups = SecurityGroups(
+            f"{name}-groups",
+            SecurityGroupsArgs(
+                vpc_id=network.vpc_id,
+                ports=self._ports,
+                allowed_cidrs=made.load_balancer.allowed_cidrs,
+                tags=args.tags,
+            ),
+            opts=self._child,
+        )
+        logs = self._logs()
+        roles = self._roles(logs)
+        balancer = self._balancer(network, groups)
+        alarms = self._alarms(balancer)
+        endpoints = self._endpoints(network, groups)
+        service = Service(
+            f"{name}-service",
+            ServiceArgs(
+                prefix=prefix,
+                account=account,
+                application=settings.application,
+                deploy=settings.deploy,
+                service=made.service,
+                grace_period_seconds=made.load_balancer.health_check.grace_period_seconds,
+                definition=self._first_definition(roles, logs),
+                subnets=network.task_subnets,
+                public_ip=made.network.tasks_in_public,
+                security_group=groups.tasks,
+                balancer=balancer,
+                alarms=alarms.names if alarms else (),
+                after=(*roles.policies, *endpoints, *(alarms.all if alarms else ())),
+                tags=args.tags,
+            ),
+            opts=self._child,
+        )
+        self._scaling(service, balancer)
+        self.hosting = DeploymentTarget(
+            account=account,
+            cluster=prefix,
+            service=prefix,
+            family=prefix,
+            execution_role_arn=roles.execution_role_arn,
+            task_role_arn=roles.task_role_arn,
+            log_group=logs.name,
+            target_groups=tuple(group.name for group in balancer.target_groups),
+            production_listener_arn=balancer.production.arn,
+            test_listener_arn=balancer.test.arn if balancer.test else None,
+            service_url=balancer.url,
+            grace_period_seconds=made.load_balancer.health_check.grace_period_seconds,
+            alarms=alarms.names if alarms else (),
+            ready=(service.service, *(alarms.all if alarms else ())),
+            load_balancer_dns_name=balancer.dns_name,
+            load_balancer_zone_id=balancer.zone_id,
+            needs=(*service.needs, *balancer.needs, *network.needs),
+            service_linked_roles=(ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE),
+            notes=balancer.notes,
+        )
+        self.register_outputs({"serviceUrl": balancer.url})
+
+    @property
+    def _shifts(self) -> bool:
+        return shifts_traffic(self._args.settings.deploy)
+
+    @property
+    def _ports(self) -> list[int]:
+        """Every port the load balancer listens on."""
+        balancer = self._args.settings.hosting.load_balancer
+        ports = [balancer.production_port]
+        if balancer.certificate_arn:
+            ports.append(HTTP_PORT)
+        if self._shifts:
+            ports.append(balancer.effective_test_port)
+        return ports
+
+    def _logs(self) -> cloudwatch.LogGroup:
+        args = self._args
+        return cloudwatch.LogGroup(
+            f"{self._name}-logs",
+            name=f"/ecs/{args.prefix}",
+            retention_in_days=args.settings.retention.log_days,
+            kms_key_id=args.artifacts.key_arn,
+            tags=args.tags,
+            # CloudWatch Logs tries the key at once, so the key's policy must be there.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.key_policy]),
+        )
+
+    def _roles(self, logs: cloudwatch.LogGroup) -> TaskRoles:
+        args = self._args
+        return TaskRoles(
+            f"{self._name}-roles",
+            TaskRolesArgs(
+                prefix=args.prefix,
+                account=args.artifacts.account,
+                repository=args.repository,
+                log_group_arn=logs.arn,
+                secrets=tuple(args.settings.application.secrets.values()),
+                task_role=args.settings.hosting.service.task_role,
+                exec=args.settings.hosting.service.exec,
+                tags=args.tags,
+            ),
+            opts=self._child,
+        )
+
+    def _balancer(self, network: Network, groups: SecurityGroups) -> LoadBalancer:
+        args, settings = self._args, self._args.settings
+        logs = None
+        if settings.hosting.load_balancer.access_logs:
+            logs = AccessLogBucket(
+                f"{self._name}-access-logs",
+                AccessLogBucketArgs(
+                    account=args.artifacts.account,
+                    expire_after_days=settings.retention.log_days,
+                    protect=settings.retention.protect,
+                    tags=args.tags,
+                ),
+                opts=self._child,
+            )
+        return LoadBalancer(
+            f"{self._name}-load-balancer",
+            LoadBalancerArgs(
+                prefix=args.prefix,
+                load_balancer=settings.hosting.load_balancer,
+                health_check_path=settings.application.health_check_path,
+                vpc_id=network.vpc_id,
+                subnets=network.balancer_subnets,
+                security_group=groups.balancer,
+                logs=logs,
+                listener_moves=settings.deploy.engine == "codeDeploy",
+                rules_move=settings.deploy.engine == "ecs" and self._shifts,
+                protect=settings.retention.protect,
+                tags=args.tags,
+            ),
+            opts=self._child,
+        )
+
+    def _alarms(self, balancer: LoadBalancer) -> Alarms | None:
+        settings = self._args.settings.hosting.alarms
+        if not settings.enabled:
+            return None
+        return Alarms(
+            f"{self._name}-alarms",
+            AlarmsArgs(prefix=self._args.prefix, alarms=settings, balancer=balancer, tags=self._args.tags),
+            opts=self._child,
+        )
+
+    def _endpoints(self, network: Network, groups: SecurityGroups) -> tuple[pulumi.Resource, ...]:
+        args, settings = self._args, self._args.settings
+        if not settings.hosting.network.needs_endpoints:
+            return ()
+        made = Endpoints(
+            f"{self._name}-endpoints",
+            EndpointsArgs(
+                network=network,
+                tasks=groups.tasks,
+                account=args.artifacts.account,
+                secrets=tuple(settings.application.secrets.values()),
+                exec=settings.hosting.service.exec,
+                tags=args.tags,
+            ),
+            opts=self._child,
+        )
+        return tuple(made.all)
+
+    def _first_definition(self, roles: TaskRoles, logs: cloudwatch.LogGroup) -> pulumi.Output[dict[str, Any]]:
+        """What the service runs first: an answer to the health check, or what its engine can start from."""
+        args, application = self._args, self._args.settings.application
+        from_template = args.settings.deploy.engine == "ecsAction"
+        exec_ = args.settings.hosting.service.exec
+
+        def render(known: Mapping[str, str]) -> dict[str, Any]:
+            surroundings = TaskSurroundings(
+                family=args.prefix,
+                execution_role_arn=known["execution_role_arn"],
+                task_role_arn=known["task_role_arn"],
+                log_group=known["log_group"],
+                region=known["region"],
+                tags=args.tags,
+            )
+            if from_template:
+                return first_definition(application, surroundings, known["repository"])
+            return bootstrap_definition(application, surroundings, exec_=exec_)
+
+        return pulumi.Output.all(
+            execution_role_arn=roles.execution_role_arn,
+            task_role_arn=roles.task_role_arn,
+            log_group=logs.name,
+            region=args.artifacts.account.region,
+            repository=args.repository.uri,
+        ).apply(render)
+
+    def _scaling(self, service: Service, balancer: LoadBalancer) -> None:
+        args, settings = self._args, self._args.settings
+        Scaling(
+            f"{self._name}-scaling",
+            ScalingArgs(
+                cluster=args.prefix,
+                service=service.service,
+                service_name=args.prefix,
+                scaling=settings.hosting.service.scaling,
+                desired_count=settings.application.desired_count,
+                balancer=balancer,
+                tags=args.tags,
+            ),
+            opts=self._child,
+        )

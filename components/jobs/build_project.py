@@ -1,0 +1,410 @@
+"""One CodeBuild project: its own role, its own log group, a buildspec that no commit can change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import cloudwatch, codebuild, iam
+
+from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.iam import Statement, policy_document, service_trust
+from components.jobs.buildspec import Buildspec
+from components.jobs.bundle import JobBundle
+from components.pipeline.model import Action, Artifact, Category, Provider, Variable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """What a build runs on.
+
+    Attributes:
+        environment_type: CodeBuild's environment type, for example ``ARM_CONTAINER``.
+        image: One of the images AWS keeps for CodeBuild.
+        compute_type: CodeBuild's compute type.
+        builds_images: Whether the build needs a Docker daemon, hence privileged mode.
+    """
+
+    environment_type: str
+    image: str
+    compute_type: str
+    builds_images: bool = False
+
+    @property
+    def is_lambda(self) -> bool:
+        """Lambda machines start in seconds, take no timeout and end after 15 minutes at the latest."""
+        return "LAMBDA" in self.environment_type
+
+    def with_memory(self, gigabytes: int) -> Machine:
+        """Return the same with so much memory where it is a Lambda machine; other sizes have other quotas.
+
+        Args:
+            gigabytes: 1, 2, 4, 8 or 10.
+        """
+        return replace(self, compute_type=f"BUILD_LAMBDA_{gigabytes}GB") if self.is_lambda else self
+
+    @property
+    def type(self) -> str:
+        """The machine type as CodeBuild's quotas name it, for example ``ARM/Small``.
+
+        https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+        """
+        size = self.compute_type.rpartition("_")[2]
+        return f"{_PLATFORM_NAMES[self.environment_type]}/{_SIZE_NAMES.get(size, size)}"
+
+
+_PLATFORM_NAMES: Mapping[str, str] = {
+    "ARM_CONTAINER": "ARM",
+    "ARM_LAMBDA_CONTAINER": "ARM Lambda",
+    "LINUX_CONTAINER": "Linux",
+}
+_SIZE_NAMES: Mapping[str, str] = {"SMALL": "Small", "MEDIUM": "Medium", "LARGE": "Large", "XLARGE": "XLarge"}
+
+
+_IMAGES = "aws/codebuild/"
+"""AWS's own images are named below this. Their Dockerfiles are in https://github.com/aws/aws-codebuild-docker-images,
+whose README lists those that AWS maintains. The newest of each kind is used, since AWS maintains it longest; on EC2 the
+older ones differ in nothing that a job uses: Docker 28, buildx 0.32, Node.js 22, and the AWS CLI of the day the image
+was built. An image for Lambda is hardly ever built again (issue 766 there).
+"""
+
+
+def image_builder(*, architecture: str, size: str) -> Machine:
+    """A machine of the application's own architecture that can build and run images.
+
+    Args:
+        architecture: ``arm64`` or ``x86_64``.
+        size: ``small``, ``medium``, ``large`` or ``xlarge``.
+    """
+    compute = f"BUILD_GENERAL1_{size.upper()}"
+    if architecture == "arm64":
+        return Machine(
+            environment_type="ARM_CONTAINER",
+            image=f"{_IMAGES}amazonlinux-aarch64-standard:4.0",
+            compute_type=compute,
+            builds_images=True,
+        )
+    return Machine(
+        environment_type="LINUX_CONTAINER",
+        image=f"{_IMAGES}amazonlinux-x86_64-standard:6.0",
+        compute_type=compute,
+        builds_images=True,
+    )
+
+
+PLATFORMS: Mapping[str, str] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
+"""Architecture of the stack file -> platform of the image."""
+
+PATIENT = Machine(
+    environment_type="ARM_CONTAINER",
+    image=f"{_IMAGES}amazonlinux-aarch64-standard:4.0",
+    compute_type="BUILD_GENERAL1_SMALL",
+)
+"""For jobs that wait longer than Lambda allows."""
+
+_LAMBDA = Machine(
+    environment_type="ARM_LAMBDA_CONTAINER",
+    image=f"{_IMAGES}amazonlinux-aarch64-lambda-standard:python3.13",
+    compute_type="BUILD_LAMBDA_1GB",
+)
+
+LAMBDA_REGIONS = frozenset(
+    {
+        "ap-northeast-1",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "eu-central-1",
+        "eu-west-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-2",
+    }
+)
+"""Where CodeBuild offers Lambda machines with ARM processors.
+
+https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html
+"""
+
+
+def quick_machine(region: str | None) -> Machine:
+    """For jobs of seconds to minutes: no wait for a machine and billed by the second, where the region has that.
+
+    Args:
+        region: The stack's region, where it is known.
+    """
+    return _LAMBDA if region in LAMBDA_REGIONS else PATIENT
+
+
+def transfer_machine(region: str | None) -> Machine:
+    """For jobs that move many bytes or files within a region and are mostly short.
+
+    A Lambda machine has 15 minutes, and a processor for each 1,769 MB of memory:
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html. A small file takes 6 ms of processor time
+    (measured with the AWS CLI 2.38 on x86_64), so that 50,000 fit with room to spare; a GiB of an image takes 5 s, so
+    that the network is the limit there.
+
+    Args:
+        region: The stack's region, where it is known.
+    """
+    return quick_machine(region).with_memory(2)
+
+
+BROWSER = Machine(
+    environment_type="LINUX_CONTAINER",
+    image=f"{_IMAGES}standard:8.0",
+    compute_type="BUILD_GENERAL1_MEDIUM",
+)
+"""The image that carries Chrome and Node.js; AWS offers it for x86_64 only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildProjectArgs:
+    """What distinguishes one build project from another.
+
+    Attributes:
+        project_name: The project's name in AWS; its log group is named after it.
+        description: One sentence for the console.
+        buildspec: What it does.
+        machine: What it runs on.
+        artifacts: Where its input comes from and its output goes.
+        jobs: The scripts that the buildspec fetches.
+        variables: Plain values for variables the buildspec declares.
+        secrets: Variables filled from Secrets Manager by CodeBuild: variable -> secret name or ARN,
+            with ``:json-key`` behind it where the secret is JSON.
+        statements: What the job may do, besides exchanging artifacts and writing its log.
+        timeout_minutes: Build timeout in minutes; not for Lambda machines.
+        log_days: Log retention in days.
+        role_name: The role's name in AWS where another account must be able to name it; else Pulumi finds one.
+        tags: Tags of all taggable resources.
+    """
+
+    project_name: str
+    description: str
+    buildspec: Buildspec
+    machine: Machine
+    artifacts: ArtifactBucket
+    jobs: JobBundle
+    variables: Mapping[str, pulumi.Input[str]]
+    statements: Sequence[Statement]
+    log_days: int
+    tags: Mapping[str, str]
+    timeout_minutes: int = 30
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    role_name: str | None = None
+
+    @property
+    def job_words(self) -> str:
+        """The project's name in CamelCase, for a statement's sid."""
+        return "".join(word.capitalize() for word in self.project_name.split("-"))
+
+
+class BuildProject(pulumi.ComponentResource):
+    """A CodeBuild project that CodePipeline starts.
+
+    Raises:
+        ValueError: When a variable is given that the buildspec does not declare, since it would be silently unused.
+    """
+
+    TYPE: ClassVar[str] = "ecs-delivery:index:BuildProject"
+
+    name: pulumi.Output[str]
+    """The project's name."""
+    arn: pulumi.Output[str]
+    """The project's ARN."""
+    role_arn: pulumi.Output[str]
+    """The role its builds run under."""
+
+    def __init__(self, name: str, args: BuildProjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        self._args = args
+        self._refuse_undeclared({**args.variables, **args.secrets})
+        super().__init__(self.TYPE, name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        account = args.artifacts.account
+
+        logs = cloudwatch.LogGroup(
+            f"{name}-logs",
+            name=f"/aws/codebuild/{args.project_name}",
+            retention_in_days=args.log_days,
+            kms_key_id=args.artifacts.key_arn,
+            tags=args.tags,
+            # CloudWatch Logs tries the key at once, so the key's policy must be there.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.key_policy]),
+        )
+        role = iam.Role(
+            f"{name}-role",
+            name=args.role_name,
+            description=f"Builds of {args.project_name}",
+            assume_role_policy=service_trust(
+                "codebuild.amazonaws.com",
+                account_id=account.id,
+                source_arn=account.arn("codebuild", f"project/{args.project_name}"),
+            ),
+            tags=args.tags,
+            opts=child,
+        )
+        self.role_arn = role.arn
+        policy = iam.RolePolicy(
+            f"{name}-policy",
+            role=role.name,
+            policy=policy_document(
+                [*args.statements, *self._standard_statements(args, logs, self._report_groups(name))]
+            ),
+            opts=child,
+        )
+        project = codebuild.Project(
+            f"{name}-project",
+            name=args.project_name,
+            description=args.description,
+            service_role=role.arn,
+            source={"type": "CODEPIPELINE", "buildspec": args.buildspec.text},
+            artifacts={"type": "CODEPIPELINE"},
+            encryption_key=args.artifacts.key_arn,
+            environment=codebuild.ProjectEnvironmentArgs(
+                type=args.machine.environment_type,
+                image=args.machine.image,
+                compute_type=args.machine.compute_type,
+                privileged_mode=args.machine.builds_images,
+                image_pull_credentials_type="CODEBUILD",
+                environment_variables=_environment_variables(args),
+            ),
+            logs_config={"cloudwatch_logs": {"group_name": logs.name, "status": "ENABLED"}},
+            build_timeout=None if args.machine.is_lambda else args.timeout_minutes,
+            tags=args.tags,
+            # CodeBuild tries the role when the project is made (terraform-provider-aws#4233).
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self.name = project.name
+        self.arn = project.arn
+        self.register_outputs({"name": self.name, "roleArn": self.role_arn})
+
+    def action(
+        self,
+        name: str,
+        *,
+        reads: tuple[Artifact, ...],
+        writes: tuple[Artifact, ...] = (),
+        category: Category = Category.BUILD,
+        environment: Mapping[str, str] | None = None,
+        variables: tuple[Variable, ...] = (),
+        run_order: int = 1,
+    ) -> Action:
+        """The CodePipeline action that runs this project.
+
+        Args:
+            name: The action's name; also the namespace of what the build exports.
+            reads: Input artifacts, the primary one first.
+            writes: Output artifacts.
+            category: ``BUILD`` or ``TEST``.
+            environment: Variables of this run, see :class:`~components.pipeline.model.Action`.
+            variables: Pipeline variables that ``environment`` refers to.
+            run_order: See :class:`~components.pipeline.model.Action`.
+
+        Raises:
+            ValueError: When ``environment`` names a variable that the buildspec does not declare.
+        """
+        given = environment or {}
+        self._refuse_undeclared(given)
+        configuration: dict[str, object] = {"ProjectName": self.name}
+        if len(reads) > 1:
+            configuration["PrimarySource"] = reads[0].value
+        exports = self._args.buildspec.exported
+        return Action(
+            name=name,
+            category=category,
+            provider=Provider.CODEBUILD,
+            configuration=configuration,
+            environment=given,
+            reads=reads,
+            writes=writes,
+            run_order=run_order,
+            namespace=name if exports else None,
+            exports=exports,
+            machine=self._args.machine.type,
+            variables=variables,
+        )
+
+    def start(self) -> Statement:
+        """Return permission to run a build of this project, to watch it, and to end it when the run is stopped."""
+        return Statement(
+            sid=f"Start{self._args.job_words}",
+            actions=("codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"),
+            resources=(self.arn,),
+        )
+
+    def _report_groups(self, name: str) -> tuple[pulumi.Output[str], ...]:
+        """The report groups CodeBuild would make by itself, and leave behind, for the buildspec's ``reports``."""
+        return tuple(
+            codebuild.ReportGroup(
+                f"{name}-{key}",
+                name=f"{self._args.project_name}-{key}",
+                type="TEST",
+                export_config={"type": "NO_EXPORT"},
+                delete_reports=True,
+                tags=self._args.tags,
+                opts=pulumi.ResourceOptions(parent=self),
+            ).arn
+            for key in self._args.buildspec.reports
+        )
+
+    def _refuse_undeclared(self, names: Iterable[str]) -> None:
+        buildspec = self._args.buildspec
+        unknown = sorted(set(names) - {*buildspec.variables, *buildspec.secrets})
+        if unknown:
+            raise ValueError(
+                f"{self._args.project_name}: buildspec {buildspec.name} does not declare {', '.join(unknown)}; "
+                "declare it under env.variables or drop it"
+            )
+
+    @staticmethod
+    def _standard_statements(
+        args: BuildProjectArgs, logs: cloudwatch.LogGroup, reports: tuple[pulumi.Output[str], ...]
+    ) -> tuple[Statement, ...]:
+        writes_reports = (
+            Statement(
+                sid="WriteReports",
+                # https://docs.aws.amazon.com/codebuild/latest/userguide/test-permissions.html
+                actions=(
+                    "codebuild:BatchPutTestCases",
+                    "codebuild:CreateReport",
+                    # CodeBuild asks for the group a buildspec names, although it is there (aws-cdk#7367).
+                    "codebuild:CreateReportGroup",
+                    "codebuild:UpdateReport",
+                ),
+                resources=reports,
+            )
+            if reports
+            else None
+        )
+        return (
+            args.jobs.read(),
+            *args.artifacts.read_write(),
+            Statement(
+                sid="WriteLog",
+                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                resources=(logs.arn.apply(lambda arn: f"{arn}:*"),),
+            ),
+            *((writes_reports,) if writes_reports else ()),
+        )
+
+
+def _environment_variables(args: BuildProjectArgs) -> list[codebuild.ProjectEnvironmentEnvironmentVariableArgs]:
+    """Sorted, so that the order of the code never shows as a change."""
+    plain = {
+        **args.variables,
+        **args.jobs.variables,
+        # AWS adds this one by itself, which would show as a change for ever (pulumi-aws#3844).
+        "CODEBUILD_CONFIG_AUTO_DISCOVER": "false",
+    }
+    kinds: tuple[tuple[str, Mapping[str, pulumi.Input[str]]], ...] = (
+        ("PLAINTEXT", plain),
+        ("SECRETS_MANAGER", args.secrets),
+    )
+    return [
+        codebuild.ProjectEnvironmentEnvironmentVariableArgs(name=name, value=value, type=kind)
+        for kind, values in kinds
+        for name, value in sorted(values.items())
+    ]

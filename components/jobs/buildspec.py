@@ -1,0 +1,375 @@
+"""The buildspecs, checked and completed.
+
+A file in ``buildspecs/`` names inputs and commands; the work is in the package ``buildspecs/jobs``, which a command
+runs as ``python3 "$JOBS_DIR/jobs.pyz" JOB``. With a CodePipeline source a build sees the application's repository, not
+this one, so the loader puts commands in front that fetch the bundle of the jobs (see `components.jobs.bundle`) and
+compare its hash with the one that stands in the project: neither a commit nor a build can change what a job does.
+
+Inputs are environment variables, all declared. Plain ones stand under `env.variables` with their default. A secret is
+under `env.secrets-manager` with an *empty* reference, because the reference differs by stack: the loader lists its name
+in `Buildspec.secrets` and leaves it out of the text (an empty reference would fail the build), and the program sets on
+the CodeBuild project an environment variable of that name, of type SECRETS_MANAGER and with the value
+`<secret name or ARN>[:<json key>]`. CodeBuild reads it by the project's role and masks it in the log.
+
+`env.git-credential-helper: "yes"` stands in the file of a job that can read the code as a clone. The loader keeps it
+only where the job does, since AWS names it for that case alone
+(https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html).
+
+Source of the rules: AWS CodeBuild user guide, "Build specification reference".
+"""
+
+import ast
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).resolve().parents[2] / "buildspecs"
+JOBS_DIR = "/tmp/ecs-delivery"  # noqa: S108 - a build's machine is its own, and Lambda compute can write nowhere else
+STEADY = {"LC_ALL": "C.UTF-8", "PYENV_VERSION": "system"}
+"""Variables of every buildspec, so that no file of the application and no choice of the image decides what runs a job.
+
+In CodeBuild's EC2 images ``python3`` is pyenv's shim, which starts what ``.python-version`` in the working folder
+names. ``PYENV_VERSION`` takes precedence, and ``system`` is the distribution's own Python, 3.9 or newer:
+https://github.com/pyenv/pyenv#understanding-python-version-selection. The locale would be C.UTF-8, en_US or none,
+depending on the image: https://github.com/aws/aws-codebuild-docker-images.
+"""
+BUNDLE_VARIABLES = ("JOBS_BUNDLE", "JOBS_SHA256")
+"""What every project sets: the ``s3://`` address of the bundle, and its hash in hexadecimal digits."""
+_FETCH = (
+    'mkdir -p "$JOBS_DIR"',
+    'aws s3 cp --only-show-errors "$JOBS_BUNDLE" "$JOBS_DIR/jobs.pyz"',
+    'echo "$JOBS_SHA256  $JOBS_DIR/jobs.pyz" | sha256sum --check --quiet',
+)
+
+PHASES = ("install", "pre_build", "build", "post_build")
+_TOP = ("version", "env", "phases", "reports", "artifacts")
+_HELPER = "git-credential-helper"
+_CREDENTIALS = f"  {_HELPER}: yes\n"
+_ENV = ("shell", _HELPER, "variables", "secrets-manager", "exported-variables")
+_PHASE = ("runtime-versions", "commands", "finally")
+_REPORT = ("files", "file-format", "base-directory")
+_ARTIFACTS = ("files", "base-directory")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_JOB = re.compile(r'python3 "\$JOBS_DIR/jobs\.pyz" ([a-z][a-z-]*)')
+# CodeBuild sets the variables with these beginnings, the shell the named ones.
+_GIVEN = re.compile(r"(CODEBUILD|AWS)_[A-Z0-9_]+|HOME|LC_ALL|PATH|PWD|PYENV_VERSION|JOBS_(BUNDLE|DIR|SHA256)")
+# The functions of jobs whose first argument is the name of a variable.
+_READERS = ("require", "optional", "prefixed")
+
+
+class BuildspecError(Exception):
+    """A buildspec is not what CodeBuild or this program accepts; says file, place and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buildspec:
+    """A checked buildspec.
+
+    Attributes:
+        name: The file's name without `.yml`.
+        text: The completed YAML for the CodeBuild project.
+        variables: The declared inputs and their defaults; what a project or an action sets must be among them.
+        secrets: The inputs that the project must set with type SECRETS_MANAGER.
+        exported: The variables that later actions may read as `#{Namespace.NAME}`.
+        artifact_files: The file patterns of the output artifact, relative to its base directory.
+        reports: The report groups; CodeBuild names each `<project>-<report>`.
+        modules: The text of each module in `jobs` that its commands run, by the module's name.
+    """
+
+    name: str
+    text: str
+    variables: Mapping[str, str]
+    secrets: tuple[str, ...]
+    exported: tuple[str, ...]
+    artifact_files: tuple[str, ...]
+    reports: tuple[str, ...]
+    modules: Mapping[str, str]
+
+
+@lru_cache
+def load_buildspec(name: str, *, clones: bool = False) -> Buildspec:
+    """Return the buildspec of this name.
+
+    Args:
+        name: The file's name without `.yml`.
+        clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
+
+    Raises:
+        BuildspecError: It does not exist, breaks a rule, or cannot take a clone.
+    """
+    return read_buildspec(FOLDER / f"{name}.yml", clones=clones)
+
+
+def job_of(text: str) -> str:
+    """Return the name of the buildspec that a CodeBuild project's text was made of.
+
+    Raises:
+        BuildspecError: It is of none here.
+    """
+    archived = text.replace(_CREDENTIALS, "", 1)
+    for path in sorted(FOLDER.glob("*.yml")):
+        if load_buildspec(path.stem).text == archived:
+            return path.stem
+    raise BuildspecError(f"no buildspec here is {text[:60]!r}")
+
+
+def read_buildspec(path: Path, *, clones: bool = False) -> Buildspec:
+    """Read, check and complete one file; the jobs are in the folder `jobs` beside it.
+
+    Args:
+        path: The file.
+        clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
+
+    Raises:
+        BuildspecError: It does not exist, breaks a rule, or cannot take a clone.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BuildspecError(_missing(path)) from None
+    try:
+        document = yaml.load(source, Loader=yaml.CSafeLoader)  # the same as safe_load, ten times as fast
+    except yaml.YAMLError as error:
+        raise BuildspecError(f"{path.name}: not YAML: {error}") from None
+    return _Reader(path, clones=clones).buildspec(source, document)
+
+
+def _missing(path: Path) -> str:
+    known = sorted(other.stem for other in path.parent.glob("*.yml"))
+    near = difflib.get_close_matches(path.stem, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{path.name}: there is no such buildspec.{hint} There are: {', '.join(known) or 'none'}."
+
+
+class _Reader:
+    """Reads one file, whose name starts every message."""
+
+    def __init__(self, path: Path, *, clones: bool) -> None:
+        self._path = path
+        self._clones = clones
+        self._jobs = path.parent / "jobs"
+
+    def buildspec(self, source: str, document: object) -> Buildspec:
+        top = self._mapping(document, "the file", _TOP)
+        if top.get("version") != 0.2:
+            raise self._error("version", f"must be 0.2, got {top.get('version')!r}")
+        env = self._mapping(top.get("env"), "env", _ENV)
+        if env.get("shell") != "bash":
+            raise self._error("env.shell", f"must be bash (CodeBuild's default is sh), got {env.get('shell')!r}")
+        helper = env.get(_HELPER)
+        if helper != "yes" and (self._clones or helper is not None):
+            raise self._error(f"env.{_HELPER}", f'must be "yes" in a job that takes a clone, got {helper!r}')
+        variables = self._variables(env)
+        secrets = self._secrets(env)
+        exported = tuple(self._strings(env.get("exported-variables", []), "env.exported-variables"))
+        phases = self._phases(top.get("phases"))
+        modules = self._modules(phases)
+        self._check_use({*variables, *secrets}, phases, modules)
+        self._check_exports(exported, phases, modules)
+        return Buildspec(
+            name=self._path.stem,
+            text=self._text(source, top, phases, runs_job=bool(modules)),
+            variables=MappingProxyType(variables),
+            secrets=secrets,
+            exported=exported,
+            artifact_files=self._artifact_files(top),
+            reports=self._reports(top),
+            modules=MappingProxyType(modules),
+        )
+
+    def _error(self, place: str, problem: str) -> BuildspecError:
+        return BuildspecError(f"{self._path.name}: {place}: {problem}")
+
+    def _mapping(self, value: object, place: str, allowed: tuple[str, ...] = ()) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self._error(place, f"must be a mapping, got {value!r}")
+        for key in value:
+            if allowed and key not in allowed:
+                raise self._error(place, f"{key!r} is not known here; allowed: {', '.join(allowed)}")
+        return value
+
+    def _strings(self, value: object, place: str) -> list[str]:
+        if not isinstance(value, list):
+            raise self._error(place, f"must be a list, got {value!r}")
+        for number, entry in enumerate(value, 1):
+            if not isinstance(entry, str):
+                raise self._error(f"{place}, entry {number}", f"must be a text; YAML reads it as {entry!r}: quote it")
+        return value
+
+    def _variables(self, env: dict[str, Any]) -> dict[str, str]:
+        variables = self._mapping(env.get("variables", {}), "env.variables")
+        for name, value in variables.items():
+            self._check_name(name, "env.variables")
+            if not isinstance(value, str):
+                raise self._error(f"env.variables.{name}", f"must be a text; YAML reads it as {value!r}: quote it")
+        return variables
+
+    def _secrets(self, env: dict[str, Any]) -> tuple[str, ...]:
+        secrets = self._mapping(env.get("secrets-manager", {}), "env.secrets-manager")
+        for name, reference in secrets.items():
+            self._check_name(name, "env.secrets-manager")
+            if reference != "":
+                raise self._error(
+                    f"env.secrets-manager.{name}", 'must be "": the reference differs by stack, the project sets it'
+                )
+        return tuple(secrets)
+
+    def _check_name(self, name: object, place: str) -> None:
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name) or _GIVEN.fullmatch(name):
+            raise self._error(
+                place, f"{name!r} is no name for a variable of ours: capitals, digits and _, not CODEBUILD_ or AWS_"
+            )
+
+    def _phases(self, value: object) -> dict[str, dict[str, Any]]:
+        phases = self._mapping(value, "phases", PHASES)
+        for name, phase in phases.items():
+            place = f"phases.{name}"
+            for key, entry in self._mapping(phase, place, _PHASE).items():
+                if key != "runtime-versions":
+                    for number, command in enumerate(self._strings(entry, f"{place}.{key}"), 1):
+                        if "\n" in command:
+                            message = "has several lines: what is longer than a line belongs into a job"
+                            raise self._error(f"{place}.{key}, entry {number}", message)
+                elif name != "install":
+                    raise self._error(place, "runtime-versions belong into the phase install")
+        if not phases:
+            raise self._error("phases", f"there are none; allowed: {', '.join(PHASES)}")
+        return phases
+
+    @staticmethod
+    def _commands(phases: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+        """Each command with its place."""
+        for name, phase in phases.items():
+            for key in ("commands", "finally"):
+                for number, command in enumerate(phase.get(key, []), 1):
+                    yield f"phases.{name}.{key}, entry {number}", command
+
+    def _modules(self, phases: dict[str, dict[str, Any]]) -> dict[str, str]:
+        """The text of each job's module that the commands run, and of the modules these import, by name."""
+        modules: dict[str, str] = {}
+        for place, command in self._commands(phases):
+            for name in _JOB.findall(command):
+                module = name.replace("-", "_")
+                if self._read(module) is None:
+                    there = ", ".join(sorted(file.stem for file in self._jobs.glob("[!_]*.py")))
+                    raise self._error(place, f"there is no module {module}; jobs/ holds {there or 'nothing'}")
+                modules |= with_imports(module, self._read)
+        return modules
+
+    def _read(self, module: str) -> str | None:
+        path = self._jobs / f"{module}.py"
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+    def _check_use(self, declared: set[str], phases: dict[str, dict[str, Any]], modules: dict[str, str]) -> None:
+        """Every variable that is read is declared, and the other way round."""
+        read = {name: place for place, command in self._commands(phases) for name in _USED.findall(command)}
+        for module, text in modules.items():
+            read.update(dict.fromkeys(_read_by_python(text), f"jobs/{module}.py"))
+        for name, place in read.items():
+            if name not in declared and not _GIVEN.fullmatch(name):
+                raise self._error(place, f"reads {name}, which env.variables does not declare")
+        for name in sorted(declared - set(read)):
+            raise self._error("env", f"{name} is declared, but no command or job reads it")
+
+    def _check_exports(
+        self, exported: tuple[str, ...], phases: dict[str, dict[str, Any]], modules: dict[str, str]
+    ) -> None:
+        """Every exported variable is set by a job, and a command takes over what the job has set."""
+        known = {name for text in modules.values() for name in _set_by_python(text)}
+        taken_over = any("exports.env" in command for _, command in self._commands(phases))
+        for name in exported:
+            if name not in known or not taken_over:
+                message = f'{name} must be set by job.export({name}=...), and . "$JOBS_DIR/exports.env" must follow'
+                raise self._error("env.exported-variables", message)
+        for name in sorted(known - set(exported)):
+            raise self._error("env.exported-variables", f"lacks {name}, which a job sets for the pipeline")
+
+    def _artifact_files(self, top: dict[str, Any]) -> tuple[str, ...]:
+        if "artifacts" not in top:
+            return ()
+        artifacts = self._mapping(top["artifacts"], "artifacts", _ARTIFACTS)
+        return tuple(self._strings(artifacts.get("files"), "artifacts.files"))
+
+    def _reports(self, top: dict[str, Any]) -> tuple[str, ...]:
+        reports = self._mapping(top.get("reports", {}), "reports")
+        for name, report in reports.items():
+            self._mapping(report, f"reports.{name}", _REPORT)
+            self._strings(report.get("files"), f"reports.{name}.files")
+        return tuple(reports)
+
+    def _text(self, source: str, top: dict[str, Any], phases: dict[str, dict[str, Any]], *, runs_job: bool) -> str:
+        """The buildspec, its first phase fetching the bundle, without what is not for AWS or not for this source."""
+        env = {key: value for key, value in top["env"].items() if key not in {"secrets-manager", _HELPER}}
+        completed = {**top, "env": env, "phases": dict(phases)}
+        if runs_job:
+            of_bundle = dict.fromkeys(BUNDLE_VARIABLES, "")
+            env["variables"] = {"JOBS_DIR": JOBS_DIR, **STEADY, **of_bundle, **env.get("variables", {})}
+            first = min(phases, key=PHASES.index)
+            completed["phases"][first] = {**phases[first], "commands": [*_FETCH, *phases[first].get("commands", [])]}
+        comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
+        text = comment + yaml.dump(completed, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000)
+        # As AWS writes it, without the quotes that a text gets here.
+        return text.replace("\nenv:\n", f"\nenv:\n{_CREDENTIALS}", 1) if self._clones else text
+
+
+@lru_cache
+def _nodes(text: str) -> tuple[ast.AST, ...]:
+    """Everything in a module; most are looked at several times."""
+    return tuple(ast.walk(ast.parse(text)))
+
+
+def with_imports(module: str, read: Callable[[str], str | None]) -> dict[str, str]:
+    """Return the text of a module of ``jobs`` and of all that it imports from there, by name.
+
+    Args:
+        module: The module's name.
+        read: Returns the text of a module; ``None`` when there is none of this name.
+    """
+    found: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        text = None if name in found else read(name)
+        if text is not None:
+            found[name] = text
+            waiting += _imports(text)
+    return found
+
+
+def _imports(text: str) -> list[str]:
+    """The modules of the package that a module imports, by name."""
+    names: list[str] = []
+    for node in _nodes(text):
+        if isinstance(node, ast.ImportFrom) and node.module == "jobs":
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("jobs."):
+            names.append(str(node.module).partition(".")[2])
+    return names
+
+
+def _calls(text: str, *names: str) -> Iterator[ast.Call]:
+    """The calls of `job.<name>`, or plain `<name>` within job itself."""
+    for node in _nodes(text):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in names:
+                yield node
+
+
+def _read_by_python(text: str) -> list[str]:
+    """The variables read by `job.require("NAME")`, `job.optional("NAME")` or a helper that takes a name."""
+    first = [call.args[0] for call in _calls(text, *_READERS) if call.args]
+    return [str(argument.value) for argument in first if isinstance(argument, ast.Constant)]
+
+
+def _set_by_python(text: str) -> list[str]:
+    """The variables set by `job.export(NAME=...)`."""
+    return [str(keyword.arg) for call in _calls(text, "export") for keyword in call.keywords]

@@ -1,0 +1,108 @@
+"""The connection to GitHub: how the code is reached, and what its users may do with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import pulumi
+from pulumi_aws import codeconnections
+
+from components.foundation.iam import Statement
+from components.settings.sections.source import GithubSection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connection:
+    """A connection, and the repositories that this stack reads through it.
+
+    Attributes:
+        arn: The connection's ARN.
+        made: Whether this stack makes it, so that a person has to finish the handshake.
+        repository: The application's repository, ``owner/name``.
+        submodules: Private repositories of its submodules that a build may clone too.
+        full_clone: Whether builds clone the repository instead of getting an archive.
+    """
+
+    arn: pulumi.Output[str]
+    made: bool
+    repository: str
+    submodules: tuple[str, ...] = ()
+    full_clone: bool = False
+
+    def fetch(self) -> tuple[Statement, ...]:
+        """Permission to read the repository: what the source action needs."""
+        return self._use((self.repository,))
+
+    def clone(self) -> tuple[Statement, ...]:
+        """Permission to clone: what a build that is handed a full clone needs.
+
+        AWS's page asks for ``UseConnection`` on the connection and for nothing else:
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html#codebuild-role-connections
+        """
+        return self._use(self._repositories)
+
+    def clone_variables(self) -> dict[str, pulumi.Input[str]]:
+        """The variables by which a job completes a clone; its buildspec declares them."""
+        return {"CONNECTION_ARN": self.arn, "CLONED_REPOSITORIES": json.dumps(self._repositories)}
+
+    @property
+    def _repositories(self) -> tuple[str, ...]:
+        return (self.repository, *self.submodules)
+
+    def _use(self, repositories: tuple[str, ...]) -> tuple[Statement, ...]:
+        """Both services answer for the same connection, depending on its age and on who asks.
+
+        Each action goes with the ARN of its own prefix; IAM would ignore it on the other
+        (https://github.com/awslabs/landing-zone-accelerator-on-aws/issues/828).
+
+        The repository is "supported only when the connection is being used to access a specific repository", and AWS
+        recommends ``UseConnection`` without conditions, so a request that names no repository passes:
+        https://docs.aws.amazon.com/dtconsole/latest/userguide/security-iam.html#permissions-reference-connections-use
+        """
+        return tuple(
+            Statement(
+                sid=sid,
+                actions=(f"{service}:UseConnection",),
+                resources=(self.arn.apply(partial(_with_service, service)),),
+                conditions={
+                    "StringEqualsIfExists": {
+                        f"{service}:FullRepositoryId": repositories if len(repositories) > 1 else repositories[0]
+                    }
+                },
+            )
+            for sid, service in (
+                ("UseConnection", "codeconnections"),
+                ("UseConnectionByOldName", "codestar-connections"),
+            )
+        )
+
+
+def connection_of(
+    name: str, github: GithubSection, *, prefix: str, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> Connection:
+    """The connection that the stack file names, or a new one.
+
+    Args:
+        name: The Pulumi name of a new one.
+        github: The section ``source.github``.
+        prefix: The name of a new one in AWS.
+        tags: Tags of a new one.
+        opts: Options of a new one.
+    """
+    given = github.connection_arn
+    arn = given or codeconnections.Connection(name, name=prefix, provider_type="GitHub", tags=tags, opts=opts).arn
+    return Connection(
+        arn=pulumi.Output.from_input(arn),
+        made=given is None,
+        repository=github.repository,
+        submodules=github.submodules,
+        full_clone=github.full_clone,
+    )
+
+
+def _with_service(service: str, arn: str) -> str:
+    parts = arn.split(":")
+    return ":".join([*parts[:2], service, *parts[3:]])

@@ -1,0 +1,122 @@
+"""Starts the pipeline when an image arrives in ECR, pinned to exactly that image.
+
+CodePipeline's ECR source notices nothing by itself (aws-cdk#10901). The event has no resource ARNs, so the
+rule matches by repository name (aws-cdk#29225).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+from pulumi_aws import cloudwatch, iam
+
+from components.foundation.account import AwsAccount
+from components.foundation.iam import Statement, policy_document, service_trust
+from components.pipeline.model import ImagePushTrigger
+
+
+def event_pattern(trigger: ImagePushTrigger) -> dict[str, object]:
+    """The EventBridge pattern of a successful push of one tag.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html
+    """
+    return {
+        "source": ["aws.ecr"],
+        "detail-type": ["ECR Image Action"],
+        "detail": {
+            "action-type": ["PUSH"],
+            "result": ["SUCCESS"],
+            "repository-name": [trigger.repository],
+            "image-tag": [trigger.tag],
+        },
+    }
+
+
+def start_request(source_action: str) -> str:
+    """The input of ``StartPipelineExecution``, with the event's digest where EventBridge fills it in.
+
+    Without it a second push could move the tag before the run has looked at it.
+    """
+    override = {"actionName": source_action, "revisionType": "IMAGE_DIGEST", "revisionValue": "<digest>"}
+    return json.dumps({"sourceRevisions": [override]})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePushTriggerRuleArgs:
+    """What distinguishes one rule from another.
+
+    Attributes:
+        pipeline_name: The pipeline's name.
+        pipeline_arn: The pipeline to start.
+        source_action: Its ECR source action, which gets the digest.
+        trigger: Repository and tag.
+        account: Where the rule lives.
+        tags: Tags of all taggable resources.
+    """
+
+    pipeline_name: str
+    pipeline_arn: pulumi.Output[str]
+    source_action: str
+    trigger: ImagePushTrigger
+    account: AwsAccount
+    tags: Mapping[str, str]
+
+
+class ImagePushTriggerRule(pulumi.ComponentResource):
+    """An EventBridge rule with a role that may start one pipeline and nothing else."""
+
+    TYPE: ClassVar[str] = "ecs-delivery:index:ImagePushTriggerRule"
+
+    def __init__(self, name: str, args: ImagePushTriggerRuleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        rule_name = f"{args.pipeline_name}-image-push"
+        rule = cloudwatch.EventRule(
+            f"{name}-rule",
+            name=rule_name,
+            description=f"{args.trigger.repository}:{args.trigger.tag} was pushed: start {args.pipeline_name}",
+            event_pattern=json.dumps(event_pattern(args.trigger)),
+            tags=args.tags,
+            opts=child,
+        )
+        role = iam.Role(
+            f"{name}-role",
+            description=f"Starts the pipeline {args.pipeline_name}",
+            assume_role_policy=service_trust(
+                "events.amazonaws.com",
+                account_id=args.account.id,
+                source_arn=args.account.arn("events", f"rule/{rule_name}"),
+            ),
+            tags=args.tags,
+            opts=child,
+        )
+        iam.RolePolicy(
+            f"{name}-policy",
+            role=role.name,
+            policy=policy_document(
+                [
+                    Statement(
+                        sid="StartPipeline",
+                        actions=("codepipeline:StartPipelineExecution",),
+                        resources=(args.pipeline_arn,),
+                    )
+                ]
+            ),
+            opts=child,
+        )
+        cloudwatch.EventTarget(
+            f"{name}-target",
+            rule=rule.name,
+            arn=args.pipeline_arn,
+            role_arn=role.arn,
+            input_transformer={
+                "input_paths": {"digest": "$.detail.image-digest"},
+                "input_template": start_request(args.source_action),
+            },
+            opts=child,
+        )
+        self.register_outputs({})

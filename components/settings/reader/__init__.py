@@ -1,0 +1,1 @@
+"""How the stack file is read, and what is said when it is wrong."""

@@ -1,0 +1,120 @@
+"""From the stack's configuration to `Settings`, or to everything that is wrong with it at once."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from inspect import signature
+from typing import Any, cast
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
+from pydantic import ValidationError
+
+from components.settings.reader.errors import SettingsError
+from components.settings.reader.messages import PREFIX, closest, line, missing, not_json, problems_of, unknown_key
+from components.settings.reader.shapes import Shape, shape_of
+from components.settings.root import Settings
+from components.settings.rules import RULES
+from components.settings.section import Problem, Section
+
+_ROOT = Shape(kind="section", words="a stack file", section=Settings)
+
+
+def read_settings() -> Settings:
+    """Return the settings of the stack that runs.
+
+    Raises:
+        SettingsError: With everything that is wrong, sections nobody knows included.
+    """
+    values = {**get_config_env(), **CONFIG.get()}
+    secret_keys = {key for key in values if is_config_secret(key)}
+    return load_settings(values, stack=pulumi.get_stack(), secret_keys=secret_keys)
+
+
+def load_settings(values: Mapping[str, object], *, stack: str, secret_keys: Collection[str] = ()) -> Settings:
+    """Return the settings that a stack's configuration holds.
+
+    Args:
+        values: The configuration by key, with or without `ecs-delivery:` in front; keys of other packages
+            (`aws:region`) are passed over. A section is an object, or its JSON text as Pulumi hands it to a program.
+        stack: Name of the stack, for defaults and for the name of the file in messages.
+        secret_keys: Keys of `values` that are encrypted in the stack file.
+
+    Raises:
+        SettingsError: With everything that is wrong.
+    """
+    given = {_name(key): value for key, value in values.items() if ":" not in _name(key)}
+    encrypted = {_name(key) for key in secret_keys}
+    right: dict[str, Section | None] = {}
+    problems = [*_unknown(given), *_sections(given, encrypted, right)]
+    facts: dict[str, object] = {**right, "stack": stack}
+    for rule in RULES:
+        if facts.keys() >= (needs := signature(rule).parameters.keys()):
+            problems += rule(**{name: facts[name] for name in needs})
+    if problems:
+        order = list(_ROOT.keys)
+        problems.sort(key=lambda problem: order.index(name) if (name := problem.path[0]) in order else -1)
+        raise SettingsError([line(f"Pulumi.{stack}.yaml", problem) for problem in problems])
+    return Settings.model_validate(right)
+
+
+def _name(key: str) -> str:
+    """Return the name of a section of ours; a key of another package keeps its colon."""
+    return key.removeprefix(PREFIX)
+
+
+def _unknown(given: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield the sections nobody knows."""
+    for name in sorted(given):
+        if name not in _ROOT.keys:
+            yield unknown_key((name,), _ROOT.keys, _ROOT)
+
+
+def _sections(
+    given: Mapping[str, object], encrypted: Collection[str], right: dict[str, Section | None]
+) -> Iterator[Problem]:
+    """Yield what is wrong with each section on its own, and put the ones that are right into `right`."""
+    meant = {closest(name, _ROOT.keys) for name in given if name not in _ROOT.keys}
+    for name, field in _ROOT.keys.items():
+        shape = shape_of(field)
+        value = given.get(name)
+        if name in encrypted:
+            yield Problem(
+                path=(name,),
+                wrong="must not be encrypted: it holds names and sizes, never a secret, and is shown in previews",
+                fix="edit the file: write the section in clear, and keep secrets in Secrets Manager",
+            )
+            continue
+        try:
+            value = _decoded(value)
+        except json.JSONDecodeError as error:
+            yield not_json(name, error, shape)
+            continue
+        if value in (None, "", {}):
+            if name in meant:
+                continue  # it is there, misspelt
+            if shape.required:
+                yield missing((name,), shape)
+            else:
+                right[name] = shape.default
+            continue
+        model = cast("type[Section]", shape.section)  # everything below the root is a section
+        try:
+            right[name] = model.model_validate_json(json.dumps(value, default=str), by_alias=True, by_name=False)
+        except ValidationError as error:
+            yield from problems_of(error, name, shape, _ROOT)
+
+
+def _decoded(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+    """Return a section's value out of the JSON text Pulumi makes of it; a bare word stays what it is.
+
+    Raises:
+        json.JSONDecodeError: If the text begins like an object or a list and is none.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        if value.lstrip().startswith(("{", "[")):
+            raise
+        return value

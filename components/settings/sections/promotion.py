@@ -1,0 +1,89 @@
+"""Section `promotion`: hands a tested image on to the next environment's registry."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from components.settings.names import AccountId, EcrRepository, ImageTag, Region, RoleArn, TopicArn
+from components.settings.section import Problem, Section
+
+
+class ApprovalSection(Section):
+    """A person's yes before the promotion."""
+
+    enabled: bool = Field(default=False, description="Whether a person approves each promotion.", examples=[True])
+    notify_topic_arn: TopicArn | None = Field(
+        default=None,
+        description="SNS topic that is notified when an approval waits.",
+        examples=["arn:aws:sns:eu-west-1:123456789012:approvals"],
+    )
+    timeout_minutes: int = Field(
+        default=7 * 24 * 60,
+        ge=5,
+        le=60 * 24 * 60,  # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
+        description="Time after which an approval nobody gave fails the run.",
+        examples=[10080],
+    )
+
+
+class PromotionSection(Section):
+    """Hands a tested image on to the next environment's registry, by digest."""
+
+    enabled: bool = Field(default=False, description="Whether tested images are promoted.", examples=[True])
+    repository: EcrRepository | None = Field(
+        default=None,
+        description="ECR repository the image is copied to, the one the next stack watches.",
+        examples=["shop-prod"],
+    )
+    account_id: AccountId | None = Field(
+        default=None,
+        description="Account of that repository; this stack's own when left out.",
+        examples=["123456789012"],
+    )
+    region: Region | None = Field(
+        default=None, description="Region of that repository; this stack's own when left out.", examples=["eu-west-1"]
+    )
+    role_arn: RoleArn | None = Field(
+        default=None,
+        description="Role of the other account that may push there; goes with `accountId`.",
+        examples=["arn:aws:iam::123456789012:role/shop-promote"],
+    )
+    tag: ImageTag = Field(
+        default="promoted",
+        description="Tag put on the promoted image, the one the next stack watches.",
+        examples=["promoted"],
+    )
+    approval: ApprovalSection = Field(
+        default=ApprovalSection(), description="A person's yes before the promotion.", examples=[{"enabled": True}]
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a promotion without a target, and another account without its role or with a role of a third one."""
+        if self.enabled and self.repository is None:
+            yield Problem(
+                path=("repository",),
+                wrong="is missing; a promotion needs the ECR repository the image is copied to",
+                fix="pulumi config set --path 'ecs-delivery:promotion.repository' shop-prod",
+            )
+        if self.account_id and not self.role_arn:
+            yield Problem(
+                path=("roleArn",),
+                wrong="is missing; a promotion into another account needs a role of that account that may push there",
+                fix="pulumi config set --path 'ecs-delivery:promotion.roleArn' "
+                f"arn:aws:iam::{self.account_id}:role/shop-promote",
+            )
+        if self.role_arn:
+            account = self.role_arn.split(":")[4]
+            if not self.account_id:
+                yield Problem(
+                    path=("accountId",),
+                    wrong="is missing; roleArn names a role of another account, so name the account of the repository",
+                    fix=f'edit the file: add accountId: "{account}" (with the quotes) below ecs-delivery:promotion',
+                )
+            elif account != self.account_id:
+                yield Problem(
+                    path=("roleArn",),
+                    wrong=f"must be a role of account {self.account_id} (accountId), got one of account {account}",
+                    fix="pulumi config set --path 'ecs-delivery:promotion.roleArn' "
+                    f"arn:aws:iam::{self.account_id}:role/shop-promote",
+                )

@@ -1,0 +1,68 @@
+"""Section `release`: version tag and GitHub release of what was delivered."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from components.settings.names import GithubRepository, JsonKey, Secret
+from components.settings.secrets import looks_like_a_secret
+from components.settings.section import Must, Problem, Section
+
+TagPrefix = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z0-9_]([._-]?[A-Za-z0-9_]){0,15}[._-]?)?$", max_length=32),
+    Must("nothing, or up to 32 letters, digits and single . _ - that a tag may start with"),
+]
+"""Stands before the version in an image tag and in a git tag, so both must take it."""
+
+
+class GithubReleaseSection(Section):
+    """The release on GitHub."""
+
+    repository: GithubRepository | None = Field(
+        default=None,
+        description="Repository that gets the release; that of `source.github` when left out.",
+        examples=["example/shop"],
+    )
+    token_secret: Secret = Field(
+        description="Name or ARN of the Secrets Manager secret that holds a GitHub token with `contents: write`.",
+        examples=["shop/github-token"],
+    )
+    secret_key: JsonKey | None = Field(
+        default=None,
+        description="Key of the token when the secret holds JSON; the whole secret is the token when left out.",
+        examples=["token"],
+    )
+    prerelease: bool = Field(default=False, description="Whether releases are marked as pre-release.", examples=[True])
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a token where the name of its secret belongs."""
+        if looks_like_a_secret(self.token_secret):
+            yield Problem(
+                path=("tokenSecret",),
+                wrong="is the token itself (not shown); it must be the name of a Secrets Manager secret that holds it",
+                fix="revoke this token, store a new one in Secrets Manager, then pulumi config set --path "
+                "'ecs-delivery:release.github.tokenSecret' shop/github-token",
+            )
+
+
+class ReleaseSection(Section):
+    """Version tag on the image and GitHub release, after a delivery that went well."""
+
+    enabled: bool = Field(
+        default=False, description="Whether a delivery ends with a version tag and a release.", examples=[True]
+    )
+    tag_prefix: TagPrefix = Field(default="v", description="Stands before the version in tags.", examples=["v"])
+    github: GithubReleaseSection | None = Field(
+        default=None, description="The release on GitHub.", examples=[{"tokenSecret": "shop/github-token"}]
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a release that has no token to be made with."""
+        if self.enabled and self.github is None:
+            yield Problem(
+                path=("github",),
+                wrong="is missing; a release needs the name of the Secrets Manager secret that holds a GitHub token",
+                fix="pulumi config set --path 'ecs-delivery:release.github.tokenSecret' shop/github-token",
+            )

@@ -1,0 +1,262 @@
+"""The artifact bucket: private, encrypted with its own key, and only as large as its runs."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pulumi
+import pytest
+from mocked import Graph, build
+from samples import BUCKET, KEY, TAGS, artifact_bucket
+
+from components.foundation.artifact_bucket import ArtifactBucket, ArtifactBucketArgs, artifact_prefix
+from components.foundation.iam import policy_document
+
+ROOT = "arn:aws:iam::123456789012:root"
+OBJECTS = f"arn:aws:s3:::{BUCKET}/*"
+
+
+@cache
+def bucket(*, protect: bool = False) -> Graph:
+    return build(lambda: artifact_bucket(protect=protect))
+
+
+def inputs(type_: str) -> dict[str, Any]:
+    return dict(bucket().one(type_).inputs)
+
+
+def policy(type_: str) -> dict[str, dict[str, Any]]:
+    document = json.loads(inputs(type_)["policy"])
+    assert document["Version"] == "2012-10-17"
+    return {statement["Sid"]: statement for statement in document["Statement"]}
+
+
+def granted(bucket_of: ArtifactBucket) -> pulumi.Output[str]:
+    return policy_document(bucket_of.read_write())
+
+
+# Bucket
+
+
+def test_the_bucket_is_private_in_all_four_ways() -> None:
+    assert inputs("BucketPublicAccessBlock") == {
+        "bucket": BUCKET,
+        "blockPublicAcls": True,
+        "blockPublicPolicy": True,
+        "ignorePublicAcls": True,
+        "restrictPublicBuckets": True,
+    }
+
+
+def test_access_control_lists_are_off() -> None:
+    assert inputs("BucketOwnershipControls") == {
+        "bucket": BUCKET,
+        "rule": {"objectOwnership": "BucketOwnerEnforced"},
+    }
+
+
+def test_the_bucket_is_versioned() -> None:
+    """CodePipeline's S3 and rollback actions refer to versions of an object."""
+    assert inputs("BucketVersioning") == {"bucket": BUCKET, "versioningConfiguration": {"status": "Enabled"}}
+
+
+def test_every_object_is_encrypted_with_the_key_of_the_bucket() -> None:
+    assert inputs("BucketServerSideEncryptionConfiguration") == {
+        "bucket": BUCKET,
+        "rules": [
+            {
+                "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": KEY},
+                "bucketKeyEnabled": True,
+            }
+        ],
+    }
+
+
+def test_artifacts_expire_and_the_task_definitions_template_does_not() -> None:
+    """The template is read by every later run; expired, it would stop all deployments a month after the last `up`."""
+    assert inputs("BucketLifecycleConfiguration") == {
+        "bucket": BUCKET,
+        "rules": [
+            {
+                "id": "expire-artifacts",
+                "status": "Enabled",
+                "filter": {"prefix": "shop-dev/"},
+                "expiration": {"days": 30},
+            },
+            {
+                "id": "expire-what-was-replaced",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "noncurrentVersionExpiration": {"noncurrentDays": 30},
+                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1},
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "folder"),
+    [("shop-dev", "shop-dev"), ("a" * 20, "a" * 20), ("customer-portal-staging", "customer-portal-stag")],
+)
+def test_the_folder_of_a_pipeline_is_the_start_of_its_name(pipeline: str, folder: str) -> None:
+    """CodePipeline cuts the name at 20 characters; rules for the whole name would match nothing."""
+    assert artifact_prefix(pipeline) == folder
+
+
+def test_the_folder_of_a_long_name_is_the_one_that_expires_and_the_one_that_is_granted() -> None:
+    def program() -> None:
+        args = ArtifactBucketArgs(
+            pipeline_name="customer-portal-staging", expire_after_days=7, protect=False, tags=TAGS
+        )
+        pulumi.export("policy", granted(ArtifactBucket("artifacts", args)))
+
+    graph = build(program)
+    assert graph.one("BucketLifecycleConfiguration").inputs["rules"][0]["filter"] == {"prefix": "customer-portal-stag/"}
+    exchange = json.loads(graph.exports["policy"])["Statement"][0]
+    assert exchange["Resource"] == [f"arn:aws:s3:::{BUCKET}/customer-portal-stag/*"]
+
+
+# Policies
+
+
+def test_the_bucket_refuses_plain_http_other_accounts_and_other_keys() -> None:
+    denied = policy("BucketPolicy")
+    assert list(denied) == ["DenyPlainHttp", "DenyOtherAccounts", "DenyOtherKeys"]
+    assert denied["DenyPlainHttp"] == {
+        "Sid": "DenyPlainHttp",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{BUCKET}", OBJECTS],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    assert denied["DenyOtherAccounts"] == {
+        "Sid": "DenyOtherAccounts",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{BUCKET}", OBJECTS],
+        "Condition": {
+            "StringNotEquals": {"aws:PrincipalAccount": "123456789012"},
+            "Bool": {"aws:PrincipalIsAWSService": "false"},
+        },
+    }
+
+
+def test_an_object_under_any_other_encryption_is_refused() -> None:
+    """Without a header S3 takes the bucket's key. With one, whatever it says, the key must be named and be ours:
+    a header that asks for AES256, or for KMS without a key, names none, and a `Not` operator matches what is missing.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+    """
+    assert policy("BucketPolicy")["DenyOtherKeys"] == {
+        "Sid": "DenyOtherKeys",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": [OBJECTS],
+        "Condition": {
+            "Null": {"s3:x-amz-server-side-encryption": "false"},
+            "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": KEY},
+        },
+    }
+
+
+def test_the_key_belongs_to_the_account_and_to_its_logs() -> None:
+    """Without the first statement nobody could change the key again; without the second no log group could use it.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    assert list(policy("KeyPolicy").values()) == [
+        {
+            "Sid": "AccountDecidesByIam",
+            "Effect": "Allow",
+            "Principal": {"AWS": ROOT},
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        {
+            "Sid": "EncryptLogsOfThisAccount",
+            "Effect": "Allow",
+            "Principal": {"Service": "logs.eu-west-1.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+            "Resource": "*",
+            "Condition": {
+                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:123456789012:log-group:*"}
+            },
+        },
+    ]
+
+
+def test_who_exchanges_artifacts_reaches_nothing_else_of_the_bucket() -> None:
+    """Not the task definition's template either: a build that could rewrite it would choose the roles of the tasks."""
+    graph = build(lambda: pulumi.export("policy", granted(artifact_bucket())))
+    assert json.loads(graph.exports["policy"])["Statement"] == [
+        {
+            "Sid": "ExchangeArtifacts",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}/shop-dev/*"],
+        },
+        {
+            "Sid": "FindArtifactBucket",
+            "Effect": "Allow",
+            "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}"],
+        },
+        {
+            "Sid": "UseArtifactKey",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"],
+            "Resource": [KEY],
+        },
+    ]
+
+
+def test_one_object_outside_the_artifacts_can_be_granted_for_reading() -> None:
+    def program() -> None:
+        pulumi.export("policy", policy_document([artifact_bucket().read("ReadTemplate", "templates/a.json")]))
+
+    assert json.loads(build(program).exports["policy"])["Statement"] == [
+        {
+            "Sid": "ReadTemplate",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}/templates/a.json"],
+        }
+    ]
+
+
+# Life and death
+
+
+@pytest.mark.parametrize(("protect", "window"), [(False, 7), (True, 30)], ids=["dev", "prod"])
+def test_bucket_and_key_are_kept_exactly_where_they_should_be(*, protect: bool, window: int) -> None:
+    """A dev stack leaves nothing behind on destroy (aws-cdk#36624), a prod stack cannot lose what it holds."""
+    graph = bucket(protect=protect)
+    assert graph.one("Bucket").inputs == {"forceDestroy": not protect, "tags": TAGS}
+    assert graph.one("Key").inputs == {
+        "description": "Artifacts, images and logs of the pipeline shop-dev",
+        "enableKeyRotation": True,
+        "deletionWindowInDays": window,
+        "tags": TAGS,
+    }
+    protected = sorted(item.type for item in graph if item.protect)
+    assert protected == (["aws:kms/key:Key", "aws:s3/bucket:Bucket"] if protect else [])
+
+
+def test_the_policy_waits_for_the_access_block() -> None:
+    """S3 refuses two changes of a bucket's access at the same moment."""
+    graph = bucket()
+    assert graph.one("BucketPublicAccessBlock").urn in graph.one("BucketPolicy").dependencies
+
+
+def test_bucket_and_key_are_what_the_component_offers() -> None:
+    graph = bucket()
+    component = graph.one("ecs-delivery:index:ArtifactBucket")
+    assert graph.registered_outputs[component.urn] == {"bucket": BUCKET, "keyArn": KEY}
+    assert len(graph.children(component)) == 9
+    assert graph.invokes == []

@@ -1,0 +1,82 @@
+"""The rendered task definition, where the pipeline finds it."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+from mocked import Graph, build
+from samples import BUCKET, EXECUTION_ROLE, TAGS, TASK_ROLE, artifact_bucket, hosting, shop
+
+from components.hosting.task_definition import TaskSurroundings, task_definition
+from components.hosting.task_definition_template import KEY, TaskDefinitionTemplate, TaskDefinitionTemplateArgs
+
+
+def template(**surroundings: object) -> Graph:
+    def program() -> None:
+        artifacts = artifact_bucket()
+        TaskDefinitionTemplate(
+            "template",
+            TaskDefinitionTemplateArgs(
+                application=shop().application,
+                hosting=hosting(artifacts, **surroundings),
+                artifacts=artifacts,
+                tags=TAGS,
+            ),
+        )
+
+    return build(program)
+
+
+@cache
+def plain() -> Graph:
+    return template()
+
+
+def content(graph: Graph) -> dict[str, Any]:
+    return dict(json.loads(graph.one("BucketObjectv2").inputs["content"]))
+
+
+@pytest.mark.parametrize("task_role", [TASK_ROLE, None], ids=["with a task role", "without a task role"])
+def test_the_template_is_the_task_definition_in_its_surroundings(task_role: str | None) -> None:
+    """No placeholder but the image is left: `None` written as text would be a role ECS cannot find."""
+    graph = plain() if task_role else template(task_role_arn=None)
+    assert content(graph) == task_definition(
+        shop().application,
+        TaskSurroundings(
+            family="shop-dev",
+            execution_role_arn=EXECUTION_ROLE,
+            task_role_arn=task_role,
+            log_group="/ecs/shop-dev",
+            region="eu-west-1",
+            tags=TAGS,
+        ),
+    )
+
+
+def test_the_template_is_one_readable_object_in_the_artifact_bucket() -> None:
+    inputs = dict(plain().one("BucketObjectv2").inputs)
+    assert inputs.pop("content").startswith('{\n  "family": "shop-dev",\n')
+    assert inputs == {"bucket": BUCKET, "key": KEY, "contentType": "application/json", "tags": TAGS}
+
+
+def test_the_template_lies_where_no_pipeline_keeps_artifacts() -> None:
+    """Artifacts expire and every build may write them. A pipeline is named after its application, so its folder starts
+    with a small letter: whatever the application and the stack are called, this one does not."""
+    folder, _, name = KEY.partition("/")
+    assert not re.match("[a-z]", folder)
+    assert name == "template.json"
+
+
+def test_the_template_is_stored_after_the_buckets_policy() -> None:
+    """The first object already obeys it."""
+    assert plain().one("BucketPolicy").urn in plain().one("BucketObjectv2").dependencies
+
+
+def test_the_address_of_the_template_is_what_the_component_offers() -> None:
+    component = plain().one("ecs-delivery:index:TaskDefinitionTemplate")
+    assert plain().registered_outputs[component.urn] == {"uri": f"s3://{BUCKET}/{KEY}"}
+    assert [item.type for item in plain().children(component)] == ["aws:s3/bucketObjectv2:BucketObjectv2"]
