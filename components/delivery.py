@@ -8,18 +8,21 @@ from typing import ClassVar
 import pulumi
 
 from components.foundation.account_needs import AccountNeeds
-from components.foundation.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.commands import aws_command
+from components.foundation.encryption_key import EncryptionKey, EncryptionKeyArgs
+from components.foundation.foundation import Foundation
 from components.foundation.tags import standard_tags
 from components.hosting import NewHostingArgs, hosting_of
 from components.hosting.task_definition_template import TaskDefinitionTemplate, TaskDefinitionTemplateArgs
-from components.images.registry import Registry, RegistryArgs
+from components.images.registry import Registry, RegistryArgs, WatchedRepository
 from components.jobs.build_project import quick_machine, transfer_machine
-from components.jobs.bundle import JobBundle, JobBundleArgs
-from components.pipeline.connection import connection_of
+from components.jobs.bundle import JobBundle
+from components.pipeline.connection import Connection, ConnectionArgs, connection_of
 from components.pipeline.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.pipeline.model import ExecutionMode, PipelineModel, builds_at_once
 from components.settings import Settings
+from components.settings.sections.source import GithubSection
 from components.stages import STAGES, StageContext
 from components.stages.source import SourceStage
 
@@ -51,60 +54,40 @@ class Delivery(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings = args.settings
-        prefix = f"{settings.application.name}-{args.environment}"
-        tags = standard_tags(application=settings.application.name, environment=args.environment)
-        artifacts = ArtifactBucket(
-            f"{name}-artifacts",
-            ArtifactBucketArgs(
-                pipeline_name=prefix,
-                expire_after_days=settings.retention.artifact_days,
-                protect=settings.retention.protect,
-                tags=tags,
-            ),
-            opts=child,
-        )
-        registry = Registry(
-            f"{name}-registry",
-            RegistryArgs(settings=settings, prefix=prefix, artifacts=artifacts, tags=tags),
-            opts=child,
-        )
-        connection = None
-        if settings.source.github is not None:
-            called = f"{name}-source-connection"
-            before = [self._connection_in_the_source_stage(called, name)]
-            opts_of_connection = pulumi.ResourceOptions(parent=self, aliases=before)
-            connection = connection_of(
-                called, settings.source.github, prefix=prefix, tags=tags, opts=opts_of_connection
-            )
+        foundation = self._foundation(name, args)
+        artifacts = ArtifactBucket(f"{name}-artifacts", foundation, opts=child)
+        registry = Registry(f"{name}-registry", registry_args(settings, foundation), opts=child)
         hosting = hosting_of(
             f"{name}-hosting",
-            NewHostingArgs(settings=settings, prefix=prefix, artifacts=artifacts, repository=registry.app, tags=tags),
+            NewHostingArgs(
+                foundation=foundation,
+                application=settings.application,
+                deploy=settings.deploy,
+                hosting=settings.hosting,
+                repository=registry.app,
+            ),
             opts=child,
         )
         template = TaskDefinitionTemplate(
             f"{name}-task-definition",
             TaskDefinitionTemplateArgs(
-                application=settings.application, hosting=hosting, artifacts=artifacts, tags=tags
+                foundation=foundation, application=settings.application, hosting=hosting, artifacts=artifacts
             ),
             opts=child,
         )
-        region = args.region or artifacts.account.region
         context = StageContext(
             name=name,
-            prefix=prefix,
+            foundation=foundation,
             application=settings.application,
             artifacts=artifacts,
-            jobs=JobBundle(f"{name}-jobs", JobBundleArgs(artifacts=artifacts, tags=tags), opts=child),
-            connection=connection,
+            jobs=JobBundle(f"{name}-jobs", artifacts, opts=child),
+            connection=self._connection(name, settings.source.github, foundation),
             registry=registry,
             hosting=hosting,
             task_definition=template.uri,
-            region=region,
             quick=quick_machine(args.region),
             transfer=transfer_machine(args.region),
             parallel_jobs=settings.pipeline.parallel_jobs,
-            log_days=settings.retention.log_days,
-            tags=tags,
         )
         stages = [
             stage(f"{name}-{stage.slug()}", wanted, context, child)
@@ -112,7 +95,7 @@ class Delivery(pulumi.ComponentResource):
             if (wanted := stage.wanted(settings)) is not None
         ]
         model = PipelineModel(
-            name=prefix,
+            name=foundation.prefix,
             execution_mode=ExecutionMode[settings.pipeline.execution_mode.upper()],
             stages=tuple(stage.model for stage in stages),
             parallel_jobs=settings.pipeline.parallel_jobs,
@@ -120,10 +103,10 @@ class Delivery(pulumi.ComponentResource):
         pipeline = DeliveryPipeline(
             f"{name}-delivery",
             DeliveryPipelineArgs(
+                foundation=foundation,
                 model=model,
                 grants=[statement for stage in stages for statement in stage.grants],
                 artifacts=artifacts,
-                tags=tags,
                 after=hosting.ready,
             ),
             opts=child,
@@ -134,7 +117,11 @@ class Delivery(pulumi.ComponentResource):
             hosting=hosting.needs,
             roles=hosting.service_linked_roles,
         )
-        notes = [*(note for stage in stages for note in stage.notes), *hosting.notes, *_requests(needs, region)]
+        notes = [
+            *(note for stage in stages for note in stage.notes),
+            *hosting.notes,
+            *_requests(needs, foundation.region),
+        ]
         outputs: dict[str, pulumi.Input[object] | None] = {
             "pipelineName": pipeline.name,
             "pipelineUrl": pipeline.console_url,
@@ -151,10 +138,62 @@ class Delivery(pulumi.ComponentResource):
         self.outputs = {key: value for key, value in outputs.items() if value is not None}
         self.register_outputs(self.outputs)
 
-    def _connection_in_the_source_stage(self, connection: str, name: str) -> pulumi.Output[str]:
-        """Where the connection was before builds used it too; replaced, it would wait for a handshake again."""
+    def _foundation(self, name: str, args: DeliveryArgs) -> Foundation:
+        settings, retention = args.settings, args.settings.retention
+        prefix = f"{settings.application.name}-{args.environment}"
+        tags = standard_tags(application=settings.application.name, environment=args.environment)
+        # It belonged to the artifact bucket once. Replaced, it would take everything with it that it encrypts.
+        formerly = pulumi.create_urn(f"{name}-artifacts", ArtifactBucket.TYPE, parent=self), f"{name}-artifacts-key"
+        key = EncryptionKey(
+            f"{name}-encryption",
+            EncryptionKeyArgs(prefix=prefix, protect=retention.protect, tags=tags, formerly=formerly),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return Foundation(
+            prefix=prefix,
+            region=args.region or key.account.region,
+            key=key,
+            tags=tags,
+            log_days=retention.log_days,
+            artifact_days=retention.artifact_days,
+            images=retention.images,
+            protect=retention.protect,
+        )
+
+    def _connection(self, name: str, github: GithubSection | None, foundation: Foundation) -> Connection | None:
+        if github is None:
+            return None
+        # It belonged to the source stage before builds used it too. Replaced, it would wait for a handshake again.
         stage = pulumi.create_urn(f"{name}-{SourceStage.slug()}", SourceStage.TYPE, parent=self)
-        return pulumi.create_urn(connection, "aws:codeconnections/connection:Connection", parent=stage)
+        return connection_of(
+            f"{name}-source-connection",
+            connection_args(github, foundation),
+            opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(parent=stage)]),
+        )
+
+
+def connection_args(github: GithubSection, foundation: Foundation) -> ConnectionArgs:
+    """Return how a stack file's code is reached."""
+    return ConnectionArgs(
+        foundation=foundation,
+        repository=github.repository,
+        connection_arn=github.connection_arn,
+        submodules=github.submodules,
+        full_clone=github.full_clone,
+    )
+
+
+def registry_args(settings: Settings, foundation: Foundation) -> RegistryArgs:
+    """Return which repositories a stack file asks for."""
+    ecr = settings.source.ecr
+    return RegistryArgs(
+        foundation=foundation,
+        build_into=settings.build.repository_for(foundation.prefix) if settings.has_code else None,
+        smoke_test=settings.smoke_test_enabled,
+        watched=WatchedRepository(name=ecr.repository, channel=ecr.tag, create=ecr.create, promoters=ecr.promoters)
+        if ecr
+        else None,
+    )
 
 
 def _requests(needs: AccountNeeds, region: pulumi.Input[str]) -> list[pulumi.Output[str]]:

@@ -115,6 +115,14 @@ class Graph:
         return {item["name"]: item["value"] for item in found.inputs["environment"]["environmentVariables"]}
 
 
+def _former_urn(alias: Any, request: Any) -> str:  # noqa: ANN401 - messages of Pulumi's protocol
+    """The URN an alias stands for: written out, or told by what differs from today's."""
+    if alias.urn:
+        return str(alias.urn)
+    parent_kinds, _, _ = (alias.spec.parentUrn or request.parent).rpartition("::")
+    return f"{parent_kinds}${request.type}::{alias.spec.name or request.name}"
+
+
 def _regional(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
 
@@ -287,7 +295,7 @@ class RecordingMonitor(MockMonitor):
             protect=request.protect,
             retain_on_delete=request.retainOnDelete,
             ignore_changes=tuple(request.ignoreChanges),
-            aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
+            aliases=tuple(_former_urn(alias, request) for alias in request.aliases),
             inputs=rpc.deserialize_properties(request.object),
             outputs=rpc.deserialize_properties(response.object),
         )

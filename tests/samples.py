@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import pulumi
 from mocked import ACCOUNT, REGION, Graph, Resource, build
 
-from components.foundation.artifact_bucket import ArtifactBucket, ArtifactBucketArgs
+from components.delivery import connection_args, registry_args
+from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.encryption_key import EncryptionKey, EncryptionKeyArgs
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document
-from components.foundation.tags import standard_tags
 from components.hosting import DeploymentTarget
-from components.images.registry import Registry, RegistryArgs
+from components.images.registry import Registry
 from components.jobs.build_project import quick_machine, transfer_machine
-from components.jobs.bundle import JobBundle, JobBundleArgs, key_of, pack
+from components.jobs.bundle import JobBundle, key_of, pack
 from components.pipeline.connection import connection_of
 from components.pipeline.model import Action
 from components.settings import Settings, load_settings
@@ -28,7 +30,7 @@ TAGS = {"Application": "shop", "Environment": "dev", "ManagedBy": "ecs-delivery"
 CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0f0f0f0f-1234-4abc-8def-0123456789ab"
 GITHUB = {"repository": "example/shop", "connectionArn": CONNECTION}
 TEMPLATE = "s3://templates/shop.json"
-KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/artifacts-key-id"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/encryption-key-id"
 BUCKET = "artifacts-bucket-1a2b3c4"
 BUNDLE_KEY = key_of(pack())
 BUNDLE_VARIABLES = {"JOBS_BUNDLE": f"s3://{BUCKET}/{BUNDLE_KEY}", "JOBS_SHA256": Path(BUNDLE_KEY).stem}
@@ -77,23 +79,32 @@ def shop(**sections: object) -> Settings:
     return load_settings({**file, **sections}, stack="dev")
 
 
-def artifact_bucket(*, protect: bool = False) -> ArtifactBucket:
-    """The artifact bucket of the application; made inside a builder."""
-    return ArtifactBucket(
-        "artifacts",
-        ArtifactBucketArgs(pipeline_name="shop-dev", expire_after_days=30, protect=protect, tags=TAGS),
+def foundation(**changes: Any) -> Foundation:  # noqa: ANN401 - whatever fields the foundation has
+    """What everything of the application is made with; made inside a builder."""
+    prefix, protect = changes.get("prefix", "shop-dev"), changes.get("protect", False)
+    key = EncryptionKey("encryption", EncryptionKeyArgs(prefix=prefix, protect=protect, tags=TAGS))
+    base = Foundation(
+        prefix=prefix,
+        region=key.account.region,
+        key=key,
+        tags=TAGS,
+        log_days=365,
+        artifact_days=30,
+        images=100,
+        protect=protect,
     )
+    return dataclasses.replace(base, **changes)
 
 
-def job_bundle(artifacts: ArtifactBucket) -> JobBundle:
-    """The scripts of the jobs."""
-    return JobBundle("jobs", JobBundleArgs(artifacts=artifacts, tags=TAGS))
+def artifact_bucket(base: Foundation | None = None) -> ArtifactBucket:
+    """The artifact bucket of the application; made inside a builder."""
+    return ArtifactBucket("artifacts", base or foundation())
 
 
-def hosting(artifacts: ArtifactBucket, **changes: Any) -> DeploymentTarget:  # noqa: ANN401 - whatever fields Hosting has
+def hosting(base: Foundation, **changes: Any) -> DeploymentTarget:  # noqa: ANN401 - whatever fields Hosting has
     """A service with two roles, two listeners and two target groups; made inside a builder."""
     facts = DeploymentTarget(
-        account=artifacts.account,
+        account=base.account,
         cluster="shop-cluster",
         service="shop-service",
         family="shop-dev",
@@ -153,26 +164,22 @@ class BuiltStage:
 
 def context(settings: Settings, *, region: str | None = REGION, **surroundings: object) -> StageContext:
     """What a stage may rely on; made inside a builder."""
-    artifacts, github = artifact_bucket(), settings.source.github
-    opts = pulumi.ResourceOptions()
+    retention, github = settings.retention, settings.source.github
+    base = foundation(log_days=retention.log_days, images=retention.images, **({"region": region} if region else {}))
+    artifacts = artifact_bucket(base)
     return StageContext(
         name="shop",
-        prefix="shop-dev",
+        foundation=base,
         application=settings.application,
         artifacts=artifacts,
-        jobs=job_bundle(artifacts),
-        connection=connection_of("connection", github, prefix="shop-dev", tags=TAGS, opts=opts) if github else None,
-        registry=Registry(
-            "registry", RegistryArgs(settings=settings, prefix="shop-dev", artifacts=artifacts, tags=TAGS)
-        ),
-        hosting=hosting(artifacts, **surroundings),
+        jobs=JobBundle("jobs", artifacts),
+        connection=connection_of("connection", connection_args(github, base)) if github else None,
+        registry=Registry("registry", registry_args(settings, base)),
+        hosting=hosting(base, **surroundings),
         task_definition=pulumi.Output.from_input(TEMPLATE),
-        region=region or artifacts.account.region,
         quick=quick_machine(region),
         transfer=transfer_machine(region),
         parallel_jobs=settings.pipeline.parallel_jobs,
-        log_days=settings.retention.log_days,
-        tags=standard_tags(application="shop", environment="dev"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import codedeploy, iam
 
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.hosting import DeploymentTarget
 
@@ -50,20 +51,18 @@ class CodeDeployArgs:
     """What distinguishes one deployment group from another.
 
     Attributes:
-        application_name: Name of the CodeDeploy application, of its deployment group and of its configuration.
+        foundation: What it is made with; its prefix names application, deployment group and configuration.
         hosting: The service, its listeners and its two target groups.
         shift: How traffic moves.
         termination_wait_minutes: Minutes that the old tasks stay after the last step; the pipeline waits with them.
         alarms: CloudWatch alarms that stop the deployment and roll it back.
-        tags: Tags of all taggable resources.
     """
 
-    application_name: str
+    foundation: Foundation
     hosting: DeploymentTarget
     shift: TrafficShift
     termination_wait_minutes: int
     alarms: Sequence[str]
-    tags: Mapping[str, str]
 
 
 class CodeDeploy(pulumi.ComponentResource):
@@ -91,22 +90,22 @@ class CodeDeploy(pulumi.ComponentResource):
 
         application = codedeploy.Application(
             f"{name}-application",
-            name=args.application_name,
+            name=args.foundation.prefix,
             compute_platform="ECS",
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=child,
         )
         self.application_name = application.name
         role = iam.Role(
             f"{name}-role",
-            description=f"Shifts traffic of {args.application_name}",
+            description=f"Shifts traffic of {args.foundation.prefix}",
             assume_role_policy=service_trust(
                 "codedeploy.amazonaws.com",
                 account_id=self._account.id,
                 # https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html
                 source_arn=self._group_arn,
             ),
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=child,
         )
         policy = iam.RolePolicy(
@@ -115,7 +114,7 @@ class CodeDeploy(pulumi.ComponentResource):
         group = codedeploy.DeploymentGroup(
             f"{name}-group",
             app_name=application.name,
-            deployment_group_name=args.application_name,
+            deployment_group_name=args.foundation.prefix,
             service_role_arn=role.arn,
             deployment_config_name=self._configuration(name),
             deployment_style=codedeploy.DeploymentGroupDeploymentStyleArgs(
@@ -133,7 +132,7 @@ class CodeDeploy(pulumi.ComponentResource):
             alarm_configuration=codedeploy.DeploymentGroupAlarmConfigurationArgs(enabled=True, alarms=list(args.alarms))
             if args.alarms
             else None,
-            tags=args.tags,
+            tags=args.foundation.tags,
             # CodeDeploy looks at the service and its target groups when the group is made.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *hosting.ready]),
         )
@@ -160,8 +159,8 @@ class CodeDeploy(pulumi.ComponentResource):
                 # Both forms stand in AWS's own policy for the action:
                 # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECSbluegreen.html
                 resources=(
-                    self._arn("application", self._args.application_name),
-                    self._arn("application", f"{self._args.application_name}/*"),
+                    self._arn("application", self._args.foundation.prefix),
+                    self._arn("application", f"{self._args.foundation.prefix}/*"),
                 ),
             ),
             Statement(
@@ -184,7 +183,7 @@ class CodeDeploy(pulumi.ComponentResource):
 
     @property
     def _group_arn(self) -> pulumi.Output[str]:
-        return self._arn("deploymentgroup", f"{self._args.application_name}/{self._args.application_name}")
+        return self._arn("deploymentgroup", f"{self._args.foundation.prefix}/{self._args.foundation.prefix}")
 
     def _arn(self, kind: str, name: str) -> pulumi.Output[str]:
         return self._account.arn("codedeploy", f"{kind}:{name}")
@@ -195,7 +194,7 @@ class CodeDeploy(pulumi.ComponentResource):
         if shift.strategy == "allAtOnce":
             return "CodeDeployDefault.ECSAllAtOnce"
         # A configuration cannot be changed: its name says what it is, so a new one is made before the old goes.
-        own = f"{self._args.application_name}-{shift.strategy}-{shift.percent}-{shift.interval_minutes}"
+        own = f"{self._args.foundation.prefix}-{shift.strategy}-{shift.percent}-{shift.interval_minutes}"
         return PREDEFINED.get((shift.strategy, shift.percent, shift.interval_minutes), own)
 
     def _configuration(self, name: str) -> pulumi.Input[str]:

@@ -1,38 +1,19 @@
-"""The S3 bucket that every stage's artifacts pass through, and the key that everything of a stack is encrypted with."""
+"""The S3 bucket that every stage's artifacts pass through."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pulumi
-from pulumi_aws import kms, s3
+from pulumi_aws import s3
 
-from components.foundation.account import AwsAccount
-from components.foundation.iam import Statement, resource_policy
+from components.foundation.foundation import Foundation
+from components.foundation.iam import Statement
 from components.foundation.private_bucket import bucket_policy, private_bucket
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArtifactBucketArgs:
-    """What distinguishes one artifact bucket from another.
-
-    Attributes:
-        pipeline_name: CodePipeline stores artifacts under the first 20 characters of it.
-        expire_after_days: Artifacts are deleted after so many days; other objects stay.
-        protect: Pulumi refuses to delete bucket and key, and a bucket that is not empty is kept.
-        tags: Tags of bucket and key.
-    """
-
-    pipeline_name: str
-    expire_after_days: int
-    protect: bool
-    tags: Mapping[str, str]
-
-
 class ArtifactBucket(pulumi.ComponentResource):
-    """A private, versioned bucket, encrypted with a key of its own, readable by this account only.
+    """A private, versioned bucket, encrypted with the stack's key, readable by this account only.
 
     The roles that may use it get :meth:`read_write`; the bucket's
     own policy only takes away: plain HTTP, other accounts, objects under another key.
@@ -44,34 +25,16 @@ class ArtifactBucket(pulumi.ComponentResource):
     """The bucket's name."""
     arn: pulumi.Output[str]
     """The bucket's ARN."""
-    key_arn: pulumi.Output[str]
-    """ARN of the KMS key; an alias would resolve in the caller's account, an ARN does not."""
-    account: AwsAccount
-    """Where the bucket lives."""
-    key_policy: pulumi.Resource
-    """What must exist before a log group can use the key."""
     bucket_policy: pulumi.Resource
     """What must exist before the first object is written."""
 
-    def __init__(self, name: str, args: ArtifactBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, foundation: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        self._prefix = artifact_prefix(args.pipeline_name)
-        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        self._foundation = foundation
+        self._prefix = artifact_prefix(foundation.prefix)
         child = pulumi.ResourceOptions(parent=self)
 
-        key = kms.Key(
-            f"{name}-key",
-            description=f"Artifacts, images and logs of the pipeline {args.pipeline_name}",
-            enable_key_rotation=True,
-            deletion_window_in_days=30 if args.protect else 7,
-            tags=args.tags,
-            opts=kept,
-        )
-        self.key_arn = key.arn
-        self.account = AwsAccount(key.arn)
-        self.key_policy = kms.KeyPolicy(f"{name}-key-policy", key_id=key.key_id, policy=self._key_policy(), opts=child)
-
-        bucket = private_bucket(name, self, protect=args.protect, tags=args.tags)
+        bucket = private_bucket(name, self, foundation)
         self.name = bucket.bucket
         self.arn = bucket.arn
         s3.BucketVersioning(
@@ -87,7 +50,7 @@ class ArtifactBucket(pulumi.ComponentResource):
                 {
                     "apply_server_side_encryption_by_default": {
                         "sse_algorithm": "aws:kms",
-                        "kms_master_key_id": key.arn,
+                        "kms_master_key_id": foundation.key.arn,
                     },
                     "bucket_key_enabled": True,
                 }
@@ -103,20 +66,20 @@ class ArtifactBucket(pulumi.ComponentResource):
                     "status": "Enabled",
                     # Only CodePipeline's artifacts: the task definition's template must outlive them.
                     "filter": {"prefix": f"{self._prefix}/"},
-                    "expiration": {"days": args.expire_after_days},
+                    "expiration": {"days": foundation.artifact_days},
                 },
                 {
                     "id": "expire-what-was-replaced",
                     "status": "Enabled",
                     "filter": {"prefix": ""},
-                    "noncurrent_version_expiration": {"noncurrent_days": args.expire_after_days},
+                    "noncurrent_version_expiration": {"noncurrent_days": foundation.artifact_days},
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
                 },
             ],
             opts=child,
         )
         self.bucket_policy = bucket_policy(name, self, bucket, self._own_statements())
-        self.register_outputs({"bucket": self.name, "keyArn": self.key_arn})
+        self.register_outputs({"bucket": self.name})
 
     def read_write(self, *, as_pipeline: bool = False) -> tuple[Statement, ...]:
         """Return permission to exchange artifacts; the rest of the bucket stays out of reach.
@@ -143,7 +106,7 @@ class ArtifactBucket(pulumi.ComponentResource):
             Statement(
                 sid="UseArtifactKey",
                 actions=("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
-                resources=(self.key_arn,),
+                resources=(self._foundation.key.arn,),
             ),
         )
 
@@ -154,7 +117,6 @@ class ArtifactBucket(pulumi.ComponentResource):
         content: pulumi.Input[str] | pulumi.Asset,
         *,
         content_type: str,
-        tags: Mapping[str, str],
         parent: pulumi.Resource,
         retain: bool = False,
     ) -> pulumi.Output[str]:
@@ -165,7 +127,6 @@ class ArtifactBucket(pulumi.ComponentResource):
             key: Its key; no pipeline's name starts with the underscore that this begins with.
             content: A text, or an asset, which the state holds by its hash only.
             content_type: Its media type.
-            tags: Tags of the object.
             parent: The component it belongs to.
             retain: Whether it stays in the bucket when it is replaced or no longer declared.
 
@@ -179,7 +140,7 @@ class ArtifactBucket(pulumi.ComponentResource):
             content=None if isinstance(content, pulumi.Asset) else content,
             source=content if isinstance(content, pulumi.Asset) else None,
             content_type=content_type,
-            tags=tags,
+            tags=self._foundation.tags,
             opts=pulumi.ResourceOptions(
                 parent=parent, depends_on=[self.bucket_policy], retain_on_delete=retain or None
             ),
@@ -189,34 +150,6 @@ class ArtifactBucket(pulumi.ComponentResource):
     def read(self, sid: str, key: str) -> Statement:
         """Permission to read one object outside the artifacts."""
         return Statement(sid=sid, actions=("s3:GetObject",), resources=(self.arn.apply(lambda arn: f"{arn}/{key}"),))
-
-    def _key_policy(self) -> pulumi.Output[str]:
-        account = self.account
-        root = account.arn("iam", "root", region="")
-        return resource_policy(
-            [
-                {
-                    # Without it nobody could ever change the key again:
-                    # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
-                    "Sid": "AccountDecidesByIam",
-                    "Effect": "Allow",
-                    "Principal": {"AWS": root},
-                    "Action": "kms:*",
-                    "Resource": "*",
-                },
-                {
-                    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-                    "Sid": "EncryptLogsOfThisAccount",
-                    "Effect": "Allow",
-                    "Principal": {"Service": account.service_principal("logs")},
-                    "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
-                    "Resource": "*",
-                    "Condition": {
-                        "ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", "log-group:*")}
-                    },
-                },
-            ]
-        )
 
     def _own_statements(self) -> list[dict[str, Any]]:
         objects = self.arn.apply(lambda arn: f"{arn}/*")
@@ -228,7 +161,7 @@ class ArtifactBucket(pulumi.ComponentResource):
                 "Action": "s3:*",
                 "Resource": [self.arn, objects],
                 "Condition": {
-                    "StringNotEquals": {"aws:PrincipalAccount": self.account.id},
+                    "StringNotEquals": {"aws:PrincipalAccount": self._foundation.account.id},
                     "Bool": {"aws:PrincipalIsAWSService": "false"},
                 },
             },
@@ -241,7 +174,7 @@ class ArtifactBucket(pulumi.ComponentResource):
                 # An upload that names no encryption gets the bucket's own; one that does must name our key.
                 "Condition": {
                     "Null": {"s3:x-amz-server-side-encryption": "false"},
-                    "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self.key_arn},
+                    "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self._foundation.key.arn},
                 },
             },
         ]

@@ -8,25 +8,23 @@ from typing import Any
 import pulumi
 from pulumi_aws import s3
 
+from components.foundation.foundation import Foundation
 from components.foundation.iam import resource_policy
 
 
-def private_bucket(
-    name: str, component: pulumi.ComponentResource, *, protect: bool, tags: Mapping[str, str]
-) -> s3.Bucket:
+def private_bucket(name: str, component: pulumi.ComponentResource, foundation: Foundation) -> s3.Bucket:
     """Make a component's bucket, closed to the public and owned by the account, whoever writes into it.
 
     Args:
         name: The component's name; the bucket becomes ``<name>-bucket``.
         component: What the bucket belongs to.
-        protect: Pulumi refuses to delete the bucket, and one that is not empty is kept.
-        tags: Tags of the bucket.
+        foundation: Its tags, and whether the bucket is protected.
     """
     bucket = s3.Bucket(
         f"{name}-bucket",
-        force_destroy=not protect,
-        tags=tags,
-        opts=pulumi.ResourceOptions(parent=component, protect=protect),
+        force_destroy=not foundation.protect,
+        tags=foundation.tags,
+        opts=pulumi.ResourceOptions(parent=component, protect=foundation.protect),
     )
     s3.BucketOwnershipControls(
         f"{name}-ownership",

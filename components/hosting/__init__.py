@@ -17,16 +17,9 @@ def hosting_of(name: str, args: NewHostingArgs, opts: pulumi.ResourceOptions | N
         args: What it is made for; a service that exists needs a part of it.
         opts: Options of the component.
     """
-    existing = args.settings.hosting.existing
-    if existing is None:
+    if args.hosting.existing is None:
         return NewHosting(name, args, opts).hosting
-    named = ExistingHostingArgs(
-        existing=existing,
-        family=args.prefix,
-        artifacts=args.artifacts,
-        log_days=args.settings.retention.log_days,
-        tags=args.tags,
-    )
+    named = ExistingHostingArgs(foundation=args.foundation, existing=args.hosting.existing)
     return ExistingHosting(name, named, opts).hosting
 
 

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 from pulumi_aws import s3
 
-from components.foundation.account import AwsAccount
+from components.foundation.foundation import Foundation
 from components.foundation.private_bucket import bucket_policy, private_bucket
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccessLogBucketArgs:
-    """What distinguishes one log bucket from another.
-
-    Attributes:
-        account: Whose load balancers may write.
-        expire_after_days: Logs are deleted after so many days.
-        protect: Pulumi refuses to delete the bucket, and a bucket that is not empty is kept.
-        tags: Tags of the bucket.
-    """
-
-    account: AwsAccount
-    expire_after_days: int
-    protect: bool
-    tags: Mapping[str, str]
 
 
 class AccessLogBucket(pulumi.ComponentResource):
@@ -44,10 +25,10 @@ class AccessLogBucket(pulumi.ComponentResource):
     policy: pulumi.Resource
     """What must exist before a load balancer is told to log: it tries to write at once."""
 
-    def __init__(self, name: str, args: AccessLogBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, foundation: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        bucket = private_bucket(name, self, protect=args.protect, tags=args.tags)
+        bucket = private_bucket(name, self, foundation)
         self.name = bucket.bucket
         s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
@@ -63,13 +44,15 @@ class AccessLogBucket(pulumi.ComponentResource):
                     "id": "expire-logs",
                     "status": "Enabled",
                     "filter": {"prefix": ""},
-                    "expiration": {"days": args.expire_after_days},
+                    "expiration": {"days": foundation.log_days},
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
                 }
             ],
             opts=child,
         )
-        logs = pulumi.Output.all(bucket.arn, args.account.id).apply(lambda parts: f"{parts[0]}/AWSLogs/{parts[1]}/*")
+        logs = pulumi.Output.all(bucket.arn, foundation.account.id).apply(
+            lambda parts: f"{parts[0]}/AWSLogs/{parts[1]}/*"
+        )
         self.policy = bucket_policy(
             name,
             self,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import pulumi
 from pulumi_aws import cloudwatch
 
+from components.foundation.foundation import Foundation
 from components.hosting.load_balancer import LoadBalancer
 from components.settings.sections.hosting import LATE_MINUTES, AlarmsSection
 
@@ -27,16 +28,14 @@ class AlarmsArgs:
     """What distinguishes the alarms of one service from another's.
 
     Attributes:
-        prefix: ``<application>-<stack>``; starts the alarms' names.
+        foundation: What they are made with.
         alarms: The stack file's ``hosting.alarms``.
         balancer: The load balancer that sees the service's answers.
-        tags: Tags of the alarms.
     """
 
-    prefix: str
+    foundation: Foundation
     alarms: AlarmsSection
     balancer: LoadBalancer
-    tags: Mapping[str, str]
 
 
 class Alarms(pulumi.ComponentResource):
@@ -94,21 +93,21 @@ class Alarms(pulumi.ComponentResource):
             ],
         )
         self.all = (errors, latency, unhealthy)
-        self.names = tuple(f"{args.prefix}-{which}" for which in ("errors", "latency", "unhealthy-hosts"))
+        self.names = tuple(f"{args.foundation.prefix}-{which}" for which in ("errors", "latency", "unhealthy-hosts"))
         self.register_outputs({"names": list(self.names)})
 
     def _alarm(self, which: str, description: str, **what: Any) -> cloudwatch.MetricAlarm:  # noqa: ANN401 - the resource's own arguments
         minutes = self._args.alarms.minutes
         return cloudwatch.MetricAlarm(
             f"{self._name}-{which}",
-            name=f"{self._args.prefix}-{which}",
+            name=f"{self._args.foundation.prefix}-{which}",
             # Until the newest figures arrive FILL says 0, so the newest minutes cannot be needed.
             alarm_description=f"{description}, in {minutes} of {minutes + LATE_MINUTES} minutes",
             evaluation_periods=minutes + LATE_MINUTES,
             datapoints_to_alarm=minutes,
             # A service nobody calls is well.
             treat_missing_data="notBreaching",
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
             **what,
         )

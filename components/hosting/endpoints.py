@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pulumi
 from pulumi_aws import ec2, vpc
 
-from components.foundation.account import AwsAccount
+from components.foundation.foundation import Foundation
 from components.hosting.network import Network
 
 ALWAYS = ("ecr.api", "ecr.dkr", "logs")
@@ -24,20 +24,18 @@ class EndpointsArgs:
     """What distinguishes one set of endpoints from another.
 
     Attributes:
+        foundation: What they are made with.
         network: The VPC, made here.
         tasks: The tasks' security group.
-        account: Gives the region, which the services' names hold.
         secrets: ARNs the task definition reads: each kind has an endpoint of its own.
         exec: Whether a person may open a shell in a task.
-        tags: Tags of the endpoints.
     """
 
+    foundation: Foundation
     network: Network
     tasks: pulumi.Input[str]
-    account: AwsAccount
     secrets: Sequence[str]
     exec: bool
-    tags: Mapping[str, str]
 
 
 class Endpoints(pulumi.ComponentResource):
@@ -56,7 +54,7 @@ class Endpoints(pulumi.ComponentResource):
             f"{name}-group",
             description="VPC endpoints: in from the tasks only",
             vpc_id=args.network.vpc_id,
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=child,
         )
         rule = vpc.SecurityGroupIngressRule(
@@ -67,7 +65,7 @@ class Endpoints(pulumi.ComponentResource):
             from_port=443,
             to_port=443,
             referenced_security_group_id=args.tasks,
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=child,
         )
         interfaces = [
@@ -90,8 +88,8 @@ class Endpoints(pulumi.ComponentResource):
         return ec2.VpcEndpoint(
             f"{self._name}-{service.replace('.', '-')}",
             vpc_id=args.network.vpc_id,
-            service_name=args.account.region.apply(lambda region: service_name(region, service)),
-            tags=args.tags,
+            service_name=args.foundation.account.region.apply(lambda region: service_name(region, service)),
+            tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
             **how,
         )

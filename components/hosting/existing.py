@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
-from pulumi_aws import cloudwatch, lb
+from pulumi_aws import lb
 
 from components.engines.target import DeploymentTarget
-from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.foundation import Foundation
 from components.settings.sections.hosting import ExistingSection
 
 
@@ -19,18 +18,12 @@ class ExistingHostingArgs:
     """What is there already.
 
     Attributes:
+        foundation: What the log group is made with; its prefix names the task definition's family.
         existing: The stack file's ``hosting.existing``.
-        family: The task definition's family; also names the log group made when none is given.
-        artifacts: Gives account and key.
-        log_days: Log retention in days, of the log group that is made here for the containers.
-        tags: Tags of the log group.
     """
 
+    foundation: Foundation
     existing: ExistingSection
-    family: str
-    artifacts: ArtifactBucket
-    log_days: int
-    tags: Mapping[str, str]
 
 
 class ExistingHosting(pulumi.ComponentResource):
@@ -43,8 +36,8 @@ class ExistingHosting(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ExistingHostingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        existing = args.existing
-        account = args.artifacts.account
+        existing, foundation = args.existing, args.foundation
+        account, family = foundation.account, foundation.prefix
         balancer = self._load_balancer(existing.load_balancer) if existing.load_balancer else None
         production = existing.listeners.production if existing.listeners else None
         test = existing.listeners.test if existing.listeners else None
@@ -53,10 +46,11 @@ class ExistingHosting(pulumi.ComponentResource):
             account=account,
             cluster=existing.cluster,
             service=existing.service,
-            family=args.family,
+            family=family,
             execution_role_arn=account.role_arn(existing.execution_role),
             task_role_arn=account.role_arn(existing.task_role) if existing.task_role else None,
-            log_group=existing.log_group or self._log_group(name, args),
+            log_group=existing.log_group
+            or foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self).name,
             target_groups=tuple(existing.target_groups),
             production_listener_arn=self._listener(balancer, production),
             test_listener_arn=self._listener(balancer, test),
@@ -78,18 +72,6 @@ class ExistingHosting(pulumi.ComponentResource):
         return lb.get_listener_output(
             load_balancer_arn=balancer.arn, port=listener, opts=pulumi.InvokeOutputOptions(parent=self)
         ).arn
-
-    def _log_group(self, name: str, args: ExistingHostingArgs) -> pulumi.Output[str]:
-        group = cloudwatch.LogGroup(
-            f"{name}-logs",
-            name=f"/ecs/{args.family}",
-            retention_in_days=args.log_days,
-            kms_key_id=args.artifacts.key_arn,
-            tags=args.tags,
-            # CloudWatch Logs tries the key at once, so the key's policy must be there.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.key_policy]),
-        )
-        return group.name
 
 
 def _url(

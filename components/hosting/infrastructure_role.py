@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 from pulumi_aws import iam
 
-from components.foundation.account import AwsAccount
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.hosting.load_balancer import LoadBalancer
 
@@ -19,16 +18,12 @@ class InfrastructureRoleArgs:
     """What distinguishes one infrastructure role from another.
 
     Attributes:
-        prefix: ``<application>-<stack>``.
-        account: Whose services ECS may act for.
+        foundation: What it is made with.
         balancer: The one load balancer it may change.
-        tags: Tags of the role.
     """
 
-    prefix: str
-    account: AwsAccount
+    foundation: Foundation
     balancer: LoadBalancer
-    tags: Mapping[str, str]
 
 
 class InfrastructureRole(pulumi.ComponentResource):
@@ -49,9 +44,9 @@ class InfrastructureRole(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = iam.Role(
             f"{name}-role",
-            description=f"ECS moves the traffic of {args.prefix} with it",
-            assume_role_policy=service_trust("ecs.amazonaws.com", account_id=args.account.id),
-            tags=args.tags,
+            description=f"ECS moves the traffic of {args.foundation.prefix} with it",
+            assume_role_policy=service_trust("ecs.amazonaws.com", account_id=args.foundation.account.id),
+            tags=args.foundation.tags,
             opts=child,
         )
         balancer = args.balancer

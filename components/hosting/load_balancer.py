@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -11,6 +11,7 @@ import pulumi
 from pulumi_aws import lb
 
 from components.foundation.account_needs import LOAD_BALANCERS, Need
+from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
 from components.settings.sections.hosting import LoadBalancerSection
 
@@ -29,7 +30,7 @@ class LoadBalancerArgs:
     """What distinguishes one load balancer from another.
 
     Attributes:
-        prefix: ``<application>-<stack>``.
+        foundation: What it is made with.
         load_balancer: The stack file's ``hosting.loadBalancer``.
         health_check_path: Path that a healthy task answers.
         vpc_id: The VPC of the targets.
@@ -38,11 +39,9 @@ class LoadBalancerArgs:
         logs: Where access logs go; ``None`` for nowhere.
         listener_moves: CodeDeploy turns the listeners themselves to the new tasks, between two target groups.
         rules_move: ECS does so with rules of the listeners.
-        protect: AWS refuses to delete it.
-        tags: Tags of all taggable resources.
     """
 
-    prefix: str
+    foundation: Foundation
     load_balancer: LoadBalancerSection
     health_check_path: str
     vpc_id: pulumi.Input[str]
@@ -51,8 +50,6 @@ class LoadBalancerArgs:
     logs: AccessLogBucket | None
     listener_moves: bool
     rules_move: bool
-    protect: bool
-    tags: Mapping[str, str]
 
     @property
     def shifts(self) -> bool:
@@ -93,16 +90,16 @@ class LoadBalancer(pulumi.ComponentResource):
         settings = args.load_balancer
         balancer = lb.LoadBalancer(
             f"{name}-balancer",
-            name=fitted(f"lb-{args.prefix}"),  # AWS refuses a name that starts with internal-
+            name=fitted(f"lb-{args.foundation.prefix}"),  # AWS refuses a name that starts with internal-
             load_balancer_type="application",
             internal=settings.internal,
             subnets=args.subnets,
             security_groups=[args.security_group],
             drop_invalid_header_fields=True,
             desync_mitigation_mode="defensive",
-            enable_deletion_protection=args.protect,
+            enable_deletion_protection=args.foundation.protect,
             access_logs=lb.LoadBalancerAccessLogsArgs(bucket=args.logs.name, enabled=True) if args.logs else None,
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.logs.policy] if args.logs else None),
         )
         self._arn, self.arn_suffix = balancer.arn, balancer.arn_suffix
@@ -154,7 +151,7 @@ class LoadBalancer(pulumi.ComponentResource):
         check = self._args.load_balancer.health_check
         return lb.TargetGroup(
             f"{self._name}-{colour}",
-            name=fitted(f"{self._args.prefix}-{colour}"),
+            name=fitted(f"{self._args.foundation.prefix}-{colour}"),
             target_type="ip",
             # Each task is registered with its own port; this one is never used, and an edit would replace the group.
             port=80,
@@ -170,7 +167,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 healthy_threshold=check.healthy_threshold,
                 unhealthy_threshold=check.unhealthy_threshold,
             ),
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -184,7 +181,7 @@ class LoadBalancer(pulumi.ComponentResource):
             certificate_arn=certificate,
             ssl_policy=TLS_POLICY if certificate else None,
             default_actions=[lb.ListenerDefaultActionArgs(type="forward", target_group_arn=self.target_groups[0].arn)],
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(
                 parent=self, ignore_changes=["defaultActions"] if self._args.listener_moves else None
             ),
@@ -202,7 +199,7 @@ class LoadBalancer(pulumi.ComponentResource):
                     redirect=lb.ListenerDefaultActionRedirectArgs(protocol="HTTPS", port="443", status_code="HTTP_301"),
                 )
             ],
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -225,7 +222,7 @@ class LoadBalancer(pulumi.ComponentResource):
                     ),
                 )
             ],
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["actions"]),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -12,6 +12,7 @@ from pulumi_aws import ec2
 
 from components.foundation.account_needs import ELASTIC_IPS, VPCS, Need
 from components.foundation.account_needs import NAT_GATEWAYS as NAT_GATEWAYS_QUOTA
+from components.foundation.foundation import Foundation
 from components.hosting.subnets import subnet_blocks
 from components.settings.sections.hosting import NetworkSection
 
@@ -27,14 +28,14 @@ class NetworkArgs:
     """What distinguishes one network from another.
 
     Attributes:
+        foundation: What it is made with.
         network: The stack file's ``hosting.network``.
         internal: Whether the load balancer is reachable from inside only.
-        tags: Tags of the VPC and everything in it.
     """
 
+    foundation: Foundation
     network: NetworkSection
     internal: bool
-    tags: Mapping[str, str]
 
 
 class Network(pulumi.ComponentResource):
@@ -98,10 +99,10 @@ class Network(pulumi.ComponentResource):
             # Private names of VPC endpoints need both.
             enable_dns_hostnames=True,
             enable_dns_support=True,
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=child,
         )
-        ec2.DefaultSecurityGroup(f"{name}-default-group", vpc_id=vpc.vpc_id, tags=args.tags, opts=child)
+        ec2.DefaultSecurityGroup(f"{name}-default-group", vpc_id=vpc.vpc_id, tags=args.foundation.tags, opts=child)
         return vpc
 
 

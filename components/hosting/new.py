@@ -12,8 +12,8 @@ from pulumi_aws import cloudwatch
 from components.engines.deployment_configuration import shifts_traffic
 from components.engines.target import DeploymentTarget
 from components.foundation.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE
-from components.foundation.artifact_bucket import ArtifactBucket
-from components.hosting.access_log_bucket import AccessLogBucket, AccessLogBucketArgs
+from components.foundation.foundation import Foundation
+from components.hosting.access_log_bucket import AccessLogBucket
 from components.hosting.alarms import Alarms, AlarmsArgs
 from components.hosting.bootstrap import bootstrap_definition, first_definition
 from components.hosting.endpoints import Endpoints, EndpointsArgs
@@ -25,7 +25,7 @@ from components.hosting.service import Service, ServiceArgs
 from components.hosting.task_definition import TaskSurroundings
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
 from components.images.image_repository import Repository
-from components.settings import Settings
+from components.settings import ApplicationSection, DeploySection, HostingSection
 from components.settings.sections.hosting import HTTP_PORT
 
 
@@ -34,18 +34,18 @@ class NewHostingArgs:
     """What one application in one environment runs in.
 
     Attributes:
-        settings: The checked stack file.
-        prefix: ``<application>-<stack>``.
-        artifacts: Gives account and key.
+        foundation: What it is made with.
+        application: The stack file's ``application``.
+        deploy: The stack file's ``deploy``.
+        hosting: The stack file's ``hosting``.
         repository: Where the application's images come from.
-        tags: Tags of all taggable resources.
     """
 
-    settings: Settings
-    prefix: str
-    artifacts: ArtifactBucket
+    foundation: Foundation
+    application: ApplicationSection
+    deploy: DeploySection
+    hosting: HostingSection
     repository: Repository
-    tags: Mapping[str, str]
 
 
 class NewHosting(pulumi.ComponentResource):
@@ -60,24 +60,23 @@ class NewHosting(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        settings, prefix, account = args.settings, args.prefix, args.artifacts.account
-        made = settings.hosting
+        foundation, made = args.foundation, args.hosting
         network = Network(
             f"{name}-network",
-            NetworkArgs(network=made.network, internal=made.load_balancer.internal, tags=args.tags),
+            NetworkArgs(foundation=foundation, network=made.network, internal=made.load_balancer.internal),
             opts=self._child,
         )
         groups = SecurityGroups(
             f"{name}-groups",
             SecurityGroupsArgs(
+                foundation=foundation,
                 vpc_id=network.vpc_id,
                 ports=self._ports,
                 allowed_cidrs=made.load_balancer.allowed_cidrs,
-                tags=args.tags,
             ),
             opts=self._child,
         )
-        logs = self._logs()
+        logs = foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self)
         roles = self._roles(logs)
         balancer = self._balancer(network, groups)
         alarms = self._alarms(balancer)
@@ -85,10 +84,9 @@ class NewHosting(pulumi.ComponentResource):
         service = Service(
             f"{name}-service",
             ServiceArgs(
-                prefix=prefix,
-                account=account,
-                application=settings.application,
-                deploy=settings.deploy,
+                foundation=foundation,
+                application=args.application,
+                deploy=args.deploy,
                 service=made.service,
                 grace_period_seconds=made.load_balancer.health_check.grace_period_seconds,
                 definition=self._first_definition(roles, logs),
@@ -98,16 +96,15 @@ class NewHosting(pulumi.ComponentResource):
                 balancer=balancer,
                 alarms=alarms.names if alarms else (),
                 after=(*roles.policies, *endpoints, *(alarms.all if alarms else ())),
-                tags=args.tags,
             ),
             opts=self._child,
         )
         self._scaling(service, balancer)
         self.hosting = DeploymentTarget(
-            account=account,
-            cluster=prefix,
-            service=prefix,
-            family=prefix,
+            account=foundation.account,
+            cluster=foundation.prefix,
+            service=foundation.prefix,
+            family=foundation.prefix,
             execution_role_arn=roles.execution_role_arn,
             task_role_arn=roles.task_role_arn,
             log_group=logs.name,
@@ -128,12 +125,12 @@ class NewHosting(pulumi.ComponentResource):
 
     @property
     def _shifts(self) -> bool:
-        return shifts_traffic(self._args.settings.deploy)
+        return shifts_traffic(self._args.deploy)
 
     @property
     def _ports(self) -> list[int]:
         """Every port the load balancer listens on."""
-        balancer = self._args.settings.hosting.load_balancer
+        balancer = self._args.hosting.load_balancer
         ports = [balancer.production_port]
         if balancer.certificate_arn:
             ports.append(HTTP_PORT)
@@ -141,90 +138,63 @@ class NewHosting(pulumi.ComponentResource):
             ports.append(balancer.effective_test_port)
         return ports
 
-    def _logs(self) -> cloudwatch.LogGroup:
-        args = self._args
-        return cloudwatch.LogGroup(
-            f"{self._name}-logs",
-            name=f"/ecs/{args.prefix}",
-            retention_in_days=args.settings.retention.log_days,
-            kms_key_id=args.artifacts.key_arn,
-            tags=args.tags,
-            # CloudWatch Logs tries the key at once, so the key's policy must be there.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.key_policy]),
-        )
-
     def _roles(self, logs: cloudwatch.LogGroup) -> TaskRoles:
         args = self._args
         return TaskRoles(
             f"{self._name}-roles",
             TaskRolesArgs(
-                prefix=args.prefix,
-                account=args.artifacts.account,
+                foundation=args.foundation,
                 repository=args.repository,
                 log_group_arn=logs.arn,
-                secrets=tuple(args.settings.application.secrets.values()),
-                task_role=args.settings.hosting.service.task_role,
-                exec=args.settings.hosting.service.exec,
-                tags=args.tags,
+                secrets=tuple(args.application.secrets.values()),
+                task_role=args.hosting.service.task_role,
+                exec=args.hosting.service.exec,
             ),
             opts=self._child,
         )
 
     def _balancer(self, network: Network, groups: SecurityGroups) -> LoadBalancer:
-        args, settings = self._args, self._args.settings
-        logs = None
-        if settings.hosting.load_balancer.access_logs:
-            logs = AccessLogBucket(
-                f"{self._name}-access-logs",
-                AccessLogBucketArgs(
-                    account=args.artifacts.account,
-                    expire_after_days=settings.retention.log_days,
-                    protect=settings.retention.protect,
-                    tags=args.tags,
-                ),
-                opts=self._child,
-            )
+        args, logs = self._args, None
+        if args.hosting.load_balancer.access_logs:
+            logs = AccessLogBucket(f"{self._name}-access-logs", args.foundation, opts=self._child)
         return LoadBalancer(
             f"{self._name}-load-balancer",
             LoadBalancerArgs(
-                prefix=args.prefix,
-                load_balancer=settings.hosting.load_balancer,
-                health_check_path=settings.application.health_check_path,
+                foundation=args.foundation,
+                load_balancer=args.hosting.load_balancer,
+                health_check_path=args.application.health_check_path,
                 vpc_id=network.vpc_id,
                 subnets=network.balancer_subnets,
                 security_group=groups.balancer,
                 logs=logs,
-                listener_moves=settings.deploy.engine == "codeDeploy",
-                rules_move=settings.deploy.engine == "ecs" and self._shifts,
-                protect=settings.retention.protect,
-                tags=args.tags,
+                listener_moves=args.deploy.engine == "codeDeploy",
+                rules_move=args.deploy.engine == "ecs" and self._shifts,
             ),
             opts=self._child,
         )
 
     def _alarms(self, balancer: LoadBalancer) -> Alarms | None:
-        settings = self._args.settings.hosting.alarms
+        settings = self._args.hosting.alarms
         if not settings.enabled:
             return None
         return Alarms(
             f"{self._name}-alarms",
-            AlarmsArgs(prefix=self._args.prefix, alarms=settings, balancer=balancer, tags=self._args.tags),
+            AlarmsArgs(foundation=self._args.foundation, alarms=settings, balancer=balancer),
             opts=self._child,
         )
 
     def _endpoints(self, network: Network, groups: SecurityGroups) -> tuple[pulumi.Resource, ...]:
-        args, settings = self._args, self._args.settings
-        if not settings.hosting.network.needs_endpoints:
+        args = self._args
+        if not args.hosting.network.needs_endpoints:
             return ()
         made = Endpoints(
             f"{self._name}-endpoints",
             EndpointsArgs(
+                foundation=args.foundation,
                 network=network,
                 tasks=groups.tasks,
-                account=args.artifacts.account,
-                secrets=tuple(settings.application.secrets.values()),
-                exec=settings.hosting.service.exec,
-                tags=args.tags,
+                secrets=tuple(args.application.secrets.values()),
+                exec=args.hosting.service.exec,
             ),
             opts=self._child,
         )
@@ -232,18 +202,18 @@ class NewHosting(pulumi.ComponentResource):
 
     def _first_definition(self, roles: TaskRoles, logs: cloudwatch.LogGroup) -> pulumi.Output[dict[str, Any]]:
         """What the service runs first: an answer to the health check, or what its engine can start from."""
-        args, application = self._args, self._args.settings.application
-        from_template = args.settings.deploy.engine == "ecsAction"
-        exec_ = args.settings.hosting.service.exec
+        args, application = self._args, self._args.application
+        from_template = args.deploy.engine == "ecsAction"
+        exec_ = args.hosting.service.exec
 
         def render(known: Mapping[str, str]) -> dict[str, Any]:
             surroundings = TaskSurroundings(
-                family=args.prefix,
+                family=args.foundation.prefix,
                 execution_role_arn=known["execution_role_arn"],
                 task_role_arn=known["task_role_arn"],
                 log_group=known["log_group"],
                 region=known["region"],
-                tags=args.tags,
+                tags=args.foundation.tags,
             )
             if from_template:
                 return first_definition(application, surroundings, known["repository"])
@@ -253,22 +223,20 @@ class NewHosting(pulumi.ComponentResource):
             execution_role_arn=roles.execution_role_arn,
             task_role_arn=roles.task_role_arn,
             log_group=logs.name,
-            region=args.artifacts.account.region,
+            region=args.foundation.account.region,
             repository=args.repository.uri,
         ).apply(render)
 
     def _scaling(self, service: Service, balancer: LoadBalancer) -> None:
-        args, settings = self._args, self._args.settings
+        args = self._args
         Scaling(
             f"{self._name}-scaling",
             ScalingArgs(
-                cluster=args.prefix,
+                foundation=args.foundation,
                 service=service.service,
-                service_name=args.prefix,
-                scaling=settings.hosting.service.scaling,
-                desired_count=settings.application.desired_count,
+                scaling=args.hosting.service.scaling,
+                desired_count=args.application.desired_count,
                 balancer=balancer,
-                tags=args.tags,
             ),
             opts=self._child,
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 from pulumi_aws import appautoscaling
 
+from components.foundation.foundation import Foundation
 from components.hosting.load_balancer import LoadBalancer
 from components.settings.sections.hosting import ScalingSection
 
@@ -18,22 +18,18 @@ class ScalingArgs:
     """What distinguishes the scaling of one service from another's.
 
     Attributes:
-        cluster: Name of the cluster.
+        foundation: What it is made with.
         service: The service.
-        service_name: Its name.
         scaling: The stack file's ``hosting.service.scaling``.
         desired_count: ``application.desiredCount``.
         balancer: Counts the requests.
-        tags: Tags of the target.
     """
 
-    cluster: str
+    foundation: Foundation
     service: pulumi.Resource
-    service_name: str
     scaling: ScalingSection
     desired_count: int
     balancer: LoadBalancer
-    tags: Mapping[str, str]
 
 
 class Scaling(pulumi.ComponentResource):
@@ -49,10 +45,10 @@ class Scaling(pulumi.ComponentResource):
             f"{name}-target",
             service_namespace="ecs",
             scalable_dimension="ecs:service:DesiredCount",
-            resource_id=f"service/{args.cluster}/{args.service_name}",
+            resource_id=f"service/{args.foundation.prefix}/{args.foundation.prefix}",
             min_capacity=scaling.effective_minimum(args.desired_count),
             max_capacity=scaling.effective_maximum(args.desired_count),
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.service]),
         )
         self._policy("cpu", scaling.cpu_percent, "ECSServiceAverageCPUUtilization")

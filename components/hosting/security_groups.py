@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 from pulumi_aws import ec2, vpc
+
+from components.foundation.foundation import Foundation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,16 +18,16 @@ class SecurityGroupsArgs:
     """What distinguishes one pair of groups from another.
 
     Attributes:
+        foundation: What they are made with.
         vpc_id: The VPC.
         ports: Ports the load balancer listens on.
         allowed_cidrs: Addresses that may reach them.
-        tags: Tags of groups and rules.
     """
 
+    foundation: Foundation
     vpc_id: pulumi.Input[str]
     ports: Sequence[int]
     allowed_cidrs: Sequence[str]
-    tags: Mapping[str, str]
 
 
 class SecurityGroups(pulumi.ComponentResource):
@@ -53,7 +55,7 @@ class SecurityGroups(pulumi.ComponentResource):
                     from_port=port,
                     to_port=port,
                     cidr_ipv4=cidr,
-                    tags=args.tags,
+                    tags=args.foundation.tags,
                     opts=pulumi.ResourceOptions(parent=self),
                 )
         # Every port: an edit of application.port must not cut off the tasks that still listen on the old one.
@@ -65,7 +67,7 @@ class SecurityGroups(pulumi.ComponentResource):
             from_port=1,
             to_port=65535,
             referenced_security_group_id=self.tasks,
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         vpc.SecurityGroupIngressRule(
@@ -76,7 +78,7 @@ class SecurityGroups(pulumi.ComponentResource):
             from_port=1,
             to_port=65535,
             referenced_security_group_id=self.balancer,
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         # The program knows ECR, logs and secrets, and not which databases and services an application calls.
@@ -86,7 +88,7 @@ class SecurityGroups(pulumi.ComponentResource):
             description="Whatever the application calls",
             ip_protocol="-1",
             cidr_ipv4="0.0.0.0/0",
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"balancer": self.balancer, "tasks": self.tasks})
@@ -96,7 +98,7 @@ class SecurityGroups(pulumi.ComponentResource):
             f"{self._name}-{whose}",
             description=description,
             vpc_id=self._args.vpc_id,
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         ).id
 

@@ -11,8 +11,8 @@ import pulumi
 from pulumi_aws import ecs
 
 from components.engines.deployment_configuration import STRATEGIES, deployment_configuration, shifts_traffic
-from components.foundation.account import AwsAccount
 from components.foundation.account_needs import FARGATE, FARGATE_SPOT, Need
+from components.foundation.foundation import Foundation
 from components.hosting.infrastructure_role import InfrastructureRole, InfrastructureRoleArgs
 from components.hosting.load_balancer import LoadBalancer
 from components.settings import ApplicationSection, DeploySection
@@ -55,8 +55,7 @@ class ServiceArgs:
     """What distinguishes one service from another.
 
     Attributes:
-        prefix: ``<application>-<stack>``; names cluster and service.
-        account: Where it runs.
+        foundation: What it is made with.
         application: The stack file's ``application``.
         deploy: The stack file's ``deploy``.
         service: The stack file's ``hosting.service``.
@@ -68,11 +67,9 @@ class ServiceArgs:
         balancer: The load balancer.
         alarms: Names of the alarms that roll a deployment back.
         after: What must be there before a task can start.
-        tags: Tags of all taggable resources.
     """
 
-    prefix: str
-    account: AwsAccount
+    foundation: Foundation
     application: ApplicationSection
     deploy: DeploySection
     service: ServiceSection
@@ -84,7 +81,6 @@ class ServiceArgs:
     balancer: LoadBalancer
     alarms: Sequence[str]
     after: Sequence[pulumi.Resource]
-    tags: Mapping[str, str]
 
 
 class Service(pulumi.ComponentResource):
@@ -107,9 +103,9 @@ class Service(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         cluster = ecs.Cluster(
             f"{name}-cluster",
-            name=args.prefix,
+            name=args.foundation.prefix,
             settings=[ecs.ClusterSettingArgs(name="containerInsights", value="enabled")],
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=child,
         )
         providers = ecs.ClusterCapacityProviders(
@@ -119,7 +115,7 @@ class Service(pulumi.ComponentResource):
         by_ecs = args.deploy.engine != "codeDeploy"
         self.service = ecs.Service(
             f"{name}-service",
-            name=args.prefix,
+            name=args.foundation.prefix,
             cluster=cluster.arn,
             task_definition=self._first(name).arn,
             desired_count=args.application.desired_count,
@@ -145,7 +141,7 @@ class Service(pulumi.ComponentResource):
             propagate_tags="SERVICE",
             # The first image may be an hour away.
             wait_for_steady_state=False,
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[providers, *args.balancer.complete, *moved_by, *args.after],
@@ -173,7 +169,7 @@ class Service(pulumi.ComponentResource):
             task_role_arn=definition.apply(lambda known: known.get("taskRoleArn")),
             container_definitions=definition.apply(lambda known: json.dumps(known["containerDefinitions"])),
             volumes=definition.apply(lambda known: [{"name": volume["name"]} for volume in known.get("volumes", [])]),
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=list(BOOTSTRAP_IS_WRITTEN_ONCE)),
         )
 
@@ -186,7 +182,7 @@ class Service(pulumi.ComponentResource):
         if balancer.production_rule is not None and balancer.test_rule is not None:
             role = InfrastructureRole(
                 f"{self._name}-shift",
-                InfrastructureRoleArgs(prefix=args.prefix, account=args.account, balancer=balancer, tags=args.tags),
+                InfrastructureRoleArgs(foundation=args.foundation, balancer=balancer),
                 opts=pulumi.ResourceOptions(parent=self),
             )
             advanced = ecs.ServiceLoadBalancerAdvancedConfigurationArgs(

@@ -10,6 +10,7 @@ from typing import ClassVar
 import pulumi
 
 from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.foundation import Foundation
 from components.hosting import DeploymentTarget
 from components.hosting.task_definition import TaskSurroundings, task_definition
 from components.settings import ApplicationSection
@@ -23,16 +24,16 @@ class TaskDefinitionTemplateArgs:
     """What the template is rendered from.
 
     Attributes:
+        foundation: Region, and tags of the tasks.
         application: The stack file's ``application``.
         hosting: Roles and log group.
         artifacts: The bucket it is kept in: an object has no size limit that a task definition could reach.
-        tags: Tags of the tasks.
     """
 
+    foundation: Foundation
     application: ApplicationSection
     hosting: DeploymentTarget
     artifacts: ArtifactBucket
-    tags: Mapping[str, str]
 
 
 class TaskDefinitionTemplate(pulumi.ComponentResource):
@@ -45,7 +46,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TaskDefinitionTemplateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        hosting, account = args.hosting, args.artifacts.account
+        hosting, foundation = args.hosting, args.foundation
 
         def render(known: Mapping[str, str | None]) -> str:
             surroundings = TaskSurroundings(
@@ -54,7 +55,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
                 task_role_arn=known["task_role_arn"],
                 log_group=str(known["log_group"]),
                 region=str(known["region"]),
-                tags=args.tags,
+                tags=foundation.tags,
             )
             return json.dumps(task_definition(args.application, surroundings), indent=2) + "\n"
 
@@ -62,9 +63,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
             execution_role_arn=hosting.execution_role_arn,
             task_role_arn=hosting.task_role_arn,
             log_group=hosting.log_group,
-            region=account.region,
+            region=foundation.account.region,
         ).apply(render)
-        self.uri = args.artifacts.store(
-            f"{name}-object", KEY, content, content_type="application/json", tags=args.tags, parent=self
-        )
+        self.uri = args.artifacts.store(f"{name}-object", KEY, content, content_type="application/json", parent=self)
         self.register_outputs({"uri": self.uri})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 from pulumi_aws import iam
 
-from components.foundation.account import AwsAccount
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.images.image_repository import Repository, registry_login
 
@@ -27,24 +27,20 @@ class TaskRolesArgs:
     """What distinguishes the roles of one service from another's.
 
     Attributes:
-        prefix: ``<application>-<stack>``.
-        account: Whose tasks may assume them.
+        foundation: What they are made with.
         repository: Where the image comes from.
         log_group_arn: Where the containers log to.
         secrets: ARNs of the secrets and parameters the task definition reads.
         task_role: Name or ARN of a role that exists; ``None`` for one made here.
         exec: Whether a person may open a shell in a task.
-        tags: Tags of the roles.
     """
 
-    prefix: str
-    account: AwsAccount
+    foundation: Foundation
     repository: Repository
     log_group_arn: pulumi.Output[str]
     secrets: Sequence[str]
     task_role: str | None
     exec: bool
-    tags: Mapping[str, str]
 
 
 class TaskRoles(pulumi.ComponentResource):
@@ -63,7 +59,7 @@ class TaskRoles(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         self._name, self._args = name, args
         child = pulumi.ResourceOptions(parent=self)
-        execution = self._role("execution", f"Starts the tasks of {args.prefix}")
+        execution = self._role("execution", f"Starts the tasks of {args.foundation.prefix}")
         self.execution_role_arn = execution.arn
         policies = [
             iam.RolePolicy(
@@ -74,9 +70,9 @@ class TaskRoles(pulumi.ComponentResource):
             )
         ]
         if args.task_role is not None:
-            self.task_role_arn = args.account.role_arn(args.task_role)
+            self.task_role_arn = args.foundation.account.role_arn(args.task_role)
         else:
-            task = self._role("task", f"What {args.prefix} itself may do")
+            task = self._role("task", f"What {args.foundation.prefix} itself may do")
             self.task_role_arn = task.arn
             if args.exec:
                 policies.append(
@@ -88,7 +84,7 @@ class TaskRoles(pulumi.ComponentResource):
         self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
 
     def _role(self, which: str, description: str) -> iam.Role:
-        account = self._args.account
+        account = self._args.foundation.account
         return iam.Role(
             f"{self._name}-{which}",
             description=description,
@@ -98,7 +94,7 @@ class TaskRoles(pulumi.ComponentResource):
                 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
                 source_arn=account.arn("ecs", "*"),
             ),
-            tags=self._args.tags,
+            tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 

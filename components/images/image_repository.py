@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ import pulumi
 from pulumi_aws import ecr, iam
 
 from components.foundation.account import AwsAccount
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, role_trust
 
 BUILD_CACHE_TAGS = "buildcache*"
@@ -118,22 +119,16 @@ class ImageRepositoryArgs:
     """What distinguishes one image repository from another.
 
     Attributes:
+        foundation: Key, tags, number of images to keep, and whether the repository is protected.
         repository_name: The name others push to and pull from.
-        key_arn: KMS key that encrypts the images.
         mutable_tags: Patterns of tags that may move; every other tag is immutable.
-        keep_images: Number of tagged images to keep, the newest first.
         promoters: Roles of other accounts that may promote images into this repository.
         promotion_role: Name of the role these assume.
-        protect: Pulumi refuses to delete the repository, and AWS one that holds images.
-        tags: Tags of the repository.
     """
 
+    foundation: Foundation
     repository_name: str
-    key_arn: pulumi.Input[str]
     mutable_tags: Sequence[str]
-    keep_images: int
-    protect: bool
-    tags: Mapping[str, str]
     promoters: Sequence[str] = ()
     promotion_role: str | None = None
 
@@ -150,7 +145,7 @@ class ImageRepository(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ImageRepositoryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        foundation, child = args.foundation, pulumi.ResourceOptions(parent=self)
         made = ecr.Repository(
             f"{name}-repository",
             name=args.repository_name,
@@ -159,16 +154,16 @@ class ImageRepository(pulumi.ComponentResource):
                 {"filter": pattern, "filter_type": "WILDCARD"} for pattern in args.mutable_tags
             ],
             image_scanning_configuration={"scan_on_push": True},
-            encryption_configurations=[{"encryption_type": "KMS", "kms_key": args.key_arn}],
-            force_delete=not args.protect,
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            encryption_configurations=[{"encryption_type": "KMS", "kms_key": foundation.key.arn}],
+            force_delete=not foundation.protect,
+            tags=foundation.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=foundation.protect),
         )
         self.repository = Repository(name=args.repository_name, arn=made.arn, uri=made.repository_url)
         ecr.LifecyclePolicy(
             f"{name}-lifecycle",
             repository=made.name,
-            policy=json.dumps(lifecycle_rules(keep_images=args.keep_images)),
+            policy=json.dumps(lifecycle_rules(keep_images=foundation.images)),
             opts=child,
         )
         self.promotion_role_arn = self._promotion_role(name, args) if args.promoters else None
@@ -181,7 +176,7 @@ class ImageRepository(pulumi.ComponentResource):
             name=args.promotion_role,
             description=f"Promotes images into {args.repository_name} from another account",
             assume_role_policy=role_trust(args.promoters),
-            tags=args.tags,
+            tags=args.foundation.tags,
             opts=child,
         )
         iam.RolePolicy(

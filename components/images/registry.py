@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 
-from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.foundation import Foundation
 from components.images.image_repository import (
     BUILD_CACHE_TAGS,
     ImageRepository,
@@ -16,24 +16,40 @@ from components.images.image_repository import (
     Repository,
     existing_repository,
 )
-from components.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchedRepository:
+    """The repository whose pushes start the pipeline.
+
+    Attributes:
+        name: Its name in ECR.
+        channel: The tag whose push starts the pipeline; it is the one tag that may move.
+        create: Whether this stack makes it.
+        promoters: Roles of other accounts that may promote images into it, where this stack makes it.
+    """
+
+    name: str
+    channel: str
+    create: bool = False
+    promoters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistryArgs:
-    """What the repositories follow from.
+    """Which repositories there are; at least one of ``build_into`` and ``watched``.
 
     Attributes:
-        settings: The whole stack file.
-        prefix: ``<application>-<stack>``, the default name of the repository built into.
-        artifacts: Gives account and key.
-        tags: Tags of the repositories.
+        foundation: What they are made with.
+        build_into: Name of the repository that the application's images are pushed to; ``None`` without code.
+        smoke_test: Whether there is a repository for smoke-test images too.
+        watched: The repository whose pushes start the pipeline, when there is one.
     """
 
-    settings: Settings
-    prefix: str
-    artifacts: ArtifactBucket
-    tags: Mapping[str, str]
+    foundation: Foundation
+    build_into: str | None = None
+    smoke_test: bool = False
+    watched: WatchedRepository | None = None
 
 
 class Registry(pulumi.ComponentResource):
@@ -52,47 +68,42 @@ class Registry(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        self._args = args
-        settings = args.settings
-        self.promotion_role_arn = None
-        self.source = self._watched(name)
-        if settings.has_code:
-            built_into = settings.build.repository_for(args.prefix)
-            self.app = self._make(f"{name}-app", built_into).repository
-            smoke = (
-                self._make(f"{name}-smoke-test", f"{built_into}-smoke-test") if settings.smoke_test_enabled else None
-            )
-            self.smoke_test = smoke.repository if smoke else None
+        self._name, self._args = name, args
+        self.source = self.smoke_test = self.promotion_role_arn = None
+        if args.watched is not None:
+            self.source = self._watched(args.watched)
+        if args.build_into is not None:
+            self.app = self._built("app", args.build_into)
+            if args.smoke_test:
+                self.smoke_test = self._built("smoke-test", f"{args.build_into}-smoke-test")
         elif self.source is not None:
             self.app = self.source
-            self.smoke_test = None
+        else:
+            raise ValueError(f"{name}: a registry needs a repository to build into, or one to watch")
         self.register_outputs({"repositoryUrl": self.app.uri})
 
-    def _watched(self, name: str) -> Repository | None:
-        source = self._args.settings.source.ecr
-        if source is None:
-            return None
-        if not source.create:
-            return existing_repository(source.repository, self._args.artifacts.account)
-        made = self._make(f"{name}-source", source.repository, channel=source.tag, promoters=tuple(source.promoters))
+    def _watched(self, watched: WatchedRepository) -> Repository:
+        if not watched.create:
+            return existing_repository(watched.name, self._args.foundation.account)
+        made = self._make("source", watched.name, mutable_tags=(watched.channel,), promoters=watched.promoters)
         self.promotion_role_arn = made.promotion_role_arn
         return made.repository
 
+    def _built(self, suffix: str, repository_name: str) -> Repository:
+        return self._make(suffix, repository_name, mutable_tags=(BUILD_CACHE_TAGS,)).repository
+
     def _make(
-        self, name: str, repository_name: str, *, channel: str | None = None, promoters: tuple[str, ...] = ()
+        self, suffix: str, repository_name: str, *, mutable_tags: Sequence[str], promoters: Sequence[str] = ()
     ) -> ImageRepository:
-        args = self._args
+        foundation = self._args.foundation
         return ImageRepository(
-            name,
+            f"{self._name}-{suffix}",
             ImageRepositoryArgs(
+                foundation=foundation,
                 repository_name=repository_name,
-                key_arn=args.artifacts.key_arn,
-                mutable_tags=(channel or BUILD_CACHE_TAGS,),
-                keep_images=args.settings.retention.images,
+                mutable_tags=mutable_tags,
                 promoters=promoters,
-                promotion_role=f"{args.prefix}-promotion",
-                protect=args.settings.retention.protect,
-                tags=args.tags,
+                promotion_role=f"{foundation.prefix}-promotion",
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -10,6 +10,7 @@ import pulumi
 from pulumi_aws import cloudwatch, codebuild, iam
 
 from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.jobs.buildspec import Buildspec
 from components.jobs.bundle import JobBundle
@@ -166,6 +167,7 @@ class BuildProjectArgs:
     """What distinguishes one build project from another.
 
     Attributes:
+        foundation: What the project is made with.
         project_name: The project's name in AWS; its log group is named after it.
         description: One sentence for the console.
         buildspec: What it does.
@@ -177,11 +179,10 @@ class BuildProjectArgs:
             with ``:json-key`` behind it where the secret is JSON.
         statements: What the job may do, besides exchanging artifacts and writing its log.
         timeout_minutes: Build timeout in minutes; not for Lambda machines.
-        log_days: Log retention in days.
         role_name: The role's name in AWS where another account must be able to name it; else Pulumi finds one.
-        tags: Tags of all taggable resources.
     """
 
+    foundation: Foundation
     project_name: str
     description: str
     buildspec: Buildspec
@@ -190,8 +191,6 @@ class BuildProjectArgs:
     jobs: JobBundle
     variables: Mapping[str, pulumi.Input[str]]
     statements: Sequence[Statement]
-    log_days: int
-    tags: Mapping[str, str]
     timeout_minutes: int = 30
     secrets: Mapping[str, str] = field(default_factory=dict)
     role_name: str | None = None
@@ -223,17 +222,8 @@ class BuildProject(pulumi.ComponentResource):
         self._refuse_undeclared({**args.variables, **args.secrets})
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        account = args.artifacts.account
-
-        logs = cloudwatch.LogGroup(
-            f"{name}-logs",
-            name=f"/aws/codebuild/{args.project_name}",
-            retention_in_days=args.log_days,
-            kms_key_id=args.artifacts.key_arn,
-            tags=args.tags,
-            # CloudWatch Logs tries the key at once, so the key's policy must be there.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.artifacts.key_policy]),
-        )
+        account, tags = args.foundation.account, args.foundation.tags
+        logs = args.foundation.log_group(f"{name}-logs", f"/aws/codebuild/{args.project_name}", self)
         role = iam.Role(
             f"{name}-role",
             name=args.role_name,
@@ -243,7 +233,7 @@ class BuildProject(pulumi.ComponentResource):
                 account_id=account.id,
                 source_arn=account.arn("codebuild", f"project/{args.project_name}"),
             ),
-            tags=args.tags,
+            tags=tags,
             opts=child,
         )
         self.role_arn = role.arn
@@ -262,7 +252,7 @@ class BuildProject(pulumi.ComponentResource):
             service_role=role.arn,
             source={"type": "CODEPIPELINE", "buildspec": args.buildspec.text},
             artifacts={"type": "CODEPIPELINE"},
-            encryption_key=args.artifacts.key_arn,
+            encryption_key=args.foundation.key.arn,
             environment=codebuild.ProjectEnvironmentArgs(
                 type=args.machine.environment_type,
                 image=args.machine.image,
@@ -273,7 +263,7 @@ class BuildProject(pulumi.ComponentResource):
             ),
             logs_config={"cloudwatch_logs": {"group_name": logs.name, "status": "ENABLED"}},
             build_timeout=None if args.machine.is_lambda else args.timeout_minutes,
-            tags=args.tags,
+            tags=tags,
             # CodeBuild tries the role when the project is made (terraform-provider-aws#4233).
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
@@ -344,7 +334,7 @@ class BuildProject(pulumi.ComponentResource):
                 type="TEST",
                 export_config={"type": "NO_EXPORT"},
                 delete_reports=True,
-                tags=self._args.tags,
+                tags=self._args.foundation.tags,
                 opts=pulumi.ResourceOptions(parent=self),
             ).arn
             for key in self._args.buildspec.reports

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -60,19 +59,6 @@ def _packed() -> tuple[Path, str]:
     return file, key_of(bundle)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobBundleArgs:
-    """Where the bundle is kept.
-
-    Attributes:
-        artifacts: The bucket.
-        tags: Tags of the object.
-    """
-
-    artifacts: ArtifactBucket
-    tags: Mapping[str, str]
-
-
 class JobBundle(pulumi.ComponentResource):
     """One object in the artifact bucket, outside the artifacts.
 
@@ -85,16 +71,15 @@ class JobBundle(pulumi.ComponentResource):
     variables: Mapping[str, pulumi.Input[str]]
     """What a project must set for its buildspec to fetch the bundle and verify it."""
 
-    def __init__(self, name: str, args: JobBundleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, artifacts: ArtifactBucket, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        self._artifacts = args.artifacts
+        self._artifacts = artifacts
         file, key = _packed()
-        uri = args.artifacts.store(
+        uri = artifacts.store(
             f"{name}-object",
             key,
             pulumi.FileAsset(file),
             content_type="application/zip",
-            tags=args.tags,
             parent=self,
             retain=True,
         )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import pulumi
 from pulumi_aws import codeconnections
 
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement
-from components.settings.sections.source import GithubSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,26 +79,46 @@ class Connection:
         )
 
 
-def connection_of(
-    name: str, github: GithubSection, *, prefix: str, tags: Mapping[str, str], opts: pulumi.ResourceOptions
-) -> Connection:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionArgs:
+    """Which code is reached, and through which connection.
+
+    Attributes:
+        foundation: What a new connection is made with.
+        repository: The application's repository, ``owner/name``.
+        connection_arn: A connection that exists; one is made when left out.
+        submodules: Private repositories of its submodules that a build may clone too.
+        full_clone: Whether builds clone the repository instead of getting an archive.
+    """
+
+    foundation: Foundation
+    repository: str
+    connection_arn: str | None = None
+    submodules: tuple[str, ...] = ()
+    full_clone: bool = False
+
+
+def connection_of(name: str, args: ConnectionArgs, opts: pulumi.ResourceOptions | None = None) -> Connection:
     """The connection that the stack file names, or a new one.
 
     Args:
         name: The Pulumi name of a new one.
-        github: The section ``source.github``.
-        prefix: The name of a new one in AWS.
-        tags: Tags of a new one.
+        args: The repositories, and the connection that exists.
         opts: Options of a new one.
     """
-    given = github.connection_arn
-    arn = given or codeconnections.Connection(name, name=prefix, provider_type="GitHub", tags=tags, opts=opts).arn
+    arn: pulumi.Input[str] | None = args.connection_arn
+    foundation = args.foundation
+    if arn is None:
+        made = codeconnections.Connection(
+            name, name=foundation.prefix, provider_type="GitHub", tags=foundation.tags, opts=opts
+        )
+        arn = made.arn
     return Connection(
         arn=pulumi.Output.from_input(arn),
-        made=given is None,
-        repository=github.repository,
-        submodules=github.submodules,
-        full_clone=github.full_clone,
+        made=args.connection_arn is None,
+        repository=args.repository,
+        submodules=args.submodules,
+        full_clone=args.full_clone,
     )
 
 

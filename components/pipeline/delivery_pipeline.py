@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -11,6 +11,7 @@ from pulumi_aws import codepipeline, iam
 
 from components.foundation.account import AwsAccount
 from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.pipeline.image_push_trigger import ImagePushTriggerRule, ImagePushTriggerRuleArgs
 from components.pipeline.model import (
@@ -33,17 +34,17 @@ class DeliveryPipelineArgs:
     """What distinguishes one pipeline from another.
 
     Attributes:
+        foundation: What the pipeline is made with.
         model: Stages, actions and execution mode.
         grants: What the pipeline's role needs for the actions.
         artifacts: The artifact store.
-        tags: Tags of all taggable resources.
         after: What the first run, which starts at once, needs beside the role.
     """
 
+    foundation: Foundation
     model: PipelineModel
     grants: Sequence[Statement]
     artifacts: ArtifactBucket
-    tags: Mapping[str, str]
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -69,12 +70,12 @@ class DeliveryPipeline(pulumi.ComponentResource):
             raise PipelineError("\n".join([f"the pipeline {model.name} cannot work:", *problems]))
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        account = args.artifacts.account
+        account, tags = args.foundation.account, args.foundation.tags
         role = iam.Role(
             f"{name}-role",
             description=f"Runs the pipeline {model.name}",
             assume_role_policy=service_trust("codepipeline.amazonaws.com", account_id=account.id),
-            tags=args.tags,
+            tags=tags,
             opts=child,
         )
         policy = iam.RolePolicy(
@@ -93,7 +94,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                 {
                     "type": "S3",
                     "location": args.artifacts.name,
-                    "encryption_key": {"type": "KMS", "id": args.artifacts.key_arn},
+                    "encryption_key": {"type": "KMS", "id": args.foundation.key.arn},
                 }
             ],
             stages=[
@@ -109,7 +110,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                 {"name": item.name, "default_value": item.default, "description": item.description}
                 for item in model.variables
             ],
-            tags=args.tags,
+            tags=tags,
             # A pipeline runs as soon as it is made: its role must be able to by then.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, args.artifacts.bucket_policy, *args.after]),
         )
@@ -129,8 +130,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
                         pipeline_arn=pipeline.arn,
                         source_action=action.name,
                         trigger=action.trigger,
-                        account=account,
-                        tags=args.tags,
+                        foundation=args.foundation,
                     ),
                     opts=child,
                 )

@@ -7,14 +7,13 @@ rule matches by repository name (aws-cdk#29225).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 from pulumi_aws import cloudwatch, iam
 
-from components.foundation.account import AwsAccount
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.pipeline.model import ImagePushTrigger
 
@@ -50,20 +49,18 @@ class ImagePushTriggerRuleArgs:
     """What distinguishes one rule from another.
 
     Attributes:
+        foundation: What the rule is made with.
         pipeline_name: The pipeline's name.
         pipeline_arn: The pipeline to start.
         source_action: Its ECR source action, which gets the digest.
         trigger: Repository and tag.
-        account: Where the rule lives.
-        tags: Tags of all taggable resources.
     """
 
+    foundation: Foundation
     pipeline_name: str
     pipeline_arn: pulumi.Output[str]
     source_action: str
     trigger: ImagePushTrigger
-    account: AwsAccount
-    tags: Mapping[str, str]
 
 
 class ImagePushTriggerRule(pulumi.ComponentResource):
@@ -74,13 +71,14 @@ class ImagePushTriggerRule(pulumi.ComponentResource):
     def __init__(self, name: str, args: ImagePushTriggerRuleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        account, tags = args.foundation.account, args.foundation.tags
         rule_name = f"{args.pipeline_name}-image-push"
         rule = cloudwatch.EventRule(
             f"{name}-rule",
             name=rule_name,
             description=f"{args.trigger.repository}:{args.trigger.tag} was pushed: start {args.pipeline_name}",
             event_pattern=json.dumps(event_pattern(args.trigger)),
-            tags=args.tags,
+            tags=tags,
             opts=child,
         )
         role = iam.Role(
@@ -88,10 +86,10 @@ class ImagePushTriggerRule(pulumi.ComponentResource):
             description=f"Starts the pipeline {args.pipeline_name}",
             assume_role_policy=service_trust(
                 "events.amazonaws.com",
-                account_id=args.account.id,
-                source_arn=args.account.arn("events", f"rule/{rule_name}"),
+                account_id=account.id,
+                source_arn=account.arn("events", f"rule/{rule_name}"),
             ),
-            tags=args.tags,
+            tags=tags,
             opts=child,
         )
         iam.RolePolicy(

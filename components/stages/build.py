@@ -126,7 +126,7 @@ class BuildStage(Stage):
             variables["BASE_IMAGE_REPOSITORY_URI"] = base.uri
             pulls.append(base.pull())
         if build.docker_hub_cache is not None:
-            cache = pull_through_cache(build.docker_hub_cache, self._context.artifacts.account)
+            cache = pull_through_cache(build.docker_hub_cache, self._context.foundation.account)
             variables["DOCKER_HUB_CACHE_URI"] = cache.uri
             pulls.append(cache.pull())
         return self.project(

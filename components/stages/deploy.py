@@ -87,14 +87,13 @@ class DeployStage(Stage):
         code_deploy = CodeDeploy(
             f"{self._name}-code-deploy",
             CodeDeployArgs(
-                application_name=context.prefix,
+                foundation=context.foundation,
                 hosting=context.hosting,
                 shift=TrafficShift(strategy=strategy, percent=step.percent, interval_minutes=step.interval_minutes)
                 if step
                 else TrafficShift(strategy="allAtOnce"),
                 termination_wait_minutes=args.termination_wait_minutes,
                 alarms=(*args.alarms, *context.hosting.alarms),
-                tags=context.tags,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -130,7 +129,7 @@ class DeployStage(Stage):
             description="Shows what becomes of the new tasks, and stops a deployment whose tasks keep failing",
             machine=machine,
             variables={
-                "PIPELINE": context.prefix,
+                "PIPELINE": context.foundation.prefix,
                 "DEPLOY_ACTION": DEPLOY_ACTION,
                 "WATCH_ACTION": WATCH_ACTION,
                 "CLUSTER": hosting.cluster,
@@ -139,7 +138,7 @@ class DeployStage(Stage):
                 "MINUTES": str(minutes),
             },
             statements=[
-                follow_run(context.prefix, hosting.account),
+                follow_run(context.foundation.prefix, hosting.account),
                 hosting.read_service(),
                 *hosting.read_tasks(),
                 hosting.read_log(context.application.container),

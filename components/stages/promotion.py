@@ -30,7 +30,7 @@ class PromotionStage(Stage):
         super().__init__(name, args, context, opts)
         if args.repository is None:
             raise ValueError(f"{name}: promotion needs the repository it promotes into")
-        account = context.artifacts.account
+        account = context.foundation.account
         target = existing_repository(args.repository, account, account_id=args.account_id, region=args.region)
         if args.role_arn is None:
             statements = [target.push()]
@@ -52,7 +52,7 @@ class PromotionStage(Stage):
                 "CHANNEL_TAG": args.tag,
             },
             # The other account must name this role before it exists, and ours that account's.
-            role_name=f"{context.prefix}-promote-image" if args.role_arn else None,
+            role_name=f"{context.foundation.prefix}-promote-image" if args.role_arn else None,
             statements=[context.registry.app.pull(), registry_login(), *statements],
         )
         self.role_arn = project.role_arn

@@ -63,7 +63,7 @@ class ReleaseStage(Stage):
             machine=context.quick,
             variables={"GITHUB_REPOSITORY": args.repository, "TAG_PREFIX": args.tag_prefix},
             secrets={"GITHUB_TOKEN": f"{secret}:{args.github.secret_key}" if args.github.secret_key else secret},
-            statements=[_read_secret(context.artifacts.account, secret)],
+            statements=[_read_secret(context.foundation.account, secret)],
         )
         prerelease = Variable(
             name="PRERELEASE",
@@ -81,7 +81,7 @@ class ReleaseStage(Stage):
             ),
         )
         self.grants = (tag.start(), publish.start())
-        self.notes = (_keep_token(args, context.region),)
+        self.notes = (_keep_token(args, context.foundation.region),)
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod

@@ -75,7 +75,7 @@ class SourceStage(Stage):
         https://github.com/aws-ia/terraform-aws-control_tower_account_factory/issues/589. Saving the pipeline once more
         is what can be done from outside; no page of AWS describes the case.
         """
-        region, pipeline = self._context.region, self._context.prefix
+        region, pipeline = self._context.foundation.region, self._context.foundation.prefix
         get = aws_command("codepipeline", "get-pipeline", region=region, name=pipeline, query="pipeline", output="json")
         update = aws_command("codepipeline", "update-pipeline", region=region, pipeline=f"file://{pipeline}.json")
         return [
@@ -119,7 +119,9 @@ class SourceStage(Stage):
 
     def _start(self) -> pulumi.Output[str]:
         context = self._context
-        return aws_command("codepipeline", "start-pipeline-execution", region=context.region, name=context.prefix)
+        return aws_command(
+            "codepipeline", "start-pipeline-execution", region=context.foundation.region, name=context.foundation.prefix
+        )
 
 
 def _commit(github: GithubSection, connection: Connection) -> Action:

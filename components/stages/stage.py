@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pulumi
 
 from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement
 from components.hosting import DeploymentTarget
 from components.images.registry import Registry
@@ -31,24 +32,21 @@ class StageContext:
 
     Attributes:
         name: Starts every Pulumi name, for example ``shop``.
-        prefix: ``<application>-<stack>``; starts every name in AWS that others must know.
+        foundation: What everything is made with.
         application: The stack file's ``application``.
-        artifacts: The artifact bucket with key and account.
+        artifacts: The artifact bucket.
         jobs: The scripts of all jobs.
         connection: How the code is reached; ``None`` without code.
         registry: The stack's repositories.
         hosting: What is deployed into.
         task_definition: ``s3://`` address of the task definition's template.
-        region: The stack's region; known before anything is made where the stack file names it.
         quick: What short jobs run on.
         transfer: What jobs run on that move many bytes or files.
         parallel_jobs: Whether builds on one machine type may run at the same time.
-        log_days: Log retention in days.
-        tags: Tags of all taggable resources.
     """
 
     name: str
-    prefix: str
+    foundation: Foundation
     application: ApplicationSection
     artifacts: ArtifactBucket
     jobs: JobBundle
@@ -56,12 +54,9 @@ class StageContext:
     registry: Registry
     hosting: DeploymentTarget
     task_definition: pulumi.Output[str]
-    region: pulumi.Input[str]
     quick: Machine
     transfer: Machine
     parallel_jobs: bool
-    log_days: int
-    tags: Mapping[str, str]
 
     @property
     def full_clone(self) -> Connection | None:
@@ -116,7 +111,8 @@ class Jobs(pulumi.ComponentResource):
         return BuildProject(
             f"{context.name}-{job}",
             BuildProjectArgs(
-                project_name=f"{context.prefix}-{job}",
+                foundation=context.foundation,
+                project_name=f"{context.foundation.prefix}-{job}",
                 description=description,
                 buildspec=load_buildspec(buildspec or job, clones=clone is not None),
                 machine=machine,
@@ -127,8 +123,6 @@ class Jobs(pulumi.ComponentResource):
                 statements=[*statements, *(clone.clone() if clone else ())],
                 timeout_minutes=timeout_minutes,
                 role_name=role_name,
-                log_days=context.log_days,
-                tags=context.tags,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

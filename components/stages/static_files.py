@@ -136,7 +136,7 @@ class StaticFiles(Jobs):
         }
 
     def _write(self) -> list[Statement]:
-        account = self._context.artifacts.account
+        account = self._context.foundation.account
         statements = [
             self._list("ListStaticFiles", self._args.bucket, self._args.prefix),
             Statement(
@@ -161,7 +161,7 @@ class StaticFiles(Jobs):
         )
 
     def _bucket(self, bucket: str) -> pulumi.Output[str]:
-        return self._context.artifacts.account.arn("s3", bucket, region="", account_id="")
+        return self._context.foundation.account.arn("s3", bucket, region="", account_id="")
 
     def _objects(self, bucket: str, prefix: str) -> pulumi.Output[str]:
         return self._bucket(f"{bucket}/{_folder(prefix)}*")

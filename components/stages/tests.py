@@ -112,6 +112,5 @@ class TestsStage(Stage):
             # Not as text: the state, written after each step of an update, would hold all of it.
             pulumi.FileAsset(FOLDER / "lighthouse" / file),
             content_type="application/json",
-            tags=self._context.tags,
             parent=self,
         )

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import EXECUTION_ROLE, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, artifact_bucket, hosting
+from samples import EXECUTION_ROLE, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, foundation, hosting
 
 from components.engines.code_deploy_group import PREDEFINED, CodeDeploy, CodeDeployArgs, TrafficShift
 from components.foundation.iam import policy_document
@@ -22,15 +22,15 @@ TEST_RULES = TEST.replace(":listener/", ":listener-rule/") + "/*"
 
 def code_deploy(shift: TrafficShift = ALL_AT_ONCE, *, alarms: tuple[str, ...] = (), **surroundings: object) -> Graph:
     def program() -> None:
+        base = foundation()
         made = CodeDeploy(
             "deploy",
             CodeDeployArgs(
-                application_name="shop-dev",
-                hosting=hosting(artifact_bucket(), **surroundings),
+                foundation=base,
+                hosting=hosting(base, **surroundings),
                 shift=shift,
                 termination_wait_minutes=5,
                 alarms=alarms,
-                tags=TAGS,
             ),
         )
         pulumi.export("deploy", policy_document(made.deploy()))

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import build
-from samples import EXECUTION_ROLE, TASK_ROLE, arn, artifact_bucket, hosting
+from samples import EXECUTION_ROLE, TASK_ROLE, arn, foundation, hosting
 
 from components.foundation.iam import Statement, policy_document
 from components.hosting import DeploymentTarget
@@ -27,7 +27,7 @@ PASS_ROLES = {
 
 def granted(ask: Callable[[DeploymentTarget], Sequence[Statement]], **changes: object) -> list[dict[str, Any]]:
     def program() -> None:
-        pulumi.export("policy", policy_document(ask(hosting(artifact_bucket(), **changes))))
+        pulumi.export("policy", policy_document(ask(hosting(foundation(), **changes))))
 
     return list(json.loads(build(program).exports["policy"])["Statement"])
 
@@ -36,7 +36,7 @@ def test_a_service_is_known_by_its_long_arn() -> None:
     """The short form, without the cluster, cannot be used in a policy."""
 
     def program() -> None:
-        facts = hosting(artifact_bucket())
+        facts = hosting(foundation())
         pulumi.export("service", facts.service_arn)
         pulumi.export("cluster", facts.cluster_arn)
 

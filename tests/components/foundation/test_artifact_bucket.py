@@ -1,4 +1,4 @@
-"""The artifact bucket: private, encrypted with its own key, and only as large as its runs."""
+"""The artifact bucket: private, encrypted with the stack's key, and only as large as its runs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import BUCKET, KEY, TAGS, artifact_bucket
+from samples import BUCKET, KEY, TAGS, artifact_bucket, foundation
 
-from components.foundation.artifact_bucket import ArtifactBucket, ArtifactBucketArgs, artifact_prefix
+from components.foundation.artifact_bucket import ArtifactBucket, artifact_prefix
 from components.foundation.iam import policy_document
 
-ROOT = "arn:aws:iam::123456789012:root"
 OBJECTS = f"arn:aws:s3:::{BUCKET}/*"
 
 
 @cache
 def bucket(*, protect: bool = False) -> Graph:
-    return build(lambda: artifact_bucket(protect=protect))
+    return build(lambda: artifact_bucket(foundation(protect=protect)))
 
 
 def inputs(type_: str) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def test_the_bucket_is_versioned() -> None:
     assert inputs("BucketVersioning") == {"bucket": BUCKET, "versioningConfiguration": {"status": "Enabled"}}
 
 
-def test_every_object_is_encrypted_with_the_key_of_the_bucket() -> None:
+def test_every_object_is_encrypted_with_the_key_of_the_stack() -> None:
     assert inputs("BucketServerSideEncryptionConfiguration") == {
         "bucket": BUCKET,
         "rules": [
@@ -107,10 +106,8 @@ def test_the_folder_of_a_pipeline_is_the_start_of_its_name(pipeline: str, folder
 
 def test_the_folder_of_a_long_name_is_the_one_that_expires_and_the_one_that_is_granted() -> None:
     def program() -> None:
-        args = ArtifactBucketArgs(
-            pipeline_name="customer-portal-staging", expire_after_days=7, protect=False, tags=TAGS
-        )
-        pulumi.export("policy", granted(ArtifactBucket("artifacts", args)))
+        base = foundation(prefix="customer-portal-staging", artifact_days=7)
+        pulumi.export("policy", granted(artifact_bucket(base)))
 
     graph = build(program)
     assert graph.one("BucketLifecycleConfiguration").inputs["rules"][0]["filter"] == {"prefix": "customer-portal-stag/"}
@@ -164,33 +161,6 @@ def test_an_object_under_any_other_encryption_is_refused() -> None:
     }
 
 
-def test_the_key_belongs_to_the_account_and_to_its_logs() -> None:
-    """Without the first statement nobody could change the key again; without the second no log group could use it.
-
-    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-    """
-    assert list(policy("KeyPolicy").values()) == [
-        {
-            "Sid": "AccountDecidesByIam",
-            "Effect": "Allow",
-            "Principal": {"AWS": ROOT},
-            "Action": "kms:*",
-            "Resource": "*",
-        },
-        {
-            "Sid": "EncryptLogsOfThisAccount",
-            "Effect": "Allow",
-            "Principal": {"Service": "logs.eu-west-1.amazonaws.com"},
-            "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
-            "Resource": "*",
-            "Condition": {
-                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:123456789012:log-group:*"}
-            },
-        },
-    ]
-
-
 def test_who_exchanges_artifacts_reaches_nothing_else_of_the_bucket() -> None:
     """Not the task definition's template either: a build that could rewrite it would choose the roles of the tasks."""
     graph = build(lambda: pulumi.export("policy", granted(artifact_bucket())))
@@ -233,19 +203,12 @@ def test_one_object_outside_the_artifacts_can_be_granted_for_reading() -> None:
 # Life and death
 
 
-@pytest.mark.parametrize(("protect", "window"), [(False, 7), (True, 30)], ids=["dev", "prod"])
-def test_bucket_and_key_are_kept_exactly_where_they_should_be(*, protect: bool, window: int) -> None:
+@pytest.mark.parametrize("protect", [False, True], ids=["dev", "prod"])
+def test_a_bucket_is_kept_exactly_where_it_should_be(*, protect: bool) -> None:
     """A dev stack leaves nothing behind on destroy (aws-cdk#36624), a prod stack cannot lose what it holds."""
-    graph = bucket(protect=protect)
-    assert graph.one("Bucket").inputs == {"forceDestroy": not protect, "tags": TAGS}
-    assert graph.one("Key").inputs == {
-        "description": "Artifacts, images and logs of the pipeline shop-dev",
-        "enableKeyRotation": True,
-        "deletionWindowInDays": window,
-        "tags": TAGS,
-    }
-    protected = sorted(item.type for item in graph if item.protect)
-    assert protected == (["aws:kms/key:Key", "aws:s3/bucket:Bucket"] if protect else [])
+    made = bucket(protect=protect).one("Bucket")
+    assert made.inputs == {"forceDestroy": not protect, "tags": TAGS}
+    assert made.protect is protect
 
 
 def test_the_policy_waits_for_the_access_block() -> None:
@@ -254,9 +217,9 @@ def test_the_policy_waits_for_the_access_block() -> None:
     assert graph.one("BucketPublicAccessBlock").urn in graph.one("BucketPolicy").dependencies
 
 
-def test_bucket_and_key_are_what_the_component_offers() -> None:
+def test_the_bucket_is_what_the_component_offers() -> None:
     graph = bucket()
     component = graph.one("ecs-delivery:index:ArtifactBucket")
-    assert graph.registered_outputs[component.urn] == {"bucket": BUCKET, "keyArn": KEY}
-    assert len(graph.children(component)) == 9
+    assert graph.registered_outputs[component.urn] == {"bucket": BUCKET}
+    assert len(graph.children(component)) == 7
     assert graph.invokes == []

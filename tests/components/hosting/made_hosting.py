@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 from mocked import Graph, Resource, build
-from samples import TAGS, artifact_bucket, image_repository, shop
+from samples import foundation, image_repository, shop
 
 from components.hosting import DeploymentTarget, NewHosting, NewHostingArgs
 from components.images.image_repository import Repository
@@ -56,15 +56,15 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
 
     def program() -> None:
         args = NewHostingArgs(
-            settings=settings,
-            prefix="shop-dev",
-            artifacts=artifact_bucket(),
+            foundation=foundation(protect=protect, log_days=settings.retention.log_days),
+            application=settings.application,
+            deploy=settings.deploy,
+            hosting=settings.hosting,
             repository=Repository(
                 name="shop-dev",
                 arn=pulumi.Output.from_input(image_repository("shop-dev")),
                 uri=pulumi.Output.from_input(IMAGES),
             ),
-            tags=TAGS,
         )
         hosting = NewHosting("hosting", args).hosting
         built.append(hosting)

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import EXECUTION_ROLE, KEY, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, artifact_bucket, shop
+from samples import EXECUTION_ROLE, KEY, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, foundation, shop
 
 from components.hosting import ExistingHosting, ExistingHostingArgs
 
@@ -30,9 +30,7 @@ def existing(**named: object) -> Graph:
     def program() -> None:
         facts = ExistingHosting(
             "hosting",
-            ExistingHostingArgs(
-                existing=wanted, family="shop-dev", artifacts=artifact_bucket(), log_days=90, tags=TAGS
-            ),
+            ExistingHostingArgs(foundation=foundation(log_days=90), existing=wanted),
         ).hosting
         for name in (
             "cluster",

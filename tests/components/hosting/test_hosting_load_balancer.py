@@ -48,7 +48,7 @@ def test_access_logs_come_from_load_balancers_of_this_account_and_end_after_the_
 def test_access_logs_may_be_left_out() -> None:
     found = made({"loadBalancer": {"plainHttp": True, "accessLogs": False}})
     assert "accessLogs" not in found.one("aws:lb/loadBalancer:LoadBalancer").inputs
-    assert [item.name for item in found.graph.of("aws:s3/bucket:Bucket")] == ["artifacts-bucket"]
+    assert [item.name for item in found.graph.of("aws:s3/bucket:Bucket")] == []
 
 
 def test_with_a_certificate_plain_http_is_redirected() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from mocked import Graph, build
-from samples import BUCKET, EXECUTION_ROLE, TAGS, TASK_ROLE, artifact_bucket, hosting, shop
+from samples import BUCKET, EXECUTION_ROLE, TAGS, TASK_ROLE, artifact_bucket, foundation, hosting, shop
 
 from components.hosting.task_definition import TaskSurroundings, task_definition
 from components.hosting.task_definition_template import KEY, TaskDefinitionTemplate, TaskDefinitionTemplateArgs
@@ -17,14 +17,14 @@ from components.hosting.task_definition_template import KEY, TaskDefinitionTempl
 
 def template(**surroundings: object) -> Graph:
     def program() -> None:
-        artifacts = artifact_bucket()
+        base = foundation()
         TaskDefinitionTemplate(
             "template",
             TaskDefinitionTemplateArgs(
+                foundation=base,
                 application=shop().application,
-                hosting=hosting(artifacts, **surroundings),
-                artifacts=artifacts,
-                tags=TAGS,
+                hosting=hosting(base, **surroundings),
+                artifacts=artifact_bucket(base),
             ),
         )
 

@@ -8,7 +8,7 @@ from functools import cache
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import KEY, LOGIN, TAGS, pull_statement, push_statement, resolved
+from samples import KEY, LOGIN, TAGS, foundation, pull_statement, push_statement, resolved
 
 from components.foundation.account import AwsAccount
 from components.foundation.iam import policy_document
@@ -30,14 +30,11 @@ def repository(*, protect: bool = False, promoters: tuple[str, ...] = ()) -> Gra
         made = ImageRepository(
             "images",
             ImageRepositoryArgs(
+                foundation=foundation(images=25, protect=protect),
                 repository_name="shop-prod",
-                key_arn=KEY,
                 mutable_tags=("promoted", "cache*"),
-                keep_images=25,
                 promoters=promoters,
                 promotion_role="shop-prod-promotion",
-                protect=protect,
-                tags=TAGS,
             ),
         )
         pulumi.export("pull", policy_document([made.repository.pull()]))

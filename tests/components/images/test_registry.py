@@ -8,9 +8,10 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import GITHUB, KEY, REGISTRY, TAGS, artifact_bucket, shop
+from samples import GITHUB, KEY, REGISTRY, TAGS, foundation, shop
 
-from components.images.registry import Registry, RegistryArgs
+from components.delivery import registry_args
+from components.images.registry import Registry
 from components.settings import Settings
 
 PROMOTER = "arn:aws:iam::210987654321:role/shop-dev-promote"
@@ -22,7 +23,8 @@ def registry(settings: Settings) -> Graph:
 
     def program() -> None:
         made = Registry(
-            "registry", RegistryArgs(settings=settings, prefix="shop-dev", artifacts=artifact_bucket(), tags=TAGS)
+            "registry",
+            registry_args(settings, foundation(images=settings.retention.images, protect=settings.retention.protect)),
         )
         pulumi.export("app", made.app.uri)
         pulumi.export("source", made.source.uri if made.source else "")

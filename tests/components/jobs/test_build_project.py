@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import BUCKET, BUNDLE_VARIABLES, KEY, TAGS, arn, artifact_bucket, job_bundle
+from samples import BUCKET, BUNDLE_VARIABLES, KEY, TAGS, arn, artifact_bucket, foundation
 
 from components.foundation.iam import Statement, policy_document
 from components.jobs.build_project import (
@@ -27,6 +27,7 @@ from components.jobs.build_project import (
     transfer_machine,
 )
 from components.jobs.buildspec import Buildspec
+from components.jobs.bundle import JobBundle
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 
 BUILDSPEC = Buildspec(
@@ -83,18 +84,18 @@ def project(use: Callable[[BuildProject], object] = lambda _: None, **changes: A
     """Make one project inside the engine and hand it to `use`."""
 
     def program() -> None:
-        artifacts = artifact_bucket()
+        base = foundation(log_days=90)
+        artifacts = artifact_bucket(base)
         args = BuildProjectArgs(
+            foundation=base,
             project_name="shop-dev-greet",
             description="Greets",
             buildspec=BUILDSPEC,
             machine=QUICK,
             artifacts=artifacts,
-            jobs=job_bundle(artifacts),
+            jobs=JobBundle("jobs", artifacts),
             variables={},
             statements=(),
-            log_days=90,
-            tags=TAGS,
         )
         use(BuildProject("greet", dataclasses.replace(args, **changes)))
 

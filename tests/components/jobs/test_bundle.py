@@ -14,16 +14,16 @@ from pathlib import Path
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import BUCKET, TAGS, artifact_bucket, job_bundle
+from samples import BUCKET, TAGS, artifact_bucket
 
 from components.foundation.iam import policy_document
 from components.jobs.buildspec import FOLDER
-from components.jobs.bundle import PREFIX, key_of, pack
+from components.jobs.bundle import PREFIX, JobBundle, key_of, pack
 
 
 def bundle() -> Graph:
     def program() -> None:
-        made = job_bundle(artifact_bucket())
+        made = JobBundle("jobs", artifact_bucket())
         pulumi.export("policy", policy_document([made.read()]))
 
     return build(program)

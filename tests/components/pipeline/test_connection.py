@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pulumi
 import pytest
 from mocked import build, build_program
-from samples import CONNECTION, GITHUB, TAGS, resolved, shop
+from samples import CONNECTION, GITHUB, foundation, resolved, shop
 
+from components.delivery import connection_args
 from components.foundation.iam import policy_document
 from components.pipeline.connection import Connection, connection_of
 
@@ -20,7 +20,7 @@ def connection(**github: object) -> Connection:
     """The connection of a stack file; made inside a builder."""
     section = shop(source={"github": {**GITHUB, **github}}).source.github
     assert section
-    return connection_of("shop-connection", section, prefix="shop-dev", tags=TAGS, opts=pulumi.ResourceOptions())
+    return connection_of("shop-connection", connection_args(section, foundation()))
 
 
 def statements(of: str, **github: object) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import BUCKET, CONNECTION, KEY, TAGS, arn, artifact_bucket
+from samples import BUCKET, CONNECTION, KEY, TAGS, arn, artifact_bucket, foundation
 
 from components.foundation.iam import Statement
 from components.pipeline.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs, PipelineError
@@ -84,9 +84,10 @@ def model(*sources: Action, mode: ExecutionMode = ExecutionMode.QUEUED) -> Pipel
 
 def pipeline(what: PipelineModel, grants: Sequence[Statement] = ()) -> Graph:
     def program() -> None:
+        base = foundation()
         made = DeliveryPipeline(
             "delivery",
-            DeliveryPipelineArgs(model=what, grants=grants, artifacts=artifact_bucket(), tags=TAGS),
+            DeliveryPipelineArgs(foundation=base, model=what, grants=grants, artifacts=artifact_bucket(base)),
         )
         pulumi.export("arn", made.arn)
 
@@ -346,10 +347,12 @@ def test_a_refused_model_makes_nothing() -> None:
     made: list[str] = []
 
     def program() -> None:
-        artifacts = artifact_bucket()
+        base = foundation()
+        artifacts = artifact_bucket(base)
         what = dataclasses.replace(model(), stages=())
+        args = DeliveryPipelineArgs(foundation=base, model=what, grants=(), artifacts=artifacts)
         with pytest.raises(PipelineError):
-            DeliveryPipeline("delivery", DeliveryPipelineArgs(model=what, grants=(), artifacts=artifacts, tags=TAGS))
+            DeliveryPipeline("delivery", args)
         made.append("refused")
 
     graph = build(program)

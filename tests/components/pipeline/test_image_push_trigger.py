@@ -11,9 +11,8 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import KEY, TAGS, arn
+from samples import TAGS, arn, foundation
 
-from components.foundation.account import AwsAccount
 from components.pipeline.image_push_trigger import (
     ImagePushTriggerRule,
     ImagePushTriggerRuleArgs,
@@ -72,12 +71,11 @@ def rule() -> Graph:
         ImagePushTriggerRule(
             "trigger",
             ImagePushTriggerRuleArgs(
+                foundation=foundation(prefix="shop-prod"),
                 pipeline_name="shop-prod-pipeline",
                 pipeline_arn=pulumi.Output.from_input(PIPELINE),
                 source_action="SourceImage",
                 trigger=TRIGGER,
-                account=AwsAccount(pulumi.Output.from_input(KEY)),
-                tags=TAGS,
             ),
         )
 
