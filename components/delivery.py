@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pulumi
 
@@ -23,8 +23,9 @@ from components.pipeline.delivery_pipeline import DeliveryPipeline, DeliveryPipe
 from components.pipeline.model import ExecutionMode, PipelineModel, builds_at_once
 from components.settings import Settings
 from components.settings.sections.source import GithubSection
-from components.stages import STAGES, StageContext
+from components.stages import STAGES, SharedFacts, Stage, StageContext
 from components.stages.source import SourceStage
+from components.stages.stage import ArgsT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +55,7 @@ class Delivery(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings = args.settings
-        foundation = self._foundation(name, args)
+        shared, foundation = shared_facts(settings), self._foundation(name, args)
         artifacts = ArtifactBucket(f"{name}-artifacts", foundation, opts=child)
         registry = Registry(f"{name}-registry", registry_args(settings, foundation), opts=child)
         hosting = hosting_of(
@@ -62,7 +63,8 @@ class Delivery(pulumi.ComponentResource):
             NewHostingArgs(
                 foundation=foundation,
                 application=settings.application,
-                deploy=settings.deploy,
+                engine=shared.engine,
+                rollout=settings.deploy.rollout,
                 hosting=settings.hosting,
                 repository=registry.app,
             ),
@@ -92,7 +94,7 @@ class Delivery(pulumi.ComponentResource):
         stages = [
             stage(f"{name}-{stage.slug()}", wanted, context, child)
             for stage in STAGES
-            if (wanted := stage.wanted(settings)) is not None
+            if (wanted := args_of(stage, settings)) is not None
         ]
         model = PipelineModel(
             name=foundation.prefix,
@@ -170,6 +172,22 @@ class Delivery(pulumi.ComponentResource):
             connection_args(github, foundation),
             opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(parent=stage)]),
         )
+
+
+def args_of(stage: type[Stage[Any, ArgsT]], settings: Settings) -> ArgsT | None:
+    """Return the arguments of a stage; ``None`` when the stack file leaves it off."""
+    return stage.wanted(getattr(settings, stage.SECTION), shared_facts(settings))
+
+
+def shared_facts(settings: Settings) -> SharedFacts:
+    """Return what every stage may know of a stack file."""
+    github, release = settings.source.github, settings.release
+    return SharedFacts(
+        repository=github.repository if github else None,
+        engine=settings.deploy.by,
+        release_tag_prefix=release.tag_prefix if release.enabled else None,
+        plain_http=settings.hosting.plain_http,
+    )
 
 
 def connection_args(github: GithubSection, foundation: Foundation) -> ConnectionArgs:

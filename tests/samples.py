@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pulumi
 from mocked import ACCOUNT, REGION, Graph, Resource, build
 
-from components.delivery import connection_args, registry_args
+from components.delivery import args_of, connection_args, registry_args
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.foundation.foundation import Foundation
@@ -221,7 +221,7 @@ def built(make: Callable[[], Plan]) -> BuiltStage:
 
 
 def build_stage(
-    stage: type[Stage], settings: Settings, *, region: str | None = REGION, **surroundings: object
+    stage: type[Stage[Any, Any]], settings: Settings, *, region: str | None = REGION, **surroundings: object
 ) -> BuiltStage:
     """Build one stage and nothing around it but what its context promises.
 
@@ -233,7 +233,7 @@ def build_stage(
     """
 
     def make() -> Plan:
-        made = stage(f"shop-{stage.slug()}", stage.wanted(settings), context(settings, region=region, **surroundings))
+        made = stage(f"shop-{stage.slug()}", args_of(stage, settings), context(settings, region=region, **surroundings))
         return Plan(made, made.model.name, made.model.actions, made.grants, made.notes)
 
     return built(make)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from mocked import Graph, build_program
 
-from components.settings.sections.deploy import STRATEGIES
+from components.engines import ENGINES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ def test_what_to_write_for_what_you_want_works(row: list[str]) -> None:
 
 def test_the_table_of_engines_lists_every_engine_with_its_strategies() -> None:
     table = {row[0].strip("`"): re.findall(r"`(\w+)`", row[2]) for row in rows(section("## How it works"))}
-    assert table == {engine: list(strategies) for engine, strategies in STRATEGIES.items()}
+    assert table == {engine.name: list(engine.strategies) for engine in ENGINES.values()}
 
 
 PAGES = {

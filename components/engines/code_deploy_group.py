@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 from pulumi_aws import codedeploy, iam
 
+from components.engines.engine import Rollout
+from components.engines.target import DeploymentTarget
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
-from components.hosting import DeploymentTarget
 
 PREDEFINED: Mapping[tuple[str, int, int], str] = {
     ("canary", 10, 5): "CodeDeployDefault.ECSCanary10Percent5Minutes",
@@ -32,44 +33,25 @@ https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_AutoRollbackConfi
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrafficShift:
-    """How users' traffic moves to the new version.
-
-    Attributes:
-        strategy: ``allAtOnce``, ``canary`` (one step, then the rest) or ``linear`` (equal steps).
-        percent: Share of the traffic moved by a step.
-        interval_minutes: Wait after a step.
-    """
-
-    strategy: str
-    percent: int = 100
-    interval_minutes: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class CodeDeployArgs:
     """What distinguishes one deployment group from another.
 
     Attributes:
         foundation: What it is made with; its prefix names application, deployment group and configuration.
-        hosting: The service, its listeners and its two target groups.
-        shift: How traffic moves.
-        termination_wait_minutes: Minutes that the old tasks stay after the last step; the pipeline waits with them.
-        alarms: CloudWatch alarms that stop the deployment and roll it back.
+        target: The service, its listeners and its two target groups.
+        rollout: How traffic moves, how long the old tasks stay, and the alarms that stop a deployment.
     """
 
     foundation: Foundation
-    hosting: DeploymentTarget
-    shift: TrafficShift
-    termination_wait_minutes: int
-    alarms: Sequence[str]
+    target: DeploymentTarget
+    rollout: Rollout
 
 
 class CodeDeploy(pulumi.ComponentResource):
     """Blue/green deployments of one ECS service, rolled back by themselves on failure and on alarms.
 
     Raises:
-        ValueError: When the hosting has no production listener or not exactly two target groups.
+        ValueError: When the target has no production listener or not exactly two target groups.
     """
 
     TYPE: ClassVar[str] = "ecs-delivery:index:CodeDeploy"
@@ -80,12 +62,12 @@ class CodeDeploy(pulumi.ComponentResource):
     """Its one deployment group."""
 
     def __init__(self, name: str, args: CodeDeployArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        hosting = args.hosting
-        if hosting.production_listener_arn is None or len(hosting.target_groups) != 2:
+        target = args.target
+        if target.production_listener_arn is None or len(target.target_groups) != 2:
             raise ValueError(f"{name}: CodeDeploy needs a production listener and exactly two target groups")
         super().__init__(self.TYPE, name, {}, opts)
         self._args = args
-        self._account = hosting.account
+        self._account = target.account
         child = pulumi.ResourceOptions(parent=self)
 
         application = codedeploy.Application(
@@ -120,21 +102,23 @@ class CodeDeploy(pulumi.ComponentResource):
             deployment_style=codedeploy.DeploymentGroupDeploymentStyleArgs(
                 deployment_option="WITH_TRAFFIC_CONTROL", deployment_type="BLUE_GREEN"
             ),
-            blue_green_deployment_config=_blue_green(args.termination_wait_minutes),
+            blue_green_deployment_config=_blue_green(args.rollout.termination_wait_minutes),
             ecs_service=codedeploy.DeploymentGroupEcsServiceArgs(
-                cluster_name=hosting.cluster, service_name=hosting.service
+                cluster_name=target.cluster, service_name=target.service
             ),
-            load_balancer_info=_load_balancer(hosting, hosting.production_listener_arn),
+            load_balancer_info=_load_balancer(target, target.production_listener_arn),
             auto_rollback_configuration=codedeploy.DeploymentGroupAutoRollbackConfigurationArgs(
                 enabled=True,
-                events=[*ROLLED_BACK, *(["DEPLOYMENT_STOP_ON_ALARM"] if args.alarms else [])],
+                events=[*ROLLED_BACK, *(["DEPLOYMENT_STOP_ON_ALARM"] if args.rollout.alarms else [])],
             ),
-            alarm_configuration=codedeploy.DeploymentGroupAlarmConfigurationArgs(enabled=True, alarms=list(args.alarms))
-            if args.alarms
+            alarm_configuration=codedeploy.DeploymentGroupAlarmConfigurationArgs(
+                enabled=True, alarms=list(args.rollout.alarms)
+            )
+            if args.rollout.alarms
             else None,
             tags=args.foundation.tags,
             # CodeDeploy looks at the service and its target groups when the group is made.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *hosting.ready]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, *target.ready]),
         )
         self.deployment_group_name = group.deployment_group_name
         self.register_outputs(
@@ -190,28 +174,28 @@ class CodeDeploy(pulumi.ComponentResource):
 
     @property
     def _configuration_name(self) -> str:
-        shift = self._args.shift
-        if shift.strategy == "allAtOnce":
+        rollout = self._args.rollout
+        if rollout.strategy == "allAtOnce":
             return "CodeDeployDefault.ECSAllAtOnce"
         # A configuration cannot be changed: its name says what it is, so a new one is made before the old goes.
-        own = f"{self._args.foundation.prefix}-{shift.strategy}-{shift.percent}-{shift.interval_minutes}"
-        return PREDEFINED.get((shift.strategy, shift.percent, shift.interval_minutes), own)
+        own = f"{self._args.foundation.prefix}-{rollout.strategy}-{rollout.percent}-{rollout.interval_minutes}"
+        return PREDEFINED.get((rollout.strategy, rollout.percent, rollout.interval_minutes), own)
 
     def _configuration(self, name: str) -> pulumi.Input[str]:
-        shift = self._args.shift
+        rollout = self._args.rollout
         if self._configuration_name.startswith("CodeDeployDefault."):
             return self._configuration_name
         routing = codedeploy.DeploymentConfigTrafficRoutingConfigArgs(
             type="TimeBasedLinear",
             time_based_linear=codedeploy.DeploymentConfigTrafficRoutingConfigTimeBasedLinearArgs(
-                interval=shift.interval_minutes, percentage=shift.percent
+                interval=rollout.interval_minutes, percentage=rollout.percent
             ),
         )
-        if shift.strategy == "canary":
+        if rollout.strategy == "canary":
             routing = codedeploy.DeploymentConfigTrafficRoutingConfigArgs(
                 type="TimeBasedCanary",
                 time_based_canary=codedeploy.DeploymentConfigTrafficRoutingConfigTimeBasedCanaryArgs(
-                    interval=shift.interval_minutes, percentage=shift.percent
+                    interval=rollout.interval_minutes, percentage=rollout.percent
                 ),
             )
         return codedeploy.DeploymentConfig(
@@ -227,10 +211,10 @@ class CodeDeploy(pulumi.ComponentResource):
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/codedeploy_IAM_role.html
         """
-        hosting = self._args.hosting
-        listeners = tuple(arn for arn in (hosting.production_listener_arn, hosting.test_listener_arn) if arn)
+        target = self._args.target
+        listeners = tuple(arn for arn in (target.production_listener_arn, target.test_listener_arn) if arn)
         statements = [
-            hosting.read_service(),
+            target.read_service(),
             Statement(
                 sid="SwapTaskSets",
                 actions=("ecs:CreateTaskSet", "ecs:DeleteTaskSet", "ecs:UpdateServicePrimaryTaskSet"),
@@ -257,9 +241,9 @@ class CodeDeploy(pulumi.ComponentResource):
                     arn.apply(lambda value: value.replace(":listener/", ":listener-rule/") + "/*") for arn in listeners
                 ),
             ),
-            hosting.pass_task_roles(),
+            target.pass_task_roles(),
         ]
-        if self._args.alarms:
+        if self._args.rollout.alarms:
             statements.append(Statement(sid="WatchAlarms", actions=("cloudwatch:DescribeAlarms",), resources=("*",)))
         return statements
 
@@ -282,7 +266,7 @@ def _blue_green(termination_wait_minutes: int) -> codedeploy.DeploymentGroupBlue
 
 
 def _load_balancer(
-    hosting: DeploymentTarget, production: pulumi.Output[str]
+    target: DeploymentTarget, production: pulumi.Output[str]
 ) -> codedeploy.DeploymentGroupLoadBalancerInfoArgs:
     return codedeploy.DeploymentGroupLoadBalancerInfoArgs(
         target_group_pair_info=codedeploy.DeploymentGroupLoadBalancerInfoTargetGroupPairInfoArgs(
@@ -290,13 +274,13 @@ def _load_balancer(
                 listener_arns=[production]
             ),
             test_traffic_route=codedeploy.DeploymentGroupLoadBalancerInfoTargetGroupPairInfoTestTrafficRouteArgs(
-                listener_arns=[hosting.test_listener_arn]
+                listener_arns=[target.test_listener_arn]
             )
-            if hosting.test_listener_arn
+            if target.test_listener_arn
             else None,
             target_groups=[
                 codedeploy.DeploymentGroupLoadBalancerInfoTargetGroupPairInfoTargetGroupArgs(name=name)
-                for name in hosting.target_groups
+                for name in target.target_groups
             ],
         )
     )

@@ -1,4 +1,4 @@
-"""What stages need to know of the hosting, wherever it comes from, and the permissions it can grant."""
+"""What is deployed to, wherever it comes from, and the permissions it can grant."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import pulumi
 from pulumi_aws import lb
 
+from components.engines import Shifts
 from components.foundation.account_needs import LOAD_BALANCERS, Need
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
@@ -37,8 +38,7 @@ class LoadBalancerArgs:
         subnets: Where it stands.
         security_group: Its security group.
         logs: Where access logs go; ``None`` for nowhere.
-        listener_moves: CodeDeploy turns the listeners themselves to the new tasks, between two target groups.
-        rules_move: ECS does so with rules of the listeners.
+        shifts: What a deployment turns to the new tasks.
     """
 
     foundation: Foundation
@@ -48,13 +48,12 @@ class LoadBalancerArgs:
     subnets: pulumi.Input[Sequence[str]]
     security_group: pulumi.Input[str]
     logs: AccessLogBucket | None
-    listener_moves: bool
-    rules_move: bool
+    shifts: Shifts
 
     @property
-    def shifts(self) -> bool:
+    def two_target_groups(self) -> bool:
         """Whether a deployment moves traffic between two target groups."""
-        return self.listener_moves or self.rules_move
+        return self.shifts is not Shifts.NOTHING
 
 
 class LoadBalancer(pulumi.ComponentResource):
@@ -104,14 +103,14 @@ class LoadBalancer(pulumi.ComponentResource):
         )
         self._arn, self.arn_suffix = balancer.arn, balancer.arn_suffix
         self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
-        colours = ("blue", "green") if args.shifts else ("blue",)
+        colours = ("blue", "green") if args.two_target_groups else ("blue",)
         self.target_groups = tuple(self._target_group(colour) for colour in colours)
         self.production = self._listener("production", settings.production_port)
         if settings.certificate_arn:
             self._redirect()
-        if args.shifts:
+        if args.two_target_groups:
             self.test = self._listener("test", settings.effective_test_port)
-        if args.rules_move and self.test:
+        if args.shifts is Shifts.RULES and self.test:
             self.production_rule = self._rule("production", self.production, (100, 0))
             self.test_rule = self._rule("test", self.test, (100, 0))
         self.register_outputs({"dnsName": self.dns_name})
@@ -183,7 +182,7 @@ class LoadBalancer(pulumi.ComponentResource):
             default_actions=[lb.ListenerDefaultActionArgs(type="forward", target_group_arn=self.target_groups[0].arn)],
             tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(
-                parent=self, ignore_changes=["defaultActions"] if self._args.listener_moves else None
+                parent=self, ignore_changes=["defaultActions"] if self._args.shifts is Shifts.LISTENERS else None
             ),
         )
 

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi_aws import cloudwatch
 
-from components.engines.deployment_configuration import shifts_traffic
-from components.engines.target import DeploymentTarget
+from components.engines import DeploymentTarget, Engine, Rollout, Shifts
 from components.foundation.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
@@ -25,7 +24,7 @@ from components.hosting.service import Service, ServiceArgs
 from components.hosting.task_definition import TaskSurroundings
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
 from components.images.image_repository import Repository
-from components.settings import ApplicationSection, DeploySection, HostingSection
+from components.settings import ApplicationSection, HostingSection
 from components.settings.sections.hosting import HTTP_PORT
 
 
@@ -36,14 +35,16 @@ class NewHostingArgs:
     Attributes:
         foundation: What it is made with.
         application: The stack file's ``application``.
-        deploy: The stack file's ``deploy``.
+        engine: What deploys.
+        rollout: How the service moves; the alarms made here roll it back, too.
         hosting: The stack file's ``hosting``.
         repository: Where the application's images come from.
     """
 
     foundation: Foundation
     application: ApplicationSection
-    deploy: DeploySection
+    engine: Engine
+    rollout: Rollout
     hosting: HostingSection
     repository: Repository
 
@@ -86,7 +87,8 @@ class NewHosting(pulumi.ComponentResource):
             ServiceArgs(
                 foundation=foundation,
                 application=args.application,
-                deploy=args.deploy,
+                engine=args.engine,
+                rollout=args.rollout.watching(alarms.names if alarms else ()),
                 service=made.service,
                 grace_period_seconds=made.load_balancer.health_check.grace_period_seconds,
                 definition=self._first_definition(roles, logs),
@@ -94,7 +96,6 @@ class NewHosting(pulumi.ComponentResource):
                 public_ip=made.network.tasks_in_public,
                 security_group=groups.tasks,
                 balancer=balancer,
-                alarms=alarms.names if alarms else (),
                 after=(*roles.policies, *endpoints, *(alarms.all if alarms else ())),
             ),
             opts=self._child,
@@ -125,7 +126,7 @@ class NewHosting(pulumi.ComponentResource):
 
     @property
     def _shifts(self) -> bool:
-        return shifts_traffic(self._args.deploy)
+        return self._args.rollout.shifts_traffic
 
     @property
     def _ports(self) -> list[int]:
@@ -167,8 +168,7 @@ class NewHosting(pulumi.ComponentResource):
                 subnets=network.balancer_subnets,
                 security_group=groups.balancer,
                 logs=logs,
-                listener_moves=args.deploy.engine == "codeDeploy",
-                rules_move=args.deploy.engine == "ecs" and self._shifts,
+                shifts=args.engine.shifts if self._shifts else Shifts.NOTHING,
             ),
             opts=self._child,
         )
@@ -203,7 +203,7 @@ class NewHosting(pulumi.ComponentResource):
     def _first_definition(self, roles: TaskRoles, logs: cloudwatch.LogGroup) -> pulumi.Output[dict[str, Any]]:
         """What the service runs first: an answer to the health check, or what its engine can start from."""
         args, application = self._args, self._args.application
-        from_template = args.deploy.engine == "ecsAction"
+        from_template = args.engine.ships_image_only
         exec_ = args.hosting.service.exec
 
         def render(known: Mapping[str, str]) -> dict[str, Any]:

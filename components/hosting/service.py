@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import pulumi
 from pulumi_aws import ecs
 
-from components.engines.deployment_configuration import STRATEGIES, deployment_configuration, shifts_traffic
+from components.engines import Engine, Rollout
+from components.engines.deployment_configuration import deployment_configuration
 from components.foundation.account_needs import FARGATE, FARGATE_SPOT, Need
 from components.foundation.foundation import Foundation
 from components.hosting.infrastructure_role import InfrastructureRole, InfrastructureRoleArgs
 from components.hosting.load_balancer import LoadBalancer
-from components.settings import ApplicationSection, DeploySection
-from components.settings.sections.deploy import Engine
+from components.settings import ApplicationSection
 from components.settings.sections.hosting import ServiceSection
-
-CONTROLLERS: Final[Mapping[Engine, str]] = {"codeDeploy": "CODE_DEPLOY", "ecs": "ECS", "ecsAction": "ECS"}
 
 DURING_DEPLOYMENT: Final = 2
 """Sets of tasks that run while a deployment lasts."""
 
 CAPACITY_PROVIDERS: Final = {"fargate": "FARGATE", "fargateSpot": "FARGATE_SPOT"}
 
-WRITTEN_BY_PIPELINE: Final = ("taskDefinition",)
-"""A deployment writes it, whichever engine makes it."""
-
 WRITTEN_BY_SCALING: Final = ("desiredCount",)
-
-WRITTEN_BY_CODE_DEPLOY: Final = ("loadBalancers", "networkConfiguration", "launchType")
-"""What belongs to a task set: the service shows the one of the last deployment, and refuses it in an update.
-
-https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
-"""
-
-SWAPPED_BY_ECS: Final = (
-    "loadBalancers[0].targetGroupArn",
-    "loadBalancers[0].advancedConfiguration.alternateTargetGroupArn",
-)
-"""ECS's own deployments with two target groups let them change places."""
-
-NAMED_BY_TASK_DEFINITION: Final = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
-"""ECS refuses a name or a port that the running task definition does not have: they change together with it."""
 
 BOOTSTRAP_IS_WRITTEN_ONCE: Final = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "volumes")
 """A new revision of it would run nowhere."""
@@ -57,7 +37,8 @@ class ServiceArgs:
     Attributes:
         foundation: What it is made with.
         application: The stack file's ``application``.
-        deploy: The stack file's ``deploy``.
+        engine: What deploys.
+        rollout: How the service moves, and all alarms that roll it back.
         service: The stack file's ``hosting.service``.
         grace_period_seconds: Health check grace period in seconds.
         definition: What runs first, as ECS's ``RegisterTaskDefinition`` takes it.
@@ -65,13 +46,13 @@ class ServiceArgs:
         public_ip: Whether tasks get a public IP.
         security_group: The tasks' security group.
         balancer: The load balancer.
-        alarms: Names of the alarms that roll a deployment back.
         after: What must be there before a task can start.
     """
 
     foundation: Foundation
     application: ApplicationSection
-    deploy: DeploySection
+    engine: Engine
+    rollout: Rollout
     service: ServiceSection
     grace_period_seconds: int
     definition: pulumi.Output[dict[str, Any]]
@@ -79,14 +60,13 @@ class ServiceArgs:
     public_ip: bool
     security_group: pulumi.Input[str]
     balancer: LoadBalancer
-    alarms: Sequence[str]
     after: Sequence[pulumi.Resource]
 
 
 class Service(pulumi.ComponentResource):
     """A cluster with Container Insights and one service on Fargate, which `pulumi up` does not wait for.
 
-    ``ignore_changes`` names what a deployment or the scaling writes, and nothing else: see :func:`ignored`.
+    ``ignore_changes`` names what a deployment or the scaling writes, and nothing else.
     """
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:Service"
@@ -112,14 +92,14 @@ class Service(pulumi.ComponentResource):
             f"{name}-capacity", cluster_name=cluster.name, capacity_providers=["FARGATE", "FARGATE_SPOT"], opts=child
         )
         load_balancers, moved_by = self._load_balancers()
-        by_ecs = args.deploy.engine != "codeDeploy"
+        by_ecs = args.engine.deployed_by_ecs
         self.service = ecs.Service(
             f"{name}-service",
             name=args.foundation.prefix,
             cluster=cluster.arn,
             task_definition=self._first(name).arn,
             desired_count=args.application.desired_count,
-            deployment_controller=ecs.ServiceDeploymentControllerArgs(type=CONTROLLERS[args.deploy.engine]),
+            deployment_controller=ecs.ServiceDeploymentControllerArgs(type=args.engine.controller),
             # CodeDeploy's deployments know the launch type only (containers-roadmap#1752).
             launch_type=None if by_ecs else "FARGATE",
             capacity_provider_strategies=[
@@ -145,7 +125,7 @@ class Service(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[providers, *args.balancer.complete, *moved_by, *args.after],
-                ignore_changes=list(ignored(args.deploy)),
+                ignore_changes=[*args.engine.written(args.rollout), *WRITTEN_BY_SCALING],
             ),
             **(self._own_deployments() if by_ecs else {}),
         )
@@ -203,14 +183,14 @@ class Service(pulumi.ComponentResource):
     def _own_deployments(self) -> dict[str, Any]:
         """How ECS deploys, said as the pipeline's job says it with every deployment."""
         args = self._args
-        said: dict[str, Any] = deployment_configuration(args.deploy, args.alarms)
+        said: dict[str, Any] = deployment_configuration(args.rollout)
         canary, linear = said.get("canaryConfiguration"), said.get("linearConfiguration")
         own: dict[str, Any] = {
             "deployment_circuit_breaker": said["deploymentCircuitBreaker"],
             "deployment_minimum_healthy_percent": said["minimumHealthyPercent"],
             "deployment_maximum_percent": said["maximumPercent"],
             "deployment_configuration": ecs.ServiceDeploymentConfigurationArgs(
-                strategy=STRATEGIES[args.deploy.effective_strategy],
+                strategy=said["strategy"],
                 # The provider takes text.
                 bake_time_in_minutes=str(said["bakeTimeInMinutes"]) if "bakeTimeInMinutes" in said else None,
                 canary_configuration=ecs.ServiceDeploymentConfigurationCanaryConfigurationArgs(
@@ -227,8 +207,8 @@ class Service(pulumi.ComponentResource):
                 else None,
             ),
         }
-        # The Amazon ECS action knows no alarms; its deployments have the circuit breaker alone.
-        if args.deploy.engine == "ecs" and "alarms" in said:
+        # Deployments of an engine that knows no alarms have the circuit breaker alone.
+        if args.engine.watches_alarms and "alarms" in said:
             own["alarms"] = ecs.ServiceAlarmsArgs(alarm_names=said["alarms"]["alarmNames"], enable=True, rollback=True)
         return own
 
@@ -242,16 +222,3 @@ def _need(args: ServiceArgs) -> Need:
     tasks = args.service.scaling.effective_maximum(args.application.desired_count)
     quota = FARGATE_SPOT if args.service.capacity_provider == "fargateSpot" else FARGATE
     return Need(quota=quota, amount=DURING_DEPLOYMENT * tasks * args.application.cpu / 1024)
-
-
-def ignored(deploy: DeploySection) -> tuple[str, ...]:
-    """What of the service others write, so that a preview after a deployment has nothing to say.
-
-    Args:
-        deploy: The stack file's ``deploy``.
-    """
-    always = (*WRITTEN_BY_PIPELINE, *WRITTEN_BY_SCALING)
-    if deploy.engine == "codeDeploy":
-        return (*always, *WRITTEN_BY_CODE_DEPLOY)
-    swapped = SWAPPED_BY_ECS if shifts_traffic(deploy) else ()
-    return (*always, *NAMED_BY_TASK_DEFINITION, *swapped)

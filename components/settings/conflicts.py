@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic.alias_generators import to_camel
+
 from components.foundation.iam import TRUST_CHARACTERS, role_trust
 from components.settings.section import Problem
 from components.settings.sections.application import ApplicationSection
@@ -60,7 +62,7 @@ def alarms_fire_while_the_old_tasks_are_there(hosting: HostingSection, deploy: D
     given = deploy.after_shift_minutes
     if max(given, deploy.shift_minutes) >= needed:
         return
-    key = "terminationWaitMinutes" if deploy.engine == "codeDeploy" else "bakeMinutes"
+    key = to_camel(str(deploy.by.old_tasks_stay))
     if made:
         why = (
             f"hosting.alarms need {made.minutes} bad minutes, which arrive {LATE_MINUTES} minutes late, and one to act"
@@ -176,7 +178,7 @@ def _fit(promoters: list[str]) -> bool:
 
 def _rolls_back(hosting: HostingSection, deploy: DeploySection) -> AlarmsSection | None:
     """Return the alarms that are made here, where they roll a deployment back."""
-    rolls_back = hosting.existing is None and hosting.alarms.enabled and deploy.engine != "ecsAction"
+    rolls_back = hosting.existing is None and hosting.alarms.enabled and deploy.by.watches_alarms
     return hosting.alarms if rolls_back else None
 
 

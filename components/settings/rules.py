@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from components.engines import ENGINES, Shifts
 from components.settings.conflicts import CONFLICTS
 from components.settings.section import Problem
 from components.settings.sections.application import ApplicationSection
@@ -66,18 +67,19 @@ def most_tasks_are_not_fewer_than_the_fewest(
 
 
 def spot_needs_an_engine_that_keeps_it(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
-    """Yield Spot with CodeDeploy: its new tasks would not run on it.
+    """Yield Spot with an engine whose new tasks would not run on it.
 
-    A deployment whose AppSpec names no capacity provider drops the service's, and the service cannot be given
-    another one but by such a deployment (https://github.com/aws/containers-roadmap/issues/1752).
+    A deployment of CodeDeploy whose AppSpec names no capacity provider drops the service's, and the service cannot be
+    given another one but by such a deployment (https://github.com/aws/containers-roadmap/issues/1752).
     """
-    if hosting.service.capacity_provider == "fargateSpot" and deploy.engine == "codeDeploy":
+    keeps_spot = next(engine.name for engine in ENGINES.values() if engine.deployed_by_ecs)
+    if hosting.service.capacity_provider == "fargateSpot" and not deploy.by.deployed_by_ecs:
         yield Problem(
             path=("hosting", "service", "capacityProvider"),
-            wrong="must be fargate with engine codeDeploy, whose deployments would take the service off Spot again, "
-            "got fargateSpot",
+            wrong=f"must be fargate with engine {deploy.engine}, whose deployments would take the service off Spot "
+            "again, got fargateSpot",
             fix="pulumi config set --path 'ecs-delivery:hosting.service.capacityProvider' fargate, or "
-            "pulumi config set --path 'ecs-delivery:deploy.engine' ecs",
+            f"pulumi config set --path 'ecs-delivery:deploy.engine' {keeps_spot}",
         )
 
 
@@ -215,23 +217,23 @@ def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
         )
 
 
-def code_deploy_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
-    """Yield what CodeDeploy misses to shift traffic.
+def shifting_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield what an engine misses that turns listeners to the new tasks.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups-create-load-balancer-for-ecs.html
     """
-    if deploy.engine != "codeDeploy" or hosting.existing is None:
+    if deploy.by.shifts is not Shifts.LISTENERS or hosting.existing is None:
         return
     if hosting.existing.listeners is None:
         yield Problem(
             path=("hosting", "existing", "listeners"),
-            wrong="is missing; CodeDeploy shifts traffic at a listener of the load balancer",
+            wrong=f"is missing; {deploy.by.shifter} shifts traffic at a listener of the load balancer",
             fix="edit the file: write it like listeners: {production: 443, test: 8443}",
         )
     if not hosting.existing.target_groups:
         yield Problem(
             path=("hosting", "existing", "targetGroups"),
-            wrong="is missing; CodeDeploy shifts traffic between two target groups",
+            wrong=f"is missing; {deploy.by.shifter} shifts traffic between two target groups",
             fix="edit the file: write it like targetGroups: [shop-blue, shop-green]",
         )
 
@@ -239,15 +241,15 @@ def code_deploy_needs_listeners(deploy: DeploySection, hosting: HostingSection) 
 def parallel_runs_stay_apart(
     pipeline: PipelineSection, deploy: DeploySection, promotion: PromotionSection
 ) -> Iterator[Problem]:
-    """Yield parallel runs that would meet: CodeDeploy runs one deployment a group, promotions could overtake.
+    """Yield parallel runs that would meet: an engine runs one deployment at a time, promotions could overtake.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
     """
     if pipeline.execution_mode != "parallel":
         return
     reason = ""
-    if deploy.engine == "codeDeploy":
-        reason = "engine codeDeploy runs one deployment at a time"
+    if deploy.by.one_at_a_time:
+        reason = f"engine {deploy.engine} runs one deployment at a time"
     elif promotion.enabled:
         reason = "an older run could promote its image after a newer one"
     if reason:
@@ -316,7 +318,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     upload_from_source_needs_code,
     release_needs_a_repository,
     tests_need_an_address,
-    code_deploy_needs_listeners,
+    shifting_needs_listeners,
     parallel_runs_stay_apart,
     name_and_stack_fit_aws,
     source_is_not_the_result,

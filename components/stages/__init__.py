@@ -1,14 +1,16 @@
 """The pipeline's table of contents: every stage there is, in running order."""
 
+from typing import Any
+
 from components.stages.build import BuildStage
 from components.stages.deploy import DeployStage
 from components.stages.promotion import PromotionStage
 from components.stages.release import ReleaseStage
 from components.stages.source import SourceStage
-from components.stages.stage import Stage, StageContext
+from components.stages.stage import SharedFacts, Stage, StageContext
 from components.stages.tests import TestsStage
 
-STAGES: tuple[type[Stage], ...] = (
+STAGES: tuple[type[Stage[Any, Any]], ...] = (
     SourceStage,
     BuildStage,
     DeployStage,
@@ -17,4 +19,4 @@ STAGES: tuple[type[Stage], ...] = (
     ReleaseStage,
 )
 
-__all__ = ["STAGES", "Stage", "StageContext"]
+__all__ = ["STAGES", "SharedFacts", "Stage", "StageContext"]

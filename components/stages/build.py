@@ -8,14 +8,15 @@ from typing import ClassVar
 
 import pulumi
 
+from components.engines import Engine
 from components.foundation.iam import Statement
 from components.hosting.task_definition_template import KEY
 from components.images.image_repository import Repository, pull_through_cache, registry_login
 from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
 from components.pipeline.model import Action, Artifact, scheduled, variable
-from components.settings import BuildSection, Settings
-from components.stages.stage import Stage, StageContext
-from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
+from components.settings import BuildSection
+from components.stages.stage import SharedFacts, Stage, StageContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,33 +25,31 @@ class BuildStageArgs:
 
     Attributes:
         build: The section ``build``.
-        engine: Which deployment the artifacts are for: ``codeDeploy``, ``ecs`` or ``ecsAction``.
-        has_code: Whether there is code to build, or only an image to verify.
-        source_url: Where the code is, for the image's label.
+        engine: Which deployment the artifacts are for.
+        repository: The GitHub repository of the code; ``None`` when there is only an image to verify.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
     build: BuildSection
-    engine: str
-    has_code: bool
-    source_url: str
+    engine: Engine
+    repository: str | None
     release_tag_prefix: str | None
 
 
-class BuildStage(Stage):
+class BuildStage(Stage[BuildSection, BuildStageArgs]):
     """Turns a commit or a pushed image into what can be deployed."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Build"
     NAME: ClassVar[str] = "Build"
+    SECTION: ClassVar[str] = "build"
 
     def __init__(
         self, name: str, args: BuildStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, context, opts)
-        self._args = args
         projects: list[BuildProject] = []
         actions: list[Action] = []
-        if args.has_code:
+        if args.repository is not None:
             image = self._build("build-image", context.registry.app, args.build.dockerfile, args.build.context)
             actions.append(self._built(image, BUILD_IMAGE, Artifact.IMAGE))
         else:
@@ -86,15 +85,13 @@ class BuildStage(Stage):
         self.register_outputs({"projects": [project.name for project in projects]})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> BuildStageArgs:
+    def wanted(cls, section: BuildSection, shared: SharedFacts) -> BuildStageArgs:
         """Every pipeline builds."""
-        github = settings.source.github
         return BuildStageArgs(
-            build=settings.build,
-            engine=settings.deploy.engine,
-            has_code=settings.has_code,
-            source_url=f"https://github.com/{github.repository}" if github else "",
-            release_tag_prefix=settings.release.tag_prefix if settings.release.enabled else None,
+            build=section,
+            engine=shared.engine,
+            repository=shared.repository,
+            release_tag_prefix=shared.release_tag_prefix,
         )
 
     @property
@@ -114,7 +111,7 @@ class BuildStage(Stage):
             "CACHE": json.dumps(build.cache),
             "VERSION_FROM": build.version.origin,
             "VERSION_PATH": build.version.path,
-            "SOURCE_URL": self._args.source_url,
+            "SOURCE_URL": f"https://github.com/{self._args.repository}",
         }
         if not smoke:
             variables |= {
@@ -165,7 +162,7 @@ class BuildStage(Stage):
 
     def _prepare(self) -> BuildProject:
         context, hosting = self._context, self._context.hosting
-        compares = self._args.engine == "ecsAction"
+        engine = self._args.engine
         return self.project(
             "prepare-deployment",
             description="Writes task definition, appspec and image definitions for the built image",
@@ -174,7 +171,7 @@ class BuildStage(Stage):
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
                 "CONTAINER_PORT": str(context.application.port),
-                "ENGINE": self._args.engine,
+                "ENGINE": engine.name,
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,
                 # A version that cannot be released is better noticed before it is deployed.
@@ -184,6 +181,6 @@ class BuildStage(Stage):
             statements=[
                 context.registry.app.pull(),
                 context.artifacts.read("ReadTaskDefinitionTemplate", KEY),
-                *([hosting.read_service(), hosting.read_task_definitions()] if compares else []),
+                *([hosting.read_service(), hosting.read_task_definitions()] if engine.ships_image_only else []),
             ],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
@@ -10,49 +11,63 @@ from components.foundation.iam import Statement
 from components.images.image_repository import existing_repository, registry_login
 from components.jobs.build_project import PATIENT
 from components.pipeline.model import Action, Artifact, Category, Provider, variable
-from components.settings import PromotionSection, Settings
-from components.stages.stage import Stage, StageContext
-from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE
+from components.settings import PromotionSection
+from components.stages.stage import SharedFacts, Stage, StageContext
 
 
-class PromotionStage(Stage):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromotionStageArgs:
+    """What the stage needs of the stack file.
+
+    Attributes:
+        promotion: The section ``promotion``.
+        repository: The ECR repository that the image is copied to.
+    """
+
+    promotion: PromotionSection
+    repository: str
+
+
+class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
     """Copies the image, then moves the channel tag; asks a person first when told to."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Promotion"
     NAME: ClassVar[str] = "Promote"
+    SECTION: ClassVar[str] = "promotion"
 
     role_arn: pulumi.Output[str]
     """The role that copies; the other account must let it in."""
 
     def __init__(
-        self, name: str, args: PromotionSection, context: StageContext, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: PromotionStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, context, opts)
-        if args.repository is None:
-            raise ValueError(f"{name}: promotion needs the repository it promotes into")
-        account = context.foundation.account
-        target = existing_repository(args.repository, account, account_id=args.account_id, region=args.region)
-        if args.role_arn is None:
+        promotion, account = args.promotion, context.foundation.account
+        target = existing_repository(args.repository, account, account_id=promotion.account_id, region=promotion.region)
+        if promotion.role_arn is None:
             statements = [target.push()]
         else:
-            statements = [Statement(sid="EnterTargetAccount", actions=("sts:AssumeRole",), resources=(args.role_arn,))]
+            statements = [
+                Statement(sid="EnterTargetAccount", actions=("sts:AssumeRole",), resources=(promotion.role_arn,))
+            ]
         project = self.project(
             "promote-image",
-            description=f"Copies the image by digest to {args.repository} and moves the tag {args.tag}",
+            description=f"Copies the image by digest to {args.repository} and moves the tag {promotion.tag}",
             # Every byte goes through the job, also within a registry: ECR mounts layers only where the account setting
             # BLOB_MOUNTING is on and both repositories have one key, and each stack has its own.
             # https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
-            machine=context.transfer if args.region is None else PATIENT,
+            machine=context.transfer if promotion.region is None else PATIENT,
             timeout_minutes=120,
             variables={
                 "TARGET_REPOSITORY": args.repository,
-                "TARGET_REGISTRY": args.account_id or account.id,
-                "TARGET_REGION": args.region or account.region,
-                "TARGET_ROLE_ARN": args.role_arn or "",
-                "CHANNEL_TAG": args.tag,
+                "TARGET_REGISTRY": promotion.account_id or account.id,
+                "TARGET_REGION": promotion.region or account.region,
+                "TARGET_ROLE_ARN": promotion.role_arn or "",
+                "CHANNEL_TAG": promotion.tag,
             },
             # The other account must name this role before it exists, and ours that account's.
-            role_name=f"{context.foundation.prefix}-promote-image" if args.role_arn else None,
+            role_name=f"{context.foundation.prefix}-promote-image" if promotion.role_arn else None,
             statements=[context.registry.app.pull(), registry_login(), *statements],
         )
         self.role_arn = project.role_arn
@@ -66,30 +81,33 @@ class PromotionStage(Stage):
                 run_order=1 + len(approval),
             ),
         )
-        self.grants = (project.start(), *_notify(args))
-        if args.role_arn is not None:
+        self.grants = (project.start(), *_notify(promotion))
+        if promotion.role_arn is not None:
             self.notes = (
                 pulumi.Output.format(
                     "Let {0} into the other account: the stack that owns {2} names it under source.ecr.promoters, "
                     "which makes the role {1}.",
                     self.role_arn,
-                    args.role_arn,
+                    promotion.role_arn,
                     args.repository,
                 ),
             )
         self.register_outputs({"roleArn": self.role_arn})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> PromotionSection | None:
+    def wanted(cls, section: PromotionSection, shared: SharedFacts) -> PromotionStageArgs | None:  # noqa: ARG003 - as every stage
         """On with ``promotion.enabled``."""
-        return settings.promotion if settings.promotion.enabled else None
+        if not section.enabled or section.repository is None:
+            return None
+        return PromotionStageArgs(promotion=section, repository=section.repository)
 
 
-def _approval(args: PromotionSection, service_url: pulumi.Output[str] | None) -> tuple[Action, ...]:
+def _approval(args: PromotionStageArgs, service_url: pulumi.Output[str] | None) -> tuple[Action, ...]:
     """Asks with version and digest, and a link to where that version can be looked at."""
-    if not args.approval.enabled:
+    approval = args.promotion.approval
+    if not approval.enabled:
         return ()
-    topic = args.approval.notify_topic_arn
+    topic = approval.notify_topic_arn
     return (
         Action(
             name="ApprovePromotion",
@@ -103,13 +121,13 @@ def _approval(args: PromotionSection, service_url: pulumi.Output[str] | None) ->
                 **({"ExternalEntityLink": service_url} if service_url else {}),
                 **({"NotificationArn": topic} if topic else {}),
             },
-            timeout_minutes=args.approval.timeout_minutes,
+            timeout_minutes=approval.timeout_minutes,
         ),
     )
 
 
-def _notify(args: PromotionSection) -> tuple[Statement, ...]:
-    topic = args.approval.notify_topic_arn
-    if not args.approval.enabled or topic is None:
+def _notify(promotion: PromotionSection) -> tuple[Statement, ...]:
+    topic = promotion.approval.notify_topic_arn
+    if not promotion.approval.enabled or topic is None:
         return ()
     return (Statement(sid="AskForApproval", actions=("sns:Publish",), resources=(topic,)),)

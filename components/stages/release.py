@@ -11,10 +11,10 @@ from components.foundation.account import AwsAccount
 from components.foundation.commands import aws_command
 from components.foundation.iam import Statement
 from components.pipeline.model import Artifact, Variable
-from components.settings import ReleaseSection, Settings
+from components.pipeline.variables import DELIVERED_IMAGE
+from components.settings import ReleaseSection
 from components.settings.sections.release import GithubReleaseSection
-from components.stages.stage import Stage, StageContext
-from components.stages.variables import DELIVERED_IMAGE
+from components.stages.stage import SharedFacts, Stage, StageContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +32,12 @@ class ReleaseStageArgs:
     repository: str
 
 
-class ReleaseStage(Stage):
+class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
     """Tags the image first, then publishes: a release never names an image that is not labelled."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Release"
     NAME: ClassVar[str] = "Release"
+    SECTION: ClassVar[str] = "release"
 
     def __init__(
         self, name: str, args: ReleaseStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
@@ -85,16 +86,14 @@ class ReleaseStage(Stage):
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> ReleaseStageArgs | None:
+    def wanted(cls, section: ReleaseSection, shared: SharedFacts) -> ReleaseStageArgs | None:
         """On with ``release.enabled``; the repository defaults to the one the code comes from."""
-        release: ReleaseSection = settings.release
-        if not release.enabled or release.github is None:
+        if not section.enabled or section.github is None:
             return None
-        source = settings.source.github
         return ReleaseStageArgs(
-            tag_prefix=release.tag_prefix,
-            github=release.github,
-            repository=release.github.repository or (source.repository if source else ""),
+            tag_prefix=section.tag_prefix,
+            github=section.github,
+            repository=section.github.repository or shared.repository or "",
         )
 
 

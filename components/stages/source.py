@@ -18,17 +18,18 @@ from components.pipeline.model import (
     ImagePushTrigger,
     Provider,
 )
-from components.settings import Settings, SourceSection
+from components.pipeline.variables import SOURCE, SOURCE_IMAGE
+from components.settings import SourceSection
 from components.settings.sections.source import EcrSection, GithubSection
-from components.stages.stage import Stage, StageContext
-from components.stages.variables import SOURCE, SOURCE_IMAGE
+from components.stages.stage import SharedFacts, Stage, StageContext
 
 
-class SourceStage(Stage):
+class SourceStage(Stage[SourceSection, SourceSection]):
     """Where a run starts, and what starts it."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Source"
     NAME: ClassVar[str] = "Source"
+    SECTION: ClassVar[str] = "source"
 
     connection_arn: pulumi.Output[str] | None = None
     """The connection to GitHub, when there is a GitHub source."""
@@ -63,9 +64,9 @@ class SourceStage(Stage):
         self.register_outputs({"connectionArn": self.connection_arn})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> SourceSection:
+    def wanted(cls, section: SourceSection, shared: SharedFacts) -> SourceSection:  # noqa: ARG003 - as every stage
         """Every pipeline has a source."""
-        return settings.source
+        return section
 
     def _handshake(self, connection_arn: pulumi.Output[str]) -> list[pulumi.Output[str]]:
         """Return what only a person can do with a new connection, in order.

@@ -14,9 +14,10 @@ import pulumi
 from components.foundation.iam import Statement
 from components.images.image_repository import registry_login
 from components.jobs.build_project import PATIENT, PLATFORMS, BuildProject, image_builder
+from components.jobs.job_component import JobComponent
 from components.pipeline.model import Action, Artifact
 from components.settings.sections.deploy import StaticFilesSection, SyncSection, UploadSection
-from components.stages.stage import Jobs, StageContext
+from components.stages.stage import StageContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ class StaticFilesArgs:
         )
 
 
-class StaticFiles(Jobs):
+class StaticFiles(JobComponent):
     """The part of the deployment that looks after static files: actions for before and after the service's own."""
 
     TYPE: ClassVar[str] = "ecs-delivery:index:StaticFiles"
@@ -63,7 +64,7 @@ class StaticFiles(Jobs):
         self, name: str, args: StaticFilesArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, context, opts)
-        self._args = args
+        self._args, self._context = args, context
         self.before, self.grants = (), ()
         if isinstance(args.origin, SyncSection):
             self._project, self._reads = self._sync(args.origin), Artifact.DEPLOYMENT

@@ -12,8 +12,8 @@ from components.images.image_repository import registry_login
 from components.jobs.build_project import BROWSER, image_builder
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Variable, scheduled
-from components.settings import Settings, TestsSection
-from components.stages.stage import Stage, StageContext
+from components.settings import TestsSection
+from components.stages.stage import SharedFacts, Stage, StageContext
 
 KEYS = {"package.json": "_lighthouse/package.json", "package-lock.json": "_lighthouse/package-lock.json"}
 """What `npm ci` needs, and where no pipeline keeps artifacts (see the task definition's template). The lock names each
@@ -33,11 +33,12 @@ class TestsStageArgs:
     plain_http: bool
 
 
-class TestsStage(Stage):
+class TestsStage(Stage[TestsSection, TestsStageArgs]):
     """Lighthouse against the deployed service and, where a smoke-test image is built, that image against it."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Tests"
     NAME: ClassVar[str] = "Test"
+    SECTION: ClassVar[str] = "tests"
 
     def __init__(
         self, name: str, args: TestsStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
@@ -98,11 +99,9 @@ class TestsStage(Stage):
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod
-    def wanted(cls, settings: Settings) -> TestsStageArgs | None:
+    def wanted(cls, section: TestsSection, shared: SharedFacts) -> TestsStageArgs | None:
         """On with ``tests.enabled``."""
-        if not settings.tests.enabled:
-            return None
-        return TestsStageArgs(tests=settings.tests, plain_http=settings.hosting.plain_http)
+        return TestsStageArgs(tests=section, plain_http=shared.plain_http) if section.enabled else None
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""

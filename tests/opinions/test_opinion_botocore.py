@@ -12,8 +12,9 @@ from planted_faults import NOTHING, Fault
 from rewriting import Places
 from stack_graphs import NAMES, described, input_paths
 
+from components.engines import ENGINES
 from components.engines.deployment_configuration import deployment_configuration
-from components.settings.sections.deploy import STRATEGIES, DeploySection
+from components.settings.sections.deploy import DeploySection
 
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 PROJECT = "aws:codebuild/project:Project"
@@ -159,10 +160,10 @@ def test_a_planted_fault_is_found(fault: Fault) -> None:
     assert [problem for problem in found if fault.finding in problem], found
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES["ecs"])
+@pytest.mark.parametrize("strategy", ENGINES["ecs"].strategies)
 def test_ecs_would_accept_every_strategy(strategy: str) -> None:
     configuration = deployment_configuration(
-        DeploySection.model_validate({"engine": "ecs", "strategy": strategy, "alarms": ("shop-errors",)})
+        DeploySection.model_validate({"engine": "ecs", "strategy": strategy, "alarms": ("shop-errors",)}).rollout
     )
     request = Request(
         origin=strategy,

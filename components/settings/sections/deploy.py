@@ -2,49 +2,20 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
+from pydantic.alias_generators import to_camel
 
+from components.engines import ENGINES, Engine, Rollout, Strategy
 from components.settings.names import AlarmName, Bucket, DistributionId, KeyPrefix, no_climbing
 from components.settings.section import Must, Problem, Section, one_of
 
-Engine = Literal["codeDeploy", "ecs", "ecsAction"]
-Strategy = Literal["allAtOnce", "rolling", "blueGreen", "canary", "linear"]
-
-STRATEGIES: Final[dict[Engine, tuple[Strategy, ...]]] = {
-    "codeDeploy": ("allAtOnce", "canary", "linear"),
-    "ecs": ("rolling", "blueGreen", "canary", "linear"),
-    "ecsAction": ("rolling",),
-}
-"""What each engine offers; the first is its default."""
-
-TIMEOUT_MINUTES: Final[dict[Engine, tuple[int, int]]] = {
-    "codeDeploy": (5 * 24 * 60, 5 * 24 * 60),
-    "ecs": (60, 470),
-    "ecsAction": (30, 60),
-}
-"""Default and maximum of a deployment's time: a CodeDeploy action, a CodeBuild action, the Amazon ECS action.
-
-CodePipeline gives CodeDeploy five days and takes no other number; CodeBuild gets 8 hours, less what the job keeps for
-rolling back.
-
-https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
-"""
-
-CODE_DEPLOY_SHIFT_MINUTES: Final = 2880
-"""Longest time between CodeDeploy's first and last shift of traffic.
-
-https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
-"""
-
-ECS_BAKE_MINUTES: Final = 1440
-"""Longest wait of one step of ECS: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html"""
-
-ECS_LINEAR_PERCENT: Final = 3
-"""Smallest step of ECS's linear strategy.
-
-https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html"""
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = Literal[tuple(ENGINES)]
+"""One of the engines there are."""
 
 
 FilesPath = Annotated[
@@ -161,17 +132,26 @@ class StaticFilesSection(Section):
             )
 
 
+def _with(option: str) -> str:
+    """Return the engines with which an option has an effect, for descriptions."""
+    return "engine " + " or ".join(f"`{engine.name}`" for engine in ENGINES.values() if option in engine.options)
+
+
 class DeploySection(Section):
     """How a new image takes over."""
 
-    engine: Engine = Field(
-        default="codeDeploy",
-        description="Who shifts the traffic: CodeDeploy, ECS itself, or CodePipeline's own Amazon ECS action.",
+    engine: EngineName = Field(
+        default=next(iter(ENGINES)),
+        description="Who shifts the traffic: "
+        + ", ".join(f"with `{engine.name}` {engine.shifter}" for engine in ENGINES.values())
+        + ".",
         examples=["ecs"],
     )
     strategy: Strategy | None = Field(
         default=None,
-        description="How the traffic shifts; when left out allAtOnce, rolling with engines `ecs` and `ecsAction`.",
+        description="How the traffic shifts; when left out "
+        + ", ".join(f"{engine.strategies[0]} with engine `{engine.name}`" for engine in ENGINES.values())
+        + ".",
         examples=["canary"],
     )
     step: StepSection | None = Field(
@@ -180,25 +160,30 @@ class DeploySection(Section):
     bake_minutes: int = Field(
         default=AFTER_SHIFT_MINUTES,
         ge=0,
-        le=ECS_BAKE_MINUTES,
-        description="Minutes that both versions run after the shift, with engine `ecs` and a strategy other than "
-        "rolling; an alarm rolls back until they are over.",
+        le=1440,  # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+        description=f"Minutes that both versions run after the shift, with {_with('bake_minutes')} and a strategy "
+        "other than rolling; an alarm rolls back until they are over.",
         examples=[10],
     )
     termination_wait_minutes: int = Field(
         default=AFTER_SHIFT_MINUTES,
         ge=0,
         le=2880,  # https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_BlueInstanceTerminationOption.html
-        description="Minutes that the old tasks stay after the shift, with engine `codeDeploy`; an alarm rolls back "
-        "until they are over.",
+        description=f"Minutes that the old tasks stay after the shift, with {_with('termination_wait_minutes')}; an "
+        "alarm rolls back until they are over.",
         examples=[10],
     )
     timeout_minutes: int | None = Field(
         default=None,
         ge=5,
-        le=470,
-        description="Longest time a deployment may take, with engine `ecs` (60 when left out) or `ecsAction` (30, at "
-        "most 60).",
+        le=max(engine.longest_timeout_minutes for engine in ENGINES.values() if "timeout_minutes" in engine.options),
+        description="Longest time a deployment may take; when left out "
+        + ", ".join(
+            f"{engine.timeout_minutes} and at most {engine.longest_timeout_minutes} with engine `{engine.name}`"
+            for engine in ENGINES.values()
+            if "timeout_minutes" in engine.options
+        )
+        + ".",
         examples=[60],
     )
     alarms: tuple[AlarmName, ...] = Field(
@@ -214,9 +199,14 @@ class DeploySection(Section):
     )
 
     @property
+    def by(self) -> Engine:
+        """The engine."""
+        return ENGINES[self.engine]
+
+    @property
     def effective_strategy(self) -> Strategy:
         """The strategy given, else the engine's default."""
-        return self.strategy or STRATEGIES[self.engine][0]
+        return self.strategy or self.by.strategies[0]
 
     @property
     def effective_step(self) -> StepSection | None:
@@ -228,7 +218,21 @@ class DeploySection(Section):
     @property
     def effective_timeout_minutes(self) -> int:
         """The timeout given, else the engine's default."""
-        return self.timeout_minutes or TIMEOUT_MINUTES[self.engine][0]
+        return self.timeout_minutes or self.by.timeout_minutes
+
+    @property
+    def rollout(self) -> Rollout:
+        """How the service moves to a new version."""
+        step = self.effective_step
+        return Rollout(
+            strategy=self.effective_strategy,
+            percent=step.percent if step else 100,
+            interval_minutes=step.interval_minutes if step else 0,
+            bake_minutes=self.bake_minutes,
+            termination_wait_minutes=self.termination_wait_minutes,
+            timeout_minutes=self.effective_timeout_minutes,
+            alarms=self.alarms,
+        )
 
     @property
     def shift_minutes(self) -> int:
@@ -245,13 +249,12 @@ class DeploySection(Section):
     @property
     def after_shift_minutes(self) -> int:
         """Minutes the old tasks stay after the last shift of traffic, which is as long as a way back is left."""
-        if self.engine == "codeDeploy":
-            return self.termination_wait_minutes
-        return 0 if self.effective_strategy == "rolling" else self.bake_minutes
+        option = self.by.old_tasks_stay
+        return 0 if option is None or self.effective_strategy == "rolling" else getattr(self, option)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what the engine does not offer and waiting that does not fit into the timeout."""
-        offered = STRATEGIES[self.engine]
+        offered = self.by.strategies
         if self.effective_strategy not in offered:
             yield Problem(
                 path=("strategy",),
@@ -265,60 +268,63 @@ class DeploySection(Section):
 
     def _another_engine_or_strategy(self) -> str:
         """Say how to get the strategy that was asked for, from the engine that has it."""
-        engine = next(engine for engine, offered in STRATEGIES.items() if self.effective_strategy in offered)
+        engine = next(engine.name for engine in ENGINES.values() if self.effective_strategy in engine.strategies)
         return (
             f"pulumi config set --path 'ecs-delivery:deploy.engine' {engine}, or "
-            f"pulumi config set --path 'ecs-delivery:deploy.strategy' {STRATEGIES[self.engine][0]}"
+            f"pulumi config set --path 'ecs-delivery:deploy.strategy' {self.by.strategies[0]}"
         )
 
     def _settings_without_effect(self) -> Iterator[Problem]:
         """Yield keys that were given but that this engine and strategy would pass over in silence."""
         strategy = self.effective_strategy
-        bakes = self.engine == "ecs" and strategy != "rolling"
-        without_effect = (
-            ("step", "step", self.effective_step is None, "strategy canary or linear"),
-            ("bake_minutes", "bakeMinutes", not bakes, "engine ecs and strategy blueGreen, canary or linear"),
-            ("termination_wait_minutes", "terminationWaitMinutes", self.engine != "codeDeploy", "engine codeDeploy"),
-            ("timeout_minutes", "timeoutMinutes", self.engine == "codeDeploy", "engine ecs or ecsAction"),
-            ("alarms", "alarms", self.engine == "ecsAction", "engine codeDeploy or ecs"),
-        )
-        for field, key, ignored, needs in without_effect:
-            if ignored and field in self.model_fields_set and getattr(self, field):
+        needs = {"step": "strategy canary or linear"} if self.effective_step is None else {}
+        for field in ("bake_minutes", "termination_wait_minutes", "timeout_minutes", "alarms"):
+            users = [engine for engine in ENGINES.values() if field in engine.options]
+            stays = field == self.by.old_tasks_stay and strategy == "rolling"
+            if self.by not in users or stays:
+                needs[field] = "engine " + " or ".join(engine.name for engine in users)
+                shifting = [name for engine in users for name in engine.strategies if name != "rolling"]
+                if any("rolling" in engine.strategies and field == engine.old_tasks_stay for engine in users):
+                    needs[field] += f" and strategy {', '.join(shifting[:-1])} or {shifting[-1]}"
+        for field, what in needs.items():
+            if field in self.model_fields_set and getattr(self, field):
+                key = to_camel(field)
                 yield Problem(
                     path=(key,),
-                    wrong=f"has an effect only with {needs}, got engine {self.engine} with strategy {strategy}",
+                    wrong=f"has an effect only with {what}, got engine {self.engine} with strategy {strategy}",
                     fix=f"pulumi config rm --path 'ecs-delivery:deploy.{key}'",
                 )
 
     def _steps_the_engine_refuses(self) -> Iterator[Problem]:
         """Yield steps too small or waits too long for the engine."""
-        step = self.effective_step
+        step, engine = self.effective_step, self.by
         if step is None:
             return
-        if self.engine == "ecs" and self.strategy == "linear" and step.percent < ECS_LINEAR_PERCENT:
+        smallest, longest = engine.smallest_linear_percent, engine.longest_interval_minutes
+        if self.strategy == "linear" and step.percent < smallest:
             yield Problem(
                 path=("step", "percent"),
-                wrong=f"must be between {ECS_LINEAR_PERCENT} and 99 with engine ecs and strategy linear, "
+                wrong=f"must be between {smallest} and 99 with engine {engine.name} and strategy linear, "
                 f"got {step.percent}",
                 fix="pulumi config set --path 'ecs-delivery:deploy.step.percent' 10",
             )
-        if self.engine == "ecs" and step.interval_minutes > ECS_BAKE_MINUTES:
+        if step.interval_minutes > longest:
             yield Problem(
                 path=("step", "intervalMinutes"),
-                wrong=f"must be between 1 and {ECS_BAKE_MINUTES} with engine ecs, got {step.interval_minutes}",
+                wrong=f"must be between 1 and {longest} with engine {engine.name}, got {step.interval_minutes}",
                 fix="pulumi config set --path 'ecs-delivery:deploy.step.intervalMinutes' 5",
             )
-        if self.engine == "codeDeploy" and self.shift_minutes > CODE_DEPLOY_SHIFT_MINUTES:
+        if engine.longest_shift_minutes is not None and self.shift_minutes > engine.longest_shift_minutes:
             yield Problem(
                 path=("step",),
-                wrong=f"must shift all traffic within {CODE_DEPLOY_SHIFT_MINUTES} minutes with engine codeDeploy, "
-                f"got {self.shift_minutes}",
+                wrong=f"must shift all traffic within {engine.longest_shift_minutes} minutes with engine "
+                f"{engine.name}, got {self.shift_minutes}",
                 fix="pulumi config set --path 'ecs-delivery:deploy.step.intervalMinutes' 5",
             )
 
     def _waiting_that_does_not_fit(self) -> Iterator[Problem]:
         """Yield a timeout the engine does not allow, or one that the strategy's own waiting uses up."""
-        timeout, longest = self.effective_timeout_minutes, TIMEOUT_MINUTES[self.engine][1]
+        timeout, longest = self.effective_timeout_minutes, self.by.longest_timeout_minutes
         if timeout > longest:
             yield Problem(
                 path=("timeoutMinutes",),

@@ -11,26 +11,25 @@ import pytest
 from mocked import Graph, build
 from samples import EXECUTION_ROLE, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, foundation, hosting
 
-from components.engines.code_deploy_group import PREDEFINED, CodeDeploy, CodeDeployArgs, TrafficShift
+from components.engines import Rollout, Strategy
+from components.engines.code_deploy_group import PREDEFINED, CodeDeploy, CodeDeployArgs
 from components.foundation.iam import policy_document
 
-ALL_AT_ONCE = TrafficShift(strategy="allAtOnce")
+ALL_AT_ONCE = Rollout(strategy="allAtOnce", termination_wait_minutes=5)
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")
 RULES = PRODUCTION.replace(":listener/", ":listener-rule/") + "/*"
 TEST_RULES = TEST.replace(":listener/", ":listener-rule/") + "/*"
 
 
-def code_deploy(shift: TrafficShift = ALL_AT_ONCE, *, alarms: tuple[str, ...] = (), **surroundings: object) -> Graph:
+def code_deploy(rollout: Rollout = ALL_AT_ONCE, **surroundings: object) -> Graph:
     def program() -> None:
         base = foundation()
         made = CodeDeploy(
             "deploy",
             CodeDeployArgs(
                 foundation=base,
-                hosting=hosting(base, **surroundings),
-                shift=shift,
-                termination_wait_minutes=5,
-                alarms=alarms,
+                target=hosting(base, **surroundings),
+                rollout=rollout,
             ),
         )
         pulumi.export("deploy", policy_document(made.deploy()))
@@ -46,7 +45,7 @@ def plain() -> Graph:
 
 @cache
 def with_alarms() -> Graph:
-    return code_deploy(alarms=("shop-errors", "shop-latency"))
+    return code_deploy(ALL_AT_ONCE.watching(("shop-errors", "shop-latency")))
 
 
 @cache
@@ -151,10 +150,10 @@ def test_a_service_without_two_target_groups_is_refused(names: tuple[str, ...]) 
     ],
 )
 def test_a_step_that_aws_offers_needs_no_configuration_of_ours(
-    strategy: str, percent: int, minutes: int, name: str
+    strategy: Strategy, percent: int, minutes: int, name: str
 ) -> None:
     """https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html."""
-    graph = code_deploy(TrafficShift(strategy=strategy, percent=percent, interval_minutes=minutes))
+    graph = code_deploy(Rollout(strategy=strategy, percent=percent, interval_minutes=minutes))
     assert group(graph)["deploymentConfigName"] == name
     assert graph.of("DeploymentConfig") == []
 
@@ -174,10 +173,10 @@ def test_aws_offers_four_steps() -> None:
     ],
 )
 def test_any_other_step_gets_a_configuration_named_after_it(
-    strategy: str, percent: int, minutes: int, routing: dict[str, object]
+    strategy: Strategy, percent: int, minutes: int, routing: dict[str, object]
 ) -> None:
     """A configuration cannot be changed: under a fixed name, a new one could not be made while the old is in use."""
-    graph = code_deploy(TrafficShift(strategy=strategy, percent=percent, interval_minutes=minutes))
+    graph = code_deploy(Rollout(strategy=strategy, percent=percent, interval_minutes=minutes))
     name = f"shop-dev-{strategy}-{percent}-{minutes}"
     assert graph.one("DeploymentConfig").inputs == {
         "deploymentConfigName": name,

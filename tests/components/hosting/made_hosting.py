@@ -58,7 +58,8 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
         args = NewHostingArgs(
             foundation=foundation(protect=protect, log_days=settings.retention.log_days),
             application=settings.application,
-            deploy=settings.deploy,
+            engine=settings.deploy.by,
+            rollout=settings.deploy.rollout,
             hosting=settings.hosting,
             repository=Repository(
                 name="shop-dev",

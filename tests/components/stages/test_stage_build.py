@@ -24,6 +24,8 @@ from samples import (
     start_statement,
 )
 
+from components.delivery import args_of
+from components.engines import ENGINES
 from components.hosting.task_definition_template import KEY as TEMPLATE_KEY
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.build import BuildStage, BuildStageArgs
@@ -409,20 +411,18 @@ def test_for_the_plain_ecs_action_preparing_also_compares_with_the_service() -> 
 
 def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
     settings = shop()
-    assert BuildStage.wanted(settings) == BuildStageArgs(
+    assert args_of(BuildStage, settings) == BuildStageArgs(
         build=settings.build,
-        engine="codeDeploy",
-        has_code=True,
-        source_url="https://github.com/example/shop",
+        engine=ENGINES["codeDeploy"],
+        repository="example/shop",
         release_tag_prefix=None,
     )
     release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
     pushed = shop(source=PUSHED, release=release)
-    assert BuildStage.wanted(pushed) == BuildStageArgs(
+    assert args_of(BuildStage, pushed) == BuildStageArgs(
         build=pushed.build,
-        engine="codeDeploy",
-        has_code=False,
-        source_url="",
+        engine=ENGINES["codeDeploy"],
+        repository=None,
         release_tag_prefix="v",
     )
 

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stage, shop, start_statement
 
+from components.delivery import args_of
+from components.engines import ENGINES
+from components.engines.code_deploy import minutes_to_decide
 from components.engines.deployment_configuration import deployment_configuration
 from components.pipeline.model import Action, Artifact, Category, Provider
-from components.stages.deploy import DeployStage, minutes_to_decide
+from components.stages.deploy import DeployStage, DeployStageArgs
 
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")
 REVISIONS = arn("ecs", "task-definition/shop-dev:*")
@@ -100,7 +103,7 @@ def with_ecs_action() -> BuiltStage:
 
 
 def configuration(**settings: object) -> dict[str, Any]:
-    return deployment_configuration(shop(deploy={"engine": "ecs", **settings}).deploy)
+    return deployment_configuration(shop(deploy={"engine": "ecs", **settings}).deploy.rollout)
 
 
 # CodeDeploy
@@ -504,9 +507,11 @@ def test_a_service_without_task_role_passes_only_its_execution_role() -> None:
     assert passing["Resource"] == [EXECUTION_ROLE]
 
 
-@pytest.mark.parametrize("engine", ["codeDeploy", "ecs", "ecsAction"])
+@pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_every_pipeline_deploys_by_the_engine_it_names(engine: str) -> None:
     settings = shop(deploy={"engine": engine})
-    assert DeployStage.wanted(settings) is settings.deploy
+    assert args_of(DeployStage, settings) == DeployStageArgs(
+        engine=ENGINES[engine], rollout=settings.deploy.rollout, static_files=None
+    )
     built = build_stage(DeployStage, settings)
     assert (built.name, built.registered) == ("Deploy", {"engine": engine})

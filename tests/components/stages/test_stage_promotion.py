@@ -15,9 +15,9 @@ from samples import (
     start_statement,
 )
 
+from components.delivery import args_of
 from components.pipeline.model import Action, Artifact, Category, Provider
-from components.settings import PromotionSection
-from components.stages.promotion import PromotionStage
+from components.stages.promotion import PromotionStage, PromotionStageArgs
 
 OTHER_ACCOUNT = "210987654321"
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/shop-promote"
@@ -183,10 +183,10 @@ def test_a_topic_of_an_approval_that_is_off_gets_nothing() -> None:
 
 
 def test_the_toggle_decides() -> None:
-    assert PromotionStage.wanted(shop()) is None
-    assert PromotionStage.wanted(shop(promotion={"enabled": False, "repository": "shop-prod"})) is None
+    assert args_of(PromotionStage, shop()) is None
+    assert args_of(PromotionStage, shop(promotion={"enabled": False, "repository": "shop-prod"})) is None
     settings = shop(promotion={"enabled": True, "repository": "shop-prod"})
-    assert PromotionStage.wanted(settings) is settings.promotion
+    assert args_of(PromotionStage, settings) == PromotionStageArgs(promotion=settings.promotion, repository="shop-prod")
 
 
 def test_an_image_of_the_watched_repository_can_be_promoted_further() -> None:
@@ -200,11 +200,3 @@ def test_an_image_of_the_watched_repository_can_be_promoted_further() -> None:
 def test_the_role_that_copies_is_what_the_stage_offers() -> None:
     assert here().name == "Promote"
     assert here().registered == {"roleArn": here().project("promote-image").inputs["serviceRole"]}
-
-
-def test_a_promotion_to_nowhere_is_refused() -> None:
-    """Settings see to it that a stack file cannot say so; a caller in Python still could."""
-    nowhere = shop().model_copy(update={"promotion": PromotionSection.model_construct(enabled=True)})
-    with pytest.raises(ValueError, match="promotion needs") as refusal:
-        build_stage(PromotionStage, nowhere)
-    assert str(refusal.value) == "shop-promote: promotion needs the repository it promotes into"

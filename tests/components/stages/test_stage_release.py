@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 from samples import BuiltStage, arn, build_stage, image_repository, shop, start_statement
 
+from components.delivery import args_of
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.release import ReleaseStage, ReleaseStageArgs
 
@@ -167,14 +168,14 @@ def test_neither_job_needs_docker() -> None:
 
 
 def test_the_toggle_decides() -> None:
-    assert ReleaseStage.wanted(shop()) is None
-    assert ReleaseStage.wanted(shop(release={"enabled": False, "github": {"tokenSecret": "shop/github"}})) is None
+    assert args_of(ReleaseStage, shop()) is None
+    assert args_of(ReleaseStage, shop(release={"enabled": False, "github": {"tokenSecret": "shop/github"}})) is None
 
 
 def test_the_repository_is_the_codes_own_unless_another_is_named() -> None:
     settings = shop(release={"enabled": True, "github": {"tokenSecret": "shop/github"}})
     assert settings.release.github is not None
-    assert ReleaseStage.wanted(settings) == ReleaseStageArgs(
+    assert args_of(ReleaseStage, settings) == ReleaseStageArgs(
         tag_prefix="v", github=settings.release.github, repository="example/shop"
     )
 

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
 
+from components.delivery import args_of
 from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
 from components.stages.source import SourceStage
 
@@ -236,5 +237,5 @@ def test_a_watched_repository_of_this_stack_is_granted_by_its_arn() -> None:
 
 def test_every_pipeline_has_a_source() -> None:
     settings = shop()
-    assert SourceStage.wanted(settings) is settings.source
+    assert args_of(SourceStage, settings) is settings.source
     assert (from_code().name, SourceStage.slug()) == ("Source", "source")

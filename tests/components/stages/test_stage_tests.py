@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from samples import BUCKET, LOGIN, TAGS, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
 
+from components.delivery import args_of
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.tests import TestsStage, TestsStageArgs
@@ -172,10 +173,10 @@ def test_a_service_nobody_can_find_cannot_be_tested() -> None:
 
 
 def test_the_toggle_decides() -> None:
-    assert TestsStage.wanted(shop()) is None
-    assert TestsStage.wanted(shop(tests={"enabled": False, "lighthouse": {"runs": 5}})) is None
+    assert args_of(TestsStage, shop()) is None
+    assert args_of(TestsStage, shop(tests={"enabled": False, "lighthouse": {"runs": 5}})) is None
     settings = shop(tests={"enabled": True})
-    assert TestsStage.wanted(settings) == TestsStageArgs(tests=settings.tests, plain_http=False)
+    assert args_of(TestsStage, settings) == TestsStageArgs(tests=settings.tests, plain_http=False)
 
 
 MADE = {"loadBalancer": {"plainHttp": True}}

@@ -14,7 +14,7 @@ import pytest
 from mocked import REGION
 from samples import GITHUB, build_stage, shop
 
-from components.settings.sections.deploy import STRATEGIES
+from components.engines import ENGINES
 from components.stages import STAGES, Stage
 
 PUSHED = {"repository": "shop-prod", "tag": "promoted"}
@@ -59,7 +59,7 @@ def forms() -> Iterator[Form]:
                 continue  # one image is built, whatever the machine
             build = {"smokeTest": {"enabled": smoke}, "compute": compute}
             yield Form("Build", region, {"application": own, "source": source, "build": build})
-        for engine, files in itertools.product(STRATEGIES, FILES.values()):
+        for engine, files in itertools.product(ENGINES, FILES.values()):
             deploy = {"engine": engine, **({"staticFiles": files} if files else {})}
             yield Form("Deploy", region, {"application": own, "deploy": deploy})
         for smoke in (False, True):
@@ -72,7 +72,7 @@ def forms() -> Iterator[Form]:
 
 
 FORMS = list(forms())
-BY_NAME: dict[str, type[Stage]] = {stage.NAME: stage for stage in STAGES}
+BY_NAME: dict[str, type[Stage[Any, Any]]] = {stage.NAME: stage for stage in STAGES}
 
 
 def most_at_once(form: Form, *, parallel_jobs: bool = False) -> int:

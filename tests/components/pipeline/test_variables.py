@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.stages.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
 
 
 def test_the_delivered_image_is_known_from_the_pipeline_itself() -> None:

@@ -1,0 +1,73 @@
+"""``ecs``: a job of ours registers the task definition, updates the service and follows what ECS makes of it."""
+
+from __future__ import annotations
+
+import json
+
+from components.engines.deployment_configuration import deployment_configuration
+from components.engines.engine import (
+    DEPLOY_ACTION,
+    MINUTES_TO_ROLL_BACK,
+    NAMED_BY_TASK_DEFINITION,
+    WRITTEN_BY_DEPLOYMENTS,
+    Deployment,
+    Engine,
+    Shifts,
+)
+from components.foundation.iam import Statement
+from components.jobs.build_project import PATIENT
+from components.pipeline.model import Action, Artifact
+from components.pipeline.variables import DELIVERED_IMAGE
+
+
+def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
+    target, rollout = deployment.target, deployment.rollout
+    project = deployment.stage.project(
+        "deploy-ecs",
+        description="Registers the task definition, updates the service and follows the deployment",
+        machine=PATIENT,
+        variables={
+            "CLUSTER": target.cluster,
+            "SERVICE": target.service,
+            "DEPLOYMENT_CONFIGURATION": json.dumps(deployment_configuration(rollout), sort_keys=True),
+            "LOG_GROUP": target.log_group,
+            "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
+        },
+        statements=[
+            *target.register_task_definitions(),
+            target.read_service(),
+            target.read_task_definitions(),
+            target.update_service(),
+            *target.follow_deployments(),
+            *target.read_tasks(),
+            target.read_log(deployment.container),
+        ],
+        timeout_minutes=rollout.timeout_minutes + MINUTES_TO_ROLL_BACK,
+    )
+    action = project.action(DEPLOY_ACTION, reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
+    return (action,), (project.start(),)
+
+
+ECS = Engine(
+    name="ecs",
+    shifter="ECS itself",
+    strategies=("rolling", "blueGreen", "canary", "linear"),
+    timeout_minutes=60,
+    # A CodeBuild action gets 8 hours, less what the job keeps for rolling back.
+    # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
+    longest_timeout_minutes=470,
+    options=frozenset({"bake_minutes", "timeout_minutes", "alarms"}),
+    old_tasks_stay="bake_minutes",
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html
+    smallest_linear_percent=3,
+    longest_interval_minutes=1440,
+    controller="ECS",
+    shifts=Shifts.RULES,
+    writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION),
+    # ECS's own deployments with two target groups let them change places.
+    writes_when_shifting=(
+        "loadBalancers[0].targetGroupArn",
+        "loadBalancers[0].advancedConfiguration.alternateTargetGroupArn",
+    ),
+    deploy=_deploy,
+)

@@ -1,0 +1,149 @@
+"""What a way to deploy is: facts that the stack file, the hosting and the stages ask for, and how it deploys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Literal
+
+from components.engines.target import DeploymentTarget
+from components.foundation.iam import Statement
+from components.jobs.job_component import JobComponent, JobContext
+from components.pipeline.model import Action
+
+Strategy = Literal["allAtOnce", "rolling", "blueGreen", "canary", "linear"]
+
+DEPLOY_ACTION = "DeployService"
+"""The action that moves the service, whichever engine does it."""
+MINUTES_TO_ROLL_BACK = 5
+"""What a job gets beyond its own timeout, to roll the service back and to say why."""
+
+WRITTEN_BY_DEPLOYMENTS = ("taskDefinition",)
+"""A deployment writes it, whichever engine makes it."""
+NAMED_BY_TASK_DEFINITION = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+"""ECS refuses a name or a port that the running task definition does not have: they change together with it."""
+
+
+class Shifts(Enum):
+    """What a deployment turns to the new tasks, when it moves traffic between two target groups."""
+
+    LISTENERS = "listeners"
+    """The load balancer's listeners themselves."""
+    RULES = "rules"
+    """Rules of the listeners."""
+    NOTHING = "nothing"
+    """There is one target group, and tasks are replaced in it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """How users' traffic moves to the new version, and what stops it.
+
+    Attributes:
+        strategy: ``allAtOnce``, ``rolling``, ``blueGreen``, ``canary`` (one step, then the rest) or ``linear`` (equal
+            steps).
+        percent: Share of the traffic moved by a step.
+        interval_minutes: Wait after a step.
+        bake_minutes: Minutes that both versions run after the last step, where ECS shifts traffic.
+        termination_wait_minutes: Minutes that the old tasks stay after the last step, where CodeDeploy does.
+        timeout_minutes: Longest time the deployment may take.
+        alarms: CloudWatch alarms that roll the deployment back.
+    """
+
+    strategy: Strategy
+    percent: int = 100
+    interval_minutes: int = 0
+    bake_minutes: int = 0
+    termination_wait_minutes: int = 0
+    timeout_minutes: int = 60
+    alarms: tuple[str, ...] = ()
+
+    @property
+    def shifts_traffic(self) -> bool:
+        """Whether traffic moves between two target groups, instead of tasks being replaced in one."""
+        return self.strategy != "rolling"
+
+    def watching(self, alarms: tuple[str, ...]) -> Rollout:
+        """The same with more alarms."""
+        return replace(self, alarms=(*self.alarms, *alarms))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployment:
+    """What the deploy stage hands to its engine.
+
+    Attributes:
+        name: The stage's Pulumi name.
+        stage: The stage: makes build projects, and is the parent of what an engine makes.
+        context: What jobs are made with.
+        target: The service.
+        rollout: How it moves; its alarms are those of the stack file and of the hosting.
+        container: Name of the application's container.
+        desired_count: Number of tasks that start side by side.
+    """
+
+    name: str
+    stage: JobComponent
+    context: JobContext
+    target: DeploymentTarget
+    rollout: Rollout
+    container: str
+    desired_count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """One way to deploy.
+
+    Attributes:
+        name: What the stack file calls it.
+        shifter: Who shifts the traffic, for messages and docs.
+        strategies: What it offers; the first is its default.
+        timeout_minutes: Longest time of a deployment by default.
+        longest_timeout_minutes: What the service behind it allows.
+        options: The fields of the section ``deploy`` that have an effect with it, besides strategy, step and files.
+        old_tasks_stay: The one of them that says how long the old tasks stay after the last shift of traffic.
+        smallest_linear_percent: Smallest step of the strategy linear.
+        longest_interval_minutes: Longest wait of one step.
+        longest_shift_minutes: Longest time between the first and the last shift; ``None`` where nothing limits it.
+        controller: ECS's ``deploymentController`` of the service.
+        shifts: What a deployment turns to the new tasks.
+        writes: Properties of the service that its deployments write, so that the program must not.
+        writes_when_shifting: Those it writes besides when traffic moves between two target groups.
+        one_at_a_time: Whether it refuses a second deployment while one runs.
+        ships_image_only: Whether it changes nothing of the running task definition but the image.
+        deploy: Makes what a deployment needs; returns the actions and what the pipeline's role needs for them.
+    """
+
+    name: str
+    shifter: str
+    strategies: tuple[Strategy, ...]
+    timeout_minutes: int
+    longest_timeout_minutes: int
+    options: frozenset[str]
+    old_tasks_stay: str | None = None
+    smallest_linear_percent: int = 1
+    longest_interval_minutes: int = 2880
+    longest_shift_minutes: int | None = None
+    controller: str
+    shifts: Shifts
+    writes: tuple[str, ...]
+    writes_when_shifting: tuple[str, ...] = ()
+    one_at_a_time: bool = False
+    ships_image_only: bool = False
+    deploy: Callable[[Deployment], tuple[tuple[Action, ...], tuple[Statement, ...]]]
+
+    @property
+    def deployed_by_ecs(self) -> bool:
+        """Whether ECS itself deploys, so that the service carries its deployment configuration."""
+        return self.controller == "ECS"
+
+    @property
+    def watches_alarms(self) -> bool:
+        """Whether alarms roll its deployments back."""
+        return "alarms" in self.options
+
+    def written(self, rollout: Rollout) -> tuple[str, ...]:
+        """The properties of the service that its deployments write."""
+        return (*self.writes, *(self.writes_when_shifting if rollout.shifts_traffic else ()))

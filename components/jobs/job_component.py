@@ -1,0 +1,111 @@
+"""What makes build projects: a stage, or a part of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+
+from components.foundation.artifact_bucket import ArtifactBucket
+from components.foundation.foundation import Foundation
+from components.foundation.iam import Statement
+from components.jobs.build_project import BuildProject, BuildProjectArgs, Machine
+from components.jobs.buildspec import load_buildspec
+from components.jobs.bundle import JobBundle
+from components.pipeline.connection import Connection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobContext:
+    """What every job of a stack is made with.
+
+    Attributes:
+        name: Starts every Pulumi name, for example ``shop``.
+        foundation: What everything is made with.
+        artifacts: The artifact bucket.
+        jobs: The scripts of all jobs.
+        connection: How the code is reached; ``None`` without code.
+        quick: What short jobs run on.
+        transfer: What jobs run on that move many bytes or files.
+        parallel_jobs: Whether builds on one machine type may run at the same time.
+    """
+
+    name: str
+    foundation: Foundation
+    artifacts: ArtifactBucket
+    jobs: JobBundle
+    connection: Connection | None
+    quick: Machine
+    transfer: Machine
+    parallel_jobs: bool
+
+    @property
+    def full_clone(self) -> Connection | None:
+        """The connection through which jobs clone the code; ``None`` when they get an archive, or there is none."""
+        return self.connection if self.connection and self.connection.full_clone else None
+
+
+class JobComponent(pulumi.ComponentResource):
+    """A component that makes build projects.
+
+    A subclass sets :attr:`TYPE`.
+    """
+
+    TYPE: ClassVar[str]
+    """The Pulumi type token; never changed without an alias."""
+
+    def __init__(self, name: str, context: JobContext, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.TYPE, name, {}, opts)
+        self._name = name
+        self._jobs = context
+
+    def project(
+        self,
+        job: str,
+        *,
+        description: str,
+        machine: Machine,
+        buildspec: str | None = None,
+        variables: Mapping[str, pulumi.Input[str]] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        statements: Sequence[Statement] = (),
+        timeout_minutes: int = 30,
+        role_name: str | None = None,
+        reads_code: bool = False,
+    ) -> BuildProject:
+        """One build project, named ``<prefix>-<job>`` in AWS.
+
+        Args:
+            job: Kebab-case name of the job; also the buildspec's, unless ``buildspec`` names another.
+            description: One sentence for the console.
+            machine: What it runs on.
+            buildspec: File in ``buildspecs/`` without its ending.
+            variables: Plain values for variables the buildspec declares.
+            secrets: Variable -> Secrets Manager secret.
+            statements: What the job may do.
+            timeout_minutes: Build timeout in minutes.
+            role_name: The role's name in AWS, where another account must be able to name it.
+            reads_code: Whether it reads the artifact ``Source``: with a full clone, the job then may clone.
+        """
+        context = self._jobs
+        clone = context.full_clone if reads_code else None
+        return BuildProject(
+            f"{context.name}-{job}",
+            BuildProjectArgs(
+                foundation=context.foundation,
+                project_name=f"{context.foundation.prefix}-{job}",
+                description=description,
+                buildspec=load_buildspec(buildspec or job, clones=clone is not None),
+                machine=machine,
+                artifacts=context.artifacts,
+                jobs=context.jobs,
+                variables={**(variables or {}), **(clone.clone_variables() if clone else {})},
+                secrets=secrets or {},
+                statements=[*statements, *(clone.clone() if clone else ())],
+                timeout_minutes=timeout_minutes,
+                role_name=role_name,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
