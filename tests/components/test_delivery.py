@@ -36,7 +36,6 @@ JOBS: Mapping[str, frozenset[str]] = {
 # The last one because the files here deploy with CodeDeploy.
 ALWAYS = frozenset({"build-image", "prepare-deployment", "watch-deployment"})
 VARIABLES: Mapping[str, str] = {"tests": "LIGHTHOUSE_RUNS", "release": "PRERELEASE"}
-"""Every component type there is. A name that leaves this set needs an alias, or users' resources are replaced."""
 
 
 def stack_file(on: frozenset[str], *, protect: bool = False) -> dict[str, object]:
