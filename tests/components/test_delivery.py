@@ -320,14 +320,6 @@ def test_every_artifact_is_written_once_before_it_is_read(graph: Graph) -> None:
     assert len({artifact[:10] for artifact in written}) == len(written), "CodePipeline cuts names at ten characters"
 
 
-def test_an_artifact_holds_what_its_readers_expect(graph: Graph) -> None:
-    """Every build that writes an artifact says which files are in it."""
-    for action in actions(graph):
-        if action["provider"] == "CodeBuild" and action.get("outputArtifacts"):
-            project = action["configuration"]["ProjectName"]
-            assert load_buildspec(_buildspec(graph, project)).artifact_files, action["name"]
-
-
 def _buildspec(graph: Graph, project: str) -> str:
     text = next(item.inputs["source"]["buildspec"] for item in graph.of("Project") if item.inputs["name"] == project)
     return buildspec.job_of(text)
