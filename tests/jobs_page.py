@@ -61,13 +61,13 @@ def uses(job: str) -> list[Use]:
     for stack in sorted(stack_files(), key=lambda name: (name != "everything-on", name)):
         pipeline = deployed(stack)
         for action in pipeline.actions:
-            if not action.project or not runs(pipeline.project(action.project), job):
+            if not action.project or not runs(pipeline.project(action.name), job):
                 continue
-            statements = [one for policy in pipeline.policies(action.project) for one in policy["Statement"]]
+            statements = [one for policy in pipeline.policies(action.name) for one in policy["Statement"]]
             found.append(
                 Use(
                     stack,
-                    pipeline.project(action.project),
+                    pipeline.project(action.name),
                     action.inputs,
                     {item.name: item.value for item in action.environment},
                     tuple(one for one in statements if one["Sid"] not in COMMON),

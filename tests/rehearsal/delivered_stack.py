@@ -170,7 +170,7 @@ class Builder:
         build = hurried(self._aws, self._stack.deployed.build(action, inputs, known))
         build = with_variables(build, **(variables or {}))
         role = self.credentials(action, without=without)
-        place = Place(environment={"PATH": self._path, **role, **environment}, region=REGION, account=ACCOUNT)
+        place = Place(environment={"PATH": self._path, **role, **environment}, region=REGION)
         self._number += 1
         return run_build(build, place, self._folder / f"{self._number}-{action}")
 

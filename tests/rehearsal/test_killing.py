@@ -26,7 +26,7 @@ class Board:
         (folder / "source").mkdir()
         self.file = folder / "board"
         self.file.write_text("")
-        buildspec = f"version: 0.2\nphases:\n  build:\n    commands:\n      - {command}\n"
+        buildspec = f"version: 0.2\nenv: {{shell: bash}}\nphases:\n  build:\n    commands:\n      - {command}\n"
         self.build = Build(project="board", buildspec=buildspec, inputs={"Source": folder / "source"})
 
     def variables(self) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from foreign_files import put_foreign_files
-from mocked import ACCOUNT, REGION, Graph
+from mocked import REGION, Graph
 from rehearsing import hurried, with_variables
 from summary import program
 
@@ -111,7 +111,7 @@ class Auditing:
         # npm works with the settings and the cache that the user has, and asks for nothing that it has already.
         given = {key: value for key, value in os.environ.items() if key in ("HOME", "NODE_EXTRA_CA_CERTS")}
         given["npm_config_prefer_offline"] = "true"
-        place = Place(environment={"PATH": self._path, **given, **credentials}, region=REGION, account=ACCOUNT)
+        place = Place(environment={"PATH": self._path, **given, **credentials}, region=REGION)
         build = hurried(self._aws, with_variables(build, **changed))
         return run_build(build, place, self._folder / name)
 

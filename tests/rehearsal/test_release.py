@@ -20,12 +20,12 @@ from typing import Any
 import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
-from mocked import ACCOUNT, REGION
+from mocked import REGION
 from rehearsing import hurried
 from summary import program
 
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Place, Result, Variable, put_python, run_build
+from local.rehearsal.codebuild import Place, Result, Secrets, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.github import BROKEN, DROP, Answer, GitHub, Repository, Wish, rate_limited
 
@@ -47,28 +47,24 @@ def deployed() -> Deployed:
     return Deployed.of([resource.as_dict() for resource in program("everything-on")])
 
 
-class RoleSecrets:
+def secrets_of(environment: Mapping[str, str]) -> Secrets:
     """Secrets Manager, as CodeBuild asks it: by the project's role."""
+    client = botocore.session.Session().create_client(
+        "secretsmanager",
+        region_name=environment["AWS_REGION"],
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=environment["AWS_SESSION_TOKEN"],
+    )
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._client = botocore.session.Session().create_client(
-            "secretsmanager",
-            region_name=environment["AWS_REGION"],
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=environment["AWS_SESSION_TOKEN"],
-        )
-
-    def parameters(self, names: object) -> Mapping[str, str]:
-        raise AssertionError(names)
-
-    def secret(self, secret_id: str, stage: str, version: str) -> str:
-        assert (stage, version) == ("", "")
+    def secret(secret_id: str) -> str:
         try:
-            return str(self._client.get_secret_value(SecretId=secret_id)["SecretString"])
+            return str(client.get_secret_value(SecretId=secret_id)["SecretString"])
         except ClientError as error:
             raise LookupError(str(error)) from None
+
+    return secret
 
 
 class Releasing:
@@ -121,10 +117,10 @@ class Releasing:
         given = {"GITHUB_API_URL": self.github.url, "GITHUB_REPOSITORY": REPOSITORY, "PRERELEASE": "false", **variables}
         kept = [item for item in build.overrides if item.name not in given]
         overrides = (*kept, *(Variable(name=name, value=value) for name, value in given.items()))
-        place = Place(environment={"PATH": self._path, **credentials}, region=REGION, account=ACCOUNT)
+        place = Place(environment={"PATH": self._path, **credentials}, region=REGION)
         folder = self._folder / f"run-{number}"
         result = run_build(
-            hurried(self._aws, replace(build, overrides=overrides)), place, folder, secrets=RoleSecrets(credentials)
+            hurried(self._aws, replace(build, overrides=overrides)), place, folder, secrets=secrets_of(credentials)
         )
         self.assert_nothing_holds(token, folder, result)
         return result

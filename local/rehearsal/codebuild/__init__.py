@@ -1,17 +1,9 @@
-"""What AWS CodeBuild does with a buildspec, on this machine and without a container."""
+"""What AWS CodeBuild does with a buildspec of this repository, on this machine and without a container."""
 
 from local.rehearsal.codebuild.artifacts import names_in, unpack
+from local.rehearsal.codebuild.document import BuildspecProblem
 from local.rehearsal.codebuild.interpreter import put_python
-from local.rehearsal.codebuild.model import (
-    Build,
-    BuildspecProblem,
-    Phase,
-    Place,
-    Report,
-    Result,
-    Secrets,
-    Variable,
-)
+from local.rehearsal.codebuild.model import Build, Phase, Place, Report, Result, Secrets, Variable
 from local.rehearsal.codebuild.runner import run_build
 from local.rehearsal.codebuild.source_action import CloneReference
 

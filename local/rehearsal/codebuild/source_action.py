@@ -109,14 +109,6 @@ def archive(code: Path, target: Path) -> Path:
     return target
 
 
-def uncommitted(code: Path) -> list[str]:
-    """Return the paths in a repository that its last commit does not have as they are; none for another folder."""
-    if not (code / ".git").exists():
-        return []
-    listed = _git(code, "status", "--porcelain", "-z", "--no-renames")
-    return [os.fsdecode(entry[3:]) for entry in listed.split(b"\0") if entry]
-
-
 def _committed(code: Path) -> Iterator[tuple[str, bytes]]:
     """Paths and contents in the last commit; a folder's path ends in a slash."""
     with tempfile.TemporaryFile() as made:
