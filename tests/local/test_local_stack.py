@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack, Outcome, ProgramStopped
+from local.engine.standins import awsx
+from local.engine.standins.wire import Value
 from local.errors import Refusal
 
 pytestmark = [
@@ -358,13 +360,17 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_awsx as awsx
 
-vpc = awsx.ec2.Vpc(
-    "net",
-    awsx.ec2.VpcArgs(
-        number_of_availability_zones=2,
-        nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy={strategy!r}),
-    ),
+given = dict(
+    cidr_block="10.0.0.0/16",
+    number_of_availability_zones=2,
+    nat_gateways={{"strategy": {strategy!r}}},
+    subnet_specs=[
+        {{"type": "Private", "cidr_blocks": ["10.0.0.0/20", "10.0.16.0/20"]}},
+        {{"type": "Public", "cidr_blocks": ["10.0.32.0/24", "10.0.33.0/24"]}},
+    ],
 )
+given |= dict({changes})
+vpc = awsx.ec2.Vpc("net", **given)
 aws.ec2.SecurityGroup("web", vpc_id=vpc.vpc_id)
 pulumi.export("public", vpc.public_subnet_ids)
 pulumi.export("private", vpc.private_subnet_ids)
@@ -377,7 +383,7 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
     tmp_path: Path, strategy: str, gateways: int, routes: int
 ) -> None:
     project = Project(tmp_path)
-    project.program(NETWORK.format(strategy=strategy))
+    project.program(NETWORK.format(strategy=strategy, changes=""))
     stack = project.stack
     done = stack.up()
     assert len(done.outputs["public"]) == len(done.outputs["private"]) == 2
@@ -408,7 +414,7 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
 
 def test_a_vpc_of_awsx_is_planned_deployed_and_left_alone(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    project.program(NETWORK.format(strategy="Single"))
+    project.program(NETWORK.format(strategy="Single", changes=""))
     stack = project.stack
     planned = stack.preview()
     assert planned.outputs["private"] == UNKNOWN
@@ -417,24 +423,47 @@ def test_a_vpc_of_awsx_is_planned_deployed_and_left_alone(tmp_path: Path) -> Non
     assert stack.preview().changes == ()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ("nat_gateways={'strategy': 'Two'}", "`natGateways.strategy` must be one of None, Single, OnePerAz, got 'Two'"),
-        (
-            "assign_generated_ipv6_cidr_block=True",
-            "`assignGeneratedIpv6CidrBlock` is not rebuilt by the local stand-in",
-        ),
-        ("number_of_availability_zones=9", "`numberOfAvailabilityZones` must be at most 3 here, got 9"),
-        ("subnet_specs=[{'type': 'Private'}]", "NAT gateways need a public subnet in each availability zone"),
-    ],
-)
-def test_what_is_not_rebuilt_of_awsx_is_refused(tmp_path: Path, arguments: str, said: str) -> None:
+def test_what_is_not_rebuilt_of_awsx_is_refused(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    project.program(f"import pulumi_awsx as awsx\nawsx.ec2.Vpc('net', {arguments})\n")
+    project.program(NETWORK.format(strategy="None", changes="assign_generated_ipv6_cidr_block=True"))
     with pytest.raises(EngineFailure) as failed:
         project.stack.preview()
+    said = "`assignGeneratedIpv6CidrBlock` is not rebuilt by the local stand-in"
     assert f"awsx:ec2:Vpc resource 'net' has a problem: {said}" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"natGateways": {"strategy": "Two"}}, "natGateways.strategy must be one of None, Single, OnePerAz, got 'Two'"),
+        ({"natGateways": {"strategy": "Single", "elasticIpAllocationIds": ["a"]}}, "natGateways.strategy must be one "),
+        (
+            {"numberOfAvailabilityZones": 3},
+            "subnetSpecs must be Public and Private, each with 3 cidrBlocks and no more",
+        ),
+        (
+            {"subnetSpecs": [{"type": "Isolated"}]},
+            "subnetSpecs must be Public and Private, each with 2 cidrBlocks and ",
+        ),
+        ({"subnetSpecs": None}, "subnetSpecs must be Public and Private, each with 2 cidrBlocks and no more"),
+        ({"cidrBlock": None}, "cidrBlock and `numberOfAvailabilityZones` must be given, here"),
+        ({"cidrBlock": "10.0.0.0/19"}, "subnetSpecs 10.0.32.0/24 is outside 10.0.0.0/19"),
+        ({"instanceTenancy": "dedicated"}, "instanceTenancy is not rebuilt by the local stand-in"),
+    ],
+)
+def test_a_vpc_unlike_the_programs_is_refused_by_name(changes: dict[str, Value], said: str) -> None:
+    given: dict[str, Value] = {
+        "cidrBlock": "10.0.0.0/16",
+        "numberOfAvailabilityZones": 2,
+        "natGateways": {"strategy": "None"},
+        "subnetSpecs": [
+            {"type": "Private", "cidrBlocks": ["10.0.0.0/20", "10.0.16.0/20"]},
+            {"type": "Public", "cidrBlocks": ["10.0.32.0/24", "10.0.33.0/24"]},
+        ],
+    }
+    found = [f"{problem.path} {problem.reason}" for problem in awsx._problems({**given, **changes})]
+    assert found[0].startswith(said) if said else found == []
 
 
 def test_another_component_of_awsx_is_refused(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """The stand-in for the `awsx` provider: `awsx:ec2:Vpc`, with the children the real component has.
 
 The real one is a program of its own. What is rebuilt here is its shape: which resources, their names, parents and
-dependencies, and the addresses of its default layout. A graph tested against it says how this program uses a VPC,
-not that the real component makes one. Whatever is not rebuilt is refused by name.
+dependencies, for a VPC as this program asks for one, with a public and a private subnet in each zone whose addresses
+are given. A graph tested against it says how this program uses a VPC, not that the real component makes one. Whatever
+is not rebuilt is refused by name.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,6 @@ import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 from local.engine.standins.checks import Problem, problems, suggest
 from local.engine.standins.sdk_types import Sdk
 from local.engine.standins.server import refuse, serve
-from local.engine.standins.subnets import Subnet, SubnetKind, lay_out
 from local.engine.standins.wire import (
     UNKNOWN,
     from_struct,
@@ -30,7 +31,7 @@ from local.engine.standins.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
@@ -38,22 +39,11 @@ if TYPE_CHECKING:
 
 _VPC = "awsx:ec2:Vpc"
 _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
-_REBUILT = frozenset(
-    {
-        "availabilityZoneNames",
-        "cidrBlock",
-        "enableDnsHostnames",
-        "enableDnsSupport",
-        "instanceTenancy",
-        "natGateways",
-        "numberOfAvailabilityZones",
-        "region",
-        "subnetSpecs",
-        "subnetStrategy",
-        "tags",
-    }
-)
-_PASSED_ON = ("enableDnsHostnames", "enableDnsSupport", "instanceTenancy")
+_PASSED_ON = ("cidrBlock", "enableDnsHostnames", "enableDnsSupport")
+_REBUILT = frozenset({*_PASSED_ON, "natGateways", "numberOfAvailabilityZones", "subnetSpecs", "subnetStrategy", "tags"})
+_KINDS = ("Public", "Private")
+"""In the order that subnets are made in: a NAT gateway must be there before the route to it."""
+_STRATEGIES = ("None", "Single", "OnePerAz")
 _EVERYWHERE = "0.0.0.0/0"
 
 
@@ -107,12 +97,49 @@ class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
     def _construct(self, request: provider_pb2.ConstructRequest) -> provider_pb2.ConstructResponse:
         given = {key: plain(value) for key, value in from_struct(request.inputs).items() if value is not None}
         found = problems(self._sdk, self._sdk.resource(_VPC).inputs, given)
-        found += [Problem(name, "is not rebuilt by the local stand-in") for name in sorted({*given} - _REBUILT)]
+        found += found or list(_problems(given))
         if found:
             raise ValueError("; ".join(f"`{problem.path}` {problem.reason}" for problem in found))
         with grpc.insecure_channel(request.monitorEndpoint) as channel:
             monitor = resource_pb2_grpc.ResourceMonitorStub(channel)
             return _Vpc(monitor, request, given, self._aws_version).build()
+
+
+def _problems(given: Mapping[str, Value]) -> Iterator[Problem]:
+    """What is not rebuilt, and what does not fit, of what the SDK allows."""
+    yield from (Problem(name, "is not rebuilt by the local stand-in") for name in sorted({*given} - _REBUILT))
+    strategy = _strategy(given)
+    if strategy not in _STRATEGIES:
+        yield Problem("natGateways.strategy", f"must be one of {', '.join(_STRATEGIES)}, got {strategy!r}")
+    network, zones, blocks = given.get("cidrBlock"), given.get("numberOfAvailabilityZones"), _blocks(given)
+    if not isinstance(network, str) or not isinstance(zones, int | float):
+        yield Problem("cidrBlock", "and `numberOfAvailabilityZones` must be given, here")
+    elif {kind: len(found) for kind, found in blocks.items()} != dict.fromkeys(_KINDS, int(zones)):
+        yield Problem("subnetSpecs", f"must be Public and Private, each with {zones:g} cidrBlocks and no more, here")
+    else:
+        taken = [ipaddress.IPv4Network(block) for kind in _KINDS for block in blocks[kind]]
+        for index, addresses in enumerate(taken):
+            if not addresses.subnet_of(ipaddress.IPv4Network(network)):
+                yield Problem("subnetSpecs", f"{addresses} is outside {network}")
+            if any(addresses.overlaps(other) for other in taken[:index]):
+                yield Problem("subnetSpecs", f"{addresses} overlaps another subnet")
+
+
+def _strategy(given: Mapping[str, Value]) -> Value:
+    wanted = given.get("natGateways")
+    return wanted.get("strategy") if isinstance(wanted, dict) and wanted.keys() == {"strategy"} else None
+
+
+def _blocks(given: Mapping[str, Value]) -> dict[str, list[str]]:
+    """The addresses of the subnets by kind, zone by zone; those of a kind that asks for more are left out."""
+    specs = given.get("subnetSpecs")
+    return {
+        str(spec["type"]): [str(block) for block in blocks]
+        for spec in (specs if isinstance(specs, list) else [])
+        if isinstance(spec, dict) and spec.keys() == {"type", "cidrBlocks"}
+        for blocks in [spec["cidrBlocks"]]
+        if isinstance(blocks, list)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,100 +167,75 @@ class _Vpc:
 
     def build(self) -> provider_pb2.ConstructResponse:
         """Register the component and everything below it."""
-        name, tags = self.request.name, _object(self.given.get("tags"))
-        shared: dict[str, Value] = {"Name": name, **tags}
-        block = _text(self.given.get("cidrBlock")) or "10.0.0.0/16"
-        zones = self._zones()
-        gateways, allocations = self._nat_gateways(len(zones))
-        subnets = lay_out(name, block, len(zones), self._kinds())
-        if gateways and not any(subnet.kind.type == "Public" for subnet in subnets):
-            raise ValueError(
-                "NAT gateways need a public subnet in each availability zone: set natGateways.strategy None"
-            )
-
+        name, blocks = self.request.name, _blocks(self.given)
+        zones = self._zones(len(blocks["Public"]))
         component = self._register_component()
-        passed_on = {key: self.given[key] for key in _PASSED_ON if key in self.given}
-        vpc = self._child("vpc", "aws:ec2/vpc:Vpc", name, component, {"cidrBlock": block, **passed_on, "tags": shared})
+        inputs = {key: self.given[key] for key in _PASSED_ON if key in self.given}
+        vpc = self._child("vpc", "aws:ec2/vpc:Vpc", name, component, {**inputs, "tags": self._tags(name)})
         internet = self._child(
             "internetGateway",
             "aws:ec2/internetGateway:InternetGateway",
             name,
             vpc.urn,
-            {"vpcId": vpc.id, "tags": shared},
+            {"vpcId": vpc.id, "tags": self._tags(name)},
         )
-        for subnet in subnets:
-            self._subnet(subnet, vpc, internet, zones, shared, tags, gateways, allocations)
-        return self._finish(component, vpc, internet, subnets)
+        for number, zone in enumerate(zones):
+            for kind in _KINDS:
+                inputs = {"vpcId": vpc.id, "availabilityZone": zone, "cidrBlock": blocks[kind][number]}
+                self._subnet(kind, number, inputs, internet)
+        return self._finish(component, vpc, internet, blocks)
 
-    def _subnet(
-        self,
-        subnet: Subnet,
-        vpc: _Made,
-        internet: _Made,
-        zones: Sequence[str],
-        shared: Mapping[str, Value],
-        tags: Mapping[str, Value],
-        gateways: int,
-        allocations: Sequence[str],
-    ) -> None:
+    def _subnet(self, kind: str, number: int, inputs: dict[str, Value], internet: _Made) -> None:
         """Register a subnet with its route table and, if it is public, its NAT gateway."""
-        kind = subnet.kind
-        is_public = kind.type == "Public"
-        labels: dict[str, Value] = {**shared, "Name": subnet.name, "SubnetType": kind.type}
-        made = self._child(
+        is_public = kind == "Public"
+        gateways = {"None": 0, "Single": 1}.get(str(_strategy(self.given)), number + 1)
+        name = f"{self.request.name}-{kind.lower()}-{number + 1}"
+        tags = {**self._tags(name), "SubnetType": kind}
+        subnet = self._child(
             "subnets",
             "aws:ec2/subnet:Subnet",
-            subnet.name,
-            vpc.urn,
-            {
-                "vpcId": vpc.id,
-                "availabilityZone": zones[subnet.zone],
-                "mapPublicIpOnLaunch": is_public,
-                "cidrBlock": subnet.block,
-                "tags": {**shared, **(kind.tags or {}), "Name": subnet.name, "SubnetType": kind.type},
-            },
+            name,
+            self.made["vpc"][0].urn,
+            {**inputs, "mapPublicIpOnLaunch": is_public, "tags": tags},
         )
-        self.made.setdefault(kind.type, []).append(made)
+        self.made.setdefault(kind, []).append(subnet)
         table = self._child(
             "routeTables",
             "aws:ec2/routeTable:RouteTable",
-            subnet.name,
-            made.urn,
-            {"vpcId": vpc.id, "tags": labels},
+            name,
+            subnet.urn,
+            {"vpcId": inputs["vpcId"], "tags": tags},
         )
         self._child(
             "routeTableAssociations",
             "aws:ec2/routeTableAssociation:RouteTableAssociation",
-            subnet.name,
+            name,
             table.urn,
-            {"routeTableId": table.id, "subnetId": made.id},
+            {"routeTableId": table.id, "subnetId": subnet.id},
         )
-        if is_public and subnet.zone < gateways and len(self.made.get("natGateways", [])) <= subnet.zone:
-            self._nat_gateway(f"{self.request.name}-{subnet.zone + 1}", made, tags, allocations[subnet.zone :][:1])
+        if is_public and number < gateways:
+            self._nat_gateway(f"{self.request.name}-{number + 1}", subnet)
         route: dict[str, Value] = {}
         if is_public:
             route = {"gatewayId": internet.id}
-        elif kind.type == "Private" and gateways:
-            route = {"natGatewayId": self.made["natGateways"][min(subnet.zone, gateways - 1)].id}
+        elif gateways:
+            route = {"natGatewayId": self.made["natGateways"][min(number, gateways - 1)].id}
         if route:
             route |= {"routeTableId": table.id, "destinationCidrBlock": _EVERYWHERE}
-            self._child("routes", "aws:ec2/route:Route", subnet.name, table.urn, route)
+            self._child("routes", "aws:ec2/route:Route", name, table.urn, route)
 
-    def _nat_gateway(self, name: str, subnet: _Made, tags: Mapping[str, Value], allocation: Sequence[str]) -> None:
-        labels: dict[str, Value] = {**tags, "Name": name}
-        if not allocation:
-            address = self._child("eips", "aws:ec2/eip:Eip", name, subnet.urn, {"tags": labels})
-            allocation = (address.id,)
-        self._child(
-            "natGateways",
-            "aws:ec2/natGateway:NatGateway",
-            name,
-            subnet.urn,
-            {"subnetId": subnet.id, "allocationId": allocation[0], "tags": labels},
-        )
+    def _nat_gateway(self, name: str, subnet: _Made) -> None:
+        tags = self._tags(name)
+        address = self._child("eips", "aws:ec2/eip:Eip", name, subnet.urn, {"tags": tags})
+        inputs: dict[str, Value] = {"subnetId": subnet.id, "allocationId": address.id, "tags": tags}
+        self._child("natGateways", "aws:ec2/natGateway:NatGateway", name, subnet.urn, inputs)
+
+    def _tags(self, name: str) -> dict[str, Value]:
+        tags = self.given.get("tags")
+        return {**(tags if isinstance(tags, dict) else {}), "Name": name}
 
     def _finish(
-        self, component: str, vpc: _Made, internet: _Made, subnets: Sequence[Subnet]
+        self, component: str, vpc: _Made, internet: _Made, blocks: Mapping[str, Sequence[str]]
     ) -> provider_pb2.ConstructResponse:
         """Register the component's outputs."""
         state: dict[str, Value] = {
@@ -241,19 +243,14 @@ class _Vpc:
             "vpc": vpc.reference,
             "internetGateway": internet.reference,
             "vpcEndpoints": [],
-            "subnetLayout": [
-                {"type": kind.type, "cidrMask": int(subnet.block.rpartition("/")[2])}
-                for subnet in subnets
-                for kind in (subnet.kind,)
-                if subnet.zone == 0
-            ],
+            "subnetLayout": [{"type": kind, "cidrMask": int(blocks[kind][0].rpartition("/")[2])} for kind in _KINDS],
         }
         for output in ("subnets", "routeTables", "routeTableAssociations", "routes", "natGateways", "eips"):
             state[output] = [made.reference for made in self.made.get(output, [])]
-        for kind_name in ("Public", "Private", "Isolated"):
-            of_kind = self.made.get(kind_name, [])
-            state[f"{kind_name.lower()}SubnetIds"] = [made.id for made in of_kind]
-            state[f"{kind_name.lower()}Subnets"] = [made.reference for made in of_kind]
+        for kind in (*_KINDS, "Isolated"):
+            of_kind = self.made.get(kind, [])
+            state[f"{kind.lower()}SubnetIds"] = [made.id for made in of_kind]
+            state[f"{kind.lower()}Subnets"] = [made.reference for made in of_kind]
         outputs = to_struct(state)
         self.monitor.RegisterResourceOutputs(
             resource_pb2.RegisterResourceOutputsRequest(urn=component, outputs=outputs)
@@ -283,13 +280,12 @@ class _Vpc:
 
     def _child(self, group: str, token: str, name: str, parent: str, inputs: dict[str, Value]) -> _Made:
         """Register one resource that depends on its parent, and note it under a name of the component's outputs."""
-        region = self.given.get("region")
         request = resource_pb2.RegisterResourceRequest(
             type=token,
             name=name,
             parent=parent,
             custom=True,
-            object=to_struct({**inputs, **({"region": region} if region else {})}),
+            object=to_struct(inputs),
             dependencies=[parent] if self.made else [],
             provider=self.request.providers.get("aws", ""),
             version=self.aws_version,
@@ -303,15 +299,8 @@ class _Vpc:
         self.made.setdefault(group, []).append(made)
         return made
 
-    def _zones(self) -> list[str]:
-        """Names of the availability zones to use: those given, else the region's first ones."""
-        names = _texts(self.given.get("availabilityZoneNames"))
-        number = self.given.get("numberOfAvailabilityZones")
-        if names and number:
-            raise ValueError("only one of `availabilityZoneNames` and `numberOfAvailabilityZones` may be given")
-        if names:
-            return names
-        wanted = int(number) if isinstance(number, int | float) else 3
+    def _zones(self, wanted: int) -> list[str]:
+        """The names of the region's first availability zones."""
         answer = self.monitor.Invoke(
             resource_pb2.ResourceInvokeRequest(
                 tok=_ZONES,
@@ -320,57 +309,11 @@ class _Vpc:
                 version=self.aws_version,
             )
         )
-        there = _texts(from_struct(getattr(answer, "return")).get("names"))
+        names = from_struct(getattr(answer, "return"))["names"]
+        there = [str(name) for name in names] if isinstance(names, list) else []
         if wanted > len(there):
             raise ValueError(f"`numberOfAvailabilityZones` must be at most {len(there)} here, got {wanted}")
         return there[:wanted]
-
-    def _nat_gateways(self, zones: int) -> tuple[int, list[str]]:
-        """How many NAT gateways, and the addresses given for them."""
-        wanted = _object(self.given.get("natGateways"))
-        strategy = _text(wanted.get("strategy")) or "OnePerAz"
-        counts = {"None": 0, "Single": 1, "OnePerAz": zones}
-        if strategy not in counts:
-            raise ValueError(f"`natGateways.strategy` must be one of {', '.join(counts)}, got {strategy!r}")
-        allocations = _texts(wanted.get("elasticIpAllocationIds"))
-        if allocations and len(allocations) != counts[strategy]:
-            raise ValueError(
-                f"`natGateways.elasticIpAllocationIds` must have {counts[strategy]} items for {strategy}, "
-                f"got {len(allocations)}"
-            )
-        return counts[strategy], allocations
-
-    def _kinds(self) -> list[SubnetKind] | None:
-        """The kinds of subnets asked for, if any are."""
-        specs = self.given.get("subnetSpecs")
-        if not isinstance(specs, list):
-            return None
-        kinds = []
-        for index, item in enumerate(specs):
-            spec = _object(item)
-            kind = _text(spec.get("type"))
-            if kind not in {"Public", "Private", "Isolated"}:
-                raise ValueError(f"`subnetSpecs[{index}].type` must be Public, Private or Isolated, got {kind!r}")
-            if spec.keys() - {"type", "name", "cidrMask", "cidrBlocks", "tags"}:
-                raise ValueError(f"`subnetSpecs[{index}]`: only type, name, cidrMask, cidrBlocks and tags are rebuilt")
-            mask = spec.get("cidrMask")
-            prefix = int(mask) if isinstance(mask, int | float) else None
-            tags = {key: _text(value) for key, value in _object(spec.get("tags")).items()}
-            blocks = tuple(_texts(spec.get("cidrBlocks")))
-            kinds.append(SubnetKind(kind, _text(spec.get("name")), prefix, tags, blocks))
-        return kinds
-
-
-def _object(value: Value) -> dict[str, Value]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _texts(value: Value) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def main(version: str) -> None:
