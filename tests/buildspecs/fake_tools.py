@@ -82,6 +82,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "build"
+        self.program = FOLDER  # the scripts of the jobs, or a bundle of them
         self._base = folder / "tools"
         self.bin = self._base / "bin"
         self._rules: list[dict[str, Any]] = []
@@ -141,7 +142,7 @@ class Machine:
         jobs_dir.mkdir(exist_ok=True)
         return subprocess.run(
             # Without site-packages: a job has the standard library and nothing else.
-            [sys.executable, "-S", str(FOLDER), job.replace("_", "-")],
+            [sys.executable, "-S", str(self.program), job.replace("_", "-")],
             cwd=self.folder,
             env={"PATH": str(self.bin), "JOBS_DIR": str(jobs_dir), **variables},
             capture_output=True,

@@ -1,16 +1,16 @@
-"""The job that publishes a GitHub release: it really runs, against a GitHub on loopback that keeps state."""
+"""The job that publishes a GitHub release: it really runs, against the GitHub on loopback that keeps state."""
 
-import hashlib
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Literal
 
 import pytest
 from fake_tools import DIGEST, OTHER_DIGEST, Machine, Reply, Request, WebServer, deployment, module, serving
 
-COMMIT = "0123abc" + "0" * 33
-OTHER_COMMIT = "fedcba9" + "0" * 33
+from components.jobs.bundle import pack
+from local.rehearsal.github import BROKEN, DROP, Answer, GitHub, Release, Repository, Wish, rate_limited
+from local.rehearsal.tools import missing
+
 TOKEN = "github_pat_made-up"  # noqa: S105 - made up
 RELEASE = {
     "IMAGE_DIGEST": DIGEST,
@@ -20,314 +20,270 @@ RELEASE = {
     "PRERELEASE": "false",
 }
 ROOT = "/repos/example/shop"
+TAG = "v1.2.3"
 FILES = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json")
+NASTY = """Fix $(touch pwned) `touch pwned` "it's" \\n %s ${HOME} <b>&amp;</b>; exit 1
 
-
-class GitHub(WebServer):
-    """The part of GitHub's REST API that a release needs, with its rules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.releases: list[dict[str, Any]] = []
-        self.tags: dict[str, str] = {}
-        self.contents: dict[str, bytes] = {}
-        self.refusals: dict[str, list[Reply]] = {}
-        self.messages: list[str] = []
-
-    def add_release(
-        self, tag: str, *, draft: bool, target: str = COMMIT, assets: dict[str, tuple[str, bytes]] | None = None
-    ) -> dict[str, Any]:
-        """A release that is there already; its assets by name, with state and content."""
-        number = len(self.releases) + 1
-        url = f"https://github.example/releases/{number}"
-        made = {"id": number, "tag_name": tag, "draft": draft, "target_commitish": target, "html_url": url}
-        made |= {"upload_url": f"{self.url}/uploads/{number}/assets{{?name,label}}", "assets": []}
-        self.releases.append(made)
-        for name, (state, content) in (assets or {}).items():
-            self.add_asset(made, name, state, content)
-        return made
-
-    def add_asset(self, release: dict[str, Any], name: str, state: str, content: bytes) -> None:
-        """A file of a release."""
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}" if state == "uploaded" else None
-        number = release["id"] * 100 + len(release["assets"])
-        release["assets"].append({"id": number, "name": name, "state": state, "size": len(content), "digest": digest})
-
-    def refuse(self, words: str, *replies: Reply) -> None:
-        """Answer requests that hold these words so, one after the other; the last one stands for all further ones."""
-        self.refusals[words] = list(replies)
-
-    def reply(self, request: Request) -> Reply:
-        for words, replies in self.refusals.items():
-            if words in str(request):
-                refusal = replies[0] if len(replies) == 1 else replies.pop(0)
-                if refusal.status:
-                    return refusal
-        if request.headers["authorization"] != f"Bearer {TOKEN}":
-            return self._json(401, {"message": "Bad credentials"})
-        assert request.headers["user-agent"] == "ecs-delivery"
-        parts = urlsplit(request.path)
-        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if parts.path.startswith("/uploads/"):
-            release = self._by_id(parts.path.split("/")[2])
-            if query["name"] in [asset["name"] for asset in release["assets"]]:
-                return self._json(422, {"message": "Validation Failed", "errors": [{"code": "already_exists"}]})
-            self.contents[query["name"]] = request.body
-            self.add_asset(release, query["name"], "uploaded", request.body)
-            return self._json(201, {})
-        return self._repository(request, parts.path.removeprefix(f"{ROOT}/"), query)
-
-    def _by_id(self, number: str) -> dict[str, Any]:
-        return next(release for release in self.releases if release["id"] == int(number))
-
-    def _repository(self, request: Request, path: str, query: dict[str, str]) -> Reply:
-        steps = path.split("/")
-        if request.method == "GET":
-            return self._shown(steps, query)
-        return self._changed(request.method, steps, json.loads(request.body or b"{}"))
-
-    def _shown(self, steps: list[str], query: dict[str, str]) -> Reply:
-        match steps:
-            case ["commits", "tags", tag]:
-                sha = self.tags.get(tag)
-                return self._json(200, {"sha": sha}) if sha else self._json(422, {"message": "No commit found for SHA"})
-            case ["releases"]:
-                first, size = (int(query["page"]) - 1) * int(query["per_page"]), int(query["per_page"])
-                return self._json(200, self.releases[first : first + size])
-            case ["releases", "latest"]:
-                found = [release for release in self.releases if not release["draft"]]
-                return self._json(200, found[-1]) if found else self._json(404, {"message": "Not Found"})
-            case ["compare", between]:
-                assert between == f"v1.2.2...{COMMIT}"
-                commits = [{"sha": f"{n:040x}", "commit": {"message": text}} for n, text in enumerate(self.messages)]
-                return self._json(200, {"commits": commits})
-            case ["releases", number, "assets"]:
-                return self._json(200, self._by_id(number)["assets"])
-        raise AssertionError(steps)
-
-    def _changed(self, method: str, steps: list[str], data: dict[str, Any]) -> Reply:
-        match method, steps:
-            case "DELETE", ["releases", "assets", number]:
-                for release in self.releases:
-                    release["assets"] = [item for item in release["assets"] if item["id"] != int(number)]
-                return Reply(204)
-            case "DELETE", ["releases", number]:
-                self.releases.remove(self._by_id(number))
-                return Reply(204)
-            case "POST", ["releases", "generate-notes"]:
-                return self._json(200, {"name": data["tag_name"], "body": "**Full Changelog**"})
-            case "POST", ["releases"]:
-                assert data["draft"] is True, "a draft first: else the world sees a release without its files"
-                made = self.add_release(data["tag_name"], draft=True, target=data["target_commitish"])
-                made.update(body=data["body"], name=data["name"])
-                return self._json(201, made)
-            case "PATCH", ["releases", number]:
-                release = self._by_id(number)
-                release.update(data)
-                self.tags.setdefault(release["tag_name"], data["target_commitish"])
-                return self._json(200, release)
-        raise AssertionError(method, steps)
-
-    @staticmethod
-    def _json(status: int, data: object) -> Reply:
-        return Reply(status, json.dumps(data).encode())
+* a second line
+EOF
+END_OF_SCRIPT"""
 
 
 @pytest.fixture
-def github() -> GitHub:
-    return GitHub()
+def github() -> Iterator[GitHub]:
+    """Held against GitHub's description, where npm can fetch that."""
+    with GitHub(described=not missing(["github"])) as github:
+        github.token(TOKEN, **{"example/shop": "write"})
+        yield github
+    assert github.violations == []
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def shop(github: GitHub) -> Repository:
+    """A repository with an earlier release; its last commit is the one that was deployed."""
+    repository = github.repository("example/shop")
+    repository.commit("Begin")
+    repository.release("v1.2.2", repository.commit("Release"), draft=False)
+    repository.commit(NASTY)
+    repository.commit("Merge", pull="Sell shoes, too")
+    return repository
+
+
+@pytest.fixture(scope="session")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The jobs, pausing for a twentieth of the time: this GitHub needs no patience."""
+    bundle = tmp_path_factory.mktemp("jobs") / "jobs.pyz"
+    bundle.write_bytes(pack(edit=lambda text: text.replace("time.sleep(", "time.sleep(0.05 * ")))
+    return bundle
+
+
+@pytest.fixture
+def machine(tmp_path: Path, shop: Repository, hurried: Path) -> Machine:
     machine = Machine(tmp_path)
+    machine.program = hurried
     for name in FILES:
-        machine.file(name, deployment(commit=COMMIT, what=name))
+        machine.file(name, deployment(commit=shop.commits[-1].sha, what=name))
     return machine
 
 
 def release(machine: Machine, github: GitHub, **changes: str) -> tuple[int, str]:
     """Run the job; its exit code and what it said."""
-    with serving(github) as url:
-        for entry in github.releases:
-            entry["upload_url"] = url + entry["upload_url"]
-        result = machine.run("create_github_release", GITHUB_API_URL=url, **{**RELEASE, **changes})
+    result = machine.run("create_github_release", GITHUB_API_URL=github.url, **{**RELEASE, **changes})
     return result.returncode, result.stdout + result.stderr
 
 
-def writes(github: GitHub) -> list[str]:
-    """The requests that change something, without their queries."""
-    return [str(request).split("?")[0] for request in github.requests if request.method != "GET"]
-
-
-def test_a_release_is_drafted_filled_and_published(machine: Machine, github: GitHub) -> None:
-    code, said = release(machine, github)
-
+def released(machine: Machine, github: GitHub, **changes: str) -> str:
+    """Run the job, which ends with one public release of the tag, whole, and no draft of ours beside it."""
+    code, said = release(machine, github, **changes)
     assert code == 0, said
-    (made,) = github.releases
-    assert (made["tag_name"], made["draft"], made["prerelease"]) == ("v1.2.3", False, False)
-    assert github.tags == {"v1.2.3": COMMIT}
-    assert {name: json.loads(content)["what"] for name, content in github.contents.items()} == {
-        name: name for name in FILES
-    }
-    assert machine.exports == f"export RELEASE_URL={made['html_url']}\n"
+    shop = github.repository("example/shop")
+    made = found(shop)
+    assert made.files == {name: (machine.folder / name).read_bytes() for name in FILES}
+    assert len(made.assets) == len(FILES)
+    assert shop.tags[TAG] == shop.commits[-1].sha
+    assert machine.exports == f"export RELEASE_URL=https://github.com/example/shop/releases/tag/{TAG}\n"
+    assert machine.calls == [], "what commits say is data and never a command"
+    return said
+
+
+def found(shop: Repository) -> Release:
+    """The one release of the tag that is public."""
+    (made,) = (item for item in shop.releases.values() if item.tag == TAG and not item.draft)
+    return made
+
+
+def writes(github: GitHub) -> list[str]:
+    """The requests that change something."""
+    return [request for request in github.requests if not request.startswith("GET ")]
+
+
+def wish(github: GitHub, request: str, *wishes: Wish) -> None:
+    """Have requests that begin so answered otherwise, one by one; the last wish stands for all further ones."""
+    waiting = list(wishes)
+
+    def watch(_number: int, method: str, path: str, *, when: str) -> Wish:
+        if when != "before" or not f"{method} {path}".startswith(request):
+            return None
+        return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+
+    github.on_request(watch)
+
+
+def there(machine: Machine, shop: Repository, made: Release, *names: str) -> None:
+    """Attach these files to a release as the job does."""
+    for name in names:
+        shop.asset(made, name, (machine.folder / name).read_bytes(), "uploaded")
+
+
+def test_a_release_is_drafted_filled_and_published(machine: Machine, github: GitHub, shop: Repository) -> None:
+    released(machine, github)
+
+    (number,) = (item.id for item in shop.releases.values() if item.tag == TAG)
+    assert not found(shop).prerelease
     assert writes(github) == [
         f"POST {ROOT}/releases/generate-notes",
         f"POST {ROOT}/releases",
-        *["POST /uploads/1/assets"] * len(FILES),
-        f"PATCH {ROOT}/releases/1",
+        *[f"POST {ROOT}/releases/{number}/assets"] * len(FILES),
+        f"PATCH {ROOT}/releases/{number}",
+    ], "a draft first: else the world sees a release without its files"
+
+
+def test_the_notes_are_githubs_own_and_the_commits_since_the_last_release(
+    machine: Machine, github: GitHub, shop: Repository
+) -> None:
+    released(machine, github)
+
+    made = found(shop)
+    assert made.name == TAG
+    assert "* Sell shoes, too by @octocat in https://github.com/example/shop/pull/1" in made.body
+    assert "compare/v1.2.2...v1.2.3" in made.body
+    names = [commit.sha[:7] for commit in shop.commits]
+    assert made.body.partition("## Commits since v1.2.2\n")[2].splitlines() == [
+        f"* Merge ({names[3]})",
+        f"* {NASTY.splitlines()[0]} ({names[2]})",
+    ], "newest first, and only since the last release"
+
+
+def test_the_first_release_of_all_has_githubs_notes(machine: Machine, github: GitHub, shop: Repository) -> None:
+    shop.releases.clear()
+    shop.tags.clear()
+    released(machine, github)
+
+    assert "## Commits" not in found(shop).body
+    assert "https://github.com/example/shop/commits/v1.2.3" in found(shop).body
+
+
+def test_notes_longer_than_github_takes_are_cut(machine: Machine, github: GitHub, shop: Repository) -> None:
+    shop.commits[2:2] = [
+        commit._replace(message="long " * 1000, sha=f"{n:040x}") for n, commit in enumerate([shop.commits[0]] * 30)
     ]
+    released(machine, github)
+
+    assert len(found(shop).body) == 120_000
 
 
-def test_the_notes_are_githubs_own_and_the_commits_since_the_last_release(machine: Machine, github: GitHub) -> None:
-    github.add_release("v1.2.2", draft=False)
-    github.messages = ["Fix the cart", "$(whoami) `id` \"'\nand a body\n", ""]
+def test_a_prerelease_is_marked_as_one(machine: Machine, github: GitHub, shop: Repository) -> None:
+    released(machine, github, PRERELEASE="true")
 
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert github.releases[1]["body"].splitlines() == [
-        "**Full Changelog**",
-        "",
-        "## Commits since v1.2.2",
-        "*  (0000000)",
-        "* $(whoami) `id` \"' (0000000)",
-        "* Fix the cart (0000000)",
-    ]
-    assert machine.calls == [], "notes are data and never a command"
-
-
-def test_notes_longer_than_github_takes_are_cut(machine: Machine, github: GitHub) -> None:
-    github.add_release("v1.2.2", draft=False)
-    github.messages = ["long " * 1000] * 30
-
-    release(machine, github)
-
-    assert len(github.releases[1]["body"]) == 120_000
-
-
-def test_a_prerelease_is_marked_as_one(machine: Machine, github: GitHub) -> None:
-    release(machine, github, PRERELEASE="true")
-
-    assert github.releases[0]["prerelease"] is True
-
-
-def whole(machine: Machine, *names: str) -> dict[str, tuple[str, bytes]]:
-    """These files as they are when they are attached."""
-    return {name: ("uploaded", (machine.folder / name).read_bytes()) for name in names}
+    assert found(shop).prerelease is True
 
 
 def test_a_second_run_publishes_nothing_twice(machine: Machine, github: GitHub) -> None:
-    github.add_release("v1.2.3", draft=False, assets=whole(machine, *FILES))
-    github.tags["v1.2.3"] = COMMIT
+    released(machine, github)
+    before = writes(github)
 
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert "v1.2.3 was published by an earlier run" in said
-    assert writes(github) == []
+    assert "v1.2.3 was published by an earlier run" in released(machine, github)
+    assert writes(github) == before
 
 
-def test_a_release_that_a_person_has_published_gets_its_files(machine: Machine, github: GitHub) -> None:
+def test_a_release_that_a_person_has_published_gets_its_files(
+    machine: Machine, github: GitHub, shop: Repository
+) -> None:
     """Such as one whose tag started the pipeline. What is public already is not replaced."""
-    github.add_release("v1.2.3", draft=False, target="main", assets={"taskdef.json": ("uploaded", b"another")})
-
+    made = shop.release(TAG, "main", draft=False)
+    shop.tags[TAG] = shop.commits[-1].sha
+    shop.asset(made, "taskdef.json", b"another", "uploaded")
     code, said = release(machine, github)
 
     assert code == 0, said
-    assert sorted(github.contents) == sorted(set(FILES) - {"taskdef.json"})
-    assert set(writes(github)) == {"POST /uploads/1/assets"}
+    assert sorted(made.files) == sorted(FILES)
+    assert made.files["taskdef.json"] == b"another"
+    assert set(writes(github)) == {f"POST {ROOT}/releases/{made.id}/assets"}
 
 
-def test_a_run_that_stopped_half_way_is_taken_up(machine: Machine, github: GitHub) -> None:
+def test_a_run_that_stopped_half_way_is_taken_up(machine: Machine, github: GitHub, shop: Repository) -> None:
     """Two files are whole, but one of them is of an earlier image; one is a broken upload, the others are missing."""
-    there = whole(machine, "taskdef.json", "imageDetail.json")
-    broken = ("starter", (machine.folder / "appspec.yaml").read_bytes())
-    there["imageDetail.json"] = ("uploaded", there["imageDetail.json"][1].replace(b"aaa", b"bbb"))
-    github.add_release("v1.2.2", draft=False)
-    github.add_release("v1.2.3", draft=True, assets={**there, "appspec.yaml": broken})
+    draft = shop.release(TAG, shop.commits[-1].sha, body="the notes of the first run")
+    there(machine, shop, draft, "taskdef.json")
+    (whole,) = draft.assets
+    shop.asset(draft, "imageDetail.json", b"x" * len((machine.folder / "imageDetail.json").read_bytes()), "uploaded")
+    shop.asset(draft, "appspec.yaml")
+    released(machine, github)
 
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert len(github.releases) == 2
-    assert github.releases[1]["draft"] is False
-    assert sorted(github.contents) == sorted(set(FILES) - {"taskdef.json"})
-    assert [str(request) for request in github.requests if request.method == "DELETE"] == [
-        f"DELETE {ROOT}/releases/assets/202",
-        f"DELETE {ROOT}/releases/assets/201",
-    ]
+    assert whole in found(shop).assets, "what is there need not be sent again"
+    assert found(shop).body == "the notes of the first run"
+    assert sum(request.startswith("DELETE ") for request in github.requests) == 2
 
 
-def test_a_file_without_a_digest_is_judged_by_its_size(machine: Machine, github: GitHub) -> None:
+def test_a_file_without_a_digest_is_judged_by_its_size(machine: Machine, github: GitHub, shop: Repository) -> None:
     """GitHub Enterprise Server gives no digest before 3.18."""
-    made = github.add_release("v1.2.3", draft=True, assets=whole(machine, *FILES))
-    for asset in made["assets"]:
-        asset["digest"] = None
-    made["assets"][0]["size"] += 1
+    draft = shop.release(TAG, shop.commits[-1].sha)
+    there(machine, shop, draft, *FILES)
+    for asset in draft.assets.values():
+        asset.digest = False
+    next(iter(draft.assets.values())).content += b" "
+    released(machine, github)
 
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert list(github.contents) == [FILES[0]]
-
-
-def test_of_two_drafts_the_older_one_is_published_and_the_other_deleted(machine: Machine, github: GitHub) -> None:
-    github.add_release("v1.2.3", draft=True)
-    github.add_release("v1.2.3", draft=True)
-
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert [(made["id"], made["draft"]) for made in github.releases] == [(1, False)]
+    assert len([request for request in writes(github) if request.endswith("/assets")]) == 1
 
 
-def test_a_draft_that_an_earlier_delivery_left_is_not_taken_for_this_one(machine: Machine, github: GitHub) -> None:
+def test_the_drafts_that_other_runs_left_are_cleared_away(machine: Machine, github: GitHub, shop: Repository) -> None:
+    """Two of the same commit, of which the older is taken; one of an earlier delivery, whose notes end elsewhere."""
+    earlier, older, newer = (shop.release(TAG, shop.commits[number].sha) for number in (1, -1, -1))
+    prepared = shop.release("v2.0.0", "main")
+    released(machine, github)
+
+    assert found(shop) is older
+    assert not {earlier.id, newer.id} & set(shop.releases)
+    assert prepared.id in shop.releases
+
+
+def test_a_draft_that_an_earlier_delivery_left_is_not_taken_for_this_one(
+    machine: Machine, github: GitHub, shop: Repository
+) -> None:
     """Its notes end at another commit."""
-    github.add_release("v1.2.3", draft=True, target=OTHER_COMMIT)
+    shop.release(TAG, shop.commits[1].sha, body="old notes")
+    released(machine, github)
 
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    (made,) = github.releases
-    assert (made["target_commitish"], made["body"]) == (COMMIT, "**Full Changelog**")
-
-
-def test_a_draft_that_a_person_has_prepared_is_published_with_its_own_notes(machine: Machine, github: GitHub) -> None:
-    github.add_release("v1.2.3", draft=True, target="main").update(body="What we are proud of")
-    github.add_release("v1.2.3", draft=True, target="main").update(body="Another idea")
-
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert [(made["body"], made["draft"]) for made in github.releases] == [
-        ("What we are proud of", False),
-        ("Another idea", True),
-    ]
-    assert github.tags == {"v1.2.3": COMMIT}
+    (made,) = (item for item in shop.releases.values() if item.tag == TAG)
+    assert made.target == shop.commits[-1].sha
+    assert "old notes" not in made.body
 
 
-def test_a_draft_whose_making_was_not_answered_is_not_made_again(machine: Machine, github: GitHub) -> None:
-    class LosesTheAnswer(GitHub):
-        def reply(self, request: Request) -> Reply:
-            answer = super().reply(request)
-            return Reply(502) if str(request) == f"POST {ROOT}/releases" else answer
+def test_a_draft_that_a_person_has_prepared_is_published_with_its_own_notes(
+    machine: Machine, github: GitHub, shop: Repository
+) -> None:
+    ours, other = (shop.release(TAG, "main", body=text) for text in ("What we are proud of", "Another idea"))
+    released(machine, github)
 
-    github = LosesTheAnswer()
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert len(github.releases) == 1
-    assert writes(github).count(f"POST {ROOT}/releases") == 1
+    assert (ours.body, ours.draft) == ("What we are proud of", False)
+    assert (other.body, other.draft) == ("Another idea", True)
 
 
-def test_an_upload_that_breaks_is_done_again(machine: Machine, github: GitHub) -> None:
-    github.refuse("name=taskdef.json", Reply(502), Reply(0))
+@pytest.mark.parametrize("lost", [DROP, Answer(502)], ids=["hangs up", "answers 502"])
+def test_an_answer_that_is_lost_makes_nothing_twice(machine: Machine, github: GitHub, lost: Wish) -> None:
+    """Each request that changes something is carried out, and the first time nobody is told."""
+    told: set[tuple[str, str]] = set()
 
-    code, said = release(machine, github)
+    def lose_each_answer_once(_number: int, method: str, path: str, *, when: str) -> Wish:
+        if when == "after" and method != "GET" and (method, path) not in told:
+            told.add((method, path))
+            return lost
+        return None
 
-    assert code == 0, said
-    assert sorted(github.contents) == sorted(FILES)
+    github.on_request(lose_each_answer_once)
+    released(machine, github)
+
+    assert len(told) >= 4
+    assert github.requests.count(f"POST {ROOT}/releases") == 1
+
+
+@pytest.mark.parametrize("lag", [2, 100], ids=["for a while", "for good"])
+def test_a_draft_that_github_does_not_list_is_not_made_twice(
+    machine: Machine, github: GitHub, shop: Repository, lag: int
+) -> None:
+    shop.listing_lag = lag
+    released(machine, github)
+
+    assert github.requests.count(f"POST {ROOT}/releases") == 1
+
+
+def test_an_upload_that_breaks_is_replaced(machine: Machine, github: GitHub, shop: Repository) -> None:
+    number = len(shop.releases) + 1001
+    wish(github, f"POST {ROOT}/releases/{number}/assets", BROKEN, None)
+    released(machine, github)
+
+    assert any(request.startswith("DELETE ") for request in github.requests)
 
 
 @pytest.mark.parametrize(
@@ -338,59 +294,65 @@ def test_an_upload_that_breaks_is_done_again(machine: Machine, github: GitHub) -
             "GitHub lists no draft release of v1.2.3 that this job could publish. GitHub answers 422 to POST http",
         ),
         (
-            "name=taskdef.json",
-            "FAILED: taskdef.json could not be attached to the release v1.2.3. GitHub answers 422 to POST http",
+            f"POST {ROOT}/releases/1002/assets",
+            f"FAILED: {', '.join(FILES)} could not be attached to the release v1.2.3. GitHub answers 422 to POST http",
         ),
     ],
 )
-def test_what_github_does_not_take_is_named_with_the_reason(machine: Machine, refused: str, message: str) -> None:
-    class Refusing(GitHub):
-        def reply(self, request: Request) -> Reply:
-            if str(request).endswith(refused):
-                return Reply(422, b'{"message": "Validation Failed", "errors": ["target_commitish is invalid"]}')
-            return super().reply(request)
-
-    code, said = release(machine, Refusing())
+def test_what_github_does_not_take_is_named_with_the_reason(
+    machine: Machine, github: GitHub, refused: str, message: str
+) -> None:
+    answer = Answer(422, {"message": "Validation Failed", "errors": ["target_commitish is invalid"]})
+    github.on_request(
+        lambda _n, method, path, *, when: answer if when == "before" and f"{method} {path}" == refused else None
+    )
+    code, said = release(machine, github)
 
     assert code == 1
     assert message in said
     assert "target_commitish is invalid" in said.splitlines()[-1]
 
 
-def test_a_draft_behind_many_releases_is_found(machine: Machine, github: GitHub) -> None:
+def test_a_draft_behind_many_releases_is_found(machine: Machine, github: GitHub, shop: Repository) -> None:
+    draft = shop.release(TAG, shop.commits[-1].sha)
     for number in range(100):
-        github.add_release(f"v0.0.{number}", draft=False)
-    github.add_release("v1.2.3", draft=True)
+        shop.release(f"v0.0.{number}", shop.commits[0].sha, draft=False)
+    released(machine, github)
 
-    code, said = release(machine, github)
-
-    assert code == 0, said
-    assert len(github.releases) == 101
+    assert found(shop) is draft
 
 
-def test_a_version_that_another_commit_has_is_refused(machine: Machine, github: GitHub) -> None:
-    github.tags["v1.2.3"] = OTHER_COMMIT
-
+def test_a_version_that_another_commit_has_is_refused(machine: Machine, github: GitHub, shop: Repository) -> None:
+    shop.tags[TAG] = shop.commits[1].sha
     code, said = release(machine, github)
 
     assert code == 1
-    assert f"the tag v1.2.3 of example/shop is on commit {OTHER_COMMIT}, this delivery deployed {COMMIT}" in said
-    assert github.releases == []
+    assert (
+        f"the tag v1.2.3 of example/shop is on commit {shop.commits[1].sha}, this delivery deployed "
+        f"{shop.commits[-1].sha}" in said
+    )
+    assert writes(github) == []
+
+
+def test_a_commit_that_github_does_not_have_is_named(machine: Machine, github: GitHub, shop: Repository) -> None:
+    """As when the code comes from another repository than the one of the releases."""
+    shop.commits.pop()
+    code, said = release(machine, github)
+
+    assert code == 1
+    assert "GitHub answers 422" in said
+    assert "target_commitish" in said
 
 
 @pytest.mark.parametrize(
     ("refused", "status", "message"),
     [
-        ("/releases?", 401, "GitHub answers 401"),
-        (f"POST {ROOT}/releases", 403, "the token needs Contents: read and write on this repository"),
-        ("/releases?", 404, "no such repository, or the token may not see it"),
-        ("PATCH", 422, 'it refuses this. It says: {"message": "tag_name: already_exists"}'),
-        ("/releases?", 418, "GitHub answers 418"),
+        (f"PATCH {ROOT}", 422, 'it refuses this. It says: {"message": "tag_name: already_exists"}'),
+        (f"GET {ROOT}/releases", 418, "GitHub answers 418"),
     ],
 )
 def test_a_refusal_is_explained(machine: Machine, github: GitHub, refused: str, status: int, message: str) -> None:
-    github.refuse(refused, Reply(status, b'{"message": "tag_name: already_exists"}'))
-
+    wish(github, refused, Answer(status, {"message": "tag_name: already_exists"}))
     code, said = release(machine, github)
 
     assert code == 1
@@ -399,44 +361,59 @@ def test_a_refusal_is_explained(machine: Machine, github: GitHub, refused: str, 
 
 
 def test_a_refusal_without_a_word_is_explained_too(machine: Machine, github: GitHub) -> None:
-    github.refuse("/releases?", Reply(404))
-
+    wish(github, f"GET {ROOT}/releases", Answer(404))
     code, said = release(machine, github)
 
     assert code == 1
     assert "It says: nothing" in said
 
 
-def test_who_asks_too_much_waits_as_long_as_github_wants(machine: Machine, github: GitHub) -> None:
-    github.refuse(f"POST {ROOT}/releases", Reply(403, b"{}", {"Retry-After": "1"}), Reply(0))
+@pytest.mark.parametrize("status", [403, 429])
+def test_who_asks_too_much_waits_as_long_as_github_wants(
+    machine: Machine, github: GitHub, status: Literal[403, 429]
+) -> None:
+    wish(github, f"POST {ROOT}/releases", rate_limited(status=status), None)
 
-    code, said = release(machine, github)
+    assert f"    {status}; trying again in 1 s" in released(machine, github)
 
-    assert code == 0, said
-    assert "    403; trying again in 1 s" in said
+
+@pytest.mark.parametrize(
+    ("access", "repository", "message"),
+    [
+        ({}, "example/shop", "GitHub answers 404 to GET "),
+        ({"example/shop": "read"}, "example/shop", "the token needs Contents: read and write on this repository"),
+        ({"example/shop": "write"}, "example/other", "no such repository, or the token may not see it"),
+    ],
+)
+def test_what_a_token_may_not_do_is_explained(
+    machine: Machine, github: GitHub, access: dict[str, str], repository: str, message: str
+) -> None:
+    github.token("github_pat_another", **access)
+    code, said = release(machine, github, GITHUB_TOKEN="github_pat_another", GITHUB_REPOSITORY=repository)  # noqa: S106 - made up
+
+    assert code == 1
+    assert message in said
 
 
 def test_a_bad_token_is_explained_and_not_shown(machine: Machine, github: GitHub) -> None:
     code, said = release(machine, github, GITHUB_TOKEN="expired-token")  # noqa: S106 - made up
 
     assert code == 1
+    assert "GitHub answers 401" in said
     assert "the token is invalid or has expired: renew it in Secrets Manager" in said
     assert "expired-token" not in said
 
 
 def test_the_token_is_masked_in_what_github_says(machine: Machine, github: GitHub) -> None:
-    github.refuse("/releases?", Reply(403, f"who is {TOKEN}?".encode()))
-
+    wish(github, f"GET {ROOT}/releases", Answer(403, f"who is {TOKEN}?"))
     code, said = release(machine, github)
 
     assert code == 1
-    assert "It says: who is ***?" in said
+    assert 'It says: "who is ***?"' in said
 
 
 def test_the_token_is_in_no_log(machine: Machine, github: GitHub) -> None:
-    _, said = release(machine, github)
-
-    assert TOKEN not in said
+    assert TOKEN not in released(machine, github)
 
 
 @pytest.mark.parametrize(

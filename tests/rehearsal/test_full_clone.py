@@ -163,12 +163,10 @@ def test_an_archive_has_text_for_links_and_no_executable(archived: Built, base: 
     shop = Shop(archived.world, tmp_path / "code", public=True, dockerfile=dockerfile)
     shop.folder.joinpath(".dockerignore").write_text("vendor\nfonts\n*.bin\n")
     commit = Repository(shop.folder).commit({})
-    (shop.folder / "not-committed").write_text("x")
 
     result = archived.run(shop.folder, commit, base)
     assert result.succeeded, result.log
     assert "NOTE: an archive has text for symbolic links; these look like it: app.conf. Set " in result.log
-    assert "[Container] Source is the last commit, without changes of not-committed" in result.log
 
 
 # The clone

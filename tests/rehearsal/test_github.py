@@ -52,7 +52,7 @@ def ask(github: GitHub, method: str, path: str, data: object = None, *, token: s
     kind = {"Content-Type": "application/octet-stream" if upload else "application/json"} if body is not None else {}
     sent = {"Authorization": f"Bearer {token}", "User-Agent": "tests", **kind, **headers}
     request = urllib.request.Request(  # noqa: S310 - the stand-in's address
-        f"{github.uploads_url if upload else github.url}{path}", data=body, method=method, headers=sent
+        f"{github.url}{'/uploads' if upload else ''}{path}", data=body, method=method, headers=sent
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
@@ -89,19 +89,6 @@ def test_who_may_not_come_in_is_told_what_github_tells(
     assert github.violations == []
 
 
-@pytest.mark.usefixtures("shop")
-def test_a_public_repository_is_there_for_everybody_with_a_token(github: GitHub) -> None:
-    github.repository("example/open", private=False).commit("Begin")
-    assert ask(github, "GET", "/repos/example/open/commits/main").status == HTTPStatus.OK
-    assert ask(github, "POST", "/repos/example/open/releases", {"tag_name": "v1"}).status == HTTPStatus.FORBIDDEN
-
-
-@pytest.mark.parametrize("headers", [{"User-Agent": ""}, {"X-GitHub-Api-Version": "2001-01-01"}])
-@pytest.mark.usefixtures("shop")
-def test_a_request_says_who_asks_and_in_which_version(github: GitHub, headers: dict[str, str]) -> None:
-    assert ask(github, "GET", RELEASES, **headers).status in (400, 403)
-
-
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -124,9 +111,9 @@ def test_a_body_that_github_does_not_describe_is_refused_and_remembered(
     [
         ("GET", f"{RELEASES}?per_page=all", "parameter per_page: 'all' is not of type 'integer'"),
         ("GET", f"{RELEASES}?perpage=1", "query parameter perpage is not known"),
-        ("GET", f"{RELEASES}/latest/x", "nothing of the kind on the host for api"),
-        ("PUT", RELEASES, "nothing of the kind on the host for api"),
-        ("POST", f"{RELEASES}/1001/assets?name=x", "nothing of the kind on the host for api"),
+        ("GET", f"{RELEASES}/latest/x", "there is nothing of the kind on this host"),
+        ("PUT", RELEASES, "there is nothing of the kind on this host"),
+        ("POST", f"{RELEASES}/1001/assets?name=x", "there is nothing of the kind on this host"),
     ],
 )
 @pytest.mark.usefixtures("shop")
@@ -171,19 +158,10 @@ def test_a_draft_has_no_tag_until_it_is_published(github: GitHub, shop: Reposito
 
 
 def test_only_who_may_write_sees_drafts(github: GitHub, shop: Repository) -> None:
-    number = draft(github)
+    draft(github)
     shop.release("v0", "main", draft=False)
     assert [item["tag_name"] for item in ask(github, "GET", RELEASES).value] == ["v0", "v1"]
     assert [item["tag_name"] for item in ask(github, "GET", RELEASES, token=READER).value] == ["v0"]
-    assert ask(github, "GET", f"{RELEASES}/{number}").status == HTTPStatus.OK
-    assert ask(github, "GET", f"{RELEASES}/{number}", token=READER).status == HTTPStatus.NOT_FOUND
-
-
-def test_releases_come_in_pages(github: GitHub, shop: Repository) -> None:
-    for number in range(5):
-        shop.release(f"v{number}", "main", draft=False)
-    pages = [ask(github, "GET", f"{RELEASES}?per_page=2&page={page}").value for page in (1, 3, 4)]
-    assert [[item["tag_name"] for item in page] for page in pages] == [["v4", "v3"], ["v0"], []]
 
 
 @pytest.mark.usefixtures("shop")
@@ -194,12 +172,6 @@ def test_there_may_be_several_drafts_of_a_tag_and_one_release(github: GitHub) ->
         said = ask(github, method, path, {"draft": False, "tag_name": "v1"})
         assert said.status == HTTPStatus.UNPROCESSABLE_ENTITY
         assert said.value["errors"] == [{"resource": "Release", "code": "already_exists", "field": "tag_name"}]
-
-
-@pytest.mark.usefixtures("shop")
-def test_a_release_of_an_unknown_commit_is_refused(github: GitHub) -> None:
-    said = ask(github, "POST", RELEASES, {"tag_name": "v1", "target_commitish": "f" * 40})
-    assert said.value["errors"] == [{"resource": "Release", "code": "invalid", "field": "target_commitish"}]
 
 
 def test_a_file_is_there_once_and_byte_by_byte(github: GitHub, shop: Repository) -> None:
@@ -219,9 +191,9 @@ def test_a_file_is_there_once_and_byte_by_byte(github: GitHub, shop: Repository)
 
 def test_an_upload_that_is_cut_off_leaves_a_starter(github: GitHub, shop: Repository) -> None:
     number = draft(github)
-    port = int(github.uploads_url.rpartition(":")[2])
+    port = int(github.url.rpartition(":")[2])
     head = [
-        f"POST {RELEASES}/{number}/assets?name=a.bin HTTP/1.1",
+        f"POST /uploads{RELEASES}/{number}/assets?name=a.bin HTTP/1.1",
         *("Host: uploads", "User-Agent: tests", f"Authorization: Bearer {WRITER}", "Content-Length: 100"),
         "Content-Type: application/octet-stream",
     ]
@@ -233,37 +205,6 @@ def test_an_upload_that_is_cut_off_leaves_a_starter(github: GitHub, shop: Reposi
     assert (asset["state"], asset["size"], asset["digest"]) == ("starter", 0, None)
     assert shop.releases[number].files == {}
     assert github.violations == []
-
-
-def test_generated_notes_name_pull_requests_and_no_commits(github: GitHub, shop: Repository) -> None:
-    """As GitHub's do: https://docs.github.com/repositories/releasing-projects-on-github."""
-    shop.release("v0", shop.commit("Old", pull="Of the last release"), draft=False)
-    shop.commit("Without one")
-    head = shop.commit("Merge", pull="Of this one")
-    said = ask(github, "POST", f"{RELEASES}/generate-notes", {"tag_name": "v1", "target_commitish": head})
-    assert said.value == {
-        "name": "v1",
-        "body": "## What's Changed\n* Of this one by @octocat in https://github.com/example/shop/pull/1\n\n\n"
-        "**Full Changelog**: https://github.com/example/shop/compare/v0...v1",
-    }
-
-
-def test_a_comparison_names_the_newest_250_commits(github: GitHub, shop: Repository) -> None:
-    shop.release("v0", "main", draft=False)
-    shop.tags["v0"] = shop.commits[0].sha
-    for number in range(300):
-        shop.commit(f"{number}")
-    said = ask(github, "GET", "/repos/example/shop/compare/v0...main")
-    assert (said.value["total_commits"], len(said.value["commits"])) == (300, 250)
-    assert said.value["commits"][-1]["commit"]["message"] == "299"
-    assert ask(github, "GET", "/repos/example/shop/compare/v9...main").status == HTTPStatus.NOT_FOUND
-    assert github.violations == []
-
-
-def test_a_release_can_be_deleted_and_its_tag_stays(github: GitHub, shop: Repository) -> None:
-    made = shop.release("v1", shop.commits[0].sha, draft=False)
-    assert ask(github, "DELETE", f"{RELEASES}/{made.id}").status == HTTPStatus.NO_CONTENT
-    assert (shop.releases, shop.tags) == ({}, {"v1": shop.commits[0].sha})
 
 
 def test_a_watcher_sees_each_request_and_may_stand_in_its_way(github: GitHub, shop: Repository) -> None:
@@ -295,11 +236,6 @@ def test_a_watcher_sees_each_request_and_may_stand_in_its_way(github: GitHub, sh
     assert [asset.state for asset in shop.releases[number].assets.values()] == ["starter"]
     assert seen[:2] == [(1, "POST", RELEASES, "before"), (1, "POST", RELEASES, "after")]
     assert github.requests[0] == f"POST {RELEASES}"
-
-
-def test_a_token_may_read_or_write(github: GitHub) -> None:
-    with pytest.raises(ValueError, match="may read or write"):
-        github.token("x", **{"example/shop": "admin"})
 
 
 def test_the_description_is_locked_by_its_content_and_not_by_an_address() -> None:

@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -31,7 +31,6 @@ OPERATIONS = (
     ("POST", f"{_REPOSITORY}/releases"),
     ("POST", f"{_REPOSITORY}/releases/generate-notes"),
     ("GET", f"{_REPOSITORY}/releases/latest"),
-    ("GET", f"{_REPOSITORY}/releases/{{release_id}}"),
     ("PATCH", f"{_REPOSITORY}/releases/{{release_id}}"),
     ("DELETE", f"{_REPOSITORY}/releases/{{release_id}}"),
     ("GET", f"{_REPOSITORY}/releases/{{release_id}}/assets"),
@@ -63,6 +62,33 @@ class Operation(NamedTuple):
         """Method and path behind the repository, such as `POST releases`."""
         return f"{self.method} {self.path.removeprefix(f'{_REPOSITORY}/')}"
 
+    @property
+    def repository(self) -> str:
+        """The repository, `owner/name`."""
+        return "{owner}/{repo}".format_map(self.values)
+
+
+def operation_of(method: str, target: str) -> Operation | None:
+    """Return what a request asks for; None when there is no such path and method."""
+    path, _, query = target.partition("?")
+    for pattern, (known, template) in _patterns():
+        if known == method and (match := pattern.fullmatch(path)):
+            values = {name: unquote(value) for name, value in match.groupdict().items()}
+            return Operation(method, template, values, dict(parse_qsl(query, keep_blank_values=True)))
+    return None
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], tuple[str, str]]]:
+    found = []
+    # A path without names goes before one with: `releases/latest` is no release's number.
+    for method, template in sorted(OPERATIONS, key=lambda item: (item[1].count("{"), item[1])):
+        text = re.sub(
+            r"\{(\w+)\}", lambda name: f"(?P<{name[1]}>{'.+' if name[1] in _OPEN_ENDED else '[^/]+'})", template
+        )
+        found.append((re.compile(text), (method, template)))
+    return found
+
 
 class Description:
     """The part of GitHub's description that the stand-in answers."""
@@ -88,26 +114,6 @@ class Description:
                 part.write_text(json.dumps(_part(_fetched(Path(folder)))), encoding="utf-8")
                 part.replace(kept)  # at once: others may be looking for it
         return cls(json.loads(kept.read_text(encoding="utf-8")))
-
-    def operation(self, method: str, target: str) -> Operation | None:
-        """What a request asks for; None when the description has no such path and method."""
-        path, _, query = target.partition("?")
-        for pattern, (known, template) in self._patterns:
-            if known == method and (match := pattern.fullmatch(path)):
-                values = {name: unquote(value) for name, value in match.groupdict().items()}
-                return Operation(method, template, values, dict(parse_qsl(query, keep_blank_values=True)))
-        return None
-
-    @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern[str], tuple[str, str]]]:
-        found = []
-        # A path without names goes before one with: `releases/latest` is no release's number.
-        for method, template in sorted(OPERATIONS, key=lambda item: (item[1].count("{"), item[1])):
-            text = re.sub(
-                r"\{(\w+)\}", lambda name: f"(?P<{name[1]}>{'.+' if name[1] in _OPEN_ENDED else '[^/]+'})", template
-            )
-            found.append((re.compile(text), (method, template)))
-        return found
 
     def request_problems(self, operation: Operation, content_type: str, body: bytes) -> list[str]:
         """What is wrong with a request by the description."""

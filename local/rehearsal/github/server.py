@@ -1,36 +1,37 @@
-"""The two servers of the stand-in, the API's and the one for uploads, and GitHub's rules for releases."""
+"""GitHub's server: repositories with commits, tags and releases, tokens with permissions, and the rules for releases.
+
+What it answers has every field that GitHub's own description of its API asks for.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
-from urllib.parse import urlsplit
 
-from local.rehearsal.github.description import Description, Operation
-from local.rehearsal.github.state import Commit, Release, Repository, Shown
+from local.rehearsal.github.description import Description, Operation, operation_of
+from local.rehearsal.loopback import serving_http
 
 _DOCUMENTATION = "https://docs.github.com/rest"
 _API_VERSION = "2022-11-28"
+_TIME = "2026-01-31T12:00:00Z"
+"""When everything happens; nothing that is looked at here depends on the time."""
+_UPLOADS = "/uploads"
+"""Where uploads.github.com begins, on the address of the API; it takes files and nothing else."""
 _UPLOAD = "POST releases/{release_id}/assets"
-_WRITES = {"POST", "PATCH", "DELETE"}
 
 When = Literal["before", "after"]
 
 
 class Answer(NamedTuple):
-    """What is sent back.
-
-    Attributes:
-        status: the HTTP status.
-        value: the JSON; None for no body.
-        headers: more than the usual ones.
-    """
+    """What is sent back: the HTTP status, the JSON (None for no body), and more than the usual headers."""
 
     status: int
     value: object = None
@@ -38,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What the stand-in is to do in place of an answer."""
+    """What the server is to do in place of an answer."""
 
     what: str
 
@@ -54,34 +55,114 @@ Watcher = Callable[..., Wish]
 """Called with the number of the request from 1, its method and its path, and `when`, before and after it is handled."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """A request as it came.
+class Commit(NamedTuple):
+    """One commit of a straight history: its name, its message, and the title of its pull request, if any."""
+
+    sha: str
+    message: str
+    pull: str = ""
+
+
+@dataclass(kw_only=True, slots=True)
+class Asset:
+    """A file of a release; in state `starter` while, and after, an upload that did not end well."""
+
+    id: int
+    name: str
+    content: bytes = b""
+    state: str = "starter"
+    digest: bool = True
+    """Whether its digest is told: GitHub Enterprise Server tells none before 3.18."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Release:
+    """A release, published or not; `unlisted` is how many more lists it is missing from."""
+
+    id: int
+    tag: str
+    target: str
+    name: str = ""
+    body: str = ""
+    draft: bool = True
+    prerelease: bool = False
+    assets: dict[int, Asset] = field(default_factory=dict)
+    unlisted: int = 0
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The whole files by name."""
+        return {asset.name: asset.content for asset in self.assets.values() if asset.state == "uploaded"}
+
+
+class Repository:
+    """One private repository.
 
     Attributes:
-        number: its place in the order of arrival, from 1.
-        method: as in `GET`.
-        target: path and query.
-        headers: by lower-case name.
-        body: the bytes.
-        operation: what it asks for.
+        name: `owner/name`.
+        commits: its history, oldest first.
+        tags: the commit of each tag.
+        releases: its releases by number, in the order they were made.
+        listing_lag: how many lists a release is missing from after it was made: GitHub's are not always up to date
+            (cli/cli issue 6599).
     """
 
-    number: int
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    operation: Operation
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.listing_lag = 0
+        self.commits: list[Commit] = []
+        self.tags: dict[str, str] = {}
+        self.releases: dict[int, Release] = {}
+        self._numbers = itertools.count(1001)
+
+    def commit(self, message: str, *, pull: str = "") -> str:
+        """Add a commit to the history; returns its name."""
+        sha = hashlib.sha1(f"{len(self.commits)}{message}".encode(), usedforsecurity=False).hexdigest()
+        self.commits.append(Commit(sha, message, pull))
+        return sha
+
+    def release(self, tag: str, target: str, **more: Any) -> Release:  # noqa: ANN401 - the fields of Release
+        """Add a release; a published one brings its tag."""
+        made = Release(id=next(self._numbers), tag=tag, target=target, **more)
+        self.releases[made.id] = made
+        if not made.draft:
+            self.tags.setdefault(tag, target)
+        return made
+
+    def asset(self, release: Release, name: str, content: bytes = b"", state: str = "starter") -> Asset:
+        """Add a file to a release."""
+        made = Asset(id=next(self._numbers), name=name, content=content, state=state)
+        release.assets[made.id] = made
+        return made
+
+    def published(self, tag: str) -> Release | None:
+        """Return the published release of a tag."""
+        return next((item for item in self.releases.values() if item.tag == tag and not item.draft), None)
+
+    @property
+    def latest(self) -> Release | None:
+        """The newest release that is published and no pre-release."""
+        found = [item for item in self.releases.values() if not item.draft and not item.prerelease]
+        return found[-1] if found else None
+
+    def resolve(self, reference: str) -> Commit | None:
+        """Return the commit that a name stands for: `tags/NAME`, `main`, a tag or a commit's name."""
+        kind, _, name = reference.partition("/")
+        if reference == "main":
+            return self.commits[-1] if self.commits else None
+        wanted = self.tags.get(name, "") if kind == "tags" else self.tags.get(reference, reference)
+        return next((item for item in self.commits if item.sha == wanted), None)
+
+    def between(self, base: Commit | None, head: Commit) -> list[Commit]:
+        """Return the commits after `base` up to `head`, oldest first."""
+        first = self.commits.index(base) + 1 if base else 0
+        return self.commits[first : self.commits.index(head) + 1]
 
 
 def rate_limited(*, status: Literal[403, 429] = 429, retry_after: int = 1) -> Answer:
-    """What GitHub answers to somebody who asks too much, or makes too much, at once."""
-    return _error(
-        status,
-        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-        headers={"Retry-After": str(retry_after)},
-    )
+    """Return what GitHub answers to somebody who asks too much, or makes too much, at once."""
+    message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+    return Answer(status, _error(status, message).value, {"Retry-After": str(retry_after)})
 
 
 class GitHub:
@@ -89,53 +170,44 @@ class GitHub:
 
     Attributes:
         url: address of the API, as `https://api.github.com`.
-        uploads_url: address that files are sent to, as `https://uploads.github.com`.
         repositories: by name.
         requests: every request, as `METHOD path`, in the order of arrival.
         violations: what requests and answers broke of GitHub's description; a test looks that there is nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, described: bool = True) -> None:
+        """Describe it; `with` starts it.
+
+        Args:
+            described: whether requests and answers are held against GitHub's description, which npm must fetch once.
+        """
+        self.url = ""
         self.repositories: dict[str, Repository] = {}
         self.requests: list[str] = []
         self.violations: list[str] = []
+        self.lock = threading.RLock()
+        self._description = Description.load() if described else None
         self._tokens: dict[str, Mapping[str, str]] = {}
         self._watchers: list[Watcher] = []
-        self._lock = threading.RLock()
-        self._description = Description.load()
-        self._servers = [_server(self, uploads=False), _server(self, uploads=True)]
-        self.url, self.uploads_url = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
-        self._threads: list[threading.Thread] = []
+        self._serving = ExitStack()
 
     def __enter__(self) -> Self:
         """Start to answer."""
-        for server in self._servers:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-            thread.start()
-            self._threads.append(thread)
+        self.url = self._serving.enter_context(serving_http(_handler(self)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop to answer."""
-        for server in self._servers:
-            server.shutdown()
-        for thread in self._threads:
-            thread.join()
-        for server in self._servers:
-            server.server_close()
+        self._serving.close()
 
-    def repository(self, name: str, *, private: bool = True) -> Repository:
+    def repository(self, name: str) -> Repository:
         """Make an empty repository."""
-        made = Repository(name, private=private)
-        self.repositories[name] = made
-        return made
+        return self.repositories.setdefault(name, Repository(name))
 
     def token(self, value: str, **access: str) -> None:
         """Make a token with these permissions: `token("...", **{"example/shop": "write"})`; the other one is `read`."""
-        if not set(access.values()) <= {"read", "write"}:
-            raise ValueError(f"a token may read or write a repository, got {access}")
         self._tokens[value] = access
 
     def on_request(self, watcher: Watcher) -> None:
@@ -145,112 +217,77 @@ class GitHub:
         """
         self._watchers.append(watcher)
 
-    def _shown_to_watchers(self, number: int, method: str, path: str, when: When) -> Wish:
+    def _wished(self, number: int, method: str, path: str, when: When) -> Wish:
         # All of them see it, and the first that wants something gets it.
         wishes = [watcher(number, method, path, when=when) for watcher in list(self._watchers)]
         return next((wish for wish in wishes if wish is not None), None)
 
-    def handle(
-        self, method: str, target: str, headers: Mapping[str, str], read: Callable[[], bytes], *, uploads: bool
-    ) -> Answer | None:
-        """The answer to a request; None when the connection is to be closed without one."""
-        path = urlsplit(target).path
-        with self._lock:
+    def handle(self, method: str, target: str, headers: Mapping[str, str], read: Callable[[], bytes]) -> Answer | None:
+        """Return the answer to a request; None when the connection is to be closed without one."""
+        path = target.partition("?")[0].removeprefix(_UPLOADS)
+        with self.lock:
             self.requests.append(f"{method} {path}")
             number = len(self.requests)
-        wish = self._shown_to_watchers(number, method, path, "before")
+        wish = self._wished(number, method, path, "before")
         if isinstance(wish, Answer):
             read()  # a connection closed on what was not read loses the answer, too
             return wish
         if wish is DROP:
             return None
-        answer = self._answer(number, method, target, headers, read, uploads=uploads, broken=wish is BROKEN)
-        wish = self._shown_to_watchers(number, method, path, "after")
+        answer = self._answer(method, target, headers, read, broken=wish is BROKEN)
+        wish = self._wished(number, method, path, "after")
         if wish is DROP:
             return None
         return wish if isinstance(wish, Answer) else answer
 
     def _answer(
-        self,
-        number: int,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        read: Callable[[], bytes],
-        *,
-        uploads: bool,
-        broken: bool,
+        self, method: str, target: str, headers: Mapping[str, str], read: Callable[[], bytes], *, broken: bool
     ) -> Answer:
-        operation = self._description.operation(method, target)
-        if operation is None or uploads != (operation.name == _UPLOAD):
-            host = "uploads" if uploads else "api"
-            self.violations.append(f"{method} {target}: nothing of the kind on the host for {host}")
+        operation = operation_of(method, target.removeprefix(_UPLOADS))
+        if operation is None or (operation.name == _UPLOAD) != target.startswith(_UPLOADS):
+            self.violations.append(f"{method} {target}: there is nothing of the kind on this host")
             read()
             return _error(404, "Not Found")
-        request = Request(
-            number=number,
-            method=method,
-            target=target,
-            headers=headers,
-            body=b"" if uploads else read(),
-            operation=operation,
-        )
-        refusal = self._refused_at_the_door(request)
-        if refusal:
-            if uploads:
-                read()
-            return refusal
-        repository = self.repositories["{owner}/{repo}".format_map(operation.values)]
-        answer = _Rules(Shown(api=self.url, uploads=self.uploads_url, repository=repository), request, self._lock)
-        given = answer.upload(read, broken=broken) if uploads else answer.given(can_write=self._can_write(request))
-        self._check(operation, given)
+        access = self._access(headers, operation)
+        body = b"" if operation.name == _UPLOAD and access == "write" else read()
+        problems = self._problems(operation, headers.get("content-type", ""), body) if access == "write" else []
+        if isinstance(access, Answer):
+            return access
+        if method != "GET" and access != "write":
+            return _error(403, "Resource not accessible by personal access token")
+        if problems:
+            return _error(422, f"Invalid request.\n\n{'; '.join(problems)}")
+        repository = self.repositories[operation.repository]
+        rules = _Rules(self, repository, operation, body, drafts=access == "write")
+        given = rules.upload(read, broken=broken) if operation.name == _UPLOAD else rules.given()
+        if self._description:
+            # GitHub's description lacks the state `starter`, which its own text describes.
+            text = json.dumps(given.value).replace('"state": "starter"', '"state": "open"')
+            problems = self._description.answer_problems(operation, given.status, json.loads(text))
+            self.violations += [f"{operation.name}, answer {given.status}: {problem}" for problem in problems]
         return given
 
-    def _check(self, operation: Operation, answer: Answer) -> None:
-        """GitHub's description lacks the state `starter`, which its own text describes."""
-        text = json.dumps(answer.value).replace('"state": "starter"', '"state": "open"')
-        problems = self._description.answer_problems(operation, answer.status, json.loads(text))
-        self.violations += [f"{operation.name}, answer {answer.status}: {problem}" for problem in problems]
+    def _problems(self, operation: Operation, content_type: str, body: bytes) -> list[str]:
+        problems = self._description.request_problems(operation, content_type, body) if self._description else []
+        self.violations += [f"{operation.name}: {problem}" for problem in problems]
+        return problems
 
-    def _refused_at_the_door(self, request: Request) -> Answer | None:
-        """Who may come in, and with what."""
-        refusal = self._refused_for_headers(request) or self._refused_for_permissions(request)
-        if refusal:
-            return refusal
-        problems = self._description.request_problems(
-            request.operation, request.headers.get("content-type", ""), request.body
-        )
-        if problems:
-            self.violations += [f"{request.operation.name}: {problem}" for problem in problems]
-            return _error(422, f"Invalid request.\n\n{'; '.join(problems)}")
-        return None
+    def _access(self, headers: Mapping[str, str], operation: Operation) -> Answer | str:
+        """What a token allows on a repository, or why nothing; what may not be read is not there.
 
-    def _refused_for_headers(self, request: Request) -> Answer | None:
-        """See https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api."""
-        if not request.headers.get("user-agent"):
+        See https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api.
+        """
+        if not headers.get("user-agent"):
             return _error(403, "Request forbidden by administrative rules. Please make sure it has a User-Agent header")
-        version = request.headers.get("x-github-api-version", _API_VERSION)
+        version = headers.get("x-github-api-version", _API_VERSION)
         if version != _API_VERSION:
             return _error(400, f"{version} is not a supported version")
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() not in ("bearer", "token") or token not in self._tokens:
+        token = headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in self._tokens:
             return _error(401, "Bad credentials")
-        return None
-
-    def _refused_for_permissions(self, request: Request) -> Answer | None:
-        """A private repository is not there for who may not read it."""
-        name = "{owner}/{repo}".format_map(request.operation.values)
-        token = request.headers["authorization"].partition(" ")[2]
-        repository = self.repositories.get(name)
-        if repository is None or (repository.private and name not in self._tokens[token]):
-            return _error(404, "Not Found")
-        if request.method in _WRITES and not self._can_write(request):
-            return _error(403, "Resource not accessible by personal access token")
-        return None
-
-    def _can_write(self, request: Request) -> bool:
-        token = request.headers["authorization"].partition(" ")[2]
-        return self._tokens[token].get("{owner}/{repo}".format_map(request.operation.values)) == "write"
+        name = operation.repository
+        access = self._tokens[token].get(name) if name in self.repositories else None
+        return access or _error(404, "Not Found")
 
 
 class _RefusedError(Exception):
@@ -264,145 +301,138 @@ class _RefusedError(Exception):
 class _Rules:
     """What each operation does to one repository."""
 
-    def __init__(self, shown: Shown, request: Request, lock: threading.RLock) -> None:
-        self._shown = shown
-        self._repository = shown.repository
-        self._request = request
-        self._lock = lock
+    def __init__(
+        self, github: GitHub, repository: Repository, operation: Operation, body: bytes, *, drafts: bool
+    ) -> None:
+        self._github, self._repository, self._operation = github, repository, operation
+        self._body, self._drafts = body, drafts
+        self._api = f"{github.url}/repos/{repository.name}"
+        self._page = f"https://github.com/{repository.name}"
 
-    def given(self, *, can_write: bool) -> Answer:
+    def given(self) -> Answer:
         """Do what is asked for, and answer."""
-        operation = self._request.operation
         does: Mapping[str, Callable[[], Answer]] = {
             "GET commits/{ref}": self._commit,
             "GET compare/{basehead}": self._comparison,
-            "GET releases": partial(self._listed, drafts=can_write),
+            "GET releases": self._listed,
             "POST releases": self._make,
             "POST releases/generate-notes": self._notes,
             "GET releases/latest": self._latest,
-            "GET releases/{release_id}": partial(self._one, drafts=can_write),
             "PATCH releases/{release_id}": self._change,
             "DELETE releases/{release_id}": self._delete,
             "GET releases/{release_id}/assets": self._assets,
             "DELETE releases/assets/{asset_id}": self._delete_asset,
         }
-        with self._lock:
+        with self._github.lock:
             try:
-                return does[operation.name]()
+                return does[self._operation.name]()
             except _RefusedError as refused:
                 return refused.answer
 
     def upload(self, read: Callable[[], bytes], *, broken: bool) -> Answer:
         """Take a file in; the release shows it as `starter` until the last byte is there."""
-        name = self._request.operation.query["name"]
-        with self._lock:
-            try:
-                release = self._release()
-            except _RefusedError as refused:
-                read()
-                return refused.answer
-            taken = any(item.name == name for item in release.assets.values())
-            asset = None if taken else self._repository.asset(release, name)
+        name = self._operation.query["name"]
+        with self._github.lock:
+            release = self._repository.releases.get(int(self._operation.values["release_id"]))
+            taken = release and any(item.name == name for item in release.assets.values())
+            asset = self._repository.asset(release, name) if release and not taken else None
         content = read()  # an upload that stops here has left a file in state starter
-        if asset is None:
-            return _invalid("ReleaseAsset", "name", "already_exists")
         if broken:
             return _error(502, "Server Error")
-        with self._lock:
-            if asset.id not in release.assets:
-                return _error(404, "Not Found")  # somebody has deleted it meanwhile
-            asset.content, asset.state = content, "uploaded"
-            return Answer(201, self._shown.asset(asset))
+        with self._github.lock:
+            if asset and release and asset.id in release.assets:
+                asset.content, asset.state = content, "uploaded"
+                return Answer(201, self._asset(asset))
+        return _invalid("ReleaseAsset", "name", "already_exists") if taken else _error(404, "Not Found")
 
     @property
     def _data(self) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self._request.body)
+        value: dict[str, Any] = json.loads(self._body)
         return value
 
     def _release(self) -> Release:
-        release = self._repository.releases.get(int(self._request.operation.values["release_id"]))
+        release = self._repository.releases.get(int(self._operation.values["release_id"]))
         if release is None:
             raise _RefusedError(_error(404, "Not Found"))
         return release
 
-    def _known(self, reference: str, field_: str) -> Commit:
+    def _known(self, reference: str) -> Commit:
         commit = self._repository.resolve(reference)
         if commit is None:
-            raise _RefusedError(_invalid("Release", field_, "invalid"))
+            raise _RefusedError(_invalid("Release", "target_commitish", "invalid"))
         return commit
 
     def _commit(self) -> Answer:
-        reference = self._request.operation.values["ref"]
+        reference = self._operation.values["ref"]
         commit = self._repository.resolve(reference)
         if commit is None:
             return _error(422, f"No commit found for SHA: {reference}")
-        return Answer(200, self._shown.commit(commit))
+        return Answer(200, self._shown_commit(commit))
 
     def _comparison(self) -> Answer:
-        base, _, head = self._request.operation.values["basehead"].partition("...")
-        found = self._repository.resolve(base), self._repository.resolve(head)
-        if found[0] is None or found[1] is None:
+        """What lies between two commits; of very many the newest 250, as without a page number."""
+        base, head = (self._repository.resolve(name) for name in self._operation.values["basehead"].split("..."))
+        if base is None or head is None:
             return _error(404, "Not Found")
-        return Answer(200, self._shown.comparison(found[0], found[1]))
+        commits = self._repository.between(base, head)
+        page = f"{self._page}/compare/{base.sha}...{head.sha}"
+        return Answer(
+            200,
+            {
+                "url": f"{self._api}/compare/{base.sha}...{head.sha}",
+                **dict.fromkeys(("html_url", "permalink_url", "diff_url", "patch_url"), page),
+                **dict.fromkeys(("base_commit", "merge_base_commit"), self._shown_commit(base)),
+                "status": "ahead" if commits else "identical",
+                "ahead_by": len(commits),
+                "behind_by": 0,
+                "total_commits": len(commits),
+                "commits": [self._shown_commit(item) for item in commits[-250:]],
+            },
+        )
 
-    def _listed(self, *, drafts: bool) -> Answer:
+    def _listed(self) -> Answer:
         """Newest first; "only users with push access will receive listings for draft releases"."""
-        size = min(int(self._request.operation.query.get("per_page", "30")), 100)
-        first = (int(self._request.operation.query.get("page", "1")) - 1) * size
+        size, page = (int(self._operation.query.get(key, default)) for key, default in (("per_page", 30), ("page", 1)))
         found = []
         for item in reversed(self._repository.releases.values()):
             if item.unlisted:
                 item.unlisted -= 1
-            elif drafts or not item.draft:
+            elif self._drafts or not item.draft:
                 found.append(item)
-        return Answer(200, [self._shown.release(item) for item in found[first : first + size]])
+        return Answer(200, [self._shown(item) for item in found[(page - 1) * size : page * size]])
 
     def _latest(self) -> Answer:
         latest = self._repository.latest
-        return Answer(200, self._shown.release(latest)) if latest else _error(404, "Not Found")
-
-    def _one(self, *, drafts: bool) -> Answer:
-        release = self._release()
-        if release.draft and not drafts:
-            return _error(404, "Not Found")
-        return Answer(200, self._shown.release(release))
+        return Answer(200, self._shown(latest)) if latest else _error(404, "Not Found")
 
     def _make(self) -> Answer:
         data = self._data
         if self._repository.published(data["tag_name"]):
             return _invalid("Release", "tag_name", "already_exists")
         target = data.get("target_commitish", "main")
-        self._known(target, "target_commitish")
-        made = self._repository.release(
-            data["tag_name"],
-            target,
-            name=data.get("name", ""),
-            body=data.get("body", ""),
-            prerelease=data.get("prerelease", False),
-            unlisted=self._repository.listing_lag,
-        )
+        self._known(target)
+        more = {key: data[key] for key in ("name", "body", "prerelease") if key in data}
+        made = self._repository.release(data["tag_name"], target, unlisted=self._repository.listing_lag, **more)
         if not data.get("draft", False):
             self._publish(made)
-        return Answer(201, self._shown.release(made))
+        return Answer(201, self._shown(made))
 
     def _change(self) -> Answer:
         data, release = self._data, self._release()
         other = self._repository.published(data.get("tag_name", release.tag))
         if other is not None and other is not release and not data.get("draft", release.draft):
             return _invalid("Release", "tag_name", "already_exists")
-        self._known(data.get("target_commitish", release.target), "target_commitish")
-        release.tag = data.get("tag_name", release.tag)
-        release.target = data.get("target_commitish", release.target)
-        release.name = data.get("name", release.name)
-        release.body = data.get("body", release.body)
-        release.prerelease = data.get("prerelease", release.prerelease)
+        self._known(data.get("target_commitish", release.target))
+        names = {"tag_name": "tag", "target_commitish": "target"}
+        for key in data.keys() & {"tag_name", "target_commitish", "name", "body", "prerelease"}:
+            setattr(release, names.get(key, key), data[key])
         if release.draft and data.get("draft") is False:
             self._publish(release)
-        return Answer(200, self._shown.release(release))
+        return Answer(200, self._shown(release))
 
     def _publish(self, release: Release) -> None:
         """The tag is made where there is none yet; the target counts for nothing where there is one."""
-        self._repository.tags.setdefault(release.tag, self._known(release.target, "target_commitish").sha)
+        self._repository.tags.setdefault(release.tag, self._known(release.target).sha)
         release.draft = False
 
     def _delete(self) -> Answer:
@@ -410,10 +440,10 @@ class _Rules:
         return Answer(204)
 
     def _assets(self) -> Answer:
-        return Answer(200, [self._shown.asset(item) for item in self._release().assets.values()])
+        return Answer(200, [self._asset(item) for item in self._release().assets.values()])
 
     def _delete_asset(self) -> Answer:
-        number = int(self._request.operation.values["asset_id"])
+        number = int(self._operation.values["asset_id"])
         holder = next((item for item in self._repository.releases.values() if number in item.assets), None)
         if holder is None:
             return _error(404, "Not Found")
@@ -421,17 +451,98 @@ class _Rules:
         return Answer(204)
 
     def _notes(self) -> Answer:
+        """Generated notes: the pull requests since the last release, and nothing of commits without one."""
         data = self._data
-        known = self._repository.resolve(f"tags/{data['tag_name']}")
-        head = known or self._known(data.get("target_commitish", "main"), "target_commitish")
-        latest = self._repository.latest
-        previous = data.get("previous_tag_name") or (latest.tag if latest else "")
-        return Answer(200, self._shown.notes(data["tag_name"], head, previous))
+        tag = data["tag_name"]
+        head = self._repository.resolve(f"tags/{tag}") or self._known(data.get("target_commitish", "main"))
+        previous = self._repository.latest.tag if self._repository.latest else ""
+        base = self._repository.resolve(f"tags/{previous}") if previous else None
+        pulls = [item.pull for item in self._repository.between(base, head) if item.pull]
+        listed = [f"* {title} by @octocat in {self._page}/pull/{n}" for n, title in enumerate(pulls, 1)]
+        changes = f"{self._page}/compare/{previous}...{tag}" if previous else f"{self._page}/commits/{tag}"
+        heading = ["## What's Changed", *listed, ""] if listed else []
+        return Answer(200, {"name": tag, "body": "\n".join([*heading, "", f"**Full Changelog**: {changes}"])})
+
+    # How things are shown.
+
+    def _shown(self, release: Release) -> dict[str, Any]:
+        url = f"{self._api}/releases/{release.id}"
+        # A draft has no tag yet, so its page is named by chance.
+        shown_as = f"untagged-{hashlib.sha256(url.encode()).hexdigest()[:20]}" if release.draft else release.tag
+        uploads = self._api.replace(self._github.url, f"{self._github.url}{_UPLOADS}")
+        return {
+            "url": url,
+            "assets_url": f"{url}/assets",
+            "upload_url": f"{uploads}/releases/{release.id}/assets{{?name,label}}",
+            "html_url": f"{self._page}/releases/tag/{shown_as}",
+            **dict.fromkeys(("tarball_url", "zipball_url"), None if release.draft else f"{self._api}/{release.tag}"),
+            "id": release.id,
+            "node_id": f"RE_{release.id}",
+            "author": self._user(),
+            "tag_name": release.tag,
+            "target_commitish": release.target,
+            **{key: getattr(release, key) for key in ("name", "body", "draft", "prerelease")},
+            "created_at": _TIME,
+            "published_at": None if release.draft else _TIME,
+            "assets": [self._asset(asset) for asset in release.assets.values()],
+        }
+
+    def _asset(self, asset: Asset) -> dict[str, Any]:
+        told = asset.state == "uploaded" and asset.digest
+        return {
+            "url": f"{self._api}/releases/assets/{asset.id}",
+            "browser_download_url": f"{self._page}/releases/download/{asset.id}/{asset.name}",
+            "id": asset.id,
+            "node_id": f"RA_{asset.id}",
+            "name": asset.name,
+            "label": "",
+            "state": asset.state,
+            "content_type": "application/octet-stream",
+            "size": len(asset.content),
+            "digest": f"sha256:{hashlib.sha256(asset.content).hexdigest()}" if told else None,
+            "download_count": 0,
+            "created_at": _TIME,
+            "updated_at": _TIME,
+            "uploader": self._user(),
+        }
+
+    def _shown_commit(self, commit: Commit) -> dict[str, Any]:
+        url = f"{self._api}/commits/{commit.sha}"
+        person = {"name": "Octo Cat", "email": "octocat@example.com", "date": _TIME}
+        return {
+            "url": url,
+            "sha": commit.sha,
+            "node_id": f"C_{commit.sha}",
+            "html_url": f"{self._page}/commit/{commit.sha}",
+            "comments_url": f"{url}/comments",
+            "commit": {
+                "url": f"{self._api}/git/commits/{commit.sha}",
+                **dict.fromkeys(("author", "committer"), person),
+                "message": commit.message,
+                "tree": {"sha": commit.sha, "url": f"{self._api}/git/trees/{commit.sha}"},
+                "comment_count": 0,
+            },
+            **dict.fromkeys(("author", "committer"), self._user()),
+            "parents": [],
+        }
+
+    def _user(self) -> Mapping[str, Any]:
+        url = f"{self._github.url}/users/octocat"
+        lists = "events followers following gists organizations received_events repos starred subscriptions avatar html"
+        return {
+            **{f"{part}_url": f"{url}/{part}" for part in lists.split()},
+            "login": "octocat",
+            "id": 1,
+            "node_id": "U_1",
+            "gravatar_id": "",
+            "url": url,
+            "type": "User",
+            "site_admin": False,
+        }
 
 
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    value = {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)}
-    return Answer(status, value, headers or {})
+def _error(status: int, message: str) -> Answer:
+    return Answer(status, {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)})
 
 
 def _invalid(resource: str, field_: str, code: str) -> Answer:
@@ -443,7 +554,7 @@ class _Cut(Exception):  # noqa: N818 - no error of ours
     """The client has gone before it had said everything."""
 
 
-def _server(github: GitHub, *, uploads: bool) -> ThreadingHTTPServer:
+def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -457,17 +568,16 @@ def _server(github: GitHub, *, uploads: bool) -> ThreadingHTTPServer:
                 return content
 
             headers = {name.lower(): value for name, value in self.headers.items()}
-            try:
-                answer = github.handle(self.command, self.path, headers, read, uploads=uploads)
-                self._send(answer)
-            except (_Cut, ConnectionError):
-                self.close_connection = True
-
-        def _send(self, answer: Answer | None) -> None:
             # Whoever is not answered, or answered before all was read, gets no second turn on this connection.
             self.close_connection = True
-            if answer is None:
+            try:
+                answer = github.handle(self.command, self.path, headers, read)
+                if answer is not None:
+                    self._send(answer)
+            except (_Cut, ConnectionError):
                 return
+
+        def _send(self, answer: Answer) -> None:
             body = b"" if answer.value is None else json.dumps(answer.value).encode()
             self.send_response(answer.status)
             for name, value in {"Content-Type": "application/json; charset=utf-8", **answer.headers}.items():
@@ -479,7 +589,4 @@ def _server(github: GitHub, *, uploads: bool) -> ThreadingHTTPServer:
 
         do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_HEAD = _serve  # noqa: N815 - http.server's names
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            """Keep quiet: a test looks at `requests`."""
-
-    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return Handler
