@@ -673,12 +673,6 @@ def test_an_image_of_another_pipeline_is_recorded_as_it_is(recorded: Recorded) -
     assert "docker" not in commands(result), "nothing is pulled"
 
 
-def test_an_image_that_is_not_there_is_not_recorded(recorded: Recorded) -> None:
-    digest = f"sha256:{'0' * 64}"
-    said = failure(recorded.run(digest))
-    assert said.startswith(f"{HOST}/{Recorded.NAME} holds no image {digest}: Requested image not found")
-
-
 def test_an_image_for_other_machines_is_not_recorded(recorded: Recorded) -> None:
     said = failure(recorded.run(recorded.index.digest, PLATFORM="linux/riscv64"))
     assert f"{recorded.index.digest} is for linux/amd64, linux/arm64, the tasks run on linux/riscv64." in said
@@ -702,34 +696,6 @@ def test_the_promoted_image_is_byte_for_byte_the_same_in_the_other_account(promo
             assert promotion.target.blob("shop-prod", blob.digest) == blob.content
     assert promotion.target.referrers("shop-prod", promotion.image.digest) == [promotion.signature.digest]
     assert promotion.tags() == {"promoted": promotion.image.digest, promotion.tag: promotion.image.digest}
-
-
-def test_a_second_promotion_has_nothing_to_do(promotion: Promotion) -> None:
-    assert promotion.run().succeeded
-    again = promotion.run()
-    assert again.succeeded, again.log
-    assert "The tags are on this image already: nothing to promote." in again.log
-    assert promotion.tags() == {"promoted": promotion.image.digest, promotion.tag: promotion.image.digest}
-
-
-def test_the_channel_tag_moves_to_the_next_image_and_the_first_keeps_its_own(promotion: Promotion) -> None:
-    first, tag = promotion.image, promotion.tag
-    assert promotion.run().succeeded
-    promotion.deliver("another")
-    assert promotion.run().succeeded
-    assert promotion.tags() == {
-        tag: first.digest,
-        promotion.tag: promotion.image.digest,
-        "promoted": promotion.image.digest,
-    }
-
-
-def test_a_tag_that_is_on_another_image_there_is_a_conflict_with_both_names(promotion: Promotion) -> None:
-    other = images.image(images.layer({"other": Entry(b"other")}))
-    promotion.target.push("shop-prod", other, promotion.tag)
-    said = failure(promotion.run())
-    assert f"shop-prod:{promotion.tag} is {other.digest}, this delivery promotes {promotion.image.digest}." in said
-    assert promotion.tags() == {promotion.tag: other.digest}
 
 
 @pytest.mark.parametrize("permission", ["ecr:UploadLayerPart", "ecr:PutImage"])
@@ -809,17 +775,6 @@ def test_the_version_becomes_a_tag_of_the_delivered_image(
     assert content is not None
     assert f"sha256:{hashlib.sha256(content).hexdigest()}" == image["digest"]
     assert digests(jobs.world, APP) == before, "a label, not another image"
-
-
-def test_a_version_that_is_on_another_image_is_a_conflict_with_both_names(
-    jobs: Jobs, delivered: Result, registry: RegistryClient, tmp_path: Path
-) -> None:
-    other = registry.push(APP, images.image(images.layer({"other": Entry(b"released")})), "v8.0.0")
-    image = {**image_json(delivered), "version": "8.0.0"}
-    artifact = deployment(tmp_path / "deployment", image)
-    result = jobs.run("TagImage", {"Deployment": artifact}, {"BuildImage.IMAGE_DIGEST": image["digest"]})
-    assert f"is the image {other}, and this delivery brings {image['digest']}." in failure(result)
-    assert registry.manifest(APP, "v8.0.0") != registry.manifest(APP, image["digest"])
 
 
 def test_tagging_without_the_permission_names_it(jobs: Jobs, delivered: Result, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
@@ -219,21 +218,6 @@ def test_files_are_published_by_the_rules_assets_first_and_pages_last(site: Make
     assert not [line for line in made.recorder.requests if line.startswith("DELETE") or "?delete" in line]
 
 
-def test_what_is_there_already_and_never_changes_is_not_sent_again(site: MakeSite) -> None:
-    made = site(UPLOAD)
-    for name in SITE:
-        made.file(name)
-    assert made.publish().succeeded
-    made.file("assets/app.0123abcd.js")
-
-    result = made.publish()
-
-    assert result.succeeded, result.log
-    hashed = {name for name, (_, cache_control) in SITE.items() if cache_control == FOREVER}
-    assert set(made.recorder.put()) == {*SITE, "assets/app.0123abcd.js"} - hashed
-    assert f"{len(SITE) + 1} files, {len(hashed)} of them there already" in result.log
-
-
 def test_pruning_deletes_what_is_gone_and_only_under_the_prefix(site: MakeSite) -> None:
     made = site(UPLOAD)
     others = ("v20/index.html", "v1/it's.html", "other.txt", "v2")
@@ -249,22 +233,6 @@ def test_pruning_deletes_what_is_gone_and_only_under_the_prefix(site: MakeSite) 
     assert sorted(made.keys()) == sorted(["v2/index.html", *others])
     assert made.recorder.put() == []
     assert not [line for line in made.recorder.requests if INVALIDATION.fullmatch(line)]
-
-
-@pytest.mark.parametrize("phase", ["publish", "prune"])
-def test_a_folder_without_files_is_refused_and_nothing_is_touched(site: MakeSite, phase: str) -> None:
-    """An artifact has no empty folders, so that it is not there at all; `.` always is."""
-    made = site(UPLOAD)
-    shutil.rmtree(made.folder)
-    made.folder.mkdir()
-    made.there(made.bucket, "v2/index.html")
-
-    for path, problem in (("public", "the input artifact has no folder 'public'"), (".", ". holds no files: ")):
-        result = getattr(made, phase)(FILES_PATH=path)
-        assert not result.succeeded, result.log
-        assert problem in result.log
-        assert made.recorder.requests == []
-    assert made.keys() == ["v2/index.html"]
 
 
 def test_more_files_than_a_page_of_s3_holds(site: MakeSite, capsys: pytest.CaptureFixture[str]) -> None:
@@ -313,17 +281,6 @@ def test_another_bucket_is_published_by_the_same_rules(site: MakeSite) -> None:
 
     assert result.succeeded, result.log
     assert set(made.keys()) == {*expected, "keep.html"}, "what was published stays, whatever its key looked like"
-
-
-def test_an_empty_source_never_empties_the_bucket(site: MakeSite) -> None:
-    made = site(SYNC)
-    made.there(made.source, "site/", "elsewhere/index.html")
-    made.there(made.bucket, "v2/index.html")
-
-    for result in (made.publish(), made.prune()):
-        assert not result.succeeded, result.log
-        assert f"s3://{made.source}/site/ holds no files" in result.log
-    assert made.keys() == ["v2/index.html"]
 
 
 @pytest.mark.parametrize(
