@@ -157,16 +157,7 @@ class LocalStack:
     @property
     def exists(self) -> bool:
         """Whether the stack has been previewed or deployed here and not been destroyed since."""
-        return self._kept is not None
-
-    @property
-    def _kept(self) -> Path | None:
-        """The settings of the last run, which hold what opens the state's secrets.
-
-        They belong to the stack, whatever the stack file is called. Earlier versions named them after it.
-        """
-        files = sorted(self._config.parent.glob("*"), key=lambda file: (file == self._config, file.stat().st_mtime))
-        return files[-1] if files else None
+        return self._config.is_file()
 
     def preview(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
         """Plan what `up` would do.
@@ -265,16 +256,14 @@ class LocalStack:
                 f"{self.stack_file.name}: holds an encrypted value (`secure:`), which cannot be opened without its key "
                 "- keep secrets in Secrets Manager and write their ARNs here"
             )
-        kept = self._kept
-        salt = _SALT.search(kept.read_text(encoding="utf-8")) if kept else None
+        # The settings of the last run hold what opens the state's secrets, whatever the stack file was called.
+        salt = _SALT.search(self._config.read_text(encoding="utf-8")) if self.exists else None
         line = salt[0] if salt else self._initialise()
         self._config.parent.mkdir(parents=True, exist_ok=True)
         # How the user's real stack keeps its secrets is no business of this one; everything else is taken over as is.
         unfinished = self.state_dir / "stack-file.new"
         unfinished.write_text(f"{_OWN_SECRETS.sub('', settings).rstrip()}\n{line}\n", encoding="utf-8")
         unfinished.replace(self._config)
-        if kept and kept != self._config:
-            kept.unlink()
 
     def _import_ahead(self) -> None:
         """Import what the program will import while the engine is still starting; that takes them equally long.

@@ -249,19 +249,6 @@ def test_a_stack_is_deployed_with_one_file_and_destroyed_with_another(tmp_path: 
     assert not mine.exists
 
 
-@pytest.mark.parametrize("name", ["Pulumi.classic.yaml", "mine.yaml"])
-def test_a_state_that_was_named_after_its_file_is_taken_over(tmp_path: Path, name: str) -> None:
-    """So it was kept until the file's name no longer mattered."""
-    project = Project(tmp_path)
-    project.stack.up()
-    (kept,) = (project.stack.state_dir / "stack-file").iterdir()
-    kept.rename(kept.with_name(name))
-    assert project.stack.exists
-    assert project.stack.outputs()["password"] == SECRET
-    assert project.stack.preview().changes == ()
-    assert len(list(kept.parent.iterdir())) == 1
-
-
 def test_a_start_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
     """The engine knows the stack, and what opens its secrets was not written yet."""
     project = Project(tmp_path)

@@ -86,26 +86,10 @@ def test_nested_structures_know_what_they_require() -> None:
     assert source.properties["gitCloneDepth"] == Shape("integer")
 
 
-def test_a_function_has_arguments_and_results_by_their_wire_names() -> None:
-    function = AWS.function("aws:lb/getListener:getListener")
-    assert set(function.arguments.properties) == {"arn", "loadBalancerArn", "port", "region", "tags"}
-    assert function.arguments.required == frozenset()
-    assert function.results["sslPolicy"] == Shape("string")
-
-
-def test_a_function_of_a_service_named_like_a_keyword_is_found() -> None:
-    assert "functionName" in AWS.function("aws:lambda/getFunction:getFunction").arguments.required
-
-
 @pytest.mark.parametrize("token", ["aws:s3/bukket:Bukket", "gcp:storage/bucket:Bucket", ""])
 def test_a_resource_type_that_is_not_there_is_refused(token: str) -> None:
     with pytest.raises(UnknownTokenError):
         AWS.resource(token)
-
-
-def test_a_function_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UnknownTokenError):
-        AWS.function("aws:lb/getNothing:getNothing")
 
 
 def test_a_package_that_is_not_installed_is_refused() -> None:

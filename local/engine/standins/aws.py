@@ -165,37 +165,22 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         self._type(request.urn, context)
         return empty_pb2.Empty()
 
-    def Read(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ReadResponse:
-        """Say that everything is as it was, and that whatever is looked up by id exists."""
-        token, resource = self._type(request.urn, context)
-        state = from_struct(request.properties)
-        kind = KINDS.get(token, GENERIC)
-        name = request.id.rpartition("/")[2]
-        if kind.name in resource.inputs.properties:
-            state.setdefault(kind.name, name)
-        facts = Facts(request.id, name, self._region, _plain(state))
-        outputs = {**self._computed(token, resource, facts), **self._known(resource, state), **state}
-        if "arn" in outputs and request.id.startswith("arn:"):
-            outputs["arn"] = request.id
-        return provider_pb2.ReadResponse(id=request.id, properties=to_struct(outputs))
-
     # Functions.
 
     def Invoke(  # noqa: N802 - named by the protocol
         self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.InvokeResponse:
         """Answer a function of `lookups`; refuse every other."""
-        if request.tok not in lookups.ANSWERS:
-            hint = suggest(request.tok, lookups.ANSWERS)
+        if request.tok not in lookups.ARGUMENTS:
+            hint = suggest(request.tok, lookups.ARGUMENTS)
             refuse(context, f"the local stand-in does not answer this function{hint}")
-        function = self._sdk.function(request.tok)
-        arguments = _plain(from_struct(request.args))
-        found = problems(self._sdk, function.arguments, arguments)
+        arguments = {name: value for name, value in _plain(from_struct(request.args)).items() if value is not None}
+        found = list(lookups.argument_problems(request.tok, arguments))
         if found:
             return provider_pb2.InvokeResponse(failures=_failures(found))
-        return provider_pb2.InvokeResponse(**{"return": to_struct(lookups.answer(function, arguments, self._region))})
+        return provider_pb2.InvokeResponse(
+            **{"return": to_struct(lookups.answer(request.tok, arguments, self._region))}
+        )
 
     # What the answers are made of.
 

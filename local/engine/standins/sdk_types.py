@@ -1,4 +1,4 @@
-"""What the installed Pulumi SDK says about resource types and functions, read from its source text.
+"""What the installed Pulumi SDK says about resource types, read from its source text.
 
 The generated SDK is very regular, so its types can be read without importing it. That matters twice: a
 stand-in provider starts with every preview, and importing the SDK costs it a second; and a type nobody uses costs
@@ -13,7 +13,6 @@ import functools
 import gc
 import importlib.util
 import json
-import keyword
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +40,7 @@ class SdkLayoutError(Exception):
 
 
 class UnknownTokenError(LookupError):
-    """The SDK has no such resource type or function."""
+    """The SDK has no such resource type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +73,6 @@ class ResourceType:
     token: str
     inputs: ObjectType
     outputs: Mapping[str, Shape]
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionType:
-    """A function (data source): its arguments and its results."""
-
-    token: str
-    arguments: ObjectType
-    results: Mapping[str, Shape]
 
 
 class Sdk:
@@ -140,48 +130,6 @@ class Sdk:
         """Read what the provider itself can be configured with."""
         text = (self._root / "provider.py").read_text(encoding="utf-8")
         return self._structure("", _parse_class(text, "ProviderArgs"))
-
-    @functools.cache  # noqa: B019 - one Sdk lives as long as its process
-    def function(self, token: str) -> FunctionType:
-        """Read one function.
-
-        Args:
-            token: for example `aws:lb/getListener:getListener`.
-
-        Raises:
-            UnknownTokenError: the SDK has no such function.
-        """
-        _, module, name = token.split(":")
-        service = module.partition("/")[0].replace("index", "")
-        folder = f"{service}_" if keyword.iskeyword(service) else service
-        path = self._root / folder / f"{_snake(name)}.py"
-        if not path.is_file():
-            raise UnknownTokenError(token)
-        text = path.read_text(encoding="utf-8")
-        call = _parse_one(text, f"def {_snake(name)}(", ast.FunctionDef)
-        wire = {
-            statement.value.id: statement.targets[0].slice.value
-            for statement in call.body
-            if isinstance(statement, ast.Assign)
-            and isinstance(statement.targets[0], ast.Subscript)
-            and isinstance(statement.targets[0].slice, ast.Constant)
-            and isinstance(statement.value, ast.Name)
-        }
-        arguments = {
-            str(wire[argument.arg]): self._shape(service, argument.annotation)
-            for argument in call.args.args
-            if argument.arg in wire and argument.annotation is not None
-        }
-        # All arguments have a default. Which ones may really be left out shows in the twin that takes outputs: there
-        # they are optional twice over.
-        twin = _parse_one(text, f"def {_snake(name)}_output(", ast.FunctionDef)
-        required = frozenset(
-            str(wire[argument.arg])
-            for argument in twin.args.args
-            if argument.arg in wire and "[Optional[Optional[" not in ast.unparse(argument.annotation or twin)
-        )
-        result = _parse_class(text, f"{name[0].upper()}{name[1:]}Result")
-        return FunctionType(token, ObjectType(arguments, required), dict(self._getters(service, result)))
 
     @functools.cache  # noqa: B019 - one Sdk lives as long as its process
     def structure(self, name: str) -> ObjectType:
