@@ -19,14 +19,8 @@ from components.jobs.buildspec import FOLDER, job_of
 from local.rehearsal import codebuild
 
 ROOT = Path(__file__).parents[1]
-FILES = (
-    "test_images",
-    "test_deployments",
-    "test_watch_deployment",
-    "test_static_files",
-    "test_release",
-    "test_lighthouse",
-)
+OTHERS = ("test_full_clone", "test_github", "test_kill_and_rerun", "test_killing", "test_world")
+"""Tests that execute no job, or one as it is rarely executed."""
 
 
 class _Stopwatch:
@@ -65,7 +59,7 @@ def jobs(rounds: int) -> str:
         BenchError: A test failed, or a job was not measured.
     """
     watch = _Stopwatch()
-    files = [str(ROOT / "tests" / "rehearsal" / f"{name}.py") for name in FILES]
+    files = [str(path) for path in sorted(ROOT.glob("tests/rehearsal/test_*.py")) if path.stem not in OTHERS]
     for _ in range(rounds):
         code = pytest.main(["-q", "-n0", "--no-cov", "-p", "no:cacheprovider", *files], plugins=[watch])
         if code:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,11 +22,9 @@ if __name__ == "__main__":
 from summary import program, stack_files  # noqa: E402 - the path is set just above when run as a script
 
 from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec  # noqa: E402 - see above
-from local.rehearsal.deployed import Deployed, Project  # noqa: E402 - see above
+from local.rehearsal.deployed import Action, Deployed, Project  # noqa: E402 - see above
 
 JOBS = tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
-# Every job has these; they are told once.
-COMMON = ("ReadJobs", "ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +33,31 @@ class Use:
 
     Attributes:
         stack: The stack file's name.
-        project: The CodeBuild project.
-        reads: Its input artifacts.
-        by_action: The variables that the pipeline's action sets, with their value or reference.
-        statements: What its role allows beyond what every job's does.
+        action: The pipeline's action.
     """
 
     stack: str
-    project: Project
-    reads: tuple[str, ...]
-    by_action: Mapping[str, str]
-    statements: tuple[Mapping[str, Any], ...]
+    action: Action
+
+    @property
+    def pipeline(self) -> Deployed:
+        """The pipeline of the stack file."""
+        return deployed(self.stack)
+
+    @property
+    def project(self) -> Project:
+        """The CodeBuild project."""
+        return self.pipeline.project(self.action.name)
+
+    @property
+    def by_action(self) -> Mapping[str, str]:
+        """The variables that the action sets, with their value or reference."""
+        return {item.name: item.value for item in self.action.environment}
+
+    @property
+    def statements(self) -> tuple[Mapping[str, Any], ...]:
+        """What the project's role allows."""
+        return tuple(one for policy in self.pipeline.policies(self.action.name) for one in policy["Statement"])
 
 
 @cache
@@ -55,30 +66,23 @@ def deployed(stack: str) -> Deployed:
     return Deployed.of([item.as_dict() for item in program(stack)])
 
 
+@cache
 def uses(job: str) -> list[Use]:
-    """Every project of every stack file that runs the job; the stack file with the most in it comes first."""
-    found = []
-    for stack in sorted(stack_files(), key=lambda name: (name != "everything-on", name)):
-        pipeline = deployed(stack)
-        for action in pipeline.actions:
-            if not action.project or not runs(pipeline.project(action.name), job):
-                continue
-            statements = [one for policy in pipeline.policies(action.name) for one in policy["Statement"]]
-            found.append(
-                Use(
-                    stack,
-                    pipeline.project(action.name),
-                    action.inputs,
-                    {item.name: item.value for item in action.environment},
-                    tuple(one for one in statements if one["Sid"] not in COMMON),
-                )
-            )
-    return found
+    """Every action of every stack file that runs the job; the stack file with the most in it comes first."""
+    return [
+        Use(stack, action)
+        for stack in sorted(stack_files(), key=lambda name: (name != "everything-on", name))
+        for action in deployed(stack).actions
+        if action.project and job_of(deployed(stack).project(action.name).buildspec) == job
+    ]
 
 
-def runs(project: Project, job: str) -> bool:
-    """Whether the project's buildspec is this job's."""
-    return job_of(project.buildspec) == job
+@cache
+def common() -> frozenset[str]:
+    """The statements that every job's role has; they are told once."""
+    return frozenset.intersection(
+        *(frozenset(one["Sid"] for one in use.statements) for job in JOBS for use in uses(job))
+    )
 
 
 def page() -> Iterator[str]:
@@ -87,8 +91,8 @@ def page() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for job in JOBS:
         spec, used = load_buildspec(job), uses(job)
-        reads = sorted({artifact for use in used for artifact in use.reads})
-        cells = [f"[{job}](#{job})", purpose(job), listed(reads), listed(written(spec)), listed(spec.exported)]
+        reads = sorted({artifact for use in used for artifact in use.action.inputs})
+        cells = [f"[{job}](#{job})", spec.purpose, listed(reads), listed(written(spec)), listed(spec.exported)]
         yield f"| {' | '.join(cells)} |"
     for job in JOBS:
         yield ""
@@ -101,7 +105,7 @@ def chapter(job: str) -> Iterator[str]:
     example = used[0]
     yield f"### {job}"
     yield ""
-    yield purpose(job)
+    yield spec.purpose
     yield ""
     yield "| Variable | Default | Set by | Example |"
     yield "|---|---|---|---|"
@@ -116,19 +120,19 @@ def chapter(job: str) -> Iterator[str]:
     yield ""
     yield f"Permissions in the stack file `{example.stack}`, in addition to the common ones:"
     yield ""
-    if not example.statements:
+    if not own(example):
         yield "- none"
-    for statement in example.statements:
+    for statement in own(example).values():
         yield f"- {allowed(statement)}"
-    others = {
-        statement["Sid"]: use.stack
-        for use in reversed(used)
-        for statement in use.statements
-        if statement["Sid"] not in {one["Sid"] for one in example.statements}
-    }
-    for sid, stack in sorted(others.items()):
-        (statement,) = (one for use in used if use.stack == stack for one in use.statements if one["Sid"] == sid)
-        yield f"- in `{stack}` {allowed(statement)}"
+    others = {sid: (use.stack, one) for use in reversed(used) for sid, one in own(use).items()}
+    for sid, (stack, statement) in sorted(others.items()):
+        if sid not in own(example):
+            yield f"- in `{stack}` {allowed(statement)}"
+
+
+def own(use: Use) -> dict[str, Mapping[str, Any]]:
+    """What a job's role allows beyond what every job's does, by `Sid`."""
+    return {one["Sid"]: one for one in use.statements if one["Sid"] not in common()}
 
 
 def allowed(statement: Mapping[str, Any]) -> str:
@@ -145,12 +149,6 @@ def condition(statement: Mapping[str, Any]) -> str:
         for key, value in keys.items()
     ]
     return f", if {' and '.join(parts)}" if parts else ""
-
-
-def purpose(job: str) -> str:
-    """The buildspec's first line."""
-    first = (FOLDER / f"{job}.yml").read_text(encoding="utf-8").splitlines()[0]
-    return re.sub(r" Outputs?: .*", "", first.removeprefix("# "))
 
 
 def written(spec: Buildspec) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """The buildspecs, checked and completed.
 
-A file in ``buildspecs/`` names inputs and commands; the work is in the package ``buildspecs/jobs``, which a command
-runs as ``python3 "$JOBS_DIR/jobs.pyz" JOB``. With a CodePipeline source a build sees the application's repository, not
-this one, so the loader puts commands in front that fetch the bundle of the jobs (see `components.jobs.bundle`) and
-compare its hash with the one that stands in the project: neither a commit nor a build can change what a job does.
+A file in ``buildspecs/`` names inputs, commands and outputs; the work is in the package ``buildspecs/jobs``, which a
+command runs as ``python3 "$JOBS_DIR/jobs.pyz" JOB``. What the job is for says the first line of its module's docstring;
+the loader writes it above the text that CodeBuild gets. With a CodePipeline source a build sees the application's
+repository, not this one, so the loader puts commands in front that fetch the bundle of the jobs (see
+`components.jobs.bundle`) and compare its hash with the one that stands in the project: neither a commit nor a build can
+change what a job does.
 
 Inputs are environment variables, all declared. Plain ones stand under `env.variables` with their default. A secret is
 under `env.secrets-manager` with an *empty* reference, because the reference differs by stack: the loader lists its name
@@ -75,6 +77,7 @@ class Buildspec:
 
     Attributes:
         name: The file's name without `.yml`.
+        purpose: What its job is for, a sentence or two in one line; empty when it runs none.
         text: The completed YAML for the CodeBuild project.
         variables: The declared inputs and their defaults; what a project or an action sets must be among them.
         secrets: The inputs that the project must set with type SECRETS_MANAGER.
@@ -85,6 +88,7 @@ class Buildspec:
     """
 
     name: str
+    purpose: str
     text: str
     variables: Mapping[str, str]
     secrets: tuple[str, ...]
@@ -139,7 +143,7 @@ def read_buildspec(path: Path, *, clones: bool = False) -> Buildspec:
         document = yaml.load(source, Loader=yaml.CSafeLoader)  # the same as safe_load, ten times as fast
     except yaml.YAMLError as error:
         raise BuildspecError(f"{path.name}: not YAML: {error}") from None
-    return _Reader(path, clones=clones).buildspec(source, document)
+    return _Reader(path, clones=clones).buildspec(document)
 
 
 def _missing(path: Path) -> str:
@@ -157,7 +161,7 @@ class _Reader:
         self._clones = clones
         self._jobs = path.parent / "jobs"
 
-    def buildspec(self, source: str, document: object) -> Buildspec:
+    def buildspec(self, document: object) -> Buildspec:
         top = self._mapping(document, "the file", _TOP)
         if top.get("version") != 0.2:
             raise self._error("version", f"must be 0.2, got {top.get('version')!r}")
@@ -172,11 +176,13 @@ class _Reader:
         exported = tuple(self._strings(env.get("exported-variables", []), "env.exported-variables"))
         phases = self._phases(top.get("phases"))
         modules = self._modules(phases)
+        purpose = self._purpose(phases, modules)
         self._check_use({*variables, *secrets}, phases, modules)
         self._check_exports(exported, phases, modules)
         return Buildspec(
             name=self._path.stem,
-            text=self._text(source, top, phases, runs_job=bool(modules)),
+            purpose=purpose,
+            text=self._text(top, phases, purpose),
             variables=MappingProxyType(variables),
             secrets=secrets,
             exported=exported,
@@ -264,6 +270,19 @@ class _Reader:
                 modules |= with_imports(module, self._read)
         return modules
 
+    def _purpose(self, phases: dict[str, dict[str, Any]], modules: dict[str, str]) -> str:
+        """The first line of the docstring of the job that the commands name first."""
+        for _, command in self._commands(phases):
+            for name in _JOB.findall(command):
+                module = name.replace("-", "_")
+                docstring = ast.get_docstring(_module(modules[module]))
+                if not docstring:
+                    raise self._error(
+                        f"jobs/{module}.py", "has no docstring, whose first line says what the job is for"
+                    )
+                return docstring.partition("\n")[0]
+        return ""
+
     def _read(self, module: str) -> str | None:
         path = self._jobs / f"{module}.py"
         return path.read_text(encoding="utf-8") if path.is_file() else None
@@ -305,25 +324,31 @@ class _Reader:
             self._strings(report.get("files"), f"reports.{name}.files")
         return tuple(reports)
 
-    def _text(self, source: str, top: dict[str, Any], phases: dict[str, dict[str, Any]], *, runs_job: bool) -> str:
+    def _text(self, top: dict[str, Any], phases: dict[str, dict[str, Any]], purpose: str) -> str:
         """The buildspec, its first phase fetching the bundle, without what is not for AWS or not for this source."""
         env = {key: value for key, value in top["env"].items() if key not in {"secrets-manager", _HELPER}}
         completed = {**top, "env": env, "phases": dict(phases)}
-        if runs_job:
+        if purpose:
             of_bundle = dict.fromkeys(BUNDLE_VARIABLES, "")
             env["variables"] = {"JOBS_DIR": JOBS_DIR, **STEADY, **of_bundle, **env.get("variables", {})}
             first = min(phases, key=PHASES.index)
             completed["phases"][first] = {**phases[first], "commands": [*_FETCH, *phases[first].get("commands", [])]}
-        comment = "".join(line for line in source.splitlines(keepends=True)[:1] if line.startswith("#"))
+        comment = f"# {purpose}\n" if purpose else ""
         text = comment + yaml.dump(completed, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000)
         # As AWS writes it, without the quotes that a text gets here.
         return text.replace("\nenv:\n", f"\nenv:\n{_CREDENTIALS}", 1) if self._clones else text
 
 
 @lru_cache
+def _module(text: str) -> ast.Module:
+    """A module, parsed once: most are looked at several times."""
+    return ast.parse(text)
+
+
+@lru_cache
 def _nodes(text: str) -> tuple[ast.AST, ...]:
-    """Everything in a module; most are looked at several times."""
-    return tuple(ast.walk(ast.parse(text)))
+    """Everything in a module."""
+    return tuple(ast.walk(_module(text)))
 
 
 def with_imports(module: str, read: Callable[[str], str | None]) -> dict[str, str]:

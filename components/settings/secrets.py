@@ -1,7 +1,10 @@
 """Tells a secret in clear from an ordinary setting, so that it is refused and never repeated in a message."""
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
+
+from components.settings.section import Problem
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SMELLS = (
@@ -42,3 +45,22 @@ def names_a_secret(name: str) -> bool:
 def looks_like_a_secret(value: str) -> bool:
     """Whether a value is of a known kind of secret: key id, private key, GitHub token, address with a password."""
     return any(pattern.search(value) for pattern in _VALUES)
+
+
+def secret_itself(value: str, noun: str, *, section: str, key: str, example: str) -> Iterator[Problem]:
+    """Yield a secret that stands where the name of its Secrets Manager secret belongs.
+
+    Args:
+        value: What the stack file gives.
+        noun: What the secret is, for example `token`.
+        section: The section that has the key, for example `release.github`.
+        key: The key, as the stack file writes it.
+        example: A name that would be right.
+    """
+    if looks_like_a_secret(value):
+        yield Problem(
+            path=(key,),
+            wrong=f"is the {noun} itself (not shown); it must be the name of a Secrets Manager secret that holds it",
+            fix=f"revoke this {noun}, store a new one in Secrets Manager, then pulumi config set --path "
+            f"'ecs-delivery:{section}.{key}' {example}",
+        )

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import pulumi
 
-from components.foundation.account import AwsAccount
-from components.foundation.commands import aws_command
 from components.foundation.iam import Statement
+from components.foundation.secret import SecretReference
 from components.pipeline.model import Artifact, Variable
 from components.pipeline.variables import DELIVERED_IMAGE
 from components.settings import ReleaseSection
@@ -57,14 +56,14 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
                 )
             ],
         )
-        secret = args.github.token_secret
+        token = SecretReference(name_or_arn=args.github.token_secret, key=args.github.secret_key)
         publish = self.project(
             "create-github-release",
             description=f"Publishes a release of {args.repository} with the deployment artifacts",
             machine=context.quick,
             variables={"GITHUB_REPOSITORY": args.repository, "TAG_PREFIX": args.tag_prefix},
-            secrets={"GITHUB_TOKEN": f"{secret}:{args.github.secret_key}" if args.github.secret_key else secret},
-            statements=[_read_secret(context.foundation.account, secret)],
+            secrets={"GITHUB_TOKEN": token.value_from},
+            statements=[token.read("ReadGitHubToken", context.foundation.account)],
         )
         prerelease = Variable(
             name="PRERELEASE",
@@ -82,7 +81,8 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             ),
         )
         self.grants = (tag.start(), publish.start())
-        self.notes = (_keep_token(args, context.foundation.region),)
+        wanted = f"a fine-grained token for {args.repository} (Contents: read and write)"
+        self.notes = (token.keep("token", description=wanted, region=context.foundation.region),)
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod
@@ -95,29 +95,3 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             github=section.github,
             repository=section.github.repository or shared.repository or "",
         )
-
-
-def _keep_token(args: ReleaseStageArgs, region: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Return how the token gets into the secret: out of a file, so that no shell remembers it."""
-    secret, key = args.github.token_secret, args.github.secret_key
-    content = f"the token, as JSON under the key {key}," if key else "the token"
-    given = {"secret_string": "file://token.txt"}
-    if secret.startswith("arn:"):
-        place = secret.split(":")[3]
-        command = aws_command("secretsmanager", "put-secret-value", region=place, secret_id=secret, **given)
-    else:
-        command = aws_command("secretsmanager", "create-secret", region=region, name=secret, **given)
-    return pulumi.Output.concat(
-        f"Keep a fine-grained token for {args.repository} (Contents: read and write) in Secrets Manager: write "
-        f"{content} into the file token.txt, and delete the file after: ",
-        command,
-    )
-
-
-def _read_secret(account: AwsAccount, secret: str) -> Statement:
-    """Permission for CodeBuild to fetch the token; a secret given by name has six more characters in its ARN.
-
-    https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html
-    """
-    arn = secret if secret.startswith("arn:") else account.arn("secretsmanager", f"secret:{secret}-??????")
-    return Statement(sid="ReadGitHubToken", actions=("secretsmanager:GetSecretValue",), resources=(arn,))

@@ -1,10 +1,14 @@
-"""The program's buildspecs: what each takes and gives, and that they fit together."""
+"""The program's buildspecs: what each declares, held against what its scripts do.
+
+How the jobs fit together in the pipelines is in `test_jobs`.
+"""
 
 import ast
 import itertools
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,35 +16,17 @@ import yaml
 from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
 from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
 from fake_tools import DIGEST, JOBS, Machine, deployment
+from job_scripts import calls, files
 from samples import BUNDLE_VARIABLES
 
 from components.jobs.buildspec import FOLDER, load_buildspec
 from components.jobs.bundle import pack
+from components.settings.secrets import names_a_secret
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 SCRIPT_FILES = sorted(JOBS.glob("[!_]*.py"))
 
-# job: exported variables, files of the output artifact
-OUTPUTS: dict[str, tuple[set[str], set[str]]] = {
-    "build-image": ({"IMAGE_DIGEST", "IMAGE_URI", "IMAGE_VERSION"}, {"image.json"}),
-    "create-github-release": ({"RELEASE_URL"}, set()),
-    "deploy-ecs": ({"SERVICE_DEPLOYMENT_ARN"}, set()),
-    "extract-static-files": (set(), {"**/*"}),
-    "prepare-deployment": (
-        {"DEPLOYED_VERSION"},
-        {"taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json", "deployment.json"},
-    ),
-    "promote-image": ({"PROMOTED_IMAGE_URI"}, set()),
-    "record-image": ({"IMAGE_DIGEST", "IMAGE_URI", "IMAGE_VERSION"}, {"image.json"}),
-    "run-lighthouse": (set(), {"**/*"}),
-    "run-smoke-test": (set(), set()),
-    "sync-static-files": (set(), set()),
-    "tag-image": ({"VERSION_TAG"}, set()),
-    "upload-static-files": (set(), set()),
-    "watch-deployment": (set(), set()),
-}
-# One reads a file of ECR's source action, the other deploys, tags and publishes nothing: that only words its messages.
-READS_ABOUT = ("record-image", "watch-deployment")
+RUNNABLE = [path for path in SCRIPT_FILES if re.search(r"^def main\(", path.read_text(), re.MULTILINE)]
 
 
 def script_of(name: str) -> Path:
@@ -48,27 +34,37 @@ def script_of(name: str) -> Path:
     return JOBS / f"{name.replace('-', '_')}.py"
 
 
-def literal_arguments(script: Path, function: str) -> set[str]:
-    """The texts that a job gives to this function of other modules as first argument."""
-    calls = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
-    return {
-        str(call.args[0].value)
-        for call in calls
-        if isinstance(call.func, ast.Attribute)
-        and call.func.attr == function
-        and isinstance(call.args[0], ast.Constant)
-    }
+def help_of(name: str) -> str:
+    """What a job says of itself."""
+    return ast.get_docstring(ast.parse(script_of(name).read_text())) or ""
+
+
+ARTIFACT_FILES = {file for name in NAMES for file in load_buildspec(name).artifact_files if "*" not in file}
 
 
 def test_there_is_a_buildspec_for_each_job() -> None:
-    assert sorted(OUTPUTS) == NAMES
+    assert [path.stem.replace("_", "-") for path in RUNNABLE] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_buildspec_delivers_what_the_pipeline_expects(name: str) -> None:
-    spec = load_buildspec(name)
+def test_each_output_artifact_holds_what_the_job_writes(name: str) -> None:
+    """Files by name, or a folder that the script has as a constant."""
+    artifacts = yaml.safe_load(load_buildspec(name).text).get("artifacts", {})
+    if "base-directory" in artifacts:
+        assert artifacts["files"] == ["**/*"]
+        assert f'OUTPUT = Path("{artifacts["base-directory"]}")\n' in script_of(name).read_text()
+    else:
+        assert files(name, "write_json") == set(artifacts.get("files", []))
 
-    assert (set(spec.exported), set(spec.artifact_files)) == OUTPUTS[name]
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_job_names_the_files_that_it_reads_and_writes_in_its_help(name: str) -> None:
+    """And no others: the help says what must be in the folder, and a reader that these tests overlook is found."""
+    opened = files(name, "read_json") | files(name, "write_json")
+    named = set(re.findall(r"[\w-]+\.(?:json|yaml)", help_of(name)))
+
+    assert opened <= named
+    assert named & ARTIFACT_FILES <= opened
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,13 +76,24 @@ def test_each_buildspec_runs_the_job_of_its_name_and_is_short(name: str) -> None
     assert len(text) < 4_000
 
 
-def test_the_only_secret_is_the_github_token_and_no_buildspec_declares_one_in_clear() -> None:
-    assert {name: load_buildspec(name).secrets for name in NAMES if load_buildspec(name).secrets} == {
-        "create-github-release": ("GITHUB_TOKEN",)
-    }
-    for name in NAMES:
-        assert not re.search(r"TOKEN|SECRET|PASSWORD", " ".join(load_buildspec(name).variables))
-        assert "secrets-manager" not in load_buildspec(name).text
+@pytest.mark.parametrize("name", NAMES)
+def test_no_buildspec_declares_a_secret_in_clear(name: str) -> None:
+    spec = load_buildspec(name)
+
+    assert [variable for variable in spec.variables if names_a_secret(variable)] == []
+    assert not re.search(r"TOKEN|SECRET|PASSWORD", " ".join(spec.variables))
+    assert "secrets-manager" not in spec.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_secret_is_kept_out_of_the_log_where_it_is_read(name: str) -> None:
+    secrets = load_buildspec(name).secrets
+    reads = [call for function in ("require", "optional") for call in calls(name, function)]
+    of_secrets = [ast.unparse(call) for call in reads if getattr(call.args[0], "value", "") in secrets]
+    masked = [ast.unparse(call.args[0]) for call in calls(name, "secret")]
+
+    assert len(of_secrets) >= len(secrets)
+    assert Counter(of_secrets) <= Counter(masked)
 
 
 def test_a_buildspec_runs_by_itself_and_hands_its_variables_on(tmp_path: Path) -> None:
@@ -115,17 +122,7 @@ def test_a_bundle_with_another_hash_is_not_run(name: str, tmp_path: Path) -> Non
     assert "Python" not in result.stdout
 
 
-def test_each_job_after_the_preparation_is_told_the_digest_that_the_pipeline_delivers() -> None:
-    delivered = set(load_buildspec("prepare-deployment").artifact_files)
-    acting = {name for name in NAMES if literal_arguments(script_of(name), "read_json") & delivered} - {*READS_ABOUT}
-    assert acting == {
-        name
-        for name in NAMES
-        if "IMAGE_DIGEST" in load_buildspec(name).variables and name not in ("prepare-deployment", "record-image")
-    }
-
-
-@pytest.mark.parametrize("name", ["upload-static-files", "sync-static-files"])
+@pytest.mark.parametrize("name", [name for name in NAMES if "PHASE" in load_buildspec(name).variables])
 def test_static_files_are_published_unless_the_pipeline_says_otherwise(name: str) -> None:
     assert load_buildspec(name).variables["PHASE"] == "publish"
 
@@ -143,10 +140,10 @@ def test_lighthouse_reports_to_a_report_group_of_junit_results() -> None:
     assert report == {"files": ["lighthouse-report/junit.xml"], "file-format": "JUNITXML"}
 
 
-def test_the_images_a_build_fetches_are_pinned_by_their_content() -> None:
+def test_the_images_that_jobs_fetch_are_pinned_by_their_content() -> None:
     """The packages of Lighthouse have a lock file, see test_lighthouse_job."""
-    variables = load_buildspec("build-image").variables
-    pins = [value for key, value in variables.items() if key.endswith("_IMAGE")]
+    variables = [item for name in NAMES for item in load_buildspec(name).variables.items()]
+    pins = [value for key, value in variables if key.endswith("_IMAGE")]
 
     assert pins
     assert all(re.fullmatch(r".+:.+@sha256:[0-9a-f]{64}", pin) for pin in pins)
@@ -215,9 +212,10 @@ def test_each_list_that_the_aws_cli_does_not_page_is_paged_by_its_job() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_job_names_all_its_variables_in_its_help(name: str) -> None:
+def test_each_job_names_its_variables_and_no_others_in_its_help(name: str) -> None:
     """`python3 buildspecs JOB --help` is all there is to read for somebody who runs a job by hand."""
-    spec = load_buildspec(name)
-    description = ast.get_docstring(ast.parse(script_of(name).read_text())) or ""
+    spec, description = load_buildspec(name), help_of(name)
+    text = re.sub(r"\([^)]*\)", "", description.partition("Variables")[2])
 
+    assert set(re.findall(r"\b[A-Z][A-Z0-9_]{3,}\b", text)) <= {*spec.variables, *spec.secrets}
     assert [variable for variable in (*spec.variables, *spec.secrets) if variable not in description] == []

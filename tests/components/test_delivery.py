@@ -24,17 +24,6 @@ from components.jobs.buildspec import load_buildspec
 TOGGLES = ("smokeTest", "staticFiles", "tests", "promotion", "release")
 COMBINATIONS = list(itertools.product((False, True), repeat=len(TOGGLES)))
 
-JOBS: Mapping[str, frozenset[str]] = {
-    "smokeTest": frozenset({"build-smoke-test-image", "run-smoke-test"}),
-    "staticFiles": frozenset({"upload-static-files"}),
-    "tests": frozenset({"run-lighthouse", "run-smoke-test"}),
-    "promotion": frozenset({"promote-image"}),
-    "release": frozenset({"tag-image", "create-github-release"}),
-}
-"""The build projects that exist because of a toggle; a job named by two needs both."""
-
-# The last one because the files here deploy with CodeDeploy.
-ALWAYS = frozenset({"build-image", "prepare-deployment", "watch-deployment"})
 VARIABLES: Mapping[str, str] = {"tests": "LIGHTHOUSE_RUNS", "release": "PRERELEASE"}
 
 
@@ -93,10 +82,24 @@ def graph(request: pytest.FixtureRequest) -> Graph:
     return program(request.param) if isinstance(request.param, str) else combination(chosen(request.param))
 
 
+@cache
+def needs() -> Mapping[str, frozenset[str]]:
+    """The toggles without which an action is in no pipeline, for the job of each."""
+    found: dict[str, frozenset[str]] = {}
+    for on in map(chosen, COMBINATIONS):
+        for job in run_jobs(combination(on)):
+            found[job] = found.get(job, on) & on
+    return found
+
+
+def run_jobs(graph: Graph) -> frozenset[str]:
+    """The jobs that the pipeline's actions run."""
+    configured = [action["configuration"] for action in actions(graph)]
+    return frozenset(each["ProjectName"].removeprefix("shop-dev-") for each in configured if "ProjectName" in each)
+
+
 def wanted_jobs(on: frozenset[str]) -> frozenset[str]:
-    optional = {job for toggle in on for job in JOBS[toggle]}
-    needs = {job: {toggle for toggle in TOGGLES if job in JOBS[toggle]} for job in optional}
-    return ALWAYS | {job for job in optional if needs[job] <= on}
+    return frozenset(job for job, toggles in needs().items() if toggles <= on)
 
 
 def job_of(project: Resource) -> str:
@@ -142,6 +145,15 @@ def test_every_job_after_the_build_gets_the_digest_from_the_pipeline_itself(on: 
                 item["name"]: item["value"] for item in json.loads(action["configuration"]["EnvironmentVariables"])
             }
             assert given["IMAGE_DIGEST"] == "#{BuildImage.IMAGE_DIGEST}", name
+
+
+def test_each_toggle_has_jobs_of_its_own() -> None:
+    """Else a toggle that does nothing would pass the tests below."""
+    assert {next(iter(toggles)) for toggles in needs().values() if len(toggles) == 1} == {*TOGGLES}
+
+
+def test_a_toggle_decides_on_its_actions_alone(on: frozenset[str]) -> None:
+    assert run_jobs(combination(on)) == wanted_jobs(on)
 
 
 def test_a_toggle_that_is_off_leaves_no_build_project_behind(on: frozenset[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from components.settings.names import GithubRepository, JsonKey, Secret
-from components.settings.secrets import looks_like_a_secret
+from components.settings.secrets import secret_itself
 from components.settings.section import Must, Problem, Section
 
 TagPrefix = Annotated[
@@ -38,13 +38,9 @@ class GithubReleaseSection(Section):
 
     def problems(self) -> Iterator[Problem]:
         """Yield a token where the name of its secret belongs."""
-        if looks_like_a_secret(self.token_secret):
-            yield Problem(
-                path=("tokenSecret",),
-                wrong="is the token itself (not shown); it must be the name of a Secrets Manager secret that holds it",
-                fix="revoke this token, store a new one in Secrets Manager, then pulumi config set --path "
-                "'ecs-delivery:release.github.tokenSecret' shop/github-token",
-            )
+        yield from secret_itself(
+            self.token_secret, "token", section="release.github", key="tokenSecret", example="shop/github-token"
+        )
 
 
 class ReleaseSection(Section):

@@ -32,6 +32,7 @@ from components.pipeline.model import Action, Artifact, Category, Provider, Vari
 
 BUILDSPEC = Buildspec(
     name="greet",
+    purpose="Greet somebody.",
     text="version: 0.2\n",
     variables={"NAME": "", "GREETING": "hello", "RUNS": "1"},
     secrets=("TOKEN",),

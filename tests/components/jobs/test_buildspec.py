@@ -10,7 +10,7 @@ import yaml
 from components.jobs.buildspec import BuildspecError, job_of, load_buildspec, read_buildspec
 
 GOOD = """\
-# Greet somebody. Output: greeting.txt.
+# For its readers alone.
 version: 0.2
 env:
   shell: bash
@@ -43,6 +43,7 @@ artifacts:
     - "**/*.json"
 """
 GREET = """\
+'Greet somebody. Answers.'
 import os
 import tempfile
 from jobs import voice
@@ -82,7 +83,7 @@ def write(tmp_path: Path) -> Write:
 def test_a_buildspec_tells_its_inputs_outputs_and_reports(write: Write) -> None:
     spec = read_buildspec(write())
 
-    assert spec.name == "greet"
+    assert (spec.name, spec.purpose) == ("greet", "Greet somebody. Answers.")
     assert dict(spec.variables) == {"NAME": "world", "GREETING": ""}
     assert spec.secrets == ("TOKEN",)
     assert spec.exported == ("ANSWER",)
@@ -104,7 +105,8 @@ def test_the_text_holds_everything_but_the_reference_of_a_secret(write: Write) -
     text = read_buildspec(write()).text
     given, loaded = yaml.safe_load(GOOD), yaml.safe_load(text)
 
-    assert text.startswith("# Greet somebody. Output: greeting.txt.\nversion: 0.2\n")
+    assert text.startswith("# Greet somebody. Answers.\nversion: 0.2\n")
+    assert "readers" not in text
     assert loaded["env"] == {
         "shell": "bash",
         "variables": {
@@ -143,7 +145,23 @@ def test_a_buildspec_without_a_job_fetches_none(write: Write) -> None:
     spec = read_buildspec(path)
 
     assert yaml.safe_load(spec.text) == yaml.safe_load(path.read_text())
-    assert spec.artifact_files == ()
+    assert (spec.purpose, spec.artifact_files) == ("", ())
+    assert spec.text.startswith("version: 0.2\n")
+
+
+def test_the_purpose_is_the_first_line_that_the_job_says_of_itself(write: Write) -> None:
+    path = write()
+    job = path.parent / "jobs" / "greet.py"
+    body = GREET.partition("\n")[2]
+    job.write_text(f'"""Answer.\n\nAt length.\n"""\n{body}')
+    assert read_buildspec(path).purpose == "Answer."
+
+    job.write_text(body)
+    with pytest.raises(BuildspecError) as refusal:
+        read_buildspec(path)
+    assert str(refusal.value) == (
+        "greet.yml: jobs/greet.py: has no docstring, whose first line says what the job is for"
+    )
 
 
 def test_git_gets_credentials_only_where_the_source_is_a_clone(write: Write) -> None:

@@ -6,7 +6,6 @@ exports by `components.jobs.buildspec`. Which files an action opens stands in th
 
 from __future__ import annotations
 
-import ast
 import copy
 import json
 import re
@@ -15,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from job_scripts import files, texts
 from mocked import Graph
 from summary import program, stack_files
 
@@ -28,25 +28,15 @@ deployed = cache(program)
 
 
 @cache
-def texts(job: str, function: str = "") -> frozenset[str]:
-    """The texts in a job's modules; of a function's name, those that it is called with as first argument."""
-    nodes = [node for text in load_buildspec(job).modules.values() for node in ast.walk(ast.parse(text))]
-    if function:
-        calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
-        nodes = [call.args[0] for call in calls if getattr(call.func, "attr", "") == function]
-    return frozenset(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
-@cache
 def opened(job: str) -> frozenset[str]:
     """The files of artifacts that a job opens by name."""
     known = {file for path in FOLDER.glob("*.yml") for file in written(path.stem)}
-    return (texts(job, "read_json") | (texts(job) & known)) - written(job)
+    return frozenset(files(job, "read_json") | (texts(job) & known)) - written(job)
 
 
 def written(job: str) -> frozenset[str]:
     """The files that a job writes by name."""
-    return texts(job, "write_json")
+    return frozenset(files(job, "write_json"))
 
 
 def jobs_of(graph: Graph) -> Mapping[str, str]:

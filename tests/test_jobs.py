@@ -1,0 +1,96 @@
+"""How the jobs fit together: what each script does, held against what the actions of the stack files declare.
+
+Nothing is listed here: a new job is held to all of it as soon as it has a buildspec.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from job_scripts import calls, files
+from jobs_page import JOBS, Use, uses
+from mocked import ACCOUNT, REGION
+from samples import arn
+from summary import program
+
+from components.jobs.buildspec import load_buildspec
+from components.pipeline.model import Artifact
+from components.pipeline.variables import DELIVERED_IMAGE
+from local.rehearsal.emulated.access import Need, allows
+
+pytestmark = pytest.mark.xdist_group("test_jobs_page.py")  # the same graphs, which are slow to make
+
+
+def opened(job: str) -> set[str]:
+    """The files that a job reads as artifacts, by name."""
+    return files(job, "read_json")
+
+
+def holds_it_against_the_digest(job: str) -> bool:
+    """Whether what a job opens must be about the image that the pipeline delivers."""
+    return any(ast.unparse(call.func).startswith("delivered.") for call in calls(job, "read_json"))
+
+
+def secret_of(reference: str) -> str:
+    """The name or the ARN in what CodeBuild takes for a secret, which may have a key of its JSON behind it."""
+    parts = reference.split(":")
+    return ":".join(parts[:7] if parts[0] == "arn" else parts[:1])
+
+
+def every_use() -> Iterator[tuple[str, Use]]:
+    """Each job in each action that runs it."""
+    return ((job, use) for job in JOBS for use in uses(job))
+
+
+def is_beside_a_deployment(use: Use) -> bool:
+    """Whether CodePipeline starts the action together with one that deploys."""
+    for actions in program(use.stack).stages.values():
+        orders = {item["runOrder"] for item in actions if item["name"] == use.action.name}
+        if any(item["category"] == "Deploy" and item["runOrder"] in orders for item in actions):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_stack_file_of_the_repository_uses_each_job(job: str) -> None:
+    assert uses(job)
+
+
+def test_a_digest_comes_from_the_pipeline_wherever_a_job_asks_for_one() -> None:
+    """An artifact could be rewritten by another job; a pipeline variable could not."""
+    for job, use in every_use():
+        asks = "IMAGE_DIGEST" in load_buildspec(job).variables
+        assert use.by_action.get("IMAGE_DIGEST", "").startswith("#{") == asks, use
+        delivers = use.by_action.get("IMAGE_DIGEST") == DELIVERED_IMAGE["IMAGE_DIGEST"]
+        assert delivers == holds_it_against_the_digest(job), use
+
+
+def test_each_job_that_opens_what_is_deployed_holds_it_against_the_digest_that_the_pipeline_delivers() -> None:
+    """But the one that runs beside CodePipeline's own deployment, and has only its messages from there."""
+    opening = [(job, use) for job, use in every_use() if Artifact.DEPLOYMENT in use.action.inputs and opened(job)]
+    acting = {job for job, use in opening if not is_beside_a_deployment(use)}
+
+    assert acting
+    assert [job for job in acting if not holds_it_against_the_digest(job)] == []
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_each_secret_is_set_by_reference_and_may_be_read_and_no_other_may(job: str) -> None:
+    for use in uses(job):
+        references = {item.name: item.value for item in use.project.variables if item.type != "PLAINTEXT"}
+        assert set(references) == set(load_buildspec(job).secrets), use
+        granted = [
+            resource
+            for statement in use.statements
+            if "secretsmanager:GetSecretValue" in statement["Action"]
+            for resource in statement["Resource"]
+        ]
+        secrets = {secret_of(reference) for reference in references.values()}
+        assert len(granted) == len(secrets), use
+        policies = use.pipeline.policies(use.action.name)
+        for secret in secrets:
+            named = arn("secretsmanager", f"secret:{secret}-AbCdEf")
+            need = Need("secretsmanager:GetSecretValue", secret if secret.startswith("arn:") else named)
+            assert allows(policies, need, account=ACCOUNT, region=REGION), use
