@@ -48,7 +48,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Measure the coverage of a module in its own tests only: tracing makes the others slower by half."""
+    """Measure the coverage of a module in its own tests only: tracing makes the others slower by half.
+
+    The scripts of the jobs are tested together, by all of `tests/buildspecs`.
+    """
     tested = item.path.relative_to(_ROOT / "tests")
     module = tested.with_name(tested.name.removeprefix("test_"))
     if not any(fnmatch.fnmatch(str(module), pattern) for pattern in _MEASURED):

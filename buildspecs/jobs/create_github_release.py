@@ -9,7 +9,6 @@ repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_U
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 import time
@@ -69,12 +68,13 @@ class GitHub:
     def releases(self, tag: str) -> list[Release]:
         """The releases of this tag: the published one, then drafts (not to be had by tag), oldest first."""
         found: list[Release] = []
-        for number in itertools.count(1):
+        number = 1
+        while True:
             page = self.ask("GET", f"releases?per_page={PAGE}&page={number}")
             found += [release for release in page if release["tag_name"] == tag]
             if len(page) < PAGE:
-                break
-        return sorted(found, key=lambda release: (release["draft"], release["id"]))
+                return sorted(found, key=lambda release: (release["draft"], release["id"]))
+            number += 1
 
     def check_tag(self, tag: str, commit: str) -> None:
         """End the job when the tag is there and on another commit."""

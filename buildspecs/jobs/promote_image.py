@@ -88,7 +88,8 @@ def copy_blob(source: Registry, target: Registry, blob: dict[str, Any]) -> None:
     if blob.get("urls") or target.has(f"blobs/{digest}"):  # a layer with addresses of its own lives elsewhere
         return
     job.say(f"    {digest[:19]} {int(blob.get('size', 0)) / 1e6:.1f} MB")
-    for attempt in range(1, BLOB_TRIES + 1):
+    attempt = 1
+    while True:
         try:
             target.fetch_blob(source, digest)
         except OSError as error:
@@ -96,6 +97,7 @@ def copy_blob(source: Registry, target: Registry, blob: dict[str, Any]) -> None:
                 said = error.read().decode() if isinstance(error, urllib.request.HTTPError) else ""
                 job.fail(f"{digest} could not be copied to {target.where.uri}: {error} {said}")
             job.say(f"    {error}; trying again")
+            attempt += 1
         else:
             return
 

@@ -47,7 +47,8 @@ def ask(method: str, url: str, headers: dict[str, str], body: bytes | None = Non
 
     `once` returns an unclear answer, too: look before asking again.
     """
-    for attempt in range(1, TRIES + 1):
+    attempt = 1
+    while True:
         answer = _answer(prepared(method, url, headers, body))
         wanted = answer.headers.get("retry-after", "")
         pause = max(attempt, int(wanted) if wanted.isdigit() else 0)
@@ -57,6 +58,7 @@ def ask(method: str, url: str, headers: dict[str, str], body: bytes | None = Non
             break
         job.say(f"    {answer.status or answer.body.decode()}; trying again in {pause} s")
         time.sleep(pause)
+        attempt += 1
     if not answer.status and not once:
         job.fail(f"{method} {url}: {answer.body.decode()}")
     return answer

@@ -4,18 +4,24 @@ A stand-in answers by rules: the first rule whose words all stand in the command
 may be used up. What has been called is kept, with standard input. Unknown calls fail, and say so.
 """
 
+import atexit
 import importlib
 import json
+import os
+import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import coverage
 import yaml
 
 from components.jobs.buildspec import FOLDER
@@ -23,6 +29,7 @@ from local.rehearsal.codebuild import put_python
 from local.rehearsal.loopback import serving_http
 
 JOBS = FOLDER / "jobs"
+TIMEOUT_SECONDS = 60
 DIGEST = f"sha256:{'a' * 64}"
 OTHER_DIGEST = f"sha256:{'b' * 64}"
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
@@ -60,6 +67,56 @@ for rule in rules:
 sys.stderr.write("no rule for " + " ".join([tool, *words]))
 sys.exit(99)
 """
+
+
+class MeasuredJobs:
+    """Runs jobs while their coverage is measured.
+
+    Coverage's own support of subprocesses would measure every Python that a test starts, and needs site-packages.
+    """
+
+    def __init__(self) -> None:
+        script, site_packages = Path(__file__).with_name("measured.py"), Path(coverage.__file__).parents[1]
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", str(script), str(site_packages)],
+            env={},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+
+    def run(
+        self, arguments: list[str], cwd: Path, env: dict[str, str], data: str, place: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a job; `place` is for what it prints, `data` for what is measured."""
+        output, errors = place / "output", place / "errors"
+        for file in (output, errors):
+            file.write_text("")
+        request = {"folder": str(FOLDER), "arguments": arguments, "cwd": str(cwd), "env": env, "data": data}
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin
+        assert stdout
+        stdin.write(json.dumps({**request, "output": str(output), "errors": str(errors)}) + "\n")
+        stdin.flush()
+        limit = threading.Timer(TIMEOUT_SECONDS, self._end)
+        limit.start()
+        answer = stdout.readline()
+        limit.cancel()
+        assert answer, f"{arguments} takes longer than {TIMEOUT_SECONDS} seconds"
+        return subprocess.CompletedProcess(arguments, int(answer), output.read_text(), errors.read_text())
+
+
+@cache
+def measured_jobs() -> MeasuredJobs:
+    """One for all tests of a process."""
+    return MeasuredJobs()
 
 
 class Call(NamedTuple):
@@ -140,15 +197,20 @@ class Machine:
         self.publish()
         jobs_dir = self._base / "jobs"
         jobs_dir.mkdir(exist_ok=True)
+        arguments, env = [job.replace("_", "-")], {"PATH": str(self.bin), "JOBS_DIR": str(jobs_dir), **variables}
+        measuring = coverage.Coverage.current()
+        if measuring and self.program == FOLDER:
+            data = measuring.get_data().base_filename()
+            return measured_jobs().run(arguments, self.folder, env, data, self._base)
         return subprocess.run(
             # Without site-packages: a job has the standard library and nothing else.
-            [sys.executable, "-S", str(self.program), job.replace("_", "-")],
+            [sys.executable, "-S", str(self.program), *arguments],
             cwd=self.folder,
-            env={"PATH": str(self.bin), "JOBS_DIR": str(jobs_dir), **variables},
+            env=env,
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=TIMEOUT_SECONDS,
         )
 
     def run_buildspec(self, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -166,7 +228,7 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=TIMEOUT_SECONDS,
         )
 
     @property

@@ -623,6 +623,32 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     assert len(progress) == 1, "a state is worth a line when it changes"
 
 
+def test_a_deployment_that_ecs_never_starts_is_not_rolled_back(
+    following: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = module("deploy_ecs")
+    monkeypatch.setattr(job, "started", lambda *_, **__: "")
+
+    with pytest.raises(SystemExit):
+        job.follow(job.Service("main", "shop"), version(), [], "", 1)
+
+    assert following == []
+    assert "took longer than 1 minutes; its last state: waiting for ECS to start" in capsys.readouterr().err
+
+
+def test_all_deployments_are_looked_through_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, asked = module("deploy_ecs"), list[tuple[str, ...]]()
+
+    def pages(_why: str, *command: str, **_options: object) -> dict[str, Any]:
+        asked.append(command)
+        return {"serviceDeployments": [OLD], **({"nextToken": "more"} if len(asked) == 1 else {})}
+
+    monkeypatch.setattr(job.job, "aws", pages)
+
+    assert job.Service("main", "shop").deployments() == [OLD, OLD]
+    assert [command[-2:] for command in asked] == [("--max-results", "100"), ("--next-token", "more")]
+
+
 @pytest.mark.parametrize(("status", "ended"), [("SUCCESSFUL", ""), ("STOPPED", "its last state: STOPPED")])
 @pytest.mark.usefixtures("following")
 def test_a_deployment_that_ends_when_it_shall_be_rolled_back_counts_as_it_ended(

@@ -84,6 +84,15 @@ def test_an_image_is_built_pushed_and_described(machine: Machine) -> None:
     ]
 
 
+def test_a_builder_that_is_there_is_used_again(machine: Machine) -> None:
+    machine.answer("docker buildx inspect", "Name: ecs-delivery\n")
+    pushes(machine)
+
+    assert machine.run("build_image", **BUILD).returncode == 0
+    assert machine.called("docker buildx create") == []
+    assert len(machine.called("docker buildx build")) == 1
+
+
 def test_the_build_gets_platform_labels_cache_and_attestations(machine: Machine) -> None:
     pushes(machine)
 
@@ -384,6 +393,15 @@ def test_a_promoted_image_is_recorded_with_what_its_labels_say(machine: Machine)
     assert code == 0, said
     assert machine.json("image.json") == image(tag="")
     assert f"export IMAGE_DIGEST={DIGEST}\n" in machine.exports
+
+
+def test_an_image_of_one_platform_needs_no_index(machine: Machine) -> None:
+    machine.answer(f"aws ecr batch-get-image imageDigest={DIGEST}", manifest(config={"digest": "sha256:c0"}))
+    code, said = record(machine, CONFIG)
+
+    assert code == 0, said
+    assert machine.json("image.json") == image(tag="")
+    assert len(machine.called("aws ecr batch-get-image")) == 1
 
 
 def test_an_image_without_labels_is_recorded_without_version(machine: Machine) -> None:

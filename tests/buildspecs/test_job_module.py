@@ -162,6 +162,25 @@ def test_a_failure_that_is_allowed_gives_its_code() -> None:
     assert module("job").run("Fail", sys.executable, "-c", "raise SystemExit(7)", check=False).code == 7
 
 
+def test_a_secret_that_is_empty_hides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    job = module("job")
+    assert job.secret("") == ""
+    job.say("it is")
+
+    assert capsys.readouterr().out == "it is\n"
+
+
+def test_a_job_run_by_hand_only_shows_what_it_exports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("JOBS_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    module("job").export(NAME="it's")
+
+    assert capsys.readouterr().out == """export NAME='it'"'"'s'\n"""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_exported_values_survive_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = module("job")
     monkeypatch.setenv("JOBS_DIR", str(tmp_path))

@@ -46,6 +46,13 @@ def test_there_is_a_buildspec_for_each_job() -> None:
     assert [path.stem.replace("_", "-") for path in RUNNABLE] == NAMES
 
 
+def test_each_module_is_one_of_a_job() -> None:
+    """Coverage tells nothing of a file that no test executes."""
+    used = {module for name in NAMES for module in load_buildspec(name).modules}
+
+    assert used | {"runner"} == {path.stem for path in SCRIPT_FILES}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_output_artifact_holds_what_the_job_writes(name: str) -> None:
     """Files by name, or a folder that the script has as a constant."""

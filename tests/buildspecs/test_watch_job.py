@@ -354,3 +354,95 @@ def test_a_stopped_run_says_that_the_action_was_abandoned(machine: Machine) -> N
 
     assert result.returncode == 1
     assert "FAILED: DeployService has failed: Abandoned" in result.stderr
+
+
+def test_a_deployment_that_fails_by_itself_says_what_codedeploy_knows(machine: Machine) -> None:
+    machine.answer(
+        LIST_ACTIONS, listed("Failed", externalExecutionId=DEPLOYMENT, errorDetails={"message": "It failed."})
+    )
+    machine.answer("aws ecs describe-services", service())
+    machine.answer(
+        f"aws deploy get-deployment --deployment-id {DEPLOYMENT}",
+        {"deploymentInfo": {"errorInformation": {"message": "The load balancer is gone."}}},
+    )
+
+    result = run(machine)
+
+    assert result.returncode == 1
+    assert "FAILED: DeployService has failed: It failed. The load balancer is gone." in result.stderr
+
+
+def test_a_deployment_that_cannot_be_stopped_is_asked_to_stop_once(machine: Machine) -> None:
+    machine.answer(LIST_ACTIONS, listed())
+    machine.answer("aws ecs describe-services", service(STARTING), times=2)
+    machine.answer("aws ecs describe-services", service(task_set()))
+    machine.answer("aws ecs list-tasks", {"taskArns": [f"task/main/{number}" for number in range(3)]})
+    machine.answer("aws ecs describe-tasks", {"tasks": [stopped(number) for number in range(3)]})
+    machine.answer("aws deploy stop-deployment", code=254, errors="An error occurred (Throttling) when calling it: no")
+
+    assert run(machine).returncode == 0
+    assert len(machine.called("aws ecs describe-services")) == 3
+    assert len(machine.called("aws deploy stop-deployment")) == 1
+
+
+@pytest.fixture
+def watching(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a module of the jobs
+    """The job as a module, in its folder; twenty seconds pass with each look."""
+    monkeypatch.chdir(machine.folder)
+    for name, value in WATCH.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    job, times = module("watch_deployment"), iter(range(0, 10_000, 20))
+    monkeypatch.setattr(job.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
+    return job
+
+
+def test_when_aws_does_not_answer_the_job_watches_no_longer(
+    watching: Any,  # noqa: ANN401 - as the fixture
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = list[str]()
+
+    def silent(why: str, *_command: str, again: bool) -> dict[str, Any]:
+        asked.append(why if not again else f"{why} again")
+        return {}
+
+    monkeypatch.setattr(watching.stopped_tasks, "ask", silent)
+
+    watching.Watch().follow()
+
+    assert "AWS does not answer: this job watches no longer, the deployment goes on\n" in capsys.readouterr().out
+    first = "Look at this run of the pipeline"
+    assert asked == [first, *[f"{first} again"] * watching.PATIENCE]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "region", "advice"),
+    [
+        ("", "", ""),
+        (DEPLOYMENT, "", f"aws deploy stop-deployment --deployment-id {DEPLOYMENT} --auto-rollback-enabled\n"),
+        (DEPLOYMENT, "eu-west-1", f"{DEPLOYMENT} --auto-rollback-enabled --region eu-west-1\n"),
+    ],
+    ids=["not begun", "without a region", "with a region"],
+)
+def test_a_deployment_that_is_not_decided_in_time_goes_on_and_can_be_stopped_by_hand(
+    watching: Any,  # noqa: ANN401 - as the fixture
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    deployment: str,
+    region: str,
+    advice: str,
+) -> None:
+    monkeypatch.setenv("AWS_REGION", region)
+    monkeypatch.setattr(watching.Watch, "step", lambda _self: False)
+    watch = watching.Watch()
+    watch.deployment = deployment
+
+    watch.follow()
+
+    said = capsys.readouterr().out
+    assert "not decided after 12 minutes: this job watches no longer, the deployment goes on\n" in said
+    assert said.endswith(advice)
+    assert ("stop-deployment" in said) == bool(deployment)
