@@ -30,7 +30,6 @@ _ROOT = Path(__file__).parents[2]
 _PATIENCE = 60.0
 """Seconds to wait for the process; it needs less than two on a machine that is not busy."""
 _ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)")
-_ECS_CHILD = re.compile(r"(arn:[^:]+:ecs:[^:]*:[^:]*):(?:service|service-deployment|service-revision|task)/([^/]+)/.*")
 
 
 class AwsServices:
@@ -196,31 +195,8 @@ class AwsServices:
             for old in iam.list_role_policies(RoleName=name)["PolicyNames"]:
                 iam.delete_role_policy(RoleName=name, PolicyName=old)
         for number, policy in enumerate(policies):
-            document = json.dumps(as_ministack_reads(policy))
-            iam.put_role_policy(RoleName=name, PolicyName=f"policy-{number}", PolicyDocument=document)
+            iam.put_role_policy(RoleName=name, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(policy))
         return f"arn:aws:iam::{account}:role/{name}"
-
-
-def as_ministack_reads(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """The policy, wider where ministack 1.5.33 denies what AWS allows, and only there.
-
-    - It holds every request of Amazon ECS that names a cluster against the cluster's ARN, also where AWS wants that of
-      the service, task or deployment in it: a statement about one of these gets its cluster's ARN too.
-    - It holds `ssm:GetParameters`, which takes many names, against `*`: a statement that allows it for some parameters
-      allows it for all. What CodeBuild reads is named by the buildspec and the project, not by the job.
-    """
-    document = copy.deepcopy(dict(policy))
-    statements = _listed(document["Statement"])
-    more = []
-    for statement in statements:
-        resources = _listed(statement.get("Resource", []))
-        clusters = {f"{child[1]}:cluster/{child[2]}" for child in map(_ECS_CHILD.fullmatch, resources) if child}
-        if clusters:
-            statement["Resource"] = [*resources, *sorted(clusters - set(resources))]
-        if statement["Effect"] == "Allow" and "ssm:GetParameters" in _listed(statement.get("Action", [])):
-            more.append({"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "*"})
-    document["Statement"] = [*statements, *more]
-    return document
 
 
 def _trust_as_ministack_reads(trust: Mapping[str, Any]) -> dict[str, Any]:

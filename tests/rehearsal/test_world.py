@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 from local.__main__ import main
 from local.errors import MissingTool, Refusal
 from local.rehearsal import aws_cli, images, tools
-from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices, as_ministack_reads
+from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.images import Entry, RegistryClient
 from local.rehearsal.world import BRIDGE, OTHER_ACCOUNT, World
 
@@ -287,24 +287,6 @@ def test_a_role_may_do_what_its_policies_say_and_no_more(aws: AwsServices, repos
     assert called(aws_cli.command(), [*words, repository], role)[0] == 254, (
         "the role of a name has the policies given last"
     )
-
-
-def test_policies_are_wider_only_where_ministack_is_wrong() -> None:
-    service = "arn:aws:ecs:eu-west-1:1:service/shop/web"
-    given = {
-        "Statement": [
-            {"Effect": "Allow", "Action": ["ecs:UpdateService"], "Resource": [service]},
-            {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": ["arn:aws:ssm:eu-west-1:1:parameter/a"]},
-            {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::bucket/*"]},
-        ]
-    }
-    cluster = "arn:aws:ecs:eu-west-1:1:cluster/shop"
-    assert as_ministack_reads(given)["Statement"] == [
-        {"Effect": "Allow", "Action": ["ecs:UpdateService"], "Resource": [service, cluster]},
-        *given["Statement"][1:],
-        {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "*"},
-    ]
-    assert given["Statement"][0]["Resource"] == [service], "what is given stays as it is"
 
 
 def test_an_account_may_be_entered_by_who_its_role_trusts_and_nobody_else(aws: AwsServices) -> None:
