@@ -61,11 +61,7 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/python -m local.actionlint
 
 golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, tables
-	@$(VENV)/python -m components.settings
-	@$(VENV)/python tests/summary.py
-	@$(VENV)/python tests/jobs_page.py
-	@$(VENV)/python tests/permissions_page.py
-	@$(VENV)/python tests/account_page.py
+	@$(VENV)/python tests/generate.py
 
 bench: .venv/.installed ## Measure and print the figures
 	@$(VENV)/python -m bench $(ARGS)

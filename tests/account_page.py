@@ -1,29 +1,21 @@
 """What a graph takes of an account's quotas, counted anew; and the generated part of docs/account.md.
 
 The program says what it needs part by part. Here the resources themselves are counted, without asking the program.
-`python tests/account_page.py` writes the page.
+`make golden` writes the page.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "account.md"
-BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
+from summary import program
 
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from summary import program  # noqa: E402 - the path is set just above when run as a script
-
-from components.foundation.account_needs import (  # noqa: E402 - see above
+from components.foundation.account_needs import (
     ECS_ROLE,
     ELASTIC_IPS,
     FARGATE,
@@ -36,7 +28,11 @@ from components.foundation.account_needs import (  # noqa: E402 - see above
     Quota,
     builds,
 )
-from components.hosting.task_definition_template import KEY  # noqa: E402 - see above
+from components.hosting.task_definition_template import KEY
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "account.md"
+BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 Resources = Sequence[Mapping[str, Any]]
 PLATFORMS = {"ARM_CONTAINER": "ARM", "ARM_LAMBDA_CONTAINER": "ARM Lambda", "LINUX_CONTAINER": "Linux"}
@@ -169,7 +165,3 @@ def main() -> None:
     """Write the page."""
     PAGE.write_text(completed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}")  # noqa: T201 - a command's output
-
-
-if __name__ == "__main__":
-    main()

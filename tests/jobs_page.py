@@ -1,28 +1,24 @@
 """The generated part of docs/jobs.md: what each job takes, gives and may do.
 
-`python tests/jobs_page.py` writes it anew, from the buildspecs and from the graphs of the stack files.
+`make golden` writes it anew, from the buildspecs and from the graphs of the stack files.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from summary import program, stack_files
+
+from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec
+from local.rehearsal.deployed import Action, Deployed, Project
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "jobs.md"
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from summary import program, stack_files  # noqa: E402 - the path is set just above when run as a script
-
-from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec  # noqa: E402 - see above
-from local.rehearsal.deployed import Action, Deployed, Project  # noqa: E402 - see above
 
 JOBS = tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
 
@@ -178,7 +174,3 @@ def main() -> None:
     """Write the page."""
     PAGE.write_text(completed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}")  # noqa: T201 - a command's output
-
-
-if __name__ == "__main__":
-    main()

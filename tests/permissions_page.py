@@ -1,23 +1,19 @@
 """docs/permissions.md: where a role has less than AWS's own example, and why that works.
 
-`python tests/permissions_page.py` writes it anew, from the tables that the tests hold every role against.
+`make golden` writes it anew, from the tables that the tests hold every role against.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from documented_permissions import PURPOSES, Condition, Permission, Purpose
+
+from components.foundation.iam import ALWAYS_SENT, SENDS_SOURCE, UNSCOPED
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "permissions.md"
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "opinions")]
-
-from documented_permissions import PURPOSES, Condition, Permission, Purpose  # noqa: E402 - see above
-
-from components.foundation.iam import ALWAYS_SENT, SENDS_SOURCE, UNSCOPED  # noqa: E402 - see above
 
 _INTRODUCTION = """\
 # Permissions
@@ -113,7 +109,3 @@ def main() -> None:
     """Write the page."""
     PAGE.write_text(permissions_page(), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}")  # noqa: T201 - a command's output
-
-
-if __name__ == "__main__":
-    main()

@@ -1,25 +1,22 @@
 """A graph as a page that a reviewer can read: the golden files `tests/golden/*.txt`.
 
-`python tests/summary.py` writes them anew; the diff is the review.
+`make golden` writes them anew; the diff is the review.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mocked import Graph, Resource, build_program
+
+from components.settings import load_stack_file
+
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from mocked import Graph, Resource, build_program  # noqa: E402 - the path is set just above when run as a script
-
-from components.settings import load_stack_file  # noqa: E402 - the path is set just above when run as a script
 
 
 def stack_files() -> dict[str, Path]:
@@ -28,8 +25,9 @@ def stack_files() -> dict[str, Path]:
     return {path.name.split(".")[1]: path for path in sorted(found)}
 
 
+@cache
 def program(name: str) -> Graph:
-    """The graph of one stack file of the repository."""
+    """The graph of one stack file of the repository; made once, so not to be changed."""
     return build_program(load_stack_file(stack_files()[name]), stack_name=name)
 
 
@@ -118,7 +116,3 @@ def main() -> None:
     for name in stack_files():
         (GOLDEN / f"{name}.txt").write_text(summary(program(name)), encoding="utf-8")
         print(f"wrote tests/golden/{name}.txt")  # noqa: T201 - a command's output
-
-
-if __name__ == "__main__":
-    main()

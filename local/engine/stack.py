@@ -450,7 +450,7 @@ class _Record:
     @property
     def errors(self) -> list[str]:
         """The errors, without a failed clean-up after them: whether it fails is a race, and it says nothing new."""
-        return [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)] or self._errors
+        return [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)]
 
     def outcome(self, text: str) -> Outcome:
         """Everything told so far, and what was printed meanwhile."""

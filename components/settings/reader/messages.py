@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from components.settings.reader.shapes import ANY_TEXT, Shape, leaves
-from components.settings.reader.yaml_dates import as_written
 from components.settings.secrets import looks_like_a_secret, names_a_secret
 from components.settings.section import BROKEN_RULES, Path, Problem
+from components.settings.yaml_dates import as_written
 
 PREFIX = "ecs-delivery:"
 

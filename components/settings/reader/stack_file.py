@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from components.settings.reader.errors import SettingsError
-from components.settings.reader.yaml_dates import as_moment
+from components.settings.yaml_dates import as_moment
 
 _TAG: Final = "tag:yaml.org,2002:"
 _RESOLVERS: Final = (

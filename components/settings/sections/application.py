@@ -7,9 +7,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from components.settings.names import SecretArn, UrlPath
-from components.settings.reader.yaml_dates import as_written
 from components.settings.secrets import looks_like_a_secret, names_a_secret
 from components.settings.section import Must, Problem, Section
+from components.settings.yaml_dates import as_written
 
 ApplicationName = Annotated[
     str,

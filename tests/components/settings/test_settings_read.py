@@ -48,7 +48,7 @@ def test_every_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Section, "__getattribute__", noted, raising=False)
     monkeypatch.setattr(Delivery, "__init__", begin)
     for name in stack_files():
-        program(name)
+        program.__wrapped__(name)
         begun = False
 
     found = keys(Shape(kind="section", words="", section=Settings))

@@ -1,0 +1,17 @@
+"""Writes all that is generated, after `python tests/generate.py`: `make golden`."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).with_name("opinions"))]
+
+import account_page  # noqa: E402 - the path is set just above
+import jobs_page  # noqa: E402
+import permissions_page  # noqa: E402
+import summary  # noqa: E402
+
+from components.settings.reader import generate  # noqa: E402
+
+if __name__ == "__main__":
+    for page in (generate, summary, jobs_page, permissions_page, account_page):
+        page.main()
