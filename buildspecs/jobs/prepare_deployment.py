@@ -2,11 +2,12 @@
 
 Reads image.json and the template that the program stored; cross-checks container, port and digest. Writes taskdef.json,
 appspec.yaml, imageDetail.json (CodeDeploy), imagedefinitions.json (Amazon ECS action), deployment.json (later stages).
-For the engine ecsAction it also compares the template with what the service runs, since that action ships images only.
+Before a deployment that ships images only, it also compares the template with what the service runs.
 
-Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, ENGINE (codeDeploy, ecs or
-ecsAction), CLUSTER and SERVICE (names, for ecsAction), IMAGE_DIGEST, RELEASED (true: the version is released after
-the deployment, so its tag must be free or on this image; or false), TAG_PREFIX (of that tag, may be empty).
+Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, IMAGE_ONLY (true: the
+deployment changes nothing of the running task definition but the image; or false), CLUSTER and SERVICE (names, for
+IMAGE_ONLY), IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or on
+this image; or false), TAG_PREFIX (of that tag, may be empty).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any
 
 from jobs import delivered, job, registry, task_definition, version_tag
 
-ENGINES = ("codeDeploy", "ecs", "ecsAction")
 NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
 
 
@@ -86,9 +86,7 @@ def main() -> None:
     job.start(__doc__, "aws --version")
     address, name = job.require("TASK_DEFINITION_TEMPLATE"), job.require("CONTAINER_NAME")
     mapped = job.require("CONTAINER_PORT")
-    engine, released = job.require("ENGINE"), job.require("RELEASED") == "true"
-    if engine not in ENGINES:
-        job.fail(f"ENGINE must be one of {', '.join(ENGINES)}, got {engine!r}.", job.MISUSED)
+    image_only, released = job.require("IMAGE_ONLY") == "true", job.require("RELEASED") == "true"
     image = delivered.read_json("image.json", "repository", "uri", "tag", "commit", "version", "source", "created")
     digest, repository = image["digest"], registry.repository(image["repository"])
     if image["uri"] != f"{image['repository']}@{digest}":
@@ -104,7 +102,7 @@ def main() -> None:
     without = [c.get("name") for c in definition["containerDefinitions"] if not c.get("image")]
     if without:
         job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")
-    if engine == "ecsAction":
+    if image_only:
         refuse_lost_edits(definition, name, address)
 
     job.write_json("taskdef.json", definition)

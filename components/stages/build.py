@@ -171,7 +171,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
                 "CONTAINER_PORT": str(context.application.port),
-                "ENGINE": engine.name,
+                "IMAGE_ONLY": json.dumps(engine.ships_image_only),
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,
                 # A version that cannot be released is better noticed before it is deployed.

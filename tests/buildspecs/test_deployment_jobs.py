@@ -42,7 +42,7 @@ PREPARE = {
     "TASK_DEFINITION_TEMPLATE": "s3://artifacts/shop/taskdef template.json",
     "CONTAINER_NAME": "shop",
     "CONTAINER_PORT": "8080",
-    "ENGINE": "codeDeploy",
+    "IMAGE_ONLY": "false",
     "CLUSTER": "main",
     "SERVICE": "shop",
     "IMAGE_DIGEST": DIGEST,
@@ -170,7 +170,6 @@ def test_the_template_is_fetched_by_an_argument_not_by_a_line_for_a_shell(machin
         (edited(portMappings=[]), {}, "container 'shop' does not map port 8080; it maps none"),
         (TEMPLATE, {"CONTAINER_PORT": "http"}, "container 'shop' does not map port http; it maps 8080"),
         (TEMPLATE, {"IMAGE_DIGEST": "latest"}, "IMAGE_DIGEST is not a digest"),
-        (TEMPLATE, {"ENGINE": "codedeploy"}, "ENGINE must be one of codeDeploy, ecs, ecsAction, got 'codedeploy'"),
         (
             TEMPLATE,
             {"IMAGE_DIGEST": OTHER_DIGEST},
@@ -292,7 +291,7 @@ def test_the_ecs_action_goes_on_when_only_the_image_differs(machine: Machine) ->
     offers(machine)
     runs(machine, TEMPLATE)
 
-    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+    result = machine.run("prepare_deployment", **{**PREPARE, "IMAGE_ONLY": "true"})
 
     assert result.returncode == 0, result.stderr
     assert machine.json("imagedefinitions.json")
@@ -303,7 +302,7 @@ def test_the_ecs_action_never_loses_an_edit(machine: Machine) -> None:
     offers(machine, {**edited(environment=[{"name": "LOG_LEVEL", "value": "debug"}]), "memory": "1024"})
     runs(machine, TEMPLATE)
 
-    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+    result = machine.run("prepare_deployment", **{**PREPARE, "IMAGE_ONLY": "true"})
 
     assert result.returncode == 1
     assert (
@@ -323,7 +322,7 @@ def test_a_service_that_is_not_there_is_named(machine: Machine) -> None:
     offers(machine)
     machine.answer("aws ecs describe-services", {"services": []})
 
-    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+    result = machine.run("prepare_deployment", **{**PREPARE, "IMAGE_ONLY": "true"})
 
     assert result.returncode == 1
     assert "the cluster main has no service shop" in result.stderr
@@ -861,7 +860,7 @@ def test_each_command_of_the_preparation_that_fails_ends_it_with_its_own_words(m
     offers(machine)
     runs(machine, TEMPLATE)
 
-    result = machine.run("prepare_deployment", **{**PREPARE, "ENGINE": "ecsAction"})
+    result = machine.run("prepare_deployment", **{**PREPARE, "IMAGE_ONLY": "true"})
 
     assert result.returncode == 1
     assert f"`aws {command}` ended with code 254" in result.stderr

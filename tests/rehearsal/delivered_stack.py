@@ -102,8 +102,9 @@ class DeliveredStack:
         first = json.loads(json.dumps(definition or self.template))
         for container in first["containerDefinitions"]:
             container["image"] = "public.ecr.aws/docker/library/busybox:1"
-        engine = prepare["ENGINE"]
-        deploys = self.variables("DeployService") if engine == "ecs" else {}
+        deploy = self.deployed.action("DeployService")
+        by_ecs = deploy.provider != "CodeDeployToECS"
+        deploys = self.variables("DeployService") if deploy.project else {}
         configuration = json.loads(deploys.get("DEPLOYMENT_CONFIGURATION", "{}"))
         balancer: dict[str, Any] = {
             "targetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/blue/1",
@@ -125,10 +126,10 @@ class DeliveredStack:
             taskDefinition=first["family"],
             desiredCount=2,
             deploymentConfiguration=configuration,
-            deploymentController={"type": "CODE_DEPLOY" if engine == "codeDeploy" else "ECS"},
+            deploymentController={"type": "ECS" if by_ecs else "CODE_DEPLOY"},
             loadBalancers=[balancer],
         )
-        if engine != "codeDeploy":
+        if by_ecs:
             ecs.settle(ecs.service(prepare["SERVICE"], prepare["CLUSTER"]))
 
 

@@ -354,7 +354,7 @@ def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
         "TASK_DEFINITION_TEMPLATE": TEMPLATE,
         "CONTAINER_NAME": "shop",
         "CONTAINER_PORT": "8080",
-        "ENGINE": "codeDeploy",
+        "IMAGE_ONLY": "false",
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",
         "RELEASED": "false",
@@ -380,14 +380,14 @@ def test_container_name_and_port_are_the_applications() -> None:
 @pytest.mark.parametrize("engine", ["codeDeploy", "ecs"])
 def test_preparing_reads_the_template_and_what_is_known_of_the_image(engine: str) -> None:
     built = build_stage(BuildStage, shop(deploy={"engine": engine}))
-    assert built.variables("prepare-deployment")["ENGINE"] == engine
+    assert built.variables("prepare-deployment")["IMAGE_ONLY"] == "false"
     assert built.statements("prepare-deployment") == [pull_statement("shop-dev"), READ_TEMPLATE]
 
 
 def test_for_the_plain_ecs_action_preparing_also_compares_with_the_service() -> None:
     """That action takes over the definition in use, so an edit of environment or size must fail here or be lost."""
     built = build_stage(BuildStage, shop(deploy={"engine": "ecsAction"}))
-    assert built.variables("prepare-deployment")["ENGINE"] == "ecsAction"
+    assert built.variables("prepare-deployment")["IMAGE_ONLY"] == "true"
     assert built.statements("prepare-deployment") == [
         pull_statement("shop-dev"),
         READ_TEMPLATE,
