@@ -19,7 +19,7 @@ from components.jobs.buildspec import FOLDER, job_of
 from local.rehearsal import codebuild
 
 ROOT = Path(__file__).parents[1]
-OTHERS = ("test_full_clone", "test_github", "test_kill_and_rerun", "test_killing", "test_world")
+OTHERS = ("test_full_clone", "test_github", "test_kill_and_rerun", "test_killing", "test_job_sandbox")
 """Tests that execute no job, or one as it is rarely executed."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from skips import pytest_make_collect_report, pytest_runtest_makereport, pytest_terminal_summary
 
-from local.engine.standins.sdk_types import collection_paused
+from local.engine.providers.sdk_types import collection_paused
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.tools import missing
 

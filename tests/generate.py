@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).with_name("opinions"))]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).with_name("external_checks"))]
 
 import account_page  # noqa: E402 - the path is set just above
 import jobs_page  # noqa: E402

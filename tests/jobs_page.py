@@ -100,8 +100,8 @@ def chapter(job: str) -> Iterator[str]:
     spec, used = load_buildspec(job), uses(job)
     if not used:
         raise SystemExit(
-            f"docs/jobs.md: no stack file uses the job {job} - add its stage to STAGES in components/stages/__init__.py, "
-            "and switch it on in one of the files in examples/"
+            f"docs/jobs.md: no stack file uses the job {job} - add its stage to STAGES in "
+            "components/stages/__init__.py, and switch it on in one of the files in examples/"
         )
     example = used[0]
     yield f"### {job}"

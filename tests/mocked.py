@@ -21,7 +21,7 @@ from pulumi.runtime import config, rpc, stack
 from pulumi.runtime.mocks import MockCallArgs, MockEngine, MockMonitor, MockResourceArgs, Mocks, MockSettings
 from pulumi.runtime.settings import ROOT, configure
 
-from local.engine.standins import catalogue
+from local.engine.providers import catalogue
 
 REPOSITORY = Path(__file__).parent.parent
 ACCOUNT = catalogue.ACCOUNT
@@ -186,7 +186,7 @@ class StrictEngine(Mocks):
         if not args.custom:
             return None, dict(args.inputs)
         if args.typ not in catalogue.KINDS:
-            raise KeyError(f"{args.typ} is not known: say in local/engine/standins/catalogue.py what AWS would answer")
+            raise KeyError(f"{args.typ} is not known: say in local/engine/providers/catalogue.py what AWS would answer")
         own = _OUTPUTS[args.typ](args.name, args.inputs) if args.typ in _OUTPUTS else {}
         outputs = {**args.inputs, **catalogue.computed(args.typ, args.name, args.inputs, REGION), **own}
         prefix = _EC2_IDS.get(args.typ)

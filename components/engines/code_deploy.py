@@ -16,7 +16,7 @@ from components.engines.engine import (
     Shifts,
 )
 from components.foundation.iam import Statement
-from components.jobs.build_project import PATIENT, BuildProject
+from components.jobs.build_project import LONG_RUNNING, BuildProject
 from components.pipeline.delivery_pipeline import follow_run
 from components.pipeline.model import RUN, Action, Artifact, Category, Provider
 
@@ -78,7 +78,7 @@ def _watch(deployment: Deployment, group: CodeDeploy) -> BuildProject:
     prefix, grace = context.foundation.prefix, target.grace_period_seconds
     known = grace is not None and minutes_to_decide(deployment.desired_count, grace) <= QUICK_MINUTES
     # It runs for minutes beside other jobs: a size that none of them has, and so a quota of its own.
-    machine = context.quick.with_memory(4) if known else PATIENT
+    machine = context.quick.with_memory(4) if known else LONG_RUNNING
     minutes = QUICK_MINUTES if machine.is_lambda else CODE_DEPLOY_WAITS_MINUTES
     return deployment.stage.project(
         "watch-deployment",

@@ -15,7 +15,7 @@ from components.engines.engine import (
     Shifts,
 )
 from components.foundation.iam import Statement
-from components.jobs.build_project import PATIENT
+from components.jobs.build_project import LONG_RUNNING
 from components.pipeline.model import Action, Artifact
 from components.pipeline.variables import DELIVERED_IMAGE
 
@@ -25,7 +25,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
     project = deployment.stage.project(
         "deploy-ecs",
         description="Registers the task definition, updates the service and follows the deployment",
-        machine=PATIENT,
+        machine=LONG_RUNNING,
         variables={
             "CLUSTER": target.cluster,
             "SERVICE": target.service,

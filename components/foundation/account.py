@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pulumi
 
 
-class Place(NamedTuple):
+class AwsLocation(NamedTuple):
     """Where resources live.
 
     Attributes:
@@ -74,7 +74,7 @@ class AwsAccount:
     def image(self, name: str, *, account_id: str | None = None, region: str | None = None) -> pulumi.Output[str]:
         """The address of an ECR repository, without tag; this account's and region's unless others are named."""
 
-        def address(place: Place) -> str:
+        def address(place: AwsLocation) -> str:
             suffix = "amazonaws.com.cn" if place.partition == "aws-cn" else "amazonaws.com"
             return f"{account_id or place.account}.dkr.ecr.{region or place.region}.{suffix}/{name}"
 
@@ -85,6 +85,6 @@ class AwsAccount:
         return self._place.apply(lambda place: f"{service}.{place.region}.amazonaws.com")
 
 
-def _place(arn: str) -> Place:
+def _place(arn: str) -> AwsLocation:
     _, partition, _, region, account, *_ = arn.split(":")
-    return Place(partition, region, account)
+    return AwsLocation(partition, region, account)

@@ -98,7 +98,7 @@ def image_builder(*, architecture: str, size: str) -> Machine:
 PLATFORMS: Mapping[str, str] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 """Architecture of the stack file -> platform of the image."""
 
-PATIENT = Machine(
+LONG_RUNNING = Machine(
     environment_type="ARM_CONTAINER",
     image=f"{_IMAGES}amazonlinux-aarch64-standard:4.0",
     compute_type="BUILD_GENERAL1_SMALL",
@@ -137,7 +137,7 @@ def quick_machine(region: str | None) -> Machine:
     Args:
         region: The stack's region, where it is known.
     """
-    return _LAMBDA if region in LAMBDA_REGIONS else PATIENT
+    return _LAMBDA if region in LAMBDA_REGIONS else LONG_RUNNING
 
 
 def transfer_machine(region: str | None) -> Machine:
@@ -154,7 +154,7 @@ def transfer_machine(region: str | None) -> Machine:
     return quick_machine(region).with_memory(2)
 
 
-BROWSER = Machine(
+CHROME = Machine(
     environment_type="LINUX_CONTAINER",
     image=f"{_IMAGES}standard:8.0",
     compute_type="BUILD_GENERAL1_MEDIUM",

@@ -73,7 +73,8 @@ def alarms_fire_while_the_old_tasks_are_there(hosting: HostingSection, deploy: D
         other = "pulumi config rm --path 'ecs-delivery:deploy.alarms'"
     yield Problem(
         path=("deploy", key),
-        wrong=f"must be at least {needed}, or the old tasks are gone before an alarm can roll back: {why}, got {given}",
+        message=f"must be at least {needed}, or the old tasks are gone before an alarm can roll back: {why}, "
+        f"got {given}",
         fix=f"pulumi config set --path 'ecs-delivery:deploy.{key}' {needed}, or {other}",
     )
 
@@ -85,8 +86,8 @@ def canary_moves_the_errors_above_the_threshold(hosting: HostingSection, deploy:
         return
     yield Problem(
         path=("deploy", "step", "percent"),
-        wrong=f"must be above hosting.alarms.errorPercent ({alarms.error_percent}) with strategy canary, because a new "
-        f"version that answers nothing but errors moves the figure of all answers no further, got {step.percent}",
+        message=f"must be above hosting.alarms.errorPercent ({alarms.error_percent}) with strategy canary, because a "
+        f"new version that answers nothing but errors moves the figure of all answers no further, got {step.percent}",
         fix=f"pulumi config set --path 'ecs-delivery:deploy.step.percent' {alarms.error_percent + 1}"
         if alarms.error_percent < 99
         else "pulumi config set --path 'ecs-delivery:hosting.alarms.errorPercent' 5",
@@ -108,8 +109,8 @@ def starting_tasks_set_off_no_alarm(hosting: HostingSection, deploy: DeploySecti
         fix = f"{fix}, or pulumi config set --path 'ecs-delivery:hosting.alarms.minutes' {minutes}"
     yield Problem(
         path=("hosting", "loadBalancer", "healthCheck", "gracePeriodSeconds"),
-        wrong=f"must be below {60 * alarms.minutes} with hosting.alarms.minutes {alarms.minutes}, because a task that "
-        f"starts may be unhealthy so long and sets off the alarm that rolls its own deployment back, got {grace}",
+        message=f"must be below {60 * alarms.minutes} with hosting.alarms.minutes {alarms.minutes}, because a task "
+        f"that starts may be unhealthy so long and sets off the alarm that rolls its own deployment back, got {grace}",
         fix=fix,
     )
 
@@ -123,7 +124,7 @@ def the_alarm_on_unhealthy_tasks_can_fire(
     if hosting.existing is None and alarms.enabled and alarms.unhealthy_hosts > fewest:
         yield Problem(
             path=("hosting", "alarms", "unhealthyHosts"),
-            wrong=f"must be at most the fewest tasks that run, {fewest}, or the alarm stays quiet when all of them "
+            message=f"must be at most the fewest tasks that run, {fewest}, or the alarm stays quiet when all of them "
             f"are unhealthy, got {alarms.unhealthy_hosts}",
             fix=f"pulumi config set --path 'ecs-delivery:hosting.alarms.unhealthyHosts' {fewest}",
         )
@@ -135,8 +136,8 @@ def best_practices_can_be_met(hosting: HostingSection, tests: TestsSection) -> I
     if tests.enabled and hosting.plain_http and budget is not None and budget > PLAIN_HTTP_BEST_PRACTICES:
         yield Problem(
             path=("tests", "lighthouse", "budgets", "bestPractices"),
-            wrong=f"must be at most {PLAIN_HTTP_BEST_PRACTICES} over plain HTTP, which costs a page without any other "
-            f"fault the rest, got {budget}",
+            message=f"must be at most {PLAIN_HTTP_BEST_PRACTICES} over plain HTTP, which costs a page without any "
+            f"other fault the rest, got {budget}",
             fix=f"pulumi config set --path 'ecs-delivery:tests.lighthouse.budgets.bestPractices' {PLAIN_HTTP_BUDGET}",
         )
 
@@ -152,7 +153,7 @@ def artifacts_outlive_the_run(
         said = f", {approval} to be approved" if approval else ""
         yield Problem(
             path=("retention", "artifactDays"),
-            wrong=f"must be at least {needed}, because a run may take {waits - approval} minutes to deploy{said} "
+            message=f"must be at least {needed}, because a run may take {waits - approval} minutes to deploy{said} "
             f"and {RUN_MINUTES} for its jobs, got {retention.artifact_days}",
             fix=f"pulumi config set --path 'ecs-delivery:retention.artifactDays' {needed}",
         )
@@ -166,7 +167,7 @@ def promoters_fit_into_a_trust_policy(source: SourceSection) -> Iterator[Problem
     fitting = next(count for count in reversed(range(len(promoters))) if _fit(promoters[:count]))
     yield Problem(
         path=("source", "ecr", "promoters"),
-        wrong=f"must fit into the {TRUST_CHARACTERS} characters of an IAM trust policy, got {len(promoters)} roles, "
+        message=f"must fit into the {TRUST_CHARACTERS} characters of an IAM trust policy, got {len(promoters)} roles, "
         f"which take {len(role_trust(promoters))}",
         fix=f"edit the file: leave out the last {len(promoters) - fitting}",
     )

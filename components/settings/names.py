@@ -1,6 +1,6 @@
 """Types of the names AWS and GitHub give things, as strict as the service that would refuse them later.
 
-Each type says in words what it must be (`Must`), for messages and the docs; `Reference` marks those that name
+Each type says in words what it must be (`Constraint`), for messages and the docs; `Reference` marks those that name
 something kept elsewhere.
 """
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-from components.settings.section import Must, Reference
+from components.settings.section import Constraint, Reference
 
 _ARN = r"^arn:aws[a-z-]*"
 _ECR_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
@@ -43,21 +43,23 @@ def _bucket(name: str) -> str:
 AccountId = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9]{12}$"),
-    Must("an AWS account id, 12 digits in quotes"),
+    Constraint("an AWS account id, 12 digits in quotes"),
     Reference(),
 ]
 
 Region = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$"),
-    Must("an AWS region such as eu-west-1"),
+    Constraint("an AWS region such as eu-west-1"),
     Reference(),
 ]
 
 EcrRepository = Annotated[
     str,
     StringConstraints(pattern=ECR_REPOSITORY, min_length=2, max_length=256),
-    Must("an ECR repository name: 2 to 256 lower-case letters, digits and separators . _ - /, without registry or tag"),
+    Constraint(
+        "an ECR repository name: 2 to 256 lower-case letters, digits and separators . _ - /, without registry or tag"
+    ),
     Reference(),
 ]
 """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
@@ -65,7 +67,7 @@ EcrRepository = Annotated[
 ImageTag = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"),
-    Must("an image tag: 1 to 128 letters, digits, . _ and -, not starting with . or -"),
+    Constraint("an image tag: 1 to 128 letters, digits, . _ and -, not starting with . or -"),
     Reference(),
 ]
 """https://docs.docker.com/reference/cli/docker/image/tag/"""
@@ -73,7 +75,7 @@ ImageTag = Annotated[
 RoleArn = Annotated[
     str,
     StringConstraints(pattern=rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9_+=,.@/-]+$", max_length=600),
-    Must("the ARN of an IAM role, arn:aws:iam::<account>:role/<name>"),
+    Constraint("the ARN of an IAM role, arn:aws:iam::<account>:role/<name>"),
     Reference(),
 ]
 
@@ -83,7 +85,7 @@ Role = Annotated[
         pattern=rf"^[A-Za-z0-9_+=,.@-]{{1,64}}$|{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9_+=,.@/-]+$",
         max_length=1024,
     ),
-    Must("the name of an IAM role (up to 64 characters) or its ARN"),
+    Constraint("the name of an IAM role (up to 64 characters) or its ARN"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
@@ -94,14 +96,14 @@ ConnectionArn = Annotated[
         pattern=rf"{_ARN}:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{{12}}:connection/[0-9a-f-]{{36}}$",
         max_length=256,
     ),
-    Must("the ARN of a connection, arn:aws:codeconnections:<region>:<account>:connection/<id>"),
+    Constraint("the ARN of a connection, arn:aws:codeconnections:<region>:<account>:connection/<id>"),
     Reference(),
 ]
 
 TopicArn = Annotated[
     str,
     StringConstraints(pattern=rf"{_ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}$"),
-    Must("the ARN of an SNS topic, arn:aws:sns:<region>:<account>:<name>"),
+    Constraint("the ARN of an SNS topic, arn:aws:sns:<region>:<account>:<name>"),
     Reference(),
 ]
 """An approval takes no first-in-first-out topic: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Approval.html"""
@@ -113,7 +115,7 @@ SecretArn = Annotated[
         r"|ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+)$",
         max_length=2048,
     ),
-    Must("the ARN of a Secrets Manager secret (optionally with :<json key>:<stage>:<version>) or of a parameter"),
+    Constraint("the ARN of a Secrets Manager secret (optionally with :<json key>:<stage>:<version>) or of a parameter"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html"""
@@ -124,7 +126,7 @@ Secret = Annotated[
         pattern=rf"^[A-Za-z0-9/_+=.@-]{{1,512}}$|{_ARN}:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[A-Za-z0-9/_+=.@-]+$",
         max_length=600,
     ),
-    Must("the name of a Secrets Manager secret or its ARN, never the secret itself"),
+    Constraint("the name of a Secrets Manager secret or its ARN, never the secret itself"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
@@ -132,35 +134,35 @@ Secret = Annotated[
 JsonKey = Annotated[
     str,
     StringConstraints(pattern=r"^[^:\s]{1,128}$"),
-    Must("the name of a key inside the secret's JSON, without blanks and colons"),
+    Constraint("the name of a key inside the secret's JSON, without blanks and colons"),
     Reference(),
 ]
 
 GithubRepository = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}$"),
-    Must("a GitHub repository written owner/name, without https://"),
+    Constraint("a GitHub repository written owner/name, without https://"),
     Reference(),
 ]
 
 Branch = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_][^\s~^:?*\[\\]*$", max_length=255),
-    Must("the name of one branch, up to 255 characters, without blanks and wildcards"),
+    Constraint("the name of one branch, up to 255 characters, without blanks and wildcards"),
     Reference(),
 ]
 
 TriggerPattern = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255),
-    Must("a pattern of 1 to 255 characters"),
+    Constraint("a pattern of 1 to 255 characters"),
 ]
 """https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_GitFilePathFilterCriteria.html"""
 
 EcsName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,255}$"),
-    Must("a name of 1 to 255 letters, digits, _ and -, not an ARN"),
+    Constraint("a name of 1 to 255 letters, digits, _ and -, not an ARN"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html"""
@@ -168,7 +170,7 @@ EcsName = Annotated[
 LoadBalancerName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,31}$", max_length=32),
-    Must("a name of 1 to 32 letters, digits and hyphens, with no hyphen at either end, not an ARN"),
+    Constraint("a name of 1 to 32 letters, digits and hyphens, with no hyphen at either end, not an ARN"),
     Reference(),
 ]
 """Of a load balancer or a target group: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html"""
@@ -184,14 +186,14 @@ ListenerArn = Annotated[
 LogGroupName = Annotated[
     str,
     StringConstraints(pattern=r"^[._/#A-Za-z0-9-]{1,512}$"),
-    Must("a log group name: 1 to 512 letters, digits and . _ / # -"),
+    Constraint("a log group name: 1 to 512 letters, digits and . _ / # -"),
     Reference(),
 ]
 
 AlarmName = Annotated[
     str,
     StringConstraints(pattern=r"^[^,\s]([^,]{0,253}[^,\s])?$"),
-    Must("the name of a CloudWatch alarm, 1 to 255 characters without commas"),
+    Constraint("the name of a CloudWatch alarm, 1 to 255 characters without commas"),
     Reference(),
 ]
 """ECS takes the names as one comma-separated text: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentAlarms.html"""
@@ -200,7 +202,7 @@ Bucket = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"),
     AfterValidator(_bucket),
-    Must("an S3 bucket name: 3 to 63 lower-case letters, digits, . and -, without s3://"),
+    Constraint("an S3 bucket name: 3 to 63 lower-case letters, digits, . and -, without s3://"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
@@ -208,7 +210,7 @@ Bucket = Annotated[
 KeyPrefix = Annotated[
     str,
     StringConstraints(pattern=r"^([A-Za-z0-9!_.'()-][A-Za-z0-9!_.'()/-]{0,511})?$"),
-    Must("a key prefix of up to 512 letters, digits and ! _ . ' ( ) / -, not starting with /"),
+    Constraint("a key prefix of up to 512 letters, digits and ! _ . ' ( ) / -, not starting with /"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html (characters that need no encoding)"""
@@ -216,7 +218,7 @@ KeyPrefix = Annotated[
 DistributionId = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z0-9]{8,32}$"),
-    Must("the id of a CloudFront distribution such as E1A2B3C4D5E6F7"),
+    Constraint("the id of a CloudFront distribution such as E1A2B3C4D5E6F7"),
     Reference(),
 ]
 
@@ -224,26 +226,26 @@ RelativePath = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_.@+-][A-Za-z0-9_.@+/-]*$", max_length=255),
     AfterValidator(no_climbing),
-    Must("a path inside the repository, up to 255 characters, without a leading /, blanks and .."),
+    Constraint("a path inside the repository, up to 255 characters, without a leading /, blanks and .."),
 ]
 
 UrlPath = Annotated[
     str,
     StringConstraints(pattern=r"^/[!-~]*$", max_length=1024),
-    Must("a path that starts with /, up to 1024 characters without blanks"),
+    Constraint("a path that starts with /, up to 1024 characters without blanks"),
 ]
 """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html (HealthCheckPath)"""
 
 Url = Annotated[
     str,
     StringConstraints(pattern=r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[!-~]*)?$"),
-    Must("an address that starts with http:// or https://, without a user name or password"),
+    Constraint("an address that starts with http:// or https://, without a user name or password"),
 ]
 
 CertificateArn = Annotated[
     str,
     StringConstraints(pattern=rf"{_ARN}:acm:[a-z0-9-]+:[0-9]{{12}}:certificate/[A-Za-z0-9-]+$"),
-    Must("the ARN of a certificate, arn:aws:acm:<region>:<account>:certificate/<id>"),
+    Constraint("the ARN of a certificate, arn:aws:acm:<region>:<account>:certificate/<id>"),
     Reference(),
 ]
 """https://docs.aws.amazon.com/acm/latest/APIReference/API_CertificateDetail.html"""
@@ -251,20 +253,20 @@ CertificateArn = Annotated[
 DomainName = Annotated[
     str,
     StringConstraints(pattern=r"^([a-z0-9](-*[a-z0-9]){0,62}\.)+[a-z](-*[a-z0-9]){1,62}$", max_length=253),
-    Must("a domain name in lower case such as shop.example.com, without https:// and port"),
+    Constraint("a domain name in lower case such as shop.example.com, without https:// and port"),
     Reference(),
 ]
 
 VpcId = Annotated[
     str,
     StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$"),
-    Must("the id of a VPC such as vpc-0a1b2c3d4e5f67890"),
+    Constraint("the id of a VPC such as vpc-0a1b2c3d4e5f67890"),
     Reference(),
 ]
 
 SubnetId = Annotated[
     str,
     StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$"),
-    Must("the id of a subnet such as subnet-0a1b2c3d4e5f67890"),
+    Constraint("the id of a subnet such as subnet-0a1b2c3d4e5f67890"),
     Reference(),
 ]

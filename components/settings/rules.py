@@ -35,7 +35,7 @@ def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]
     if hosting.existing is None and not balancer.certificate_arn and not balancer.plain_http:
         yield Problem(
             path=("hosting", "loadBalancer", "certificateArn"),
-            wrong="is missing; users reach the service encrypted, by a certificate in the stack's region, "
+            message="is missing; users reach the service encrypted, by a certificate in the stack's region, "
             "unless the file says plainHttp: true",
             fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.certificateArn' "
             "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab, or "
@@ -54,13 +54,13 @@ def most_tasks_are_not_fewer_than_the_fewest(
     if scaling.maximum is not None and scaling.maximum < fewest:
         yield Problem(
             path=("hosting", "service", "scaling", "maximum"),
-            wrong=f"must be at least the fewest tasks, {fewest}, got {scaling.maximum}",
+            message=f"must be at least the fewest tasks, {fewest}, got {scaling.maximum}",
             fix=f"pulumi config set --path 'ecs-delivery:hosting.service.scaling.maximum' {2 * fewest}",
         )
     elif not fewest <= application.desired_count <= scaling.effective_maximum(application.desired_count):
         yield Problem(
             path=("application", "desiredCount"),
-            wrong=f"must be between hosting.service.scaling's minimum and maximum, {fewest} and "
+            message=f"must be between hosting.service.scaling's minimum and maximum, {fewest} and "
             f"{scaling.effective_maximum(application.desired_count)}, got {application.desired_count}",
             fix=f"pulumi config set --path 'ecs-delivery:application.desiredCount' {fewest}",
         )
@@ -76,7 +76,7 @@ def spot_needs_an_engine_that_keeps_it(hosting: HostingSection, deploy: DeploySe
     if hosting.service.capacity_provider == "fargateSpot" and not deploy.by.deployed_by_ecs:
         yield Problem(
             path=("hosting", "service", "capacityProvider"),
-            wrong=f"must be fargate with engine {deploy.engine}, whose deployments would take the service off Spot "
+            message=f"must be fargate with engine {deploy.engine}, whose deployments would take the service off Spot "
             "again, got fargateSpot",
             fix="pulumi config set --path 'ecs-delivery:hosting.service.capacityProvider' fargate, or "
             f"pulumi config set --path 'ecs-delivery:deploy.engine' {keeps_spot}",
@@ -91,7 +91,7 @@ def scaling_by_requests_needs_one_target_group(hosting: HostingSection, deploy: 
     if hosting.service.scaling.requests_per_task is not None and deploy.effective_strategy != "rolling":
         yield Problem(
             path=("hosting", "service", "scaling", "requestsPerTask"),
-            wrong=f"has an effect only with strategy rolling: {deploy.effective_strategy} alternates between two "
+            message=f"has an effect only with strategy rolling: {deploy.effective_strategy} alternates between two "
             "target groups, and AWS counts the requests of one",
             fix="pulumi config rm --path 'ecs-delivery:hosting.service.scaling.requestsPerTask'",
         )
@@ -106,7 +106,7 @@ def alarms_fit_into_a_deployment(hosting: HostingSection, deploy: DeploySection)
     if len(deploy.alarms) + made > MOST_ALARMS:
         yield Problem(
             path=("deploy", "alarms"),
-            wrong=f"must be a list of up to {MOST_ALARMS - made} entries, because {ALARMS_MADE} of the {MOST_ALARMS} "
+            message=f"must be a list of up to {MOST_ALARMS - made} entries, because {ALARMS_MADE} of the {MOST_ALARMS} "
             f"a deployment takes are made by hosting.alarms, got {len(deploy.alarms)}",
             fix=f"edit the file: leave out {len(deploy.alarms) + made - MOST_ALARMS} of them",
         )
@@ -120,7 +120,7 @@ def exec_needs_a_writable_root(application: ApplicationSection, hosting: Hosting
     if hosting.existing is None and hosting.service.exec and application.read_only_root_filesystem:
         yield Problem(
             path=("hosting", "service", "exec"),
-            wrong="needs application.readOnlyRootFilesystem: false, because the agent that opens the shell writes "
+            message="needs application.readOnlyRootFilesystem: false, because the agent that opens the shell writes "
             "there",
             fix="pulumi config set --path 'ecs-delivery:hosting.service.exec' false",
         )
@@ -131,7 +131,7 @@ def smoke_test_needs_code(build: BuildSection, source: SourceSection) -> Iterato
     if build.smoke_test.enabled and source.github is None:
         yield Problem(
             path=("build", "smokeTest", "enabled"),
-            wrong="needs source.github: the smoke-test image is built from code, this pipeline starts from an image",
+            message="needs source.github: the smoke-test image is built from code, this pipeline starts from an image",
             fix="pulumi config set --path 'ecs-delivery:build.smokeTest.enabled' false",
         )
 
@@ -151,7 +151,8 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         if getattr(build, field) != BuildSection.model_fields[field].default:
             yield Problem(
                 path=("build", key),
-                wrong="has an effect only with source.github: this pipeline delivers the image of source.ecr as it is",
+                message="has an effect only with source.github: this pipeline delivers the image of source.ecr "
+                "as it is",
                 fix=f"pulumi config rm --path 'ecs-delivery:build.{key}'",
             )
 
@@ -162,7 +163,8 @@ def upload_from_source_needs_code(deploy: DeploySection, source: SourceSection) 
     if deploy.static_files.enabled and upload and upload.origin == "source" and source.github is None:
         yield Problem(
             path=("deploy", "staticFiles", "upload", "from"),
-            wrong="must be image, because without source.github there is no repository to take files from, got source",
+            message="must be image, because without source.github there is no repository to take files from, "
+            "got source",
             fix="edit the file: write it like upload: {from: image, path: /app/public}",
         )
 
@@ -172,7 +174,7 @@ def release_needs_a_repository(release: ReleaseSection, source: SourceSection) -
     if release.enabled and release.github and not release.github.repository and source.github is None:
         yield Problem(
             path=("release", "github", "repository"),
-            wrong="is missing; without source.github the release must say which GitHub repository it belongs to",
+            message="is missing; without source.github the release must say which GitHub repository it belongs to",
             fix="pulumi config set --path 'ecs-delivery:release.github.repository' example/shop",
         )
 
@@ -189,13 +191,13 @@ def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Itera
     if not hosting.existing.load_balancer:
         yield Problem(
             path=("hosting", "existing", "serviceUrl"),
-            wrong="is missing; tests need the address of the service, or the load balancer in front of it",
+            message="is missing; tests need the address of the service, or the load balancer in front of it",
             fix="pulumi config set --path 'ecs-delivery:hosting.existing.serviceUrl' https://shop.example.com",
         )
     elif not hosting.existing.plain_http:
         yield Problem(
             path=("hosting", "existing", "serviceUrl"),
-            wrong="is missing; tests need the address of the service: a load balancer's own name has no certificate",
+            message="is missing; tests need the address of the service: a load balancer's own name has no certificate",
             fix="pulumi config set --path 'ecs-delivery:hosting.existing.serviceUrl' https://shop.example.com",
         )
 
@@ -206,13 +208,13 @@ def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
     if balancer.internal:
         yield Problem(
             path=("hosting", "loadBalancer", "internal"),
-            wrong="must be false with tests: they run outside the network, got true",
+            message="must be false with tests: they run outside the network, got true",
             fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
         )
     elif balancer.certificate_arn and not balancer.domain_name:
         yield Problem(
             path=("hosting", "loadBalancer", "domainName"),
-            wrong="is missing; tests need the name the certificate is for",
+            message="is missing; tests need the name the certificate is for",
             fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.domainName' shop.example.com",
         )
 
@@ -227,13 +229,13 @@ def shifting_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> 
     if hosting.existing.listeners is None:
         yield Problem(
             path=("hosting", "existing", "listeners"),
-            wrong=f"is missing; {deploy.by.shifter} shifts traffic at a listener of the load balancer",
+            message=f"is missing; {deploy.by.shifter} shifts traffic at a listener of the load balancer",
             fix="edit the file: write it like listeners: {production: 443, test: 8443}",
         )
     if not hosting.existing.target_groups:
         yield Problem(
             path=("hosting", "existing", "targetGroups"),
-            wrong=f"is missing; {deploy.by.shifter} shifts traffic between two target groups",
+            message=f"is missing; {deploy.by.shifter} shifts traffic between two target groups",
             fix="edit the file: write it like targetGroups: [shop-blue, shop-green]",
         )
 
@@ -255,7 +257,7 @@ def parallel_runs_stay_apart(
     if reason:
         yield Problem(
             path=("pipeline", "executionMode"),
-            wrong=f"must be superseded or queued, because {reason}, got parallel",
+            message=f"must be superseded or queued, because {reason}, got parallel",
             fix="pulumi config set --path 'ecs-delivery:pipeline.executionMode' queued",
         )
 
@@ -270,7 +272,7 @@ def name_and_stack_fit_aws(application: ApplicationSection, stack: str) -> Itera
     if len(stack) > longest or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", stack):
         yield Problem(
             path=("application", "name"),
-            wrong=f'does not go with the stack\'s name "{stack}": everything is named after both, so beside '
+            message=f'does not go with the stack\'s name "{stack}": everything is named after both, so beside '
             f"{application.name} a stack's name must be 1 to {longest} lower-case letters, digits and single hyphens",
             fix="pulumi stack rename dev",
         )
@@ -284,7 +286,7 @@ def source_is_not_the_result(
     if source.github and source.ecr and source.ecr.repository == own:
         yield Problem(
             path=("source", "ecr", "repository"),
-            wrong=f'must differ from the repository this stack pushes to, or a run starts the next; got "{own}"',
+            message=f'must differ from the repository this stack pushes to, or a run starts the next; got "{own}"',
             fix=f"pulumi config set --path 'ecs-delivery:build.repository' {application.name}-{stack}-images",
         )
 
@@ -301,7 +303,7 @@ def promotion_leads_elsewhere(
     if promotion.enabled and here and promotion.repository == own:
         yield Problem(
             path=("promotion", "repository"),
-            wrong=f'must be another repository than this stack\'s own, got "{own}" for both',
+            message=f'must be another repository than this stack\'s own, got "{own}" for both',
             fix=f"pulumi config set --path 'ecs-delivery:promotion.repository' {application.name}-prod",
         )
 

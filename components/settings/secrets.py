@@ -60,7 +60,7 @@ def secret_itself(value: str, noun: str, *, section: str, key: str, example: str
     if looks_like_a_secret(value):
         yield Problem(
             path=(key,),
-            wrong=f"is the {noun} itself (not shown); it must be the name of a Secrets Manager secret that holds it",
+            message=f"is the {noun} itself (not shown); it must be the name of a Secrets Manager secret that holds it",
             fix=f"revoke this {noun}, store a new one in Secrets Manager, then pulumi config set --path "
             f"'ecs-delivery:{section}.{key}' {example}",
         )

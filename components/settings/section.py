@@ -21,17 +21,17 @@ class Problem:
 
     Attributes:
         path: Where, starting at the section (at the model itself until the loader puts the section in front).
-        wrong: What is wrong, what was given and what is allowed.
+        message: What is wrong, what was given and what is allowed.
         fix: The command or the edit that puts it right.
     """
 
     path: Path
-    wrong: str
+    message: str
     fix: str
 
 
 @dataclass(frozen=True, slots=True)
-class Must:
+class Constraint:
     """What a value has to be, in words that finish the sentence "must be ...".
 
     Stands in a type's `Annotated[...]`; error messages and the table of keys in `docs/configuration.md` quote it.
@@ -75,6 +75,6 @@ class Section(BaseModel):
             PydanticCustomError: With every problem in its context.
         """
         if found := tuple(self.problems()):
-            text = "; ".join(f"{problem.wrong} - {problem.fix}" for problem in found)
+            text = "; ".join(f"{problem.message} - {problem.fix}" for problem in found)
             raise PydanticCustomError(BROKEN_RULES, "{text}", {"text": text, "problems": found})
         return self

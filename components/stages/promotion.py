@@ -9,7 +9,7 @@ import pulumi
 
 from components.foundation.iam import Statement
 from components.images.image_repository import existing_repository, registry_login
-from components.jobs.build_project import PATIENT
+from components.jobs.build_project import LONG_RUNNING
 from components.pipeline.model import Action, Artifact, Category, Provider, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE
 from components.settings import PromotionSection
@@ -57,7 +57,7 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
             # Every byte goes through the job, also within a registry: ECR mounts layers only where the account setting
             # BLOB_MOUNTING is on and both repositories have one key, and each stack has its own.
             # https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
-            machine=context.transfer if promotion.region is None else PATIENT,
+            machine=context.transfer if promotion.region is None else LONG_RUNNING,
             timeout_minutes=120,
             variables={
                 "TARGET_REPOSITORY": args.repository,

@@ -13,7 +13,7 @@ import pulumi
 
 from components.foundation.iam import Statement
 from components.images.image_repository import registry_login
-from components.jobs.build_project import PATIENT, PLATFORMS, BuildProject, image_builder
+from components.jobs.build_project import LONG_RUNNING, PLATFORMS, BuildProject, image_builder
 from components.jobs.job_component import JobComponent
 from components.pipeline.model import Action, Artifact
 from components.settings.sections.deploy import StaticFilesSection, SyncSection, UploadSection
@@ -103,7 +103,7 @@ class StaticFiles(JobComponent):
             description=f"Uploads static files to {self._args.bucket}",
             # Nothing says that builds on Lambda clone what CodePipeline only refers to, and the lambda image that
             # they run on has no Git LFS.
-            machine=PATIENT if reads_code and context.full_clone else context.transfer,
+            machine=LONG_RUNNING if reads_code and context.full_clone else context.transfer,
             timeout_minutes=120,
             variables=self._target() | {"FILES_PATH": path},
             statements=self._write(),
@@ -115,7 +115,7 @@ class StaticFiles(JobComponent):
             "sync-static-files",
             description=f"Copies static files from {sync.bucket} to {self._args.bucket}",
             # Of another bucket nobody knows how much there is, and all of it passes through the job.
-            machine=PATIENT,
+            machine=LONG_RUNNING,
             timeout_minutes=120,
             variables=self._target() | {"SOURCE_BUCKET": sync.bucket, "SOURCE_PREFIX": sync.prefix},
             statements=[

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pulumi
 
 from components.images.image_repository import registry_login
-from components.jobs.build_project import BROWSER, image_builder
+from components.jobs.build_project import CHROME, image_builder
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Variable, scheduled
 from components.settings import TestsSection
@@ -57,7 +57,7 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
         project = self.project(
             "run-lighthouse",
             description="Measures the deployed pages and holds the median against the budgets",
-            machine=BROWSER,
+            machine=CHROME,
             variables={
                 "SERVICE_URL": service_url,
                 "LIGHTHOUSE_PACKAGE": self._stored("package.json"),

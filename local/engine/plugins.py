@@ -34,7 +34,7 @@ def install_plugins(home: Path) -> None:
 def _script(name: str, version: str) -> str:
     """The plugin's executable: this very Python, without the start-up work of its site packages."""
     paths = [str(_ROOT), *dict.fromkeys(_folder_of(library) for library in _LIBRARIES)]
-    code = f"import sys; sys.path[:0] = {paths!r}; from local.engine.standins.{name} import main; main({version!r})"
+    code = f"import sys; sys.path[:0] = {paths!r}; from local.engine.providers.{name} import main; main({version!r})"
     return f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S -c {shlex.quote(code)}\n"
 
 

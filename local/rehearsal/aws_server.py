@@ -146,8 +146,8 @@ def _account(address: str) -> str:
     return found[1]
 
 
-class Front:
-    """ministack with Amazon ECR's manners (ASGI)."""
+class EcrFrontend:
+    """ministack with the behavior of Amazon ECR (ASGI)."""
 
     def __init__(self, repositories: Path | None = None) -> None:
         self._callers: dict[str, _Caller] = {}
@@ -522,10 +522,10 @@ def main() -> None:
         config.certfile = config.keyfile = options.certificate
     else:
         config.bind = options.bind
-    asyncio.run(_serve(config, Front(options.repositories)))
+    asyncio.run(_serve(config, EcrFrontend(options.repositories)))
 
 
-async def _serve(config: Config, front: Front) -> None:
+async def _serve(config: Config, front: EcrFrontend) -> None:
     ended = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, ended.set)

@@ -73,7 +73,7 @@ class Project:
         buildspec: Its YAML text.
         variables: The environment variables it sets.
         role: The name of the role its builds run under.
-        timeout_minutes: CodeBuild ends a build after so long.
+        timeout_minutes: CodeBuild ends a build after that many minutes.
     """
 
     name: str

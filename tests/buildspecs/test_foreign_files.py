@@ -17,7 +17,7 @@ from samples import BUNDLE_VARIABLES
 
 from components.jobs.buildspec import FOLDER, load_buildspec
 from components.jobs.bundle import pack
-from local.rehearsal.codebuild import Build, Place, Variable, put_python, run_build
+from local.rehearsal.codebuild import Build, BuildHost, Variable, put_python, run_build
 
 BUNDLE = [Variable(name=name, value=value) for name, value in BUNDLE_VARIABLES.items()]
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
@@ -41,7 +41,7 @@ def log_of(name: str, machine: Machine, *variables: Variable) -> str:
         inputs={"Source": machine.folder},
         project_variables=(*BUNDLE, *variables),
     )
-    place = Place(environment={"PATH": f"{machine.bin}:/usr/bin:/bin"})
+    place = BuildHost(environment={"PATH": f"{machine.bin}:/usr/bin:/bin"})
     result = run_build(build, place, machine.folder.parent / "run")
     assert not imported(machine.folder.parent / "run" / "src")
     return result.log

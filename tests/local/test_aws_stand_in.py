@@ -9,11 +9,11 @@ import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 import pytest
 from summary import program, stack_files
 
-from local.engine.standins.aws import AwsStandIn
-from local.engine.standins.catalogue import ACCOUNT, KINDS
-from local.engine.standins.sdk_types import Sdk
-from local.engine.standins.sizes import SIZES, Size
-from local.engine.standins.wire import UNKNOWN, Value, from_struct, is_unknown, provider_pb2, to_struct
+from local.engine.providers.aws import AwsStandIn
+from local.engine.providers.catalogue import ACCOUNT, KINDS
+from local.engine.providers.protocol import UNKNOWN, Value, from_struct, is_unknown, provider_pb2, to_struct
+from local.engine.providers.sdk_types import Sdk
+from local.engine.providers.sizes import SIZES, Size
 
 SDK = Sdk("pulumi_aws")
 SECRET: Value = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hunter2"}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from local.errors import Refusal
-from local.rehearsal.codebuild import Build, BuildspecProblem, Place, Result, Variable, names_in, run_build, unpack
+from local.rehearsal.codebuild import Build, BuildHost, BuildspecProblem, Result, Variable, names_in, run_build, unpack
 
-PLACE = Place(environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "FROM_IMAGE": "image"})
+PLACE = BuildHost(environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "FROM_IMAGE": "image"})
 NUMBERS = itertools.count()
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/token-AbCdEf"
 
@@ -297,7 +297,7 @@ def test_a_killed_command_fails_and_names_the_signal(tmp_path: Path) -> None:
 
 
 def test_commands_are_entered_by_the_places_prefix(tmp_path: Path) -> None:
-    place = Place(environment=PLACE.environment, enter=("env", "ENTERED=1"))
+    place = BuildHost(environment=PLACE.environment, enter=("env", "ENTERED=1"))
 
     assert printed(run("phases: {build: {commands: [echo $ENTERED]}}", tmp_path, place=place)) == ["1"]
 

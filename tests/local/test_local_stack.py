@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from local.engine.providers import awsx
+from local.engine.providers.protocol import Value
 from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack, Outcome, ProgramStopped
-from local.engine.standins import awsx
-from local.engine.standins.wire import Value
 from local.errors import Refusal
 
 pytestmark = [

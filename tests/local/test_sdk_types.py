@@ -10,7 +10,7 @@ import sys
 import pytest
 from pulumi._types import input_type_py_to_pulumi_names, resource_types
 
-from local.engine.standins.sdk_types import Sdk, SdkLayoutError, Shape, UnknownTokenError
+from local.engine.providers.sdk_types import Sdk, SdkLayoutError, Shape, UnknownTokenError
 
 AWS = Sdk("pulumi_aws")
 
@@ -101,7 +101,7 @@ def test_types_are_read_whatever_is_collected_meanwhile() -> None:
     """Garbage whose finalizer prints a traceback parses, and CPython before 3.11.8 cannot parse within a parse."""
     code = """
 import ast, gc
-from local.engine.standins.sdk_types import Sdk
+from local.engine.providers.sdk_types import Sdk
 class Wreck:
     def __init__(self): self.cycle = self
     def __del__(self): ast.parse("f(1, [2])")
@@ -118,7 +118,7 @@ print(gc.isenabled())
 def test_reading_types_imports_nothing_of_the_sdk() -> None:
     """Importing costs every preview a second."""
     code = (
-        "import sys; from local.engine.standins.sdk_types import Sdk; import local.engine.standins.aws;"
+        "import sys; from local.engine.providers.sdk_types import Sdk; import local.engine.providers.aws;"
         "Sdk('pulumi_aws').resource('aws:kms/key:Key'); print({'pulumi', 'pulumi_aws'} & {*sys.modules})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from local.errors import Refusal
-from local.rehearsal.codebuild import Build, CloneReference, Place, Result, names_in, run_build, unpack
+from local.rehearsal.codebuild import Build, BuildHost, CloneReference, Result, names_in, run_build, unpack
 from local.rehearsal.codebuild.source_action import archive
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 4\n"
 SPEC = "version: 0.2\nenv: {shell: bash}\nphases: {build: {commands: [ls -A]}}\n"
-PLACE = Place(environment={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+PLACE = BuildHost(environment={"PATH": "/usr/local/bin:/usr/bin:/bin"})
 
 
 def git(folder: Path, *words: str) -> str:
@@ -145,7 +145,7 @@ def test_a_name_that_no_zip_can_hold_is_refused_by_name(code: Path, tmp_path: Pa
 def built(code: Path, folder: Path, **environment: str) -> Result:
     """A build that lists its source."""
     build = Build(project="shop", buildspec=SPEC, inputs={"Source": code}, code={"Source"})
-    place = Place(environment={**PLACE.environment, **environment})
+    place = BuildHost(environment={**PLACE.environment, **environment})
     return run_build(build, place, folder / "build")
 
 

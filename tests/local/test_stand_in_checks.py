@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine.standins.checks import Problem, problems, suggest
-from local.engine.standins.sdk_types import Sdk
-from local.engine.standins.wire import UNKNOWN, Value
+from local.engine.providers.checks import Problem, problems, suggest
+from local.engine.providers.protocol import UNKNOWN, Value
+from local.engine.providers.sdk_types import Sdk
 
 AWS = Sdk("pulumi_aws")
 

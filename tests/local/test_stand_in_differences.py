@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine.standins.differences import Difference, differences
-from local.engine.standins.wire import UNKNOWN, Value
+from local.engine.providers.differences import Difference, differences
+from local.engine.providers.protocol import UNKNOWN, Value
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine.standins.wire import UNKNOWN, Value, from_struct, is_special, is_unknown, plain, to_struct
+from local.engine.providers.protocol import UNKNOWN, Value, from_struct, is_special, is_unknown, plain, to_struct
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET: Value = {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "value": {"deep": "water"}}

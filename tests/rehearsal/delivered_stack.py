@@ -17,7 +17,7 @@ from summary import stack_files
 
 from components.settings import load_stack_file
 from local.rehearsal.aws_services import ACCOUNT, AwsServices
-from local.rehearsal.codebuild import Place, Result, put_python, run_build
+from local.rehearsal.codebuild import BuildHost, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.ecs import Ecs
 
@@ -171,7 +171,7 @@ class Builder:
         build = hurried(self._aws, self._stack.deployed.build(action, inputs, known))
         build = with_variables(build, **(variables or {}))
         role = self.credentials(action, without=without)
-        place = Place(environment={"PATH": self._path, **role, **environment}, region=REGION)
+        place = BuildHost(environment={"PATH": self._path, **role, **environment}, region=REGION)
         self._number += 1
         return run_build(build, place, self._folder / f"{self._number}-{action}")
 

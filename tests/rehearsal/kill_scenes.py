@@ -29,9 +29,9 @@ from local.rehearsal.ecs import Ecs
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import GitHub
 from local.rehearsal.images import RegistryClient
+from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.logs import Logs
 from local.rehearsal.loopback import serving_http
-from local.rehearsal.world import World
 
 REGION = "eu-west-1"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -547,7 +547,7 @@ def page(machine: Machine) -> Iterator[str]:
 class OnWorld(OnAws):
     """A scene on the machine with a Docker engine: every run is on a new one, with a home and logins of its own."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: JobSandbox, folder: Path) -> None:
         super().__init__(world.aws, folder)
         self.world = world
 
@@ -564,7 +564,7 @@ def small_linux() -> images.Image:
 class BuildsImage(OnWorld):
     """One image under one tag."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: JobSandbox, folder: Path) -> None:
         super().__init__(world, folder)
         self.uri, base = self.repository(), self.repository("22", pushed=small_linux())
         self.build = self.build_of(
@@ -620,7 +620,7 @@ class BuildsImage(OnWorld):
 class ExtractsStaticFiles(OnWorld):
     """A folder out of the image; nothing is changed anywhere."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: JobSandbox, folder: Path) -> None:
         super().__init__(world, folder)
         files = images.layer({"srv/public/index.html": images.Entry(b"hello"), "srv/secret": images.Entry(b"no")})
         pushed = images.image(files)
@@ -643,7 +643,7 @@ class ExtractsStaticFiles(OnWorld):
 class RunsSmokeTest(OnWorld):
     """A container that tests a service; nothing is changed anywhere."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: JobSandbox, folder: Path) -> None:
         super().__init__(world, folder)
         test = 'test "$SERVICE_URL" = https://shop.example.com && echo passed'
         pushed = images.image(images.busybox(), Cmd=["/bin/sh", "-c", test])

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from local.rehearsal.codebuild import Build, Place, Result, Secrets, put_python, run_build
+from local.rehearsal.codebuild import Build, BuildHost, Result, Secrets, put_python, run_build
 
 Moment = Literal["before", "after"]
 
@@ -67,7 +67,7 @@ class Machine:
     Attributes:
         folder: for all it keeps.
         tools: command -> what the wrapper starts.
-        enter: as :class:`Place` has it.
+        enter: as :class:`BuildHost` has it.
         region: where the builds believe to be.
     """
 
@@ -120,7 +120,7 @@ class Machine:
         self._wanted.write_text(f"{number} {moment}\n")
         # Every command of the build says which process it is, for the servers to kill its group.
         noting = ("/bin/sh", "-c", f"echo $$ > '{self._process}'; exec \"$@\"", "sh")
-        place = Place(
+        place = BuildHost(
             environment={**scene.variables(), "PATH": f"{self.bin}:/usr/bin:/bin"},
             enter=(*noting, *self.enter),
             region=self.region,

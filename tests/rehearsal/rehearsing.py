@@ -19,7 +19,7 @@ from components.jobs.buildspec import FOLDER
 from components.jobs.bundle import key_of, pack
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Build, Variable
-from local.rehearsal.world import World
+from local.rehearsal.job_sandbox import JobSandbox
 
 Need = Callable[..., None]
 """How a test says which tools it cannot do without."""
@@ -42,10 +42,10 @@ def aws(need: Need) -> Iterator[AwsServices]:
 
 
 @pytest.fixture(scope="session")
-def world(need: Need) -> Iterator[World]:
+def world(need: Need) -> Iterator[JobSandbox]:
     """A machine with a Docker engine, and Amazon ECR under its real names."""
     need("namespaces", "docker", "builder", "ministack", "aws")
-    with World() as world:
+    with JobSandbox() as world:
         yield world
 
 

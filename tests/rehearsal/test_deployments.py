@@ -372,7 +372,7 @@ def test_each_strategy_is_followed_to_its_success(
 def test_a_deployment_that_does_not_become_healthy_fails_with_the_reasons(
     deliver: Deliver, prepared: Prepared, behaviour: Behaviour, pace: int, reasons: tuple[str, ...]
 ) -> None:
-    """Row B3: the previous version keeps serving, and a rollback is no success, not even one that is complete."""
+    """The previous version keeps serving, and a rollback is no success, not even one that is complete."""
     delivery = deliver(ECS_NATIVE, pace=pace)
     delivery.behaves(behaviour)
 

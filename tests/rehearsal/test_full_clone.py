@@ -25,7 +25,7 @@ from rehearsing import Need
 from test_images import APP, Jobs, config_of, failure, image_json, of_commit, prepared_registry
 
 from local.rehearsal.codebuild import Result
-from local.rehearsal.world import World
+from local.rehearsal.job_sandbox import JobSandbox
 
 CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/8ce5a0c6-5f5d-4b5e-9a4e-0d4f3c2b1a09"
 GITHUB = {"repository": "example/shop", "connectionArn": CONNECTION}
@@ -84,7 +84,7 @@ class Repository:
 class Shop:
     """The application's repository, with everything that an archive loses; published on GitHub."""
 
-    def __init__(self, world: World, folder: Path, *, public: bool, dockerfile: str = WHOLE) -> None:
+    def __init__(self, world: JobSandbox, folder: Path, *, public: bool, dockerfile: str = WHOLE) -> None:
         lib = Repository(folder / "lib").commit({"file": "lib\n"})
         fonts = Repository(folder / "fonts").commit({"file": "fonts\n"})
         world.publish(folder / "lib", "example/lib", public=True)
@@ -112,7 +112,7 @@ class Shop:
 class Built:
     """Builds the application of one stack."""
 
-    def __init__(self, world: World, github: Mapping[str, object], folder: Path) -> None:
+    def __init__(self, world: JobSandbox, github: Mapping[str, object], folder: Path) -> None:
         ecr = {"repository": "platform/node", "tag": "22"}
         self.stack = DeliveredStack("everything-on", {"source": {"github": github, "ecr": ecr}})
         self.jobs, self.world = Jobs(world, self.stack, folder), world
@@ -128,17 +128,17 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def base(world: World) -> str:
+def base(world: JobSandbox) -> str:
     return prepared_registry(world)
 
 
 @pytest.fixture
-def cloning(world: World, tmp_path: Path) -> Built:
+def cloning(world: JobSandbox, tmp_path: Path) -> Built:
     return Built(world, CLONED, tmp_path / "builds")
 
 
 @pytest.fixture
-def archived(world: World, tmp_path: Path) -> Built:
+def archived(world: JobSandbox, tmp_path: Path) -> Built:
     return Built(world, GITHUB, tmp_path / "builds")
 
 
@@ -224,7 +224,7 @@ def test_a_clone_is_of_one_repository_through_one_connection(
 
 
 def test_a_private_submodule_is_cloned_only_where_the_stack_file_names_it(
-    world: World, base: str, tmp_path: Path
+    world: JobSandbox, base: str, tmp_path: Path
 ) -> None:
     """What is not named is asked of GitHub, as nobody."""
     shop = Shop(world, tmp_path / "code", public=True)
@@ -247,7 +247,7 @@ def test_large_files_of_a_private_repository_fail_by_name(
 
 
 def test_an_image_built_of_an_archive_is_built_anew_of_a_clone(
-    world: World, base: str, tmp_path: Path, need: Need
+    world: JobSandbox, base: str, tmp_path: Path, need: Need
 ) -> None:
     """Who finds links lost turns fullClone on and runs the same commit again."""
     need("git-lfs")
@@ -274,7 +274,9 @@ def test_git_in_the_build_context_is_the_applications_choice(
     assert result.succeeded, result.log
 
 
-def test_static_files_of_a_clone_are_published_with_their_links_and_submodules(world: World, tmp_path: Path) -> None:
+def test_static_files_of_a_clone_are_published_with_their_links_and_submodules(
+    world: JobSandbox, tmp_path: Path
+) -> None:
     lib = Repository(tmp_path / "lib").commit({"logo.svg": "<svg/>"})
     world.publish(tmp_path / "lib", "example/lib", public=True)
     shop = Repository(tmp_path / "shop")
@@ -302,7 +304,7 @@ def test_static_files_of_a_clone_are_published_with_their_links_and_submodules(w
 
 
 @pytest.fixture
-def asking(world: World, tmp_path: Path) -> Callable[..., str]:
+def asking(world: JobSandbox, tmp_path: Path) -> Callable[..., str]:
     """Runs git on the machine as a role that may use the connection for one repository; gives what it says."""
     shop = Repository(tmp_path / "shop")
     shop.commit({"file": "here"})
@@ -402,7 +404,7 @@ other/file.txt
 """
 
 
-def test_dockerignore_is_read_as_buildkit_reads_it(world: World, tmp_path: Path) -> None:
+def test_dockerignore_is_read_as_buildkit_reads_it(world: JobSandbox, tmp_path: Path) -> None:
     """The job judges what it would not send, so it must agree with who sends it."""
     context, files = tmp_path / "context", FILES.split()
     for name in files:
@@ -418,7 +420,7 @@ def test_dockerignore_is_read_as_buildkit_reads_it(world: World, tmp_path: Path)
     assert 5 < len(sent) < len(files)
 
 
-def exported(world: World, folder: Path, context: Path) -> Iterator[str]:
+def exported(world: JobSandbox, folder: Path, context: Path) -> Iterator[str]:
     """The files of the image that BuildKit makes of a context."""
     place = world.place(world.aws.environment(region=REGION))
     hub: dict[str, Any] = world.docker_hub(REGION)

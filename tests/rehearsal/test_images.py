@@ -1,7 +1,7 @@
 """The jobs that build, record, run, copy and tag images: executed as CodeBuild would, with Docker, BuildKit and ECR.
 
 Buildspecs, project variables and the policies of the roles are those of the program's own graph. What differs from AWS
-is said in `local.rehearsal.world` and `local.rehearsal.aws_server`, and beside a test where it matters.
+is said in `local.rehearsal.job_sandbox` and `local.rehearsal.aws_server`, and beside a test where it matters.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT
 from local.rehearsal.codebuild import Result, run_build
 from local.rehearsal.images import Entry, Image, RegistryClient
-from local.rehearsal.world import BRIDGE, DOCKER_HUB, OTHER_ACCOUNT, World
+from local.rehearsal.job_sandbox import BRIDGE, DOCKER_HUB, OTHER_ACCOUNT, JobSandbox
 
 APP = "shop/images"
 SMOKE = "shop/images-smoke-test"
@@ -80,7 +80,7 @@ def less(policy: Mapping[str, Any], permission: str) -> dict[str, Any]:
 class Jobs:
     """Runs builds of one stack on new machines."""
 
-    def __init__(self, world: World, stack: DeliveredStack, folder: Path) -> None:
+    def __init__(self, world: JobSandbox, stack: DeliveredStack, folder: Path) -> None:
         self.world, self.stack, self.folder = world, stack, folder
         self._number = itertools.count(1)
         self._lock = threading.Lock()
@@ -137,12 +137,12 @@ def stack() -> DeliveredStack:
 
 
 @pytest.fixture(scope="module")
-def base(world: World) -> str:
+def base(world: JobSandbox) -> str:
     return prepared_registry(world)
 
 
 @functools.cache
-def prepared_registry(world: World) -> str:
+def prepared_registry(world: JobSandbox) -> str:
     """Make the repositories as the program makes them, with a base image, once; returns the base image's digest."""
     for resource in DeliveredStack("everything-on").graph:
         if resource["type"] == "aws:ecr/repository:Repository":
@@ -162,13 +162,13 @@ def prepared_registry(world: World) -> str:
 
 
 @pytest.fixture(scope="module")
-def jobs(world: World, stack: DeliveredStack, base: str, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
+def jobs(world: JobSandbox, stack: DeliveredStack, base: str, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     assert base
     return Jobs(world, stack, tmp_path_factory.mktemp("builds"))
 
 
 @pytest.fixture(scope="module")
-def registry(world: World) -> RegistryClient:
+def registry(world: JobSandbox) -> RegistryClient:
     return world.registry(region=REGION)
 
 
@@ -227,7 +227,7 @@ def deployment(folder: Path, image: Mapping[str, Any]) -> Path:
     return folder
 
 
-def digests(world: World, name: str) -> set[str]:
+def digests(world: JobSandbox, name: str) -> set[str]:
     """Every manifest that a repository holds, with or without a tag."""
     found = world.aws.client("ecr", region=REGION).list_images(repositoryName=name)["imageIds"]
     return {entry["imageDigest"] for entry in found}
@@ -240,7 +240,7 @@ def config_of(registry: RegistryClient, name: str, digest: str) -> dict[str, Any
 
 
 @contextlib.contextmanager
-def serving(world: World, folder: Path, page: str) -> Iterator[str]:
+def serving(world: JobSandbox, folder: Path, page: str) -> Iterator[str]:
     """A service on the machine that answers every request with this line."""
     folder.mkdir()
     (folder / "index.html").write_text(f"{page}\n")
@@ -256,7 +256,7 @@ def serving(world: World, folder: Path, page: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def watching_docker_hub(world: World, folder: Path) -> Iterator[Path]:
+def watching_docker_hub(world: JobSandbox, folder: Path) -> Iterator[Path]:
     """Write a line into a file for each connection that somebody on the machine makes to Docker Hub."""
     folder.mkdir()
     seen = folder / "connections"
@@ -396,13 +396,13 @@ def two_platforms(content: str, commit: str, version: str) -> tuple[Image, Image
 
 
 @pytest.fixture(scope="module")
-def recorded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+def recorded(world: JobSandbox, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     world.repository(Recorded.NAME, region=REGION)
     return Recorded(Jobs(world, DeliveredStack("ecr-source"), tmp_path_factory.mktemp("builds")))
 
 
 @pytest.fixture
-def promotion(jobs: Jobs, world: World, tmp_path: Path) -> Iterator[Promotion]:
+def promotion(jobs: Jobs, world: JobSandbox, tmp_path: Path) -> Iterator[Promotion]:
     """Into an empty repository of another account."""
     target = world.registry(OTHER_ACCOUNT, "eu-central-1")
     world.repository("shop-prod", account=OTHER_ACCOUNT, region=target.region)
@@ -717,7 +717,9 @@ def test_a_role_that_may_not_be_taken_is_named(promotion: Promotion) -> None:
 
 
 @pytest.fixture(params=["another key", "one key"])
-def within_the_account(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Promotion, str]]:
+def within_the_account(
+    world: JobSandbox, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Promotion, str]]:
     """Into a repository of the same account, with the same key as the source or another; gives the case, too."""
     jobs = Jobs(world, DeliveredStack("dev"), tmp_path / "builds")
     name = jobs.stack.repository.partition("/")[2]
@@ -731,7 +733,7 @@ def within_the_account(world: World, tmp_path: Path, request: pytest.FixtureRequ
 
 @pytest.mark.parametrize("mounting", ["DISABLED", "ENABLED"])
 def test_within_the_account_a_layer_is_mounted_or_sent(
-    world: World, within_the_account: tuple[Promotion, str], mounting: str
+    world: JobSandbox, within_the_account: tuple[Promotion, str], mounting: str
 ) -> None:
     """Each stack has a key of its own, and mounting is off unless the account says otherwise: by default it is sent.
 

@@ -1,4 +1,4 @@
-"""Row B4: each job is killed at each of its calls, before and after it took effect, and run again.
+"""Each job is killed at each of its calls, before and after it took effect, and run again.
 
 It then comes to its end, with one image, one tag, one release, and meanwhile nobody has seen anything half-published.
 """
@@ -34,7 +34,7 @@ from rehearsing import Need
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.github import DROP, GitHub
-from local.rehearsal.world import World
+from local.rehearsal.job_sandbox import JobSandbox
 
 ALONE = pytest.mark.xdist_group
 """Each sweep is a group of its own, so that processors share them evenly."""
@@ -132,22 +132,22 @@ def test_run_lighthouse(aws: AwsServices, machine: Machine, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def world_machine(world: World, tmp_path: Path) -> Machine:
+def world_machine(world: JobSandbox, tmp_path: Path) -> Machine:
     """Where the jobs run that need Docker."""
     commands, cli, *_ = world.place({}, region=REGION).environment["PATH"].split(":")
     return Machine(tmp_path / "machine", {"docker": f"{commands}/docker", "aws": f"{cli}/aws"}, enter=world.enter)
 
 
-def test_build_image(world: World, world_machine: Machine, tmp_path: Path) -> None:
+def test_build_image(world: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
     calls = sweep(world_machine, lambda: BuildsImage(world, tmp_path))
     assert any(call.startswith("docker buildx") for call in calls)
 
 
-def test_extract_static_files(world: World, world_machine: Machine, tmp_path: Path) -> None:
+def test_extract_static_files(world: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
     calls = sweep(world_machine, lambda: ExtractsStaticFiles(world, tmp_path))
     assert any(call.startswith("docker cp") for call in calls)
 
 
-def test_run_smoke_test(world: World, world_machine: Machine, tmp_path: Path) -> None:
+def test_run_smoke_test(world: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
     calls = sweep(world_machine, lambda: RunsSmokeTest(world, tmp_path))
     assert "docker run --rm" in calls

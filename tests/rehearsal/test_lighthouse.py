@@ -25,7 +25,7 @@ from summary import program
 
 from components.settings.sections.tests import PLAIN_HTTP_BEST_PRACTICES
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Place, Result, put_python, run_build
+from local.rehearsal.codebuild import BuildHost, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.loopback import serving_http
 
@@ -111,7 +111,7 @@ class Auditing:
         # npm works with the settings and the cache that the user has, and asks for nothing that it has already.
         given = {key: value for key, value in os.environ.items() if key in ("HOME", "NODE_EXTRA_CA_CERTS")}
         given["npm_config_prefer_offline"] = "true"
-        place = Place(environment={"PATH": self._path, **given, **credentials}, region=REGION)
+        place = BuildHost(environment={"PATH": self._path, **given, **credentials}, region=REGION)
         build = hurried(self._aws, with_variables(build, **changed))
         return run_build(build, place, self._folder / name)
 

@@ -24,7 +24,7 @@ from rehearsing import hurried
 from summary import program
 
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Place, Result, Secrets, Variable, put_python, run_build
+from local.rehearsal.codebuild import BuildHost, Result, Secrets, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.github import GitHub, Repository
 
@@ -113,7 +113,7 @@ class Releasing:
         given = {"GITHUB_API_URL": self.github.url, "GITHUB_REPOSITORY": REPOSITORY, "PRERELEASE": "false"}
         kept = [item for item in build.overrides if item.name not in given]
         overrides = (*kept, *(Variable(name=name, value=value) for name, value in given.items()))
-        place = Place(environment={"PATH": self._path, **credentials}, region=REGION)
+        place = BuildHost(environment={"PATH": self._path, **credentials}, region=REGION)
         folder = self._folder / f"run-{number}"
         result = run_build(
             hurried(self._aws, replace(build, overrides=overrides)), place, folder, secrets=secrets_of(credentials)

@@ -80,7 +80,7 @@ def _sections(
         if name in encrypted:
             yield Problem(
                 path=(name,),
-                wrong="must not be encrypted: it holds names and sizes, never a secret, and is shown in previews",
+                message="must not be encrypted: it holds names and sizes, never a secret, and is shown in previews",
                 fix="edit the file: write the section in clear, and keep secrets in Secrets Manager",
             )
             continue

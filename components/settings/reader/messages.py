@@ -27,7 +27,7 @@ _OUT_OF_BOUNDS = {"greater_than_equal", "less_than_equal"}
 
 def line(file: str, problem: Problem) -> str:
     """Return a problem as its one line."""
-    return f"{file}: {full_key(problem.path)}: {problem.wrong} — {problem.fix}"
+    return f"{file}: {full_key(problem.path)}: {problem.message} — {problem.fix}"
 
 
 def full_key(path: Path) -> str:
@@ -60,7 +60,7 @@ def unknown_key(path: Path, here: Iterable[str], root: Shape) -> Problem:
     if near := closest(key, known):
         return Problem(
             path=path,
-            wrong=f"is not a known {what}, did you mean {near}?",
+            message=f"is not a known {what}, did you mean {near}?",
             fix=f"edit the file: rename {_label(path)} to {_label((*path[:-1], near))}",
         )
     elsewhere = {leaf[: leaf.index(key, 1) + 1] for leaf, _ in leaves(root) if key in leaf[1:]}
@@ -68,12 +68,12 @@ def unknown_key(path: Path, here: Iterable[str], root: Shape) -> Problem:
     if len(highest) == 1:
         return Problem(
             path=path,
-            wrong=f"is not a known {what}, did you mean {highest[0]}?",
+            message=f"is not a known {what}, did you mean {highest[0]}?",
             fix=f"edit the file: move it to {highest[0]}",
         )
     return Problem(
         path=path,
-        wrong=f"is not a known {what}; known here: {', '.join(known)}",
+        message=f"is not a known {what}; known here: {', '.join(known)}",
         fix=f"pulumi config rm --path {_quoted(path)}",
     )
 
@@ -81,14 +81,14 @@ def unknown_key(path: Path, here: Iterable[str], root: Shape) -> Problem:
 def missing(path: Path, shape: Shape) -> Problem:
     """Return the problem of a key that must be there."""
     words = f": {shape.about[:1].lower()}{shape.about[1:]}" if shape.kind == "section" else f", must be {shape.words}"
-    return Problem(path=path, wrong=f"is missing{words}", fix=_set(path, shape, shape.example))
+    return Problem(path=path, message=f"is missing{words}", fix=_set(path, shape, shape.example))
 
 
 def not_json(name: str, error: json.JSONDecodeError, shape: Shape) -> Problem:
     """Return the problem of a section that was given as JSON and is none."""
     return Problem(
         path=(name,),
-        wrong=f"is not JSON (column {error.colno}: {error.msg[0].lower()}{error.msg[1:]})",
+        message=f"is not JSON (column {error.colno}: {error.msg[0].lower()}{error.msg[1:]})",
         fix=_set((name,), shape, shape.example),
     )
 
@@ -121,7 +121,7 @@ def problems_of(error: ValidationError, name: str, section: Shape, root: Shape) 
         path = (name, *below)
         if detail["type"] == BROKEN_RULES:
             for problem in detail["ctx"]["problems"]:
-                yield Problem(path=(*path, *problem.path), wrong=problem.wrong, fix=problem.fix)
+                yield Problem(path=(*path, *problem.path), message=problem.message, fix=problem.fix)
         elif detail["type"] == "extra_forbidden":
             yield unknown_key((*path, detail["loc"][-1]), shape.keys, root)
         elif detail["type"] == "missing":
@@ -152,7 +152,7 @@ def _wrong_value(path: Path, shape: Shape, detail: ErrorDetails) -> Problem:
     words = shape.words
     if detail["type"] in _OUT_OF_BOUNDS:
         words = words.removeprefix("a whole number ")
-    return Problem(path=path, wrong=f"must be {words}, got {_shown(path, given)}", fix=_fix(path, shape, detail))
+    return Problem(path=path, message=f"must be {words}, got {_shown(path, given)}", fix=_fix(path, shape, detail))
 
 
 def _fix(path: Path, shape: Shape, detail: ErrorDetails) -> str:

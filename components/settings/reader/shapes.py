@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from components.settings.section import Must, Section, one_of
+from components.settings.section import Constraint, Section, one_of
 
 Kind = Literal["section", "list", "object", "choice", "switch", "number", "text", "mixed", "name"]
 
@@ -102,7 +102,7 @@ def _plain(annotation: Any, metadata: list[Any], example: Any) -> Shape:  # noqa
     if annotation is int:
         words = f"a whole number between {_limit(metadata, 'ge')} and {_limit(metadata, 'le')}"
         return Shape(kind="number", words=words, example=example)
-    words = next((mark.words for mark in metadata if isinstance(mark, Must)), ANY_TEXT)
+    words = next((mark.words for mark in metadata if isinstance(mark, Constraint)), ANY_TEXT)
     return Shape(kind="text" if annotation is str else "mixed", words=words, example=example)
 
 

@@ -8,27 +8,27 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from components.settings.names import SecretArn, UrlPath
 from components.settings.secrets import looks_like_a_secret, names_a_secret
-from components.settings.section import Must, Problem, Section
+from components.settings.section import Constraint, Problem, Section
 from components.settings.yaml_dates import as_written
 
 ApplicationName = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z](-?[a-z0-9])*$", min_length=2, max_length=24),
-    Must("2 to 24 lower-case letters, digits and single hyphens, starting with a letter"),
+    Constraint("2 to 24 lower-case letters, digits and single hyphens, starting with a letter"),
 ]
 """Short enough for every name made from it; load balancers and target groups have the tightest limit, 32 characters."""
 
 ContainerName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$"),
-    Must("1 to 255 letters, digits, _ and -"),
+    Constraint("1 to 255 letters, digits, _ and -"),
 ]
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
 
 VariableName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$"),
-    Must("the name of a variable: letters, digits, _ . and -, starting with a letter or _"),
+    Constraint("the name of a variable: letters, digits, _ . and -, starting with a letter or _"),
 ]
 
 
@@ -48,11 +48,11 @@ User = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,31}(:[a-z0-9_][a-z0-9_.-]{0,31})?$"),
     AfterValidator(_not_root),
-    Must("a user other than root, by name or number, with :group behind it if wanted"),
+    Constraint("a user other than root, by name or number, with :group behind it if wanted"),
 ]
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
 
-CommandWord = Annotated[str, StringConstraints(min_length=1), Must("one word of the command, in quotes")]
+CommandWord = Annotated[str, StringConstraints(min_length=1), Constraint("one word of the command, in quotes")]
 
 FARGATE_MEMORY: Final = {
     256: (512, 1024, 2048),
@@ -152,34 +152,34 @@ class ApplicationSection(Section):
             nearest = min(offered, key=lambda size: abs(size - self.memory))
             yield Problem(
                 path=("memory",),
-                wrong=f"must be {_sizes(offered)} (MiB) with cpu {self.cpu}, got {self.memory}",
+                message=f"must be {_sizes(offered)} (MiB) with cpu {self.cpu}, got {self.memory}",
                 fix=f"pulumi config set --path 'ecs-delivery:application.memory' {nearest}",
             )
         for name, value in self.environment.items():
             if names_a_secret(name) or looks_like_a_secret(value):
                 yield Problem(
                     path=("environment", name),
-                    wrong="looks like a secret in clear (value not shown), which the task definition would show",
+                    message="looks like a secret in clear (value not shown), which the task definition would show",
                     fix="store it in Secrets Manager, then edit the file: "
                     f"remove {name} from environment and add it to secrets with the secret's ARN",
                 )
             elif date := as_written(value):
                 yield Problem(
                     path=("environment", name),
-                    wrong=f'must be text, got a date without quotes, which arrives as "{value}"',
+                    message=f'must be text, got a date without quotes, which arrives as "{value}"',
                     fix=f'edit the file: put it in quotes, like {name}: "{date}"',
                 )
         for name in self.secrets.keys() & self.environment.keys():
             yield Problem(
                 path=("secrets", name),
-                wrong="is given in environment too, and ECS takes a name once",
+                message="is given in environment too, and ECS takes a name once",
                 fix=f"edit the file: keep {name} in one of the two",
             )
         size = len(json.dumps([dict(self.environment), dict(self.secrets), self.command]))
         if size > TASK_DEFINITION_BYTES:
             yield Problem(
                 path=("environment",),
-                wrong=f"must fit into {TASK_DEFINITION_BYTES} bytes together with secrets and command "
+                message=f"must fit into {TASK_DEFINITION_BYTES} bytes together with secrets and command "
                 f"(ECS takes task definitions up to 64 KiB), got {size}",
                 fix="edit the file: move long values to Parameter Store and name them in secrets",
             )

@@ -8,18 +8,18 @@ from pydantic import Field, StringConstraints
 
 from components.settings.names import EcrRepository, RelativePath
 from components.settings.secrets import looks_like_a_secret, names_a_secret
-from components.settings.section import Must, Problem, Section
+from components.settings.section import Constraint, Problem, Section
 
 ArgumentName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"),
-    Must("the name of a build argument: letters, digits and _, not starting with a digit"),
+    Constraint("the name of a build argument: letters, digits and _, not starting with a digit"),
 ]
 
 TargetName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"),
-    Must("the name of a stage of the Dockerfile: letters, digits, _ . and -"),
+    Constraint("the name of a stage of the Dockerfile: letters, digits, _ . and -"),
 ]
 
 ARGUMENTS_CHARACTERS: Final = 4000
@@ -115,14 +115,14 @@ class BuildSection(Section):
             if names_a_secret(name) or looks_like_a_secret(value):
                 yield Problem(
                     path=("args", name),
-                    wrong="looks like a secret in clear (value not shown), which the image's history would show",
+                    message="looks like a secret in clear (value not shown), which the image's history would show",
                     fix=f"edit the file: remove {name} from args; application.secrets gives it to the container",
                 )
         size = len(json.dumps(dict(self.args)))
         if size > ARGUMENTS_CHARACTERS:
             yield Problem(
                 path=("args",),
-                wrong=f"must fit into {ARGUMENTS_CHARACTERS} characters "
+                message=f"must fit into {ARGUMENTS_CHARACTERS} characters "
                 f"(CodeBuild takes about 5500 of all variables together), got {size}",
                 fix="edit the file: put long values into the Dockerfile or into a file of the repository",
             )

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from components.engines import ENGINES, Engine, Rollout, Strategy
 from components.settings.names import AlarmName, Bucket, DistributionId, KeyPrefix, no_climbing
-from components.settings.section import Must, Problem, Section, one_of
+from components.settings.section import Constraint, Problem, Section, one_of
 
 if TYPE_CHECKING:
     EngineName = str
@@ -22,7 +22,7 @@ FilesPath = Annotated[
     str,
     StringConstraints(pattern=r"^(/?[A-Za-z0-9_.@+-]+)+/?$", max_length=255),
     AfterValidator(no_climbing),
-    Must("a directory of up to 255 characters, without blanks and without .."),
+    Constraint("a directory of up to 255 characters, without blanks and without .."),
 ]
 
 
@@ -63,13 +63,13 @@ class UploadSection(Section):
         if self.origin == "source" and absolute:
             yield Problem(
                 path=("path",),
-                wrong=f'must be a path inside the repository, without a leading / (from: source), got "{self.path}"',
+                message=f'must be a path inside the repository, without a leading / (from: source), got "{self.path}"',
                 fix=f"pulumi config set --path 'ecs-delivery:deploy.staticFiles.upload.path' {self.path[1:]}",
             )
         if self.origin == "image" and not absolute:
             yield Problem(
                 path=("path",),
-                wrong=f'must be an absolute path inside the image, starting with / (from: image), got "{self.path}"',
+                message=f'must be an absolute path inside the image, starting with / (from: image), got "{self.path}"',
                 fix=f"pulumi config set --path 'ecs-delivery:deploy.staticFiles.upload.path' /app/{self.path}",
             )
 
@@ -104,19 +104,19 @@ class StaticFilesSection(Section):
         if self.enabled and self.bucket is None:
             yield Problem(
                 path=("bucket",),
-                wrong="is missing; static files need the bucket they go to",
+                message="is missing; static files need the bucket they go to",
                 fix="pulumi config set --path 'ecs-delivery:deploy.staticFiles.bucket' shop-static",
             )
         if self.upload and self.sync:
             yield Problem(
                 path=(),
-                wrong="must have upload (files of the delivery) or sync (files of another bucket), got both",
+                message="must have upload (files of the delivery) or sync (files of another bucket), got both",
                 fix="edit the file: remove upload or sync",
             )
         elif self.enabled and not self.upload and not self.sync:
             yield Problem(
                 path=(),
-                wrong="must have upload (files of the delivery) or sync (files of another bucket), got neither",
+                message="must have upload (files of the delivery) or sync (files of another bucket), got neither",
                 fix="pulumi config set --path 'ecs-delivery:deploy.staticFiles.upload.path' public",
             )
         if (
@@ -126,7 +126,7 @@ class StaticFilesSection(Section):
         ):
             yield Problem(
                 path=("sync",),
-                wrong=f"must read from elsewhere than it writes to, got {_place(self.bucket, self.sync.prefix)} "
+                message=f"must read from elsewhere than it writes to, got {_place(self.bucket, self.sync.prefix)} "
                 f"and {_place(self.bucket, self.prefix)}, which overlap",
                 fix="pulumi config set --path 'ecs-delivery:deploy.staticFiles.sync.bucket' shop-assets",
             )
@@ -258,7 +258,7 @@ class DeploySection(Section):
         if self.effective_strategy not in offered:
             yield Problem(
                 path=("strategy",),
-                wrong=f"must be {one_of(offered)} with engine {self.engine}, got {self.strategy}",
+                message=f"must be {one_of(offered)} with engine {self.engine}, got {self.strategy}",
                 fix=self._another_engine_or_strategy(),
             )
             return  # the rules below speak of the strategy
@@ -291,7 +291,7 @@ class DeploySection(Section):
                 key = to_camel(field)
                 yield Problem(
                     path=(key,),
-                    wrong=f"has an effect only with {what}, got engine {self.engine} with strategy {strategy}",
+                    message=f"has an effect only with {what}, got engine {self.engine} with strategy {strategy}",
                     fix=f"pulumi config rm --path 'ecs-delivery:deploy.{key}'",
                 )
 
@@ -304,20 +304,20 @@ class DeploySection(Section):
         if self.strategy == "linear" and step.percent < smallest:
             yield Problem(
                 path=("step", "percent"),
-                wrong=f"must be between {smallest} and 99 with engine {engine.name} and strategy linear, "
+                message=f"must be between {smallest} and 99 with engine {engine.name} and strategy linear, "
                 f"got {step.percent}",
                 fix="pulumi config set --path 'ecs-delivery:deploy.step.percent' 10",
             )
         if step.interval_minutes > longest:
             yield Problem(
                 path=("step", "intervalMinutes"),
-                wrong=f"must be between 1 and {longest} with engine {engine.name}, got {step.interval_minutes}",
+                message=f"must be between 1 and {longest} with engine {engine.name}, got {step.interval_minutes}",
                 fix="pulumi config set --path 'ecs-delivery:deploy.step.intervalMinutes' 5",
             )
         if engine.longest_shift_minutes is not None and self.shift_minutes > engine.longest_shift_minutes:
             yield Problem(
                 path=("step",),
-                wrong=f"must shift all traffic within {engine.longest_shift_minutes} minutes with engine "
+                message=f"must shift all traffic within {engine.longest_shift_minutes} minutes with engine "
                 f"{engine.name}, got {self.shift_minutes}",
                 fix="pulumi config set --path 'ecs-delivery:deploy.step.intervalMinutes' 5",
             )
@@ -328,7 +328,7 @@ class DeploySection(Section):
         if timeout > longest:
             yield Problem(
                 path=("timeoutMinutes",),
-                wrong=f"must be between 5 and {longest} with engine {self.engine}, got {timeout}",
+                message=f"must be between 5 and {longest} with engine {self.engine}, got {timeout}",
                 fix=f"pulumi config set --path 'ecs-delivery:deploy.timeoutMinutes' {longest}",
             )
             return
@@ -339,7 +339,7 @@ class DeploySection(Section):
         enough = waiting + 30
         yield Problem(
             path=("timeoutMinutes",),
-            wrong=f"must be longer than the {waiting} minutes this deployment waits by itself "
+            message=f"must be longer than the {waiting} minutes this deployment waits by itself "
             f"({self.shift_minutes} shifting traffic, {after} afterwards), got {timeout}",
             fix=f"pulumi config set --path 'ecs-delivery:deploy.timeoutMinutes' {enough}"
             if enough <= longest

@@ -18,12 +18,12 @@ from components.settings.names import (
     Url,
     VpcId,
 )
-from components.settings.section import Must, Problem, Section
+from components.settings.section import Constraint, Problem, Section
 
 ListenerPort = Annotated[int, Field(ge=1, le=65535)]
 Listener = Annotated[
     ListenerPort | ListenerArn,
-    Must("the port of a listener of the load balancer (1 to 65535), or a listener's ARN"),
+    Constraint("the port of a listener of the load balancer (1 to 65535), or a listener's ARN"),
 ]
 
 
@@ -44,7 +44,7 @@ class ListenersSection(Section):
         if self.production == self.test:
             yield Problem(
                 path=("test",),
-                wrong=f"must differ from production, got {self.test} for both",
+                message=f"must differ from production, got {self.test} for both",
                 fix="pulumi config set --path 'ecs-delivery:hosting.existing.listeners.test' 8443",
             )
 
@@ -98,13 +98,13 @@ class ExistingSection(Section):
         if self.load_balancer is None and any(isinstance(port, int) for port in ports):
             yield Problem(
                 path=("loadBalancer",),
-                wrong="is missing; a listener given by its port needs the name of the load balancer it listens on",
+                message="is missing; a listener given by its port needs the name of the load balancer it listens on",
                 fix="pulumi config set --path 'ecs-delivery:hosting.existing.loadBalancer' shop",
             )
         if self.target_groups and len(set(self.target_groups)) != 2:
             yield Problem(
                 path=("targetGroups",),
-                wrong=f"must be two different names, got {', '.join(self.target_groups)}",
+                message=f"must be two different names, got {', '.join(self.target_groups)}",
                 fix="edit the file: write it like targetGroups: [shop-blue, shop-green]",
             )
 
@@ -135,7 +135,7 @@ NetworkBlock = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"),
     AfterValidator(_network),
-    Must("a block of private addresses from /16 to /24, such as 10.0.0.0/16"),
+    Constraint("a block of private addresses from /16 to /24, such as 10.0.0.0/16"),
 ]
 """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html (eight must fit, a /28 or larger)"""
 
@@ -143,7 +143,7 @@ AddressRange = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"),
     AfterValidator(_range),
-    Must("a range of IPv4 addresses such as 203.0.113.0/24"),
+    Constraint("a range of IPv4 addresses such as 203.0.113.0/24"),
 ]
 
 HTTP_PORT: Final = 80
@@ -173,13 +173,13 @@ class ExistingNetworkSection(Section):
             if len(set(subnets)) == 1:
                 yield Problem(
                     path=(key,),
-                    wrong="must be at least two subnets in different availability zones, got one",
+                    message="must be at least two subnets in different availability zones, got one",
                     fix=f"edit the file: write it like {key}: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]",
                 )
         if not self.public_subnets and not self.private_subnets:
             yield Problem(
                 path=("publicSubnets",),
-                wrong="is missing; the load balancer needs subnets, public ones or (internal: true) private ones",
+                message="is missing; the load balancer needs subnets, public ones or (internal: true) private ones",
                 fix="edit the file: write it like publicSubnets: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]",
             )
 
@@ -239,7 +239,7 @@ class NetworkSection(Section):
             if getattr(self, field) != NetworkSection.model_fields[field].default:
                 yield Problem(
                     path=(key,),
-                    wrong="has an effect only on a VPC that is made here, not on network.existing",
+                    message="has an effect only on a VPC that is made here, not on network.existing",
                     fix=f"pulumi config rm --path 'ecs-delivery:hosting.network.{key}'",
                 )
         wanted = "publicSubnets" if self.tasks_in_public else "privateSubnets"
@@ -247,7 +247,7 @@ class NetworkSection(Section):
         if self.task_subnets is not None and not there:
             yield Problem(
                 path=("existing", wanted),
-                wrong=f"is missing; with taskSubnets {self.task_subnets} the tasks run there",
+                message=f"is missing; with taskSubnets {self.task_subnets} the tasks run there",
                 fix=f"edit the file: write it like {wanted}: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]",
             )
 
@@ -278,7 +278,7 @@ class HealthCheckSection(Section):
         if self.timeout_seconds >= self.interval_seconds:
             yield Problem(
                 path=("timeoutSeconds",),
-                wrong=f"must be shorter than intervalSeconds ({self.interval_seconds}), got {self.timeout_seconds}",
+                message=f"must be shorter than intervalSeconds ({self.interval_seconds}), got {self.timeout_seconds}",
                 fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.healthCheck.timeoutSeconds' 2",
             )
 
@@ -349,21 +349,21 @@ class LoadBalancerSection(Section):
         if self.certificate_arn and self.plain_http:
             yield Problem(
                 path=("plainHttp",),
-                wrong="must be false with certificateArn: plain HTTP is redirected to HTTPS then, got true",
+                message="must be false with certificateArn: plain HTTP is redirected to HTTPS then, got true",
                 fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' false",
             )
         twice = sorted({block for block in self.allowed_cidrs if self.allowed_cidrs.count(block) > 1})
         if twice:
             yield Problem(
                 path=("allowedCidrs",),
-                wrong=f"must name each range once, got {', '.join(twice)} more than once",
+                message=f"must name each range once, got {', '.join(twice)} more than once",
                 fix="edit the file: leave the repetition out",
             )
         taken = (HTTP_PORT, HTTPS_PORT) if self.certificate_arn else (HTTP_PORT,)
         if self.test_port in taken:
             yield Problem(
                 path=("testPort",),
-                wrong=f"must be another port than the listener's of the users, got {self.test_port}",
+                message=f"must be another port than the listener's of the users, got {self.test_port}",
                 fix="pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.testPort'",
             )
 
@@ -501,7 +501,7 @@ class HostingSection(Section):
                 if getattr(self, field) != HostingSection.model_fields[field].default:
                     yield Problem(
                         path=(key,),
-                        wrong="has an effect only on hosting that is made here, not together with existing",
+                        message="has an effect only on hosting that is made here, not together with existing",
                         fix=f"pulumi config rm --path 'ecs-delivery:hosting.{key}'",
                     )
             return
@@ -509,7 +509,7 @@ class HostingSection(Section):
         if named and not self.load_balancer.internal and not named.public_subnets:
             yield Problem(
                 path=("network", "existing", "publicSubnets"),
-                wrong="is missing; a load balancer that users reach from the internet stands in public subnets",
+                message="is missing; a load balancer that users reach from the internet stands in public subnets",
                 fix="edit the file: write it like publicSubnets: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891], "
                 "or loadBalancer: {internal: true}",
             )

@@ -62,13 +62,13 @@ class PromotionSection(Section):
         if self.enabled and self.repository is None:
             yield Problem(
                 path=("repository",),
-                wrong="is missing; a promotion needs the ECR repository the image is copied to",
+                message="is missing; a promotion needs the ECR repository the image is copied to",
                 fix="pulumi config set --path 'ecs-delivery:promotion.repository' shop-prod",
             )
         if self.account_id and not self.role_arn:
             yield Problem(
                 path=("roleArn",),
-                wrong="is missing; a promotion into another account needs a role of that account that may push there",
+                message="is missing; a promotion into another account needs a role of that account that may push there",
                 fix="pulumi config set --path 'ecs-delivery:promotion.roleArn' "
                 f"arn:aws:iam::{self.account_id}:role/shop-promote",
             )
@@ -77,13 +77,14 @@ class PromotionSection(Section):
             if not self.account_id:
                 yield Problem(
                     path=("accountId",),
-                    wrong="is missing; roleArn names a role of another account, so name the account of the repository",
+                    message="is missing; roleArn names a role of another account, so name the account of the "
+                    "repository",
                     fix=f'edit the file: add accountId: "{account}" (with the quotes) below ecs-delivery:promotion',
                 )
             elif account != self.account_id:
                 yield Problem(
                     path=("roleArn",),
-                    wrong=f"must be a role of account {self.account_id} (accountId), got one of account {account}",
+                    message=f"must be a role of account {self.account_id} (accountId), got one of account {account}",
                     fix="pulumi config set --path 'ecs-delivery:promotion.roleArn' "
                     f"arn:aws:iam::{self.account_id}:role/shop-promote",
                 )

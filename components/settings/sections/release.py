@@ -7,12 +7,12 @@ from pydantic import Field, StringConstraints
 
 from components.settings.names import GithubRepository, JsonKey, Secret
 from components.settings.secrets import secret_itself
-from components.settings.section import Must, Problem, Section
+from components.settings.section import Constraint, Problem, Section
 
 TagPrefix = Annotated[
     str,
     StringConstraints(pattern=r"^([A-Za-z0-9_]([._-]?[A-Za-z0-9_]){0,15}[._-]?)?$", max_length=32),
-    Must("nothing, or up to 32 letters, digits and single . _ - that a tag may start with"),
+    Constraint("nothing, or up to 32 letters, digits and single . _ - that a tag may start with"),
 ]
 """Stands before the version in an image tag and in a git tag, so both must take it."""
 
@@ -59,6 +59,6 @@ class ReleaseSection(Section):
         if self.enabled and self.github is None:
             yield Problem(
                 path=("github",),
-                wrong="is missing; a release needs the name of the Secrets Manager secret that holds a GitHub token",
+                message="is missing; a release needs the name of the Secrets Manager secret that holds a GitHub token",
                 fix="pulumi config set --path 'ecs-delivery:release.github.tokenSecret' shop/github-token",
             )

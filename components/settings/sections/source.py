@@ -98,13 +98,13 @@ class GithubSection(Section):
         if self.submodules and not self.full_clone:
             yield Problem(
                 path=("submodules",),
-                wrong="need fullClone: true, because an archive of the code has no submodules",
+                message="need fullClone: true, because an archive of the code has no submodules",
                 fix="pulumi config set --path 'ecs-delivery:source.github.fullClone' true",
             )
         if self.tags != TagFilterSection() and self.paths != PathFilterSection():
             yield Problem(
                 path=("tags",),
-                wrong="cannot be used together with paths: CodePipeline filters the paths of branch pushes only",
+                message="cannot be used together with paths: CodePipeline filters the paths of branch pushes only",
                 fix="edit the file: keep either tags or paths",
             )
 
@@ -129,7 +129,7 @@ class EcrSection(Section):
         if self.promoters and not self.create:
             yield Problem(
                 path=("promoters",),
-                wrong="need create: true, because only a repository made by this stack gets its policy from here",
+                message="need create: true, because only a repository made by this stack gets its policy from here",
                 fix="pulumi config set --path 'ecs-delivery:source.ecr.create' true",
             )
 
@@ -149,6 +149,6 @@ class SourceSection(Section):
         if self.github is None and self.ecr is None:
             yield Problem(
                 path=(),
-                wrong="must name github, ecr or both",
+                message="must name github, ecr or both",
                 fix="pulumi config set --path 'ecs-delivery:source.github.repository' example/shop",
             )

@@ -5,12 +5,12 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from components.settings.section import Must, Problem, Section
+from components.settings.section import Constraint, Problem, Section
 
 PagePath = Annotated[
     str,
     StringConstraints(pattern=r"^/[!-~]*$", max_length=200),
-    Must("a path that starts with /, up to 200 characters without blanks"),
+    Constraint("a path that starts with /, up to 200 characters without blanks"),
 ]
 
 
@@ -79,7 +79,7 @@ class LighthouseSection(Section):
         if self.runs % 2 == 0:
             yield Problem(
                 path=("runs",),
-                wrong=f"must be an odd number between 1 and 9 (the median run counts), got {self.runs}",
+                message=f"must be an odd number between 1 and 9 (the median run counts), got {self.runs}",
                 fix=f"pulumi config set --path 'ecs-delivery:tests.lighthouse.runs' {self.runs + 1}",
             )
 

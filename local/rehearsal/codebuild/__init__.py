@@ -3,16 +3,16 @@
 from local.rehearsal.codebuild.artifacts import names_in, unpack
 from local.rehearsal.codebuild.document import BuildspecProblem
 from local.rehearsal.codebuild.interpreter import put_python
-from local.rehearsal.codebuild.model import Build, Phase, Place, Report, Result, Secrets, Variable
+from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Secrets, Variable
 from local.rehearsal.codebuild.runner import run_build
 from local.rehearsal.codebuild.source_action import CloneReference
 
 __all__ = [
     "Build",
+    "BuildHost",
     "BuildspecProblem",
     "CloneReference",
     "Phase",
-    "Place",
     "Report",
     "Result",
     "Secrets",

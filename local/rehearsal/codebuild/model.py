@@ -41,7 +41,7 @@ class Build:
         outputs: The output artifact, if there is one.
         project_variables: The project's environment variables.
         overrides: What the pipeline's action sets, stronger than the project's.
-        timeout_minutes: CodeBuild ends the build after so long.
+        timeout_minutes: CodeBuild ends the build after that many minutes.
     """
 
     project: str
@@ -55,7 +55,7 @@ class Build:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class BuildHost:
     """The machine a build runs on.
 
     Attributes:

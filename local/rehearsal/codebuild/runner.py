@@ -19,7 +19,7 @@ from typing import Any
 from local.errors import Refusal
 from local.rehearsal.codebuild import artifacts, source_action
 from local.rehearsal.codebuild.document import read_document
-from local.rehearsal.codebuild.model import Build, Phase, Place, Report, Result, Secrets, Variable
+from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Secrets, Variable
 from local.rehearsal.codebuild.shell import Shell, TimedOut
 
 PHASES = ("install", "build")
@@ -36,7 +36,7 @@ _CREDENTIALS = "[credential]\n  helper = !aws codecommit credential-helper $@\n 
 builds clone through connections: https://github.com/uktrade/lite-hmrc/blob/main/.copilot/phases/pre_build.sh."""
 
 
-def run_build(build: Build, place: Place, folder: Path, *, secrets: Secrets | None = None) -> Result:
+def run_build(build: Build, place: BuildHost, folder: Path, *, secrets: Secrets | None = None) -> Result:
     """Run a build, phase by phase.
 
     Args:
@@ -96,7 +96,7 @@ class _Log:
 class _Running:
     """A build that is under way."""
 
-    def __init__(self, build: Build, document: Mapping[str, Any], place: Place, folder: Path) -> None:
+    def __init__(self, build: Build, document: Mapping[str, Any], place: BuildHost, folder: Path) -> None:
         self._build = build
         self._document = document
         self._env = document.get("env", {})

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local.rehearsal.codebuild.model import Place
+from local.rehearsal.codebuild.model import BuildHost
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWN = {"PWD", "OLDPWD", "SHLVL", "_"}
@@ -56,7 +56,7 @@ class Shell:
 
     def __init__(
         self,
-        place: Place,
+        place: BuildHost,
         environment: Mapping[str, str],
         *,
         folder: Path,

@@ -16,13 +16,13 @@ from components.foundation.account_needs import (
     Quota,
     builds,
 )
-from components.jobs.build_project import BROWSER, PATIENT, image_builder, quick_machine
+from components.jobs.build_project import CHROME, LONG_RUNNING, image_builder, quick_machine
 
 MACHINES = {
     machine.type
     for machine in (
-        BROWSER,
-        PATIENT,
+        CHROME,
+        LONG_RUNNING,
         quick_machine("eu-west-1"),
         *(
             image_builder(architecture=architecture, size=size)

@@ -15,9 +15,9 @@ from samples import BUCKET, BUNDLE_VARIABLES, KEY, TAGS, arn, artifact_bucket, f
 
 from components.foundation.iam import Statement, policy_document
 from components.jobs.build_project import (
-    BROWSER,
+    CHROME,
     LAMBDA_REGIONS,
-    PATIENT,
+    LONG_RUNNING,
     PLATFORMS,
     BuildProject,
     BuildProjectArgs,
@@ -317,7 +317,7 @@ def test_name_and_role_are_what_the_component_offers() -> None:
 # Machines
 
 
-@pytest.mark.parametrize("machine", [PATIENT, BROWSER, image_builder(architecture="arm64", size="small")])
+@pytest.mark.parametrize("machine", [LONG_RUNNING, CHROME, image_builder(architecture="arm64", size="small")])
 def test_a_build_ends_when_its_time_is_up(machine: Machine) -> None:
     assert project(machine=machine, timeout_minutes=45).one("Project").inputs["buildTimeout"] == 45
 
@@ -326,8 +326,8 @@ def test_a_build_ends_when_its_time_is_up(machine: Machine) -> None:
     ("machine", "name"),
     [
         (QUICK, "ARM Lambda/1GB"),
-        (PATIENT, "ARM/Small"),
-        (BROWSER, "Linux/Medium"),
+        (LONG_RUNNING, "ARM/Small"),
+        (CHROME, "Linux/Medium"),
         *(
             (image_builder(architecture=architecture, size=size), f"{platform}/{words}")
             for architecture, platform in (("arm64", "ARM"), ("x86_64", "Linux"))
@@ -351,7 +351,7 @@ def test_a_quick_machine_is_an_ordinary_one_elsewhere(region: str | None) -> Non
 
     https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html
     """
-    assert quick_machine(region) == PATIENT
+    assert quick_machine(region) == LONG_RUNNING
     assert not quick_machine(region).is_lambda
 
 
@@ -385,8 +385,8 @@ aws-codebuild). AWS's Dockerfile of python3.12 for Lambda is of 2023-12-08."""
         *(image_builder(architecture=architecture, size="small") for architecture in PLATFORMS),
         *(quick_machine(region) for region in ("eu-west-1", None)),
         *(transfer_machine(region) for region in ("eu-west-1", None)),
-        PATIENT,
-        BROWSER,
+        LONG_RUNNING,
+        CHROME,
     ],
 )
 def test_each_image_is_one_that_aws_has_for_this_machine(machine: Machine) -> None:
@@ -401,7 +401,7 @@ def test_a_machine_for_transfers_has_a_whole_processor() -> None:
     """Of Lambda's, one for each 1,769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html."""
     assert transfer_machine("eu-west-1").compute_type == "BUILD_LAMBDA_2GB"
     assert transfer_machine("eu-west-1").is_lambda
-    assert transfer_machine("eu-north-1") == PATIENT
+    assert transfer_machine("eu-north-1") == LONG_RUNNING
 
 
 @pytest.mark.parametrize(
@@ -425,10 +425,10 @@ def test_a_machine_for_transfers_has_a_whole_processor() -> None:
             ),
         ),
         (
-            PATIENT,
+            LONG_RUNNING,
             ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:4.0", "BUILD_GENERAL1_SMALL", False),
         ),
-        (BROWSER, ("LINUX_CONTAINER", "aws/codebuild/standard:8.0", "BUILD_GENERAL1_MEDIUM", False)),
+        (CHROME, ("LINUX_CONTAINER", "aws/codebuild/standard:8.0", "BUILD_GENERAL1_MEDIUM", False)),
     ],
     ids=["arm64 image builder", "x86_64 image builder", "quick", "patient", "browser"],
 )
@@ -440,7 +440,7 @@ def test_a_machine_is_what_its_name_promises(machine: Machine, expected: tuple[s
 def test_only_a_machine_that_builds_images_is_privileged() -> None:
     builder = project(machine=image_builder(architecture="arm64", size="small"))
     assert builder.one("Project").inputs["environment"]["privilegedMode"] is True
-    for machine in (QUICK, PATIENT, BROWSER):
+    for machine in (QUICK, LONG_RUNNING, CHROME):
         assert project(machine=machine).one("Project").inputs["environment"]["privilegedMode"] is False
 
 

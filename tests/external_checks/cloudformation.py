@@ -451,7 +451,7 @@ def template(graph: Iterable[Described]) -> dict[str, Any]:
     resources = [resource for resource in graph if is_made_in_aws(resource) and not _is_file(resource)]
     if unknown := [f"{item['type']} ({item['name']})" for item in resources if item["type"] not in TYPES]:
         raise NoTypeError(
-            f"{', '.join(unknown)} has no row in tests/opinions/cloudformation.py: "
+            f"{', '.join(unknown)} has no row in tests/external_checks/cloudformation.py: "
             "say there what CloudFormation calls it"
         )
     made: dict[str, dict[str, Any]] = {}

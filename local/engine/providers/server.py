@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 
-from local.engine.standins.wire import provider_pb2_grpc
+from local.engine.providers.protocol import provider_pb2_grpc
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.engine.standins.checks import Problem
-from local.engine.standins.wire import UNKNOWN
+from local.engine.providers.checks import Problem
+from local.engine.providers.protocol import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from local.engine.standins.wire import Value
+    from local.engine.providers.protocol import Value
 
 
 @dataclass(frozen=True, slots=True)

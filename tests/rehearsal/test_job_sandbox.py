@@ -26,7 +26,7 @@ from local.errors import MissingTool, Refusal
 from local.rehearsal import aws_cli, images, tools
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.images import Entry, RegistryClient
-from local.rehearsal.world import BRIDGE, OTHER_ACCOUNT, World
+from local.rehearsal.job_sandbox import BRIDGE, OTHER_ACCOUNT, JobSandbox
 
 ROOT = Path(__file__).parents[2]
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -439,7 +439,7 @@ def test_the_warm_cli_works_in_the_callers_folder_and_ends_with_its_caller(
 # The machine.
 
 
-def test_inside_amazon_ecr_has_its_real_name_and_a_certificate(world: World) -> None:
+def test_inside_amazon_ecr_has_its_real_name_and_a_certificate(world: JobSandbox) -> None:
     program = f"import urllib.request as u; print(u.urlopen('https://{HOST}/v2/').status)"
     place = world.place(world.aws.environment())
     done = subprocess.run(
@@ -457,7 +457,7 @@ def test_inside_amazon_ecr_has_its_real_name_and_a_certificate(world: World) -> 
     assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
 
 
-def test_the_outside_does_not_see_it(world: World) -> None:
+def test_the_outside_does_not_see_it(world: JobSandbox) -> None:
     inside = subprocess.run([*world.enter, "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     outside = subprocess.run(["ip", "-o", "address"], capture_output=True, text=True, check=True).stdout
     assert "docker0" in inside
@@ -473,8 +473,8 @@ def test_nothing_is_left_of_a_machine_that_has_ended(need: Callable[..., None], 
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 from local.rehearsal import images
-from local.rehearsal.world import World
-with World() as world:
+from local.rehearsal.job_sandbox import JobSandbox
+with JobSandbox() as world:
     uri = world.repository("busybox")
     world.registry().push("busybox", images.image(images.busybox()), "1")
     world.docker("run", "--detach", f"{{uri}}:1", "sleep", "999")

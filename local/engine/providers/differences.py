@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from local.engine.standins.wire import Value
+    from local.engine.providers.protocol import Value
 
 _MISSING = object()
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$]*")

@@ -9,13 +9,13 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.engine.standins.wire import is_special, is_unknown
+from local.engine.providers.protocol import is_special, is_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from local.engine.standins.sdk_types import ObjectType, Sdk, Shape
-    from local.engine.standins.wire import Value
+    from local.engine.providers.protocol import Value
+    from local.engine.providers.sdk_types import ObjectType, Sdk, Shape
 
 _ARTICLES = {
     "string": "a string",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from local.engine.standins.wire import Value
+    from local.engine.providers.protocol import Value
 
 ACCOUNT = "123456789012"
 """The account everything pretends to live in; AWS's own example number."""

@@ -1,4 +1,4 @@
-"""The stand-in for the `aws` provider: the real provider's manners, no account behind them.
+"""The local `aws` provider: it behaves like the real one, with no account behind it.
 
 It stands for the provider, never for the program. So it is strict where AWS would be strict ten minutes later
 (unknown types, misspelt and mistyped properties, missing ones, names too long, the same thing made twice) and
@@ -15,14 +15,11 @@ from typing import TYPE_CHECKING
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
-from local.engine.standins import lookups
-from local.engine.standins.catalogue import GENERIC, KINDS, Facts, Kind, invent
-from local.engine.standins.checks import Problem, problems, suggest
-from local.engine.standins.differences import Difference, differences
-from local.engine.standins.sdk_types import ResourceType, Sdk, UnknownTokenError
-from local.engine.standins.server import refuse, serve
-from local.engine.standins.sizes import too_long
-from local.engine.standins.wire import (
+from local.engine.providers import lookups
+from local.engine.providers.catalogue import GENERIC, KINDS, Facts, Kind, invent
+from local.engine.providers.checks import Problem, problems, suggest
+from local.engine.providers.differences import Difference, differences
+from local.engine.providers.protocol import (
     UNKNOWN,
     from_struct,
     plain,
@@ -31,11 +28,14 @@ from local.engine.standins.wire import (
     provider_pb2_grpc,
     to_struct,
 )
+from local.engine.providers.sdk_types import ResourceType, Sdk, UnknownTokenError
+from local.engine.providers.server import refuse, serve
+from local.engine.providers.sizes import too_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from local.engine.standins.wire import Value
+    from local.engine.providers.protocol import Value
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _RANDOM_LETTERS = 7

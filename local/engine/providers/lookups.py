@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.engine.standins.catalogue import computed
-from local.engine.standins.checks import Problem, suggest
+from local.engine.providers.catalogue import computed
+from local.engine.providers.checks import Problem, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from local.engine.standins.wire import Value
+    from local.engine.providers.protocol import Value
 
 _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 _DESCRIBED = {

@@ -612,7 +612,7 @@ def making(resource: Described) -> Iterator[Request]:
     """
     if resource["type"] not in CALLS:
         raise NoRequestError(
-            f"{resource['type']} ({resource['name']}) has no row in tests/opinions/aws_requests.py: "
+            f"{resource['type']} ({resource['name']}) has no row in tests/external_checks/aws_requests.py: "
             "say there which AWS requests it stands for"
         )
     calls = CALLS[resource["type"]]
@@ -691,7 +691,7 @@ def _runs_actions(pipeline: Described) -> Iterator[Request]:
             origin = f"action {stage['name']}/{action['name']} of {pipeline['name']}"
             if action["provider"] not in ACTIONS:
                 raise NoRequestError(
-                    f"{origin}: the provider {action['provider']} has no row in tests/opinions/aws_requests.py: "
+                    f"{origin}: the provider {action['provider']} has no row in tests/external_checks/aws_requests.py: "
                     "say there which AWS request its configuration stands for"
                 )
             call = ACTIONS[action["provider"]]

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 
-from local.engine.standins.checks import Problem, problems, suggest
-from local.engine.standins.sdk_types import Sdk
-from local.engine.standins.server import refuse, serve
-from local.engine.standins.wire import (
+from local.engine.providers.checks import Problem, problems, suggest
+from local.engine.providers.protocol import (
     UNKNOWN,
     from_struct,
     plain,
@@ -29,13 +27,15 @@ from local.engine.standins.wire import (
     resource_pb2_grpc,
     to_struct,
 )
+from local.engine.providers.sdk_types import Sdk
+from local.engine.providers.server import refuse, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
-    from local.engine.standins.wire import Value
+    from local.engine.providers.protocol import Value
 
 _VPC = "awsx:ec2:Vpc"
 _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"

@@ -5,8 +5,9 @@ and nothing of it is left outside: no process, no network interface, no mount.
 
 Inside, `123456789012.dkr.ecr.eu-central-1.amazonaws.com` and its like are this machine's loopback, where
 `local.rehearsal.aws_server` answers HTTPS with a certificate that everything here trusts and nothing elsewhere knows.
-So jobs run with the very names they have on AWS. From outside, `World.aws` is the same AWS over plain HTTP. The same
-goes for `github.com` and for the addresses of AWS's connections, which serve the repositories of `World.publish`.
+So jobs run with the very names they have on AWS. From outside, `JobSandbox.aws` is the same AWS over plain HTTP. The
+same goes for `github.com` and for the addresses of AWS's connections, which serve the repositories of
+`JobSandbox.publish`.
 
 Where this differs from CodeBuild:
 
@@ -36,7 +37,7 @@ from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_server import LAYER_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
-from local.rehearsal.codebuild import CloneReference, Place, put_python
+from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
 
 OTHER_ACCOUNT = "210987654321"
@@ -69,7 +70,7 @@ exec {docker} "$@"
 """
 
 
-class World:
+class JobSandbox:
     """The machine, for as long as the `with` block lasts.
 
     Attributes:
@@ -163,7 +164,7 @@ class World:
             repository=repository, url=f"{address}/{repository}.git", commit=found.stdout.strip(), branch=branch
         ).write(self.folder / f"reference-{next(self._machines)}.json")
 
-    def place(self, credentials: Mapping[str, str], *, region: str = REGION) -> Place:
+    def place(self, credentials: Mapping[str, str], *, region: str = REGION) -> BuildHost:
         """A new machine for a build, under these credentials."""
         machine = f"machine-{next(self._machines)}"
         config = self.folder / machine
@@ -182,7 +183,7 @@ class World:
             "GIT_SSL_CAINFO": str(self.certificates),
             "GIT_CONFIG_NOSYSTEM": "1",  # whatever this machine's own administrator has configured
         }
-        return Place(environment=environment, enter=self.enter, region=region)
+        return BuildHost(environment=environment, enter=self.enter, region=region)
 
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""
