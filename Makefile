@@ -25,7 +25,7 @@ help: ## Say what there is
 install: .venv/.installed ## Make .venv with what the lock file names
 
 .PHONY: preview up destroy outputs graph
-preview: .venv/.installed ## Show what up would do: the real Pulumi engine, stand-in AWS
+preview: .venv/.installed ## Show what up would do: the real Pulumi engine, a local provider
 	@$(LOCAL) preview $(STACK_OPTIONS)
 
 up: .venv/.installed ## Deploy into a state kept on this machine
@@ -60,7 +60,7 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/yamllint --strict .
 	@$(VENV)/python -m local.actionlint
 
-golden: .venv/.installed ## Write what is generated: graphs' summaries, schema, tables
+golden: .venv/.installed ## Write what is generated: summaries of the graphs, schema, tables, pages
 	@$(VENV)/python tests/generate.py
 
 bench: .venv/.installed ## Measure and print the figures

@@ -35,7 +35,8 @@ class DeliveryArgs:
     Attributes:
         settings: The checked stack file.
         environment: The stack's name, for example ``dev``.
-        region: ``aws:region``; ``None`` when it comes from elsewhere, so that nothing here may depend on it.
+        region: ``aws:region`` of the stack file. ``None`` when it comes from elsewhere, such as ``AWS_REGION``: it is
+            known only when deploying then, and jobs run on ordinary machines, since not every region has Lambda ones.
     """
 
     settings: Settings
@@ -122,7 +123,7 @@ class Delivery(pulumi.ComponentResource):
         notes = [
             *(note for stage in stages for note in stage.notes),
             *hosting.notes,
-            *_requests(needs, foundation.region),
+            *_quota_notes(needs, foundation.region),
         ]
         outputs: dict[str, pulumi.Input[object] | None] = {
             "pipelineName": pipeline.name,
@@ -184,7 +185,7 @@ def shared_facts(settings: Settings) -> SharedFacts:
     github, release = settings.source.github, settings.release
     return SharedFacts(
         repository=github.repository if github else None,
-        engine=settings.deploy.by,
+        engine=settings.deploy.chosen_engine,
         release_tag_prefix=release.tag_prefix if release.enabled else None,
         plain_http=settings.hosting.plain_http,
     )
@@ -214,7 +215,7 @@ def registry_args(settings: Settings, foundation: Foundation) -> RegistryArgs:
     )
 
 
-def _requests(needs: AccountNeeds, region: pulumi.Input[str]) -> list[pulumi.Output[str]]:
+def _quota_notes(needs: AccountNeeds, region: pulumi.Input[str]) -> list[pulumi.Output[str]]:
     """Return how to raise each quota of which a new account has too little, for two stacks like this one."""
     return [
         pulumi.Output.concat(

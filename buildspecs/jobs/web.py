@@ -1,4 +1,4 @@
-"""HTTP by the standard library, with a second try where one may help."""
+"""HTTP by the standard library, tried up to four times where that may help."""
 
 from __future__ import annotations
 

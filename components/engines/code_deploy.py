@@ -13,7 +13,7 @@ from components.engines.engine import (
     WRITTEN_BY_DEPLOYMENTS,
     Deployment,
     Engine,
-    Shifts,
+    TrafficSwitch,
 )
 from components.foundation.iam import Statement
 from components.jobs.build_project import LONG_RUNNING, BuildProject
@@ -106,7 +106,7 @@ def _watch(deployment: Deployment, group: CodeDeploy) -> BuildProject:
 
 CODE_DEPLOY = Engine(
     name="codeDeploy",
-    shifter="CodeDeploy",
+    moved_by="CodeDeploy",
     strategies=("allAtOnce", "canary", "linear"),
     # CodePipeline gives CodeDeploy five days and takes no other number.
     # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
@@ -117,7 +117,7 @@ CODE_DEPLOY = Engine(
     # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
     longest_shift_minutes=2880,
     controller="CODE_DEPLOY",
-    shifts=Shifts.LISTENERS,
+    traffic_switch=TrafficSwitch.LISTENERS,
     writes=(
         *WRITTEN_BY_DEPLOYMENTS,
         # What belongs to a task set: the service shows the one of the last deployment, and refuses it in an update.

@@ -12,7 +12,7 @@ from components.engines.engine import (
     WRITTEN_BY_DEPLOYMENTS,
     Deployment,
     Engine,
-    Shifts,
+    TrafficSwitch,
 )
 from components.foundation.iam import Statement
 from components.jobs.build_project import LONG_RUNNING
@@ -50,10 +50,10 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
 
 ECS = Engine(
     name="ecs",
-    shifter="ECS itself",
+    moved_by="ECS itself",
     strategies=("rolling", "blueGreen", "canary", "linear"),
     timeout_minutes=60,
-    # A CodeBuild action gets 8 hours, less what the job keeps for rolling back.
+    # A CodeBuild action gets 8 hours, less 5 minutes to roll back and 5 to start the build.
     # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
     longest_timeout_minutes=470,
     options=frozenset({"bake_minutes", "timeout_minutes", "alarms"}),
@@ -62,7 +62,7 @@ ECS = Engine(
     smallest_linear_percent=3,
     longest_interval_minutes=1440,
     controller="ECS",
-    shifts=Shifts.RULES,
+    traffic_switch=TrafficSwitch.RULES,
     writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION),
     # ECS's own deployments with two target groups let them change places.
     writes_when_shifting=(

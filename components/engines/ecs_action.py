@@ -8,7 +8,7 @@ from components.engines.engine import (
     WRITTEN_BY_DEPLOYMENTS,
     Deployment,
     Engine,
-    Shifts,
+    TrafficSwitch,
 )
 from components.foundation.iam import Statement
 from components.pipeline.model import Action, Artifact, Category, Provider
@@ -41,14 +41,14 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
 
 ECS_ACTION = Engine(
     name="ecsAction",
-    shifter="CodePipeline's own Amazon ECS action",
+    moved_by="CodePipeline's own Amazon ECS action",
     strategies=("rolling",),
     # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
     timeout_minutes=30,
     longest_timeout_minutes=60,
     options=frozenset({"timeout_minutes"}),
     controller="ECS",
-    shifts=Shifts.NOTHING,
+    traffic_switch=TrafficSwitch.NOTHING,
     writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION),
     ships_image_only=True,
     deploy=_deploy,

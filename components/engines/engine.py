@@ -20,12 +20,12 @@ MINUTES_TO_ROLL_BACK = 5
 """What a job gets beyond its own timeout, to roll the service back and to say why."""
 
 WRITTEN_BY_DEPLOYMENTS = ("taskDefinition",)
-"""A deployment writes it, whichever engine makes it."""
+"""Properties of the service that the deployments of every engine write."""
 NAMED_BY_TASK_DEFINITION = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
 """ECS refuses a name or a port that the running task definition does not have: they change together with it."""
 
 
-class Shifts(Enum):
+class TrafficSwitch(Enum):
     """What a deployment turns to the new tasks, when it moves traffic between two target groups."""
 
     LISTENERS = "listeners"
@@ -45,8 +45,8 @@ class Rollout:
             steps).
         percent: Share of the traffic moved by a step.
         interval_minutes: Wait after a step.
-        bake_minutes: Minutes that both versions run after the last step, where ECS shifts traffic.
-        termination_wait_minutes: Minutes that the old tasks stay after the last step, where CodeDeploy does.
+        bake_minutes: Minutes that both versions run after the last step, with engine ``ecs``.
+        termination_wait_minutes: Minutes that the old tasks stay after the last step, with engine ``codeDeploy``.
         timeout_minutes: Longest time the deployment may take.
         alarms: CloudWatch alarms that roll the deployment back.
     """
@@ -64,7 +64,7 @@ class Rollout:
         """Whether traffic moves between two target groups, instead of tasks being replaced in one."""
         return self.strategy != "rolling"
 
-    def watching(self, alarms: tuple[str, ...]) -> Rollout:
+    def with_alarms(self, alarms: tuple[str, ...]) -> Rollout:
         """The same with more alarms."""
         return replace(self, alarms=(*self.alarms, *alarms))
 
@@ -98,17 +98,17 @@ class Engine:
 
     Attributes:
         name: What the stack file calls it.
-        shifter: Who shifts the traffic, for messages and docs.
+        moved_by: Who shifts the traffic, for messages and docs.
         strategies: What it offers; the first is its default.
         timeout_minutes: Longest time of a deployment by default.
         longest_timeout_minutes: What the service behind it allows.
         options: The fields of the section ``deploy`` that have an effect with it, besides strategy, step and files.
-        old_tasks_stay: The one of them that says how long the old tasks stay after the last shift of traffic.
+        old_tasks_stay: The field of ``options`` that sets how long the old tasks stay after the last shift of traffic.
         smallest_linear_percent: Smallest step of the strategy linear.
         longest_interval_minutes: Longest wait of one step.
         longest_shift_minutes: Longest time between the first and the last shift; ``None`` where nothing limits it.
         controller: ECS's ``deploymentController`` of the service.
-        shifts: What a deployment turns to the new tasks.
+        traffic_switch: What a deployment turns to the new tasks.
         writes: Properties of the service that its deployments write, so that the program must not.
         writes_when_shifting: Those it writes besides when traffic moves between two target groups.
         one_at_a_time: Whether it refuses a second deployment while one runs.
@@ -117,7 +117,7 @@ class Engine:
     """
 
     name: str
-    shifter: str
+    moved_by: str
     strategies: tuple[Strategy, ...]
     timeout_minutes: int
     longest_timeout_minutes: int
@@ -127,7 +127,7 @@ class Engine:
     longest_interval_minutes: int = 2880
     longest_shift_minutes: int | None = None
     controller: str
-    shifts: Shifts
+    traffic_switch: TrafficSwitch
     writes: tuple[str, ...]
     writes_when_shifting: tuple[str, ...] = ()
     one_at_a_time: bool = False

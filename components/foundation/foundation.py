@@ -1,4 +1,4 @@
-"""Foundation: the one value that everything of a stack is made with."""
+"""Foundation: name prefix, region, key, tags and retention, which all resources of a stack share."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import pulumi
 from pulumi_aws import lb
 
-from components.engines import Shifts
+from components.engines import TrafficSwitch
 from components.foundation.account_needs import LOAD_BALANCERS, Need
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
@@ -38,7 +38,7 @@ class LoadBalancerArgs:
         subnets: Where it stands.
         security_group: Its security group.
         logs: Where access logs go; ``None`` for nowhere.
-        shifts: What a deployment turns to the new tasks.
+        traffic_switch: What a deployment turns to the new tasks.
     """
 
     foundation: Foundation
@@ -48,12 +48,12 @@ class LoadBalancerArgs:
     subnets: pulumi.Input[Sequence[str]]
     security_group: pulumi.Input[str]
     logs: AccessLogBucket | None
-    shifts: Shifts
+    traffic_switch: TrafficSwitch
 
     @property
     def two_target_groups(self) -> bool:
         """Whether a deployment moves traffic between two target groups."""
-        return self.shifts is not Shifts.NOTHING
+        return self.traffic_switch is not TrafficSwitch.NOTHING
 
 
 class LoadBalancer(pulumi.ComponentResource):
@@ -110,7 +110,7 @@ class LoadBalancer(pulumi.ComponentResource):
             self._redirect()
         if args.two_target_groups:
             self.test = self._listener("test", settings.effective_test_port)
-        if args.shifts is Shifts.RULES and self.test:
+        if args.traffic_switch is TrafficSwitch.RULES and self.test:
             self.production_rule = self._rule("production", self.production, (100, 0))
             self.test_rule = self._rule("test", self.test, (100, 0))
         self.register_outputs({"dnsName": self.dns_name})
@@ -182,7 +182,8 @@ class LoadBalancer(pulumi.ComponentResource):
             default_actions=[lb.ListenerDefaultActionArgs(type="forward", target_group_arn=self.target_groups[0].arn)],
             tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(
-                parent=self, ignore_changes=["defaultActions"] if self._args.shifts is Shifts.LISTENERS else None
+                parent=self,
+                ignore_changes=["defaultActions"] if self._args.traffic_switch is TrafficSwitch.LISTENERS else None,
             ),
         )
 

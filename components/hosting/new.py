@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi_aws import cloudwatch
 
-from components.engines import DeploymentTarget, Engine, Rollout, Shifts
+from components.engines import DeploymentTarget, Engine, Rollout, TrafficSwitch
 from components.foundation.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
@@ -88,7 +88,7 @@ class NewHosting(pulumi.ComponentResource):
                 foundation=foundation,
                 application=args.application,
                 engine=args.engine,
-                rollout=args.rollout.watching(alarms.names if alarms else ()),
+                rollout=args.rollout.with_alarms(alarms.names if alarms else ()),
                 service=made.service,
                 grace_period_seconds=made.load_balancer.health_check.grace_period_seconds,
                 definition=self._first_definition(roles, logs),
@@ -168,7 +168,7 @@ class NewHosting(pulumi.ComponentResource):
                 subnets=network.balancer_subnets,
                 security_group=groups.balancer,
                 logs=logs,
-                shifts=args.engine.shifts if self._shifts else Shifts.NOTHING,
+                traffic_switch=args.engine.traffic_switch if self._shifts else TrafficSwitch.NOTHING,
             ),
             opts=self._child,
         )

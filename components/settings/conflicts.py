@@ -62,7 +62,7 @@ def alarms_fire_while_the_old_tasks_are_there(hosting: HostingSection, deploy: D
     given = deploy.after_shift_minutes
     if max(given, deploy.shift_minutes) >= needed:
         return
-    key = to_camel(str(deploy.by.old_tasks_stay))
+    key = to_camel(str(deploy.chosen_engine.old_tasks_stay))
     if made:
         why = (
             f"hosting.alarms need {made.minutes} bad minutes, which arrive {LATE_MINUTES} minutes late, and one to act"
@@ -179,7 +179,7 @@ def _fit(promoters: list[str]) -> bool:
 
 def _rolls_back(hosting: HostingSection, deploy: DeploySection) -> AlarmsSection | None:
     """Return the alarms that are made here, where they roll a deployment back."""
-    rolls_back = hosting.existing is None and hosting.alarms.enabled and deploy.by.watches_alarms
+    rolls_back = hosting.existing is None and hosting.alarms.enabled and deploy.chosen_engine.watches_alarms
     return hosting.alarms if rolls_back else None
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from components.engines import ENGINES, Shifts
+from components.engines import ENGINES, TrafficSwitch
 from components.settings.conflicts import CONFLICTS
 from components.settings.section import Problem
 from components.settings.sections.application import ApplicationSection
@@ -73,7 +73,7 @@ def spot_needs_an_engine_that_keeps_it(hosting: HostingSection, deploy: DeploySe
     given another one but by such a deployment (https://github.com/aws/containers-roadmap/issues/1752).
     """
     keeps_spot = next(engine.name for engine in ENGINES.values() if engine.deployed_by_ecs)
-    if hosting.service.capacity_provider == "fargateSpot" and not deploy.by.deployed_by_ecs:
+    if hosting.service.capacity_provider == "fargateSpot" and not deploy.chosen_engine.deployed_by_ecs:
         yield Problem(
             path=("hosting", "service", "capacityProvider"),
             message=f"must be fargate with engine {deploy.engine}, whose deployments would take the service off Spot "
@@ -224,18 +224,18 @@ def shifting_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> 
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups-create-load-balancer-for-ecs.html
     """
-    if deploy.by.shifts is not Shifts.LISTENERS or hosting.existing is None:
+    if deploy.chosen_engine.traffic_switch is not TrafficSwitch.LISTENERS or hosting.existing is None:
         return
     if hosting.existing.listeners is None:
         yield Problem(
             path=("hosting", "existing", "listeners"),
-            message=f"is missing; {deploy.by.shifter} shifts traffic at a listener of the load balancer",
+            message=f"is missing; {deploy.chosen_engine.moved_by} shifts traffic at a listener of the load balancer",
             fix="edit the file: write it like listeners: {production: 443, test: 8443}",
         )
     if not hosting.existing.target_groups:
         yield Problem(
             path=("hosting", "existing", "targetGroups"),
-            message=f"is missing; {deploy.by.shifter} shifts traffic between two target groups",
+            message=f"is missing; {deploy.chosen_engine.moved_by} shifts traffic between two target groups",
             fix="edit the file: write it like targetGroups: [shop-blue, shop-green]",
         )
 
@@ -250,7 +250,7 @@ def parallel_runs_stay_apart(
     if pipeline.execution_mode != "parallel":
         return
     reason = ""
-    if deploy.by.one_at_a_time:
+    if deploy.chosen_engine.one_at_a_time:
         reason = f"engine {deploy.engine} runs one deployment at a time"
     elif promotion.enabled:
         reason = "an older run could promote its image after a newer one"

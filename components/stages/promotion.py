@@ -30,7 +30,7 @@ class PromotionStageArgs:
 
 
 class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
-    """Copies the image, then moves the channel tag; asks a person first when told to."""
+    """Copies the image, then moves ``promotion.tag``, whose push starts the next pipeline; after approval, if wanted."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Promotion"
     NAME: ClassVar[str] = "Promote"
@@ -66,7 +66,7 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
                 "TARGET_ROLE_ARN": promotion.role_arn or "",
                 "CHANNEL_TAG": promotion.tag,
             },
-            # The other account must name this role before it exists, and ours that account's.
+            # Across accounts each side names the other's role before it exists, so the role's name is fixed.
             role_name=f"{context.foundation.prefix}-promote-image" if promotion.role_arn else None,
             statements=[context.registry.app.pull(), registry_login(), *statements],
         )

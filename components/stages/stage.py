@@ -1,6 +1,6 @@
 """What every stage is: its section of the stack file in, actions and grants out.
 
-It knows no neighbour, no position and no toggle but its own.
+It imports no other stage, does not know its position, and reads of the stack file its own section and `SharedFacts`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
     """One stage of the pipeline.
 
     A subclass sets :attr:`TYPE`, :attr:`NAME` and :attr:`SECTION`, says in :meth:`wanted` when it exists, and in its
-    constructor makes its projects and sets :attr:`actions` and :attr:`grants`.
+    constructor makes its projects and sets :attr:`actions` and :attr:`grants`, and where a person must act
+    :attr:`notes`.
     """
 
     NAME: ClassVar[str]
@@ -93,7 +94,7 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
     def wanted(cls, section: SectionT, shared: SharedFacts) -> ArgsT | None:
         """The stage's arguments; ``None`` when the stack file leaves the stage off.
 
-        The only place where a toggle is read.
+        The only place where the toggle of a stage is read.
 
         Args:
             section: The stage's own section.

@@ -83,7 +83,7 @@ class JobSandbox:
     enter: tuple[str, ...]
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="world-"))  # short: sockets are in it
+        self.folder = Path(tempfile.mkdtemp(prefix="sandbox-"))  # short: sockets are in it
         self._machines = itertools.count(1)
         self._ends = contextlib.ExitStack()
         self._clients: dict[tuple[str, str], RegistryClient] = {}

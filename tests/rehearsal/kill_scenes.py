@@ -547,12 +547,12 @@ def page(machine: Machine) -> Iterator[str]:
 class OnWorld(OnAws):
     """A scene on the machine with a Docker engine: every run is on a new one, with a home and logins of its own."""
 
-    def __init__(self, world: JobSandbox, folder: Path) -> None:
-        super().__init__(world.aws, folder)
-        self.world = world
+    def __init__(self, sandbox: JobSandbox, folder: Path) -> None:
+        super().__init__(sandbox.aws, folder)
+        self.sandbox = sandbox
 
     def variables(self) -> Mapping[str, str]:
-        return self.world.place(self.environment, region=REGION).environment
+        return self.sandbox.place(self.environment, region=REGION).environment
 
 
 @lru_cache
@@ -564,8 +564,8 @@ def small_linux() -> images.Image:
 class BuildsImage(OnWorld):
     """One image under one tag."""
 
-    def __init__(self, world: JobSandbox, folder: Path) -> None:
-        super().__init__(world, folder)
+    def __init__(self, sandbox: JobSandbox, folder: Path) -> None:
+        super().__init__(sandbox, folder)
         self.uri, base = self.repository(), self.repository("22", pushed=small_linux())
         self.build = self.build_of(
             "BuildImage",
@@ -581,7 +581,7 @@ class BuildsImage(OnWorld):
             BUILD_TARGET="",
             BUILD_ARGS="{}",
             PLATFORM="linux/amd64",
-            **world.docker_hub(REGION),
+            **sandbox.docker_hub(REGION),
         )
         told = {
             "COMMIT_ID": "a" * 40,
@@ -620,8 +620,8 @@ class BuildsImage(OnWorld):
 class ExtractsStaticFiles(OnWorld):
     """A folder out of the image; nothing is changed anywhere."""
 
-    def __init__(self, world: JobSandbox, folder: Path) -> None:
-        super().__init__(world, folder)
+    def __init__(self, sandbox: JobSandbox, folder: Path) -> None:
+        super().__init__(sandbox, folder)
         files = images.layer({"srv/public/index.html": images.Entry(b"hello"), "srv/secret": images.Entry(b"no")})
         pushed = images.image(files)
         uri = self.repository(BUILT, pushed=pushed)
@@ -643,8 +643,8 @@ class ExtractsStaticFiles(OnWorld):
 class RunsSmokeTest(OnWorld):
     """A container that tests a service; nothing is changed anywhere."""
 
-    def __init__(self, world: JobSandbox, folder: Path) -> None:
-        super().__init__(world, folder)
+    def __init__(self, sandbox: JobSandbox, folder: Path) -> None:
+        super().__init__(sandbox, folder)
         test = 'test "$SERVICE_URL" = https://shop.example.com && echo passed'
         pushed = images.image(images.busybox(), Cmd=["/bin/sh", "-c", test])
         uri = self.repository(BUILT, pushed=pushed)

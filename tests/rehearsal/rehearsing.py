@@ -27,10 +27,10 @@ Need = Callable[..., None]
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what runs on the world in one process: it is slow to make, and there are two processors."""
+    """Keep what runs on the sandbox in one process: it is slow to make, and there are two processors."""
     for item in items:
-        if "world" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("world"))
+        if "sandbox" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("sandbox"))
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +42,11 @@ def aws(need: Need) -> Iterator[AwsServices]:
 
 
 @pytest.fixture(scope="session")
-def world(need: Need) -> Iterator[JobSandbox]:
+def sandbox(need: Need) -> Iterator[JobSandbox]:
     """A machine with a Docker engine, and Amazon ECR under its real names."""
     need("namespaces", "docker", "builder", "ministack", "aws")
-    with JobSandbox() as world:
-        yield world
+    with JobSandbox() as sandbox:
+        yield sandbox
 
 
 def in_this_process(

@@ -84,11 +84,11 @@ class Repository:
 class Shop:
     """The application's repository, with everything that an archive loses; published on GitHub."""
 
-    def __init__(self, world: JobSandbox, folder: Path, *, public: bool, dockerfile: str = WHOLE) -> None:
+    def __init__(self, sandbox: JobSandbox, folder: Path, *, public: bool, dockerfile: str = WHOLE) -> None:
         lib = Repository(folder / "lib").commit({"file": "lib\n"})
         fonts = Repository(folder / "fonts").commit({"file": "fonts\n"})
-        world.publish(folder / "lib", "example/lib", public=True)
-        world.publish(folder / "fonts", "example/shop-fonts")
+        sandbox.publish(folder / "lib", "example/lib", public=True)
+        sandbox.publish(folder / "fonts", "example/shop-fonts")
         shop = Repository(folder / "shop")
         files = {"docker/Dockerfile": dockerfile, "VERSION": "1.2.3\n", "config/shared.conf": "port = 1\n"}
         files |= {"run.sh": "#!/bin/sh\n", "plain.sh": "#!/bin/sh\n", "grüße.txt": "hello\n"}
@@ -105,17 +105,17 @@ class Shop:
         stored = shop.folder / ".git" / "lfs" / "objects" / OID[:2] / OID[2:4] / OID
         stored.parent.mkdir(parents=True)
         stored.write_bytes(MODEL)
-        world.publish(shop.folder, "example/shop", public=public)
+        sandbox.publish(shop.folder, "example/shop", public=public)
         self.folder = shop.folder
 
 
 class Built:
     """Builds the application of one stack."""
 
-    def __init__(self, world: JobSandbox, github: Mapping[str, object], folder: Path) -> None:
+    def __init__(self, sandbox: JobSandbox, github: Mapping[str, object], folder: Path) -> None:
         ecr = {"repository": "platform/node", "tag": "22"}
         self.stack = DeliveredStack("everything-on", {"source": {"github": github, "ecr": ecr}})
-        self.jobs, self.world = Jobs(world, self.stack, folder), world
+        self.jobs, self.sandbox = Jobs(sandbox, self.stack, folder), sandbox
 
     def run(self, code: Path, commit: str, base: str, *, without: str = "", **settings: str) -> Result:
         """Run the job that builds the image."""
@@ -123,23 +123,23 @@ class Built:
 
     def clone(self, shop: Shop, base: str, *, without: str = "", **settings: str) -> Result:
         """The same, with the reference to the published repository."""
-        reference = self.world.clone_reference("example/shop", CONNECTION)
+        reference = self.sandbox.clone_reference("example/shop", CONNECTION)
         return self.run(reference, shop.commit, base, without=without, **settings)
 
 
 @pytest.fixture(scope="module")
-def base(world: JobSandbox) -> str:
-    return prepared_registry(world)
+def base(sandbox: JobSandbox) -> str:
+    return prepared_registry(sandbox)
 
 
 @pytest.fixture
-def cloning(world: JobSandbox, tmp_path: Path) -> Built:
-    return Built(world, CLONED, tmp_path / "builds")
+def cloning(sandbox: JobSandbox, tmp_path: Path) -> Built:
+    return Built(sandbox, CLONED, tmp_path / "builds")
 
 
 @pytest.fixture
-def archived(world: JobSandbox, tmp_path: Path) -> Built:
-    return Built(world, GITHUB, tmp_path / "builds")
+def archived(sandbox: JobSandbox, tmp_path: Path) -> Built:
+    return Built(sandbox, GITHUB, tmp_path / "builds")
 
 
 # The archive
@@ -147,7 +147,7 @@ def archived(world: JobSandbox, tmp_path: Path) -> Built:
 
 def test_an_archive_that_lacks_something_is_not_built(archived: Built, base: str, tmp_path: Path) -> None:
     """Until now the image was built green, with empty folders and pointers in it."""
-    shop = Shop(archived.world, tmp_path / "code", public=True)
+    shop = Shop(archived.sandbox, tmp_path / "code", public=True)
     said = failure(archived.run(shop.folder, shop.commit, base))
     assert said.startswith("submodules are empty: vendor/lib, fonts. Set source.github.fullClone: true in the stack")
 
@@ -160,7 +160,7 @@ def test_an_archive_that_lacks_something_is_not_built(archived: Built, base: str
 def test_an_archive_has_text_for_links_and_no_executable(archived: Built, base: str, tmp_path: Path) -> None:
     """The job cannot tell, but says what it may be: aws/aws-cdk#14520."""
     dockerfile = f"{BUILT}RUN test ! -L app.conf && test $(cat app.conf) = config/shared.conf && test ! -x run.sh\n"
-    shop = Shop(archived.world, tmp_path / "code", public=True, dockerfile=dockerfile)
+    shop = Shop(archived.sandbox, tmp_path / "code", public=True, dockerfile=dockerfile)
     shop.folder.joinpath(".dockerignore").write_text("vendor\nfonts\n*.bin\n")
     commit = Repository(shop.folder).commit({})
 
@@ -176,10 +176,10 @@ def test_a_clone_has_links_modes_history_submodules_and_large_files(
     cloning: Built, base: str, tmp_path: Path, need: Need
 ) -> None:
     need("git-lfs")
-    shop = Shop(cloning.world, tmp_path / "code", public=True)
+    shop = Shop(cloning.sandbox, tmp_path / "code", public=True)
     result = cloning.clone(shop, base)
     assert result.succeeded, result.log
-    registry, digest = cloning.world.registry(region=REGION), image_json(result)["digest"]
+    registry, digest = cloning.sandbox.registry(region=REGION), image_json(result)["digest"]
     labels = config_of(registry, APP, digest)["config"]["Labels"]
     assert labels["org.opencontainers.image.revision"] == shop.commit
     assert image_json(result)["commit"] == shop.commit
@@ -196,8 +196,8 @@ def test_a_clone_wants_the_permission_of_the_builds_own_role(
 ) -> None:
     """By the service in the connection's address; the role of a stack names both, since connections have either."""
     arn = CONNECTION.replace("codeconnections", permission.partition(":")[0])
-    shop = Shop(cloning.world, tmp_path / "code", public=True)
-    reference = cloning.world.clone_reference("example/shop", arn)
+    shop = Shop(cloning.sandbox, tmp_path / "code", public=True)
+    reference = cloning.sandbox.clone_reference("example/shop", arn)
     result = cloning.run(reference, shop.commit, base, without=permission)
 
     (phase,) = result.phases
@@ -216,19 +216,19 @@ def test_a_clone_wants_the_permission_of_the_builds_own_role(
 def test_a_clone_is_of_one_repository_through_one_connection(
     cloning: Built, base: str, tmp_path: Path, repository: str, arn: str
 ) -> None:
-    shop = Shop(cloning.world, tmp_path / "code", public=True)
-    cloning.world.publish(shop.folder, "example/other")
-    result = cloning.run(cloning.world.clone_reference(repository, arn), shop.commit, base)
+    shop = Shop(cloning.sandbox, tmp_path / "code", public=True)
+    cloning.sandbox.publish(shop.folder, "example/other")
+    result = cloning.run(cloning.sandbox.clone_reference(repository, arn), shop.commit, base)
     assert [phase.status for phase in result.phases] == ["FAILED"]
     assert "authorization failed" in result.phases[0].message
 
 
 def test_a_private_submodule_is_cloned_only_where_the_stack_file_names_it(
-    world: JobSandbox, base: str, tmp_path: Path
+    sandbox: JobSandbox, base: str, tmp_path: Path
 ) -> None:
     """What is not named is asked of GitHub, as nobody."""
-    shop = Shop(world, tmp_path / "code", public=True)
-    result = Built(world, {**GITHUB, "fullClone": True}, tmp_path / "builds").clone(shop, base)
+    shop = Shop(sandbox, tmp_path / "code", public=True)
+    result = Built(sandbox, {**GITHUB, "fullClone": True}, tmp_path / "builds").clone(shop, base)
     said = failure(result)
     assert "Clone submodules (of private repositories: see source.github.submodules)" in said
     assert "fonts" in said
@@ -239,7 +239,7 @@ def test_large_files_of_a_private_repository_fail_by_name(
 ) -> None:
     """Nothing says that a connection serves Git LFS, so the stand-in does not, and GitHub asks who wants them."""
     need("git-lfs")
-    shop = Shop(cloning.world, tmp_path / "code", public=False)
+    shop = Shop(cloning.sandbox, tmp_path / "code", public=False)
     said = failure(cloning.clone(shop, base))
     assert said.startswith(
         "Git LFS files are pointers without their content: model.bin. Git LFS files can be fetched from public "
@@ -247,16 +247,16 @@ def test_large_files_of_a_private_repository_fail_by_name(
 
 
 def test_an_image_built_of_an_archive_is_built_anew_of_a_clone(
-    world: JobSandbox, base: str, tmp_path: Path, need: Need
+    sandbox: JobSandbox, base: str, tmp_path: Path, need: Need
 ) -> None:
     """Who finds links lost turns fullClone on and runs the same commit again."""
     need("git-lfs")
-    shop = Shop(world, tmp_path / "code", public=True, dockerfile=f"{BUILT}RUN test -f app.conf\n")
+    shop = Shop(sandbox, tmp_path / "code", public=True, dockerfile=f"{BUILT}RUN test -f app.conf\n")
     shop.folder.joinpath(".dockerignore").write_text("vendor\nfonts\n*.bin\n.git\n")
     shop.commit = Repository(shop.folder).commit({})
-    world.publish(shop.folder, "example/shop", public=True)
-    first = Built(world, GITHUB, tmp_path / "first").run(shop.folder, shop.commit, base)
-    second = Built(world, CLONED, tmp_path / "second").clone(shop, base)
+    sandbox.publish(shop.folder, "example/shop", public=True)
+    first = Built(sandbox, GITHUB, tmp_path / "first").run(shop.folder, shop.commit, base)
+    second = Built(sandbox, CLONED, tmp_path / "second").clone(shop, base)
     assert (first.succeeded, second.succeeded) == (True, True), second.log
     assert image_json(first)["digest"] != image_json(second)["digest"]
 
@@ -266,33 +266,33 @@ def test_git_in_the_build_context_is_the_applications_choice(
 ) -> None:
     """With it, `COPY . .` differs with every commit; .dockerignore leaves it out."""
     need("git-lfs")
-    shop = Shop(cloning.world, tmp_path / "code", public=True, dockerfile=f"{BUILT}RUN test ! -e .git\n")
+    shop = Shop(cloning.sandbox, tmp_path / "code", public=True, dockerfile=f"{BUILT}RUN test ! -e .git\n")
     shop.folder.joinpath(".dockerignore").write_text(".git\n")
     shop.commit = Repository(shop.folder).commit({})
-    cloning.world.publish(shop.folder, "example/shop", public=True)
+    cloning.sandbox.publish(shop.folder, "example/shop", public=True)
     result = cloning.clone(shop, base)
     assert result.succeeded, result.log
 
 
 def test_static_files_of_a_clone_are_published_with_their_links_and_submodules(
-    world: JobSandbox, tmp_path: Path
+    sandbox: JobSandbox, tmp_path: Path
 ) -> None:
     lib = Repository(tmp_path / "lib").commit({"logo.svg": "<svg/>"})
-    world.publish(tmp_path / "lib", "example/lib", public=True)
+    sandbox.publish(tmp_path / "lib", "example/lib", public=True)
     shop = Repository(tmp_path / "shop")
     shop.commit({"public/index.html": "hello"})
     (shop.folder / "public" / "home.html").symlink_to("index.html")
     shop.commit({}, {"public/lib": ("https://github.com/example/lib", lib)})
-    world.publish(shop.folder, "example/shop")
+    sandbox.publish(shop.folder, "example/shop")
     bucket = f"static-{next(NUMBERS)}-of-a-clone"
     static = {"enabled": True, "bucket": bucket, "prefix": "", "upload": {"from": "source", "path": "public"}}
     stack = DeliveredStack(
         "everything-on", {"source": {"github": CLONED, "ecr": None}, "deploy": {"staticFiles": static}}
     )
-    s3 = world.aws.client("s3", region=REGION)
+    s3 = sandbox.aws.client("s3", region=REGION)
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    reference = world.clone_reference("example/shop", CONNECTION)
-    result = Jobs(world, stack, tmp_path / "builds").run("PublishStaticFiles", {"Source": reference}, {})
+    reference = sandbox.clone_reference("example/shop", CONNECTION)
+    result = Jobs(sandbox, stack, tmp_path / "builds").run("PublishStaticFiles", {"Source": reference}, {})
 
     assert result.succeeded, result.log
     found = {entry["Key"]: entry["Size"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]}
@@ -304,23 +304,23 @@ def test_static_files_of_a_clone_are_published_with_their_links_and_submodules(
 
 
 @pytest.fixture
-def asking(world: JobSandbox, tmp_path: Path) -> Callable[..., str]:
+def asking(sandbox: JobSandbox, tmp_path: Path) -> Callable[..., str]:
     """Runs git on the machine as a role that may use the connection for one repository; gives what it says."""
     shop = Repository(tmp_path / "shop")
     shop.commit({"file": "here"})
-    world.publish(shop.folder, "example/shop")
-    world.publish(shop.folder, "example/other")
-    world.publish(shop.folder, "example/open", public=True)
+    sandbox.publish(shop.folder, "example/shop")
+    sandbox.publish(shop.folder, "example/other")
+    sandbox.publish(shop.folder, "example/open", public=True)
     statement = {
         "Effect": "Allow",
         "Action": ["codeconnections:UseConnection"],
         "Resource": [CONNECTION],
         "Condition": {"StringEquals": {"codeconnections:FullRepositoryId": "example/shop"}},
     }
-    role = world.aws.as_role("reader", [{"Version": "2012-10-17", "Statement": [statement]}], region=REGION)
+    role = sandbox.aws.as_role("reader", [{"Version": "2012-10-17", "Statement": [statement]}], region=REGION)
 
     def ask(*words: str, **environment: str) -> str:
-        place = world.place({**role, **environment}, region=REGION)
+        place = sandbox.place({**role, **environment}, region=REGION)
         helper = ("-c", "credential.helper=!aws codecommit credential-helper $@", "-c", "credential.UseHttpPath=true")
         done = subprocess.run(
             [*place.enter, "git", "-C", str(shop.folder), *helper, *words],
@@ -404,7 +404,7 @@ other/file.txt
 """
 
 
-def test_dockerignore_is_read_as_buildkit_reads_it(world: JobSandbox, tmp_path: Path) -> None:
+def test_dockerignore_is_read_as_buildkit_reads_it(sandbox: JobSandbox, tmp_path: Path) -> None:
     """The job judges what it would not send, so it must agree with who sends it."""
     context, files = tmp_path / "context", FILES.split()
     for name in files:
@@ -412,7 +412,7 @@ def test_dockerignore_is_read_as_buildkit_reads_it(world: JobSandbox, tmp_path: 
         (context / name).write_text(name)
     (context / ".dockerignore").write_text(RULES)
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
-    sent = set(exported(world, tmp_path, context))
+    sent = set(exported(sandbox, tmp_path, context))
 
     script = runpy.run_path(str(REPOSITORY / "buildspecs" / "jobs" / "dockerignore.py"))
     excluded = script["excluded"](str(tmp_path / "Dockerfile"), str(context))
@@ -420,16 +420,16 @@ def test_dockerignore_is_read_as_buildkit_reads_it(world: JobSandbox, tmp_path: 
     assert 5 < len(sent) < len(files)
 
 
-def exported(world: JobSandbox, folder: Path, context: Path) -> Iterator[str]:
+def exported(sandbox: JobSandbox, folder: Path, context: Path) -> Iterator[str]:
     """The files of the image that BuildKit makes of a context."""
-    place = world.place(world.aws.environment(region=REGION))
-    hub: dict[str, Any] = world.docker_hub(REGION)
+    place = sandbox.place(sandbox.aws.environment(region=REGION))
+    hub: dict[str, Any] = sandbox.docker_hub(REGION)
     assert json.dumps(hub)
     target = folder / "image.tar"
-    image = f"image={world.registry(region=REGION).host}/docker-hub/{hub['BUILDKIT_IMAGE']}"
-    docker = [*world.enter, str(world.folder / "bin" / "docker")]
+    image = f"image={sandbox.registry(region=REGION).host}/docker-hub/{hub['BUILDKIT_IMAGE']}"
+    docker = [*sandbox.enter, str(sandbox.folder / "bin" / "docker")]
     config = Path(place.environment["DOCKER_CONFIG"])
-    client = world.registry(region=REGION)
+    client = sandbox.registry(region=REGION)
     (config / "config.json").write_text(json.dumps({"auths": {client.host: {"auth": client.token}}}))
     environment = dict(place.environment)
     create = ["buildx", "create", "--name", "ignoring", "--driver", "docker-container", "--driver-opt", image]

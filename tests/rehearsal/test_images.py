@@ -80,8 +80,8 @@ def less(policy: Mapping[str, Any], permission: str) -> dict[str, Any]:
 class Jobs:
     """Runs builds of one stack on new machines."""
 
-    def __init__(self, world: JobSandbox, stack: DeliveredStack, folder: Path) -> None:
-        self.world, self.stack, self.folder = world, stack, folder
+    def __init__(self, sandbox: JobSandbox, stack: DeliveredStack, folder: Path) -> None:
+        self.sandbox, self.stack, self.folder = sandbox, stack, folder
         self._number = itertools.count(1)
         self._lock = threading.Lock()
         self._given: dict[tuple[str, str], dict[str, str]] = {}
@@ -108,9 +108,9 @@ class Jobs:
         deployed = self.stack.deployed
         build = deployed.build(action, inputs, {**variables, "variables.LIGHTHOUSE_RUNS": "1"})
         if "DOCKER_HUB_CACHE_URI" in {variable.name for variable in build.project_variables}:
-            settings = {**self.world.docker_hub(REGION), **settings}
-        place = self.world.place(self._credentials(action, without), region=REGION)
-        return run_build(hurried(self.world.aws, with_variables(build, **settings)), place, folder)
+            settings = {**self.sandbox.docker_hub(REGION), **settings}
+        place = self.sandbox.place(self._credentials(action, without), region=REGION)
+        return run_build(hurried(self.sandbox.aws, with_variables(build, **settings)), place, folder)
 
     def role(self, action: str) -> str:
         """The name of the role under which an action's builds run; each stack here has its own."""
@@ -122,12 +122,12 @@ class Jobs:
             if (action, without) not in self._given:
                 policies = [less(policy, without) for policy in self.stack.deployed.policies(action)]
                 name = f"{self.role(action)}{without.replace(':', '-')}"
-                self._given[action, without] = self.world.aws.as_role(name, policies, region=REGION)
+                self._given[action, without] = self.sandbox.aws.as_role(name, policies, region=REGION)
         return self._given[action, without]
 
     def docker(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Look at what is on the machine, or run what was built."""
-        return self.world.docker(*words)
+        return self.sandbox.docker(*words)
 
 
 @pytest.fixture(scope="module")
@@ -137,39 +137,39 @@ def stack() -> DeliveredStack:
 
 
 @pytest.fixture(scope="module")
-def base(world: JobSandbox) -> str:
-    return prepared_registry(world)
+def base(sandbox: JobSandbox) -> str:
+    return prepared_registry(sandbox)
 
 
 @functools.cache
-def prepared_registry(world: JobSandbox) -> str:
+def prepared_registry(sandbox: JobSandbox) -> str:
     """Make the repositories as the program makes them, with a base image, once; returns the base image's digest."""
     for resource in DeliveredStack("everything-on").graph:
         if resource["type"] == "aws:ecr/repository:Repository":
             inputs = resource["inputs"]
-            world.repository(
+            sandbox.repository(
                 inputs["name"],
                 region=REGION,
                 imageTagMutability=inputs["imageTagMutability"],
                 imageTagMutabilityExclusionFilters=inputs["imageTagMutabilityExclusionFilters"],
             )
-    world.repository(BASE, region=REGION)
-    world.repository("docker-hub/library/busybox", region=REGION)
+    sandbox.repository(BASE, region=REGION)
+    sandbox.repository("docker-hub/library/busybox", region=REGION)
     image = images.image(images.busybox())
-    registry = world.registry(region=REGION)
+    registry = sandbox.registry(region=REGION)
     registry.push("docker-hub/library/busybox", image, "1", "latest")
     return registry.push(BASE, image, "22")
 
 
 @pytest.fixture(scope="module")
-def jobs(world: JobSandbox, stack: DeliveredStack, base: str, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
+def jobs(sandbox: JobSandbox, stack: DeliveredStack, base: str, tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     assert base
-    return Jobs(world, stack, tmp_path_factory.mktemp("builds"))
+    return Jobs(sandbox, stack, tmp_path_factory.mktemp("builds"))
 
 
 @pytest.fixture(scope="module")
-def registry(world: JobSandbox) -> RegistryClient:
-    return world.registry(region=REGION)
+def registry(sandbox: JobSandbox) -> RegistryClient:
+    return sandbox.registry(region=REGION)
 
 
 @pytest.fixture(scope="module")
@@ -227,9 +227,9 @@ def deployment(folder: Path, image: Mapping[str, Any]) -> Path:
     return folder
 
 
-def digests(world: JobSandbox, name: str) -> set[str]:
+def digests(sandbox: JobSandbox, name: str) -> set[str]:
     """Every manifest that a repository holds, with or without a tag."""
-    found = world.aws.client("ecr", region=REGION).list_images(repositoryName=name)["imageIds"]
+    found = sandbox.aws.client("ecr", region=REGION).list_images(repositoryName=name)["imageIds"]
     return {entry["imageDigest"] for entry in found}
 
 
@@ -240,12 +240,12 @@ def config_of(registry: RegistryClient, name: str, digest: str) -> dict[str, Any
 
 
 @contextlib.contextmanager
-def serving(world: JobSandbox, folder: Path, page: str) -> Iterator[str]:
+def serving(sandbox: JobSandbox, folder: Path, page: str) -> Iterator[str]:
     """A service on the machine that answers every request with this line."""
     folder.mkdir()
     (folder / "index.html").write_text(f"{page}\n")
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", BRIDGE, "--directory", str(folder)]
-    with subprocess.Popen([*world.enter, *command], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([*sandbox.enter, *command], stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout
             port = re.search(r"port (\d+)", server.stdout.readline())
@@ -256,7 +256,7 @@ def serving(world: JobSandbox, folder: Path, page: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def watching_docker_hub(world: JobSandbox, folder: Path) -> Iterator[Path]:
+def watching_docker_hub(sandbox: JobSandbox, folder: Path) -> Iterator[Path]:
     """Write a line into a file for each connection that somebody on the machine makes to Docker Hub."""
     folder.mkdir()
     seen = folder / "connections"
@@ -270,7 +270,7 @@ with socket.create_server(({DOCKER_HUB!r}, 443)) as server:
         with open({str(seen)!r}, "a") as file:
             print("connection", file=file)
 """
-    command = [*world.enter, sys.executable, "-c", program]
+    command = [*sandbox.enter, sys.executable, "-c", program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout
@@ -299,7 +299,7 @@ class Recorded:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self.index, self.arm = two_platforms("recorded", COMMIT, "4.5.6")
-        jobs.world.registry(region=REGION).push(self.NAME, self.index, "stable")
+        jobs.sandbox.registry(region=REGION).push(self.NAME, self.index, "stable")
 
     def run(self, digest: str, **settings: str) -> Result:
         """Record the image of this digest."""
@@ -315,7 +315,7 @@ class Promotion:
 
     def __init__(self, jobs: Jobs, name: str, target: RegistryClient, folder: Path) -> None:
         self.jobs, self.name, self.target, self.folder = jobs, name, target, folder
-        self.source = jobs.world.registry(region=REGION)
+        self.source = jobs.sandbox.registry(region=REGION)
 
     def deliver(self, content: str) -> None:
         """Have an image of this content delivered."""
@@ -345,7 +345,7 @@ class Promotion:
         policy = made["shop-registry-source-promotion-policy"]["policy"]
         # The stack is planned in the one account that the tests know; the trust names the other one anyway.
         policy = json.loads(policy.replace(f"{REGION}:{ACCOUNT}", f"{self.target.region}:{OTHER_ACCOUNT}"))
-        aws = self.jobs.world.aws
+        aws = self.jobs.sandbox.aws
         aws.make_role("shop-promote", [less(policy, without)], account=OTHER_ACCOUNT, trust=trust)
 
     def run(self, *, without: str = "") -> Result:
@@ -358,7 +358,7 @@ class Promotion:
 
     def tags(self) -> dict[str, str]:
         """The tags in the target repository, with the digests they are on."""
-        client = self.jobs.world.aws.client("ecr", account=self.target.account, region=self.target.region)
+        client = self.jobs.sandbox.aws.client("ecr", account=self.target.account, region=self.target.region)
         found = client.describe_images(repositoryName="shop-prod")["imageDetails"]
         return {tag: entry["imageDigest"] for entry in found for tag in entry["imageTags"]}
 
@@ -396,21 +396,21 @@ def two_platforms(content: str, commit: str, version: str) -> tuple[Image, Image
 
 
 @pytest.fixture(scope="module")
-def recorded(world: JobSandbox, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    world.repository(Recorded.NAME, region=REGION)
-    return Recorded(Jobs(world, DeliveredStack("ecr-source"), tmp_path_factory.mktemp("builds")))
+def recorded(sandbox: JobSandbox, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    sandbox.repository(Recorded.NAME, region=REGION)
+    return Recorded(Jobs(sandbox, DeliveredStack("ecr-source"), tmp_path_factory.mktemp("builds")))
 
 
 @pytest.fixture
-def promotion(jobs: Jobs, world: JobSandbox, tmp_path: Path) -> Iterator[Promotion]:
+def promotion(jobs: Jobs, sandbox: JobSandbox, tmp_path: Path) -> Iterator[Promotion]:
     """Into an empty repository of another account."""
-    target = world.registry(OTHER_ACCOUNT, "eu-central-1")
-    world.repository("shop-prod", account=OTHER_ACCOUNT, region=target.region)
+    target = sandbox.registry(OTHER_ACCOUNT, "eu-central-1")
+    sandbox.repository("shop-prod", account=OTHER_ACCOUNT, region=target.region)
     promotion = Promotion(jobs, APP, target, tmp_path)
     promotion.deliver(tmp_path.name)
     promotion.allow()
     yield promotion
-    world.aws.client("ecr", account=OTHER_ACCOUNT, region=target.region).delete_repository(
+    sandbox.aws.client("ecr", account=OTHER_ACCOUNT, region=target.region).delete_repository(
         repositoryName="shop-prod", force=True
     )
 
@@ -522,7 +522,7 @@ CMD ["cat", "/page"]
 def test_what_a_dockerfile_has_of_docker_hub_comes_through_the_cache(jobs: Jobs, base: str, tmp_path: Path) -> None:
     """The frontend and base images, by their short and by their long names; the Dockerfile is as it was."""
     folder = source(tmp_path / "source", dockerfile=DOCKER_HUB_DOCKERFILE)
-    with watching_docker_hub(jobs.world, tmp_path / "hub") as seen:
+    with watching_docker_hub(jobs.sandbox, tmp_path / "hub") as seen:
         result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base), BUILD_TARGET="")
     assert result.succeeded, result.log
     assert seen.read_text() == ""
@@ -541,10 +541,10 @@ def test_a_cache_that_may_not_be_used_fails_the_build_and_docker_hub_is_not_aske
     That image is another one here: the machine has the usual one already, unlike those on AWS.
     """
     if not registry.manifest("docker-hub/moby/another", "1"):
-        jobs.world.repository("docker-hub/moby/another", region=REGION)
+        jobs.sandbox.repository("docker-hub/moby/another", region=REGION)
     pinned = f"moby/another:1@{registry.push('docker-hub/moby/another', images.image(images.busybox()), '1')}"
     folder = source(tmp_path / "source", dockerfile=DOCKER_HUB_DOCKERFILE)
-    with watching_docker_hub(jobs.world, tmp_path / "hub") as seen:
+    with watching_docker_hub(jobs.sandbox, tmp_path / "hub") as seen:
         result = jobs.run(
             *("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base)),
             without=permission,
@@ -559,7 +559,7 @@ def test_a_cache_that_may_not_be_used_fails_the_build_and_docker_hub_is_not_aske
 def test_what_the_cache_does_not_have_is_looked_for_on_docker_hub(jobs: Jobs, base: str, tmp_path: Path) -> None:
     """BuildKit passes over a mirror that answers with an error; that error is shown where Docker Hub does not help."""
     folder = source(tmp_path / "source", dockerfile="FROM example/private:1\n")
-    with watching_docker_hub(jobs.world, tmp_path / "hub") as seen:
+    with watching_docker_hub(jobs.sandbox, tmp_path / "hub") as seen:
         result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base), BUILD_TARGET="")
     assert "example/private:1" in failure(result), result.log
     assert seen.read_text() != ""
@@ -582,7 +582,7 @@ def test_a_build_without_a_permission_names_it_and_publishes_nothing(
     jobs: Jobs, base: str, tmp_path: Path, permission: str
 ) -> None:
     """The first two are asked of the AWS CLI, the others of the registry."""
-    before = digests(jobs.world, APP)
+    before = digests(jobs.sandbox, APP)
     result = jobs.run(
         "BuildImage",
         {"Source": source(tmp_path / "source", permission)},
@@ -591,7 +591,7 @@ def test_a_build_without_a_permission_names_it_and_publishes_nothing(
     )
     failure(result)
     assert denied(result) == {permission}
-    assert digests(jobs.world, APP) == before
+    assert digests(jobs.sandbox, APP) == before
     assert "wrote image.json" not in result.log
 
 
@@ -622,7 +622,7 @@ def test_the_smoke_test_runs_against_the_service(
     jobs: Jobs, smoke_image: Result, tmp_path: Path, page: str, *, succeeds: bool
 ) -> None:
     """The service listens on the machine, beyond the container's own network."""
-    with serving(jobs.world, tmp_path / "site", page) as url:
+    with serving(jobs.sandbox, tmp_path / "site", page) as url:
         artifact = {"SmokeTestImage": smoke_image.artifacts["SmokeTestImage"]}
         result = jobs.run("RunSmokeTest", artifact, {}, SERVICE_URL=url)
     assert result.succeeded == succeeds, result.log
@@ -718,22 +718,22 @@ def test_a_role_that_may_not_be_taken_is_named(promotion: Promotion) -> None:
 
 @pytest.fixture(params=["another key", "one key"])
 def within_the_account(
-    world: JobSandbox, tmp_path: Path, request: pytest.FixtureRequest
+    sandbox: JobSandbox, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Promotion, str]]:
     """Into a repository of the same account, with the same key as the source or another; gives the case, too."""
-    jobs = Jobs(world, DeliveredStack("dev"), tmp_path / "builds")
+    jobs = Jobs(sandbox, DeliveredStack("dev"), tmp_path / "builds")
     name = jobs.stack.repository.partition("/")[2]
     for repository in (name, "shop-prod"):
         key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{repository if request.param == 'another key' else 'one'}"
-        world.repository(repository, region=REGION, encryptionConfiguration={"encryptionType": "KMS", "kmsKey": key})
-    yield Promotion(jobs, name, world.registry(region=REGION), tmp_path), request.param
+        sandbox.repository(repository, region=REGION, encryptionConfiguration={"encryptionType": "KMS", "kmsKey": key})
+    yield Promotion(jobs, name, sandbox.registry(region=REGION), tmp_path), request.param
     for repository in (name, "shop-prod"):
-        world.aws.client("ecr", region=REGION).delete_repository(repositoryName=repository, force=True)
+        sandbox.aws.client("ecr", region=REGION).delete_repository(repositoryName=repository, force=True)
 
 
 @pytest.mark.parametrize("mounting", ["DISABLED", "ENABLED"])
 def test_within_the_account_a_layer_is_mounted_or_sent(
-    world: JobSandbox, within_the_account: tuple[Promotion, str], mounting: str
+    sandbox: JobSandbox, within_the_account: tuple[Promotion, str], mounting: str
 ) -> None:
     """Each stack has a key of its own, and mounting is off unless the account says otherwise: by default it is sent.
 
@@ -741,7 +741,7 @@ def test_within_the_account_a_layer_is_mounted_or_sent(
     """
     promotion, keys = within_the_account
     promotion.deliver(f"{keys} {mounting}")
-    ecr = world.aws.client("ecr", region=REGION)
+    ecr = sandbox.aws.client("ecr", region=REGION)
     ecr.put_account_setting(name="BLOB_MOUNTING", value=mounting)
     try:
         result = promotion.run(without="ecr:UploadLayerPart")
@@ -765,7 +765,7 @@ def test_the_version_becomes_a_tag_of_the_delivered_image(
     jobs: Jobs, delivered: Result, registry: RegistryClient, tmp_path: Path
 ) -> None:
     image = {**image_json(delivered), "version": "7.0.0"}
-    before = digests(jobs.world, APP)
+    before = digests(jobs.sandbox, APP)
     for number, expected in enumerate(("Put the tag v7.0.0", "")):
         artifact = deployment(tmp_path / str(number), image)
         result = jobs.run("TagImage", {"Deployment": artifact}, {"BuildImage.IMAGE_DIGEST": image["digest"]})
@@ -776,7 +776,7 @@ def test_the_version_becomes_a_tag_of_the_delivered_image(
     content = registry.manifest(APP, "v7.0.0")
     assert content is not None
     assert f"sha256:{hashlib.sha256(content).hexdigest()}" == image["digest"]
-    assert digests(jobs.world, APP) == before, "a label, not another image"
+    assert digests(jobs.sandbox, APP) == before, "a label, not another image"
 
 
 def test_tagging_without_the_permission_names_it(jobs: Jobs, delivered: Result, tmp_path: Path) -> None:

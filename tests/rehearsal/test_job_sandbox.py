@@ -439,9 +439,9 @@ def test_the_warm_cli_works_in_the_callers_folder_and_ends_with_its_caller(
 # The machine.
 
 
-def test_inside_amazon_ecr_has_its_real_name_and_a_certificate(world: JobSandbox) -> None:
+def test_inside_amazon_ecr_has_its_real_name_and_a_certificate(sandbox: JobSandbox) -> None:
     program = f"import urllib.request as u; print(u.urlopen('https://{HOST}/v2/').status)"
-    place = world.place(world.aws.environment())
+    place = sandbox.place(sandbox.aws.environment())
     done = subprocess.run(
         [*place.enter, "python3", "-c", program],
         env=dict(place.environment),
@@ -457,8 +457,8 @@ def test_inside_amazon_ecr_has_its_real_name_and_a_certificate(world: JobSandbox
     assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
 
 
-def test_the_outside_does_not_see_it(world: JobSandbox) -> None:
-    inside = subprocess.run([*world.enter, "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+def test_the_outside_does_not_see_it(sandbox: JobSandbox) -> None:
+    inside = subprocess.run([*sandbox.enter, "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     outside = subprocess.run(["ip", "-o", "address"], capture_output=True, text=True, check=True).stdout
     assert "docker0" in inside
     assert BRIDGE not in outside
@@ -474,11 +474,11 @@ import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 from local.rehearsal import images
 from local.rehearsal.job_sandbox import JobSandbox
-with JobSandbox() as world:
-    uri = world.repository("busybox")
-    world.registry().push("busybox", images.image(images.busybox()), "1")
-    world.docker("run", "--detach", f"{{uri}}:1", "sleep", "999")
-    print(world.folder, flush=True)
+with JobSandbox() as sandbox:
+    uri = sandbox.repository("busybox")
+    sandbox.registry().push("busybox", images.image(images.busybox()), "1")
+    sandbox.docker("run", "--detach", f"{{uri}}:1", "sleep", "999")
+    print(sandbox.folder, flush=True)
     if {ends!r} == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
 """

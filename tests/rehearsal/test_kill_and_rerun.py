@@ -77,7 +77,7 @@ def test_record_image(aws: AwsServices, machine: Machine, registry: Mapping[str,
     assert any(call.startswith("GET https://") for call in calls)
 
 
-@ALONE("world")  # the longest one: a large group starts early
+@ALONE("sandbox")  # the longest one: a large group starts early
 def test_promote_image(aws: AwsServices, machine: Machine, registry: Mapping[str, str], tmp_path: Path) -> None:
     calls = sweep(machine, lambda: PromotesImage(aws, tmp_path, registry))
     assert any(call.startswith("PUT https://") for call in calls)
@@ -132,22 +132,22 @@ def test_run_lighthouse(aws: AwsServices, machine: Machine, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def world_machine(world: JobSandbox, tmp_path: Path) -> Machine:
+def world_machine(sandbox: JobSandbox, tmp_path: Path) -> Machine:
     """Where the jobs run that need Docker."""
-    commands, cli, *_ = world.place({}, region=REGION).environment["PATH"].split(":")
-    return Machine(tmp_path / "machine", {"docker": f"{commands}/docker", "aws": f"{cli}/aws"}, enter=world.enter)
+    commands, cli, *_ = sandbox.place({}, region=REGION).environment["PATH"].split(":")
+    return Machine(tmp_path / "machine", {"docker": f"{commands}/docker", "aws": f"{cli}/aws"}, enter=sandbox.enter)
 
 
-def test_build_image(world: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
-    calls = sweep(world_machine, lambda: BuildsImage(world, tmp_path))
+def test_build_image(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
+    calls = sweep(world_machine, lambda: BuildsImage(sandbox, tmp_path))
     assert any(call.startswith("docker buildx") for call in calls)
 
 
-def test_extract_static_files(world: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
-    calls = sweep(world_machine, lambda: ExtractsStaticFiles(world, tmp_path))
+def test_extract_static_files(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
+    calls = sweep(world_machine, lambda: ExtractsStaticFiles(sandbox, tmp_path))
     assert any(call.startswith("docker cp") for call in calls)
 
 
-def test_run_smoke_test(world: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
-    calls = sweep(world_machine, lambda: RunsSmokeTest(world, tmp_path))
+def test_run_smoke_test(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
+    calls = sweep(world_machine, lambda: RunsSmokeTest(sandbox, tmp_path))
     assert "docker run --rm" in calls

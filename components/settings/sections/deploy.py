@@ -143,7 +143,7 @@ class DeploySection(Section):
     engine: EngineName = Field(
         default=next(iter(ENGINES)),
         description="Who shifts the traffic: "
-        + ", ".join(f"with `{engine.name}` {engine.shifter}" for engine in ENGINES.values())
+        + ", ".join(f"with `{engine.name}` {engine.moved_by}" for engine in ENGINES.values())
         + ".",
         examples=["ecs"],
     )
@@ -199,14 +199,14 @@ class DeploySection(Section):
     )
 
     @property
-    def by(self) -> Engine:
+    def chosen_engine(self) -> Engine:
         """The engine."""
         return ENGINES[self.engine]
 
     @property
     def effective_strategy(self) -> Strategy:
         """The strategy given, else the engine's default."""
-        return self.strategy or self.by.strategies[0]
+        return self.strategy or self.chosen_engine.strategies[0]
 
     @property
     def effective_step(self) -> StepSection | None:
@@ -218,7 +218,7 @@ class DeploySection(Section):
     @property
     def effective_timeout_minutes(self) -> int:
         """The timeout given, else the engine's default."""
-        return self.timeout_minutes or self.by.timeout_minutes
+        return self.timeout_minutes or self.chosen_engine.timeout_minutes
 
     @property
     def rollout(self) -> Rollout:
@@ -249,12 +249,12 @@ class DeploySection(Section):
     @property
     def after_shift_minutes(self) -> int:
         """Minutes the old tasks stay after the last shift of traffic, which is as long as a way back is left."""
-        option = self.by.old_tasks_stay
+        option = self.chosen_engine.old_tasks_stay
         return 0 if option is None or self.effective_strategy == "rolling" else getattr(self, option)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what the engine does not offer and waiting that does not fit into the timeout."""
-        offered = self.by.strategies
+        offered = self.chosen_engine.strategies
         if self.effective_strategy not in offered:
             yield Problem(
                 path=("strategy",),
@@ -271,7 +271,7 @@ class DeploySection(Section):
         engine = next(engine.name for engine in ENGINES.values() if self.effective_strategy in engine.strategies)
         return (
             f"pulumi config set --path 'ecs-delivery:deploy.engine' {engine}, or "
-            f"pulumi config set --path 'ecs-delivery:deploy.strategy' {self.by.strategies[0]}"
+            f"pulumi config set --path 'ecs-delivery:deploy.strategy' {self.chosen_engine.strategies[0]}"
         )
 
     def _settings_without_effect(self) -> Iterator[Problem]:
@@ -280,8 +280,8 @@ class DeploySection(Section):
         needs = {"step": "strategy canary or linear"} if self.effective_step is None else {}
         for field in ("bake_minutes", "termination_wait_minutes", "timeout_minutes", "alarms"):
             users = [engine for engine in ENGINES.values() if field in engine.options]
-            stays = field == self.by.old_tasks_stay and strategy == "rolling"
-            if self.by not in users or stays:
+            stays = field == self.chosen_engine.old_tasks_stay and strategy == "rolling"
+            if self.chosen_engine not in users or stays:
                 needs[field] = "engine " + " or ".join(engine.name for engine in users)
                 shifting = [name for engine in users for name in engine.strategies if name != "rolling"]
                 if any("rolling" in engine.strategies and field == engine.old_tasks_stay for engine in users):
@@ -297,7 +297,7 @@ class DeploySection(Section):
 
     def _steps_the_engine_refuses(self) -> Iterator[Problem]:
         """Yield steps too small or waits too long for the engine."""
-        step, engine = self.effective_step, self.by
+        step, engine = self.effective_step, self.chosen_engine
         if step is None:
             return
         smallest, longest = engine.smallest_linear_percent, engine.longest_interval_minutes
@@ -324,7 +324,7 @@ class DeploySection(Section):
 
     def _waiting_that_does_not_fit(self) -> Iterator[Problem]:
         """Yield a timeout the engine does not allow, or one that the strategy's own waiting uses up."""
-        timeout, longest = self.effective_timeout_minutes, self.by.longest_timeout_minutes
+        timeout, longest = self.effective_timeout_minutes, self.chosen_engine.longest_timeout_minutes
         if timeout > longest:
             yield Problem(
                 path=("timeoutMinutes",),

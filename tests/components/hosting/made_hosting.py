@@ -58,7 +58,7 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
         args = NewHostingArgs(
             foundation=foundation(protect=protect, log_days=settings.retention.log_days),
             application=settings.application,
-            engine=settings.deploy.by,
+            engine=settings.deploy.chosen_engine,
             rollout=settings.deploy.rollout,
             hosting=settings.hosting,
             repository=Repository(

@@ -133,7 +133,7 @@ def test_the_service_is_made_to_deploy_as_every_run_will_ask_for(deploy: dict[st
     """Two descriptions that differ would undo each other, run after `pulumi up` after run."""
     found = made(deploy=deploy)
     alarms = ("shop-dev-errors", "shop-dev-latency", "shop-dev-unhealthy-hosts")
-    asked: dict[str, Any] = deployment_configuration(DeploySection.model_validate(deploy).rollout.watching(alarms))
+    asked: dict[str, Any] = deployment_configuration(DeploySection.model_validate(deploy).rollout.with_alarms(alarms))
     service = found.service
     said: dict[str, Any] = {
         "deploymentCircuitBreaker": service["deploymentCircuitBreaker"],
