@@ -30,7 +30,7 @@ class PromotionStageArgs:
 
 
 class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
-    """Copies the image, then moves ``promotion.tag``, whose push starts the next pipeline; after approval, if wanted."""
+    """Copies the image, then moves ``promotion.tag``, whose push starts the next pipeline; after approval if asked."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Promotion"
     NAME: ClassVar[str] = "Promote"
