@@ -386,7 +386,7 @@ def test_a_deployment_that_cannot_be_stopped_is_asked_to_stop_once(machine: Mach
 
 
 @pytest.fixture
-def with_alarms(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a module of the jobs
+def watching(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a module of the jobs
     """The job as a module, in its folder; twenty seconds pass with each look."""
     monkeypatch.chdir(machine.folder)
     for name, value in WATCH.items():
