@@ -80,7 +80,7 @@ class CodeDeploy(pulumi.ComponentResource):
         self.application_name = application.name
         role = iam.Role(
             f"{name}-role",
-            description=f"TrafficSwitch traffic of {args.foundation.prefix}",
+            description=f"Shifts traffic of {args.foundation.prefix}",
             assume_role_policy=service_trust(
                 "codedeploy.amazonaws.com",
                 account_id=self._account.id,

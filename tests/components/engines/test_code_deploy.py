@@ -257,7 +257,7 @@ def test_alarms_are_watched() -> None:
 def test_only_this_deployment_group_may_take_the_role() -> None:
     """https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html."""
     role = plain().one("Role")
-    assert role.inputs["description"] == "TrafficSwitch traffic of shop-dev"
+    assert role.inputs["description"] == "Shifts traffic of shop-dev"
     assert role.inputs["tags"] == TAGS
     assert json.loads(role.inputs["assumeRolePolicy"])["Statement"] == [
         {
