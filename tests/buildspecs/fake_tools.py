@@ -30,6 +30,15 @@ from local.rehearsal.loopback import serving_http
 
 JOBS = FOLDER / "jobs"
 TIMEOUT_SECONDS = 60
+# A job as Python runs its folder, with pauses of another length. The first path of `-c` is the job's own folder.
+_PACED = """\
+import runpy, sys, time
+del sys.path[0]
+_, pace, *sys.argv = sys.argv
+sleep, pace = time.sleep, float(pace)
+time.sleep = lambda seconds: sleep(pace * seconds)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 DIGEST = f"sha256:{'a' * 64}"
 OTHER_DIGEST = f"sha256:{'b' * 64}"
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
@@ -93,13 +102,20 @@ class MeasuredJobs:
         self._process.communicate()
 
     def run(
-        self, arguments: list[str], cwd: Path, env: dict[str, str], data: str, place: Path
+        self, arguments: list[str], cwd: Path, env: dict[str, str], pace: float, data: str, place: Path
     ) -> subprocess.CompletedProcess[str]:
         """Run a job; `place` is for what it prints, `data` for what is measured."""
         output, errors = place / "output", place / "errors"
         for file in (output, errors):
             file.write_text("")
-        request = {"folder": str(FOLDER), "arguments": arguments, "cwd": str(cwd), "env": env, "data": data}
+        request = {
+            "folder": str(FOLDER),
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "env": env,
+            "pace": pace,
+            "data": data,
+        }
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin
         assert stdout
@@ -139,7 +155,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "build"
-        self.program = FOLDER  # the scripts of the jobs, or a bundle of them
+        self.pace = 1.0  # how long pauses of a job are, as a share of what it asks for
         self._base = folder / "tools"
         self.bin = self._base / "bin"
         self._rules: list[dict[str, Any]] = []
@@ -198,13 +214,12 @@ class Machine:
         jobs_dir = self._base / "jobs"
         jobs_dir.mkdir(exist_ok=True)
         arguments, env = [job.replace("_", "-")], {"PATH": str(self.bin), "JOBS_DIR": str(jobs_dir), **variables}
-        measuring = coverage.Coverage.current()
-        if measuring and self.program == FOLDER:
+        if measuring := coverage.Coverage.current():
             data = measuring.get_data().base_filename()
-            return measured_jobs().run(arguments, self.folder, env, data, self._base)
+            return measured_jobs().run(arguments, self.folder, env, self.pace, data, self._base)
         return subprocess.run(
             # Without site-packages: a job has the standard library and nothing else.
-            [sys.executable, "-S", str(self.program), *arguments],
+            [sys.executable, "-S", "-c", _PACED, str(self.pace), str(FOLDER), *arguments],
             cwd=self.folder,
             env=env,
             capture_output=True,

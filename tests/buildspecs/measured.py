@@ -2,7 +2,8 @@
 
 `python -S measured.py SITE_PACKAGES` reads requests, one JSON object a line, and answers each with the job's exit code.
 Each job is a fork of this process, which has loaded coverage once: that takes longer than most jobs. To the job it is
-the same: its own variables, folder and arguments, and on its path the standard library and nothing else.
+the same: its own variables, folder and arguments, and on its path the standard library and nothing else. Its pauses are
+as long as the test says.
 """
 
 import atexit
@@ -10,6 +11,7 @@ import json
 import os
 import runpy
 import sys
+import time
 from typing import Any
 
 site_packages = sys.argv[1]
@@ -46,6 +48,8 @@ os.environ.clear()
 os.environ.update(asked["env"])
 folder = asked["folder"]
 sys.argv = [folder, *asked["arguments"]]
+sleep = time.sleep
+time.sleep = lambda seconds: sleep(asked["pace"] * seconds)
 measured = Coverage(asked["data"], data_suffix=True, config_file=False, branch=True, include=[f"{folder}/*"])
 atexit.register(save)
 measured.start()

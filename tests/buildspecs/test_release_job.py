@@ -7,7 +7,6 @@ from typing import Literal
 import pytest
 from fake_tools import DIGEST, OTHER_DIGEST, Machine, Reply, Request, WebServer, deployment, module, serving
 
-from components.jobs.bundle import pack
 from local.rehearsal.github import BROKEN, DROP, Answer, GitHub, Release, Repository, Wish, rate_limited
 from local.rehearsal.tools import missing
 
@@ -49,18 +48,10 @@ def shop(github: GitHub) -> Repository:
     return repository
 
 
-@pytest.fixture(scope="session")
-def hurried(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The jobs, pausing for a twentieth of the time: this GitHub needs no patience."""
-    bundle = tmp_path_factory.mktemp("jobs") / "jobs.pyz"
-    bundle.write_bytes(pack(edit=lambda text: text.replace("time.sleep(", "time.sleep(0.05 * ")))
-    return bundle
-
-
 @pytest.fixture
-def machine(tmp_path: Path, shop: Repository, hurried: Path) -> Machine:
+def machine(tmp_path: Path, shop: Repository) -> Machine:
     machine = Machine(tmp_path)
-    machine.program = hurried
+    machine.pace = 0.05  # this GitHub needs no patience
     for name in FILES:
         machine.file(name, deployment(commit=shop.commits[-1].sha, what=name))
     return machine
