@@ -56,7 +56,7 @@ class Delivery(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings = args.settings
-        shared, foundation = shared_facts(settings), self._foundation(name, args)
+        foundation = self._foundation(name, args)
         artifacts = ArtifactBucket(f"{name}-artifacts", foundation, opts=child)
         registry = Registry(f"{name}-registry", registry_args(settings, foundation), opts=child)
         hosting = hosting_of(
@@ -64,7 +64,7 @@ class Delivery(pulumi.ComponentResource):
             NewHostingArgs(
                 foundation=foundation,
                 application=settings.application,
-                engine=shared.engine,
+                engine=settings.deploy.chosen_engine,
                 rollout=settings.deploy.rollout,
                 hosting=settings.hosting,
                 repository=registry.app,

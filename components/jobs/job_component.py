@@ -59,7 +59,7 @@ class JobComponent(pulumi.ComponentResource):
     def __init__(self, name: str, context: JobContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         self._name = name
-        self._jobs = context
+        self._context = context
 
     def project(
         self,
@@ -89,7 +89,7 @@ class JobComponent(pulumi.ComponentResource):
             role_name: The role's name in AWS, where another account must be able to name it.
             reads_code: Whether it reads the artifact ``Source``: with a full clone, the job then may clone.
         """
-        context = self._jobs
+        context = self._context
         clone = context.full_clone if reads_code else None
         return BuildProject(
             f"{context.name}-{job}",

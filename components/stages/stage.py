@@ -71,6 +71,8 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
     SECTION: ClassVar[str]
     """The section of the stack file that is its own, a field of ``Settings``."""
 
+    _context: StageContext
+
     actions: tuple[Action, ...]
     """What the stage does."""
     grants: tuple[Statement, ...]
@@ -87,7 +89,6 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
     ) -> None:
         super().__init__(name, context, opts)
         self._args = args
-        self._context = context
 
     @classmethod
     @abstractmethod

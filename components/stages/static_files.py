@@ -55,6 +55,8 @@ class StaticFiles(JobComponent):
 
     TYPE: ClassVar[str] = "ecs-delivery:index:StaticFiles"
 
+    _context: StageContext
+
     before: tuple[Action, ...]
     """Publish; run orders count from 1."""
     grants: tuple[Statement, ...]
@@ -64,7 +66,7 @@ class StaticFiles(JobComponent):
         self, name: str, args: StaticFilesArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, context, opts)
-        self._args, self._context = args, context
+        self._args = args
         self.before, self.grants = (), ()
         if isinstance(args.origin, SyncSection):
             self._project, self._reads = self._sync(args.origin), Artifact.DEPLOYMENT

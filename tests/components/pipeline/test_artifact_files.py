@@ -24,7 +24,6 @@ SOURCE_FILES = {"CodeStarSourceConnection": ("**/*",), "ECR": ("imageDetail.json
 """What a source action writes: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html."""
 
 Stages = list[dict[str, Any]]
-deployed = cache(program)
 
 
 @cache
@@ -78,7 +77,7 @@ def problems(
 
 @pytest.mark.parametrize("name", stack_files())
 def test_in_every_stack_each_action_finds_the_files_it_opens(name: str) -> None:
-    graph = deployed(name)
+    graph = program(name)
     assert problems(graph.pipeline["stages"], jobs_of(graph)) == []
 
 
@@ -101,11 +100,11 @@ def test_the_files_that_jobs_open_are_found_in_their_scripts() -> None:
     ],
 )
 def test_a_file_that_is_not_there_is_named(stack: str, action: str, change: dict[str, Any], said: str) -> None:
-    stages: Stages = copy.deepcopy(deployed(stack).pipeline["stages"])
+    stages: Stages = copy.deepcopy(program(stack).pipeline["stages"])
     (changed,) = (item for stage in stages for item in stage["actions"] if item["name"] == action)
     into = changed if next(iter(change)).endswith("Artifacts") else changed["configuration"]
     into.update(change)
-    assert [problem for problem in problems(stages, jobs_of(deployed(stack))) if problem.startswith(said)]
+    assert [problem for problem in problems(stages, jobs_of(program(stack))) if problem.startswith(said)]
 
 
 @pytest.mark.parametrize("file", sorted(load_buildspec("prepare-deployment").artifact_files))
@@ -115,6 +114,6 @@ def test_a_file_that_a_buildspec_leaves_out_is_missed(file: str) -> None:
         object.__setattr__(spec, "artifact_files", tuple(item for item in spec.artifact_files if item != file))
         return spec
 
-    graph = deployed("everything-on")
+    graph = program("everything-on")
     found = problems(graph.pipeline["stages"], jobs_of(graph), without)
     assert any(re.match(rf"\w+ opens {file}, Deployment holds ", problem) for problem in found), json.dumps(found)
