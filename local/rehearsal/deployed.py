@@ -121,6 +121,7 @@ class Deployed:
         variables: The pipeline's variables and their defaults, ``variables.NAME`` -> value.
         triggers: What starts it on a push of code, as the pipeline's definition has it.
         artifact_bucket: The bucket of its artifact store.
+        artifact_key: The ARN of the key that artifacts are encrypted with.
         role: The name of the pipeline's role.
     """
 
@@ -131,6 +132,7 @@ class Deployed:
     variables: Mapping[str, str]
     triggers: tuple[Mapping[str, Any], ...]
     artifact_bucket: str
+    artifact_key: str
     role: str
     _policies: Mapping[str, tuple[dict[str, Any], ...]]
 
@@ -152,6 +154,7 @@ class Deployed:
             variables={f"variables.{item['name']}": item["defaultValue"] for item in pipeline.get("variables") or ()},
             triggers=tuple(pipeline.get("triggers") or ()),
             artifact_bucket=pipeline["artifactStores"][0]["location"],
+            artifact_key=pipeline["artifactStores"][0]["encryptionKey"]["id"],
             role=_role_name(pipeline["roleArn"]),
             _policies=policies,
         )

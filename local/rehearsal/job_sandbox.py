@@ -25,7 +25,9 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +61,12 @@ touch "$1/ready"
 exec cat
 """
 """What the machine's first process does: its standard input is closed when whoever started it is gone."""
+_LISTEN = """
+import socket, sys
+made = socket.create_server(("127.0.0.1", 0), backlog=128)
+socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
+"""
+"""Opens a socket where it runs, and hands it to who has started it."""
 _DOCKER = """#!/bin/sh
 # What a job calls: the real client. A builder gets the machine's own network, because Amazon ECR is on the machine here
 # and beyond it on AWS; and a container name of its own, because a build on AWS has its machine for itself.
@@ -184,6 +192,15 @@ class JobSandbox:
             "GIT_CONFIG_NOSYSTEM": "1",  # whatever this machine's own administrator has configured
         }
         return BuildHost(environment=environment, enter=self.enter, region=region)
+
+    def listen(self) -> socket.socket:
+        """A socket of this process that listens on a free port of the machine's loopback."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            opening = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
+            subprocess.run(opening, pass_fds=[theirs.fileno()], check=True, capture_output=True)
+            _, (descriptor,), *_ = socket.recv_fds(ours, 1, 1)
+        return socket.socket(fileno=descriptor)
 
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""

@@ -36,7 +36,14 @@ _CREDENTIALS = "[credential]\n  helper = !aws codecommit credential-helper $@\n 
 builds clone through connections: https://github.com/uktrade/lite-hmrc/blob/main/.copilot/phases/pre_build.sh."""
 
 
-def run_build(build: Build, place: BuildHost, folder: Path, *, secrets: Secrets | None = None) -> Result:
+def run_build(
+    build: Build,
+    place: BuildHost,
+    folder: Path,
+    *,
+    secrets: Secrets | None = None,
+    listen: Callable[[str], None] = lambda _line: None,
+) -> Result:
     """Run a build, phase by phase.
 
     Args:
@@ -44,6 +51,7 @@ def run_build(build: Build, place: BuildHost, folder: Path, *, secrets: Secrets 
         place: The machine it runs on.
         folder: For everything the build makes; new or empty.
         secrets: Who is asked for variables that are kept in Secrets Manager.
+        listen: Hears each line of the log as it comes, secrets masked.
 
     Raises:
         BuildspecProblem: The buildspec asks for what is not emulated here.
@@ -54,7 +62,7 @@ def run_build(build: Build, place: BuildHost, folder: Path, *, secrets: Secrets 
         raise Refusal(f"{build.project}: one input artifact and at most one output artifact are emulated here")
     if folder.exists() and any(folder.iterdir()):
         raise Refusal(f"{folder} is not empty: give each build a folder of its own")
-    return _Running(build, document, place, folder).result(secrets)
+    return _Running(build, document, place, folder, listen).result(secrets)
 
 
 class _Failed(Exception):  # noqa: N818 - an outcome
@@ -64,9 +72,10 @@ class _Failed(Exception):  # noqa: N818 - an outcome
 class _Log:
     """What a build prints, without what must not be seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, listen: Callable[[str], None]) -> None:
         self._lines: list[str] = []
         self._hidden: list[str] = []
+        self._listen = listen
 
     def hide(self, values: Mapping[str, str]) -> None:
         """Keep these values out, and each of their lines."""
@@ -82,6 +91,7 @@ class _Log:
     def say(self, line: str) -> None:
         """Add a line."""
         self._lines.append(self.masked(line))
+        self._listen(self._lines[-1])
 
     def note(self, line: str) -> None:
         """Add a line of CodeBuild's own."""
@@ -96,14 +106,16 @@ class _Log:
 class _Running:
     """A build that is under way."""
 
-    def __init__(self, build: Build, document: Mapping[str, Any], place: BuildHost, folder: Path) -> None:
+    def __init__(
+        self, build: Build, document: Mapping[str, Any], place: BuildHost, folder: Path, listen: Callable[[str], None]
+    ) -> None:
         self._build = build
         self._document = document
         self._env = document.get("env", {})
         self._place = place
         self._folder = folder
         self._source = folder / "src"
-        self._log = _Log()
+        self._log = _Log(listen)
         self._phases: list[Phase] = []
         self._deadline = time.monotonic() + build.timeout_minutes * 60
         self._hidden: dict[str, str] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,21 @@ class StoreRefused(Exception):  # noqa: N818 - an outcome
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
-    """The artifact bucket, as one role sees it."""
+    """The artifact bucket, as one role sees it.
+
+    Attributes:
+        bucket: Its name.
+        pipeline: The pipeline whose artifacts it holds.
+        role: The role.
+        client: An S3 client with the role's credentials.
+        key: The ARN of the key that artifacts are encrypted with.
+    """
 
     bucket: str
     pipeline: str
     role: str
     client: Any
+    key: str
 
     def put(self, artifact: str, file: Path) -> str:
         """Store an artifact; returns its key.
@@ -39,8 +48,9 @@ class Access:
         """
         name = "".join(secrets.choice(_ALPHABET) for _ in range(7))
         key = f"{self.pipeline[:20]}/{artifact[:10]}/{name}"
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.key}
         try:
-            self.client.put_object(Bucket=self.bucket, Key=key, Body=file.read_bytes())
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=file.read_bytes(), **encryption)
         except ClientError as error:
             raise self._refused("s3:PutObject", key, error) from None
         return key
@@ -84,8 +94,7 @@ class ArtifactStore:
             role: Its name.
             client: An S3 client with its credentials.
         """
-        own = self.as_pipeline
-        return Access(bucket=own.bucket, pipeline=own.pipeline, role=role, client=client)
+        return replace(self.as_pipeline, role=role, client=client)
 
 
 def client_of(service: str, environment: Mapping[str, str]) -> Any:  # noqa: ANN401 - made at run time
