@@ -243,13 +243,11 @@ class Deployed:
         Raises:
             DeployedProblem: There is no such action.
         """
-        role = self.project(action_name).role if self.action(action_name).project else self.role
-        return self._policies.get(role, ())
+        return self.policies_of(self.project(action_name).role if self.action(action_name).project else self.role)
 
-    @property
-    def pipeline_policies(self) -> tuple[dict[str, Any], ...]:
-        """The policy documents of the pipeline's role."""
-        return self._policies.get(self.role, ())
+    def policies_of(self, role: str) -> tuple[dict[str, Any], ...]:
+        """Return the policy documents of a role; none for one that is not the stack's."""
+        return self._policies.get(role, ())
 
 
 def _filled(text: str, known: Mapping[str, str]) -> str:

@@ -195,7 +195,7 @@ class PipelineRunner:
             revision=execution.revisions.get(action.name, ""),
             artifacts={name: execution.artifacts[name] for name in action.inputs},
             store=self._store,
-            policies=self.deployed.pipeline_policies,
+            policies=self.deployed.policies_of(self.deployed.role),
             folder=self._folder / f"{next(self._attempts)}-{action.name}",
             stop=execution.stop_requested,
             changed=lambda: self._watch(execution, run),
