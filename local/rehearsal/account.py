@@ -11,7 +11,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
-from components.jobs.bundle import pack
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.emulated import Policies
@@ -119,14 +118,8 @@ def _content(item: Mapping[str, Any]) -> bytes:
     if item.get("content") is not None:
         return str(item["content"]).encode()
     asset = item["source"]
-    for content in _candidates(asset):
-        if hashlib.sha256(content).hexdigest() == asset["hash"]:
-            return content
-    raise Refusal(f"{item['key']} was deployed from a file that has changed since: run up again")
-
-
-def _candidates(asset: Mapping[str, Any]) -> Iterator[bytes]:
-    path = asset.get("path")
-    if path and Path(path).is_file():
-        yield Path(path).read_bytes()
-    yield pack()
+    file = Path(asset.get("path") or "")
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != asset["hash"]:
+        raise Refusal(f"{item['key']} was deployed from {file}, which is not there any more as it was")
+    return content

@@ -85,6 +85,7 @@ class JobSandbox:
         folder: where its files are.
         aws: AWS, seen from outside.
         enter: the command that runs another one on the machine.
+        repositories: the folder with ``OWNER/NAME.git`` of each repository on GitHub.
     """
 
     aws: AwsServices
@@ -96,7 +97,7 @@ class JobSandbox:
         self._ends = contextlib.ExitStack()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
         self._mirrored: dict[str, dict[str, str]] = {}
-        self._repositories = self.folder / "git"
+        self.repositories = self.folder / "git"
 
     def __enter__(self) -> Self:
         """Start it, and wait until all of it answers."""
@@ -109,13 +110,13 @@ class JobSandbox:
             lines = [f"{address} {' '.join(known)}\n" for address, known in names.items()]
             (self.folder / "hosts").write_text("".join(lines))
             certificate = _certificate(self.folder, hosts)
-            self._repositories.mkdir()
+            self.repositories.mkdir()
             holder = ends.enter_context(self._machine())
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
             self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             engine = ends.enter_context(self._engine())
             self.aws = ends.enter_context(
-                AwsServices(prefix=self.enter, certificate=certificate, repositories=self._repositories)
+                AwsServices(prefix=self.enter, certificate=certificate, repositories=self.repositories)
             )
             self._lay_out_commands()
             ends.enter_context(self._cli)
@@ -153,7 +154,7 @@ class JobSandbox:
             repository: Its name there, ``owner/name``.
             public: Whether everybody may read it.
         """
-        target = self._repositories / f"{repository}.git"
+        target = self.repositories / f"{repository}.git"
         shutil.rmtree(target, ignore_errors=True)
         clone = ["git", "clone", "--quiet", "--mirror", "--no-local", str(code), str(target)]
         subprocess.run(clone, env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull}, check=True)
@@ -165,7 +166,7 @@ class JobSandbox:
     def clone_reference(self, repository: str, connection_arn: str, branch: str = "main") -> Path:
         """The artifact of a source action that refers to a published repository: to the branch's last commit."""
         _, _, service, region, account, connection = connection_arn.split(":")
-        bare = str(self._repositories / f"{repository}.git")
+        bare = str(self.repositories / f"{repository}.git")
         found = subprocess.run(["git", "-C", bare, "rev-parse", branch], capture_output=True, text=True, check=True)
         address = f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{connection.split('/')[1]}"
         return CloneReference(

@@ -295,6 +295,19 @@ def test_a_run_that_waits_can_be_stopped_too(tmp_path: Path) -> None:
     assert dev.runner.wait(first, 10)
 
 
+@pytest.mark.parametrize(
+    ("until", "last"),
+    [("Build", {"BuildSmokeTestImage", "PrepareDeployment"}), ("BuildImage", {"BuildImage"}), ("Source", {"Source"})],
+)
+def test_a_run_can_end_after_a_stage_or_an_action(dev: Rehearsed, until: str, last: set[str]) -> None:
+    execution = dev.runner.start("a person", until=until)
+    assert dev.runner.wait(execution, 10)
+    names = [run.action.name for run in execution.actions]
+    assert (execution.status, set(names[-len(last) :])) == (Status.SUCCEEDED, last)
+    with pytest.raises(Refusal, match="shop-dev has no Bild; there are Source, Build, Deploy, Test, Promote, BuildImage,"):
+        dev.runner.start("a person", until="Bild")
+
+
 def test_what_the_pipeline_has_not_cannot_be_given(dev: Rehearsed) -> None:
     with pytest.raises(Refusal, match=r"shop-dev has no variables\.RUNS, Sauce"):
         dev.runner.start("a person", revisions={"Sauce": "main"}, variables={"RUNS": "1"})

@@ -14,7 +14,7 @@ from local.rehearsal.codebuild.source_action import CLONE_REFERENCE, archive
 from local.rehearsal.emulated import Need
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 
-_FORMAT = "%H%x00%aI%x00%an%x00%ae%x00%B"
+_FORMAT = ("--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%H%x00%ad%x00%an%x00%ae%x00%B")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,7 @@ class Connection:
         bare = self.repositories / f"{repository}.git"
         if not bare.is_dir():
             raise ActionFailed(f"No repository {repository} can be reached through the connection.")
-        found = _git(bare, "log", "-1", f"--format={_FORMAT}", context.revision or branch)
+        found = _git(bare, "log", "-1", *_FORMAT, context.revision or branch)
         if found is None:
             raise ActionFailed(f"The repository {repository} has no {context.revision or f'branch {branch}'}.")
         commit, date, author, address, message = found.split("\0", 4)
@@ -82,7 +82,12 @@ def _git(folder: Path, *words: str) -> str | None:
     """What git prints; ``None`` when it refuses."""
     done = subprocess.run(
         ["git", "-C", str(folder), "-c", "safe.directory=*", *words],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
+        env={
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "TZ": "UTC",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -263,6 +263,13 @@ class _Running:
         return artifacts.chosen(self._source, rules, self._log.note, what)
 
 
+def secret_and_key(reference: str) -> tuple[str, str]:
+    """Return the name or ARN of a secret, and the key in its JSON, which may be empty, of ``secret:key``."""
+    parts = reference.split(":")
+    taken = _ARN_FIELDS if parts[0] == "arn" else 1
+    return ":".join(parts[:taken]), ":".join(parts[taken:])
+
+
 def _secrets(variables: Mapping[str, Variable], secrets: Secrets | None) -> Iterator[tuple[str, str]]:
     """The values that must not be shown: of ``secret-id:json-key``, the key optional and the id maybe an ARN."""
     for name, item in variables.items():
@@ -270,9 +277,7 @@ def _secrets(variables: Mapping[str, Variable], secrets: Secrets | None) -> Iter
             continue
         if secrets is None:
             raise Refusal(f"the value of {name} is kept in AWS: give run_build somebody to ask for it (secrets=...)")
-        parts = item.value.split(":")
-        taken = _ARN_FIELDS if parts[0] == "arn" else 1
-        identifier, key = ":".join(parts[:taken]), ":".join(parts[taken:])
+        identifier, key = secret_and_key(item.value)
         try:
             text = secrets(identifier)
         except LookupError as error:

@@ -22,6 +22,8 @@ from local.rehearsal.pipeline.store import ArtifactStore, StoreRefused
 
 Watcher = Callable[[Execution, ActionRun | None], None]
 """Called when a run, or one of its actions, has changed."""
+Plan = list[tuple[str, Sequence[Sequence[Action]]]]
+"""Stages with the groups of their actions."""
 
 
 class PipelineRunner:
@@ -63,7 +65,12 @@ class PipelineRunner:
         self._attempts = itertools.count(1)
 
     def start(
-        self, trigger: str, revisions: Mapping[str, str] | None = None, variables: Mapping[str, str] | None = None
+        self,
+        trigger: str,
+        revisions: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        *,
+        until: str = "",
     ) -> Execution:
         """Start a run; it goes on in threads of its own.
 
@@ -71,10 +78,12 @@ class PipelineRunner:
             trigger: What starts it, in words.
             revisions: Source action -> the revision to take instead of the newest.
             variables: Pipeline variables that differ from their defaults, by name.
+            until: The stage or the action after which it ends; by default the last.
 
         Raises:
-            Refusal: The pipeline has no such variable or source action.
+            Refusal: The pipeline has no such variable, source action, stage or action.
         """
+        plan = self._until(until)
         given = {f"variables.{name}": value for name, value in (variables or {}).items()}
         unknown = sorted(given.keys() - self.deployed.variables.keys())
         sources = {action.name for action in self.deployed.actions if action.category == "Source"}
@@ -88,7 +97,7 @@ class PipelineRunner:
             "codepipeline.PipelineExecutionId": execution.identity,
         }
         self.executions.append(execution)
-        return self._go(execution, tuple(self.deployed.stages))
+        return self._go(execution, plan)
 
     def retry(self, execution: Execution) -> Execution:
         """Run the failed actions of a failed run's stage again, and go on from there.
@@ -101,10 +110,11 @@ class PipelineRunner:
         newer = self._doors.newest(execution.stage)
         if newer > execution.number:
             raise Refusal(f"run {execution.number} cannot be retried: run {newer} has been in stage {execution.stage}")
-        stages = tuple(self.deployed.stages)
+        plan = list(self.deployed.stages.items())
+        failed = next(number for number, (stage, _) in enumerate(plan) if stage == execution.stage)
         execution.status, execution.ended, execution.reason = Status.IN_PROGRESS, None, ""
         execution.stop_requested.clear()
-        return self._go(execution, stages[stages.index(execution.stage) :])
+        return self._go(execution, plan[failed:])
 
     def roll_back(self, stage: str, target: Execution) -> Execution:
         """Run one stage again with the artifacts and variables of an earlier run that succeeded in it.
@@ -119,7 +129,7 @@ class PipelineRunner:
         execution.variables = {**target.variables, "codepipeline.PipelineExecutionId": execution.identity}
         execution.artifacts = dict(target.artifacts)
         self.executions.append(execution)
-        return self._go(execution, (stage,))
+        return self._go(execution, [(stage, self.deployed.stages[stage])])
 
     def stop(self, execution: Execution) -> None:
         """Let a run end; actions that go on are told to."""
@@ -132,14 +142,29 @@ class PipelineRunner:
         thread.join(seconds)
         return not thread.is_alive()
 
-    def _go(self, execution: Execution, stages: Sequence[str]) -> Execution:
-        thread = threading.Thread(target=self._run, args=(execution, stages), name=f"run {execution.number}")
+    def _until(self, name: str) -> Plan:
+        """The stages with their actions, up to one of them or to an action and those beside it."""
+        plan: Plan = []
+        for stage, groups in self.deployed.stages.items():
+            last = next(
+                (number for number, group in enumerate(groups, 1) if name in [action.name for action in group]), None
+            )
+            plan.append((stage, groups[:last]))
+            if last or stage == name:
+                return plan
+        if name:
+            known = [*self.deployed.stages, *(action.name for action in self.deployed.actions)]
+            raise Refusal(f"{self.deployed.pipeline} has no {name}; there are {', '.join(dict.fromkeys(known))}")
+        return plan
+
+    def _go(self, execution: Execution, plan: Plan) -> Execution:
+        thread = threading.Thread(target=self._run, args=(execution, plan), name=f"run {execution.number}")
         self._threads[execution.identity] = thread
         thread.start()
         return execution
 
-    def _run(self, execution: Execution, stages: Sequence[str]) -> None:
-        for stage in stages:
+    def _run(self, execution: Execution, plan: Plan) -> None:
+        for stage, groups in plan:
             if not self._doors.enter(stage, execution):
                 stopped = execution.stop_requested.is_set()
                 execution.end(Status.STOPPED if stopped else Status.SUPERSEDED, f"before stage {stage}")
@@ -147,7 +172,7 @@ class PipelineRunner:
             execution.stage = stage
             self._watch(execution, None)
             try:
-                failed = self._run_stage(execution, self.deployed.stages[stage])
+                failed = self._run_stage(execution, groups)
             finally:
                 self._doors.leave(stage, execution)
             if failed:
