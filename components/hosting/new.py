@@ -23,7 +23,7 @@ from components.hosting.security_groups import SecurityGroups, SecurityGroupsArg
 from components.hosting.service import Service, ServiceArgs
 from components.hosting.task_definition import TaskSurroundings
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
-from components.images.image_repository import Repository
+from components.images.repository import Repository
 from components.settings import ApplicationSection, HostingSection
 from components.settings.sections.hosting import HTTP_PORT
 

@@ -11,7 +11,7 @@ from pulumi_aws import iam
 
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
-from components.images.image_repository import Repository, registry_login
+from components.images.repository import Repository, registry_login
 
 SHELL = (
     "ssmmessages:CreateControlChannel",
