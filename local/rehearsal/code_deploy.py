@@ -1,7 +1,7 @@
 """An emulator of AWS CodeDeploy for one Amazon ECS service: blue/green deployments that somebody can follow and stop.
 
-A deployment goes one step further each time somebody looks at the service; traffic is not moved, task sets change
-places. It never gives up by itself, where AWS's does after an hour.
+With a scripted fleet a deployment goes one step further each time somebody looks at the service, no traffic is moved,
+and it never gives up by itself, where AWS's does after an hour.
 
 Sources: https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-steps-ecs.html and
 https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-stop.html; the errors are those of
@@ -16,13 +16,45 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from local.rehearsal.ecs import Behaviour, Ecs
-from local.rehearsal.ecs.endings import ending, scaled_in
-from local.rehearsal.ecs.state import Service, Task, TaskSet
+from local.rehearsal.ecs import Ecs
+from local.rehearsal.ecs.endings import scaled_in
+from local.rehearsal.ecs.fleet import passing
+from local.rehearsal.ecs.state import Service, TaskSet
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused
 
 _ONGOING = ("Created", "InProgress")
+_TIMEOUT = (
+    "The deployment timed out while waiting for the replacement task set to become healthy. This time out period is "
+    "60 minutes."
+)
+_ALARM_ACTIVE = (
+    "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the affected "
+    "deployments have been stopped. Activated alarms: {}"
+)
 _ALPHABET = string.ascii_uppercase + string.digits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traffic:
+    """How the deployment group moves traffic.
+
+    Attributes:
+        groups: The ARNs of its two target groups, of which new tasks register with the one that does not serve.
+        production: The ARN of the users' listener.
+        test: The ARN of the listener for tests.
+        steps: The percent of the users' traffic that goes to the new tasks, and the minutes after each shift.
+        termination_minutes: How long the old tasks stay after the last shift.
+        alarms: The CloudWatch alarms that roll a deployment back.
+        patience_minutes: How long new tasks may take to be healthy; ``None`` for as long as they like.
+    """
+
+    groups: tuple[str, str] = ("", "")
+    production: str = ""
+    test: str = ""
+    steps: tuple[tuple[float, float], ...] = ((100.0, 0.0),)
+    termination_minutes: float = 0.0
+    alarms: tuple[str, ...] = ()
+    patience_minutes: float | None = None
 
 
 @dataclass(slots=True)
@@ -35,6 +67,8 @@ class BlueGreen:
         error: Code and message of what went wrong.
         rolled_back: Whether it was asked to roll back when it was stopped.
         task_set: The replacement task set, once it is made.
+        original: The task set that served before.
+        percent: How much of the users' traffic the new tasks get.
         ended: Called with the deployment when it has come to its end.
     """
 
@@ -45,6 +79,8 @@ class BlueGreen:
     error: Mapping[str, str] = field(default_factory=dict)
     rolled_back: bool = False
     task_set: TaskSet | None = None
+    original: TaskSet | None = None
+    percent: float = 0.0
     created: float = field(default_factory=time.time)
 
     def end(self, status: str, code: str = "", message: str = "") -> None:
@@ -63,8 +99,11 @@ class CodeDeploy(Emulated):
     SERVICE = "codedeploy"
     INVALID = "InvalidInputException"
 
-    def __init__(self, ecs: Ecs, service: Service, *, application: str, group: str) -> None:
+    def __init__(
+        self, ecs: Ecs, service: Service, *, application: str, group: str, traffic: Traffic | None = None
+    ) -> None:
         super().__init__(account=ecs.account, region=ecs.region)
+        self._traffic = traffic or Traffic()
         self.lock = ecs.lock
         self._ecs, self._service = ecs, service
         self._application, self._group = application, group
@@ -111,62 +150,93 @@ class CodeDeploy(Emulated):
     # The course of a deployment.
 
     def _forward(self, made: BlueGreen) -> Iterator[None]:
-        service = self._service
+        service, traffic = self._service, self._traffic
         yield
         made.status = "InProgress"
-        old = next(task_set for task_set in service.task_sets if task_set.status == "PRIMARY")
-        new = made.task_set = self._ecs.task_set(service, made.definition, made.identity)
+        old = made.original = next(task_set for task_set in service.task_sets if task_set.status == "PRIMARY")
+        free = next((group for group in traffic.groups if group != old.revision.group), "")
+        new = made.task_set = self._ecs.task_set(service, made.definition, made.identity, free)
         yield
         new.desired, new.steady = service.desired, service.desired == 0
         service.says(f"updated computedDesiredCount for taskSet ecs-svc/{new.identity} to {new.desired}.")
-        yield from self._scale_up(new)
+        yield from self._scale_up(made, new)
+        if made.status not in _ONGOING:
+            return
         new.steady = True
         service.says("updated state to STEADY_STATE.", new)
         yield
+        self._route(traffic.test, made, 100.0)
+        for percent, minutes in traffic.steps:
+            made.percent = percent
+            self._route(traffic.production, made, percent)
+            if percent < 100:
+                yield from self._watch(made, minutes)
+            if made.status not in _ONGOING:
+                return
         new.status, old.status, service.definition = "PRIMARY", "ACTIVE", made.definition
-        yield
+        yield from self._watch(made, traffic.termination_minutes)
+        if made.status not in _ONGOING:
+            return
         yield from self._drain(old)
         service.says("has reached a steady state.")
         made.end("Succeeded")
 
-    def _scale_up(self, new: TaskSet) -> Iterator[None]:
-        """Start tasks until all of them run; those that are scripted to fail are started again for ever."""
-        behaviour = self._ecs.behaviour(new.revision.definition)
-        while self._service.count(new.revision, "RUNNING") < new.desired:
-            task = self._ecs.task(self._service, new.revision, new.identity)
-            self._service.tasks.append(task)
-            self._service.says(f"has started 1 tasks: (task {task.identity}).", new)
+    def _scale_up(self, made: BlueGreen, new: TaskSet) -> Iterator[None]:
+        """Start tasks until all of them run and are well; those that fail are started again until patience ends."""
+        patience, began = self._traffic.patience_minutes, time.monotonic()
+        while not self._are_well(new):
+            if patience is not None and self._ecs.fleet.over(began, patience):
+                self.fail(made, "TIMEOUT", _TIMEOUT)
+                return
             yield
-            if behaviour in (Behaviour.HEALTHY, Behaviour.ALARM):
-                task.status = "RUNNING"
-            elif behaviour is not Behaviour.SLOW:
-                yield from self._fail_task(new, task, behaviour)
-            else:
-                while True:
-                    yield
 
-    def _fail_task(self, new: TaskSet, task: Task, behaviour: Behaviour) -> Iterator[None]:
-        image = str(task.definition["containerDefinitions"][0]["image"])
-        end = ending(behaviour, image, self._service.load_balancers)
-        if end.exit_code is not None:
-            task.status = "RUNNING"
+    def _are_well(self, new: TaskSet) -> bool:
+        """Look at the tasks of a task set and start those that are missing; returns whether all are well."""
+        service, fleet = self._service, self._ecs.fleet
+        for task in service.of(new.revision):
+            fleet.look(service, task)
+        if service.fit(new.revision) >= new.desired:
+            return True
+        for _ in range(service.missing(new.revision, new.desired, fleet.at_once)):
+            task = self._ecs.task(service, new.revision, new.identity)
+            service.tasks.append(task)
+            service.says(f"has started 1 tasks: (task {task.identity}).", new)
+            fleet.start(service, task)
+        return False
+
+    def _watch(self, made: BlueGreen, minutes: float) -> Iterator[None]:
+        """Wait, as long as no alarm goes off."""
+        service, fleet = self._service, self._ecs.fleet
+        for _ in passing(fleet, minutes):
             yield
-        self._ecs.log(task, end.log)
-        if end.event:
-            self._service.says(f"(task {task.identity}) {end.event}", new)
-        task.begin_to_stop(end)
-        yield
-        task.stop(end)
+            if made.task_set is not None:
+                self._are_well(made.task_set)
+                running = service.alive(made.task_set.revision, "RUNNING")
+                gone_off = fleet.alarms(service, running[-1] if running else None, self._traffic.alarms)
+                if gone_off:
+                    self.fail(made, "ALARM_ACTIVE", _ALARM_ACTIVE.format(", ".join(f"<{name}>" for name in gone_off)))
+                    return
+
+    def _route(self, listener: str, made: BlueGreen, percent: float) -> None:
+        """Send so many percent of a listener's traffic to the new tasks."""
+        if listener and made.task_set and made.original:
+            weights = {made.original.revision.group: 100.0 - percent, made.task_set.revision.group: percent}
+            self._ecs.fleet.route(listener, weights)
 
     def _back(self, made: BlueGreen) -> Iterator[None]:
-        if made.task_set:
-            yield from self._drain(made.task_set)
+        old, new = made.original, made.task_set
+        if not new or not old or old not in self._service.task_sets or old.status == "DRAINING":
+            return  # nothing was changed yet, or there is no way back any more
+        for listener in (self._traffic.production, self._traffic.test):
+            self._route(listener, made, 0.0)
+        made.percent, old.status, self._service.definition = 0.0, "PRIMARY", old.revision.definition
+        yield from self._drain(new)
 
     def _drain(self, task_set: TaskSet) -> Iterator[None]:
         """Stop the tasks of a task set and delete it."""
         task_set.status, task_set.desired, task_set.steady = "DRAINING", 0, False
         for task in self._service.alive(task_set.revision, "PENDING", "RUNNING"):
-            task.stop(scaled_in(task_set.identity))
+            self._ecs.fleet.stop(self._service, task, scaled_in(task_set.identity))
         yield
         self._service.task_sets.remove(task_set)
 

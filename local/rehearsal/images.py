@@ -42,6 +42,17 @@ cat > "$BUILDKIT_SCAN_DESTINATION/sbom.spdx.json" <<END
 "creationInfo":{"creators":["Tool: ecs-delivery rehearsal, a stand-in"]},"packages":[],"files":[$list]}}
 END
 """
+_PYTHON = """#!/bin/sh
+# In the place of the server in components/hosting/bootstrap.py: the port is its last argument.
+for port; do :; done
+exec nc -ll -p "$port" -e /bin/answer
+"""
+_ANSWER = """#!/bin/sh
+end=$(printf '\\r')
+while read -r line && [ "$line" ] && [ "$line" != "$end" ]; do :; done
+printf 'HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: 34\\r\\nConnection: close\\r\\n\\r\\n'
+echo 'Waiting for the first deployment.'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +258,24 @@ class RegistryClient:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
 
 
+def archive(image: Image, name: str) -> bytes:
+    """An archive in the layout of the OCI image specification, which an engine loads under this name."""
+    descriptor = image.manifest.descriptor(annotations={"io.containerd.image.name": name})
+    files = {
+        "oci-layout": json.dumps({"imageLayoutVersion": "1.0.0"}).encode(),
+        "index.json": json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor]}).encode(),
+    }
+    blobs = (image.manifest, *image.blobs)
+    files |= {f"blobs/sha256/{blob.digest.partition(':')[2]}": blob.content for blob in blobs}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as made:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            made.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
 @functools.cache
 def busybox() -> Layer:
     """A small Linux: the machine's static busybox under the names of all its commands."""
@@ -297,6 +326,20 @@ def dockerfile_frontend() -> Image:
 def scanner() -> Image:
     """A stand-in for the SBOM generator."""
     return image(busybox(), layer({"scan": Entry(SCANNER.encode(), 0o755)}), Entrypoint=["/scan"])
+
+
+def holder() -> Image:
+    """What does nothing until it is ended."""
+    return image(busybox(), Entrypoint=["/bin/sleep", "2147483647"])
+
+
+def bootstrap() -> Image:
+    """A stand-in for Python's image, as far as a new service's first task needs it: it answers every request alike."""
+    return image(
+        busybox(),
+        layer({"bin/python3": Entry(_PYTHON.encode(), 0o755), "bin/answer": Entry(_ANSWER.encode(), 0o755)}),
+        User="root",
+    )
 
 
 def _libraries(program: str) -> Sequence[Path]:

@@ -74,6 +74,14 @@ if [ "$1 $2" = "buildx create" ]; then
   shift 2
   set -- buildx create --node "$REHEARSAL_MACHINE" --driver-opt network=host "$@"
 fi
+# Containers know the names of the services here, which they would ask DNS for on AWS.
+if [ "$1" = run ] && [ -f {hosts} ]; then
+  shift
+  while read -r host; do
+    set -- --add-host "$host" "$@"
+  done < {hosts}
+  set -- run "$@"
+fi
 exec {docker} "$@"
 """
 
@@ -109,7 +117,8 @@ class JobSandbox:
             names = {"127.0.0.1": ["localhost", *hosts], DOCKER_HUB: DOCKER_HUB_HOSTS}
             lines = [f"{address} {' '.join(known)}\n" for address, known in names.items()]
             (self.folder / "hosts").write_text("".join(lines))
-            certificate = _certificate(self.folder, hosts)
+            _make_authority(self.folder)
+            certificate = self.certificate("server", hosts)
             self.repositories.mkdir()
             holder = ends.enter_context(self._machine())
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
@@ -135,6 +144,31 @@ class JobSandbox:
     def certificates(self) -> Path:
         """What the machine's programs trust."""
         return self.folder / "ca.pem"
+
+    def certificate(self, name: str, hosts: Sequence[str]) -> Path:
+        """Make a certificate for these hosts that the machine trusts; returns the file with certificate and key."""
+        names, folder = ",".join(f"DNS:{host}" for host in hosts), self.folder
+        (folder / f"{name}.names").write_text(f"subjectAltName={names}\n")
+        request = ("-keyout", f"{name}.key", "-out", f"{name}.csr")
+        _openssl(folder, "req", *_KEY, "-subj", "/CN=rehearsal", *request)
+        authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
+        signed = ("-extfile", f"{name}.names", "-out", f"{name}.crt")
+        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *authority, *signed)
+        made = folder / f"{name}.pem"
+        made.write_bytes((folder / f"{name}.crt").read_bytes() + (folder / f"{name}.key").read_bytes())
+        made.chmod(0o600)
+        return made
+
+    def name(self, host: str, address: str) -> None:
+        """Give a name to an address of the machine, for its programs and for the containers that jobs start on it."""
+        with (self.folder / "hosts").open("a") as hosts, (self.folder / "container-hosts").open("a") as own:
+            hosts.write(f"{address} {host}\n")
+            own.write(f"{host}:{address}\n")
+
+    @property
+    def docker_socket(self) -> Path:
+        """Where the Docker engine answers, for whoever may read the sandbox's folder."""
+        return self.folder / "docker.sock"
 
     def registry(self, account: str = ACCOUNT, region: str = REGION) -> RegistryClient:
         """The registry of an account, as its root user."""
@@ -215,7 +249,7 @@ class JobSandbox:
 
     @property
     def _docker_host(self) -> str:
-        return f"unix://{self.folder}/docker.sock"
+        return f"unix://{self.docker_socket}"
 
     @contextlib.contextmanager
     def _machine(self) -> Iterator[int]:
@@ -296,7 +330,8 @@ class JobSandbox:
         commands = self.folder / "bin"
         commands.mkdir()
         docker = commands / "docker"
-        docker.write_text(_DOCKER.format(docker=shlex.quote(str(tools.engine() / "docker"))))
+        hosts = shlex.quote(str(self.folder / "container-hosts"))
+        docker.write_text(_DOCKER.format(docker=shlex.quote(str(tools.engine() / "docker")), hosts=hosts))
         docker.chmod(0o755)
         # A job has Python's standard library and nothing of ours.
         put_python(commands)
@@ -323,25 +358,17 @@ class JobSandbox:
         return self._mirrored[region]
 
 
-def _certificate(folder: Path, hosts: Sequence[str]) -> Path:
-    """Make an authority of our own, and a certificate for these hosts; returns the file with certificate and key."""
-    names = ",".join(f"DNS:{host}" for host in hosts)
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    made = folder / "server.pem"
-    steps: list[tuple[str, ...]] = [
-        ("req", "-x509", *key, "-subj", "/CN=ecs-delivery rehearsal", "-keyout", "ca.key", "-out", "ca.pem"),
-        ("req", *key[:-2], "-subj", "/CN=rehearsal", "-keyout", "server.key", "-out", "server.csr"),
-        (
-            *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
-            *("-days", "2", "-extfile", "names", "-out", "server.crt"),
-        ),
-    ]
-    (folder / "names").write_text(f"subjectAltName={names}\n")
-    for step in steps:
-        subprocess.run([tools.command("openssl"), *step], cwd=folder, capture_output=True, check=True)
-    made.write_bytes((folder / "server.crt").read_bytes() + (folder / "server.key").read_bytes())
-    made.chmod(0o600)
-    return made
+_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+def _make_authority(folder: Path) -> None:
+    """Make an authority of our own for certificates."""
+    subject = ("-subj", "/CN=ecs-delivery rehearsal")
+    _openssl(folder, "req", "-x509", *_KEY, "-days", "2", *subject, "-keyout", "ca.key", "-out", "ca.pem")
+
+
+def _openssl(folder: Path, *words: str) -> None:
+    subprocess.run([tools.command("openssl"), *words], cwd=folder, capture_output=True, check=True)
 
 
 def _await(path: Path, process: subprocess.Popen[Any], what: str) -> None:

@@ -51,11 +51,13 @@ _PACKAGES = {
     "chromium": "chromium",
     "git": "git",
     "git-lfs": "git-lfs",
+    "haproxy": "haproxy",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "openssl": "openssl",
     "pkill": "procps",
     "runc": "runc",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
 }
 """Debian's package of each command."""
@@ -266,6 +268,7 @@ TOOLS = {
     "openssl": Tool(_on_path("openssl")),
     "git": Tool(_on_path("git")),
     "git-lfs": Tool(_on_path("git", "git-lfs")),
+    "haproxy": Tool(_on_path("haproxy", "setpriv")),
 }
 """By the name that `need` takes in tests."""
 

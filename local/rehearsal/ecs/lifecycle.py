@@ -1,4 +1,6 @@
-"""How a deployment goes, step by step: each look at it brings it one step further, so no test waits for a clock.
+"""How a deployment goes, step by step.
+
+With a scripted fleet each look at it brings it one step further, so no test waits for a clock.
 
 Sources: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ with service-deployment.html,
 deployment-failure-detection.html, deployment-circuit-breaker.html and deployment-type-blue-green.html behind it.
@@ -8,10 +10,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 
-from local.rehearsal.ecs.endings import ending, scaled_in
-from local.rehearsal.ecs.state import Behaviour, Deployment, Revision, Service, Task
+from local.rehearsal.ecs.endings import scaled_in
+from local.rehearsal.ecs.fleet import Fleet, passing
+from local.rehearsal.ecs.state import Deployment, Revision, Service, Task
 
 Course = Generator[None, None, str]
 """The steps of a part of a deployment, and why it failed; nothing when it did not."""
@@ -21,15 +24,11 @@ class Lifecycle:
     """The course of one deployment of one service."""
 
     def __init__(
-        self,
-        service: Service,
-        deployment: Deployment,
-        behaviour: Behaviour,
-        task: Callable[[Revision], Task],
-        log: Callable[[Task, Sequence[str]], None],
+        self, service: Service, deployment: Deployment, fleet: Fleet, task: Callable[[Revision], Task]
     ) -> None:
         self._service, self._deployment = service, deployment
-        self._behaviour, self._task, self._log = behaviour, task, log
+        self._fleet, self._task = fleet, task
+        self._counted: set[str] = set()
 
     def forward(self) -> Iterator[None]:
         """From PENDING to the end."""
@@ -43,11 +42,10 @@ class Lifecycle:
         if failure:
             yield from self.fail(failure)
             return
-        for task in self._service.tasks:
-            if task.revision is not made.target and task.status != "STOPPED":
-                self._replaced(task)
+        self._stop_others(made.target)
         made.end("SUCCESSFUL")
         self._service.stable = made.target
+        self._service.exchange_groups(made.target.group)
         self._service.says("has reached a steady state.")
 
     def fail(self, why: str) -> Iterator[None]:
@@ -65,12 +63,18 @@ class Lifecycle:
         made, source = self._deployment, self._deployment.sources[0]
         made.status, made.reason = "ROLLBACK_IN_PROGRESS", reason
         made.rollback = {"reason": reason, "startedAt": time.time(), "serviceRevisionArn": source.arn}
-        made.traffic = made.test_traffic = 0.0
+        self._route(production=0.0, test=0.0)
         self._service.definition = source.definition
         self._service.says(f"rolling back to deployment ecs-svc/{made.identity}.")
         yield
-        while self._service.count(source, "RUNNING") < made.requested:
-            self._start(source)
+        while True:
+            self._look(source)
+            if self._service.fit(source) >= made.requested:
+                break
+            self._start_missing(source)
+            if self._service.fit(source) >= made.requested:
+                break
+            yield
         self._stop(made.target)
         yield
         made.end("ROLLBACK_SUCCESSFUL")
@@ -86,6 +90,8 @@ class Lifecycle:
         made = self._deployment
         if made.reconciles:
             made.stage = "RECONCILE_SERVICE"
+            self._route(production=0.0, test=0.0)
+            self._stop_others(made.target, *made.sources)
             yield
         made.stage = "PRE_SCALE_UP"
         yield
@@ -95,89 +101,122 @@ class Lifecycle:
             return failure
         made.stage = "POST_SCALE_UP"
         yield
-        made.stage, made.test_traffic = "TEST_TRAFFIC_SHIFT", 100.0
+        made.stage = "TEST_TRAFFIC_SHIFT"
+        self._route(production=0.0, test=100.0)
         yield
         made.stage = "POST_TEST_TRAFFIC_SHIFT"
         yield
         made.stage = "PRODUCTION_TRAFFIC_SHIFT"
-        for made.traffic in self._weights():
-            yield
+        for weight, minutes in self._weights():
+            self._route(production=weight, test=100.0)
+            if failure := (yield from self._watch(minutes)):
+                return failure
         made.stage = "POST_PRODUCTION_TRAFFIC_SHIFT"
         yield
         made.stage = "BAKE_TIME"
-        yield
-        if failure := self._alarm():
+        if failure := (yield from self._watch(made.configuration.get("bakeTimeInMinutes", 0))):
             return failure
         made.stage = "CLEAN_UP"
         yield
         return ""
 
-    def _weights(self) -> list[float]:
-        """The steps of the production traffic in percent."""
+    def _weights(self) -> list[tuple[float, float]]:
+        """The steps of the production traffic in percent, and the minutes after each."""
         configuration = self._deployment.configuration
         match self._deployment.strategy:
             case "CANARY":
-                return [configuration.get("canaryConfiguration", {}).get("canaryPercent", 5.0), 100.0]
+                own = configuration.get("canaryConfiguration", {})
+                return [(own.get("canaryPercent", 5.0), own.get("canaryBakeTimeInMinutes", 10)), (100.0, 0)]
             case "LINEAR":
-                step = configuration.get("linearConfiguration", {}).get("stepPercent", 10.0)
+                own = configuration.get("linearConfiguration", {})
+                step, minutes = own.get("stepPercent", 10.0), own.get("stepBakeTimeInMinutes", 6)
                 steps = itertools.takewhile(lambda weight: weight < 100, itertools.count(step, step))
-                return [*steps, 100.0]
+                return [*((weight, minutes) for weight in steps), (100.0, 0)]
             case _:
-                return [100.0]
+                return [(100.0, 0)]
+
+    def _route(self, *, production: float, test: float) -> None:
+        """Send so many percent of the users' traffic and of the tests' to the new revision."""
+        made = self._deployment
+        made.traffic, made.test_traffic = production, test
+        for rule, percent in zip(self._service.rules, (production, test), strict=False):
+            if rule and made.sources and made.strategy != "ROLLING":
+                source = made.sources[0].group
+                self._fleet.route(rule, {source: 100.0 - percent, made.target.group: percent})
 
     def _scale_up(self, *, replacing: bool) -> Course:
         """Start the tasks; the answer is why it failed, or nothing."""
         made = self._deployment
-        if self._behaviour in (Behaviour.HEALTHY, Behaviour.ALARM):
-            while self._service.count(made.target, "RUNNING") < made.requested:
-                self._start(made.target)
-                if replacing:
-                    for source in made.sources:
-                        self._stop(source, "RUNNING", most=1)
-                yield
-            return self._alarm() if replacing else ""
         while True:
-            task = self._add(made.target)
+            self._look(made.target)
+            if failure := self._failure() or (self._alarm() if replacing else ""):
+                return failure
+            if self._service.fit(made.target) >= made.requested:
+                return ""
+            self._start_missing(made.target)
+            if replacing:
+                self._replace()
             yield
-            if self._behaviour is Behaviour.SLOW:
-                while True:
-                    yield
-            self._end_badly(task)
-            made.failures += 1
-            self._service.says(f"(task {task.identity}) failed to start or stay up: {task.stopped_reason}")
-            if made.on("deploymentCircuitBreaker") and made.failures >= made.threshold:
-                made.breaker = "TRIGGERED"
-                return "the circuit breaker threshold was exceeded"
 
-    def _end_badly(self, task: Task) -> None:
-        image = str(task.definition["containerDefinitions"][0]["image"])
-        end = ending(self._behaviour, image, self._service.load_balancers)
-        self._log(task, end.log)
-        if end.event:
-            self._service.says(f"(task {task.identity}) {end.event}")
-        task.stop(end)
+    def _replace(self) -> None:
+        """Stop as many old tasks as new ones are well."""
+        made, service = self._deployment, self._service
+        surplus = service.fit(made.target) - made.requested
+        surplus += sum(service.count(source, "RUNNING") for source in made.sources)
+        for source in made.sources:
+            self._stop(source, "RUNNING", most=max(0, surplus))
+
+    def _watch(self, minutes: float) -> Course:
+        """Wait, as long as the new tasks stay well; those that end are replaced."""
+        made = self._deployment
+        for _ in passing(self._fleet, minutes if made.sources else 0):
+            yield
+            self._look(made.target)
+            if failure := self._failure() or self._alarm():
+                return failure
+            self._start_missing(made.target)
+        return ""
+
+    def _failure(self) -> str:
+        """Count the new tasks that have failed; the answer is that they are too many, or nothing."""
+        made, service = self._deployment, self._service
+        for task in service.tasks:
+            if task.revision is made.target and task.failed and task.arn not in self._counted:
+                self._counted.add(task.arn)
+                made.failures += 1
+                service.says(f"(task {task.identity}) failed to start or stay up: {task.stopped_reason}")
+                if made.on("deploymentCircuitBreaker") and made.failures >= made.threshold:
+                    made.breaker = "TRIGGERED"
+                    return "the circuit breaker threshold was exceeded"
+        return ""
 
     def _alarm(self) -> str:
         made = self._deployment
-        if self._behaviour is not Behaviour.ALARM or not made.on("alarms"):
+        running = self._service.alive(made.target, "RUNNING")
+        if not made.on("alarms"):
             return ""
-        made.triggered = tuple(made.configuration["alarms"]["alarmNames"][:1])
-        return "one or more alarms were triggered"
+        names = made.configuration["alarms"]["alarmNames"]
+        made.triggered = self._fleet.alarms(self._service, running[-1] if running else None, names)
+        return "one or more alarms were triggered" if made.triggered else ""
 
-    def _add(self, revision: Revision) -> Task:
-        task = self._task(revision)
-        self._service.tasks.append(task)
-        return task
+    def _look(self, revision: Revision) -> None:
+        for task in self._service.of(revision):
+            self._fleet.look(self._service, task)
 
-    def _start(self, revision: Revision) -> None:
-        task = self._add(revision)
-        task.status = "RUNNING"
-        self._service.says(f"has started 1 tasks: (task {task.identity}).")
+    def _start_missing(self, revision: Revision) -> None:
+        service = self._service
+        for _ in range(service.missing(revision, self._deployment.requested, self._fleet.at_once)):
+            task = self._task(revision)
+            service.tasks.append(task)
+            service.says(f"has started 1 tasks: (task {task.identity}).")
+            self._fleet.start(service, task)
 
     def _stop(self, revision: Revision, *statuses: str, most: int | None = None) -> None:
         """Stop tasks of a revision, in the course of things."""
         for task in self._service.alive(revision, *(statuses or ("PENDING", "RUNNING")))[:most]:
-            self._replaced(task)
+            self._fleet.stop(self._service, task, scaled_in(self._deployment.identity))
 
-    def _replaced(self, task: Task) -> None:
-        task.stop(scaled_in(self._deployment.identity))
+    def _stop_others(self, *kept: Revision) -> None:
+        for task in self._service.tasks:
+            if task.revision not in kept and not task.stop_code:
+                self._fleet.stop(self._service, task, scaled_in(self._deployment.identity))

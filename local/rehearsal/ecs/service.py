@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from local.rehearsal.ecs.endings import scaled_in
+from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
 from local.rehearsal.ecs.lifecycle import Lifecycle
 from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task, TaskSet
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused, caller
@@ -21,6 +23,8 @@ _MOST = 100
 """Tasks, and at most service deployments, in one answer; also the tasks that one request may describe."""
 _MOST_ARNS = 20
 """Service deployments or revisions that one request may describe."""
+_BREATH = 1.0
+"""Seconds before a task that has ended by itself is replaced, when nothing is deployed."""
 _ENDLESS = 1000
 """More steps than a deployment has that ends at all."""
 _SHIFTING = ("BLUE_GREEN", "CANARY", "LINEAR")
@@ -40,14 +44,23 @@ class Ecs(Emulated):
         behaviours: What becomes of tasks, by the image of one of their containers; the others are healthy.
         logs: What containers have written: log group -> log stream -> lines. A task definition makes its group.
         pace: How many steps a deployment goes each time it is looked at.
+        fleet: What runs the tasks; unless one is given, nothing does, and what becomes of them is scripted.
     """
 
     SERVICE = "ecs"
     INVALID = "InvalidParameterException"
 
-    def __init__(self, *, account: str = "123456789012", region: str = "eu-west-1", pace: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        account: str = "123456789012",
+        region: str = "eu-west-1",
+        pace: int = 1,
+        fleet: Fleet | None = None,
+    ) -> None:
         super().__init__(account=account, region=region)
         self.pace = pace
+        self.fleet: Fleet = fleet or ScriptedFleet(self.behaviour, self.log)
         self.behaviours: dict[str, Behaviour] = {}
         self.logs: dict[str, dict[str, list[str]]] = {}
         self._clusters: dict[str, Json] = {}
@@ -87,6 +100,36 @@ class Ecs(Emulated):
                     break
                 next(newest.course, None)
             return newest
+
+    def advance(self) -> None:
+        """Bring everything a step further, for a fleet whose tasks go on by themselves."""
+        with self.lock:
+            for service in list(self._services.values()):
+                for task in service.tasks:
+                    if task.status != "STOPPED":
+                        self.fleet.look(service, task)
+                next(service.course, None)
+                for made in service.deployments:
+                    if made.status in ONGOING:
+                        next(made.course, None)
+                self._keep(service)
+
+    def _keep(self, service: Service) -> None:
+        """Have as many tasks as desired of what serves, while ECS itself deploys nothing."""
+        primary = [task_set for task_set in service.task_sets if task_set.status == "PRIMARY"]
+        revision = primary[0].revision if primary else service.stable
+        if revision is None or any(made.status in ONGOING for made in service.deployments):
+            return
+        started_by = primary[0].identity if primary else service.deployments[0].identity
+        alive = service.alive(revision, "PENDING", "RUNNING")
+        for task in alive[service.desired :]:
+            self.fleet.stop(service, task, scaled_in(started_by))
+        ended = [task.stopped or time.time() for task in service.tasks if task.revision is revision and task.failed]
+        if time.time() - max(ended, default=0.0) > _BREATH:
+            for _ in range(service.desired - len(alive)):
+                task = self.task(service, revision, started_by)
+                service.tasks.append(task)
+                self.fleet.start(service, task)
 
     def needs(self, operation: str, parameters: Json) -> list[Need]:
         """The permissions behind a request, by the Service Authorization Reference."""
@@ -194,6 +237,7 @@ class Ecs(Emulated):
             configuration=parameters.get("deploymentConfiguration", {}),
             controller=controller,
             load_balancers=parameters.get("loadBalancers", []),
+            grace=parameters.get("healthCheckGracePeriodSeconds", 0),
         )
         _check_configuration(service, service.configuration)
         self._services[cluster, name] = service
@@ -209,13 +253,14 @@ class Ecs(Emulated):
         first.status, first.desired, service.stable = "PRIMARY", service.desired, first.revision
         for _ in range(service.desired):
             task = self.task(service, first.revision, first.identity)
-            task.status = "RUNNING"
             service.tasks.append(task)
+            self.fleet.start(service, task)
 
-    def task_set(self, service: Service, definition: Json, external_id: str = "") -> TaskSet:
+    def task_set(self, service: Service, definition: Json, external_id: str = "", group: str = "") -> TaskSet:
         """Make a task set without tasks; for CodeDeploy, which makes one for each of its deployments."""
         place, name = service.arn.split("/")[1:]
-        revision = Revision(self._arn("service-revision", place, name, _number()), definition)
+        arn = self._arn("service-revision", place, name, _number())
+        revision = Revision(arn, definition, group or service.group)
         made = TaskSet(self._arn("task-set", place, name, _number()), revision, external_id=external_id)
         service.task_sets.append(made)
         return made
@@ -272,7 +317,9 @@ class Ecs(Emulated):
         place, name = service.arn.split("/")[1:]
         last = service.deployments[0] if service.deployments else None
         replaces = last is not None and last.status in ONGOING
-        target = Revision(self._arn("service-revision", place, name, _number()), service.definition)
+        shifts = service.stable is not None and service.configuration.get("strategy") in _SHIFTING
+        group = service.other_group if shifts else service.group
+        target = Revision(self._arn("service-revision", place, name, _number()), service.definition, group)
         self._revisions[target.arn] = (service, target)
         made = Deployment(
             arn=self._arn("service-deployment", place, name, secrets.token_urlsafe(15)),
@@ -294,10 +341,7 @@ class Ecs(Emulated):
             service.says("was created.")
 
     def _lifecycle(self, service: Service, made: Deployment) -> Lifecycle:
-        behaviour = self.behaviour(made.target.definition)
-        return Lifecycle(
-            service, made, behaviour, lambda revision: self.task(service, revision, made.identity), self.log
-        )
+        return Lifecycle(service, made, self.fleet, lambda revision: self.task(service, revision, made.identity))
 
     def behaviour(self, definition: Json) -> Behaviour:
         """Return what becomes of tasks with this definition."""
@@ -308,9 +352,10 @@ class Ecs(Emulated):
         """Return a new task of a service, which is not among its tasks yet."""
         return Task(self._arn("task", service.arn.split("/")[1], secrets.token_hex(16)), revision, started_by)
 
-    def log(self, task: Task, lines: Sequence[str]) -> None:
-        """Let the first container of a task write to its log, if it has one."""
-        container = task.definition["containerDefinitions"][0]
+    def log(self, task: Task, lines: Sequence[str], name: str = "") -> None:
+        """Let a container of a task write to its log, if it has one; without a name the first."""
+        parts = task.definition["containerDefinitions"]
+        container = next((part for part in parts if part["name"] == name), parts[0])
         options = container.get("logConfiguration", {}).get("options", {})
         if lines and "awslogs-group" in options:
             stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task.identity}"

@@ -28,10 +28,17 @@ ONGOING = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "RO
 
 @dataclass(slots=True)
 class Revision:
-    """One service revision: what a service deployment moves from or to."""
+    """One service revision: what a service deployment moves from or to.
+
+    Attributes:
+        arn: Its ARN.
+        definition: The task definition it runs.
+        group: The ARN of the target group that its tasks register with; empty without a load balancer.
+    """
 
     arn: str
     definition: dict[str, Any]
+    group: str = ""
     created: float = field(default_factory=time.time)
 
 
@@ -58,7 +65,13 @@ class Ending:
 
 @dataclass(slots=True)
 class Task:
-    """One task of a service."""
+    """One task of a service.
+
+    Attributes:
+        healthy: Whether the load balancer's health checks and its containers' own have found it well.
+        failed: Whether it ended, or is ended, for a reason that lies in itself.
+        exits: Exit code and reason of each container, where they are not the same for all.
+    """
 
     arn: str
     revision: Revision
@@ -70,6 +83,9 @@ class Task:
     stopped_reason: str = ""
     exit_code: int | None = None
     container_reason: str = ""
+    healthy: bool = False
+    failed: bool = False
+    exits: dict[str, tuple[int | None, str]] = field(default_factory=dict)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -80,6 +96,15 @@ class Task:
     def identity(self) -> str:
         """The last part of its ARN."""
         return self.arn.rpartition("/")[2]
+
+    @property
+    def fit(self) -> bool:
+        """Whether it runs and is well."""
+        return self.status == "RUNNING" and self.healthy
+
+    def run(self, *, healthy: bool = False) -> None:
+        """Its containers have started."""
+        self.status, self.healthy = "RUNNING", healthy
 
     def begin_to_stop(self, ending: Ending) -> None:
         """Let ECS set its desired status to STOPPED; how its containers ended is known when it has stopped."""
@@ -102,10 +127,11 @@ class Task:
                 "image": part["image"],
                 "lastStatus": self.status,
             }
-            if self.exit_code is not None and self.stopped:
-                container["exitCode"] = self.exit_code
-            if self.container_reason and self.stopped:
-                container["reason"] = self.container_reason
+            exit_code, reason = self.exits.get(part["name"], (self.exit_code, self.container_reason))
+            if exit_code is not None and self.stopped:
+                container["exitCode"] = exit_code
+            if reason and self.stopped:
+                container["reason"] = reason
             containers.append(container)
         answer: dict[str, Any] = {
             "taskArn": self.arn,
@@ -287,7 +313,9 @@ class TaskSet:
             "scale": {"value": 100.0, "unit": "PERCENT"},
             "stabilityStatus": "STEADY_STATE" if self.steady else "STABILIZING",
             "stabilityStatusAt": time.time(),
-            "loadBalancers": service.load_balancers,
+            "loadBalancers": [
+                {**balancer, "targetGroupArn": self.revision.group} for balancer in service.load_balancers
+            ],
         }
         if self.external_id:
             answer |= {"startedBy": "CODE_DEPLOY", "externalId": self.external_id}
@@ -307,6 +335,8 @@ class Service:
     controller: str = "ECS"
     status: str = "ACTIVE"
     load_balancers: list[dict[str, Any]] = field(default_factory=list)
+    # Seconds in which a starting task may fail its health checks.
+    grace: float = 0.0
     # What the last deployment that succeeded brought; nothing before the first.
     stable: Revision | None = None
     tasks: list[Task] = field(default_factory=list)
@@ -323,6 +353,49 @@ class Service:
     def alive(self, revision: Revision, *statuses: str) -> list[Task]:
         """The tasks of a revision that have one of these statuses."""
         return [task for task in self.tasks if task.revision is revision and task.status in statuses]
+
+    def of(self, revision: Revision) -> list[Task]:
+        """The tasks of a revision that have not stopped."""
+        return [task for task in self.tasks if task.revision is revision and task.status != "STOPPED"]
+
+    def fit(self, revision: Revision) -> int:
+        """How many tasks of a revision run and are well."""
+        return sum(task.fit for task in self.of(revision))
+
+    def missing(self, revision: Revision, wanted: int, at_once: int) -> int:
+        """How many tasks of a revision to start now, of which so many may be starting at the same time."""
+        starting = sum(not task.fit for task in self.of(revision))
+        return max(0, min(wanted - len(self.alive(revision, "PENDING", "RUNNING")), at_once - starting))
+
+    @property
+    def group(self) -> str:
+        """The ARN of the target group its tasks are in; empty without a load balancer."""
+        return str(self.load_balancers[0]["targetGroupArn"]) if self.load_balancers else ""
+
+    @property
+    def _advanced(self) -> dict[str, Any]:
+        return dict(self.load_balancers[0].get("advancedConfiguration", {})) if self.load_balancers else {}
+
+    @property
+    def other_group(self) -> str:
+        """The ARN of the target group that the next deployment's tasks register with, when ECS shifts traffic."""
+        return str(self._advanced.get("alternateTargetGroupArn", self.group))
+
+    @property
+    def rules(self) -> tuple[str, str]:
+        """The ARNs of the listeners' rules by which ECS moves the users' traffic and the tests'."""
+        return self._advanced.get("productionListenerRule", ""), self._advanced.get("testListenerRule", "")
+
+    def exchange_groups(self, serves: str) -> None:
+        """Let the two target groups change places, unless this one is already the one that serves."""
+        if serves not in ("", self.group):
+            balancer = self.load_balancers[0]
+            advanced = {**self._advanced, "alternateTargetGroupArn": self.group}
+            self.load_balancers = [{**balancer, "targetGroupArn": serves, "advancedConfiguration": advanced}]
+
+    def task_set(self, task: Task) -> TaskSet | None:
+        """The task set that a task belongs to."""
+        return next((found for found in self.task_sets if found.revision is task.revision), None)
 
     @property
     def running(self) -> list[str]:

@@ -22,7 +22,7 @@ from local.rehearsal.pipeline.store import ArtifactStore, StoreRefused
 
 Watcher = Callable[[Execution, ActionRun | None], None]
 """Called when a run, or one of its actions, has changed."""
-Plan = list[tuple[str, Sequence[Sequence[Action]]]]
+Plan = Sequence[tuple[str, Sequence[Sequence[Action]]]]
 """Stages with the groups of their actions."""
 
 
@@ -144,7 +144,7 @@ class PipelineRunner:
 
     def _until(self, name: str) -> Plan:
         """The stages with their actions, up to one of them or to an action and those beside it."""
-        plan: Plan = []
+        plan: list[tuple[str, Sequence[Sequence[Action]]]] = []
         for stage, groups in self.deployed.stages.items():
             last = next(
                 (number for number, group in enumerate(groups, 1) if name in [action.name for action in group]), None

@@ -1,0 +1,442 @@
+"""The containers of one task, on a Docker engine: started as its task definition says, and ended as ECS ends them.
+
+The words are those of https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html, what
+the engine says behind them. Where this differs from AWS Fargate:
+
+- There is no limit of processor time, and containers of one task share no limit of memory: each has its own, or all of
+  the task's.
+- Containers have no credentials and no metadata service, and reach nothing beyond the machine.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from local.rehearsal.ecs.state import Ending
+from local.rehearsal.hosting.engine_api import EngineApi, EngineRefusal
+
+LABEL = "ecs-delivery.task"
+HOLDER = "ecs-delivery.invalid/holder:1"
+"""An image that does nothing: it holds the network of a task with several containers."""
+_MEBIBYTE = 2**20
+_SECOND = 10**9
+_STOP_TIMEOUT = 30
+_STEP = 0.1
+_EXITED = "Essential container in task exited"
+_OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+_UNHEALTHY = "Task failed container health checks"
+
+
+class MissingSecret(LookupError):  # noqa: N818 - an answer, not a fault
+    """A secret cannot be had; its text is AWS's reason."""
+
+
+class Surroundings(Protocol):
+    """What a task finds where it runs."""
+
+    def secret(self, value_from: str) -> str:
+        """The value behind ``valueFrom``.
+
+        Raises:
+            MissingSecret: It cannot be had.
+        """
+
+    def credentials(self, image: str) -> Mapping[str, str]:
+        """What opens the registry of an image, as `EngineApi.pull` takes it."""
+
+    def stands_in(self, image: str) -> bool:
+        """Whether the engine has a stand-in for an image whose registry cannot be reached."""
+
+    def write(self, container: str, line: str) -> None:
+        """Keep what a container has written."""
+
+
+class _Fault(Exception):  # noqa: N818 - an end of a task, not a fault of this program
+    """A task does not start."""
+
+    def __init__(self, reason: str, container: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.container = reason, container
+
+
+@dataclass(slots=True)
+class Container:
+    """One container of a task.
+
+    Attributes:
+        definition: Its part of the task definition.
+        identity: The engine's ID; empty until it is made.
+        exit_code: How it ended; ``None`` while it has not.
+        reason: Why, if that is not said by the exit code.
+    """
+
+    definition: Mapping[str, Any]
+    identity: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+    watched: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its name in the task definition."""
+        return str(self.definition["name"])
+
+    @property
+    def essential(self) -> bool:
+        """Whether the task ends with it."""
+        return bool(self.definition.get("essential", True))
+
+
+class Containers:
+    """The containers of one task, from the pull of their images to their removal.
+
+    Attributes:
+        running: Whether all of them have started.
+        address: Where the task is reached.
+        ending: Why the task ends by itself, as soon as it does; its exit code and that container's reason are known.
+        removed: Whether nothing of it is left.
+        parts: The containers.
+    """
+
+    def __init__(
+        self,
+        engine: EngineApi,
+        name: str,
+        definition: Mapping[str, Any],
+        surroundings: Surroundings,
+        *,
+        region: str,
+        checks: float = 1.0,
+    ) -> None:
+        """Describe them; `start` starts them.
+
+        Args:
+            engine: Where they run.
+            name: What tells the task apart.
+            definition: The task definition.
+            surroundings: What they find there.
+            region: The region they run in.
+            checks: By what the intervals of health checks are multiplied.
+        """
+        self._engine, self._name, self._definition = engine, name, definition
+        self._surroundings, self._region, self._checks = surroundings, region, checks
+        self.parts = [Container(part) for part in definition["containerDefinitions"]]
+        self.running = self.removed = self._kill = False
+        self.address = ""
+        self.ending: Ending | None = None
+        self._healthy: dict[str, bool] = {part.name: "healthCheck" not in part.definition for part in self.parts}
+        self._holder = ""
+        self._volumes: list[str] = []
+        self._lock = threading.Lock()
+        self._to_end = threading.Event()
+        self._begun: threading.Thread | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every health check that a container makes of itself has passed."""
+        return all(self._healthy.values())
+
+    def start(self) -> None:
+        """Start them, and come back at once."""
+        self._begun = threading.Thread(target=self._start, name=f"task {self._name}", daemon=True)
+        self._begun.start()
+
+    def stop(self, first: Callable[[], None]) -> None:
+        """End them and remove what is left of them, and come back at once.
+
+        Args:
+            first: What is to be done before any of them is asked to end.
+        """
+        threading.Thread(target=self._stop, args=(first,), name=f"end of task {self._name}", daemon=True).start()
+
+    # How they start.
+
+    def _start(self) -> None:
+        try:
+            environments = [self._environment(part) for part in self.parts]
+            self._pull()
+            self._make_volumes()
+            network = self._network()
+            for part, environment in zip(self.parts, environments, strict=True):
+                self._create(part, environment, network)
+            for part in _in_order(self.parts):
+                self._await_others(part)
+                self._run(part)
+            self.address = self._address()
+            self.running = True
+        except _Fault as fault:
+            for part in self.parts:
+                part.reason = fault.reason if part.name == fault.container else part.reason
+            self._end(Ending("TaskFailedToStart", fault.reason, container_reason=fault.reason))
+        except Exception as error:  # noqa: BLE001 - it is the task's end, whatever it is
+            self._end(Ending("TaskFailedToStart", f"InternalError: {error}"))
+
+    def _environment(self, part: Container) -> list[str]:
+        given = {"AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
+        given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
+        for secret in part.definition.get("secrets", ()):
+            try:
+                given[secret["name"]] = self._surroundings.secret(secret["valueFrom"])
+            except MissingSecret as missing:
+                raise _Fault(
+                    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
+                    f"retrieval failed: unable to retrieve secret: {missing}",
+                    part.name,
+                ) from missing
+        return [f"{name}={value}" for name, value in given.items()]
+
+    def _pull(self) -> None:
+        for part in self.parts:
+            image = str(part.definition["image"])
+            if self._surroundings.stands_in(image):
+                continue
+            try:
+                self._engine.pull(image, self._surroundings.credentials(image))
+            except EngineRefusal as refusal:
+                raise _Fault(f"CannotPullContainerError: {refusal.message}", part.name) from refusal
+
+    def _make_volumes(self) -> None:
+        for volume in self._definition.get("volumes", ()):
+            name = self._volume(volume["name"])
+            self._engine.ask("POST", "/volumes/create", {"Name": name, "Labels": {LABEL: self._name}})
+            self._volumes.append(name)
+
+    def _volume(self, name: str) -> str:
+        return f"{self._name}-{name}"
+
+    def _network(self) -> str:
+        """What the containers get for a network: several share one, as tasks do with `awsvpc`."""
+        if len(self.parts) == 1:
+            return "bridge"
+        wanted = {"Image": HOLDER, "Labels": {LABEL: self._name}, "HostConfig": {"Init": True}}
+        self._holder = self._engine.ask("POST", f"/containers/create?name={self._name}-network", wanted)["Id"]
+        self._engine.ask("POST", f"/containers/{self._holder}/start")
+        return f"container:{self._holder}"
+
+    def _create(self, part: Container, environment: Sequence[str], network: str) -> None:
+        own = part.definition
+        wanted: dict[str, Any] = {
+            "Image": own["image"],
+            "Env": list(environment),
+            "Labels": {**own.get("dockerLabels", {}), LABEL: self._name},
+            "StopTimeout": own.get("stopTimeout", _STOP_TIMEOUT),
+            "HostConfig": self._host(own, network),
+        }
+        for key, name in (
+            ("command", "Cmd"),
+            ("entryPoint", "Entrypoint"),
+            ("user", "User"),
+            ("workingDirectory", "WorkingDir"),
+        ):
+            if own.get(key):
+                wanted[name] = own[key]
+        if check := own.get("healthCheck"):
+            wanted["Healthcheck"] = {
+                "Test": check["command"],
+                "Interval": self._nanoseconds(check.get("interval", 30)),
+                "Timeout": check.get("timeout", 5) * _SECOND,
+                "Retries": check.get("retries", 3),
+                "StartPeriod": self._nanoseconds(check.get("startPeriod", 0)),
+            }
+        try:
+            made = self._engine.ask("POST", f"/containers/create?name={self._name}-{part.name}", wanted)
+        except EngineRefusal as refusal:
+            raise _Fault(f"CannotCreateContainerError: Error response from daemon: {refusal.message}", part.name) from (
+                refusal
+            )
+        part.identity = made["Id"]
+
+    def _nanoseconds(self, seconds: float) -> int:
+        return round(max(seconds * self._checks, 0.05) * _SECOND) if seconds else 0
+
+    def _host(self, own: Mapping[str, Any], network: str) -> dict[str, Any]:
+        """What a container gets of the machine."""
+        linux = own.get("linuxParameters", {})
+        sizes = [int(size) for size in (own.get("memory"), self._definition.get("memory")) if size]
+        memory = min(sizes, default=0) * _MEBIBYTE
+        kept = linux.get("capabilities", {})
+        return {
+            "NetworkMode": network,
+            "ReadonlyRootfs": bool(own.get("readonlyRootFilesystem")),
+            "Memory": memory,
+            "MemorySwap": memory,
+            "Init": bool(linux.get("initProcessEnabled")),
+            "CapAdd": kept.get("add", []),
+            "CapDrop": kept.get("drop", []),
+            "Ulimits": [
+                {"Name": limit["name"], "Soft": limit["softLimit"], "Hard": limit["hardLimit"]}
+                for limit in own.get("ulimits", ())
+            ],
+            "Mounts": [self._mount(own, mount) for mount in own.get("mountPoints", ())],
+        }
+
+    def _mount(self, own: Mapping[str, Any], mount: Mapping[str, Any]) -> dict[str, Any]:
+        """An ephemeral volume: root's and empty, unless the image declares a volume at the same path.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
+        """
+        path = mount["containerPath"]
+        declared = self._engine.ask("GET", f"/images/{own['image']}/json")["Config"].get("Volumes") or {}
+        return {
+            "Type": "volume",
+            "Source": self._volume(mount["sourceVolume"]),
+            "Target": path,
+            "ReadOnly": bool(mount.get("readOnly")),
+            "VolumeOptions": {"NoCopy": path not in declared},
+        }
+
+    def _await_others(self, part: Container) -> None:
+        """Wait for what ``dependsOn`` asks of other containers; they have been started before."""
+        for condition in part.definition.get("dependsOn", ()):
+            other = next(found for found in self.parts if found.name == condition["containerName"])
+            wanted = condition["condition"]
+            while not self._to_end.is_set() and not self._met(other, wanted):
+                time.sleep(_STEP)
+
+    def _met(self, other: Container, wanted: str) -> bool:
+        match wanted:
+            case "HEALTHY":
+                return self._healthy[other.name]
+            case "COMPLETE":
+                return other.exit_code is not None
+            case "SUCCESS":
+                return other.exit_code == 0
+            case _:
+                return True
+
+    def _run(self, part: Container) -> None:
+        if self._to_end.is_set():
+            return
+        try:
+            self._engine.ask("POST", f"/containers/{part.identity}/start")
+        except EngineRefusal as refusal:
+            raise _Fault(f"CannotStartContainerError: Error response from daemon: {refusal.message}", part.name) from (
+                refusal
+            )
+        watchers = [self._read, self._await_end]
+        if "healthCheck" in part.definition:
+            watchers.append(self._ask_health)
+        for watcher in watchers:
+            thread = threading.Thread(target=watcher, args=(part,), name=f"{self._name} {part.name}", daemon=True)
+            thread.start()
+            part.watched.append(thread)
+
+    def _address(self) -> str:
+        found = self._engine.ask("GET", f"/containers/{self._holder or self.parts[0].identity}/json")
+        return str(found["NetworkSettings"]["IPAddress"])
+
+    # What is seen of them while they run.
+
+    def _read(self, part: Container) -> None:
+        rest = b""
+        try:
+            for piece in self._engine.log(part.identity):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    self._surroundings.write(part.name, line.decode(errors="replace").rstrip("\r"))
+        except (OSError, EngineRefusal):
+            pass  # the engine has gone
+        if rest:
+            self._surroundings.write(part.name, rest.decode(errors="replace"))
+
+    def _await_end(self, part: Container) -> None:
+        try:
+            code = int(self._engine.ask("POST", f"/containers/{part.identity}/wait", timeout=None)["StatusCode"])
+            state = self._engine.ask("GET", f"/containers/{part.identity}/json")["State"]
+        except (OSError, EngineRefusal):
+            return  # the engine has gone
+        part.watched[0].join(timeout=2)  # what it has written last is known with its end
+        part.reason = _OUT_OF_MEMORY if state.get("OOMKilled") else part.reason
+        part.exit_code = code
+        if part.essential:
+            self._end(Ending("EssentialContainerExited", _EXITED, exit_code=code, container_reason=part.reason))
+
+    def _ask_health(self, part: Container) -> None:
+        while part.exit_code is None:
+            try:
+                state = self._engine.ask("GET", f"/containers/{part.identity}/json")["State"]["Health"]["Status"]
+            except (OSError, EngineRefusal):
+                return  # it has gone
+            self._healthy[part.name] = state == "healthy"
+            if state == "unhealthy" and part.essential:
+                self._end(Ending("ServiceSchedulerInitiated", _UNHEALTHY))
+            time.sleep(_STEP)
+
+    def _end(self, ending: Ending) -> None:
+        with self._lock:
+            if self.ending is None and not self._to_end.is_set():
+                self.ending = ending
+
+    # How they end.
+
+    def kill(self) -> None:
+        """End them at once and remove what is left of them, and come back at once."""
+        self._kill = True
+        self.stop(lambda: None)
+
+    def _stop(self, first: Callable[[], None]) -> None:
+        try:
+            if self._begun is not None:
+                self._to_end.set()
+                self._begun.join()
+            first()
+            threads = [threading.Thread(target=self._stop_one, args=(part,), daemon=True) for part in self.parts]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self._remove()
+        finally:
+            self.removed = True
+
+    def _stop_one(self, part: Container) -> None:
+        if not part.identity:
+            return
+        try:
+            timeout = 0 if self._kill else part.definition.get("stopTimeout", _STOP_TIMEOUT)
+            self._engine.ask("POST", f"/containers/{part.identity}/stop?t={timeout}", timeout=timeout + _STOP_TIMEOUT)
+        except (OSError, EngineRefusal):
+            pass  # it never ran, or the engine has gone
+        for thread in part.watched:
+            thread.join(timeout=5)
+
+    def _remove(self) -> None:
+        paths = [f"/containers/{found}?force=1&v=1" for found in (*self._identities(), self._holder) if found]
+        for path in (*paths, *(f"/volumes/{volume}?force=1" for volume in self._volumes)):
+            try:
+                self._engine.ask("DELETE", path)
+            except (OSError, EngineRefusal):
+                continue  # it has gone, or the engine has
+
+    def _identities(self) -> Iterator[str]:
+        yield from (part.identity for part in self.parts)
+
+    def final(self, ending: Ending) -> Ending:
+        """An ending with what is known when nothing runs any more."""
+        ran = [part for part in self.parts if part.exit_code is not None]
+        first = next((part for part in ran if part.essential), None)
+        if ending.exit_code is not None or first is None:
+            return ending
+        return replace(ending, exit_code=first.exit_code, container_reason=ending.container_reason or first.reason)
+
+
+def _in_order(parts: Sequence[Container]) -> Iterator[Container]:
+    """Each container after those it depends on."""
+    left = list(parts)
+    started: set[str] = set()
+    while left:
+        ready = [
+            part
+            for part in left
+            if {condition["containerName"] for condition in part.definition.get("dependsOn", ())} <= started
+        ]
+        if not ready:
+            names = ", ".join(part.name for part in left)
+            raise _Fault(f"ResourceInitializationError: {names} depend on each other")
+        yield ready[0]
+        started.add(ready[0].name)
+        left.remove(ready[0])

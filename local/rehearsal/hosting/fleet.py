@@ -1,0 +1,213 @@
+"""Real tasks behind a real proxy: what an emulated Amazon ECS runs its services with when they are to answer."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from local.rehearsal import images
+from local.rehearsal.ecs.state import Ending, Service, Task
+from local.rehearsal.hosting.alarms import Alarms
+from local.rehearsal.hosting.containers import HOLDER, Containers
+from local.rehearsal.hosting.engine_api import EngineApi
+from local.rehearsal.hosting.load_balancer import LoadBalancer
+from local.rehearsal.hosting.pace import Pace
+from local.rehearsal.job_sandbox import JobSandbox
+
+_ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/")
+_ENDS = 40.0
+"""Seconds for the last tasks to end."""
+
+
+class ContainerFleet:
+    """Runs tasks as containers on a sandbox's Docker engine, and registers them with a load balancer.
+
+    Attributes:
+        alarms_on: The CloudWatch alarms that are watched.
+        written: Called with a task, a container's name and each line that it writes.
+    """
+
+    at_once = 100
+
+    def __init__(
+        self,
+        sandbox: JobSandbox,
+        balancer: LoadBalancer,
+        *,
+        region: str,
+        pace: Pace,
+        secret: Callable[[str], str],
+        logs: Path,
+        alarms: Alarms | None = None,
+        stand_ins: Mapping[str, images.Image] | None = None,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            sandbox: Where the containers run.
+            balancer: What sends them traffic.
+            region: The service's region.
+            pace: How fast time passes.
+            secret: The value behind ``valueFrom`` of a secret, or `MissingSecret`.
+            logs: The folder for a file with what each task has written.
+            alarms: The CloudWatch alarms that deployments may watch.
+            stand_ins: Images whose registry cannot be reached, by their names.
+        """
+        self._engine = EngineApi(sandbox.docker_socket)
+        self._sandbox, self._balancer, self._region, self._pace = sandbox, balancer, region, pace
+        self._secret, self._logs = secret, logs
+        self.alarms_on = alarms or Alarms((), pace)
+        self.written: Callable[[Task, str, str], None] = lambda _task, _container, _line: None
+        self._runs: dict[str, Containers] = {}
+        self._since: dict[str, float] = {}
+        self._stand_ins = dict(stand_ins or {})
+        self._loading = threading.Lock()
+        self._loaded: set[str] = set()
+        logs.mkdir(parents=True, exist_ok=True)
+
+    # What the courses of deployments ask for.
+
+    def start(self, service: Service, task: Task) -> None:  # noqa: ARG002 - as the protocol has it
+        """Begin to start a task's containers."""
+        if len(task.definition["containerDefinitions"]) > 1:
+            self._load(HOLDER, images.holder())
+        made = Containers(
+            self._engine,
+            f"task-{task.identity}",
+            task.definition,
+            _Surroundings(self, task),
+            region=self._region,
+            checks=self._pace.checks,
+        )
+        self._runs[task.arn] = made
+        made.start()
+
+    def look(self, service: Service, task: Task) -> None:
+        """Take over what has become of a task's containers, and what the load balancer has found."""
+        run = self._runs.get(task.arn)
+        if run is None:
+            return
+        if task.stop_code:
+            self._look_at_end(task, run)
+        elif run.ending is not None:
+            self._fail(service, task, run.ending)
+        elif task.status == "PENDING" and run.running:
+            task.run()
+            self._since[task.arn] = time.monotonic()
+            if task.revision.group:
+                port = int(service.load_balancers[0]["containerPort"])
+                self._balancer.register(task.revision.group, task.identity, run.address, port)
+        elif task.status == "RUNNING":
+            self._look_at_health(service, task, run)
+
+    def _look_at_health(self, service: Service, task: Task, run: Containers) -> None:
+        group = task.revision.group
+        health = self._balancer.health(group, task.identity)
+        task.healthy = run.healthy and (not group or health.state == "healthy")
+        ran = time.monotonic() - self._since[task.arn]
+        if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.checks):
+            return
+        port, task_set = service.load_balancers[0]["containerPort"], service.task_set(task)
+        service.says(
+            f"(task {task.identity}) (port {port}) is unhealthy in (target-group {group}) due to (reason "
+            f"{health.reason}).",
+            task_set,
+        )
+        self._fail(
+            service,
+            task,
+            Ending("ServiceSchedulerInitiated", f"Task failed ELB health checks in (target-group {group})"),
+        )
+
+    def _look_at_end(self, task: Task, run: Containers) -> None:
+        if run.removed and task.status != "STOPPED":
+            known = Ending(task.stop_code, task.stopped_reason, task.exit_code, task.container_reason)
+            task.exits = {part.name: (part.exit_code, part.reason) for part in run.parts}
+            task.stop(run.final(known))
+            del self._runs[task.arn]
+
+    def _fail(self, service: Service, task: Task, why: Ending) -> None:
+        task.failed = True
+        self.stop(service, task, why)
+
+    def stop(self, service: Service, task: Task, why: Ending) -> None:  # noqa: ARG002 - as the protocol has it
+        """Take a task out of its target group, then end its containers."""
+        if task.stop_code:
+            return
+        task.healthy = False
+        task.begin_to_stop(why)
+        self._runs[task.arn].stop(lambda: self._balancer.deregister(task.revision.group, task.identity))
+
+    def route(self, place: str, weights: Mapping[str, float]) -> None:
+        """Let a listener or a rule forward in these proportions."""
+        self._balancer.route(place, weights)
+
+    def over(self, since: float, minutes: float) -> bool:
+        """Whether a wait is over, which is shortened."""
+        return time.monotonic() - since >= self._pace.seconds(minutes)
+
+    def alarms(self, service: Service, target: Task | None, names: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002 - as the protocol has it
+        """Which of these alarms have gone off."""
+        return self.alarms_on.gone_off(names)
+
+    def refresh(self) -> None:
+        """Read what the load balancer has found and counted."""
+        self._balancer.refresh()
+        self.alarms_on.note(self._balancer)
+
+    def close(self) -> None:
+        """End all tasks at once."""
+        for run in self._runs.values():
+            run.kill()
+        deadline = time.monotonic() + _ENDS
+        while not all(run.removed for run in self._runs.values()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    # What containers find.
+
+    def stands_in(self, image: str) -> bool:
+        """Whether an image has a stand-in, which is loaded when it is first asked for."""
+        if image in self._stand_ins:
+            self._load(image, self._stand_ins[image])
+        return image in self._stand_ins
+
+    def _load(self, name: str, image: images.Image) -> None:
+        with self._loading:
+            if name not in self._loaded:
+                self._engine.load(images.archive(image, name))
+                self._loaded.add(name)
+
+    def secret(self, value_from: str) -> str:
+        """The value of a secret."""
+        return self._secret(value_from)
+
+    def credentials(self, image: str) -> Mapping[str, str]:
+        """What opens a registry of Amazon ECR: the account's root does, as its tasks' execution role."""
+        found = _ECR.match(image)
+        if found is None:
+            return {}
+        client = self._sandbox.registry(found[1], found[2])
+        user, _, password = base64.b64decode(client.token).decode().partition(":")
+        return {"username": user, "password": password, "serveraddress": client.host}
+
+    def write(self, task: Task, container: str, line: str) -> None:
+        """Keep a line that a container has written."""
+        with (self._logs / f"{task.identity}.log").open("a", encoding="utf-8") as file:
+            file.write(f"{container} | {line}\n")
+        self.written(task, container, line)
+
+
+class _Surroundings:
+    """What one task finds."""
+
+    def __init__(self, fleet: ContainerFleet, task: Task) -> None:
+        self._fleet, self._task = fleet, task
+        self.secret, self.credentials, self.stands_in = fleet.secret, fleet.credentials, fleet.stands_in
+
+    def write(self, container: str, line: str) -> None:
+        """Keep a line that a container of the task has written."""
+        self._fleet.write(self._task, container, line)

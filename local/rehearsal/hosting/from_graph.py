@@ -1,0 +1,442 @@
+"""From what a stack has deployed to a service that answers: cluster, service, load balancer and CodeDeploy's group.
+
+Read is the graph, as `python -m local graph` prints it; nothing is described a second time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+
+from local.rehearsal import images
+from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.code_deploy import CodeDeploy, Traffic
+from local.rehearsal.deployed import DeployedProblem
+from local.rehearsal.ecs import Ecs
+from local.rehearsal.ecs.state import Service
+from local.rehearsal.hosting.alarms import Alarms, alarms_from
+from local.rehearsal.hosting.containers import MissingSecret
+from local.rehearsal.hosting.fleet import ContainerFleet
+from local.rehearsal.hosting.load_balancer import SERVED_BY, Forward, Listener, LoadBalancer, TargetGroup
+from local.rehearsal.hosting.pace import Pace
+from local.rehearsal.hosting.visitor import Visitor
+from local.rehearsal.job_sandbox import JobSandbox
+from local.rehearsal.logs import Logs
+
+_SERVICE = "aws:ecs/service:Service"
+_CLUSTER = "aws:ecs/cluster:Cluster"
+_DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
+_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
+_GROUP = "aws:lb/targetGroup:TargetGroup"
+_LISTENER = "aws:lb/listener:Listener"
+_RULE = "aws:lb/listenerRule:ListenerRule"
+_PROJECT = "aws:codebuild/project:Project"
+_DEPLOYMENT_GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
+_DEPLOYMENT_CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
+_OWN_FIRST_DEFINITION = "-bootstrap"
+"""How the family of the definition ends that a service runs before its first deployment."""
+_ADDRESSES = itertools.count(1)
+"""Load balancers get addresses that nothing else has: those that RFC 2544 keeps for measuring."""
+_PREDEFINED = re.compile(r"CodeDeployDefault\.ECS(Canary|Linear)(\d+)Percent(?:Every)?(\d+)Minutes")
+_CODE_DEPLOY_PATIENCE = 60.0
+"""Minutes: https://docs.aws.amazon.com/codedeploy/latest/userguide/troubleshooting-ecs.html"""
+_TO_START = 60.0
+
+Resource = Mapping[str, Any]
+
+
+class Hosting:
+    """A stack's hosting, for as long as the `with` block lasts.
+
+    Attributes:
+        ecs: Amazon ECS, whose tasks are containers.
+        logs: CloudWatch Logs with what they write.
+        service: The service.
+        code_deploy: CodeDeploy, when it deploys the service.
+        balancer: The load balancer.
+        alarms: The CloudWatch alarms that roll deployments back.
+    """
+
+    ecs: Ecs
+    logs: Logs
+    service: Service
+    code_deploy: CodeDeploy | None = None
+    alarms: Alarms
+
+    def __init__(
+        self,
+        graph: Sequence[Resource],
+        sandbox: JobSandbox,
+        folder: Path,
+        *,
+        pace: Pace,
+        secret: Callable[[str], str] | None,
+    ) -> None:
+        self._graph, self._sandbox, self._folder, self._pace = graph, sandbox, folder, pace
+        self._declared = _one(graph, _SERVICE)
+        self._region, self._account = _place(self._declared["arn"])
+        self._first = _definition(_one(graph, _DEFINITION))
+        self._secret = secret or secrets_of(sandbox.aws, region=self._region, account=self._account)
+        self._ends = ExitStack()
+        self._over = threading.Event()
+        self._fault = ""
+        groups = [_target_group(found) for found in _all(graph, _GROUP)]
+        listeners = _listeners(graph)
+        certificate = None
+        if any(listener.secure for listener in listeners):
+            certificate = sandbox.certificate(f"service-{next(_ADDRESSES)}", self.names)
+        self.balancer = LoadBalancer(
+            enter=sandbox.enter,
+            folder=folder / "load-balancer",
+            address=f"198.18.0.{next(_ADDRESSES)}",
+            listeners=listeners,
+            groups=groups,
+            certificate=certificate,
+            checks=pace.checks,
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The names by which jobs reach the service."""
+        urls = [
+            item["value"]
+            for project in _all(self._graph, _PROJECT)
+            for item in project["environment"]["environmentVariables"]
+            if item["name"] == "SERVICE_URL"
+        ]
+        hosts = [_one(self._graph, _BALANCER)["dnsName"], *(urlsplit(url).hostname for url in urls)]
+        return list(dict.fromkeys(str(host) for host in hosts if host))
+
+    @property
+    def url(self) -> str:
+        """Where the service is reached from outside the sandbox, over plain HTTP."""
+        return self.balancer.url
+
+    def __enter__(self) -> Self:
+        """Start everything; a service with a first definition of its own answers then."""
+        with ExitStack() as ends:
+            ends.enter_context(self.balancer)
+            for name in self.names:
+                self._sandbox.name(name, self.balancer.address)
+            self.alarms = Alarms(tuple(alarms_from(self._graph)), self._pace)
+            stand_in = self._first["family"].endswith(_OWN_FIRST_DEFINITION)
+            first_image = self._first["containerDefinitions"][0]["image"]
+            self._fleet = ContainerFleet(
+                self._sandbox,
+                self.balancer,
+                region=self._region,
+                pace=self._pace,
+                secret=self._secret,
+                logs=self._folder / "logs",
+                alarms=self.alarms,
+                stand_ins={first_image: images.bootstrap()} if stand_in else {},
+            )
+            ends.callback(self._fleet.close)
+            self.ecs = Ecs(account=self._account, region=self._region, pace=0, fleet=self._fleet)
+            self._fleet.written = lambda task, container, line: self.ecs.log(task, [line], container)
+            self.logs = Logs(self.ecs)
+            self._create()
+            ticker = threading.Thread(target=self._tick, name="deployments", daemon=True)
+            ticker.start()
+            ends.callback(ticker.join)
+            ends.callback(self._over.set)
+            if stand_in and not self.await_steady():
+                raise RuntimeError(f"the service does not start; it said: {self.service.events[:5]} {self._fault}")
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything."""
+        self._ends.close()
+
+    def await_steady(self, seconds: float = _TO_START) -> bool:
+        """Wait until as many tasks as desired are well and nothing is deployed; returns whether that is so."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not self._fault:
+            with self.ecs.lock:
+                fit = sum(task.fit for task in self.service.tasks)
+                moving = self.service.controller == "ECS" and not self.service.deployments[0].finished
+                if fit == self.service.desired and not moving:
+                    return True
+            time.sleep(0.05)
+        return False
+
+    def version(self, target: str) -> str:
+        """The task definition of a task, as family:revision; the load balancer's header names its task."""
+        found = (task for task in self.service.tasks if task.identity == target)
+        arns = [task.definition["taskDefinitionArn"] for task in found]
+        return str(arns[0]).rpartition("/")[2] if arns else ""
+
+    def visitor(self, path: str = "/", *, every: float = 0.05) -> Visitor:
+        """A client that asks the users' listener all the time, and knows which version answers."""
+        header = SERVED_BY.lower()
+        return Visitor(
+            self.url,
+            path,
+            every=every,
+            host=self.names[0],
+            version=lambda headers, _body: self.version(headers.get(header, "")),
+        )
+
+    def _tick(self) -> None:
+        while not self._over.wait(self._pace.tick):
+            try:
+                self._fleet.refresh()
+                self.ecs.advance()
+            except Exception:  # noqa: BLE001 - whoever waits for a deployment must not wait for ever
+                self._fault = traceback.format_exc()
+                return
+
+    def _create(self) -> None:
+        """Make in the emulators what the graph declares."""
+        declared, (_, _, name) = self._declared, self._declared["arn"].rpartition(":")[2].split("/")
+        cluster = _one(self._graph, _CLUSTER)["name"]
+        self.ecs.owner("CreateCluster", clusterName=cluster)
+        registered = self.ecs.owner("RegisterTaskDefinition", **self._first)["taskDefinition"]
+        self.ecs.owner(
+            "CreateService",
+            cluster=cluster,
+            serviceName=name,
+            taskDefinition=registered["taskDefinitionArn"],
+            desiredCount=declared["desiredCount"],
+            deploymentController=declared["deploymentController"],
+            deploymentConfiguration=_configuration(declared),
+            loadBalancers=declared["loadBalancers"],
+            healthCheckGracePeriodSeconds=declared.get("healthCheckGracePeriodSeconds", 0),
+        )
+        self.service = self.ecs.service(name, cluster)
+        groups = list(_all(self._graph, _DEPLOYMENT_GROUP))
+        if groups:
+            self.code_deploy = CodeDeploy(
+                self.ecs,
+                self.service,
+                application=groups[0]["appName"],
+                group=groups[0]["deploymentGroupName"],
+                traffic=_traffic(self._graph, groups[0]),
+            )
+
+
+def hosting_from_graph(
+    graph: Sequence[Resource],
+    sandbox: JobSandbox,
+    folder: Path,
+    *,
+    pace: Pace | None = None,
+    secret: Callable[[str], str] | None = None,
+) -> Hosting:
+    """The hosting that a stack has deployed; `with` starts it.
+
+    Args:
+        graph: The stack's resources, as `python -m local graph` prints them.
+        sandbox: Where its containers and its load balancer run.
+        folder: Where logs and configuration may be.
+        pace: How fast time passes.
+        secret: The value behind ``valueFrom`` of a secret, or `MissingSecret`; without one AWS is asked.
+
+    Raises:
+        DeployedProblem: The graph declares no service.
+    """
+    return Hosting(graph, sandbox, folder, pace=pace or Pace(), secret=secret)
+
+
+def secrets_of(aws: AwsServices, *, region: str, account: str) -> Callable[[str], str]:
+    """What reads secrets as the agent of a task does: of Secrets Manager, or parameters of Systems Manager.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+    """
+
+    def read(value_from: str) -> str:
+        try:
+            if ":secretsmanager:" in value_from:
+                return _from_secrets_manager(aws.client("secretsmanager", account=account, region=region), value_from)
+            name = value_from.partition(":parameter")[2] if value_from.startswith("arn:") else value_from
+            client = aws.client("ssm", account=account, region=region)
+            return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+        except ClientError as error:
+            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+            raise MissingSecret(f"failed to fetch secret {value_from}: {code}: {message}") from error
+
+    return read
+
+
+def _from_secrets_manager(client: Any, value_from: str) -> str:  # noqa: ANN401 - made at run time
+    """The whole of a secret, or a key of its JSON: ``ARN:key:version-stage:version-id``."""
+    parts = value_from.split(":")
+    key, stage, version = (*parts[7:], "", "", "")[:3]
+    wanted = {"VersionStage": stage, "VersionId": version}
+    found = client.get_secret_value(
+        SecretId=":".join(parts[:7]), **{name: value for name, value in wanted.items() if value}
+    )
+    text = str(found["SecretString"])
+    if not key:
+        return text
+    try:
+        return str(json.loads(text)[key])
+    except (ValueError, KeyError, TypeError) as error:
+        raise MissingSecret(f"retrieved secret from Secrets Manager did not contain json key {key}") from error
+
+
+# How the graph is read.
+
+
+def _all(graph: Sequence[Resource], kind: str) -> Iterator[dict[str, Any]]:
+    """What is known of each resource of a kind: what it was asked for, and what came of it."""
+    for resource in graph:
+        if resource["type"] == kind:
+            yield _whole({**(resource.get("outputs") or {}), **resource["inputs"]})
+
+
+def _one(graph: Sequence[Resource], kind: str) -> dict[str, Any]:
+    found = next(_all(graph, kind), None)
+    if found is None:
+        raise DeployedProblem(f"the stack has deployed no {kind}: there is nothing here to deploy to")
+    return found
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The same with whole numbers where Pulumi has numbers of its one kind, and without what is not given."""
+    match value:
+        case dict():
+            return {key: _whole(part) for key, part in value.items() if part is not None}
+        case list():
+            return [_whole(part) for part in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
+
+
+def _place(arn: str) -> tuple[str, str]:
+    """Region and account of an ARN."""
+    parts = arn.split(":")
+    return parts[3], parts[4]
+
+
+def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """A task definition as RegisterTaskDefinition takes it."""
+    kept = ("family", "networkMode", "cpu", "memory", "requiresCompatibilities", "executionRoleArn", "taskRoleArn")
+    platform = declared.get("runtimePlatform")
+    return {
+        **{key: declared[key] for key in kept if declared.get(key)},
+        **({"runtimePlatform": platform} if platform else {}),
+        "containerDefinitions": json.loads(declared["containerDefinitions"]),
+        "volumes": [{"name": volume["name"]} for volume in declared.get("volumes", ())],
+    }
+
+
+def _configuration(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """A service's deployment configuration as CreateService takes it, of Pulumi's several properties."""
+    own = dict(declared.get("deploymentConfiguration", {}))
+    made: dict[str, Any] = {}
+    for key, name in (
+        ("deploymentCircuitBreaker", "deploymentCircuitBreaker"),
+        ("deploymentMinimumHealthyPercent", "minimumHealthyPercent"),
+        ("deploymentMaximumPercent", "maximumPercent"),
+        ("alarms", "alarms"),
+    ):
+        if key in declared:
+            made[name] = declared[key]
+    if "strategy" in own:
+        made["strategy"] = own["strategy"]
+    if "bakeTimeInMinutes" in own:
+        made["bakeTimeInMinutes"] = int(own["bakeTimeInMinutes"])
+    for key in ("canaryConfiguration", "linearConfiguration"):
+        if key in own:
+            made[key] = {
+                name: int(value) if name.endswith("Minutes") else float(value) for name, value in own[key].items()
+            }
+    return made
+
+
+def _target_group(declared: Mapping[str, Any]) -> TargetGroup:
+    check = declared.get("healthCheck", {})
+    return TargetGroup(
+        arn=declared["arn"],
+        name=declared["name"],
+        path=check.get("path", "/"),
+        matcher=str(check.get("matcher", "200")),
+        interval=float(check.get("interval", 30)),
+        timeout=float(check.get("timeout", 5)),
+        healthy=int(check.get("healthyThreshold", 5)),
+        unhealthy=int(check.get("unhealthyThreshold", 2)),
+        delay=float(declared.get("deregistrationDelay", 300)),
+    )
+
+
+def _listeners(graph: Sequence[Resource]) -> list[Listener]:
+    """All listeners; the first is the one that forwards and was declared first, which is the users'."""
+    rules = sorted(_all(graph, _RULE), key=lambda rule: int(rule["priority"]))
+    made = []
+    for declared in _all(graph, _LISTENER):
+        own = [rule for rule in rules if rule["listenerArn"] == declared["arn"]]
+        forwards = (
+            *(_forward(rule["arn"], rule["actions"][0], _paths(rule)) for rule in own),
+            _forward(declared["arn"], declared["defaultActions"][0]),
+        )
+        made.append(Listener(port=int(declared["port"]), forwards=forwards, secure=declared["protocol"] == "HTTPS"))
+    return sorted(made, key=lambda listener: bool(listener.forwards[-1].redirect))
+
+
+def _forward(arn: str, action: Mapping[str, Any], paths: tuple[str, ...] = ()) -> Forward:
+    if action["type"] == "redirect":
+        return Forward(arn=arn, paths=paths, redirect=action["redirect"]["protocol"].lower())
+    if "targetGroupArn" in action:
+        return Forward(arn=arn, paths=paths, weights={action["targetGroupArn"]: 100.0})
+    groups = action["forward"]["targetGroups"]
+    return Forward(arn=arn, paths=paths, weights={group["arn"]: float(group.get("weight", 1)) for group in groups})
+
+
+def _paths(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    paths = [path for condition in rule["conditions"] for path in condition.get("pathPattern", {}).get("values", ())]
+    if len(paths) < len(rule["conditions"]):
+        raise DeployedProblem(f"the listener rule {rule['arn']} has conditions that are not rehearsed here")
+    return tuple(paths)
+
+
+def _traffic(graph: Sequence[Resource], group: Mapping[str, Any]) -> Traffic:
+    """How a deployment group of CodeDeploy shifts traffic."""
+    pair = group["loadBalancerInfo"]["targetGroupPairInfo"]
+    by_name = {found["name"]: found["arn"] for found in _all(graph, _GROUP)}
+    first, second = (by_name[found["name"]] for found in pair["targetGroups"])
+    blue_green = group["blueGreenDeploymentConfig"]["terminateBlueInstancesOnDeploymentSuccess"]
+    return Traffic(
+        groups=(first, second),
+        production=pair["prodTrafficRoute"]["listenerArns"][0],
+        test=(pair.get("testTrafficRoute") or {}).get("listenerArns", [""])[0],
+        steps=_steps(graph, group["deploymentConfigName"]),
+        termination_minutes=float(blue_green.get("terminationWaitTimeInMinutes", 0)),
+        alarms=tuple((group.get("alarmConfiguration") or {}).get("alarms", ())),
+        patience_minutes=_CODE_DEPLOY_PATIENCE,
+    )
+
+
+def _steps(graph: Sequence[Resource], name: str) -> tuple[tuple[float, float], ...]:
+    """Percent of the traffic, and the minutes after it, of a deployment configuration."""
+    if predefined := _PREDEFINED.fullmatch(name):
+        return _shifts(predefined[1] == "Linear", float(predefined[2]), float(predefined[3]))
+    for found in _all(graph, _DEPLOYMENT_CONFIG):
+        routing = found.get("trafficRoutingConfig", {})
+        if found["deploymentConfigName"] == name:
+            linear = "timeBasedLinear" in routing
+            own = routing.get("timeBasedLinear") or routing.get("timeBasedCanary") or {"percentage": 100, "interval": 0}
+            return _shifts(linear, float(own["percentage"]), float(own["interval"]))
+    return ((100.0, 0.0),)
+
+
+def _shifts(linear: bool, percent: float, minutes: float) -> tuple[tuple[float, float], ...]:
+    count = -(-100 // int(percent)) - 1 if linear else int(percent < 100)
+    return (*((percent * number, minutes) for number in range(1, count + 1)), (100.0, 0.0))

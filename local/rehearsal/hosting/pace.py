@@ -1,0 +1,26 @@
+"""How fast time passes where real containers are deployed: an hour of AWS's waits should not be one here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Factors of AWS's times.
+
+    Attributes:
+        waits: Of waits that somebody has chosen: bake times, the time after a shift of traffic, before old tasks end.
+        checks: Of the time between two health checks, and of the grace period.
+        least_grace: Seconds that a task has for its start in any case: it starts no faster here than on AWS.
+        tick: Seconds between two looks at everything.
+    """
+
+    waits: float = 0.01
+    checks: float = 0.1
+    least_grace: float = 10.0
+    tick: float = 0.1
+
+    def seconds(self, minutes: float) -> float:
+        """How long so many minutes of a wait are here."""
+        return minutes * 60 * self.waits
