@@ -1,15 +1,13 @@
-"""The whole delivery on this machine: every stack as it is deployed, and all that runs between a push and its release."""
+"""The whole delivery on this machine: deployed stacks, and all that runs between a push and its release."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import secrets
-import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,11 +21,13 @@ from local.rehearsal.actions.code_deploy import CodeDeployToEcs
 from local.rehearsal.actions.connection import Connection
 from local.rehearsal.actions.ecr import EcrSource
 from local.rehearsal.actions.ecs import EcsAction
+from local.rehearsal.application import Source
 from local.rehearsal.code_pipeline import ActionExecution, CodePipeline
-from local.rehearsal.codebuild import BuildHost
+from local.rehearsal.codebuild import BuildHost, secret_and_key
 from local.rehearsal.deployed import Deployed, Project
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import GitHub
+from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.store import Access, client_of
@@ -35,6 +35,8 @@ from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, 
 
 _LOOK_SECONDS = 0.2
 """How often ECR is looked at for what has arrived."""
+_EMULATED = ("ECS", "CLOUDWATCH_LOGS", "CODEDEPLOY", "CODEPIPELINE")
+"""The services that are this project's own emulators, as the variables of the AWS CLI name them."""
 _PATIENCE = 30.0
 """Seconds that an action has to end when everything around it has ended."""
 
@@ -49,12 +51,14 @@ class Stack:
     Attributes:
         name: Its name.
         deployed: Its pipeline.
+        hosting: What it deploys to.
         runner: Runs it.
         rules: The rules that start it.
     """
 
     name: str
     deployed: Deployed
+    hosting: Hosting
     runner: PipelineRunner
     rules: tuple[Rule, ...]
 
@@ -67,7 +71,7 @@ class Options:
         graphs: The deployed graph of each stack by its name, in the order in which a change travels.
         source: The application.
         decide: Asks a person about an approval.
-        time_factor: What AWS's waiting times are multiplied by.
+        pace: How fast time passes.
         secrets: Name or ARN of a secret -> its text; any other secret has a text that says that it is none.
         environment: More environment variables of the machines that builds run on.
     """
@@ -75,7 +79,7 @@ class Options:
     graphs: Mapping[str, Graph]
     source: Source
     decide: Decide
-    time_factor: float = 1.0
+    pace: Pace = field(default_factory=Pace)
     secrets: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -155,27 +159,25 @@ class Rehearsal:
         self._keep_secrets(deployed)
         self._publish(deployed)
         recorded = CodePipeline(deployed.pipeline, account=self.account.identity, region=self.account.region)
-        hosting = ends.enter_context(self._hosting(name, graph))
-        address = ends.enter_context(
-            serving(
-                hosting.ecs,
-                hosting.code_deploy,
-                recorded,
-                policies_of=self.account.policies_of,
-                listener=self.sandbox.listen(),
-            )
+        hosting = ends.enter_context(
+            hosting_from_graph(graph, self.sandbox, self.sandbox.folder / "hosting" / name, pace=self._options.pace)
         )
-        services = {f"AWS_ENDPOINT_URL_{service}": address for service in ("ECS", "CODEDEPLOY", "CODEPIPELINE")}
+        served = [hosting.ecs, hosting.logs, recorded, *((hosting.code_deploy,) if hosting.code_deploy else ())]
+        address = ends.enter_context(
+            serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
+        )
+        services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
             "ECR": EcrSource(account=self.account),
             "CodeBuild": CodeBuild(
                 account=self.account, machines=_Machines(self.sandbox, services), differs=self._differs
             ),
-            "CodeDeployToECS": CodeDeployToEcs(ecs=hosting.ecs, code_deploy=hosting.code_deploy),
-            "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.time_factor),
-            "Manual": Approval(decide=self._options.decide, time_factor=self._options.time_factor),
+            "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.pace.waits),
+            "Manual": Approval(decide=self._options.decide),
         }
+        if hosting.code_deploy:
+            providers["CodeDeployToECS"] = CodeDeployToEcs(ecs=hosting.ecs, code_deploy=hosting.code_deploy)
         records: dict[str, ActionExecution] = {}
 
         def watch(execution: Execution, run: ActionRun | None) -> None:
@@ -184,7 +186,7 @@ class Rehearsal:
             self._watch(name, execution, run)
 
         runner = PipelineRunner(deployed, providers, self._store(deployed), self.sandbox.folder / "runs" / name, watch)
-        return Stack(name=name, deployed=deployed, runner=runner, rules=tuple(rules_of(graph)))
+        return Stack(name=name, deployed=deployed, hosting=hosting, runner=runner, rules=tuple(rules_of(graph)))
 
     def _store(self, deployed: Deployed) -> ArtifactStore:
         access = Access(
@@ -203,16 +205,16 @@ class Rehearsal:
         return {name: value for name, value in here.items() if name in declared}
 
     def _keep_secrets(self, deployed: Deployed) -> None:
-        """Keep what the projects name: what was given for a secret, and for others a token of this rehearsal's GitHub."""
+        """Keep what the projects name: what was given for a secret, and for others this GitHub's token."""
         for project in deployed.projects.values():
             for variable in project.variables:
                 if variable.type == "SECRETS_MANAGER":
                     secret, key = secret_and_key(variable.value)
                     text = self._options.secrets.get(secret, self._token)
                     self.account.keep_secret(secret, json.dumps({key: text}) if key else text)
-                    self._let_in(deployed, project)
+                    self._let_in(project)
 
-    def _let_in(self, deployed: Deployed, project: Project) -> None:
+    def _let_in(self, project: Project) -> None:
         """Have GitHub know the repository that a project releases, and the token."""
         repository = {item.name: item.value for item in project.variables}.get("GITHUB_REPOSITORY")
         if repository:
