@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +69,7 @@ class Source:
         head = _head(application)
         own = branch or _branch(application, head) or "main"
         if head:
-            _run(folder.parent, application, "clone", "--quiet", "--no-checkout", str(application), str(folder))
+            _clone(application, folder)
             _take_large_files(application, folder)
             _git(folder, "checkout", "--quiet", "-B", own, head)
             changed = bool(_ask(application, "status", "--porcelain", "--untracked-files=normal"))
@@ -146,6 +147,16 @@ def _branch(application: Path, head: str) -> str:
     return _ask(application, "symbolic-ref", "--quiet", "--short", "HEAD", fails=True).strip() if head else ""
 
 
+def _clone(application: Path, folder: Path) -> None:
+    """Clone the repository, without a link to any of its files: Git touches what it shares."""
+    clone = ("clone", "--quiet", "--no-checkout", "--no-hardlinks", str(application), str(folder))
+    with tempfile.NamedTemporaryFile("w", suffix=".gitconfig") as trusting:
+        # What serves the clone does not see the settings of who asks for it.
+        trusting.write(f'[safe]\ndirectory = "{application}"\ndirectory = "{application / ".git"}"\n')
+        trusting.flush()
+        _run(folder.parent, application, *clone, config=trusting.name)
+
+
 def _commit_from(application: Path, folder: Path, *, tracked: bool) -> None:
     """Commit the application's files as they are, in the repository of the rehearsal."""
     files = _files(application, folder)
@@ -162,6 +173,7 @@ def _commit_from(application: Path, folder: Path, *, tracked: bool) -> None:
     message = f"What is not committed yet in {application.name}" if tracked else f"The folder {application.name}"
     _git(folder, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", message)
     _git(folder, "reset", "--quiet", "--hard")
+    _git(folder, "clean", "--quiet", "--force", "-d", "-x")  # files that are deleted, and were checked out
 
 
 def _files(application: Path, folder: Path) -> list[str]:
@@ -208,10 +220,12 @@ def _git(folder: Path, *words: str) -> str:
 
 def _ask(application: Path, *words: str, fails: bool = False) -> str:
     """Ask git about the user's repository, as the user has configured it; nothing is written, not even its index."""
-    return _run(application, application, *words, own=True, fails=fails)
+    return _run(application, application, *words, config=None, fails=fails)
 
 
-def _run(folder: Path, trusted: Path, *words: str, given: str = "", own: bool = False, fails: bool = False) -> str:
+def _run(
+    folder: Path, trusted: Path, *words: str, given: str = "", config: str | None = os.devnull, fails: bool = False
+) -> str:
     """Run git.
 
     Args:
@@ -219,17 +233,17 @@ def _run(folder: Path, trusted: Path, *words: str, given: str = "", own: bool = 
         trusted: The repository that may be another user's.
         words: Its arguments.
         given: Its standard input.
-        own: Whether the user's own configuration counts.
+        config: The user's configuration, which it goes by together with the machine's where this is ``None``.
         fails: Whether it may fail; it has then said nothing.
     """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME") if name in os.environ}
-    none = {} if own else {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    alone = {"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": "1"} if config else {}
     safe = [word for path in (trusted, trusted / ".git") for word in ("-c", f"safe.directory={path}")]
     done = subprocess.run(
         ["git", *safe, *words],
         cwd=folder,
         input=given,
-        env={**kept, **none, **_NOBODY, "GIT_OPTIONAL_LOCKS": "0", "TZ": "UTC"},
+        env={**kept, **alone, **_NOBODY, "GIT_OPTIONAL_LOCKS": "0", "TZ": "UTC"},
         capture_output=True,
         encoding="utf-8",
         errors="surrogateescape",

@@ -290,8 +290,7 @@ def registry(*served: tuple[str, Image], damaged: bool = False) -> Iterator[type
         shared: dict[str, Any] = {"images": known, "calls": [], "answers": {}, "elsewhere": storage}
         handler = type("Answering", (Registry,), shared)
         with serving_http(handler) as address:
-            known_address = {"address": address}
-            yield type("OneRegistry", (handler,), known_address)
+            yield type("OneRegistry", (handler,), {"address": address})
 
 
 def from_registry(handler: type[Registry], store: ImageStore, name: str = "registry.example.com/team/a:1") -> Provided:
