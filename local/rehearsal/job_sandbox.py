@@ -31,14 +31,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
-from local.rehearsal.aws_server import LAYER_HOST
+from local.rehearsal.aws_server import LAYER_HOST, REGISTRY_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
+from local.rehearsal.base_images import PLATFORM, Content, Provided, Provision
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
 
@@ -49,7 +51,7 @@ BRIDGE = "172.30.0.1"
 MIRROR = "docker-hub"
 """The prefix of the pull-through cache for Docker Hub, whose repositories are filled here as if by earlier pulls."""
 DOCKER_HUB = "127.0.0.2"
-"""Where Docker Hub's names lead on the machine; nothing answers there."""
+"""Where Docker Hub's names lead on the machine; nothing answers there but within `serving_images`."""
 DOCKER_HUB_HOSTS = ("docker.io", "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
 _ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 _REGIONS = (REGION, "eu-west-1", "us-east-1")
@@ -357,12 +359,90 @@ class JobSandbox:
             self._mirrored[region] = {variable: name for variable, name in names.items() if variable}
         return self._mirrored[region]
 
+    @contextlib.contextmanager
+    def serving_images(self, provision: Provision, *, cached_in: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+        """Serve base images under the names of their registries, and what each build fetches of Docker Hub anyway.
+
+        Gives the variables that name the latter for a build.
+
+        Args:
+            provision: The images.
+            cached_in: The regions whose pull-through cache for Docker Hub has them, too, as if by earlier pulls.
+        """
+        images_by_name = {f"{image.name.address}:{image.name.reference}": image.content for image in provision.images}
+        variables = {}
+        for variable, name, made in self._of_every_build():
+            content = provision.store.put(made)
+            images_by_name[f"docker.io/{name}"] = content
+            variables[variable] = f"{name}@{content.digest}"
+        hosts = set()
+        for image in provision.images:
+            ecr = REGISTRY_HOST.fullmatch(image.name.host)
+            if ecr and ecr[1] in _ACCOUNTS and ecr[2] in _REGIONS:
+                self._put(provision, image, image.name.repository, ecr[1], ecr[2])
+            elif image.name.host != "docker.io":
+                hosts.add(image.name.host)
+            else:
+                for region in cached_in:
+                    self.docker_hub(region)
+                    self._put(provision, image, f"{MIRROR}/{image.name.repository}", ACCOUNT, region)
+        with self._registries(hosts, images_by_name, provision.store.folder):
+            yield variables
+
+    def _of_every_build(self) -> tuple[tuple[str, str, images.Image], ...]:
+        """The variable of the job that names it, name with tag, and the image."""
+        return (
+            ("BUILDKIT_IMAGE", f"moby/buildkit:v{tools.BUILDKIT}", self._buildkit),
+            ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner:stand-in", images.scanner()),
+        )
+
+    def _put(self, provision: Provision, image: Provided, repository: str, account: str, region: str) -> None:
+        """Put an image into a repository of Amazon ECR, which is made if need be."""
+        ecr = self.aws.client("ecr", account=account, region=region)
+        with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
+            self.repository(repository, account=account, region=region)
+        whole = provision.store.image(image.content, PLATFORM)
+        self.registry(account, region).push(repository, whole, *filter(None, [image.name.tag]))
+
+    @contextlib.contextmanager
+    def _registries(
+        self, hosts: AbstractSet[str], images_by_name: Mapping[str, Content], store: Path
+    ) -> Iterator[None]:
+        """The registries of these names and Docker Hub's, reading from a folder of images."""
+        number = next(self._machines)
+        names, file = self.folder / "hosts", self.folder / f"images-{number}.json"
+        known = names.read_text()
+        file.write_text(json.dumps({name: (each.digest, each.media_type) for name, each in images_by_name.items()}))
+        plain = sorted({host.partition(":")[0] for host in hosts})
+        ports = {int(host.partition(":")[2] or 443) for host in hosts} | {443}
+        certificate = self.certificate(f"registries-{number}", [*DOCKER_HUB_HOSTS, *plain])
+        command = [sys.executable, "-m", "local.rehearsal.base_images.server", "--address", DOCKER_HUB]
+        command += [word for port in sorted(ports) for word in ("--port", str(port))]
+        command += ["--certificate", str(certificate), "--store", str(store), "--images", str(file)]
+        with subprocess.Popen(
+            [*self.enter, *command],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                if process.stdout is None or process.stdout.readline() != "ready\n":
+                    raise RuntimeError(f"The registries did not start. They said:\n{process.communicate()[1]}")
+                # The file is mounted: it is written, and not replaced.
+                names.write_text(known + "".join(f"{DOCKER_HUB} {host}\n" for host in plain))
+                yield
+            finally:
+                names.write_text(known)
+                process.communicate()  # closes its standard input, at which it ends
+
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def _make_authority(folder: Path) -> None:
-    """Make an authority of our own for certificates."""
+    """Make an authority of our own, which signs certificates for two days: `ca.pem`, and its key."""
     subject = ("-subj", "/CN=ecs-delivery rehearsal")
     _openssl(folder, "req", "-x509", *_KEY, "-days", "2", *subject, "-keyout", "ca.key", "-out", "ca.pem")
 
