@@ -121,6 +121,13 @@ class Source:
             "BranchName": self.branch,
         }
 
+    @property
+    def history(self) -> tuple[tuple[str, str], ...]:
+        """The ID and the message of each commit of the straight history, the oldest first."""
+        said = _git(self.folder, "log", "--first-parent", "--reverse", "--format=%H%x00%B%x01")
+        commits = (entry.strip().split("\0", 1) for entry in said.split("\x01") if entry.strip())
+        return tuple((commit, message.strip()) for commit, message in commits)
+
     @classmethod
     def _at_head(cls, folder: Path, branch: str, origin: str) -> Self:
         said = _git(folder, "log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%H%x00%an%x00%ad%x00%B")

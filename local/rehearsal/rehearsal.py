@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,11 +23,12 @@ from local.rehearsal.actions.connection import Connection
 from local.rehearsal.actions.ecr import EcrSource
 from local.rehearsal.actions.ecs import EcsAction
 from local.rehearsal.application import Source
+from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import ActionExecution, CodePipeline
 from local.rehearsal.codebuild import BuildHost, secret_and_key
 from local.rehearsal.deployed import Deployed, Project
 from local.rehearsal.emulated import serving
-from local.rehearsal.github import GitHub
+from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
@@ -70,6 +72,7 @@ class Options:
     Attributes:
         graphs: The deployed graph of each stack by its name, in the order in which a change travels.
         source: The application.
+        images: The base images that its builds fetch.
         decide: Asks a person about an approval.
         pace: How fast time passes.
         secrets: Name or ARN of a secret -> its text; any other secret has a text that says that it is none.
@@ -78,10 +81,24 @@ class Options:
 
     graphs: Mapping[str, Graph]
     source: Source
+    images: Provision
     decide: Decide
     pace: Pace = field(default_factory=Pace)
     secrets: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def image_builds(deployed: Deployed) -> Iterator[DockerBuild]:
+    """Yield what the jobs of a pipeline build images of, as their buildspecs and projects say."""
+    for project in deployed.projects.values():
+        declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
+        given = {**declared, **{variable.name: variable.value for variable in project.variables}}
+        if "BUILD_ARGS" in given:
+            yield DockerBuild(
+                dockerfile=str(Path(given["BUILD_CONTEXT"]) / given["DOCKERFILE"]),
+                target=given["BUILD_TARGET"],
+                arguments=json.loads(given["BUILD_ARGS"]),
+            )
 
 
 class Rehearsal:
@@ -107,7 +124,9 @@ class Rehearsal:
             self.account = Account(self.sandbox.aws, list(self._options.graphs.values()))
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
             self._token = secrets.token_hex(20)
-            self._images = self.sandbox.docker_hub(self.account.region)
+            self._images = ends.enter_context(
+                self.sandbox.serving_images(self._options.images, cached_in=(self.account.region,))
+            )
             for name, graph in self._options.graphs.items():
                 self.stacks[name] = self._stack(name, graph, ends)
             ends.enter_context(self._hearing_of_images())
@@ -167,12 +186,11 @@ class Rehearsal:
             serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
         )
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
+        machines = _Machines(self.sandbox, {**self._options.environment, **services})
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
             "ECR": EcrSource(account=self.account),
-            "CodeBuild": CodeBuild(
-                account=self.account, machines=_Machines(self.sandbox, services), differs=self._differs
-            ),
+            "CodeBuild": CodeBuild(account=self.account, machines=machines, differs=self._differs),
             "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.pace.waits),
             "Manual": Approval(decide=self._options.decide),
         }
@@ -199,8 +217,8 @@ class Rehearsal:
         return ArtifactStore(account=self.account.identity, region=self.account.region, as_pipeline=access)
 
     def _differs(self, project: Project) -> Mapping[str, str]:
-        """The variables of a build that differ from AWS: which images build it, and where GitHub's API is."""
-        here = {**self._images, "GITHUB_API_URL": self.github.url}
+        """The variables of a build that differ from AWS: which images build it, for which processor, where GitHub is."""
+        here = {**self._images, "GITHUB_API_URL": self.github.url, "PLATFORM": PLATFORM}
         declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
         return {name: value for name, value in here.items() if name in declared}
 
@@ -218,7 +236,8 @@ class Rehearsal:
         """Have GitHub know the repository that a project releases, and the token."""
         repository = {item.name: item.value for item in project.variables}.get("GITHUB_REPOSITORY")
         if repository:
-            self.github.repository(repository).commits[:] = self._options.source.commits
+            history = self._options.source.history
+            self.github.repository(repository).commits[:] = [Commit(sha, message) for sha, message in history]
             self.github.token(self._token, **{repository: "write"})
 
     def _publish(self, deployed: Deployed) -> None:
