@@ -122,6 +122,12 @@ class Source:
         }
 
     @property
+    def changed_paths(self) -> tuple[str, ...]:
+        """The files that its last commit changed; all of them if it is the first one."""
+        said = _git(self.folder, "show", "--format=", "--name-only", "--first-parent", "-m", "-z", "HEAD")
+        return tuple(path for path in said.split("\0") if path)
+
+    @property
     def history(self) -> tuple[tuple[str, str], ...]:
         """The ID and the message of each commit of the straight history, the oldest first."""
         said = _git(self.folder, "log", "--first-parent", "--reverse", "--format=%H%x00%B%x01")

@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import yaml
 
-from local.errors import Refusal
 from local.rehearsal.account import Account, Graph
 from local.rehearsal.actions.approval import Approval, Decide
 from local.rehearsal.actions.code_build import CodeBuild
@@ -145,17 +144,21 @@ class Rehearsal:
         for runner, execution in runs:
             runner.wait(execution, _PATIENCE)
 
-    def push(self, stack: str, push: Push) -> Execution:
-        """Start a stack's pipeline as a push of code does.
+    def start(self, stack: str, push: Push, *, until: str = "") -> Execution:
+        """Start a stack's pipeline as a push of code does; if its filters keep that off, as a person does by hand.
+
+        Args:
+            stack: The stack's name.
+            push: What is pushed.
+            until: The stage or the action after which the run ends; by default the last.
 
         Raises:
-            Refusal: The push does not start it; says why.
+            Refusal: There is no such stage or action.
         """
         found = self.stacks[stack]
         reason = reason_not_to_start(found.deployed.triggers, push)
-        if reason:
-            raise Refusal(f"The push does not start {found.deployed.pipeline}: {reason}")
-        return found.runner.start(f"Push to {push.branch or push.tag}")
+        trigger = f"By hand, since the push does not start it: {reason}" if reason else f"Push to {push.branch}"
+        return found.runner.start(trigger, until=until)
 
     def wait(self) -> None:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile."""
@@ -217,13 +220,13 @@ class Rehearsal:
         return ArtifactStore(account=self.account.identity, region=self.account.region, as_pipeline=access)
 
     def _differs(self, project: Project) -> Mapping[str, str]:
-        """The variables of a build that differ from AWS: which images build it, for which processor, where GitHub is."""
+        """What differs from AWS: which images build it, for which processor, and where GitHub is."""
         here = {**self._images, "GITHUB_API_URL": self.github.url, "PLATFORM": PLATFORM}
         declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
         return {name: value for name, value in here.items() if name in declared}
 
     def _keep_secrets(self, deployed: Deployed) -> None:
-        """Keep what the projects name: what was given for a secret, and for others this GitHub's token."""
+        """Keep what the projects name: what was given for a secret, else the token of this GitHub."""
         for project in deployed.projects.values():
             for variable in project.variables:
                 if variable.type == "SECRETS_MANAGER":

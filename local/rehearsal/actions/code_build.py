@@ -100,12 +100,16 @@ def _secrets(credentials: Mapping[str, str]) -> Secrets:
 
 
 def _reason(result: Result) -> str:
-    """Why a build failed: what its phase says, and the last lines of its log that are not CodeBuild's own."""
+    """Why a build failed: what its phase says, and the last lines of its own log."""
     failed = next(phase for phase in result.phases if phase.status != "SUCCEEDED")
-    own = [line for line in result.log.splitlines() if not line.startswith("[Container]") and line.strip()]
-    return "\n".join([f"{failed.name}: {failed.message}".strip(), *own[-10:]])
+    return "\n".join([f"{failed.name}: {failed.message}".strip(), *_own_lines(result)[-10:]])
 
 
 def _last_words(result: Result) -> str:
-    own = [line for line in result.log.splitlines() if not line.startswith("[Container]") and line.strip()]
-    return own[-1] if own else ""
+    """The last thing that a job says, beside the variables that it exports."""
+    return next((line for line in reversed(_own_lines(result)) if not line.startswith("export ")), "")
+
+
+def _own_lines(result: Result) -> list[str]:
+    """What a job itself printed."""
+    return [line for line in result.log.splitlines() if line.strip() and not line.startswith("[Container]")]

@@ -31,6 +31,7 @@ class PipelineRunner:
 
     Attributes:
         deployed: The pipeline.
+        store: Its artifact bucket.
         executions: All its runs, the oldest first.
     """
 
@@ -59,7 +60,8 @@ class PipelineRunner:
             raise Refusal(f"{deployed.pipeline}: nobody here carries out actions of {', '.join(missing)}")
         self.deployed = deployed
         self.executions: list[Execution] = []
-        self._providers, self._store, self._folder, self._watch = providers, store, folder, watch
+        self.store = store
+        self._providers, self._folder, self._watch = providers, folder, watch
         self._doors = _Doors(deployed.execution_mode)
         self._threads: dict[str, threading.Thread] = {}
         self._attempts = itertools.count(1)
@@ -219,7 +221,7 @@ class PipelineRunner:
             variables=dict(execution.variables),
             revision=execution.revisions.get(action.name, ""),
             artifacts={name: execution.artifacts[name] for name in action.inputs},
-            store=self._store,
+            store=self.store,
             policies=self.deployed.policies_of(self.deployed.role),
             folder=self._folder / f"{next(self._attempts)}-{action.name}",
             stop=execution.stop_requested,
