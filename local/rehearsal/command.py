@@ -24,7 +24,6 @@ from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Visit
-from local.rehearsal.pipeline.triggers import Push
 from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
 from local.rehearsal.report import (
     BaseImage,
@@ -90,14 +89,13 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images))
         settings = Options(
             graphs=graphs,
-            source=source,
             images=images,
             decide=lambda action, about, _seconds: _decide(shown, action, about, approve=options.approve),
             environment=environment,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
-        rehearsal.start(first, Push(branch=source.branch, paths=source.changed_paths), until=options.until)
+        rehearsal.push(first, source, variables=dict(options.variable), until=options.until)
         rehearsal.wait()
         made = collect(
             options.app.resolve().name,

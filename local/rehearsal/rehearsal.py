@@ -70,8 +70,7 @@ class Options:
 
     Attributes:
         graphs: The deployed graph of each stack by its name, in the order in which a change travels.
-        source: The application.
-        images: The base images that its builds fetch.
+        images: The base images that the application's builds fetch.
         decide: Asks a person about an approval.
         pace: How fast time passes.
         secrets: Name or ARN of a secret -> its text; any other secret has a text that says that it is none.
@@ -79,7 +78,6 @@ class Options:
     """
 
     graphs: Mapping[str, Graph]
-    source: Source
     images: Provision
     decide: Decide
     pace: Pace = field(default_factory=Pace)
@@ -144,21 +142,31 @@ class Rehearsal:
         for runner, execution in runs:
             runner.wait(execution, _PATIENCE)
 
-    def start(self, stack: str, push: Push, *, until: str = "") -> Execution:
-        """Start a stack's pipeline as a push of code does; if its filters keep that off, as a person does by hand.
+    def push(
+        self, stack: str, source: Source, *, variables: Mapping[str, str] | None = None, until: str = ""
+    ) -> Execution:
+        """Push a commit, which starts a stack's pipeline; if its filters keep that off, start it as a person does.
 
         Args:
             stack: The stack's name.
-            push: What is pushed.
+            source: The commit.
+            variables: Pipeline variables that differ from their defaults, by name.
             until: The stage or the action after which the run ends; by default the last.
 
         Raises:
-            Refusal: There is no such stage or action.
+            Refusal: There is no such variable, stage or action.
         """
         found = self.stacks[stack]
-        reason = reason_not_to_start(found.deployed.triggers, push)
-        trigger = f"By hand, since the push does not start it: {reason}" if reason else f"Push to {push.branch}"
-        return found.runner.start(trigger, until=until)
+        for action in found.deployed.actions:
+            if action.provider == "CodeStarSourceConnection":
+                source.publish(self.sandbox, action.configuration["FullRepositoryId"])
+        history = [Commit(sha, message) for sha, message in source.history]
+        for repository in self.github.repositories.values():
+            repository.commits[:] = history
+        pushed = Push(branch=source.branch, paths=source.changed_paths)
+        reason = reason_not_to_start(found.deployed.triggers, pushed)
+        trigger = f"By hand, since the push does not start it: {reason}" if reason else f"Push to {source.branch}"
+        return found.runner.start(trigger, variables=variables, until=until)
 
     def wait(self) -> None:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile."""
@@ -179,7 +187,6 @@ class Rehearsal:
     def _stack(self, name: str, graph: Graph, ends: contextlib.ExitStack) -> Stack:
         deployed = Deployed.of(graph)
         self._keep_secrets(deployed)
-        self._publish(deployed)
         recorded = CodePipeline(deployed.pipeline, account=self.account.identity, region=self.account.region)
         hosting = ends.enter_context(
             hosting_from_graph(graph, self.sandbox, self.sandbox.folder / "hosting" / name, pace=self._options.pace)
@@ -239,15 +246,8 @@ class Rehearsal:
         """Have GitHub know the repository that a project releases, and the token."""
         repository = {item.name: item.value for item in project.variables}.get("GITHUB_REPOSITORY")
         if repository:
-            history = self._options.source.history
-            self.github.repository(repository).commits[:] = [Commit(sha, message) for sha, message in history]
+            self.github.repository(repository)
             self.github.token(self._token, **{repository: "write"})
-
-    def _publish(self, deployed: Deployed) -> None:
-        """Put the application where the pipeline's source action looks for it."""
-        for action in deployed.actions:
-            if action.provider == "CodeStarSourceConnection":
-                self._options.source.publish(self.sandbox, action.configuration["FullRepositoryId"])
 
     # Images that arrive.
 
