@@ -25,7 +25,9 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,6 +78,14 @@ if [ "$1" = run ] && [ -f {hosts} ]; then
 fi
 exec {docker} "$@"
 """
+
+
+_LISTEN = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0), backlog=128) as made:
+    socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
+"""
+"""A socket belongs to the network in which it is made, wherever it is used."""
 
 
 class JobSandbox:
@@ -155,6 +165,15 @@ class JobSandbox:
         with (self.folder / "hosts").open("a") as hosts, (self.folder / "container-hosts").open("a") as own:
             hosts.write(f"{address} {host}\n")
             own.write(f"{host}:{address}\n")
+
+    def listen(self) -> socket.socket:
+        """A socket that listens on the machine's loopback and is served here, at a free port."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            command = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
+            subprocess.run(command, pass_fds=(theirs.fileno(),), capture_output=True, check=True)
+            _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
+        return socket.socket(fileno=descriptor)
 
     @property
     def docker_socket(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,14 +17,20 @@ class _Quiet:
 
 
 @contextmanager
-def serving_http(handler: type[BaseHTTPRequestHandler], host: str = "127.0.0.1") -> Iterator[str]:
+def serving_http(
+    handler: type[BaseHTTPRequestHandler], host: str = "127.0.0.1", listener: socket.socket | None = None
+) -> Iterator[str]:
     """Serve on a free port, without a log; gives the address, without a trailing slash.
 
     Args:
         handler: What answers the requests, each in a thread of its own.
         host: A name or address of this machine.
+        listener: A socket that listens already, perhaps in another network.
     """
-    server = ThreadingHTTPServer((host, 0), type(handler.__name__, (_Quiet, handler), {}))
+    server = ThreadingHTTPServer((host, 0), type(handler.__name__, (_Quiet, handler), {}), listener is None)
+    if listener is not None:
+        server.socket.close()
+        server.socket, server.server_port = listener, listener.getsockname()[1]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

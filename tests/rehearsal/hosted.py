@@ -24,10 +24,10 @@ PACE = Pace(waits=0.003, checks=0.04, least_grace=1.5)
 PORT = "8080"
 
 
-def app(version: str, *, health: bool = True) -> Image:
+def app(version: str, *, health: bool = True, port: str = PORT) -> Image:
     """A web server that answers with its version; without health all its answers are 404."""
     files = {"srv/index.html": Entry(version.encode()), "srv/healthz": Entry(b"well")} if health else {"srv/a": Entry()}
-    return image(busybox(), layer(files), Entrypoint=["httpd", "-f", "-p", PORT, "-h", "/srv"])
+    return image(busybox(), layer(files), Entrypoint=["httpd", "-f", "-p", port, "-h", "/srv"])
 
 
 class Running:
@@ -41,6 +41,11 @@ class Running:
     def __init__(self, stack: DeliveredStack, sandbox: JobSandbox, hosting: Hosting, visitor: Visitor) -> None:
         self._stack, self._sandbox, self.hosting, self.visitor = stack, sandbox, hosting, visitor
         self.ended: list[BlueGreen] = []
+
+    @property
+    def port(self) -> str:
+        """Where the load balancer looks for a task."""
+        return str(self.hosting.service.load_balancers[0]["containerPort"])
 
     def register(self, uri: str, *beside: dict[str, object], **changes: object) -> str:
         """A revision of the stack's task definition with this image; returns its ARN."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 from delivered_stack import DeliveredStack
 from hosted import PORT, app, await_, fetched, planned, running
+from mocked import REGION
 from rehearsing import Need
 
+from local.rehearsal.emulated import serving
 from local.rehearsal.hosting import Pace
 from local.rehearsal.images import Entry, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
@@ -31,6 +34,10 @@ def _tools(need: Need) -> None:
         ("dev", "allAtOnce", "codeDeploy"),
         ("dev", "canary", "codeDeploy"),
         ("prod", "linear", "codeDeploy"),
+        # These deploy to a service of somebody else.
+        ("classic", "rolling", "ecsAction"),
+        ("ecs-native", "canary", "ecs"),
+        ("existing-hosting", "allAtOnce", "codeDeploy"),
     ],
 )
 def test_no_request_fails_while_a_version_is_deployed(
@@ -39,7 +46,7 @@ def test_no_request_fails_while_a_version_is_deployed(
     with running(sandbox, tmp_path, planned(stack, strategy, engine)) as served:
         (first,) = served.visited()
 
-        new = served.deploy(served.push(app("two")))
+        new = served.deploy(served.push(app("two", port=served.port)))
 
         assert served.settled() in ("SUCCESSFUL", "Succeeded")
         assert served.visited() == [new]
@@ -152,6 +159,20 @@ def test_jobs_and_their_containers_reach_the_service_by_its_name(sandbox: JobSan
         assert fetched(sandbox, f"{url}:8080") == first
 
 
+def test_jobs_on_the_machine_ask_the_emulators(sandbox: JobSandbox, tmp_path: Path) -> None:
+    with (
+        running(sandbox, tmp_path, planned("dev", "allAtOnce", "codeDeploy")) as served,
+        serving(*served.hosting.emulators, listener=sandbox.listen()) as url,
+    ):
+        host = sandbox.place({"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}, region=REGION)
+        ask = "aws ecs describe-services --cluster shop-dev --services shop-dev --region eu-west-1 --endpoint-url"
+        environment = {**host.environment, "AWS_EC2_METADATA_DISABLED": "true"}
+        command = [*host.enter, "sh", "-c", f"{ask} {url}"]
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+        assert json.loads(answer)["services"][0]["runningCount"] == 2
+
+
 def test_a_service_with_a_certificate_is_reached_over_https(sandbox: JobSandbox, tmp_path: Path) -> None:
     certificate = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-0a1b2c3d4e5f"
     name = "shop.example.com"
@@ -204,7 +225,7 @@ def test_a_version_that_errs_once_it_serves_is_rolled_back_by_its_alarm(sandbox:
 
 
 def test_codedeploy_gives_up_tasks_that_never_become_healthy(sandbox: JobSandbox, tmp_path: Path) -> None:
-    pace = Pace(waits=0.002, checks=0.04, least_grace=1.5)
+    pace = Pace(waits=0.001, checks=0.04, least_grace=0.8)
     with running(sandbox, tmp_path, planned("dev", "allAtOnce", "codeDeploy"), pace=pace) as served:
         (first,) = served.visited()
 

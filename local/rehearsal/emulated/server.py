@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +15,13 @@ from local.rehearsal.loopback import serving_http
 
 
 @contextmanager
-def serving(*services: Emulated) -> Iterator[str]:
-    """Serve as long as the block lasts; gives the address for ``AWS_ENDPOINT_URL_ECS`` and the like."""
+def serving(*services: Emulated, listener: socket.socket | None = None) -> Iterator[str]:
+    """Serve as long as the block lasts; gives the address for ``AWS_ENDPOINT_URL_ECS`` and the like.
+
+    Args:
+        services: What is served.
+        listener: A socket that listens already, such as that of `JobSandbox.listen`; else one of this machine's.
+    """
     by_prefix = {service.target_prefix: service for service in services}
 
     class Handler(BaseHTTPRequestHandler):
@@ -31,7 +37,7 @@ def serving(*services: Emulated) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-    with serving_http(Handler) as address:
+    with serving_http(Handler, listener=listener) as address:
         yield address
 
 

@@ -178,7 +178,8 @@ class Containers:
     def _environment(self, part: Container) -> list[str]:
         given = {"AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
         given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
-        for secret in part.definition.get("secrets", ()):
+        stands_in = self._surroundings.stands_in(str(part.definition["image"]))
+        for secret in () if stands_in else part.definition.get("secrets", ()):  # it has no use for them
             try:
                 given[secret["name"]] = self._surroundings.secret(secret["valueFrom"])
             except MissingSecret as missing:

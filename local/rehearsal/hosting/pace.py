@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_GRACES = 12
+"""Times that a task may need all of its least grace until nobody waits for it any longer."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
@@ -24,3 +27,7 @@ class Pace:
     def seconds(self, minutes: float) -> float:
         """How long so many minutes of a wait are here."""
         return minutes * 60 * self.waits
+
+    def patience(self, minutes: float) -> float:
+        """Minutes of AWS's patience with starting tasks, so many that they have their time here, too."""
+        return max(minutes, _GRACES * self.least_grace / self.seconds(1))
