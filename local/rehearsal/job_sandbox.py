@@ -22,6 +22,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -162,9 +163,11 @@ class JobSandbox:
 
     def name(self, host: str, address: str) -> None:
         """Give a name to an address of the machine, for its programs and for the containers that jobs start on it."""
-        with (self.folder / "hosts").open("a") as hosts, (self.folder / "container-hosts").open("a") as own:
-            hosts.write(f"{address} {host}\n")
-            own.write(f"{host}:{address}\n")
+        for file, line in (("hosts", f"{address} {host}"), ("container-hosts", f"{host}:{address}")):
+            path = self.folder / file
+            known = path.read_text().splitlines() if path.exists() else []
+            kept = [entry for entry in known if host not in re.split("[ :]", entry)]
+            path.write_text("".join(f"{entry}\n" for entry in [*kept, line]))  # in its place: it is mounted
 
     def listen(self) -> socket.socket:
         """A socket that listens on the machine's loopback and is served here, at a free port."""

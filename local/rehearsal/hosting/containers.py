@@ -213,6 +213,7 @@ class Containers:
         """What the containers get for a network: several share one, as tasks do with `awsvpc`."""
         if len(self.parts) == 1:
             return "bridge"
+        self._surroundings.stands_in(HOLDER)
         wanted = {"Image": HOLDER, "Labels": {LABEL: self._name}, "HostConfig": {"Init": True}}
         self._holder = self._engine.ask("POST", f"/containers/create?name={self._name}-network", wanted)["Id"]
         self._engine.ask("POST", f"/containers/{self._holder}/start")

@@ -69,6 +69,7 @@ class Hosting:
         code_deploy: CodeDeploy, when it deploys the service.
         balancer: The load balancer.
         alarms: The CloudWatch alarms that roll deployments back.
+        fault: What went wrong here, so that no deployment goes on; not what went wrong with one.
     """
 
     ecs: Ecs
@@ -97,7 +98,7 @@ class Hosting:
         self._secret = secret or secrets_of(sandbox.aws, region=self._region, account=self._account)
         self._wait, self._ends = wait, ExitStack()
         self._over = threading.Event()
-        self._fault = ""
+        self.fault = ""
         groups = [_target_group(found) for found in _all(graph, _GROUP)]
         listeners = _listeners(graph)
         certificate = None
@@ -158,15 +159,21 @@ class Hosting:
             ends.callback(ticker.join)
             ends.callback(self._over.set)
             if answers and self._wait and not self.await_steady():
-                raise RuntimeError(f"the service does not start; it said: {self.service.events[:5]} {self._fault}")
+                raise RuntimeError(f"the service does not start; it said: {self.service.events[:5]} {self.fault}")
             self._ends = ends.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End everything."""
+        """End everything.
+
+        Raises:
+            RuntimeError: Something went wrong here, and nothing else was said yet.
+        """
         self._ends.close()
+        if self.fault and error is None:
+            raise RuntimeError(f"the hosting went wrong:\n{self.fault}")
 
     def _stand_in(self) -> images.Image:
         """What answers before the first deployment, on the port that the load balancer knows."""
@@ -180,7 +187,7 @@ class Hosting:
     def await_steady(self, seconds: float = _TO_START) -> bool:
         """Wait until as many tasks as desired are well and nothing is deployed; returns whether that is so."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self._fault:
+        while time.monotonic() < deadline and not self.fault:
             with self.ecs.lock:
                 fit = sum(task.fit for task in self.service.tasks)
                 moving = self.service.controller == "ECS" and not self.service.deployments[0].finished
@@ -212,7 +219,7 @@ class Hosting:
                 self._fleet.refresh()
                 self.ecs.advance()
             except Exception:  # noqa: BLE001 - whoever waits for a deployment must not wait for ever
-                self._fault = traceback.format_exc()
+                self.fault = traceback.format_exc()
                 return
 
     def _create(self) -> None:

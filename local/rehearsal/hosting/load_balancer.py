@@ -19,6 +19,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -188,6 +189,7 @@ class LoadBalancer:
             for number, listener in enumerate(listeners)
             for position, forward in enumerate(listener.forwards)
         }
+        self._order_of_states = threading.Lock()
         self._targets: dict[tuple[str, str], _Target] = {}
         self._figures: dict[str, Figures] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -290,8 +292,10 @@ class LoadBalancer:
         target = self._targets.get((group, name))
         if target is None or target.draining:
             return
-        target.draining, server = True, f"{self._groups[group].name}/{name}"
-        self._done(f"set server {server} state drain")
+        server = f"{self._groups[group].name}/{name}"
+        with self._order_of_states:
+            target.draining = True
+            self._done(f"set server {server} state drain")
         deadline = time.monotonic() + self._groups[group].delay
         while time.monotonic() < deadline and self._in_flight(group, name):
             time.sleep(_DRAIN_STEP)
@@ -325,8 +329,11 @@ class LoadBalancer:
     def _judge(self, group: TargetGroup, row: Mapping[str, str], target: _Target) -> None:
         if not target.passed:
             if row["check_status"] in _PASSED:
-                target.passed = True
-                self._done(f"set server {group.name}/{row['svname']} state ready")
+                with self._order_of_states:
+                    if target.draining:
+                        return
+                    target.passed = True
+                    self._done(f"set server {group.name}/{row['svname']} state ready")
                 target.health = Health("healthy")
             elif time.monotonic() - target.registered > group.unhealthy * group.interval * self._checks:
                 target.health = Health("unhealthy", _reason(row))
