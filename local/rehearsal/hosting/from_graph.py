@@ -440,14 +440,14 @@ def _traffic(graph: Sequence[Resource], group: Mapping[str, Any], pace: Pace) ->
         groups=(first, second),
         production=pair["prodTrafficRoute"]["listenerArns"][0],
         test=(pair.get("testTrafficRoute") or {}).get("listenerArns", [""])[0],
-        steps=_steps(graph, group["deploymentConfigName"]),
+        steps=traffic_steps(graph, group["deploymentConfigName"]),
         termination_minutes=float(blue_green.get("terminationWaitTimeInMinutes", 0)),
         alarms=tuple((group.get("alarmConfiguration") or {}).get("alarms", ())),
         patience_minutes=pace.patience(_CODE_DEPLOY_PATIENCE),
     )
 
 
-def _steps(graph: Sequence[Resource], name: str) -> tuple[tuple[float, float], ...]:
+def traffic_steps(graph: Sequence[Resource], name: str) -> tuple[tuple[float, float], ...]:
     """Percent of the traffic, and the minutes after it, of a deployment configuration."""
     if predefined := _PREDEFINED.fullmatch(name):
         return _shifts(predefined[1] == "Linear", float(predefined[2]), float(predefined[3]))
