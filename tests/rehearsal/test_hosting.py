@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from delivered_stack import DeliveredStack
+from delivered_stack import Builder, DeliveredStack, artifact
 from hosted import PORT, app, await_, fetched, planned, running
 from mocked import REGION
 from rehearsing import Need
 
+from local.rehearsal.codebuild import Result
 from local.rehearsal.emulated import serving
 from local.rehearsal.hosting import Pace
 from local.rehearsal.images import Entry, busybox, image, layer
@@ -263,3 +264,38 @@ def test_hosting_that_is_left_in_the_middle_leaves_nothing_behind(sandbox: JobSa
         began = time.monotonic()
 
     assert time.monotonic() - began < 30
+
+
+def test_the_deploying_job_follows_what_happens_and_says_why(
+    sandbox: JobSandbox, warm_aws_cli: Path, tmp_path: Path
+) -> None:
+    stack = planned("ecs-blue-green", "blueGreen", "ecs")
+    builder = Builder(stack, sandbox.aws, warm_aws_cli, tmp_path / "machine")
+    with running(sandbox, tmp_path / "hosting", stack) as served, serving(*served.hosting.emulators) as url:
+        (first,) = served.visited()
+        uri = served.push(app("two"))
+
+        def deploy(name: str, **changes: object) -> Result:
+            definition = stack.template
+            definition["containerDefinitions"][0] |= {"image": uri, "secrets": [], **changes}
+            facts = {"container": definition["containerDefinitions"][0]["name"], "digest": uri.partition("@")[2]}
+            prepared = artifact(tmp_path / name, deployment_json=facts, taskdef_json=definition)
+            served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")
+            where = {"AWS_ENDPOINT_URL_ECS": url, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": url}
+            return builder.run("DeployService", {"Deployment": prepared}, digest=facts["digest"], **where)
+
+        broken = deploy("broken", entryPoint=["sh", "-c"], command=["echo no database >&2; exit 3"])
+
+        assert not broken.succeeded
+        assert "the circuit breaker threshold was exceeded" in broken.log
+        assert "The previous version keeps serving." in broken.log
+        assert "The new tasks stopped: the program ended with exit code 3" in broken.log
+        assert "| no database" in broken.log
+        assert served.visitor.versions == [first]
+
+        well = deploy("well")
+
+        assert well.succeeded, well.log
+        assert "PRODUCTION_TRAFFIC_SHIFT" in well.log or "BAKE_TIME" in well.log
+        served.hosting.ecs.policies = None
+        assert served.visited() == ["shop-ecs-blue-green:2"]
