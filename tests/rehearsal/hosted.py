@@ -20,7 +20,7 @@ from local.rehearsal.hosting import Hosting, Pace, Visitor, hosting_from_graph
 from local.rehearsal.images import Entry, Image, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
 
-PACE = Pace(waits=0.003, checks=0.04, least_grace=1.5)
+PACE = Pace(waits=0.003, checks=0.04, least_grace=5)
 PORT = "8080"
 
 
@@ -133,7 +133,7 @@ def planned(name: str, strategy: str, engine: str) -> DeliveredStack:
     """A stack that deploys by this strategy."""
     deploy: dict[str, object] = {"engine": engine, "strategy": strategy}
     if strategy in ("canary", "linear"):
-        deploy["step"] = {"percent": 50 if strategy == "canary" else 40, "intervalMinutes": 4}
+        deploy["step"] = {"percent": 50 if strategy == "canary" else 40, "intervalMinutes": 10}
     return DeliveredStack(name, {"deploy": deploy})
 
 

@@ -134,7 +134,7 @@ def test_a_task_gets_what_its_definition_says(sandbox: JobSandbox, tmp_path: Pat
 
 
 def test_jobs_and_their_containers_reach_the_service_by_its_name(sandbox: JobSandbox, tmp_path: Path) -> None:
-    patient = Pace(waits=0.2, checks=0.04)
+    patient = Pace(waits=0.1, checks=0.04)
     with running(sandbox, tmp_path, planned("dev", "canary", "codeDeploy"), pace=patient) as served:
         url = f"http://{served.hosting.names[0]}"
         first = "200  Waiting for the first deployment."
@@ -208,7 +208,7 @@ printf 'Status: 503 Service Unavailable\\r\\nContent-Type: text/plain\\r\\n\\r\\
 
 
 def test_a_version_that_errs_once_it_serves_is_rolled_back_by_its_alarm(sandbox: JobSandbox, tmp_path: Path) -> None:
-    pace = Pace(waits=0.02, checks=0.04, least_grace=1.5)
+    pace = Pace(waits=0.02, checks=0.04)
     with running(sandbox, tmp_path, planned("ecs-blue-green", "blueGreen", "ecs"), pace=pace) as served:
         (first,) = served.visited()
         files = {"srv/cgi-bin/index.cgi": Entry(ERRORS, 0o755), "srv/healthz": Entry(b"well")}
@@ -226,7 +226,7 @@ def test_a_version_that_errs_once_it_serves_is_rolled_back_by_its_alarm(sandbox:
 
 
 def test_codedeploy_gives_up_tasks_that_never_become_healthy(sandbox: JobSandbox, tmp_path: Path) -> None:
-    pace = Pace(waits=0.001, checks=0.04, least_grace=0.8)
+    pace = Pace(waits=0.001, checks=0.04, least_grace=5, least_patience=8)
     with running(sandbox, tmp_path, planned("dev", "allAtOnce", "codeDeploy"), pace=pace) as served:
         (first,) = served.visited()
 
@@ -240,7 +240,7 @@ def test_codedeploy_gives_up_tasks_that_never_become_healthy(sandbox: JobSandbox
 
 
 def test_an_alarm_takes_codedeploy_back_after_the_shift(sandbox: JobSandbox, tmp_path: Path) -> None:
-    pace = Pace(waits=0.02, checks=0.04, least_grace=1.5)
+    pace = Pace(waits=0.02, checks=0.04)
     with running(sandbox, tmp_path, planned("prod", "linear", "codeDeploy"), pace=pace) as served:
         (first,) = served.visited()
         new = served.deploy(served.push(app("two")))
@@ -281,8 +281,13 @@ def test_the_deploying_job_follows_what_happens_and_says_why(
             facts = {"container": definition["containerDefinitions"][0]["name"], "digest": uri.partition("@")[2]}
             prepared = artifact(tmp_path / name, deployment_json=facts, taskdef_json=definition)
             served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")
-            where = {"AWS_ENDPOINT_URL_ECS": url, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": url}
-            return builder.run("DeployService", {"Deployment": prepared}, digest=facts["digest"], **where)
+            return builder.run(
+                "DeployService",
+                {"Deployment": prepared},
+                digest=facts["digest"],
+                AWS_ENDPOINT_URL_ECS=url,
+                AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=url,
+            )
 
         broken = deploy("broken", entryPoint=["sh", "-c"], command=["echo no database >&2; exit 3"])
 

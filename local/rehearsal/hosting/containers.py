@@ -10,6 +10,7 @@ the engine says behind them. Where this differs from AWS Fargate:
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -381,19 +382,18 @@ class Containers:
         self.stop(lambda: None)
 
     def _stop(self, first: Callable[[], None]) -> None:
-        try:
-            if self._begun is not None:
-                self._to_end.set()
-                self._begun.join()
+        if self._begun is not None:
+            self._to_end.set()
+            self._begun.join()
+        with contextlib.suppress(OSError, RuntimeError):  # the load balancer may have ended before
             first()
-            threads = [threading.Thread(target=self._stop_one, args=(part,), daemon=True) for part in self.parts]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            self._remove()
-        finally:
-            self.removed = True
+        threads = [threading.Thread(target=self._stop_one, args=(part,), daemon=True) for part in self.parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._remove()
+        self.removed = True
 
     def _stop_one(self, part: Container) -> None:
         if not part.identity:

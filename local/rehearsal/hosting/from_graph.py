@@ -107,7 +107,7 @@ class Hosting:
         self.balancer = LoadBalancer(
             enter=sandbox.enter,
             folder=folder / "load-balancer",
-            address=f"198.18.0.{next(_ADDRESSES)}",
+            address=_address(),
             listeners=listeners,
             groups=groups,
             certificate=certificate,
@@ -341,6 +341,11 @@ def _whole(value: Any) -> Any:  # noqa: ANN401 - JSON
             return int(value)
         case _:
             return value
+
+
+def _address() -> str:
+    number = next(_ADDRESSES)
+    return f"198.18.{number // 250}.{number % 250 + 1}"
 
 
 def _place(arn: str) -> tuple[str, str]:

@@ -34,6 +34,8 @@ SERVED_BY = "X-Rehearsal-Target"
 _OUTSIDE = 900
 """HAProxy's number of the socket that is reached from outside the machine."""
 _PATIENCE = 20.0
+_HOST = "10.0.0.10"
+"""What health checks call a target: not by the service's name."""
 _PASSED = ("L7OK", "L7OKC")
 _UNANSWERED = ("L4TOUT", "L7TOUT", "L6TOUT")
 _DRAIN_STEP = 0.05
@@ -444,7 +446,7 @@ class LoadBalancer:
                 f"backend {group.name}",
                 "  balance roundrobin",
                 "  option httpchk",
-                f"  http-check send meth GET uri {group.path} hdr User-Agent ELB-HealthChecker/2.0 hdr Host health",
+                f"  http-check send meth GET uri {group.path} hdr User-Agent ELB-HealthChecker/2.0 hdr Host {_HOST}",
                 f"  http-check expect status {group.matcher}",
                 f"  timeout check {round(group.timeout * 1000)}ms",
                 "",

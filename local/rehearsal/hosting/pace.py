@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_GRACES = 12
-"""Times that a task may need all of its least grace until nobody waits for it any longer."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
@@ -16,12 +13,14 @@ class Pace:
         waits: Of waits that somebody has chosen: bake times, the time after a shift of traffic, before old tasks end.
         checks: Of the time between two health checks, and of the grace period.
         least_grace: Seconds that a task has for its start in any case: it starts no faster here than on AWS.
+        least_patience: Seconds that CodeDeploy waits for new tasks to be healthy, in any case.
         tick: Seconds between two looks at everything.
     """
 
     waits: float = 0.01
     checks: float = 0.1
     least_grace: float = 10.0
+    least_patience: float = 120.0
     tick: float = 0.1
 
     def seconds(self, minutes: float) -> float:
@@ -29,5 +28,5 @@ class Pace:
         return minutes * 60 * self.waits
 
     def patience(self, minutes: float) -> float:
-        """Minutes of AWS's patience with starting tasks, so many that they have their time here, too."""
-        return max(minutes, _GRACES * self.least_grace / self.seconds(1))
+        """Minutes of CodeDeploy's patience with starting tasks, so many that they have their time here, too."""
+        return max(minutes, self.least_patience / self.seconds(1))
