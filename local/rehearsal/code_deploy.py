@@ -128,7 +128,7 @@ class CodeDeploy(Emulated):
 
         Args:
             revision: The ARN of the revision.
-            ended: Called when the deployment has come to its end.
+            ended: Called when the deployment has come to its end; Amazon ECS answers nobody meanwhile.
 
         Raises:
             Refused: Another deployment of the group goes on.

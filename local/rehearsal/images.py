@@ -45,10 +45,9 @@ cat > "$BUILDKIT_SCAN_DESTINATION/sbom.spdx.json" <<END
 "creationInfo":{"creators":["Tool: ecs-delivery rehearsal, a stand-in"]},"packages":[],"files":[$list]}}
 END
 """
-_PYTHON = """#!/bin/sh
-# In the place of the server in components/hosting/bootstrap.py: the port is its last argument.
-for port; do :; done
-exec nc -ll -p "$port" -e /bin/answer
+_SERVER = """#!/bin/sh
+# The port is fixed: a command of the task definition's is meant for another program.
+exec nc -ll -p {port} -e /bin/answer
 """
 _ANSWER = """#!/bin/sh
 end=$(printf '\\r')
@@ -336,13 +335,11 @@ def holder() -> Image:
     return image(busybox(), Entrypoint=["/bin/sleep", "2147483647"])
 
 
-def bootstrap() -> Image:
-    """A stand-in for Python's image, as far as a new service's first task needs it: it answers every request alike."""
-    return image(
-        busybox(),
-        layer({"bin/python3": Entry(_PYTHON.encode(), 0o755), "bin/answer": Entry(_ANSWER.encode(), 0o755)}),
-        User="root",
-    )
+def waiting(port: int) -> Image:
+    """What a service runs before its first deployment: it answers every request alike, whatever its command."""
+    server = _SERVER.format(port=port)
+    own = {"bin/serve": Entry(server.encode(), 0o755), "bin/answer": Entry(_ANSWER.encode(), 0o755)}
+    return image(busybox(), layer(own), Entrypoint=["/bin/serve"])
 
 
 def _libraries(program: str) -> Sequence[Path]:

@@ -22,6 +22,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -86,6 +87,14 @@ if [ "$1" = run ] && [ -f {hosts} ]; then
 fi
 exec {docker} "$@"
 """
+
+
+_LISTEN = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0), backlog=128) as made:
+    socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
+"""
+"""A socket belongs to the network in which it is made, wherever it is used."""
 
 
 class JobSandbox:
@@ -163,9 +172,20 @@ class JobSandbox:
 
     def name(self, host: str, address: str) -> None:
         """Give a name to an address of the machine, for its programs and for the containers that jobs start on it."""
-        with (self.folder / "hosts").open("a") as hosts, (self.folder / "container-hosts").open("a") as own:
-            hosts.write(f"{address} {host}\n")
-            own.write(f"{host}:{address}\n")
+        for file, line in (("hosts", f"{address} {host}"), ("container-hosts", f"{host}:{address}")):
+            path = self.folder / file
+            known = path.read_text().splitlines() if path.exists() else []
+            kept = [entry for entry in known if host not in re.split("[ :]", entry)]
+            path.write_text("".join(f"{entry}\n" for entry in [*kept, line]))  # in its place: it is mounted
+
+    def listen(self) -> socket.socket:
+        """A socket that listens on the machine's loopback and is served here, at a free port."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            command = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
+            subprocess.run(command, pass_fds=(theirs.fileno(),), capture_output=True, check=True)
+            _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
+        return socket.socket(fileno=descriptor)
 
     @property
     def docker_socket(self) -> Path:

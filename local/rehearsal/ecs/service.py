@@ -101,36 +101,6 @@ class Ecs(Emulated):
                 next(newest.course, None)
             return newest
 
-    def advance(self) -> None:
-        """Bring everything a step further, for a fleet whose tasks go on by themselves."""
-        with self.lock:
-            for service in list(self._services.values()):
-                for task in service.tasks:
-                    if task.status != "STOPPED":
-                        self.fleet.look(service, task)
-                next(service.course, None)
-                for made in service.deployments:
-                    if made.status in ONGOING:
-                        next(made.course, None)
-                self._keep(service)
-
-    def _keep(self, service: Service) -> None:
-        """Have as many tasks as desired of what serves, while ECS itself deploys nothing."""
-        primary = [task_set for task_set in service.task_sets if task_set.status == "PRIMARY"]
-        revision = primary[0].revision if primary else service.stable
-        if revision is None or any(made.status in ONGOING for made in service.deployments):
-            return
-        started_by = primary[0].identity if primary else service.deployments[0].identity
-        alive = service.alive(revision, "PENDING", "RUNNING")
-        for task in alive[service.desired :]:
-            self.fleet.stop(service, task, scaled_in(started_by))
-        ended = [task.stopped or time.time() for task in service.tasks if task.revision is revision and task.failed]
-        if time.time() - max(ended, default=0.0) > _BREATH:
-            for _ in range(service.desired - len(alive)):
-                task = self.task(service, revision, started_by)
-                service.tasks.append(task)
-                self.fleet.start(service, task)
-
     def needs(self, operation: str, parameters: Json) -> list[Need]:
         """The permissions behind a request, by the Service Authorization Reference."""
         action = f"ecs:{operation}"
@@ -360,6 +330,38 @@ class Ecs(Emulated):
         if lines and "awslogs-group" in options:
             stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task.identity}"
             self.logs.setdefault(options["awslogs-group"], {}).setdefault(stream, []).extend(lines)
+
+    # What goes on by itself, when tasks do.
+
+    def advance(self) -> None:
+        """Bring everything a step further, for a fleet whose tasks go on by themselves."""
+        with self.lock:
+            for service in list(self._services.values()):
+                for task in service.tasks:
+                    if task.status != "STOPPED":
+                        self.fleet.look(service, task)
+                next(service.course, None)
+                for made in service.deployments:
+                    if made.status in ONGOING:
+                        next(made.course, None)
+                self._keep(service)
+
+    def _keep(self, service: Service) -> None:
+        """Have as many tasks as desired of what serves, while ECS itself deploys nothing."""
+        primary = [task_set for task_set in service.task_sets if task_set.status == "PRIMARY"]
+        revision = primary[0].revision if primary else service.stable
+        if revision is None or any(made.status in ONGOING for made in service.deployments):
+            return
+        started_by = primary[0].identity if primary else service.deployments[0].identity
+        alive = service.alive(revision, "PENDING", "RUNNING")
+        for task in alive[service.desired :]:
+            self.fleet.stop(service, task, scaled_in(started_by))
+        ended = [task.stopped or time.time() for task in service.tasks if task.revision is revision and task.failed]
+        if time.time() - max(ended, default=0.0) > _BREATH:
+            for _ in range(service.desired - len(alive)):
+                task = self.task(service, revision, started_by)
+                service.tasks.append(task)
+                self.fleet.start(service, task)
 
     # Service deployments.
 

@@ -82,7 +82,9 @@ class Alarms:
         )
 
     def _too_much(self, alarm: Alarm) -> bool:
-        window = max(_LEAST, self._pace.seconds(alarm.minutes))
+        # Unhealthy are targets that health checks have found so, which have a pace of their own.
+        factor = self._pace.checks if alarm.kind == "unhealthy" else self._pace.waits
+        window = max(_LEAST, alarm.minutes * 60 * factor)
         start = time.monotonic() - window
         since = [entry for entry in self._seen if entry[0] >= start]
         if not since or self._seen[0][0] > start:

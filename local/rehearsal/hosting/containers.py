@@ -10,6 +10,7 @@ the engine says behind them. Where this differs from AWS Fargate:
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,7 +179,8 @@ class Containers:
     def _environment(self, part: Container) -> list[str]:
         given = {"AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
         given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
-        for secret in part.definition.get("secrets", ()):
+        stands_in = self._surroundings.stands_in(str(part.definition["image"]))
+        for secret in () if stands_in else part.definition.get("secrets", ()):  # it has no use for them
             try:
                 given[secret["name"]] = self._surroundings.secret(secret["valueFrom"])
             except MissingSecret as missing:
@@ -212,6 +214,7 @@ class Containers:
         """What the containers get for a network: several share one, as tasks do with `awsvpc`."""
         if len(self.parts) == 1:
             return "bridge"
+        self._surroundings.stands_in(HOLDER)
         wanted = {"Image": HOLDER, "Labels": {LABEL: self._name}, "HostConfig": {"Init": True}}
         self._holder = self._engine.ask("POST", f"/containers/create?name={self._name}-network", wanted)["Id"]
         self._engine.ask("POST", f"/containers/{self._holder}/start")
@@ -379,19 +382,18 @@ class Containers:
         self.stop(lambda: None)
 
     def _stop(self, first: Callable[[], None]) -> None:
-        try:
-            if self._begun is not None:
-                self._to_end.set()
-                self._begun.join()
+        if self._begun is not None:
+            self._to_end.set()
+            self._begun.join()
+        with contextlib.suppress(OSError, RuntimeError):  # the load balancer may have ended before
             first()
-            threads = [threading.Thread(target=self._stop_one, args=(part,), daemon=True) for part in self.parts]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            self._remove()
-        finally:
-            self.removed = True
+        threads = [threading.Thread(target=self._stop_one, args=(part,), daemon=True) for part in self.parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._remove()
+        self.removed = True
 
     def _stop_one(self, part: Container) -> None:
         if not part.identity:

@@ -65,6 +65,8 @@ class EngineApi:
         Raises:
             EngineRefusal: It cannot be had.
         """
+        if "@" not in image and ":" not in image.rpartition("/")[2]:
+            image += ":latest"
         known = base64.urlsafe_b64encode(json.dumps(dict(credentials)).encode()).decode()
         path = f"/images/create?fromImage={image.replace('@', '%40').replace(':', '%3A')}"
         self._follow(path, b"", {"X-Registry-Auth": known})

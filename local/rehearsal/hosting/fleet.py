@@ -64,7 +64,7 @@ class ContainerFleet:
         self.written: Callable[[Task, str, str], None] = lambda _task, _container, _line: None
         self._runs: dict[str, Containers] = {}
         self._since: dict[str, float] = {}
-        self._stand_ins = dict(stand_ins or {})
+        self._stand_ins = {HOLDER: images.holder(), **(stand_ins or {})}
         self._loading = threading.Lock()
         self._loaded: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
@@ -73,8 +73,6 @@ class ContainerFleet:
 
     def start(self, service: Service, task: Task) -> None:  # noqa: ARG002 - as the protocol has it
         """Begin to start a task's containers."""
-        if len(task.definition["containerDefinitions"]) > 1:
-            self._load(HOLDER, images.holder())
         made = Containers(
             self._engine,
             f"task-{task.identity}",

@@ -26,8 +26,10 @@ from local.rehearsal.code_deploy import CodeDeploy, Traffic
 from local.rehearsal.deployed import DeployedProblem
 from local.rehearsal.ecs import Ecs
 from local.rehearsal.ecs.state import Service
+from local.rehearsal.emulated import Emulated
 from local.rehearsal.hosting.alarms import Alarms, alarms_from
 from local.rehearsal.hosting.containers import MissingSecret
+from local.rehearsal.hosting.existing import plain_hosting
 from local.rehearsal.hosting.fleet import ContainerFleet
 from local.rehearsal.hosting.load_balancer import SERVED_BY, Forward, Listener, LoadBalancer, TargetGroup
 from local.rehearsal.hosting.pace import Pace
@@ -67,6 +69,7 @@ class Hosting:
         code_deploy: CodeDeploy, when it deploys the service.
         balancer: The load balancer.
         alarms: The CloudWatch alarms that roll deployments back.
+        fault: What went wrong here, so that no deployment goes on; not what went wrong with one.
     """
 
     ecs: Ecs
@@ -83,15 +86,19 @@ class Hosting:
         *,
         pace: Pace,
         secret: Callable[[str], str] | None,
+        wait: bool,
     ) -> None:
+        self._existing = not any(resource["type"] == _SERVICE for resource in graph)
+        if self._existing:
+            graph = [*graph, *plain_hosting(graph)]
         self._graph, self._sandbox, self._folder, self._pace = graph, sandbox, folder, pace
         self._declared = _one(graph, _SERVICE)
         self._region, self._account = _place(self._declared["arn"])
         self._first = _definition(_one(graph, _DEFINITION))
         self._secret = secret or secrets_of(sandbox.aws, region=self._region, account=self._account)
-        self._ends = ExitStack()
+        self._wait, self._ends = wait, ExitStack()
         self._over = threading.Event()
-        self._fault = ""
+        self.fault = ""
         groups = [_target_group(found) for found in _all(graph, _GROUP)]
         listeners = _listeners(graph)
         certificate = None
@@ -100,7 +107,7 @@ class Hosting:
         self.balancer = LoadBalancer(
             enter=sandbox.enter,
             folder=folder / "load-balancer",
-            address=f"198.18.0.{next(_ADDRESSES)}",
+            address=_address(),
             listeners=listeners,
             groups=groups,
             certificate=certificate,
@@ -131,8 +138,7 @@ class Hosting:
             for name in self.names:
                 self._sandbox.name(name, self.balancer.address)
             self.alarms = Alarms(tuple(alarms_from(self._graph)), self._pace)
-            stand_in = self._first["family"].endswith(_OWN_FIRST_DEFINITION)
-            first_image = self._first["containerDefinitions"][0]["image"]
+            answers = self._existing or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
             self._fleet = ContainerFleet(
                 self._sandbox,
                 self.balancer,
@@ -141,7 +147,7 @@ class Hosting:
                 secret=self._secret,
                 logs=self._folder / "logs",
                 alarms=self.alarms,
-                stand_ins={first_image: images.bootstrap()} if stand_in else {},
+                stand_ins={self._first["containerDefinitions"][0]["image"]: self._stand_in()} if answers else {},
             )
             ends.callback(self._fleet.close)
             self.ecs = Ecs(account=self._account, region=self._region, pace=0, fleet=self._fleet)
@@ -152,21 +158,36 @@ class Hosting:
             ticker.start()
             ends.callback(ticker.join)
             ends.callback(self._over.set)
-            if stand_in and not self.await_steady():
-                raise RuntimeError(f"the service does not start; it said: {self.service.events[:5]} {self._fault}")
+            if answers and self._wait and not self.await_steady():
+                raise RuntimeError(f"the service does not start; it said: {self.service.events[:5]} {self.fault}")
             self._ends = ends.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End everything."""
+        """End everything.
+
+        Raises:
+            RuntimeError: Something went wrong here, and nothing else was said yet.
+        """
         self._ends.close()
+        if self.fault and error is None:
+            raise RuntimeError(f"the hosting went wrong:\n{self.fault}")
+
+    def _stand_in(self) -> images.Image:
+        """What answers before the first deployment, on the port that the load balancer knows."""
+        return images.waiting(int(self._declared["loadBalancers"][0]["containerPort"]))
+
+    @property
+    def emulators(self) -> tuple[Emulated, ...]:
+        """What answers the pipeline's jobs, for `local.rehearsal.emulated.serving`."""
+        return (self.ecs, self.logs, *([self.code_deploy] if self.code_deploy else []))
 
     def await_steady(self, seconds: float = _TO_START) -> bool:
         """Wait until as many tasks as desired are well and nothing is deployed; returns whether that is so."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self._fault:
+        while time.monotonic() < deadline and not self.fault:
             with self.ecs.lock:
                 fit = sum(task.fit for task in self.service.tasks)
                 moving = self.service.controller == "ECS" and not self.service.deployments[0].finished
@@ -198,7 +219,7 @@ class Hosting:
                 self._fleet.refresh()
                 self.ecs.advance()
             except Exception:  # noqa: BLE001 - whoever waits for a deployment must not wait for ever
-                self._fault = traceback.format_exc()
+                self.fault = traceback.format_exc()
                 return
 
     def _create(self) -> None:
@@ -226,7 +247,7 @@ class Hosting:
                 self.service,
                 application=groups[0]["appName"],
                 group=groups[0]["deploymentGroupName"],
-                traffic=_traffic(self._graph, groups[0]),
+                traffic=_traffic(self._graph, groups[0], self._pace),
             )
 
 
@@ -237,8 +258,9 @@ def hosting_from_graph(
     *,
     pace: Pace | None = None,
     secret: Callable[[str], str] | None = None,
+    wait: bool = True,
 ) -> Hosting:
-    """The hosting that a stack has deployed; `with` starts it.
+    """The hosting that a stack has deployed, or a plain one for names of another's; `with` starts it.
 
     Args:
         graph: The stack's resources, as `python -m local graph` prints them.
@@ -246,11 +268,12 @@ def hosting_from_graph(
         folder: Where logs and configuration may be.
         pace: How fast time passes.
         secret: The value behind ``valueFrom`` of a secret, or `MissingSecret`; without one AWS is asked.
+        wait: Whether `with` goes on only when the service answers; else see `Hosting.await_steady`.
 
     Raises:
-        DeployedProblem: The graph declares no service.
+        DeployedProblem: The stack deploys nothing, or into something that is not rehearsed here.
     """
-    return Hosting(graph, sandbox, folder, pace=pace or Pace(), secret=secret)
+    return Hosting(graph, sandbox, folder, pace=pace or Pace(), secret=secret, wait=wait)
 
 
 def secrets_of(aws: AwsServices, *, region: str, account: str) -> Callable[[str], str]:
@@ -318,6 +341,11 @@ def _whole(value: Any) -> Any:  # noqa: ANN401 - JSON
             return int(value)
         case _:
             return value
+
+
+def _address() -> str:
+    number = next(_ADDRESSES)
+    return f"198.18.{number // 250}.{number % 250 + 1}"
 
 
 def _place(arn: str) -> tuple[str, str]:
@@ -407,7 +435,7 @@ def _paths(rule: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _traffic(graph: Sequence[Resource], group: Mapping[str, Any]) -> Traffic:
+def _traffic(graph: Sequence[Resource], group: Mapping[str, Any], pace: Pace) -> Traffic:
     """How a deployment group of CodeDeploy shifts traffic."""
     pair = group["loadBalancerInfo"]["targetGroupPairInfo"]
     by_name = {found["name"]: found["arn"] for found in _all(graph, _GROUP)}
@@ -417,14 +445,14 @@ def _traffic(graph: Sequence[Resource], group: Mapping[str, Any]) -> Traffic:
         groups=(first, second),
         production=pair["prodTrafficRoute"]["listenerArns"][0],
         test=(pair.get("testTrafficRoute") or {}).get("listenerArns", [""])[0],
-        steps=_steps(graph, group["deploymentConfigName"]),
+        steps=traffic_steps(graph, group["deploymentConfigName"]),
         termination_minutes=float(blue_green.get("terminationWaitTimeInMinutes", 0)),
         alarms=tuple((group.get("alarmConfiguration") or {}).get("alarms", ())),
-        patience_minutes=_CODE_DEPLOY_PATIENCE,
+        patience_minutes=pace.patience(_CODE_DEPLOY_PATIENCE),
     )
 
 
-def _steps(graph: Sequence[Resource], name: str) -> tuple[tuple[float, float], ...]:
+def traffic_steps(graph: Sequence[Resource], name: str) -> tuple[tuple[float, float], ...]:
     """Percent of the traffic, and the minutes after it, of a deployment configuration."""
     if predefined := _PREDEFINED.fullmatch(name):
         return _shifts(predefined[1] == "Linear", float(predefined[2]), float(predefined[3]))

@@ -19,6 +19,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ SERVED_BY = "X-Rehearsal-Target"
 _OUTSIDE = 900
 """HAProxy's number of the socket that is reached from outside the machine."""
 _PATIENCE = 20.0
+_HOST = "10.0.0.10"
+"""What health checks call a target: not by the service's name."""
 _PASSED = ("L7OK", "L7OKC")
 _UNANSWERED = ("L4TOUT", "L7TOUT", "L6TOUT")
 _DRAIN_STEP = 0.05
@@ -188,6 +191,7 @@ class LoadBalancer:
             for number, listener in enumerate(listeners)
             for position, forward in enumerate(listener.forwards)
         }
+        self._order_of_states = threading.Lock()
         self._targets: dict[tuple[str, str], _Target] = {}
         self._figures: dict[str, Figures] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -290,8 +294,10 @@ class LoadBalancer:
         target = self._targets.get((group, name))
         if target is None or target.draining:
             return
-        target.draining, server = True, f"{self._groups[group].name}/{name}"
-        self._done(f"set server {server} state drain")
+        server = f"{self._groups[group].name}/{name}"
+        with self._order_of_states:
+            target.draining = True
+            self._done(f"set server {server} state drain")
         deadline = time.monotonic() + self._groups[group].delay
         while time.monotonic() < deadline and self._in_flight(group, name):
             time.sleep(_DRAIN_STEP)
@@ -325,8 +331,11 @@ class LoadBalancer:
     def _judge(self, group: TargetGroup, row: Mapping[str, str], target: _Target) -> None:
         if not target.passed:
             if row["check_status"] in _PASSED:
-                target.passed = True
-                self._done(f"set server {group.name}/{row['svname']} state ready")
+                with self._order_of_states:
+                    if target.draining:
+                        return
+                    target.passed = True
+                    self._done(f"set server {group.name}/{row['svname']} state ready")
                 target.health = Health("healthy")
             elif time.monotonic() - target.registered > group.unhealthy * group.interval * self._checks:
                 target.health = Health("unhealthy", _reason(row))
@@ -437,7 +446,7 @@ class LoadBalancer:
                 f"backend {group.name}",
                 "  balance roundrobin",
                 "  option httpchk",
-                f"  http-check send meth GET uri {group.path} hdr User-Agent ELB-HealthChecker/2.0 hdr Host health",
+                f"  http-check send meth GET uri {group.path} hdr User-Agent ELB-HealthChecker/2.0 hdr Host {_HOST}",
                 f"  http-check expect status {group.matcher}",
                 f"  timeout check {round(group.timeout * 1000)}ms",
                 "",

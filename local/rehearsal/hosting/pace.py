@@ -13,14 +13,20 @@ class Pace:
         waits: Of waits that somebody has chosen: bake times, the time after a shift of traffic, before old tasks end.
         checks: Of the time between two health checks, and of the grace period.
         least_grace: Seconds that a task has for its start in any case: it starts no faster here than on AWS.
+        least_patience: Seconds that CodeDeploy waits for new tasks to be healthy, in any case.
         tick: Seconds between two looks at everything.
     """
 
     waits: float = 0.01
     checks: float = 0.1
     least_grace: float = 10.0
+    least_patience: float = 120.0
     tick: float = 0.1
 
     def seconds(self, minutes: float) -> float:
         """How long so many minutes of a wait are here."""
         return minutes * 60 * self.waits
+
+    def patience(self, minutes: float) -> float:
+        """Minutes of CodeDeploy's patience with starting tasks, so many that they have their time here, too."""
+        return max(minutes, self.least_patience / self.seconds(1))

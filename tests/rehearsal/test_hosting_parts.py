@@ -1,0 +1,175 @@
+"""Parts of the hosting that runs for real, each by itself: secrets, alarms, the steps of a shift, a client."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from delivered_stack import client
+from mocked import REGION
+from summary import program
+
+from local.rehearsal.aws_services import ACCOUNT, AwsServices
+from local.rehearsal.hosting import Pace, Visitor
+from local.rehearsal.hosting.alarms import Alarm, Alarms, alarms_from
+from local.rehearsal.hosting.containers import MissingSecret
+from local.rehearsal.hosting.from_graph import secrets_of, traffic_steps
+from local.rehearsal.hosting.load_balancer import Figures
+from local.rehearsal.loopback import serving_http
+
+CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
+
+
+def test_a_secret_is_read_by_what_a_task_definition_calls_it(aws: AwsServices) -> None:
+    text = json.dumps({"password": "sesame"})
+    made = client(aws, "secretsmanager").create_secret(Name="hosting/database", SecretString=text)
+    client(aws, "ssm").put_parameter(Name="/hosting/url", Value="postgres://", Type="SecureString")
+    read = secrets_of(aws, region=REGION, account=ACCOUNT)
+
+    assert read(made["ARN"]) == text
+    assert read(f"{made['ARN']}:password::") == "sesame"
+    assert read(f"{made['ARN']}:password:AWSCURRENT:") == "sesame"
+    assert read("/hosting/url") == "postgres://"
+    assert read(f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/hosting/url") == "postgres://"
+    with pytest.raises(MissingSecret, match="did not contain json key user"):
+        read(f"{made['ARN']}:user::")
+    with pytest.raises(MissingSecret, match=r"failed to fetch secret .*: ResourceNotFoundException: "):
+        read(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:hosting/none-AbCdEf")
+    with pytest.raises(MissingSecret, match="ParameterNotFound"):
+        read("/hosting/none")
+
+
+@pytest.mark.parametrize(
+    ("name", "routing", "steps"),
+    [
+        ("CodeDeployDefault.ECSAllAtOnce", None, ((100.0, 0.0),)),
+        ("CodeDeployDefault.ECSCanary10Percent15Minutes", None, ((10.0, 15.0), (100.0, 0.0))),
+        (
+            "CodeDeployDefault.ECSLinear10PercentEvery3Minutes",
+            None,
+            (*((10.0 * number, 3.0) for number in range(1, 10)), (100.0, 0.0)),
+        ),
+        (
+            "own",
+            {"type": "TimeBasedLinear", "timeBasedLinear": {"percentage": 40, "interval": 2}},
+            ((40.0, 2.0), (80.0, 2.0), (100.0, 0.0)),
+        ),
+        (
+            "own",
+            {"type": "TimeBasedCanary", "timeBasedCanary": {"percentage": 5, "interval": 60}},
+            ((5.0, 60.0), (100.0, 0.0)),
+        ),
+    ],
+)
+def test_codedeploy_shifts_as_its_configuration_says(
+    name: str, routing: object, steps: tuple[tuple[float, float], ...]
+) -> None:
+    inputs = {"deploymentConfigName": "own", "trafficRoutingConfig": routing}
+
+    assert traffic_steps([{"type": CONFIG, "inputs": inputs}], name) == steps
+
+
+class Balancer:
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.requests = self.errors = self.sick = 0
+
+    def figures(self) -> Figures:
+        return Figures(self.requests, self.errors)
+
+    def unhealthy(self) -> int:
+        return self.sick
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time for alarms, which stands still unless it is set."""
+    now = [1000.0]
+    monkeypatch.setattr("local.rehearsal.hosting.alarms.time.monotonic", lambda: now[0])
+    yield now
+    monkeypatch.undo()
+
+
+def watched(clock: list[float], *, errors: int = 0, requests: int = 50, sick: int = 0, seconds: int = 4) -> Alarms:
+    """The alarms of the made hosting after so many seconds with so much of everything in each."""
+    made = Alarms(
+        (
+            Alarm(name="errors", kind="errors", threshold=5, minutes=3),
+            Alarm(name="sick", kind="unhealthy", threshold=1, minutes=3),
+            Alarm(name="latency", kind="", threshold=1, minutes=3),
+        ),
+        Pace(waits=1 / 60, checks=1 / 60),
+    )
+    balancer = Balancer()
+    balancer.sick = sick
+    for _ in range(seconds + 1):
+        made.note(balancer)
+        clock[0] += 1
+        balancer.requests += requests
+        balancer.errors += errors
+    made.note(balancer)
+    return made
+
+
+NAMES = ("errors", "sick", "latency")
+
+
+def test_alarms_go_off_when_it_is_too_much_for_long_enough(clock: list[float]) -> None:
+    assert watched(clock, errors=3).gone_off(NAMES) == ("errors",), "6 percent"
+    assert watched(clock, errors=2).gone_off(NAMES) == (), "4 percent"
+    assert watched(clock, errors=5, requests=5).gone_off(NAMES) == (), "too few requests say nothing"
+    assert watched(clock, errors=50, seconds=1).gone_off(NAMES) == (), "not long enough"
+    assert watched(clock, sick=1).gone_off(NAMES) == ("sick",)
+    assert watched(clock, sick=1).gone_off(("errors",)) == (), "it is not watched"
+    quiet = watched(clock)
+    quiet.set_off("latency")
+    assert quiet.gone_off(NAMES) == ("latency",)
+    quiet.reset()
+    assert quiet.gone_off(NAMES) == ()
+
+
+def test_the_alarms_of_a_stack_are_told_by_what_they_look_at() -> None:
+    graph = [resource.as_dict() for resource in program("ecs-blue-green")]
+
+    found = {alarm.name: alarm for alarm in alarms_from(graph)}
+
+    assert {name: alarm.kind for name, alarm in found.items()} == {
+        "shop-ecs-blue-green-errors": "errors",
+        "shop-ecs-blue-green-latency": "",
+        "shop-ecs-blue-green-unhealthy-hosts": "unhealthy",
+    }
+    assert found["shop-ecs-blue-green-errors"].minutes >= 1
+    assert found["shop-ecs-blue-green-errors"].threshold >= 1
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Errs on one path, and breaks off on another."""
+
+    def do_GET(self) -> None:  # http.server's name
+        if self.path == "/broken":
+            return
+        self.send_response(503 if self.path == "/sorry" else 200)
+        self.send_header("X-Version", "7")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_a_client_takes_down_each_answer() -> None:
+    with serving_http(Answers) as url:
+        with Visitor(url, "/", every=0.01, version=lambda headers, _body: headers["x-version"]) as visitor:
+            deadline = time.monotonic() + 10
+            while len(visitor.visits) < 5 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        sorry, broken = Visitor(url, "/sorry").ask(), Visitor(url, "/broken").ask()
+
+    assert len(visitor.visits) >= 5
+    assert visitor.failed == []
+    assert visitor.versions == ["7"]
+    times = [visit.time for visit in visitor.visits]
+    assert times == sorted(times)
+    assert (sorry.failed, sorry.status) == (True, 503)
+    assert (broken.failed, broken.status, broken.error[:19]) == (True, 0, "RemoteDisconnected:")
