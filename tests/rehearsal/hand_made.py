@@ -30,7 +30,8 @@ BEGAN = 1_795_900_000.0
 COMMIT = "5e1f0c9a7d3b2e4f60718293a4b5c6d7e8f90123"
 DIGEST = "sha256:9b1e4c7a2d5f8036b1c4e7a90d2f5836c1e4b7a90d2f5836c1e4b7a90d2f5836"
 REPORT = (
-    "<!doctype html><html lang=en><title>Audit</title><h1 id=audited>Audited</h1><script>document.title='Ran'</script>"
+    "<!doctype html><html lang=en><title>Audit</title><h1>Audited</h1>"
+    "<img alt='' src='http://127.0.0.1:9/pixel.png' onerror=\"parent.postMessage('audited', '*')\">"
 )
 
 _SECONDS = {"BuildImage": 16.4, "BuildSmokeTestImage": 6.1, "PrepareDeployment": 2.3, "DeployService": 21.8}
