@@ -113,10 +113,7 @@ def test_a_first_preview_creates_everything_and_cannot_know_what_aws_makes_up(
     assert planned.outputs["logs"] == UNKNOWN
     assert planned.outputs["password"] == SECRET
     assert planned.outputs["settings"] == {"days": 30, "of": [UNKNOWN]}
-
-
-def test_a_step_knows_the_component_it_belongs_to(deployed: tuple[Project, Outcome, Outcome]) -> None:
-    parents = {step.name: step.parent for step in deployed[1].steps}
+    parents = {step.name: step.parent for step in planned.steps}
     assert parents["shop-key"] == "urn:pulumi:dev::sample::sample:index:Box::shop"
 
 
@@ -124,10 +121,7 @@ def test_up_does_what_the_preview_said(deployed: tuple[Project, Outcome, Outcome
     _, planned, done = deployed
     assert changes(done) == changes(planned)
     assert done.outputs["logs"].startswith("arn:aws:logs:eu-west-1:123456789012:log-group:shop-logs-")
-
-
-def test_relative_paths_start_at_the_projects_folder(deployed: tuple[Project, Outcome, Outcome]) -> None:
-    assert deployed[2].outputs["beside"] == "found"
+    assert done.outputs["beside"] == "found", "relative paths start at the project's folder"
 
 
 def test_a_second_preview_changes_nothing(project: Project) -> None:
@@ -157,25 +151,23 @@ def test_the_graph_has_parents_dependencies_inputs_and_outputs(project: Project)
     assert any(name.startswith("default_") for name in graph), "the provider is in the graph, too"
 
 
-def test_an_edit_updates_what_it_touches(project: Project) -> None:
-    project.stack_file.write_text(STACK_FILE.replace("days: 30", "days: 60"))
-    [step] = project.stack.preview().changes
-    assert (step.op, step.name, step.changed, step.is_replacement) == (
-        "update",
-        "shop-logs",
-        ("retentionInDays",),
-        False,
-    )
-
-
-def test_switching_something_on_creates_it(project: Project) -> None:
-    project.configure(repository="true")
-    assert changes(project.stack.preview()) == [("create", "shop-images")]
-
-
-def test_what_is_no_longer_declared_is_deleted(project: Project) -> None:
-    project.program(PROGRAM.replace("application = ", "application = config.get('x') and "))
-    assert changes(project.stack.preview()) == [("delete", "shop-app")]
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (("days: 30", "days: 60"), ("update", "shop-logs", ("retentionInDays",))),
+        (("days: 30", "days: 30\n  sample:repository: true"), ("create", "shop-images", ())),
+        (("application = ", "application = config.get('x') and "), ("delete", "shop-app", ())),
+    ],
+    ids=["an edit", "switched on", "no longer declared"],
+)
+def test_a_preview_tells_what_an_edit_changes(
+    project: Project, edit: tuple[str, str], expected: tuple[str, str, tuple[str, ...]]
+) -> None:
+    project.stack_file.write_text(STACK_FILE.replace(*edit))
+    project.program(PROGRAM.replace(*edit))
+    (step,) = project.stack.preview().changes
+    assert (step.op, step.name, step.changed) == expected
+    assert not step.is_replacement
 
 
 def test_what_cannot_change_in_place_is_replaced(project: Project) -> None:
@@ -214,13 +206,6 @@ def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
     )
     assert project.stack.preview().outputs["seen"] == []
     assert "PULUMI_ACCESS_TOKEN" in os.environ, "afterwards it is there again"
-
-
-def test_another_stack_file_may_be_given(project: Project, tmp_path: Path) -> None:
-    other = tmp_path / "Pulumi.dev.yaml"
-    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
-    stack = LocalStack("dev", project_dir=project.folder, stack_file=other)
-    assert [step.name for step in stack.preview().changes] == ["shop-logs"]
 
 
 @pytest.mark.parametrize("name", ["mine.yaml", "Pulumi.prod.yaml", "with blanks.yml"])
@@ -350,7 +335,8 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_awsx as awsx
 
-given = dict(
+vpc = awsx.ec2.Vpc(
+    "net",
     cidr_block="10.0.0.0/16",
     number_of_availability_zones=2,
     nat_gateways={{"strategy": {strategy!r}}},
@@ -358,25 +344,27 @@ given = dict(
         {{"type": "Private", "cidr_blocks": ["10.0.0.0/20", "10.0.16.0/20"]}},
         {{"type": "Public", "cidr_blocks": ["10.0.32.0/24", "10.0.33.0/24"]}},
     ],
+    {more}
 )
-given |= dict({changes})
-vpc = awsx.ec2.Vpc("net", **given)
 aws.ec2.SecurityGroup("web", vpc_id=vpc.vpc_id)
 pulumi.export("public", vpc.public_subnet_ids)
 pulumi.export("private", vpc.private_subnet_ids)
-pulumi.export("block", vpc.vpc.cidr_block)
 """
 
 
 @pytest.mark.parametrize(("strategy", "gateways", "routes"), [("None", 0, 2), ("Single", 1, 4), ("OnePerAz", 2, 4)])
-def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
+def test_a_vpc_of_awsx_has_the_children_of_the_real_one_and_is_left_alone(
     tmp_path: Path, strategy: str, gateways: int, routes: int
 ) -> None:
     project = Project(tmp_path)
-    project.program(NETWORK.format(strategy=strategy, changes=""))
+    project.program(NETWORK.format(strategy=strategy, more=""))
     stack = project.stack
+    planned = stack.preview()
+    assert planned.outputs["private"] == UNKNOWN
     done = stack.up()
+    assert changes(done) == changes(planned)
     assert len(done.outputs["public"]) == len(done.outputs["private"]) == 2
+    assert stack.preview().changes == ()
 
     graph = stack.graph()
     kinds = [resource["type"].rpartition(":")[2] for resource in graph]
@@ -390,9 +378,7 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
         if resource["type"].startswith("aws:ec2/") and resource["name"] != "web"
     }
     assert parents - {("NatGateway", "Subnet"), ("Eip", "Subnet")} == {
-        ("Vpc", "Vpc"),
-        ("InternetGateway", "Vpc"),
-        ("Subnet", "Vpc"),
+        *((child, "Vpc") for child in ("Vpc", "InternetGateway", "Subnet")),
         ("RouteTable", "Subnet"),
         ("RouteTableAssociation", "RouteTable"),
         ("Route", "RouteTable"),
@@ -402,58 +388,46 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
     assert len(through) == gateways
 
 
-def test_a_vpc_of_awsx_is_planned_deployed_and_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "more", "said"),
+    [
+        (
+            "None",
+            "assign_generated_ipv6_cidr_block=True",
+            "`assignGeneratedIpv6CidrBlock` is not rebuilt by the local ",
+        ),
+        ("Two", "", "`natGateways.strategy` must be one of None, Single, OnePerAz, got 'Two'"),
+    ],
+)
+def test_what_is_not_rebuilt_of_awsx_is_refused(tmp_path: Path, strategy: str, more: str, said: str) -> None:
     project = Project(tmp_path)
-    project.program(NETWORK.format(strategy="Single", changes=""))
-    stack = project.stack
-    planned = stack.preview()
-    assert planned.outputs["private"] == UNKNOWN
-    assert planned.outputs["block"] == "10.0.0.0/16"
-    assert changes(stack.up()) == changes(planned)
-    assert stack.preview().changes == ()
-
-
-def test_what_is_not_rebuilt_of_awsx_is_refused(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    project.program(NETWORK.format(strategy="None", changes="assign_generated_ipv6_cidr_block=True"))
+    project.program(NETWORK.format(strategy=strategy, more=more))
     with pytest.raises(EngineFailure) as failed:
         project.stack.preview()
-    said = "`assignGeneratedIpv6CidrBlock` is not rebuilt by the local stand-in"
     assert f"awsx:ec2:Vpc resource 'net' has a problem: {said}" in str(failed.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "path"),
     [
-        ({}, ""),
-        ({"natGateways": {"strategy": "Two"}}, "natGateways.strategy must be one of None, Single, OnePerAz, got 'Two'"),
-        ({"natGateways": {"strategy": "Single", "elasticIpAllocationIds": ["a"]}}, "natGateways.strategy must be one "),
-        (
-            {"numberOfAvailabilityZones": 3},
-            "subnetSpecs must be Public and Private, each with 3 cidrBlocks and no more",
-        ),
-        (
-            {"subnetSpecs": [{"type": "Isolated"}]},
-            "subnetSpecs must be Public and Private, each with 2 cidrBlocks and ",
-        ),
-        ({"subnetSpecs": None}, "subnetSpecs must be Public and Private, each with 2 cidrBlocks and no more"),
-        ({"cidrBlock": None}, "cidrBlock and `numberOfAvailabilityZones` must be given, here"),
-        ({"cidrBlock": "10.0.0.0/19"}, "subnetSpecs 10.0.32.0/24 is outside 10.0.0.0/19"),
-        ({"instanceTenancy": "dedicated"}, "instanceTenancy is not rebuilt by the local stand-in"),
+        ({"natGateways": {"strategy": "Single", "elasticIpAllocationIds": ["a"]}}, "natGateways.strategy"),
+        ({"numberOfAvailabilityZones": 3}, "subnetSpecs"),
+        ({"subnetSpecs": [{"type": "Isolated"}]}, "subnetSpecs"),
+        ({"subnetSpecs": None}, "subnetSpecs"),
     ],
 )
-def test_a_vpc_unlike_the_programs_is_refused_by_name(changes: dict[str, Value], said: str) -> None:
+def test_a_vpc_unlike_the_programs_is_refused_by_name(changes: dict[str, Value], path: str) -> None:
     given: dict[str, Value] = {
         "cidrBlock": "10.0.0.0/16",
-        "numberOfAvailabilityZones": 2,
+        "numberOfAvailabilityZones": 1,
         "natGateways": {"strategy": "None"},
         "subnetSpecs": [
-            {"type": "Private", "cidrBlocks": ["10.0.0.0/20", "10.0.16.0/20"]},
-            {"type": "Public", "cidrBlocks": ["10.0.32.0/24", "10.0.33.0/24"]},
+            {"type": "Private", "cidrBlocks": ["10.0.0.0/20"]},
+            {"type": "Public", "cidrBlocks": ["10.0.32.0/24"]},
         ],
     }
-    found = [f"{problem.path} {problem.reason}" for problem in awsx._problems({**given, **changes})]
-    assert found[0].startswith(said) if said else found == []
+    assert list(awsx._problems(given)) == []
+    assert [problem.path for problem in awsx._problems({**given, **changes})] == [path]
 
 
 def test_another_component_of_awsx_is_refused(tmp_path: Path) -> None:

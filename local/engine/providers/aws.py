@@ -18,7 +18,6 @@ from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobu
 from local.engine.providers import lookups
 from local.engine.providers.catalogue import GENERIC, KINDS, Facts, Kind, invent
 from local.engine.providers.checks import Problem, problems, suggest
-from local.engine.providers.differences import Difference, differences
 from local.engine.providers.protocol import (
     UNKNOWN,
     from_struct,
@@ -86,8 +85,8 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.DiffResponse:
         """Another region means other resources."""
         del context
-        old, new = plain(from_struct(request.old_inputs)), plain(from_struct(request.news))
-        return _diff_response(_as_differences(old, new), {"region"}, delete_first=False)
+        old, new = from_struct(request.old_inputs), from_struct(request.news)
+        return provider_pb2.DiffResponse(replaces=["region"] if old.get("region") != new.get("region") else [])
 
     def Configure(  # noqa: N802 - named by the protocol
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
@@ -123,16 +122,16 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(  # noqa: N802 - named by the protocol
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
-        """Compare inputs property by property."""
+        """Say which changes mean a new resource; what has changed in which way, the engine finds out by itself."""
         token, resource = self._type(request.urn, context)
         kind = KINDS.get(token, GENERIC)
         old, new = _plain(from_struct(request.old_inputs)), _plain(from_struct(request.news))
-        found = differences(old, new)
-        replacing = kind.replaced_by | {"region"}
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        replaces = sorted(changed & (kind.replaced_by | {"region"}))
         # A name the program chose cannot belong to the old and the new one at once.
         chosen = kind.name in resource.inputs.properties and new.get(kind.name) != _made_up(request.urn, kind, new)
-        keeps_name = kind.name not in {difference.top for difference in found}
-        return _diff_response(found, replacing, delete_first=chosen and keeps_name)
+        delete_first = bool(replaces) and chosen and kind.name not in changed
+        return provider_pb2.DiffResponse(replaces=replaces, deleteBeforeReplace=delete_first)
 
     def Create(  # noqa: N802 - named by the protocol
         self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
@@ -259,10 +258,6 @@ def _plain(values: Mapping[str, Value]) -> dict[str, Value]:
     return {key: plain(value) for key, value in values.items()}
 
 
-def _as_differences(old: Value, new: Value) -> list[Difference]:
-    return differences(old, new) if isinstance(old, dict) and isinstance(new, dict) else []
-
-
 def _config(values: Mapping[str, Value]) -> dict[str, Value]:
     """Provider configuration with the JSON texts, in which everything but strings travels, taken apart."""
     config: dict[str, Value] = {}
@@ -288,29 +283,6 @@ def _made_up(urn: str, kind: Kind, given: Mapping[str, Value]) -> str:
 def _failures(found: Iterable[Problem]) -> list[provider_pb2.CheckFailure]:
     # The engine puts the resource's type and name in front; given the property too, it would add the value it has.
     return [provider_pb2.CheckFailure(reason=f"`{problem.path}` {problem.reason}") for problem in found]
-
-
-def _diff_response(
-    found: list[Difference], replacing: Iterable[str], *, delete_first: bool
-) -> provider_pb2.DiffResponse:
-    kinds = provider_pb2.PropertyDiff.Kind
-    replaces = sorted({difference.top for difference in found} & set(replacing))
-    detailed = {
-        difference.path: provider_pb2.PropertyDiff(
-            kind=kinds.Value(f"{difference.kind}_REPLACE" if difference.top in replaces else difference.kind),
-            inputDiff=True,
-        )
-        for difference in found
-    }
-    changes = provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE
-    return provider_pb2.DiffResponse(
-        changes=changes,
-        diffs=sorted({difference.top for difference in found}),
-        replaces=replaces,
-        deleteBeforeReplace=bool(replaces) and delete_first,
-        detailedDiff=detailed,
-        hasDetailedDiff=True,
-    )
 
 
 def main(version: str) -> None:
