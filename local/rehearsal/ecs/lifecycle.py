@@ -76,7 +76,7 @@ class Lifecycle:
         made.end("ROLLBACK_SUCCESSFUL")
 
     def stop(self, reason: str) -> Iterator[None]:
-        """Another deployment has taken its place, or somebody stops it where it is."""
+        """Another deployment has taken its place."""
         self._deployment.status = "STOP_REQUESTED"
         yield
         self._deployment.end("STOPPED", reason)
@@ -84,9 +84,6 @@ class Lifecycle:
     def _shift(self) -> Course:
         """The new revision runs beside the old one; the traffic follows by the strategy."""
         made = self._deployment
-        if made.reconciles:
-            made.stage = "RECONCILE_SERVICE"
-            yield
         made.stage = "PRE_SCALE_UP"
         yield
         made.stage = "SCALE_UP"

@@ -271,7 +271,6 @@ class Ecs(Emulated):
         """Start a deployment of what the service is asked to run; one that is under way makes room."""
         place, name = service.arn.split("/")[1:]
         last = service.deployments[0] if service.deployments else None
-        replaces = last is not None and last.status in ONGOING
         target = Revision(self._arn("service-revision", place, name, _number()), service.definition)
         self._revisions[target.arn] = (service, target)
         made = Deployment(
@@ -280,9 +279,8 @@ class Ecs(Emulated):
             sources=(service.stable,) if service.stable else (),
             configuration=copy.deepcopy(service.configuration),
             requested=service.desired,
-            reconciles=replaces,
         )
-        if last is not None and replaces:
+        if last is not None and last.status in ONGOING:
             last.course = self._lifecycle(service, last).stop(
                 f"Service deployment stopped because deployment {made.identity} was started."
             )
@@ -320,14 +318,10 @@ class Ecs(Emulated):
 
     def _list_service_deployments(self, parameters: Json) -> Json:
         service = self._found(parameters)
-        created = parameters.get("createdAt", {})
         # AWS documents no order; that of their age keeps the newest one from the first page.
-        found = [
-            made.brief(service.arn, service.cluster)
-            for made in reversed(service.deployments)
-            if (not parameters.get("status") or made.status in parameters["status"])
-            and created.get("after", 0) <= made.created <= created.get("before", made.created)
-        ]
+        if parameters.keys() & {"status", "createdAt"}:
+            raise Refused("UnsupportedFeatureException", "status and createdAt are not rehearsed here")
+        found = [made.brief(service.arn, service.cluster) for made in reversed(service.deployments)]
         return _page("serviceDeployments", found, parameters, _PAGE)
 
     def _deployment(self, arn: str) -> tuple[Service, Deployment] | None:
@@ -379,16 +373,12 @@ class Ecs(Emulated):
         service, made = known
         if made.status not in ONGOING:
             raise Refused("ConflictException", f"Service deployment is in {made.status} state and cannot be stopped.")
-        lifecycle = self._lifecycle(service, made)
+        if parameters.get("stopType", "ROLLBACK") != "ROLLBACK":
+            raise Refused("UnsupportedFeatureException", "only ROLLBACK is rehearsed here")
         if made.status in ("PENDING", "IN_PROGRESS"):
-            if parameters.get("stopType", "ROLLBACK") == "ROLLBACK":
-                if not made.sources:
-                    raise Refused("ConflictException", "There is no service revision to roll back to.")
-                made.status = "ROLLBACK_REQUESTED"
-                made.course = lifecycle.roll_back("Service deployment rolled back because of a user request.")
-            else:
-                made.course = lifecycle.stop("Service deployment stopped because of a user request.")
-                next(made.course)
+            made.status = "ROLLBACK_REQUESTED"
+            reason = "Service deployment rolled back because of a user request."
+            made.course = self._lifecycle(service, made).roll_back(reason)
         return {"serviceDeploymentArn": made.arn}
 
     # Tasks.
@@ -421,7 +411,7 @@ class Ecs(Emulated):
             raise Refused("InvalidParameterException", f"Tasks cannot contain more than {_MOST} elements.")
         found = [tasks[_last(arn)] for arn in wanted if _last(arn) in tasks]
         return {
-            "tasks": [task.view(service.cluster, service.name) for task, service in found],
+            "tasks": [task.view(service.cluster) for task, service in found],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if _last(arn) not in tasks],
         }
 

@@ -1,4 +1,7 @@
-"""What a stand-in for Amazon ECS knows: task definitions, services, their revisions, deployments and tasks."""
+"""What a stand-in for Amazon ECS knows: task definitions, services, their revisions, deployments and tasks.
+
+Its answers hold what identifies a thing, and what the jobs read.
+"""
 
 from __future__ import annotations
 
@@ -91,13 +94,11 @@ class Task:
         self.begin_to_stop(ending)
         self.status, self.stopped = "STOPPED", time.time()
 
-    def view(self, cluster: str, service: str) -> dict[str, Any]:
+    def view(self, cluster: str) -> dict[str, Any]:
         """As DescribeTasks answers."""
         containers: list[dict[str, Any]] = []
         for part in self.definition["containerDefinitions"]:
             container = {
-                "containerArn": self.arn.replace(":task/", ":container/") + f"/{part['name']}",
-                "taskArn": self.arn,
                 "name": part["name"],
                 "image": part["image"],
                 "lastStatus": self.status,
@@ -111,12 +112,10 @@ class Task:
             "taskArn": self.arn,
             "clusterArn": cluster,
             "taskDefinitionArn": self.definition["taskDefinitionArn"],
-            "group": f"service:{service}",
             "startedBy": f"ecs-svc/{self.deployment}",
             "lastStatus": self.status,
             "desiredStatus": "STOPPED" if self.stop_code else "RUNNING",
             "createdAt": self.created,
-            "version": len(self.identity),
             "containers": containers,
         }
         if self.stop_code:
@@ -135,8 +134,6 @@ class Deployment:
     sources: tuple[Revision, ...]
     configuration: dict[str, Any]
     requested: int
-    # Another deployment was under way when this one began.
-    reconciles: bool = False
     status: str = "PENDING"
     reason: str = ""
     stage: str = ""
@@ -201,7 +198,6 @@ class Deployment:
             "arn": self.target.arn,
             "requestedTaskCount": self.requested,
             "runningTaskCount": service.count(self.target, "RUNNING"),
-            "pendingTaskCount": service.count(self.target, "PENDING"),
         }
         if self.strategy != "ROLLING":
             target |= {
@@ -209,16 +205,6 @@ class Deployment:
                 "requestedTestTrafficWeight": self.test_traffic,
             }
         answer |= {
-            "updatedAt": time.time(),
-            "sourceServiceRevisions": [
-                {
-                    "arn": source.arn,
-                    "requestedTaskCount": self.requested,
-                    "runningTaskCount": service.count(source, "RUNNING"),
-                    "pendingTaskCount": service.count(source, "PENDING"),
-                }
-                for source in self.sources
-            ],
             "targetServiceRevision": target,
             "deploymentConfiguration": self.configuration,
             "deploymentCircuitBreaker": {
@@ -274,20 +260,12 @@ class TaskSet:
         answer: dict[str, Any] = {
             "id": f"ecs-svc/{self.identity}",
             "taskSetArn": self.arn,
-            "serviceArn": service.arn,
-            "clusterArn": service.cluster,
             "status": self.status,
             "taskDefinition": self.revision.definition["taskDefinitionArn"],
             "computedDesiredCount": self.desired,
-            "pendingCount": service.count(self.revision, "PENDING"),
             "runningCount": service.count(self.revision, "RUNNING"),
             "createdAt": self.created,
-            "updatedAt": time.time(),
-            "launchType": "FARGATE",
-            "scale": {"value": 100.0, "unit": "PERCENT"},
             "stabilityStatus": "STEADY_STATE" if self.steady else "STABILIZING",
-            "stabilityStatusAt": time.time(),
-            "loadBalancers": service.load_balancers,
         }
         if self.external_id:
             answer |= {"startedBy": "CODE_DEPLOY", "externalId": self.external_id}
@@ -339,41 +317,17 @@ class Service:
 
     def view(self) -> dict[str, Any]:
         """As DescribeServices answers."""
-        counts = {status: sum(task.status == status for task in self.tasks) for status in ("RUNNING", "PENDING")}
         answer: dict[str, Any] = {
             "serviceArn": self.arn,
             "serviceName": self.name,
             "clusterArn": self.cluster,
             "status": self.status,
             "desiredCount": self.desired,
-            "runningCount": counts["RUNNING"],
-            "pendingCount": counts["PENDING"],
+            "runningCount": sum(task.status == "RUNNING" for task in self.tasks),
             "taskDefinition": self.definition["taskDefinitionArn"],
-            "loadBalancers": self.load_balancers,
-            "deploymentConfiguration": self.configuration,
             "deploymentController": {"type": self.controller},
-            "schedulingStrategy": "REPLICA",
             "events": self.events[:100],
         }
         if self.controller == "CODE_DEPLOY":
             answer["taskSets"] = [task_set.view(self) for task_set in self.task_sets]
-        if self.controller == "ECS":
-            answer["deployments"] = [self._rollout(number, made) for number, made in enumerate(self.deployments[:2])]
-            answer["currentServiceDeployment"] = self.deployments[0].arn
         return answer
-
-    def _rollout(self, number: int, made: Deployment) -> dict[str, Any]:
-        rollout = {"SUCCESSFUL": "COMPLETED", "STOPPED": "FAILED"}.get(made.status, "IN_PROGRESS")
-        return {
-            "id": f"ecs-svc/{made.identity}",
-            "status": "ACTIVE" if number else "PRIMARY",
-            "taskDefinition": made.target.definition["taskDefinitionArn"],
-            "desiredCount": made.requested,
-            "runningCount": self.count(made.target, "RUNNING"),
-            "pendingCount": self.count(made.target, "PENDING"),
-            "failedTasks": made.failures,
-            "createdAt": made.created,
-            "updatedAt": time.time(),
-            "rolloutState": rollout,
-            "rolloutStateReason": made.reason or f"ECS deployment ecs-svc/{made.identity} {rollout.lower()}.",
-        }
