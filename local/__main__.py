@@ -113,28 +113,24 @@ def _run(options: argparse.Namespace) -> int:
 def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool) -> int:
     """Preview, deploy or destroy, and tell about it."""
     from local.engine.report import report  # noqa: PLC0415 - as above
-    from local.engine.stack import EngineFailure, ProgramStopped  # noqa: PLC0415 - as above
+    from local.engine.stack import EngineFailure  # noqa: PLC0415 - as above
 
     if command == "destroy" and not stack.exists:
         print(f"Stack {stack.name} is not deployed on this machine: there is nothing to destroy.")
         return 0
-    # The engine draws what takes long. What it draws of a preview has no order, and no room for what changes and why.
-    in_terminal = command != "preview" and not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     if not as_json:
         about = f"pulumi {stack.pulumi.version}, stand-in AWS, no account"
         print(f"Stack {stack.name} of {_shown(stack.stack_file)}: {about}.\n", flush=True)
     started = time.monotonic()
     try:
-        outcome = getattr(stack, command)(in_terminal=in_terminal, diff=with_diff)
+        outcome = getattr(stack, command)(diff=with_diff)
     except EngineFailure as failure:
-        if not in_terminal or isinstance(failure, ProgramStopped):  # otherwise the engine has told it
-            print(failure, file=sys.stderr)
+        print(failure, file=sys.stderr)
         return 1
     if as_json:
         print(json.dumps(_as_json(outcome), indent=2))
         return 0
-    if not in_terminal:
-        print(f"{outcome.text}\n\n" if with_diff else report(outcome, planned=command == "preview"), end="")
+    print(f"{outcome.text}\n\n" if with_diff else report(outcome, planned=command == "preview"), end="")
     print(f"{_DONE[command]} in {time.monotonic() - started:.1f} s. {_next_step(command, stack, outcome)}")
     return 0
 

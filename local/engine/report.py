@@ -1,4 +1,4 @@
-"""Tells in plain text what the engine did or would do, where there is no terminal for the engine to draw in.
+"""Tells in plain text what the engine did or would do.
 
 The engine's own plain output lists resources in the order their answers arrive, without saying what belongs to what.
 Here they stand in the program's tree, in the same order every time, so that two outputs can be compared.

@@ -10,7 +10,6 @@ import re
 import runpy
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -107,7 +106,7 @@ class Outcome:
         steps: every step but the stack's and the providers' own, in the engine's order.
         outputs: the stack's outputs; `UNKNOWN` and `SECRET` stand in their places.
         messages: warnings and notes, each once.
-        text: what the engine printed, unless it drew in a terminal.
+        text: what the engine printed.
     """
 
     steps: tuple[Step, ...]
@@ -159,25 +158,24 @@ class LocalStack:
         """Whether the stack has been previewed or deployed here and not been destroyed since."""
         return self._config.is_file()
 
-    def preview(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
+    def preview(self, *, diff: bool = False) -> Outcome:
         """Plan what `up` would do.
 
         Args:
-            in_terminal: let the engine draw what it does in this process's terminal; otherwise it is silent.
-            diff: tell of every value that changes; outside a terminal in the outcome's `text`.
+            diff: tell of every value that changes, in the outcome's `text`.
 
         Raises:
             EngineFailure: the program or a provider refused.
         """
-        return self._run("preview", in_terminal=in_terminal, diff=diff)
+        return self._run("preview", diff=diff)
 
-    def up(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
+    def up(self, *, diff: bool = False) -> Outcome:
         """Deploy; arguments and errors as for `preview`."""
-        return self._run("up", in_terminal=in_terminal, diff=diff)
+        return self._run("up", diff=diff)
 
-    def destroy(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
+    def destroy(self, *, diff: bool = False) -> Outcome:
         """Delete everything, then the state itself; arguments and errors as for `preview`."""
-        outcome = self._run("destroy", in_terminal=in_terminal, diff=diff)
+        outcome = self._run("destroy", diff=diff)
         shutil.rmtree(self.state_dir)
         return outcome
 
@@ -216,7 +214,7 @@ class LocalStack:
         resources: list[dict[str, Any]] = (deployment or {}).get("resources", [])
         return resources
 
-    def _run(self, operation: str, *, in_terminal: bool, diff: bool) -> Outcome:
+    def _run(self, operation: str, *, diff: bool) -> Outcome:
         """Run one operation of the engine with the program in this process."""
         with self._surroundings():
             self._prepare()
@@ -227,15 +225,15 @@ class LocalStack:
             record = _Record()
             stack = _Stack(self.name, self._workspace(program))
             run: Callable[..., automation.PreviewResult | automation.UpResult] = getattr(stack, operation)
-            self._command.in_terminal = in_terminal
             try:
-                result = run(
-                    config_file=str(self._config),
-                    color="auto" if in_terminal else "never",
-                    suppress_progress=not in_terminal,
-                    diff=diff,
-                    on_event=record.take,
-                )
+                with _interrupts_left_to_the_engine():
+                    result = run(
+                        config_file=str(self._config),
+                        color="never",
+                        suppress_progress=True,
+                        diff=diff,
+                        on_event=record.take,
+                    )
             except automation.CommandError as error:
                 if program.problem:
                     raise ProgramStopped(program.problem) from error
@@ -373,35 +371,12 @@ class _Program:
 
 
 class _Command(automation.PulumiCommand):
-    """A CLI whose version is known, and which may draw in the terminal itself."""
+    """A CLI whose version is known."""
 
     def __init__(self, pulumi: PulumiCli) -> None:
         # Not the original constructor: it starts the CLI to ask for the version that is known already.
         self.command = str(pulumi.path)
         self.version = VersionInfo.parse(pulumi.version)
-        self.in_terminal = False
-
-    def run(
-        self,
-        args: list[str],
-        cwd: str,
-        additional_env: Mapping[str, str],
-        on_output: Callable[[str], Any] | None = None,
-        on_error: Callable[[str], Any] | None = None,
-    ) -> automation.CommandResult:
-        """Run the CLI; in the terminal if that is wanted and the command has something to draw."""
-        if not (self.in_terminal and args[0] in {"preview", "up", "destroy"}):
-            return super().run(args, cwd, additional_env, on_output, on_error)
-        environment = {**os.environ, **additional_env}
-        # The CLI asks a terminal for its background colour and waits five seconds for those that never answer
-        # (recordings, some CI); it does not ask this kind, whose control sequences are the same.
-        environment["TERM"] = "screen-256color"
-        with _interrupts_left_to_the_engine():
-            code = subprocess.run([self.command, *args], cwd=cwd, env=environment, check=False).returncode
-        result = automation.CommandResult("", "", code)
-        if code != 0:
-            raise automation.CommandError(result)
-        return result
 
 
 class _Workspace(automation.LocalWorkspace):

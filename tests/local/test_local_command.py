@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -134,29 +132,6 @@ def test_preview_up_outputs_graph_and_destroy_work_one_after_the_other(checkout:
     assert destroyed.stdout.endswith("Its state is gone from this machine.\n")
     assert not (checkout / ".local" / "engine" / "dev").exists()
     assert {path.name: path.read_bytes() for path in checkout.glob("Pulumi*.yaml")} == before
-
-
-@pytest.mark.engine
-def test_a_preview_reads_the_same_in_a_terminal_as_in_a_file(checkout: Path) -> None:
-    """What the engine draws is cut at the width of the terminal: no changed properties, no reason of a replacement."""
-    in_file = local(checkout, "preview", "--stack", "prod").stdout
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "local", "preview", "--stack", "prod"]
-    given = {**os.environ, "COLUMNS": "60"}
-    with subprocess.Popen(command, cwd=checkout, env=given, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        drawn = b""
-        with contextlib.suppress(OSError):  # how a terminal says that nobody is left
-            while part := os.read(ours, 65536):
-                drawn += part
-    os.close(ours)
-    assert process.returncode == 0
-    assert lines(drawn.decode()) == lines(in_file)
-
-
-def lines(text: str) -> list[str]:
-    """Return the lines of an output without what it took."""
-    return re.sub(r"in \d+\.\d s", "in 1.0 s", text).splitlines()
 
 
 @pytest.mark.engine

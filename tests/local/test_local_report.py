@@ -1,4 +1,4 @@
-"""What is printed where there is no terminal."""
+"""What is printed of what the engine did or would do."""
 
 from __future__ import annotations
 
