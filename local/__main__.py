@@ -94,8 +94,7 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         tools.bring()
         print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}. What is not locked has these versions:")
-        for name, version in tools.versions().items():
-            print(f"  {name:<14}  {version}")
+        print(tools.versions(), end="")
         return 0
     stack_file = (options.stack_file or ROOT / f"Pulumi.{options.stack}.yaml").resolve()
     if options.command in _DONE:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,25 +73,16 @@ class GoTool:
         if self.built:
             return
         go, environment = self._go()
-        target = self._folder
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target.with_name(f"{target.name}.lock"), f"{self.name} is being built by another command"):
-            if self.built:
-                return
+
+        def make(folder: Path) -> None:
             say(
                 f"There is no {self.name} on this machine: building {self.name} {self.version} from its Go modules.",
-                f"This happens once, takes {self.wait} on two cores, and goes to {target}.",
+                f"This happens once, takes {self.wait} on two cores, and goes to {self._folder}.",
             )
-            started = time.monotonic()
-            unfinished = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name}.building-"))
-            try:
-                for command in self.packages:
-                    self._compile(go, environment, unfinished / "bin" / command)
-                unfinished.chmod(0o755)
-                unfinished.rename(target)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-            say(f"{self.name} {self.version} is ready after {clock(time.monotonic() - started)}.")
+            for command in self.packages:
+                self._compile(go, environment, folder / "bin" / command)
+
+        make_once(self._folder, f"{self.name} {self.version}", make)
 
     def _go(self) -> tuple[str, dict[str, str]]:
         """Find a Go that can build it, and the environment it is to run in.
@@ -203,16 +194,32 @@ class Progress:
             say(f"  {clock(now - self._started)}  {what}")
 
 
-@contextlib.contextmanager
-def alone(lock: Path, why: str) -> Iterator[None]:
-    """Keep others from doing the same at the same time; `why` is told to who has to wait."""
-    with lock.open("w") as file:
+def make_once(target: Path, name: str, make: Callable[[Path], None]) -> None:
+    """Make a folder of the cache, unless it is there, wholly or not at all; two commands at once make one.
+
+    Args:
+        target: the folder.
+        name: what it is called in messages.
+        make: fills the folder that it is given.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"{why}; waiting for it.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            say(f"{name} is being made by another command; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.unfinished-") as folder:
+            unfinished = Path(folder, "whole")
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(target)  # at once: others may be looking for it
+        say(f"{name} is ready after {clock(time.monotonic() - started)}.")
 
 
 def clock(seconds: float) -> str:

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,11 +23,11 @@ from typing import Any, Self
 import botocore.session  # type: ignore[import-untyped]  # ships no types
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
+from local.rehearsal.starting import await_ready
+
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 60.0
-"""Seconds to wait for the process; it needs less than two on a machine that is not busy."""
 _ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)")
 
 
@@ -92,22 +91,15 @@ class AwsServices:
             pass_fds=(self._socket.fileno(),),
         )
         self._socket.close()
-        self._await_answer(self._process)
+        await_ready(self._process, "The stand-in for AWS", self._answers)
         return self
 
-    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2):  # noqa: S310 - loopback
-                    return
-            except OSError as error:
-                ended = process.poll() is not None
-                if ended or time.monotonic() > deadline:
-                    process.kill()
-                    said = process.communicate()[1].decode(errors="replace")
-                    raise RuntimeError(f"The stand-in for AWS does not answer ({error}). It said:\n{said}") from error
-                time.sleep(0.05)
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2):  # noqa: S310 - loopback
+                return True
+        except OSError:
+            return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -24,14 +24,12 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
@@ -39,6 +37,7 @@ from local.rehearsal.aws_server import LAYER_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
+from local.rehearsal.starting import await_ready
 
 OTHER_ACCOUNT = "210987654321"
 """Where images are promoted to when the target is not the own account."""
@@ -51,7 +50,6 @@ DOCKER_HUB = "127.0.0.2"
 DOCKER_HUB_HOSTS = ("docker.io", "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
 _ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 _REGIONS = (REGION, "eu-west-1", "us-east-1")
-_PATIENCE = 60.0
 _START = """
 ip link set lo up
 mount --bind "$1/hosts" /etc/hosts
@@ -111,7 +109,7 @@ class JobSandbox:
             )
             self._lay_out_commands()
             ends.enter_context(self._cli)
-            self._await_engine(engine)
+            await_ready(engine, "The Docker engine", self._engine_answers, self.folder / "dockerd.log")
             self._buildkit = images.buildkit(self.certificates.read_bytes())
             self._ends = ends.pop_all()
         return self
@@ -212,7 +210,7 @@ class JobSandbox:
             stderr=subprocess.PIPE,
         ) as process:
             try:
-                _await(self.folder / "ready", process, "The machine")
+                await_ready(process, "The machine", (self.folder / "ready").exists)
                 children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
                 yield int(children.split()[0])
             finally:
@@ -266,13 +264,8 @@ class JobSandbox:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
-    def _await_engine(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while self.docker("version", check=False).returncode:
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = (self.folder / "dockerd.log").read_text(errors="replace")[-4000:]
-                raise RuntimeError(f"The Docker engine does not answer. It said:\n{said}")
-            time.sleep(0.1)
+    def _engine_answers(self) -> bool:
+        return self.docker("version", check=False).returncode == 0
 
     def _lay_out_commands(self) -> None:
         commands = self.folder / "bin"
@@ -324,14 +317,3 @@ def _certificate(folder: Path, hosts: Sequence[str]) -> Path:
     made.write_bytes((folder / "server.crt").read_bytes() + (folder / "server.key").read_bytes())
     made.chmod(0o600)
     return made
-
-
-def _await(path: Path, process: subprocess.Popen[Any], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not path.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            said = process.communicate()[1].decode(errors="replace")
-            raise RuntimeError(f"{what} did not start. It said:\n{said}")
-        time.sleep(0.02)

@@ -181,7 +181,7 @@ def test_two_commands_build_it_once(machine: Machine) -> None:
     results = [run.communicate() for run in runs]
     assert [stdout for stdout, _ in results] == [f"{machine.built}\n"] * 2
     assert (machine.home / "builds").read_text() == "building\n"
-    assert any("is being built by another command; waiting for it" in stderr for _, stderr in results)
+    assert any("is being made by another command; waiting for it" in stderr for _, stderr in results)
 
 
 def test_an_interrupted_build_leaves_nothing_and_ends_go(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
