@@ -52,7 +52,7 @@ _NOTHING = automation.UpdateSummary("", datetime.fromtimestamp(0, UTC), "", {}, 
 
 
 class EngineFailure(Exception):  # noqa: N818 - the outcome of a run, like a failed test
-    """The engine refused or failed.
+    """The program, a provider or the engine refused or failed.
 
     Attributes:
         messages: what it said, each once.
@@ -61,13 +61,6 @@ class EngineFailure(Exception):  # noqa: N818 - the outcome of a run, like a fai
     def __init__(self, messages: Sequence[str]) -> None:
         super().__init__("\n".join(messages) or "the engine failed without saying why")
         self.messages = tuple(messages)
-
-
-class ProgramStopped(EngineFailure):
-    """The program itself stopped: refused its settings, or crashed."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__([problem])
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +229,7 @@ class LocalStack:
                     )
             except automation.CommandError as error:
                 if program.problem:
-                    raise ProgramStopped(program.problem) from error
+                    raise EngineFailure([program.problem]) from error
                 raise EngineFailure(record.errors or [_said(error)]) from error
             finally:
                 importing.join()

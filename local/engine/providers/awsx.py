@@ -21,14 +21,14 @@ from local.engine.providers.protocol import (
     from_struct,
     plain,
     plugin_pb2,
-    provider_pb2,
     provider_pb2_grpc,
     resource_pb2,
     resource_pb2_grpc,
     to_struct,
 )
+from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import Sdk
-from local.engine.providers.server import refuse, serve
+from local.engine.providers.server import Context, refuse, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,30 +60,19 @@ class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
         self._version = version
         self._aws_version = aws_version
 
-    def GetPluginInfo(  # noqa: N802 - named by the protocol
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> plugin_pb2.PluginInfo:
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: Context) -> plugin_pb2.PluginInfo:
         """Tell the version."""
-        del request, context
         return plugin_pb2.PluginInfo(version=self._version)
 
-    def CheckConfig(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.CheckResponse:
+    def CheckConfig(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Take any configuration: awsx has none of its own."""
-        del context
-        return provider_pb2.CheckResponse(inputs=request.news)
+        return pb.CheckResponse(inputs=request.news)
 
-    def Configure(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ConfigureResponse:
+    def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
         """Say what is understood."""
-        del request, context
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
-    def Construct(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.ConstructRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ConstructResponse:
+    def Construct(self, request: pb.ConstructRequest, context: Context) -> pb.ConstructResponse:
         """Make a VPC component and its children."""
         if request.type != _VPC:
             hint = suggest(request.type, {_VPC, *self._sdk.resource_tokens})
@@ -93,7 +82,7 @@ class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
         except ValueError as error:
             refuse(context, f"{request.type} resource {request.name!r} has a problem: {error}")
 
-    def _construct(self, request: provider_pb2.ConstructRequest) -> provider_pb2.ConstructResponse:
+    def _construct(self, request: pb.ConstructRequest) -> pb.ConstructResponse:
         given = {key: plain(value) for key, value in from_struct(request.inputs).items() if value is not None}
         found = problems(self._sdk, self._sdk.resource(_VPC).inputs, given)
         found += found or list(_problems(given))
@@ -149,13 +138,13 @@ class _Vpc:
     """One VPC being built."""
 
     monitor: resource_pb2_grpc.ResourceMonitorStub
-    request: provider_pb2.ConstructRequest
+    request: pb.ConstructRequest
     given: Mapping[str, Value]
     aws_version: str
     made: dict[str, list[_Made]] = field(default_factory=lambda: defaultdict(list))
     """Children by the part of their type's token behind `aws:ec2/`, subnets by their kind."""
 
-    def build(self) -> provider_pb2.ConstructResponse:
+    def build(self) -> pb.ConstructResponse:
         """Register the component and everything below it."""
         name, blocks = self.request.name, _blocks(self.given)
         zones = self._zones(len(blocks["Public"]))
@@ -209,7 +198,7 @@ class _Vpc:
         tags = self.given.get("tags")
         return {**(tags if isinstance(tags, dict) else {}), "Name": name}
 
-    def _finish(self, component: str, vpc: _Made) -> provider_pb2.ConstructResponse:
+    def _finish(self, component: str, vpc: _Made) -> pb.ConstructResponse:
         """Register the outputs that the program reads."""
         state: dict[str, Value] = {
             "vpcId": vpc.id,
@@ -221,10 +210,8 @@ class _Vpc:
             resource_pb2.RegisterResourceOutputsRequest(urn=component, outputs=outputs)
         )
         everything = sorted({made.urn for group in self.made.values() for made in group})
-        dependencies = provider_pb2.ConstructResponse.PropertyDependencies(urns=everything)
-        return provider_pb2.ConstructResponse(
-            urn=component, state=outputs, stateDependencies=dict.fromkeys(state, dependencies)
-        )
+        dependencies = pb.ConstructResponse.PropertyDependencies(urns=everything)
+        return pb.ConstructResponse(urn=component, state=outputs, stateDependencies=dict.fromkeys(state, dependencies))
 
     def _register(self, **settings: Any) -> Any:  # noqa: ANN401 - the messages of the protocol
         if self.request.HasField("protect"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from local.rehearsal.ecs.lifecycle import Lifecycle
@@ -234,7 +234,7 @@ class Ecs(Emulated):
 
     def _describe_services(self, parameters: Json) -> Json:
         cluster = self._cluster(parameters)
-        found, failures = [], []
+        found, missing = [], []
         for name in map(_last, parameters["services"]):
             service = self._services.get((cluster, name))
             if service:
@@ -242,8 +242,8 @@ class Ecs(Emulated):
                 for _ in range(self.pace):
                     next(service.course, None)
             else:
-                failures.append({"arn": self._arn("service", cluster, name), "reason": "MISSING"})
-        return {"services": found, "failures": failures}
+                missing.append(self._arn("service", cluster, name))
+        return {"services": found, "failures": _missing(missing)}
 
     def _update_service(self, parameters: Json) -> Json:
         service = self._found(parameters)
@@ -329,42 +329,30 @@ class Ecs(Emulated):
         return next(((service, made) for service, made in everything if made.arn == arn), None)
 
     def _describe_service_deployments(self, parameters: Json) -> Json:
-        found, failures = [], []
-        _check_number("serviceDeploymentArns", parameters)
-        for arn in parameters["serviceDeploymentArns"]:
-            known = self._deployment(arn)
-            if known:
-                service, made = known
-                found.append(made.view(service))
-                for _ in range(self.pace):
-                    next(made.course, None)
-            else:
-                failures.append({"arn": arn, "reason": "MISSING"})
-        return {"serviceDeployments": found, "failures": failures}
+        arns = _few("serviceDeploymentArns", parameters)
+        found = []
+        for service, made in filter(None, map(self._deployment, arns)):
+            found.append(made.view(service))
+            for _ in range(self.pace):
+                next(made.course, None)
+        missing = [arn for arn in arns if not self._deployment(arn)]
+        return {"serviceDeployments": found, "failures": _missing(missing)}
 
     def _describe_service_revisions(self, parameters: Json) -> Json:
-        found, failures = [], []
-        _check_number("serviceRevisionArns", parameters)
-        for arn in parameters["serviceRevisionArns"]:
-            if arn in self._revisions:
-                service, revision = self._revisions[arn]
-                found.append(
-                    {
-                        "serviceRevisionArn": arn,
-                        "serviceArn": service.arn,
-                        "clusterArn": service.cluster,
-                        "taskDefinition": revision.definition["taskDefinitionArn"],
-                        "loadBalancers": service.load_balancers,
-                        "containerImages": [
-                            {"containerName": part["name"], "image": part["image"]}
-                            for part in revision.definition["containerDefinitions"]
-                        ],
-                        "createdAt": revision.created,
-                    }
-                )
-            else:
-                failures.append({"arn": arn, "reason": "MISSING"})
-        return {"serviceRevisions": found, "failures": failures}
+        arns = _few("serviceRevisionArns", parameters)
+        found = [
+            {
+                "serviceRevisionArn": arn,
+                "serviceArn": service.arn,
+                "clusterArn": service.cluster,
+                "taskDefinition": revision.definition["taskDefinitionArn"],
+                "createdAt": revision.created,
+            }
+            for arn in arns
+            if arn in self._revisions
+            for service, revision in [self._revisions[arn]]
+        ]
+        return {"serviceRevisions": found, "failures": _missing(arn for arn in arns if arn not in self._revisions)}
 
     def _stop_service_deployment(self, parameters: Json) -> Json:
         known = self._deployment(parameters["serviceDeploymentArn"])
@@ -412,7 +400,7 @@ class Ecs(Emulated):
         found = [tasks[_last(arn)] for arn in wanted if _last(arn) in tasks]
         return {
             "tasks": [task.view(service.cluster) for task, service in found],
-            "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if _last(arn) not in tasks],
+            "failures": _missing(arn for arn in wanted if _last(arn) not in tasks),
         }
 
 
@@ -426,9 +414,15 @@ def _page(key: str, found: list[Any], parameters: Json, usual: int) -> Json:
     return {**answer, "nextToken": str(end)} if len(found) > end else answer
 
 
-def _check_number(key: str, parameters: Json) -> None:
-    if len(parameters[key]) > _MOST_ARNS:
+def _few(key: str, parameters: Json) -> list[str]:
+    arns: list[str] = parameters[key]
+    if len(arns) > _MOST_ARNS:
         raise Refused("InvalidParameterException", f"{key} cannot contain more than {_MOST_ARNS} elements.")
+    return arns
+
+
+def _missing(arns: Iterable[str]) -> list[Json]:
+    return [{"arn": arn, "reason": "MISSING"} for arn in arns]
 
 
 def _last(name: str) -> str:
