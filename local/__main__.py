@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import json
 import os
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from local.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from local.engine.stack import LocalStack, Outcome
 
@@ -127,7 +128,8 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool)
         print(failure, file=sys.stderr)
         return 1
     if as_json:
-        print(json.dumps(_as_json(outcome), indent=2))
+        told = {key: value for key, value in dataclasses.asdict(outcome).items() if key != "text"}
+        print(json.dumps(told, indent=2))
         return 0
     print(f"{outcome.text}\n\n" if with_diff else report(outcome, planned=command == "preview"), end="")
     print(f"{_DONE[command]} in {time.monotonic() - started:.1f} s. {_next_step(command, stack, outcome)}")
@@ -163,24 +165,6 @@ def _next_step(command: str, stack: LocalStack, outcome: Outcome) -> str:
     if command == "up":
         return f"Its resources: make graph STACK={stack.name}; to remove it: make destroy {options}"
     return "Its state is gone from this machine."
-
-
-def _as_json(outcome: Outcome) -> Mapping[str, Any]:
-    return {
-        "steps": [
-            {
-                "op": step.op,
-                "urn": step.urn,
-                "type": step.type,
-                "name": step.name,
-                "changed": step.changed,
-                "replacedBy": step.replaced_by,
-            }
-            for step in outcome.steps
-        ],
-        "outputs": outcome.outputs,
-        "messages": outcome.messages,
-    }
 
 
 def _print_deployed(stack: LocalStack, what: Any, *, as_json: bool) -> int:  # noqa: ANN401 - any JSON

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from local.engine.stack import Outcome, Step
+from local.engine.stack import Outcome, Step
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "same": "", "read": ">"}
 _PLANNED = {"create": "to create", "update": "to update", "delete": "to delete", "replace": "to replace"}

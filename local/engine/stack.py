@@ -14,10 +14,11 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pulumi import RunError, automation
 from semver import VersionInfo
@@ -25,9 +26,6 @@ from semver import VersionInfo
 from local.engine.plugins import install_plugins
 from local.engine.pulumi_cli import PulumiCli, find_pulumi
 from local.errors import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 """The repository: where the program and its stack files are."""

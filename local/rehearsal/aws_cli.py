@@ -24,7 +24,6 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local.errors import MissingTool, Refusal
@@ -216,9 +215,7 @@ class WarmAwsCli:
         await_ready(self._process, "The server of the AWS CLI", self._socket.exists)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the server, and the calls it carries out."""
         if self._process is not None:
             self._process.communicate(timeout=10)  # closes its standard input, and with that it ends

@@ -17,7 +17,6 @@ import threading
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import botocore.session  # type: ignore[import-untyped]  # ships no types
@@ -101,9 +100,7 @@ class AwsServices:
         except OSError:
             return False
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the process."""
         if self._process is not None:
             self._process.terminate()

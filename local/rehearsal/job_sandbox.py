@@ -22,13 +22,11 @@ import contextlib
 import itertools
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local.rehearsal import git_hosting, images, tools
@@ -57,15 +55,7 @@ touch "$1/ready"
 exec cat
 """
 """What the machine's first process does: its standard input is closed when whoever started it is gone."""
-_DOCKER = """#!/bin/sh
-# What a job calls: the real client. A builder gets the machine's own network, because Amazon ECR is on the machine here
-# and beyond it on AWS; and a container name of its own, because a build on AWS has its machine for itself.
-if [ "$1 $2" = "buildx create" ]; then
-  shift 2
-  set -- buildx create --node "$REHEARSAL_MACHINE" --driver-opt network=host "$@"
-fi
-exec {docker} "$@"
-"""
+_DOCKER = Path(__file__).with_name("docker.sh")
 
 
 class JobSandbox:
@@ -114,9 +104,7 @@ class JobSandbox:
             self._ends = ends.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all of it."""
         self._ends.close()
 
@@ -176,6 +164,7 @@ class JobSandbox:
             "HOME": str(home),
             "DOCKER_HOST": self._docker_host,
             "DOCKER_CONFIG": str(config),
+            "REHEARSAL_DOCKER": str(tools.engine() / "docker"),
             "REHEARSAL_MACHINE": machine,
             "SSL_CERT_FILE": str(self.certificates),
             "GIT_SSL_CAINFO": str(self.certificates),
@@ -270,9 +259,7 @@ class JobSandbox:
     def _lay_out_commands(self) -> None:
         commands = self.folder / "bin"
         commands.mkdir()
-        docker = commands / "docker"
-        docker.write_text(_DOCKER.format(docker=shlex.quote(str(tools.engine() / "docker"))))
-        docker.chmod(0o755)
+        (commands / "docker").symlink_to(_DOCKER)
         # A job has Python's standard library and nothing of ours.
         put_python(commands)
 
@@ -299,21 +286,13 @@ class JobSandbox:
 
 
 def _certificate(folder: Path, hosts: Sequence[str]) -> Path:
-    """Make an authority of our own, and a certificate for these hosts; returns the file with certificate and key."""
+    """Make a certificate for these hosts that is its own authority; returns the file with it and its key."""
     names = ",".join(f"DNS:{host}" for host in hosts)
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "server.key")
+    subject = ("-subj", "/CN=ecs-delivery rehearsal", "-addext", f"subjectAltName={names}", "-days", "2")
+    command = [tools.command("openssl"), "req", "-x509", *key, *subject, "-out", "ca.pem"]
+    subprocess.run(command, cwd=folder, capture_output=True, check=True)
     made = folder / "server.pem"
-    steps: list[tuple[str, ...]] = [
-        ("req", "-x509", *key, "-subj", "/CN=ecs-delivery rehearsal", "-keyout", "ca.key", "-out", "ca.pem"),
-        ("req", *key[:-2], "-subj", "/CN=rehearsal", "-keyout", "server.key", "-out", "server.csr"),
-        (
-            *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
-            *("-days", "2", "-extfile", "names", "-out", "server.crt"),
-        ),
-    ]
-    (folder / "names").write_text(f"subjectAltName={names}\n")
-    for step in steps:
-        subprocess.run([tools.command("openssl"), *step], cwd=folder, capture_output=True, check=True)
-    made.write_bytes((folder / "server.crt").read_bytes() + (folder / "server.key").read_bytes())
+    made.write_bytes((folder / "ca.pem").read_bytes() + (folder / "server.key").read_bytes())
     made.chmod(0o600)
     return made

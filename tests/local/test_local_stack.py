@@ -148,21 +148,6 @@ def test_an_edit_updates_what_it_touches(project: Project) -> None:
     assert not step.is_replacement
 
 
-def test_the_users_stack_file_is_never_written(project: Project) -> None:
-    before = project.stack_file.read_bytes()
-    project.stack.preview()
-    project.stack.outputs()
-    project.stack.up()
-    assert project.stack_file.read_bytes() == before
-    assert sorted(path.name for path in project.folder.iterdir() if path.name != "__pycache__") == [
-        ".local",
-        "Pulumi.dev.yaml",
-        "Pulumi.yaml",
-        "__main__.py",
-        "beside.txt",
-    ]
-
-
 def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,32 +160,6 @@ def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
     )
     assert project.stack.preview().outputs["seen"] == []
     assert "PULUMI_ACCESS_TOKEN" in os.environ, "afterwards it is there again"
-
-
-@pytest.mark.parametrize("name", ["mine.yaml", "Pulumi.prod.yaml", "with blanks.yml"])
-def test_the_stack_is_the_same_one_whatever_its_file_is_called(project: Project, tmp_path: Path, name: str) -> None:
-    """The state belongs to the stack; the file is only where its settings are read from."""
-    other = tmp_path / "elsewhere" / name
-    other.parent.mkdir()
-    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
-    stack = LocalStack("dev", project_dir=project.folder, stack_file=other)
-    assert stack.exists
-    assert stack.outputs()["beside"] == "found"
-    assert {resource["name"] for resource in stack.graph()} >= {"shop-logs"}
-    assert [step.name for step in stack.preview().changes] == ["shop-logs"]
-    assert project.stack.preview().changes == ()
-
-
-def test_a_stack_is_deployed_with_one_file_and_destroyed_with_another(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    other = tmp_path / "other.yaml"
-    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
-    mine = LocalStack("dev", project_dir=project.folder, stack_file=other)
-    project.stack.preview()
-    mine.up()
-    assert [step.name for step in project.stack.preview().changes] == ["shop-logs"]
-    assert {step.op for step in project.stack.destroy().steps} == {"delete"}
-    assert not mine.exists
 
 
 def test_a_start_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
@@ -406,19 +365,6 @@ def test_another_component_of_awsx_is_refused(tmp_path: Path) -> None:
         EngineFailure, match=r"awsx:ecr:Repository: the local stand-in for awsx makes awsx:ec2:Vpc only"
     ):
         project.stack.preview()
-
-
-def test_destroy_leaves_nothing_behind(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    stack = project.stack
-    stack.up()
-    outcome = stack.destroy()
-    assert {step.op for step in outcome.steps} == {"delete"}
-    assert not stack.exists
-    assert not stack.state_dir.exists()
-    assert stack.outputs() == {}
-    assert stack.graph() == []
-    assert {step.op for step in project.stack.preview().steps} == {"create"}
 
 
 def test_the_engines_own_account_of_changed_values_can_be_had(project: Project) -> None:

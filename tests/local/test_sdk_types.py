@@ -68,12 +68,6 @@ def test_annotations_become_shapes(token: str, path: str, shape: Shape) -> None:
     assert AWS.resource(token).inputs.properties[path] == shape
 
 
-def test_nested_structures_know_what_they_require() -> None:
-    source = AWS.structure("codebuild.ProjectSourceArgs")
-    assert source.required == {"type"}
-    assert source.properties["gitCloneDepth"] == Shape("integer")
-
-
 @pytest.mark.parametrize("token", ["aws:s3/bukket:Bukket", "gcp:storage/bucket:Bucket", ""])
 def test_a_resource_type_that_is_not_there_is_refused(token: str) -> None:
     with pytest.raises(UnknownTokenError):

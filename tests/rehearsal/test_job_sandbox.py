@@ -11,9 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +46,12 @@ def called(
     return done.returncode, done.stdout, done.stderr
 
 
-def asked(aws: AwsServices, path: str, token: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
-    """What the registry answers; redirects are not followed."""
-    headers = {"Host": HOST}
-    if token:
-        headers["Authorization"] = f"Basic {token}"
-    opener = urllib.request.build_opener(_NoRedirect())
-    try:
-        request = urllib.request.Request(f"{aws.endpoint}{path}", headers=headers, method=method)  # noqa: S310 - loopback
-        with opener.open(request) as answer:
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, dict(error.headers), error.read()
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
+def asked(aws: AwsServices, path: str, *, host: str = HOST, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """What is answered; redirects are not followed."""
+    with closing(HTTPConnection("127.0.0.1", aws.port)) as connection:
+        connection.request("GET", path, headers={"Host": host, **headers})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
 
 
 @pytest.fixture
@@ -79,10 +68,10 @@ def repository(aws: AwsServices, tmp_path: Path) -> str:
 
 
 def token(aws: AwsServices, *policies: Mapping[str, Any]) -> str:
-    """What opens the registry to a role with these policies."""
+    """What opens the registry to a role with these policies, as a header's value."""
     role = aws.as_role("someone", [allowing("ecr:GetAuthorizationToken"), *policies])
     said = called(aws_cli.command(), ["ecr", "get-login-password"], role)[1].strip()
-    return base64.b64encode(b"AWS:" + said).decode()
+    return f"Basic {base64.b64encode(b'AWS:' + said).decode()}"
 
 
 # The tools.
@@ -238,8 +227,8 @@ def test_the_registry_wants_a_token_of_its_own(aws: AwsServices, repository: str
     path = f"/v2/{repository}/manifests/v1"
     status, headers, _ = asked(aws, path)
     assert (status, headers["www-authenticate"]) == (401, f'Basic realm="https://{HOST}/",service="ecr.amazonaws.com"')
-    assert asked(aws, path, base64.b64encode(b"AWS:guessed").decode())[0] == 401
-    assert asked(aws, "/v2/", token(aws))[0] == 200
+    assert asked(aws, path, Authorization=f"Basic {base64.b64encode(b'AWS:guessed').decode()}")[0] == 401
+    assert asked(aws, "/v2/", Authorization=token(aws))[0] == 200
 
 
 def test_the_registry_asks_the_policies_of_who_has_the_token(
@@ -248,32 +237,25 @@ def test_the_registry_asks_the_policies_of_who_has_the_token(
     registry.push(repository, TINY, "v1")
     arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}"
     reader = token(aws, allowing("ecr:BatchGetImage", resource=arn))
-    assert asked(aws, f"/v2/{repository}/manifests/v1", reader)[2] == TINY.manifest.content
-    assert asked(aws, f"/v2/{repository}-x/manifests/v1", reader)[0] == 403, "another repository is not meant"
+    assert asked(aws, f"/v2/{repository}/manifests/v1", Authorization=reader)[2] == TINY.manifest.content
+    assert asked(aws, f"/v2/{repository}-x/manifests/v1", Authorization=reader)[0] == 403, (
+        "another repository is not meant"
+    )
 
 
 def test_a_layer_comes_from_a_signed_address_that_wants_no_credentials(
     aws: AwsServices, registry: RegistryClient, repository: str
 ) -> None:
     registry.push(repository, TINY, "v1")
-    blob = TINY.blobs[0]
-    status, headers, _ = asked(aws, f"/v2/{repository}/blobs/{blob.digest}", registry.token)
+    blob, authorization = TINY.blobs[0], f"Basic {registry.token}"
+    status, headers, _ = asked(aws, f"/v2/{repository}/blobs/{blob.digest}", Authorization=authorization)
     host, _, path = headers["location"].removeprefix("https://").partition("/")
     path = f"/{path}"
     assert (status, host) == (307, f"prod-{REGION}-starport-layer-bucket.s3.{REGION}.amazonaws.com")
-
-    def fetched(path: str, **more: str) -> bytes | int:
-        request = urllib.request.Request(f"{aws.endpoint}{path}", headers={"Host": host, **more})  # noqa: S310 - loopback
-        try:
-            with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
-                return bytes(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.code
-
-    assert fetched(path) == blob.content
-    assert fetched(path.partition("?")[0]) == 403
-    assert fetched(path.replace(blob.digest, TINY.blobs[1].digest)) == 403
-    assert fetched(path, Authorization=f"Basic {registry.token}") == 400
+    assert asked(aws, path, host=host)[2] == blob.content
+    assert asked(aws, path.partition("?")[0], host=host)[0] == 403
+    assert asked(aws, path.replace(blob.digest, TINY.blobs[1].digest), host=host)[0] == 403
+    assert asked(aws, path, host=host, Authorization=authorization)[0] == 400
 
 
 def test_a_manifest_is_refused_while_a_part_of_it_is_missing(registry: RegistryClient, repository: str) -> None:

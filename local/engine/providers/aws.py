@@ -10,22 +10,17 @@ from __future__ import annotations
 import json
 import re
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
 from local.engine.providers import lookups
 from local.engine.providers.catalogue import GENERIC, KINDS, Facts, Kind, invent
 from local.engine.providers.checks import Problem, problems, suggest
-from local.engine.providers.protocol import UNKNOWN, from_struct, plain, plugin_pb2, provider_pb2_grpc, to_struct
+from local.engine.providers.protocol import UNKNOWN, Value, from_struct, plain, plugin_pb2, provider_pb2_grpc, to_struct
 from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import ResourceType, Sdk, UnknownTokenError
 from local.engine.providers.server import Context, refuse, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from local.engine.providers.protocol import Value
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _RANDOM_LETTERS = 7
@@ -137,11 +132,11 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         """Answer a function of `lookups`; refuse every other."""
-        if request.tok not in lookups.ARGUMENTS:
-            hint = suggest(request.tok, lookups.ARGUMENTS)
+        if request.tok not in lookups.FUNCTIONS:
+            hint = suggest(request.tok, lookups.FUNCTIONS)
             refuse(context, f"the local stand-in does not answer this function{hint}")
         arguments = {name: value for name, value in _plain(from_struct(request.args)).items() if value is not None}
-        found = list(lookups.argument_problems(request.tok, arguments))
+        found = problems(self._sdk, lookups.FUNCTIONS[request.tok], arguments)
         if found:
             return pb.InvokeResponse(failures=_failures(found))
         return pb.InvokeResponse(**{"return": to_struct(lookups.answer(request.tok, arguments, self._region))})

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
 from local.engine.providers.checks import Problem, problems, suggest
 from local.engine.providers.protocol import (
     UNKNOWN,
+    Value,
     from_struct,
     plain,
     plugin_pb2,
@@ -29,13 +32,6 @@ from local.engine.providers.protocol import (
 from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import Sdk
 from local.engine.providers.server import Context, refuse, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
-
-    from local.engine.providers.protocol import Value
 
 _VPC = "awsx:ec2:Vpc"
 _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"

@@ -6,14 +6,12 @@ import os
 import signal
 import threading
 from concurrent import futures
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from types import FrameType
+from typing import NoReturn, TypeAlias
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 
 from local.engine.providers.protocol import provider_pb2_grpc
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 Context: TypeAlias = grpc.ServicerContext
 """What the protocol hands to each call beside its request."""

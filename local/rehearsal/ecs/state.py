@@ -182,8 +182,6 @@ class Deployment:
             "targetServiceRevisionArn": self.target.arn,
             "status": self.status,
         }
-        if self.status != "PENDING":
-            answer["startedAt"] = self.created
         if self.finished:
             answer["finishedAt"] = self.finished
         if self.reason:

@@ -23,20 +23,6 @@ from local.npm import npm_ci
 PACKAGE = Path(__file__).parent / "description"
 _FILE = "node_modules/@octokit/openapi/generated/api.github.com.json"
 _REPOSITORY = "/repos/{owner}/{repo}"
-OPERATIONS = (
-    "GET commits/{ref}",
-    "GET compare/{basehead}",
-    "GET releases",
-    "POST releases",
-    "POST releases/generate-notes",
-    "GET releases/latest",
-    "PATCH releases/{release_id}",
-    "DELETE releases/{release_id}",
-    "GET releases/{release_id}/assets",
-    "POST releases/{release_id}/assets",
-    "DELETE releases/assets/{asset_id}",
-)
-"""What the stand-in answers: method, and path behind the repository."""
 _OPEN_ENDED = {"ref", "basehead"}
 """Path parameters that may hold slashes: the description marks them with `x-multi-segment`, or says so in words."""
 
@@ -45,7 +31,7 @@ class Operation(NamedTuple):
     """What a request asks for.
 
     Attributes:
-        name: one of `OPERATIONS`.
+        name: method, and path behind the repository.
         values: the path's own values by the names in braces.
         query: the query's values by name.
     """
@@ -60,10 +46,10 @@ class Operation(NamedTuple):
         return "{owner}/{repo}".format_map(self.values)
 
 
-def operation_of(method: str, target: str) -> Operation | None:
-    """Return what a request asks for; None when there is no such path and method."""
+def operation_of(method: str, target: str, names: tuple[str, ...]) -> Operation | None:
+    """Return which of these operations a request asks for; None when it is none of them."""
     path, _, query = target.partition("?")
-    for name, pattern in _patterns().items():
+    for name, pattern in _patterns(names).items():
         if name.startswith(f"{method} ") and (match := pattern.fullmatch(path)):
             values = {key: unquote(value) for key, value in match.groupdict().items()}
             return Operation(name, values, dict(parse_qsl(query, keep_blank_values=True)))
@@ -71,10 +57,10 @@ def operation_of(method: str, target: str) -> Operation | None:
 
 
 @cache
-def _patterns() -> dict[str, re.Pattern[str]]:
+def _patterns(names: tuple[str, ...]) -> dict[str, re.Pattern[str]]:
     """The patterns of the paths; one without names goes before one with: `releases/latest` is no release's number."""
     found = {}
-    for name in sorted(OPERATIONS, key=lambda name: (name.count("{"), name)):
+    for name in sorted(names, key=lambda name: (name.count("{"), name)):
         template = f"{_REPOSITORY}/{name.partition(' ')[2]}"
         found[name] = re.compile(
             re.sub(r"\{(\w+)\}", lambda key: f"(?P<{key[1]}>{'.+' if key[1] in _OPEN_ENDED else '[^/]+'})", template)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from local.rehearsal.github.description import Description, Operation, operation_of
@@ -194,9 +193,7 @@ class GitHub:
         self.url = self._serving.enter_context(serving_http(_handler(self)))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop to answer."""
         self._serving.close()
 
@@ -241,7 +238,7 @@ class GitHub:
     def _answer(
         self, method: str, target: str, headers: Mapping[str, str], read: Callable[[], bytes], *, broken: bool
     ) -> Answer:
-        operation = operation_of(method, target.removeprefix(_UPLOADS))
+        operation = operation_of(method, target.removeprefix(_UPLOADS), (*_OPERATIONS, _UPLOAD))
         if operation is None or (operation.name == _UPLOAD) != target.startswith(_UPLOADS):
             self.violations.append(f"{method} {target}: there is nothing of the kind on this host")
             read()
@@ -306,21 +303,9 @@ class _Rules:
 
     def given(self) -> Answer:
         """Do what is asked for, and answer."""
-        does: Mapping[str, Callable[[], Answer]] = {
-            "GET commits/{ref}": self._commit,
-            "GET compare/{basehead}": self._comparison,
-            "GET releases": self._listed,
-            "POST releases": self._make,
-            "POST releases/generate-notes": self._notes,
-            "GET releases/latest": self._latest,
-            "PATCH releases/{release_id}": self._change,
-            "DELETE releases/{release_id}": self._delete,
-            "GET releases/{release_id}/assets": self._assets,
-            "DELETE releases/assets/{asset_id}": self._delete_asset,
-        }
         with self._github.lock:
             try:
-                return does[self._operation.name]()
+                return _OPERATIONS[self._operation.name](self)
             except _RefusedError as refused:
                 return refused.answer
 
@@ -357,14 +342,14 @@ class _Rules:
             raise _RefusedError(_invalid("Release", "target_commitish", "invalid"))
         return commit
 
-    def _commit(self) -> Answer:
+    def commit(self) -> Answer:
         reference = self._operation.values["ref"]
         commit = self._repository.resolve(reference)
         if commit is None:
             return _error(422, f"No commit found for SHA: {reference}")
         return Answer(200, self._shown_commit(commit))
 
-    def _comparison(self) -> Answer:
+    def comparison(self) -> Answer:
         """What lies between two commits; of very many the newest 250, as without a page number."""
         base, head = (self._repository.resolve(name) for name in self._operation.values["basehead"].split("..."))
         if base is None or head is None:
@@ -372,7 +357,7 @@ class _Rules:
         commits = self._repository.between(base, head)
         return Answer(200, {"commits": [self._shown_commit(item) for item in commits[-250:]]})
 
-    def _listed(self) -> Answer:
+    def listed(self) -> Answer:
         """Newest first."""
         size, page = (int(self._operation.query.get(key, default)) for key, default in (("per_page", 30), ("page", 1)))
         found = []
@@ -383,11 +368,11 @@ class _Rules:
                 found.append(item)
         return Answer(200, [self._shown(item) for item in found[(page - 1) * size : page * size]])
 
-    def _latest(self) -> Answer:
+    def latest(self) -> Answer:
         latest = self._repository.latest
         return Answer(200, self._shown(latest)) if latest else _error(404, "Not Found")
 
-    def _make(self) -> Answer:
+    def make(self) -> Answer:
         data = self._data
         if self._repository.published(data["tag_name"]):
             return _invalid("Release", "tag_name", "already_exists")
@@ -399,7 +384,7 @@ class _Rules:
             self._publish(made)
         return Answer(201, self._shown(made))
 
-    def _change(self) -> Answer:
+    def change(self) -> Answer:
         data, release = self._data, self._release()
         other = self._repository.published(data.get("tag_name", release.tag))
         if other is not None and other is not release and not data.get("draft", release.draft):
@@ -417,14 +402,14 @@ class _Rules:
         self._repository.tags.setdefault(release.tag, self._known(release.target).sha)
         release.draft = False
 
-    def _delete(self) -> Answer:
+    def delete(self) -> Answer:
         del self._repository.releases[self._release().id]
         return Answer(204)
 
-    def _assets(self) -> Answer:
+    def assets(self) -> Answer:
         return Answer(200, [self._asset(item) for item in self._release().assets.values()])
 
-    def _delete_asset(self) -> Answer:
+    def delete_asset(self) -> Answer:
         number = int(self._operation.values["asset_id"])
         holder = next((item for item in self._repository.releases.values() if number in item.assets), None)
         if holder is None:
@@ -432,7 +417,7 @@ class _Rules:
         del holder.assets[number]
         return Answer(204)
 
-    def _notes(self) -> Answer:
+    def notes(self) -> Answer:
         """Generated notes: the pull requests since the last release, and nothing of commits without one."""
         data = self._data
         tag = data["tag_name"]
@@ -474,6 +459,21 @@ class _Rules:
 
     def _shown_commit(self, commit: Commit) -> dict[str, Any]:
         return {"sha": commit.sha, "commit": {"message": commit.message}}
+
+
+_OPERATIONS: Mapping[str, Callable[[_Rules], Answer]] = {
+    "GET commits/{ref}": _Rules.commit,
+    "GET compare/{basehead}": _Rules.comparison,
+    "GET releases": _Rules.listed,
+    "POST releases": _Rules.make,
+    "POST releases/generate-notes": _Rules.notes,
+    "GET releases/latest": _Rules.latest,
+    "PATCH releases/{release_id}": _Rules.change,
+    "DELETE releases/{release_id}": _Rules.delete,
+    "GET releases/{release_id}/assets": _Rules.assets,
+    "DELETE releases/assets/{asset_id}": _Rules.delete_asset,
+}
+"""What is answered beside uploads: method, and path behind the repository."""
 
 
 def _error(status: int, message: str) -> Answer:
