@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib
 import os
@@ -39,7 +38,7 @@ _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the engin
 _UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _OWN_SECRETS = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", re.MULTILINE)
 _SALT = re.compile(r"^encryptionsalt: .*$", re.MULTILINE)
-_SDK = "pulumi_aws"
+_AHEAD = re.compile(r"components(\..*)?|pulumi_aws\.\w+\.outputs")
 _STACK_TYPE = "pulumi:pulumi:Stack"
 _COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _FOREIGN = ("AWS_", "PULUMI_")
@@ -141,7 +140,7 @@ class LocalStack:
         self.state_dir = (state_dir or self.project_dir / ".local" / "engine" / name).resolve()
         self.pulumi = pulumi or find_pulumi()
         self._config = self.state_dir / "stack-file" / f"Pulumi.{name}.yaml"
-        self._touched = self.state_dir / "touched-services.txt"
+        self._imported = self.state_dir / "imported.txt"
         self._command = _Command(self.pulumi)
 
     @property
@@ -255,30 +254,18 @@ class LocalStack:
         unfinished.replace(self._config)
 
     def _import_ahead(self) -> None:
-        """Import what the program will import while the engine is still starting; that takes them equally long.
+        """Import what the program imported the last time while the engine is still starting; both take equally long.
 
-        The SDK loads its parts when they are first touched, so which parts is remembered from run to run. What is
-        wrong with a module shows when the program imports it itself.
+        What is wrong with a module shows when the program imports it itself.
         """
         with contextlib.suppress(Exception):
-            program = ast.parse((self.project_dir / "__main__.py").read_text(encoding="utf-8"))
-            for statement in program.body:
-                match statement:
-                    case ast.ImportFrom(module=str(module), level=0):
-                        importlib.import_module(module)
-                    case ast.Import(names=names):
-                        for name in names:
-                            importlib.import_module(name.name)
-                    case _:
-                        pass
-            sdk = importlib.import_module(_SDK)
-            for service in self._touched.read_text(encoding="utf-8").split():
-                hasattr(getattr(sdk, service), "outputs")  # asking makes it load
+            for name in self._imported.read_text(encoding="utf-8").split():
+                importlib.import_module(name)
 
     def _remember_imports(self) -> None:
-        """Note which parts of the SDK the program made load."""
-        parts = {name.split(".")[1] for name in sys.modules if name.startswith(f"{_SDK}.") and name.count(".") > 1}
-        self._touched.write_text("\n".join(sorted(parts - {"config"})), encoding="utf-8")
+        """Note the program's modules, and of each part of the SDK that it made load the one that brings the rest."""
+        names = [name for name in sys.modules if _AHEAD.fullmatch(name)]
+        self._imported.write_text("\n".join(names), encoding="utf-8")
 
     def _initialise(self) -> str:
         """Create the stack in an empty state folder, and return the line of a stack file that opens its secrets.

@@ -194,11 +194,10 @@ def _trust_as_ministack_reads(trust: Mapping[str, Any]) -> dict[str, Any]:
     for statement in document["Statement"]:
         roles = statement.get("Condition", {}).get("ArnEquals", {}).pop("aws:PrincipalArn", None)
         if roles is not None:
-            sessions = [_ROLE.sub(r"arn:aws:sts::\1:assumed-role/\2/*", role) for role in _listed(roles)]
+            sessions = [
+                _ROLE.sub(r"arn:aws:sts::\1:assumed-role/\2/*", role)
+                for role in ([roles] if isinstance(roles, str) else roles)
+            ]
             statement["Condition"].setdefault("ArnLike", {})["aws:PrincipalArn"] = sessions
             statement["Condition"] = {operator: keys for operator, keys in statement["Condition"].items() if keys}
     return document
-
-
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or a list of anything
-    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -97,9 +97,13 @@ class JobSandbox:
             self.aws = ends.enter_context(
                 AwsServices(prefix=self.enter, certificate=certificate, repositories=self._repositories)
             )
-            self._lay_out_commands()
+            commands = self.folder / "bin"
+            commands.mkdir()
+            (commands / "docker").symlink_to(_DOCKER)
+            put_python(commands)  # a job has Python's standard library and nothing of ours
             ends.enter_context(self._cli)
-            await_ready(engine, "The Docker engine", self._engine_answers, self.folder / "dockerd.log")
+            log = self.folder / "dockerd.log"
+            await_ready(engine, "The Docker engine", lambda: not self.docker("version", check=False).returncode, log)
             self._buildkit = images.buildkit(self.certificates.read_bytes())
             self._ends = ends.pop_all()
         return self
@@ -252,16 +256,6 @@ class JobSandbox:
             for folder in sorted([group, *group.rglob("*/")], reverse=True):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-
-    def _engine_answers(self) -> bool:
-        return self.docker("version", check=False).returncode == 0
-
-    def _lay_out_commands(self) -> None:
-        commands = self.folder / "bin"
-        commands.mkdir()
-        (commands / "docker").symlink_to(_DOCKER)
-        # A job has Python's standard library and nothing of ours.
-        put_python(commands)
 
     def docker_hub(self, region: str = REGION) -> dict[str, str]:
         """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import re
 import shutil
@@ -177,14 +178,8 @@ def versions() -> str:
     return "".join(subprocess.run(command, capture_output=True, text=True, check=False).stdout for command in there)
 
 
-def _beside_python(command: str) -> Callable[[], str]:
-    """A command of this project's own environment."""
-
-    def problem() -> str:
-        path = Path(sys.executable).with_name(command)
-        return "" if path.is_file() else f"{path} does not exist"
-
-    return problem
+def _ministack() -> str:
+    return "" if importlib.util.find_spec("ministack") else f"it is not installed for {sys.executable}"
 
 
 def _on_path(*commands: str) -> Callable[[], str]:
@@ -239,7 +234,7 @@ def _builder() -> str:
 
 TOOLS = {
     "aws": Tool(aws_cli.problem, "make tools" if aws_cli.can_be_brought() else aws_cli.INSTALLING),
-    "ministack": Tool(_beside_python("ministack"), "make install"),
+    "ministack": Tool(_ministack, "make install"),
     "namespaces": Tool(_namespaces),
     "docker": Tool(_engine),
     "builder": Tool(_builder),

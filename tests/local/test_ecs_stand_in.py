@@ -8,7 +8,7 @@ import pytest
 from task_definitions import NEW, definition
 
 from local.rehearsal.ecs import Behaviour, Ecs
-from local.rehearsal.ecs.state import Service
+from local.rehearsal.ecs.state import ONGOING, Service
 from local.rehearsal.emulated import Refused
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
@@ -65,7 +65,7 @@ def course(ecs: Ecs, made: Service, most: int = 60) -> list[tuple[str, str, floa
         target = found["targetServiceRevision"]
         state = (found["status"], found.get("lifecycleStage", ""), target.get("requestedProductionTrafficWeight", 0.0))
         seen += [] if seen and seen[-1] == state else [state]
-        if "finishedAt" in found or "stoppedAt" in found:
+        if found["status"] not in ONGOING:
             return seen
     return seen
 

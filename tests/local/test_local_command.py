@@ -16,9 +16,9 @@ from local.__main__ import main
 from local.engine.stack import ROOT
 
 
-def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "local", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_stack_there_is_no_file_for_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,15 +61,14 @@ def test_a_stack_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytes
 
 
 def test_without_pulumi_and_go_the_command_ends_with_3_and_says_what_to_install(tmp_path: Path) -> None:
-    empty = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
-    result = run("preview", environment=empty)
+    result = run(ROOT, "preview", PATH=str(tmp_path), HOME=str(tmp_path))
     assert result.returncode == 3
     assert "Traceback" not in result.stderr
     assert "curl -fsSL https://get.pulumi.com | sh" in result.stderr
 
 
 def test_an_unknown_command_names_those_there_are() -> None:
-    result = run("prevue")
+    result = run(ROOT, "prevue", **os.environ)
     assert result.returncode == 2
     assert "preview" in result.stderr
 
@@ -85,8 +84,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def local(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     hostile = {**os.environ, "AWS_PROFILE": "nobody", "PULUMI_BACKEND_URL": "s3://nowhere", "AWS_REGION": "mars-1"}
-    command = [sys.executable, "-m", "local", *arguments]
-    return subprocess.run(command, cwd=checkout, env=hostile, capture_output=True, text=True, check=False)
+    return run(checkout, *arguments, **hostile)
 
 
 @pytest.mark.engine

@@ -68,7 +68,7 @@ class Task:
     deployment: str
     status: str = "PENDING"
     created: float = field(default_factory=time.time)
-    stopped: float | None = None
+    stopped: bool = False
     stop_code: str = ""
     stopped_reason: str = ""
     exit_code: int | None = None
@@ -92,7 +92,7 @@ class Task:
     def stop(self, ending: Ending) -> None:
         """End it, saying why."""
         self.begin_to_stop(ending)
-        self.status, self.stopped = "STOPPED", time.time()
+        self.status, self.stopped = "STOPPED", True
 
     def view(self, cluster: str) -> dict[str, Any]:
         """As DescribeTasks answers."""
@@ -120,8 +120,6 @@ class Task:
         }
         if self.stop_code:
             answer |= {"stopCode": self.stop_code, "stoppedReason": self.stopped_reason}
-        if self.stopped:
-            answer["stoppedAt"] = self.stopped
         return answer
 
 
@@ -144,7 +142,6 @@ class Deployment:
     traffic: float = 0.0
     test_traffic: float = 0.0
     created: float = field(default_factory=time.time)
-    finished: float | None = None
     course: Iterator[None] = field(default_factory=lambda: iter(()))
 
     @property
@@ -168,7 +165,7 @@ class Deployment:
 
     def end(self, status: str, reason: str = "") -> None:
         """It is over."""
-        self.status, self.reason, self.finished = status, reason or self.reason, time.time()
+        self.status, self.reason = status, reason or self.reason
         if self.breaker == "MONITORING":
             self.breaker = "MONITORING_COMPLETE"
 
@@ -182,8 +179,6 @@ class Deployment:
             "targetServiceRevisionArn": self.target.arn,
             "status": self.status,
         }
-        if self.finished:
-            answer["finishedAt"] = self.finished
         if self.reason:
             answer["statusReason"] = self.reason
         return answer
@@ -222,8 +217,6 @@ class Deployment:
             answer["lifecycleStage"] = self.stage
         if self.rollback:
             answer["rollback"] = self.rollback
-        if self.status == "STOPPED":
-            answer["stoppedAt"] = answer.pop("finishedAt")
         return answer
 
 

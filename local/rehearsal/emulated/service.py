@@ -33,11 +33,10 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, and the permissions it needed."""
+    """One request."""
 
     operation: str
     parameters: Json
-    needs: tuple[Need, ...]
 
 
 class Emulated:
@@ -94,9 +93,8 @@ class Emulated:
                 known = ", ".join(self.operations())
                 raise Refused("UnsupportedFeatureException", f"{operation} is not rehearsed here; there are: {known}")
             self._check_request(operation, parameters)
-            needs = tuple(self.needs(operation, parameters))
-            self.calls.append(Call(operation, copy.deepcopy(parameters), needs))
-            self._check_access(needs)
+            self.calls.append(Call(operation, copy.deepcopy(parameters)))
+            self._check_access(self.needs(operation, parameters))
             return self._answered(operation, parameters)
 
     def _answered(self, operation: str, parameters: Json) -> Json:

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import Enum
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from local.rehearsal.github.description import Description, Operation, operation_of
 from local.rehearsal.loopback import serving_http
@@ -35,17 +36,14 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class Order(NamedTuple):
-    """What the server is to do in place of an answer."""
+class Order(Enum):
+    """What the server is to do in place of an answer, as the result of a watcher."""
 
-    what: str
+    DROP = "close the connection and say nothing: the client never hears of the request again"
+    BROKEN = "before an upload, as if the storage behind GitHub failed: a file in state starter, and status 502"
 
 
-DROP: Final = Order("close the connection and say nothing")
-"""As the result of a watcher: the client never hears of the request again."""
-BROKEN: Final = Order("break the upload: a file in state starter, and status 502")
-"""As the result of a watcher before an upload: the storage behind GitHub fails."""
-
+DROP, BROKEN = Order.DROP, Order.BROKEN
 Wish: TypeAlias = Answer | Order | None
 """What a watcher wants instead of what would happen anyhow."""
 Watcher = Callable[..., Wish]
