@@ -21,21 +21,19 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local.errors import MissingTool, Refusal
-from local.go_tool import alone, cache_directory, clock, say
+from local.go_tool import cache_directory, make_once, say
+from local.rehearsal.starting import await_ready
 
 PIN = Path(__file__).with_name("aws-cli-requirements.txt")
 """Package, version and hash, as pip reads them."""
 _PLUGIN = Path(__file__).with_name("aws_cli_plugin.py")
 INSTALLING = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
-_PATIENCE = 60.0
 _HEADER = 8
 _COMMAND = """#!{python} -IS
 import json, os, socket, sys
@@ -102,15 +100,13 @@ def bring() -> None:
     """
     if _command() is None and can_be_brought():
         target = _folder()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target.with_name(f"{target.name}.lock"), "the AWS CLI is being fetched by another command"):
-            if not target.exists():
-                say(f"Fetching the AWS CLI v2 (70 MB). It is not installed: it goes to {target}.")
-                started = time.monotonic()
-                with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.unpacking-") as folder:
-                    _unpack(_fetch(Path(folder)), Path(folder, "whole"))
-                    Path(folder, "whole").rename(target)
-                say(f"The AWS CLI v2 is ready after {clock(time.monotonic() - started)}.")
+
+        def make(folder: Path) -> None:
+            say(f"Fetching the AWS CLI v2 (70 MB). It is not installed: it goes to {target}.")
+            with tempfile.TemporaryDirectory(dir=folder.parent) as fetched:
+                _unpack(_fetch(Path(fetched)), folder)
+
+        make_once(target, "The AWS CLI v2", make)
     if _command() is not None:
         say(f"AWS CLI {version()}: {command()}")
 
@@ -216,18 +212,10 @@ class WarmAwsCli:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        deadline = time.monotonic() + _PATIENCE
-        while not self._socket.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self._process.kill()
-                said = self._process.communicate()[1].decode(errors="replace")
-                raise RuntimeError(f"The server of the AWS CLI did not start. It said:\n{said}")
-            time.sleep(0.02)
+        await_ready(self._process, "The server of the AWS CLI", self._socket.exists)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the server, and the calls it carries out."""
         if self._process is not None:
             self._process.communicate(timeout=10)  # closes its standard input, and with that it ends

@@ -304,7 +304,9 @@ def test_a_run_can_end_after_a_stage_or_an_action(dev: Rehearsed, until: str, la
     assert dev.runner.wait(execution, 10)
     names = [run.action.name for run in execution.actions]
     assert (execution.status, set(names[-len(last) :])) == (Status.SUCCEEDED, last)
-    with pytest.raises(Refusal, match="shop-dev has no Bild; there are Source, Build, Deploy, Test, Promote, BuildImage,"):
+    with pytest.raises(
+        Refusal, match="shop-dev has no Bild; there are Source, Build, Deploy, Test, Promote, BuildImage,"
+    ):
         dev.runner.start("a person", until="Bild")
 
 

@@ -208,7 +208,7 @@ def _killed(machine: Machine, scene: Scene, number: int, moment: Moment, call: s
     """Run a scene's job into a kill; returns the scene as that has left it."""
     at = f"killed {moment} call {number}, {call}"
     result = machine.run(scene, number=number, moment=moment)
-    failed = result.phase("BUILD")
+    failed = next((phase for phase in result.phases if phase.name == "BUILD"), None)
     assert failed, at
     assert "Reason: signal 9" in failed.message, f"{at}: {result.log}"
     assert len(machine.calls) == number, at
