@@ -87,7 +87,7 @@ def _changed(build: Build, variables: Mapping[str, str]) -> Build:
 
 
 def _secrets(credentials: Mapping[str, str]) -> Secrets:
-    """Secrets Manager, as CodeBuild asks it: by the project's role."""
+    """Secrets Manager, asked by the project's role."""
     client = client_of("secretsmanager", credentials)
 
     def secret(identifier: str) -> str:
