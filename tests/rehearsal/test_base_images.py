@@ -16,7 +16,7 @@ from test_images import Jobs, failure, image_json, watching_docker_hub
 from local.rehearsal import tools
 from local.rehearsal.application import Source
 from local.rehearsal.aws_services import ACCOUNT
-from local.rehearsal.base_images import ImageStore, Provision, load_given, needed, provide
+from local.rehearsal.base_images import ImageName, ImageStore, Mention, Provision, load_given, needed, provide
 from local.rehearsal.job_sandbox import JobSandbox
 
 GHCR, OTHER = "ghcr.io/example/base:1", "registry.example.com:5443/team/tool:2"
@@ -46,6 +46,13 @@ class Machine(NamedTuple):
     stack: DeliveredStack
 
 
+def mention(name: str) -> Mention:
+    """An image that the task definition names."""
+    parsed = ImageName.parse(name)
+    assert parsed is not None
+    return Mention(parsed, "a task definition")
+
+
 @pytest.fixture(scope="module")
 def saved(sandbox: JobSandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of what `docker save` writes; one image is left in the engine."""
@@ -70,7 +77,8 @@ def machine(sandbox: JobSandbox, saved: Path, tmp_path_factory: pytest.TempPathF
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{sandbox.folder}/docker.sock")
         patch.setenv("PATH", str(tools.engine()), prepend=":")
-        provision = provide(needed(code, BUILDS), given=[str(saved)], network=False, store=store)
+        wanted = [*needed(code, BUILDS), *map(mention, ("alpine:3.20", "gcr.io/distroless/static:nonroot"))]
+        provision = provide(wanted, given=[str(saved)], network=False, store=store)
     return Machine(code, provision, DeliveredStack("dev", {"build": {"dockerHubCache": "docker-hub"}}))
 
 
@@ -92,7 +100,7 @@ def test_it_is_said_where_each_image_is_from(machine: Machine) -> None:
     ]
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     tool = next(image for image in machine.provision.images if image.name.digest)
-    assert said == [
+    assert said[:-2] == [
         "docker/dockerfile:1.4: stand-in: the Dockerfile frontend",
         f"{GHCR}: from this machine's Docker engine",
         f"node:22: stand-in: Node.js {node.removeprefix('v')}",
@@ -132,6 +140,12 @@ def test_what_the_cache_has_is_not_asked_of_docker_hub(
         if image.name.host == "docker.io":
             content = registry.manifest(f"docker-hub/{image.name.repository}", image.name.tag)
             assert content == machine.provision.store.read(image.content.digest)
+
+
+def test_the_engine_finds_them_too(rehearsal: Rehearsal) -> None:
+    """What runs beside the application, such as a proxy, is named like that."""
+    assert rehearsal.jobs.docker("run", "--rm", "alpine:3.20", "echo", "ran").stdout == "ran\n"
+    assert rehearsal.jobs.docker("run", "--rm", "gcr.io/distroless/static:nonroot", "id", "-u").stdout == "65532\n"
 
 
 @pytest.mark.parametrize(

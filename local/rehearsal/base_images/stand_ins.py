@@ -32,6 +32,17 @@ echo "${0##*/}: this is a stand-in for a base image, without packages: give the 
 exit 1
 """
 _PACKAGE_MANAGERS = ("apk", "apt", "apt-get", "dnf", "microdnf", "yum")
+_DISTROLESS = ("distroless/static", "distroless/base", "distroless/cc")
+_SYSTEM = (
+    "libc.so.6",
+    "libm.so.6",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libz.so.1",
+)
 _LEFT_OUT = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo"}
 
 
@@ -55,6 +66,8 @@ def stand_in(name: ImageName) -> StandIn | None:
     if name.digest:
         return None
     official = name.official
+    if official.host == "gcr.io" and official.repository.startswith(_DISTROLESS):
+        return _system(name)
     if official.host != DOCKER_HUB:
         return None
     if official.repository == "docker/dockerfile":
@@ -64,6 +77,8 @@ def stand_in(name: ImageName) -> StandIn | None:
         "library/node": _node,
         "library/busybox": _busybox,
         "library/alpine": _busybox,
+        "library/debian": lambda: _system(name),
+        "library/ubuntu": lambda: _system(name),
     }
     maker = makers.get(official.repository)
     return maker() if maker else None
@@ -89,7 +104,7 @@ def libraries(programs: Sequence[str]) -> dict[str, Entry]:
     return {place.lstrip("/"): Entry(Path(path).read_bytes(), 0o755) for path, place in places.items()}
 
 
-def _image(own: Mapping[str, Entry], command: str, *environment: str) -> Image:
+def _image(own: Mapping[str, Entry], command: str, *environment: str, user: str = "") -> Image:
     refusing = dict.fromkeys((f"sbin/{name}" for name in _PACKAGE_MANAGERS), Entry(_REFUSING.encode(), 0o755))
     extra = images.layer({"usr/bin/env": Entry(link="../../bin/env"), **refusing, **own}, level=1)
     made: Image = images.image(
@@ -97,6 +112,7 @@ def _image(own: Mapping[str, Entry], command: str, *environment: str) -> Image:
         extra,
         Env=[f"PATH={images.PATH}", *environment],
         Cmd=[command],
+        User=user,
     )
     return made
 
@@ -105,6 +121,31 @@ def _busybox() -> StandIn:
     path = tools.command("busybox")
     what = "busybox of this machine, without apk"
     return StandIn(what, _fingerprint("busybox", path), lambda: _image({}, "sh"))
+
+
+def _system(name: ImageName) -> StandIn:
+    """For programs that are built in another stage: they find the C library, and a user of their own."""
+    user = "65532" if "nonroot" in name.tag else ""
+    program = str(Path(sys.executable).resolve())
+    what = "busybox and the C library of this machine, without apt-get"
+    return StandIn(what, _fingerprint(f"system {user}", program), lambda: _system_image(program, user))
+
+
+def _system_image(program: str, user: str) -> Image:
+    files = libraries([program])
+    home = next((Path(f"/{place}").parent for place in files if "/libc.so" in place), Path("/lib"))
+    files |= libraries([str(home / library) for library in _SYSTEM if (home / library).is_file()])
+    for library in (file for file in map(home.joinpath, _SYSTEM) if file.is_file()):
+        files[str(library).lstrip("/")] = Entry(library.read_bytes(), 0o755)
+    for account, text in (
+        ("passwd", "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532::/home/nonroot:/bin/sh\n"),
+        ("group", "root:x:0:\nnonroot:x:65532:\n"),
+    ):
+        files[f"etc/{account}"] = Entry(text.encode())
+    certificates = Path("/etc/ssl/certs/ca-certificates.crt")
+    if certificates.is_file():
+        files[str(certificates).lstrip("/")] = Entry(certificates.read_bytes())
+    return _image(files, "sh", user=user)
 
 
 def _frontend() -> StandIn:
