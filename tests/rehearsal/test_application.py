@@ -61,7 +61,8 @@ class Rehearsal:
     @contextlib.contextmanager
     def running(self, image: Mapping[str, Any]) -> Iterator[Container]:
         """The application, with the root file system that it may not write to."""
-        name = self.jobs.docker("run", "--detach", "--read-only", "--health-interval=1s", image["uri"]).stdout.strip()
+        quickly = ("--health-interval=1s", "--health-start-period=1s")
+        name = self.jobs.docker("run", "--detach", "--read-only", *quickly, image["uri"]).stdout.strip()
         try:
             yield Container(self.jobs.sandbox, name)
         finally:
