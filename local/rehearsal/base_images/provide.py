@@ -37,8 +37,8 @@ def builds_of(deployed: Deployed) -> list[DockerBuild]:
     for project in deployed.projects.values():
         variables = {variable.name: variable.value for variable in project.variables}
         if "DOCKERFILE" in variables:
-            # Which image it is, the source says when the pipeline runs; it is in the pipeline's registry.
-            base = {"BASE_IMAGE": ""} if variables.get("BASE_IMAGE_REPOSITORY_URI") else {}
+            # The pipeline's other source says which image it is, and has it: nothing is to be fetched for it.
+            base = {"BASE_IMAGE": "scratch"} if variables.get("BASE_IMAGE_REPOSITORY_URI") else {}
             found.append(
                 DockerBuild(
                     dockerfile=variables["DOCKERFILE"],
