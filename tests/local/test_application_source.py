@@ -118,8 +118,8 @@ def test_what_the_user_has_git_ignore_everywhere_is_ignored(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    (tmp_path / ".config" / "git").mkdir(parents=True)
-    (tmp_path / ".config" / "git" / "ignore").write_text(".DS_Store\n")
+    (tmp_path / ".gitconfig").write_text("[core]\nexcludesFile = ~/ignored\n")
+    (tmp_path / "ignored").write_text(".DS_Store\n")
     (code / ".DS_Store").write_text("x")
     (code / "new.txt").write_text("x")
     names = set(handed_over(Source.of(code, tmp_path / "source"), tmp_path))

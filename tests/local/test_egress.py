@@ -47,9 +47,20 @@ def through(proxy: str, url: str, data: bytes | None = None) -> str:
         return bytes(answer.read()).decode()
 
 
+def at_once(proxy: str, url: str, body: str) -> str:
+    """The answer to a request that is sent in one piece, whatever the proxies of this process."""
+    way = urlsplit(proxy)
+    with socket.create_connection((str(way.hostname), way.port or 0), 10) as client:
+        head = f"POST {url} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(f"{head}{body}".encode())
+        with client.makefile("rb") as answer:
+            return bytes(answer.read()).decode().rpartition("\r\n")[2]
+
+
 def test_plain_requests_are_forwarded() -> None:
     with serving_http(Site) as site, way_out((), 0) as proxy:
         assert through(proxy, f"{site}/a?b") == "GET /a?b "
+        assert at_once(proxy, f"{site}/a", "body") == "POST /a body"
         assert through(proxy, site, b"x" * 100_000) == f"POST / {'x' * 100_000}"
 
 
@@ -95,7 +106,7 @@ def test_the_machines_own_proxy_is_used_with_its_password(monkeypatch: pytest.Mo
         assert through(proxy, "http://packages.example.com/x") == "GET http://packages.example.com/x Basic bWU6cEBzcw=="
         with serving_http(Site) as site:
             monkeypatch.setenv("no_proxy", "127.0.0.1")
-            assert through(proxy, f"{site}/near") == "GET /near "
+            assert at_once(proxy, f"{site}/near", "") == "POST /near "
     with tunneling() as (own, heads), way_out((), 0) as proxy:
         monkeypatch.setenv("https_proxy", own)
         monkeypatch.delenv("no_proxy")
