@@ -67,7 +67,7 @@ RUN echo $((1<<4)) && cat <<< FROM
 COPY --from=busybox / /
 """
 _CONTINUED = "FROM alpine\nRUN echo a \\\\\nFROM nginx\nRUN echo \\\n FROM \\  \n redis\n"
-_SAME_NAME = "FROM alpine AS alpine\nFROM busybox AS Tools\nFROM ALPINE\nCOPY --from=TOOLS / /\n"
+_SAME_NAME = "FROM alpine AS alpine\nFROM busybox AS Tools\nFROM alpine\nCOPY --from=TOOLS / /\n"
 _COMMENTED = "# FROM nginx\n# syntax=docker/dockerfile:1\n\nFROM alpine\n#syntax=docker/dockerfile:1\n"
 
 
