@@ -211,12 +211,24 @@ class JobSandbox:
             repository=repository, url=f"{address}/{repository}.git", commit=found.stdout.strip(), branch=branch
         ).write(self.folder / f"reference-{next(self._machines)}.json")
 
-    def place(self, credentials: Mapping[str, str], *, region: str = REGION) -> BuildHost:
-        """A new machine for a build, under these credentials."""
+    def place(self, credentials: Mapping[str, str], *, region: str = REGION, proxy: str = "") -> BuildHost:
+        """A new machine for a build, under these credentials.
+
+        Args:
+            credentials: The variables of whoever runs it.
+            region: The region.
+            proxy: By which the containers of this build reach what is not on the machine, see `egress.way_out`.
+        """
         machine = f"machine-{next(self._machines)}"
         config = self.folder / machine
         (config / "cli-plugins").mkdir(parents=True)
         (config / "cli-plugins" / "docker-buildx").symlink_to(tools.builder().bin / "buildx")
+        if proxy:
+            own = {name for line in (self.folder / "hosts").read_text().splitlines() for name in line.split()}
+            # Not GitHub: the machine's is for the pipeline, and a container may want what it does not have.
+            kept = ",".join(sorted(own - {git_hosting.GITHUB}))
+            settings = {"httpProxy": proxy, "httpsProxy": proxy, "noProxy": kept}
+            (config / "config.json").write_text(json.dumps({"proxies": {"default": settings}}))
         home = self.folder / f"{machine}-home"
         home.mkdir()
         environment = {
