@@ -2,6 +2,7 @@
 
 STACK ?= dev
 STACK_FILE ?=
+APP ?=
 PYTHON ?= python3
 ARGS ?=
 
@@ -39,6 +40,10 @@ outputs: .venv/.installed ## Print the outputs of what is deployed
 
 graph: .venv/.installed ## Print every deployed resource as JSON
 	@$(LOCAL) graph $(STACK_OPTIONS)
+
+.PHONY: rehearse
+rehearse: .venv/.installed ## Deliver an application through dev and prod on this machine; APP=FOLDER, ARGS=--help
+	@$(LOCAL) rehearse $(if $(APP),--app $(APP)) $(ARGS)
 
 .PHONY: engine tools test lint golden bench
 engine: .venv/.installed ## Say which Pulumi CLI is used; build one if there is none

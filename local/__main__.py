@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local.errors import Refusal
+from local.rehearsal.arguments import add_arguments, stack_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="print JSON and nothing else")
         if name in _DONE:
             command.add_argument("--diff", action="store_true", help="show every value that changes")
+    about = "run the whole delivery of an application: pipelines, deployments, releases"
+    rehearse = commands.add_parser("rehearse", help=about, description=f"{about[0].upper()}{about[1:]}.")
+    add_arguments(rehearse)
     for name, about in (
         ("engine", "say which pulumi is used, building it if there is none"),
         ("tools", "bring what executing the pipeline's jobs on this machine needs"),
@@ -87,16 +91,9 @@ def _run(options: argparse.Namespace) -> int:
         print(f"pulumi {pulumi.version} ({pulumi.path})")
         return 0
     if options.command == "tools":
-        from local.rehearsal import tools  # noqa: PLC0415 - as above
-
-        if options.if_possible:
-            tools.bring_if_possible()
-            return 0
-        tools.bring()
-        print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}. What is not locked has these versions:")
-        for name, version in tools.versions().items():
-            print(f"  {name:<14}  {version}")
-        return 0
+        return _bring_tools(if_possible=options.if_possible)
+    if options.command == "rehearse":
+        return _rehearse(options)
     stack_file = (options.stack_file or ROOT / f"Pulumi.{options.stack}.yaml").resolve()
     if options.command in _DONE:
         _check(stack_file, options.stack, given=options.stack_file is not None)
@@ -108,6 +105,27 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "outputs":
         return _print_deployed(stack, stack.outputs(), as_json=options.json)
     return _operate(stack, options.command, as_json=options.json, with_diff=options.diff)
+
+
+def _bring_tools(*, if_possible: bool) -> int:
+    from local.rehearsal import tools  # noqa: PLC0415 - as above
+
+    if if_possible:
+        tools.bring_if_possible()
+        return 0
+    tools.bring()
+    print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}. What is not locked has these versions:")
+    for name, version in tools.versions().items():
+        print(f"  {name:<14}  {version}")
+    return 0
+
+
+def _rehearse(options: argparse.Namespace) -> int:
+    for name, file in stack_files(options).items():
+        _check(file, name, given=options.stack_file is not None)
+    from local.rehearsal.command import rehearse  # noqa: PLC0415 - as above
+
+    return rehearse(options, ["make", "rehearse"])
 
 
 def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool) -> int:

@@ -27,8 +27,7 @@ def npm_packages(name: str, source: Path, *, size: str) -> Path:
         MissingTool: There is no npm.
         Refusal: npm failed.
     """
-    digest = hashlib.sha256(b"".join((source / file).read_bytes() for file in _FILES)).hexdigest()[:12]
-    folder = cache_directory() / f"{name}-{digest}"
+    folder = cache_directory() / f"{name}-{_digest(source)}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -42,13 +41,42 @@ def npm_packages(name: str, source: Path, *, size: str) -> Path:
     return folder
 
 
-def npm_ci(name: str, source: Path, folder: Path) -> None:
+def npm_cache(name: str, source: Path) -> Path:
+    """Return npm's cache with all packages that a lock file names, so that npm installs them without a network.
+
+    Args:
+        name: What the packages are called in messages and in the cache.
+        source: The folder with ``package.json`` and ``package-lock.json``.
+
+    Raises:
+        MissingTool: There is no npm.
+        Refusal: npm failed.
+    """
+    folder = cache_directory() / f"{name}-cache-{_digest(source)}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with alone(folder.with_name(f"{folder.name}.lock"), f"{name} is being fetched by another command"):
+        if not folder.is_dir():
+            say(f"Fetching {name} with npm, once, into {folder}.")
+            with (
+                tempfile.TemporaryDirectory() as installed,
+                tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as unfinished,
+            ):
+                npm_ci(name, source, Path(installed), cache=Path(unfinished))
+                Path(unfinished).rename(folder)
+                Path(unfinished).mkdir()  # for the context to delete
+    return folder
+
+
+def npm_ci(name: str, source: Path, folder: Path, *, cache: Path | None = None) -> None:
     """Install exactly what a lock file names into a folder.
 
     Args:
         name: What the packages are called in messages.
         source: The folder with ``package.json`` and ``package-lock.json``.
         folder: Where ``node_modules`` is made.
+        cache: npm's cache; by default the user's.
 
     Raises:
         MissingTool: There is no npm.
@@ -60,6 +88,11 @@ def npm_ci(name: str, source: Path, folder: Path) -> None:
     for file in _FILES:
         shutil.copy(source / file, folder)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **({"npm_config_cache": str(cache)} if cache else {})}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refusal(f"npm could not install {name}:\n{done.stderr.strip()}")
+
+
+def _digest(source: Path) -> str:
+    return hashlib.sha256(b"".join((source / file).read_bytes() for file in _FILES)).hexdigest()[:12]

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from filecmp import cmp
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,6 +110,18 @@ def test_the_page_touches_as_few_files_as_it_says() -> None:
     assert [file for file, before in engine.items() if not before] == ["components/engines/by_hand.py"]
     key = {step.file for step in steps("A key")} | {"docs/configuration.md", "stack-file.schema.json"}
     assert len(key) <= MOST_FOR_A_KEY
+
+
+def test_what_is_generated_for_them_is_the_schema_two_pages_and_a_summary(copy: Path) -> None:
+    by_hand = {step.file for section in ("A key", "A stage with a job", "An engine") for step in steps(section)}
+    files = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()} - by_hand
+    written = {name for name in files if not (ROOT / name).exists() or not cmp(copy / name, ROOT / name, shallow=False)}
+    assert {name for name in written if not re.search(r"__pycache__|\.\w+_cache/", name)} == {
+        "stack-file.schema.json",
+        "docs/configuration.md",
+        "docs/jobs.md",
+        "tests/golden/everything-on.txt",
+    }
 
 
 def test_what_was_added_passes_the_tests_that_hold_for_all_of_its_kind(copy: Path) -> None:

@@ -1,6 +1,6 @@
 """What the AWS account must allow: quotas, and the roles that AWS services make for themselves.
 
-Pure. Each part of the program says what it takes, and :class:`AccountNeeds` puts it into words.
+Nothing is made here. Each part of the program says what it takes, and :class:`AccountNeeds` puts it into words.
 
 A quota's name, its service and its code are those of Service Quotas (``aws service-quotas list-service-quotas``). Its
 default is that of a new account in the pages named below; AWS may start an account lower ("internal metrics will
@@ -19,6 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+import pulumi
+
+from components.foundation.commands import aws_command
 
 STACKS: Final = 2
 """Stacks of this program that an account should have room for: the quota that one stack asks for is enough for two
@@ -183,3 +187,23 @@ class AccountNeeds:
                 f"Service-linked roles, made by the first use: {roles}."
             )
         return said
+
+    def requests(self, region: pulumi.Input[str]) -> list[pulumi.Output[str]]:
+        """How to raise each quota of which a new account has too little for :data:`STACKS` stacks like this one."""
+        return [
+            pulumi.Output.concat(
+                f"Quota {need.quota.name}: a new account has {need.quota.default}, this stack takes up to "
+                f"{need.amount:g}, two stacks like it {need.desired}. Where you need more than the account has, ask "
+                "AWS: ",
+                aws_command(
+                    "service-quotas",
+                    "request-service-quota-increase",
+                    region=region,
+                    service_code=need.quota.service,
+                    quota_code=need.quota.code,
+                    desired_value=str(need.desired),
+                ),
+            )
+            for need in self.needs
+            if need.asks
+        ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import pulumi
 from pulumi_aws import cloudwatch
@@ -45,7 +45,7 @@ class Alarms(pulumi.ComponentResource):
 
     names: tuple[str, ...]
     """The alarms' names in CloudWatch."""
-    all: Sequence[pulumi.Resource]
+    all: tuple[pulumi.Resource, ...]
     """The alarms themselves."""
 
     def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -111,6 +111,32 @@ class Alarms(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
             **what,
         )
+
+
+class ServiceAlarms(NamedTuple):
+    """The alarms of a service, none where they are switched off.
+
+    Attributes:
+        names: Their names in CloudWatch.
+        all: The alarms themselves.
+    """
+
+    names: tuple[str, ...] = ()
+    all: tuple[pulumi.Resource, ...] = ()
+
+
+def alarms_of(name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> ServiceAlarms:
+    """The alarms that a stack file asks for.
+
+    Args:
+        name: Starts every Pulumi name.
+        args: What they watch, and whether they are on.
+        opts: Options of the component.
+    """
+    if not args.alarms.enabled:
+        return ServiceAlarms()
+    made = Alarms(name, args, opts)
+    return ServiceAlarms(names=made.names, all=made.all)
 
 
 def _metric(label: str, metric: str, dimensions: Mapping[str, pulumi.Input[str]], statistic: str) -> Any:  # noqa: ANN401 - Pulumi's own class of arguments

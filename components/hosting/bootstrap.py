@@ -35,17 +35,34 @@ FIRST_FREE_PORT: Final = 1024
 """Ports below are the superuser's."""
 
 
-def bootstrap_definition(
-    application: ApplicationSection, surroundings: TaskSurroundings, *, exec_: bool
+def first_definition(
+    application: ApplicationSection, surroundings: TaskSurroundings, *, repository: str | None, exec_: bool
 ) -> dict[str, object]:
-    """A task definition that answers the health check on the application's port, with none of its secrets.
-
-    Its family is its own: a revision of it says nothing about the application.
+    """The task definition that a new service starts with.
 
     Args:
         application: The stack file's ``application``.
         surroundings: Roles and log group.
+        repository: Address of the repository the images will be in, for the engine ``ecsAction``, whose action can
+            change the image only: it starts from the application's own task definition, and its tasks cannot start
+            before the first run has pushed an image. ``None`` for the bootstrap program.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
+    """
+    if repository is not None:
+        changes: dict[str, object] = {"image": f"{repository}:none-yet"}
+    else:
+        application, surroundings, changes = _bootstrap(application, surroundings, exec_=exec_)
+    definition = task_definition(application, surroundings)
+    containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
+    return {**definition, "containerDefinitions": [{**container, **changes} for container in containers]}
+
+
+def _bootstrap(
+    application: ApplicationSection, surroundings: TaskSurroundings, *, exec_: bool
+) -> tuple[ApplicationSection, TaskSurroundings, dict[str, object]]:
+    """What answers the health check on the application's port, with none of its secrets.
+
+    Its family is its own: a revision of it says nothing about the application.
     """
     plain = ApplicationSection(
         name=application.name,
@@ -64,25 +81,4 @@ def bootstrap_definition(
     }
     if application.port >= FIRST_FREE_PORT:
         changes["user"] = NOBODY
-    return _with(task_definition(plain, own), changes)
-
-
-def first_definition(
-    application: ApplicationSection, surroundings: TaskSurroundings, repository: str
-) -> dict[str, object]:
-    """The application's own task definition, for the engine ``ecsAction``, whose action can change the image only.
-
-    Its tasks cannot start before the first run has pushed an image: nothing else the action starts from would do.
-
-    Args:
-        application: The stack file's ``application``.
-        surroundings: Roles and log group.
-        repository: Address of the repository the images will be in.
-    """
-    return _with(task_definition(application, surroundings), {"image": f"{repository}:none-yet"})
-
-
-def _with(definition: dict[str, object], changes: dict[str, object]) -> dict[str, object]:
-    """A task definition whose one container differs."""
-    containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
-    return {**definition, "containerDefinitions": [{**container, **changes} for container in containers]}
+    return plain, own, changes

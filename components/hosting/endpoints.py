@@ -43,7 +43,7 @@ class Endpoints(pulumi.ComponentResource):
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:Endpoints"
 
-    all: Sequence[pulumi.Resource]
+    all: tuple[pulumi.Resource, ...]
     """What must be there before a task can start."""
 
     def __init__(self, name: str, args: EndpointsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -93,6 +93,19 @@ class Endpoints(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
             **how,
         )
+
+
+def endpoints_of(
+    name: str, args: EndpointsArgs, opts: pulumi.ResourceOptions | None = None
+) -> tuple[pulumi.Resource, ...]:
+    """The endpoints a network needs; none where its tasks have another way to AWS.
+
+    Args:
+        name: Starts every Pulumi name.
+        args: The network and its tasks.
+        opts: Options of the component.
+    """
+    return Endpoints(name, args, opts).all if args.network.needs_endpoints else ()
 
 
 def services(secrets: Sequence[str], *, exec_: bool) -> tuple[str, ...]:

@@ -57,12 +57,15 @@ class Network(pulumi.ComponentResource):
     """The private subnets."""
     route_tables: pulumi.Output[Sequence[str]] | None = None
     """Ids of the route tables, of a VPC made here."""
-    needs: tuple[Need, ...] = ()
+    needs_endpoints: bool
+    """Whether tasks reach AWS by VPC endpoints only, which something else makes."""
+    needs: tuple[Need, ...]
     """What the network takes of the account's quotas."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         network = args.network
+        self.needs, self.needs_endpoints = _needs(network), network.needs_endpoints
         if network.existing is not None:
             self.vpc_id = network.existing.vpc_id
             public: pulumi.Input[Sequence[str]] = list(network.existing.public_subnets)
@@ -70,7 +73,6 @@ class Network(pulumi.ComponentResource):
             internal_subnets = self.private_subnets if network.existing.private_subnets else public
         else:
             vpc = self._vpc(name, args)
-            self.needs = _needs(network)
             self.vpc_id = vpc.vpc_id
             public = vpc.public_subnet_ids
             self.private_subnets = internal_subnets = vpc.private_subnet_ids
@@ -108,6 +110,8 @@ class Network(pulumi.ComponentResource):
 
 def _needs(network: NetworkSection) -> tuple[Need, ...]:
     """Return what a VPC made here takes of the account's quotas; a NAT gateway has an elastic IP address."""
+    if network.existing is not None:
+        return ()
     gateways = {"none": 0, "single": 1, "onePerAz": network.availability_zones}[network.nat_gateways]
     own = Need(quota=VPCS, amount=1)
     if not gateways:

@@ -11,7 +11,7 @@ from pulumi_aws import iam
 
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
-from components.images.image_repository import Repository, registry_login
+from components.images.repository import Repository, registry_login
 
 SHELL = (
     "ssmmessages:CreateControlChannel",
@@ -57,88 +57,89 @@ class TaskRoles(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TaskRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        self._name, self._args = name, args
         child = pulumi.ResourceOptions(parent=self)
-        execution = self._role("execution", f"Starts the tasks of {args.foundation.prefix}")
+        account, prefix, tags = args.foundation.account, args.foundation.prefix, args.foundation.tags
+        starting, shell = _starting(args), _shell(args)
+        trust = service_trust(
+            "ecs-tasks.amazonaws.com",
+            account_id=account.id,
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+            source_arn=account.arn("ecs", "*"),
+        )
+        execution = iam.Role(
+            f"{name}-execution",
+            description=f"Starts the tasks of {prefix}",
+            assume_role_policy=trust,
+            tags=tags,
+            opts=child,
+        )
         self.execution_role_arn = execution.arn
         policies = [
             iam.RolePolicy(
-                f"{name}-execution-policy",
-                role=execution.name,
-                policy=policy_document(self._execution()),
-                opts=child,
+                f"{name}-execution-policy", role=execution.name, policy=policy_document(starting), opts=child
             )
         ]
         if args.task_role is not None:
-            self.task_role_arn = args.foundation.account.role_arn(args.task_role)
+            self.task_role_arn = account.role_arn(args.task_role)
         else:
-            task = self._role("task", f"What {args.foundation.prefix} itself may do")
+            task = iam.Role(
+                f"{name}-task",
+                description=f"What {prefix} itself may do",
+                assume_role_policy=trust,
+                tags=tags,
+                opts=child,
+            )
             self.task_role_arn = task.arn
             if args.exec:
                 policies.append(
-                    iam.RolePolicy(
-                        f"{name}-task-policy", role=task.name, policy=policy_document(self._shell()), opts=child
-                    )
+                    iam.RolePolicy(f"{name}-task-policy", role=task.name, policy=policy_document(shell), opts=child)
                 )
         self.policies = tuple(policies)
         self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
 
-    def _role(self, which: str, description: str) -> iam.Role:
-        account = self._args.foundation.account
-        return iam.Role(
-            f"{self._name}-{which}",
-            description=description,
-            assume_role_policy=service_trust(
-                "ecs-tasks.amazonaws.com",
-                account_id=account.id,
-                # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
-                source_arn=account.arn("ecs", "*"),
-            ),
-            tags=self._args.foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
-    def _shell(self) -> list[Statement]:
-        """Return permission to open a shell, and to keep what is typed there in the containers' log group.
+def _shell(args: TaskRolesArgs) -> list[Statement]:
+    """Return permission to open a shell, and to keep what is typed there in the containers' log group.
 
-        ECS Exec logs a session where the task definition's ``awslogs`` driver logs, unless the cluster says otherwise.
-        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions
-        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-logging
-        """
-        return [
-            Statement(sid="OpenShell", actions=SHELL, resources=("*",)),
-            Statement(sid="FindSessionLog", actions=("logs:DescribeLogGroups",), resources=("*",)),
-            Statement(
-                sid="WriteSessionLog",
-                actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-                resources=(self._args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
-            ),
-        ]
+    ECS Exec logs a session where the task definition's ``awslogs`` driver logs, unless the cluster says otherwise.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-logging
+    """
+    return [
+        Statement(sid="OpenShell", actions=SHELL, resources=("*",)),
+        Statement(sid="FindSessionLog", actions=("logs:DescribeLogGroups",), resources=("*",)),
+        Statement(
+            sid="WriteSessionLog",
+            actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+            resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
+        ),
+    ]
 
-    def _execution(self) -> list[Statement]:
-        args = self._args
-        by_kind = {
-            "secretsmanager": ("ReadSecrets", "secretsmanager:GetSecretValue"),
-            "ssm": ("ReadParameters", "ssm:GetParameters"),
-        }
-        statements = [
-            registry_login(),
-            Statement(
-                sid="PullImage",
-                actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-                resources=(args.repository.arn,),
-            ),
-            Statement(
-                sid="WriteLog",
-                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
-                resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
-            ),
-        ]
-        for kind, (sid, action) in by_kind.items():
-            named = sorted({_whole(arn) for arn in args.secrets if arn.split(":")[2] == kind})
-            if named:
-                statements.append(Statement(sid=sid, actions=(action,), resources=tuple(named)))
-        return statements
+
+def _starting(args: TaskRolesArgs) -> list[Statement]:
+    """Return what starting a task takes: its image, its log, its secrets."""
+    by_kind = {
+        "secretsmanager": ("ReadSecrets", "secretsmanager:GetSecretValue"),
+        "ssm": ("ReadParameters", "ssm:GetParameters"),
+    }
+    statements = [
+        registry_login(),
+        Statement(
+            sid="PullImage",
+            actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+            resources=(args.repository.arn,),
+        ),
+        Statement(
+            sid="WriteLog",
+            actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+            resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
+        ),
+    ]
+    for kind, (sid, action) in by_kind.items():
+        named = sorted({_whole(arn) for arn in args.secrets if arn.split(":")[2] == kind})
+        if named:
+            statements.append(Statement(sid=sid, actions=(action,), resources=tuple(named)))
+    return statements
 
 
 def _whole(arn: str) -> str:

@@ -1,4 +1,4 @@
-"""ECR repositories: those a stack owns and those it only refers to."""
+"""An ECR repository that a stack makes: what it keeps, and who may promote images into it."""
 
 from __future__ import annotations
 
@@ -10,108 +10,12 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import ecr, iam
 
-from components.foundation.account import AwsAccount
 from components.foundation.foundation import Foundation
-from components.foundation.iam import Statement, policy_document, role_trust
+from components.foundation.iam import policy_document, role_trust
+from components.images.repository import Repository, registry_login
 
 BUILD_CACHE_TAGS = "buildcache*"
 """Layer caches are rewritten by every build, so these tags stay mutable."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Repository:
-    """One repository, wherever it was made, and the permissions it can grant.
-
-    Attributes:
-        name: ``shop-prod``.
-        arn: Its ARN.
-        uri: Registry and name, without tag: ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-prod``.
-    """
-
-    name: str
-    arn: pulumi.Output[str]
-    uri: pulumi.Output[str]
-
-    def pull(self) -> Statement:
-        """Permission to read images and what is known of them."""
-        return Statement(
-            sid="PullImage",
-            actions=(
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:DescribeImages",
-                "ecr:GetDownloadUrlForLayer",
-            ),
-            resources=(self.arn,),
-        )
-
-    def push(self) -> Statement:
-        """Permission to add images and tags; deleting is nobody's job."""
-        return Statement(
-            sid="PushImage",
-            actions=(
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:CompleteLayerUpload",
-                "ecr:DescribeImages",
-                "ecr:GetDownloadUrlForLayer",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
-            ),
-            resources=(self.arn,),
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PullThroughCache:
-    """The repositories that ECR makes by itself for what is fetched through it from another registry.
-
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html
-
-    Attributes:
-        arn: Pattern for the ARNs of these repositories.
-        uri: What stands before the other registry's names: registry and prefix.
-    """
-
-    arn: pulumi.Output[str]
-    uri: pulumi.Output[str]
-
-    def pull(self) -> Statement:
-        """Permission to fetch images, the first time from the other registry.
-
-        https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
-        """
-        return Statement(
-            sid="PullThroughCache",
-            actions=(
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:BatchImportUpstreamImage",
-                "ecr:CreateRepository",
-                "ecr:GetDownloadUrlForLayer",
-            ),
-            resources=(self.arn,),
-        )
-
-
-def pull_through_cache(prefix: str, account: AwsAccount) -> PullThroughCache:
-    """What a pull-through cache rule of this account and region gives; the rule itself is somebody else's."""
-    return PullThroughCache(arn=account.arn("ecr", f"repository/{prefix}/*"), uri=account.image(prefix))
-
-
-def existing_repository(
-    name: str, account: AwsAccount, *, account_id: str | None = None, region: str | None = None
-) -> Repository:
-    """A repository that something else made; its ARN and address follow from its name."""
-    arn = account.arn("ecr", f"repository/{name}", region=region, account_id=account_id)
-    uri = account.image(name, region=region, account_id=account_id)
-    return Repository(name=name, arn=arn, uri=uri)
-
-
-def registry_login() -> Statement:
-    """Permission to ask for a registry token; what the token may do is decided per repository."""
-    return Statement(sid="LogInToRegistry", actions=("ecr:GetAuthorizationToken",), resources=("*",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

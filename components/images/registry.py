@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 
 from components.foundation.foundation import Foundation
-from components.images.image_repository import (
-    BUILD_CACHE_TAGS,
-    ImageRepository,
-    ImageRepositoryArgs,
-    Repository,
-    existing_repository,
-)
+from components.images.image_repository import BUILD_CACHE_TAGS, ImageRepository, ImageRepositoryArgs
+from components.images.repository import Repository, existing_repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +39,47 @@ class RegistryArgs:
         build_into: Name of the repository that the application's images are pushed to; ``None`` without code.
         smoke_test: Whether there is a repository for smoke-test images too.
         watched: The repository whose pushes start the pipeline, when there is one.
+
+    Raises:
+        ValueError: When there would be no repository at all.
     """
 
     foundation: Foundation
     build_into: str | None = None
     smoke_test: bool = False
     watched: WatchedRepository | None = None
+
+    def __post_init__(self) -> None:
+        if self.build_into is None and self.watched is None:
+            raise ValueError("a registry needs a repository to build into, or one to watch")
+
+    @property
+    def existing(self) -> str | None:
+        """Name of the watched repository that something else made."""
+        return self.watched.name if self.watched is not None and not self.watched.create else None
+
+    @property
+    def made(self) -> Mapping[str, ImageRepositoryArgs]:
+        """The repositories that this stack makes, by what they are for."""
+        made = {}
+        if self.watched is not None and self.watched.create:
+            made["source"] = ImageRepositoryArgs(
+                foundation=self.foundation,
+                repository_name=self.watched.name,
+                mutable_tags=(self.watched.channel,),
+                promoters=self.watched.promoters,
+                promotion_role=f"{self.foundation.prefix}-promotion",
+            )
+        if self.build_into is not None:
+            made["app"] = self._built(self.build_into)
+            if self.smoke_test:
+                made["smoke-test"] = self._built(f"{self.build_into}-smoke-test")
+        return made
+
+    def _built(self, repository_name: str) -> ImageRepositoryArgs:
+        return ImageRepositoryArgs(
+            foundation=self.foundation, repository_name=repository_name, mutable_tags=(BUILD_CACHE_TAGS,)
+        )
 
 
 class Registry(pulumi.ComponentResource):
@@ -68,42 +98,15 @@ class Registry(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        self._name, self._args = name, args
-        self.source = self.smoke_test = self.promotion_role_arn = None
-        if args.watched is not None:
-            self.source = self._watched(args.watched)
-        if args.build_into is not None:
-            self.app = self._built("app", args.build_into)
-            if args.smoke_test:
-                self.smoke_test = self._built("smoke-test", f"{args.build_into}-smoke-test")
-        elif self.source is not None:
-            self.app = self.source
-        else:
-            raise ValueError(f"{name}: a registry needs a repository to build into, or one to watch")
+        child = pulumi.ResourceOptions(parent=self)
+        repositories: dict[str, Repository] = {}
+        if args.existing is not None:
+            repositories["source"] = existing_repository(args.existing, args.foundation.account)
+        made = {
+            purpose: ImageRepository(f"{name}-{purpose}", wanted, opts=child) for purpose, wanted in args.made.items()
+        }
+        repositories |= {purpose: one.repository for purpose, one in made.items()}
+        self.source, self.smoke_test = repositories.get("source"), repositories.get("smoke-test")
+        self.app = repositories["app" if "app" in repositories else "source"]
+        self.promotion_role_arn = made["source"].promotion_role_arn if "source" in made else None
         self.register_outputs({"repositoryUrl": self.app.uri})
-
-    def _watched(self, watched: WatchedRepository) -> Repository:
-        if not watched.create:
-            return existing_repository(watched.name, self._args.foundation.account)
-        made = self._make("source", watched.name, mutable_tags=(watched.channel,), promoters=watched.promoters)
-        self.promotion_role_arn = made.promotion_role_arn
-        return made.repository
-
-    def _built(self, suffix: str, repository_name: str) -> Repository:
-        return self._make(suffix, repository_name, mutable_tags=(BUILD_CACHE_TAGS,)).repository
-
-    def _make(
-        self, suffix: str, repository_name: str, *, mutable_tags: Sequence[str], promoters: Sequence[str] = ()
-    ) -> ImageRepository:
-        foundation = self._args.foundation
-        return ImageRepository(
-            f"{self._name}-{suffix}",
-            ImageRepositoryArgs(
-                foundation=foundation,
-                repository_name=repository_name,
-                mutable_tags=mutable_tags,
-                promoters=promoters,
-                promotion_role=f"{foundation.prefix}-promotion",
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )

@@ -73,11 +73,12 @@ class ImagePushTriggerRule(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         account, tags = args.foundation.account, args.foundation.tags
         rule_name = f"{args.pipeline_name}-image-push"
+        pattern, request = event_pattern(args.trigger), start_request(args.source_action)
         rule = cloudwatch.EventRule(
             f"{name}-rule",
             name=rule_name,
             description=f"{args.trigger.repository}:{args.trigger.tag} was pushed: start {args.pipeline_name}",
-            event_pattern=json.dumps(event_pattern(args.trigger)),
+            event_pattern=json.dumps(pattern),
             tags=tags,
             opts=child,
         )
@@ -113,7 +114,7 @@ class ImagePushTriggerRule(pulumi.ComponentResource):
             role_arn=role.arn,
             input_transformer={
                 "input_paths": {"digest": "$.detail.image-digest"},
-                "input_template": start_request(args.source_action),
+                "input_template": request,
             },
             opts=child,
         )

@@ -185,6 +185,22 @@ class PipelineModel:
         """The pipeline variables that the actions refer to, in their order."""
         return tuple(dict.fromkeys(item for action in self.actions for item in action.variables))
 
+    @property
+    def builds_at_once(self) -> Counter[str]:
+        """How many builds can run at the same time, by machine type, however many runs there are.
+
+        A stage works on one run at a time, and different stages on different runs: while one commit is tested, the
+        next one is built. In the execution mode ``PARALLEL`` runs do not wait for each other; the figures are then one
+        run's. https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html
+        """
+        most: Counter[str] = Counter()
+        for stage in self.stages:
+            in_stage: Counter[str] = Counter()
+            for batch in _batches(stage):
+                in_stage |= _builds(batch)
+            most = most | in_stage if self.execution_mode is ExecutionMode.PARALLEL else most + in_stage
+        return most
+
 
 def variable(namespace: str, name: str) -> str:
     """A reference that CodePipeline replaces when the action starts, ``#{namespace.name}``."""
@@ -320,22 +336,6 @@ def scheduled(actions: Iterable[Action], *, parallel_jobs: bool) -> tuple[Action
             order += 1
         placed.append(replace(action, run_order=order))
     return tuple(placed)
-
-
-def builds_at_once(pipeline: PipelineModel) -> Counter[str]:
-    """Return how many builds can run at the same time, by machine type, however many runs there are.
-
-    A stage works on one run at a time, and different stages on different runs: while one commit is tested, the next
-    one is built. In the execution mode ``PARALLEL`` runs do not wait for each other; the figures are then one run's.
-    https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html
-    """
-    most: Counter[str] = Counter()
-    for stage in pipeline.stages:
-        in_stage: Counter[str] = Counter()
-        for batch in _batches(stage):
-            in_stage |= _builds(batch)
-        most = most | in_stage if pipeline.execution_mode is ExecutionMode.PARALLEL else most + in_stage
-    return most
 
 
 def _structure_problems(pipeline: PipelineModel) -> Iterator[str]:

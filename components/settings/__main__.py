@@ -1,4 +1,4 @@
-"""`python -m components.settings` writes the schema of stack files, the tables of keys and Pulumi.yaml's sections."""
+"""`python -m components.settings` writes the schema of stack files and the tables of keys."""
 
 from components.settings.reader.generate import main
 

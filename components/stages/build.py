@@ -11,7 +11,7 @@ import pulumi
 from components.engines import Engine
 from components.foundation.iam import Statement
 from components.hosting.task_definition_template import KEY
-from components.images.image_repository import Repository, pull_through_cache, registry_login
+from components.images.repository import Repository, pull_through_cache, registry_login
 from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
 from components.pipeline.model import Action, Artifact, scheduled, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pulumi
 
 from components.foundation.iam import Statement
-from components.images.image_repository import existing_repository, registry_login
+from components.images.repository import existing_repository, registry_login
 from components.jobs.build_project import LONG_RUNNING
 from components.pipeline.model import Action, Artifact, Category, Provider, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE

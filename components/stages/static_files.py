@@ -12,7 +12,7 @@ from typing import ClassVar
 import pulumi
 
 from components.foundation.iam import Statement
-from components.images.image_repository import registry_login
+from components.images.repository import registry_login
 from components.jobs.build_project import LONG_RUNNING, PLATFORMS, BuildProject, image_builder
 from components.jobs.job_component import JobComponent
 from components.pipeline.model import Action, Artifact

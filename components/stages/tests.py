@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pulumi
 
-from components.images.image_repository import registry_login
+from components.images.repository import registry_login
 from components.jobs.build_project import CHROME, image_builder
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Variable, scheduled

@@ -19,6 +19,8 @@ everybody and believes everything, so this puts the rest in front of it:
 Under GitHub's name and the names of AWS's connections `local.rehearsal.git_hosting` answers, for a connection when the
 caller's IAM policies allow to use it.
 
+Requests to the AWS API count as encrypted, as those of every AWS SDK are; here plain HTTP on loopback stands for TLS.
+
 `local.rehearsal.aws_services` starts it.
 """
 
@@ -44,7 +46,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app as ministack  # type: ignore[import-untyped]  # ships no types
-from ministack.core import iam_evaluator  # type: ignore[import-untyped]  # ships no types
+from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]  # ships no types
 from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]  # ships no types
 from ministack.core.responses import request_scope  # type: ignore[import-untyped]  # ships no types
 from ministack.services import ecr  # type: ignore[import-untyped]  # ships no types
@@ -63,6 +65,7 @@ _ACCOUNT = re.compile(r"\d{12}")
 _OWN = ("CreatePullThroughCacheRule", "PutAccountSetting")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([a-z0-9-]+)/")
 _INDEX = "application/vnd.oci.image.index.v1+json"
+_KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 _PERMISSIONS = {
     ("GET", "manifests"): "BatchGetImage",
     ("HEAD", "manifests"): "BatchGetImage",
@@ -146,6 +149,22 @@ def _account(address: str) -> str:
     return found[1]
 
 
+_context_of_s3 = iam_actions.s3_service_context
+
+
+def _with_key(action: str, query: Any, path: str = "", headers: Any = None) -> dict[str, Any]:  # noqa: ANN401 - as ministack's
+    """What a policy may ask of a request to S3: ministack's keys, and the key an upload is to be encrypted with.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+    """
+    context = dict(_context_of_s3(action, query, path, headers))
+    key = (headers or {}).get(_KMS_KEY)
+    return {**context, f"s3:{_KMS_KEY}": key} if key and action == "s3:PutObject" else context
+
+
+iam_actions.s3_service_context = _with_key
+
+
 class EcrFrontend:
     """ministack with the behavior of Amazon ECR (ASGI)."""
 
@@ -169,7 +188,7 @@ class EcrFrontend:
         git = self._repositories and (host == git_hosting.GITHUB or git_hosting.CONNECTIONS.fullmatch(host))
         ours = git or target.startswith(_TARGET) or path in ("/v2", "/v2/") or _REGISTRY_PATH.fullmatch(path)
         if not ours and not _LAYER_HOST.fullmatch(host):
-            await ministack(scope, receive, send)
+            await ministack({**scope, "scheme": "https"}, receive, send)
             return
         body = bytearray()
         while True:

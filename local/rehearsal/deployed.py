@@ -7,6 +7,7 @@ an action with one that is not known fails).
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,17 +36,27 @@ class Action:
 
     Attributes:
         name: Its name.
+        stage: The stage it belongs to.
+        run_order: Actions of a stage with the same number run at the same time.
+        category: What kind of action it is, such as ``Build``.
         provider: The service that carries it out.
         inputs: Names of the input artifacts.
         outputs: Names of the output artifacts.
         configuration: The provider's keys; references are not yet resolved.
+        namespace: Where its variables can be referred to; empty when they cannot.
+        timeout_minutes: How long a person may take to approve; ``None`` leaves AWS's seven days.
     """
 
     name: str
+    stage: str
+    run_order: int
+    category: str
     provider: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     configuration: Mapping[str, str]
+    namespace: str = ""
+    timeout_minutes: float | None = None
 
     @property
     def project(self) -> str:
@@ -62,6 +73,21 @@ class Action:
         """Each ``namespace.name`` that its configuration refers to."""
         found = (name for text in self.configuration.values() for name in _REFERENCE.findall(text))
         return tuple(dict.fromkeys(found))
+
+    def resolved(self, known: Mapping[str, str]) -> dict[str, str]:
+        """Return the configuration with each reference replaced by its value.
+
+        Args:
+            known: ``namespace.name`` -> value.
+
+        Raises:
+            DeployedProblem: A reference has no value; AWS fails the action then.
+        """
+        missing = [f"#{{{name}}}" for name in self.references if name not in known]
+        if missing:
+            given = ", ".join(sorted(known)) or "none"
+            raise DeployedProblem(f"action {self.name} refers to {', '.join(missing)}; there are values for {given}")
+        return {key: _filled(text, known) for key, text in self.configuration.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,16 +115,24 @@ class Deployed:
 
     Attributes:
         pipeline: The pipeline's name.
+        execution_mode: What happens when a run starts while another goes on, such as ``QUEUED``.
         actions: Its actions in running order.
         projects: The CodeBuild projects by name.
         variables: The pipeline's variables and their defaults, ``variables.NAME`` -> value.
+        triggers: What starts it on a push of code, as the pipeline's definition has it.
+        artifact_bucket: The bucket of its artifact store.
+        artifact_key: The ARN of the key that artifacts are encrypted with.
         role: The name of the pipeline's role.
     """
 
     pipeline: str
+    execution_mode: str
     actions: tuple[Action, ...]
     projects: Mapping[str, Project]
     variables: Mapping[str, str]
+    triggers: tuple[Mapping[str, Any], ...]
+    artifact_bucket: str
+    artifact_key: str
     role: str
     _policies: Mapping[str, tuple[dict[str, Any], ...]]
 
@@ -114,12 +148,24 @@ class Deployed:
         projects = [_project(_values(resource)) for resource in graph if resource["type"] == _PROJECT]
         return cls(
             pipeline=pipeline["name"],
+            execution_mode=pipeline["executionMode"],
             actions=tuple(_actions(pipeline)),
             projects={project.name: project for project in projects},
             variables={f"variables.{item['name']}": item["defaultValue"] for item in pipeline.get("variables") or ()},
+            triggers=tuple(pipeline.get("triggers") or ()),
+            artifact_bucket=pipeline["artifactStores"][0]["location"],
+            artifact_key=pipeline["artifactStores"][0]["encryptionKey"]["id"],
             role=_role_name(pipeline["roleArn"]),
             _policies=policies,
         )
+
+    @property
+    def stages(self) -> Mapping[str, tuple[tuple[Action, ...], ...]]:
+        """The actions of each stage in running order; those that stand together run at the same time."""
+        stages: dict[str, list[tuple[Action, ...]]] = {}
+        for (stage, _), together in itertools.groupby(self.actions, lambda action: (action.stage, action.run_order)):
+            stages.setdefault(stage, []).append(tuple(together))
+        return {stage: tuple(groups) for stage, groups in stages.items()}
 
     def action(self, name: str) -> Action:
         """Return the action of this name.
@@ -162,11 +208,7 @@ class Deployed:
                 f"action {action_name} reads {', '.join(action.inputs)}, given is {', '.join(inputs) or 'nothing'}"
             )
         known = {**self.variables, **variables}
-        missing = [f"#{{{name}}}" for name in action.references if name not in known]
-        if missing:
-            raise DeployedProblem(
-                f"action {action_name} refers to {', '.join(missing)}; there are values for {', '.join(sorted(known))}"
-            )
+        action.resolved(known)
         return Build(
             project=project.name,
             buildspec=project.buildspec,
@@ -201,7 +243,10 @@ class Deployed:
         Raises:
             DeployedProblem: There is no such action.
         """
-        role = self.project(action_name).role if self.action(action_name).project else self.role
+        return self.policies_of(self.project(action_name).role if self.action(action_name).project else self.role)
+
+    def policies_of(self, role: str) -> tuple[dict[str, Any], ...]:
+        """Return the policy documents of a role; none for one that is not the stack's."""
         return self._policies.get(role, ())
 
 
@@ -241,8 +286,13 @@ def _actions(pipeline: Mapping[str, Any]) -> Iterator[Action]:
         for item in sorted(stage["actions"], key=lambda item: item["runOrder"]):
             yield Action(
                 name=item["name"],
+                stage=stage["name"],
+                run_order=item["runOrder"],
+                category=item["category"],
                 provider=item["provider"],
                 inputs=tuple(item.get("inputArtifacts") or ()),
                 outputs=tuple(item.get("outputArtifacts") or ()),
                 configuration=item["configuration"],
+                namespace=item.get("namespace") or "",
+                timeout_minutes=item.get("timeoutInMinutes"),
             )

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import re
 import subprocess
 import tarfile
@@ -30,6 +31,8 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+"""This machine's, as images name it."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SCANNER = """#!/bin/sh
 # A stand-in for an SBOM generator, by BuildKit's scanner protocol: it lists the image's files and knows no packages.
@@ -129,7 +132,7 @@ def layer(files: Mapping[str, Entry], *, level: int = 6) -> Layer:
 
 
 def image(
-    *layers: Layer, architecture: str = "amd64", labels: Mapping[str, str] | None = None, **config: object
+    *layers: Layer, architecture: str = ARCHITECTURE, labels: Mapping[str, str] | None = None, **config: object
 ) -> Image:
     """An image of these layers; `config` as in the image specification, such as `Entrypoint`."""
     document = {

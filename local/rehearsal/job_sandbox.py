@@ -32,14 +32,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
-from local.rehearsal.aws_server import LAYER_HOST
+from local.rehearsal.aws_server import LAYER_HOST, REGISTRY_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
+from local.rehearsal.base_images import PLATFORM, Content, Provided, Provision
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
 
@@ -50,7 +52,7 @@ BRIDGE = "172.30.0.1"
 MIRROR = "docker-hub"
 """The prefix of the pull-through cache for Docker Hub, whose repositories are filled here as if by earlier pulls."""
 DOCKER_HUB = "127.0.0.2"
-"""Where Docker Hub's names lead on the machine; nothing answers there."""
+"""Where Docker Hub's names lead on the machine; nothing answers there but within `serving_images`."""
 DOCKER_HUB_HOSTS = ("docker.io", "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
 _ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 _REGIONS = (REGION, "eu-west-1", "us-east-1")
@@ -62,6 +64,12 @@ touch "$1/ready"
 exec cat
 """
 """What the machine's first process does: its standard input is closed when whoever started it is gone."""
+_LISTEN = """
+import socket, sys
+made = socket.create_server(("127.0.0.1", 0), backlog=128)
+socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
+"""
+"""Opens a socket where it runs, and hands it to who has started it."""
 _DOCKER = """#!/bin/sh
 # What a job calls: the real client. A builder gets the machine's own network, because Amazon ECR is on the machine here
 # and beyond it on AWS; and a container name of its own, because a build on AWS has its machine for itself.
@@ -81,14 +89,6 @@ exec {docker} "$@"
 """
 
 
-_LISTEN = """
-import socket, sys
-with socket.create_server(("127.0.0.1", 0), backlog=128) as made:
-    socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
-"""
-"""A socket belongs to the network in which it is made, wherever it is used."""
-
-
 class JobSandbox:
     """The machine, for as long as the `with` block lasts.
 
@@ -96,6 +96,7 @@ class JobSandbox:
         folder: where its files are.
         aws: AWS, seen from outside.
         enter: the command that runs another one on the machine.
+        repositories: the folder with ``OWNER/NAME.git`` of each repository on GitHub.
     """
 
     aws: AwsServices
@@ -107,7 +108,7 @@ class JobSandbox:
         self._ends = contextlib.ExitStack()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
         self._mirrored: dict[str, dict[str, str]] = {}
-        self._repositories = self.folder / "git"
+        self.repositories = self.folder / "git"
 
     def __enter__(self) -> Self:
         """Start it, and wait until all of it answers."""
@@ -121,13 +122,13 @@ class JobSandbox:
             (self.folder / "hosts").write_text("".join(lines))
             _make_authority(self.folder)
             certificate = self.certificate("server", hosts)
-            self._repositories.mkdir()
+            self.repositories.mkdir()
             holder = ends.enter_context(self._machine())
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
             self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             engine = ends.enter_context(self._engine())
             self.aws = ends.enter_context(
-                AwsServices(prefix=self.enter, certificate=certificate, repositories=self._repositories)
+                AwsServices(prefix=self.enter, certificate=certificate, repositories=self.repositories)
             )
             self._lay_out_commands()
             ends.enter_context(self._cli)
@@ -169,15 +170,6 @@ class JobSandbox:
             kept = [entry for entry in known if host not in re.split("[ :]", entry)]
             path.write_text("".join(f"{entry}\n" for entry in [*kept, line]))  # in its place: it is mounted
 
-    def listen(self) -> socket.socket:
-        """A socket that listens on the machine's loopback and is served here, at a free port."""
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            command = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
-            subprocess.run(command, pass_fds=(theirs.fileno(),), capture_output=True, check=True)
-            _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
-        return socket.socket(fileno=descriptor)
-
     @property
     def docker_socket(self) -> Path:
         """Where the Docker engine answers, for whoever may read the sandbox's folder."""
@@ -201,7 +193,7 @@ class JobSandbox:
             repository: Its name there, ``owner/name``.
             public: Whether everybody may read it.
         """
-        target = self._repositories / f"{repository}.git"
+        target = self.repositories / f"{repository}.git"
         shutil.rmtree(target, ignore_errors=True)
         clone = ["git", "clone", "--quiet", "--mirror", "--no-local", str(code), str(target)]
         subprocess.run(clone, env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull}, check=True)
@@ -213,7 +205,7 @@ class JobSandbox:
     def clone_reference(self, repository: str, connection_arn: str, branch: str = "main") -> Path:
         """The artifact of a source action that refers to a published repository: to the branch's last commit."""
         _, _, service, region, account, connection = connection_arn.split(":")
-        bare = str(self._repositories / f"{repository}.git")
+        bare = str(self.repositories / f"{repository}.git")
         found = subprocess.run(["git", "-C", bare, "rev-parse", branch], capture_output=True, text=True, check=True)
         address = f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{connection.split('/')[1]}"
         return CloneReference(
@@ -240,6 +232,15 @@ class JobSandbox:
             "GIT_CONFIG_NOSYSTEM": "1",  # whatever this machine's own administrator has configured
         }
         return BuildHost(environment=environment, enter=self.enter, region=region)
+
+    def listen(self) -> socket.socket:
+        """A socket of this process that listens on a free port of the machine's loopback."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            opening = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
+            subprocess.run(opening, pass_fds=[theirs.fileno()], check=True, capture_output=True)
+            _, (descriptor,), *_ = socket.recv_fds(ours, 1, 1)
+        return socket.socket(fileno=descriptor)
 
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""
@@ -361,12 +362,91 @@ class JobSandbox:
             self._mirrored[region] = {variable: name for variable, name in names.items() if variable}
         return self._mirrored[region]
 
+    @contextlib.contextmanager
+    def serving_images(self, provision: Provision, *, cached_in: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+        """Serve base images under the names of their registries, and what each build fetches of Docker Hub anyway.
+
+        Gives the variables that name the latter for a build.
+
+        Args:
+            provision: The images.
+            cached_in: The regions whose pull-through cache for Docker Hub has them, too, as if by earlier pulls.
+        """
+        images_by_name = {f"{image.name.address}:{image.name.reference}": image.content for image in provision.images}
+        variables = {}
+        for variable, name, made in self._of_every_build():
+            content = provision.store.put(made)
+            images_by_name[f"docker.io/{name}"] = content
+            variables[variable] = f"{name}@{content.digest}"
+        hosts = set()
+        for image in provision.images:
+            ecr = REGISTRY_HOST.fullmatch(image.name.host)
+            if ecr and ecr[1] in _ACCOUNTS and ecr[2] in _REGIONS:
+                self._put(provision, image, image.name.repository, ecr[1], ecr[2])
+            elif image.name.host != "docker.io":
+                hosts.add(image.name.host)
+            else:
+                for region in cached_in:
+                    self.docker_hub(region)
+                    self._put(provision, image, f"{MIRROR}/{image.name.repository}", ACCOUNT, region)
+        with self._registries(hosts, images_by_name, provision.store.folder):
+            yield variables
+
+    def _of_every_build(self) -> tuple[tuple[str, str, images.Image], ...]:
+        """The variable of the job that names it, name with tag, and the image."""
+        return (
+            ("BUILDKIT_IMAGE", f"moby/buildkit:v{tools.BUILDKIT}", self._buildkit),
+            ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner:stand-in", images.scanner()),
+        )
+
+    def _put(self, provision: Provision, image: Provided, repository: str, account: str, region: str) -> None:
+        """Put an image into a repository of Amazon ECR, which is made if need be."""
+        ecr = self.aws.client("ecr", account=account, region=region)
+        with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
+            self.repository(repository, account=account, region=region)
+        whole = provision.store.image(image.content, PLATFORM)
+        self.registry(account, region).push(repository, whole, *filter(None, [image.name.tag]))
+
+    @contextlib.contextmanager
+    def _registries(
+        self, hosts: AbstractSet[str], images_by_name: Mapping[str, Content], store: Path
+    ) -> Iterator[None]:
+        """The registries of these names and Docker Hub's, reading from a folder of images."""
+        number = next(self._machines)
+        names, file = self.folder / "hosts", self.folder / f"images-{number}.json"
+        file.write_text(json.dumps({name: (each.digest, each.media_type) for name, each in images_by_name.items()}))
+        plain = sorted({host.partition(":")[0] for host in hosts})
+        own = [f"{DOCKER_HUB} {host}\n" for host in plain]
+        ports = {int(host.partition(":")[2] or 443) for host in hosts} | {443}
+        certificate = self.certificate(f"registries-{number}", [*DOCKER_HUB_HOSTS, *plain])
+        command = [sys.executable, "-m", "local.rehearsal.base_images.server", "--address", DOCKER_HUB]
+        command += [word for port in sorted(ports) for word in ("--port", str(port))]
+        command += ["--certificate", str(certificate), "--store", str(store), "--images", str(file)]
+        with subprocess.Popen(
+            [*self.enter, *command],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                if process.stdout is None or process.stdout.readline() != "ready\n":
+                    raise RuntimeError(f"The registries did not start. They said:\n{process.communicate()[1]}")
+                # The file is mounted: it is written, and not replaced.
+                names.write_text("".join([names.read_text(), *own]))
+                yield
+            finally:
+                kept = [line for line in names.read_text().splitlines(keepends=True) if line not in own]
+                names.write_text("".join(kept))
+                process.communicate()  # closes its standard input, at which it ends
+
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def _make_authority(folder: Path) -> None:
-    """Make an authority of our own for certificates."""
+    """Make an authority of our own, which signs certificates for two days: `ca.pem`, and its key."""
     subject = ("-subj", "/CN=ecs-delivery rehearsal")
     _openssl(folder, "req", "-x509", *_KEY, "-days", "2", *subject, "-keyout", "ca.key", "-out", "ca.pem")
 

@@ -25,12 +25,15 @@ def serving_http(
     Args:
         handler: What answers the requests, each in a thread of its own.
         host: A name or address of this machine.
-        listener: A socket that listens already, perhaps in another network.
+        listener: A socket that listens already and is served in place of one of this machine's; closed at the end.
     """
-    server = ThreadingHTTPServer((host, 0), type(handler.__name__, (_Quiet, handler), {}), listener is None)
+    server = ThreadingHTTPServer(
+        (host, 0), type(handler.__name__, (_Quiet, handler), {}), bind_and_activate=listener is None
+    )
     if listener is not None:
         server.socket.close()
-        server.socket, server.server_port = listener, listener.getsockname()[1]
+        server.socket, server.server_address = listener, listener.getsockname()
+        server.server_port = server.server_address[1]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

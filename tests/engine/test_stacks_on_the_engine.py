@@ -93,6 +93,20 @@ def test_the_first_preview_says_what_the_account_must_allow_and_which_commands_f
     assert outputs["nextSteps"][3].endswith("start-pipeline-execution --name shop-dev --region eu-west-1")
 
 
+def test_everything_that_is_wrong_with_a_stack_file_is_said_at_once_and_in_its_own_words(tmp_path: Path) -> None:
+    """Pulumi itself checks nothing of it: what is missing, empty, misspelt or of the wrong kind reaches the program."""
+    file = tmp_path / "Pulumi.dev.yaml"
+    sections = {"application": {"name": "shop", "port": 99999}, "hosting": "large", "tests": {}, "relase": {}}
+    content = {"config": {f"ecs-delivery:{name}": section for name, section in sections.items()}}
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(EngineFailure) as refused:
+        LocalStack("dev", stack_file=file, state_dir=tmp_path / "state").preview()
+    said = str(refused.value).splitlines()
+    assert [line.partition(": is ")[0].partition(": must ")[0] for line in said] == [
+        f"Pulumi.dev.yaml: ecs-delivery:{key}" for key in ("relase", "application.port", "source", "hosting")
+    ]
+
+
 def test_a_stack_says_what_it_takes_of_the_account(deployed: Deployed) -> None:
     """NAT gateways and their addresses, too, which no mock knows."""
     assert told(deployed.stack.outputs()["accountNeeds"]) == recount(deployed.stack.graph())

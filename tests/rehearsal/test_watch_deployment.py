@@ -207,11 +207,11 @@ def test_fewer_failures_than_set_off_the_circuit_breaker_stop_nothing(ready: Beg
     action = deployment.begin(Behaviour.CRASH)
     look = deployment.ecs.call
 
-    def calm(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def calm(operation: str, parameters: dict[str, Any], policies: Any = None) -> dict[str, Any]:  # noqa: ANN401
         failed = [task for task in deployment.service.tasks if task.stop_code]
         if len(failed) >= 4:
             deployment.service.course = healthy(deployment)
-        return look(operation, parameters)
+        return look(operation, parameters, policies)
 
     deployment.ecs.call = calm  # type: ignore[method-assign] # a service that changes its mind
 
@@ -316,10 +316,10 @@ def test_a_deployment_that_ends_when_it_is_to_be_stopped_counts_as_it_ended(read
     deployment.begin(Behaviour.CRASH)
     call = deployment.code_deploy.call
 
-    def ended(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def ended(operation: str, parameters: dict[str, Any], policies: Any = None) -> dict[str, Any]:  # noqa: ANN401
         if operation == "StopDeployment" and deployment.newest.status == "InProgress":
             deployment.newest.end(*(("Succeeded",) if before == "done" else ("Stopped", "MANUAL_STOP", "By a person")))
-        return call(operation, parameters)
+        return call(operation, parameters, policies)
 
     deployment.code_deploy.call = ended  # type: ignore[method-assign] # somebody is faster
 

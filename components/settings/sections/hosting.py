@@ -344,6 +344,16 @@ class LoadBalancerSection(Section):
         """The port of the test listener."""
         return self.test_port or (8443 if self.certificate_arn else 8080)
 
+    def ports(self, *, for_tests: bool) -> tuple[int, ...]:
+        """Return every port it listens on.
+
+        Args:
+            for_tests: Whether there is a listener for tests, too.
+        """
+        redirected = (HTTP_PORT,) if self.certificate_arn else ()
+        tests = (self.effective_test_port,) if for_tests else ()
+        return (self.production_port, *redirected, *tests)
+
     def problems(self) -> Iterator[Problem]:
         """Yield a certificate together with plain HTTP, and a test port that is taken."""
         if self.certificate_arn and self.plain_http:

@@ -4,7 +4,7 @@ from local.rehearsal.codebuild.artifacts import names_in, unpack
 from local.rehearsal.codebuild.document import BuildspecProblem
 from local.rehearsal.codebuild.interpreter import put_python
 from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Secrets, Variable
-from local.rehearsal.codebuild.runner import run_build
+from local.rehearsal.codebuild.runner import run_build, secret_and_key
 from local.rehearsal.codebuild.source_action import CloneReference
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "names_in",
     "put_python",
     "run_build",
+    "secret_and_key",
     "unpack",
 ]

@@ -36,7 +36,14 @@ _CREDENTIALS = "[credential]\n  helper = !aws codecommit credential-helper $@\n 
 builds clone through connections: https://github.com/uktrade/lite-hmrc/blob/main/.copilot/phases/pre_build.sh."""
 
 
-def run_build(build: Build, place: BuildHost, folder: Path, *, secrets: Secrets | None = None) -> Result:
+def run_build(
+    build: Build,
+    place: BuildHost,
+    folder: Path,
+    *,
+    secrets: Secrets | None = None,
+    listen: Callable[[str], None] = lambda _line: None,
+) -> Result:
     """Run a build, phase by phase.
 
     Args:
@@ -44,6 +51,7 @@ def run_build(build: Build, place: BuildHost, folder: Path, *, secrets: Secrets 
         place: The machine it runs on.
         folder: For everything the build makes; new or empty.
         secrets: Who is asked for variables that are kept in Secrets Manager.
+        listen: Hears each line of the log as it comes, secrets masked.
 
     Raises:
         BuildspecProblem: The buildspec asks for what is not emulated here.
@@ -54,7 +62,7 @@ def run_build(build: Build, place: BuildHost, folder: Path, *, secrets: Secrets 
         raise Refusal(f"{build.project}: one input artifact and at most one output artifact are emulated here")
     if folder.exists() and any(folder.iterdir()):
         raise Refusal(f"{folder} is not empty: give each build a folder of its own")
-    return _Running(build, document, place, folder).result(secrets)
+    return _Running(build, document, place, folder, listen).result(secrets)
 
 
 class _Failed(Exception):  # noqa: N818 - an outcome
@@ -64,9 +72,10 @@ class _Failed(Exception):  # noqa: N818 - an outcome
 class _Log:
     """What a build prints, without what must not be seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, listen: Callable[[str], None]) -> None:
         self._lines: list[str] = []
         self._hidden: list[str] = []
+        self._listen = listen
 
     def hide(self, values: Mapping[str, str]) -> None:
         """Keep these values out, and each of their lines."""
@@ -82,6 +91,7 @@ class _Log:
     def say(self, line: str) -> None:
         """Add a line."""
         self._lines.append(self.masked(line))
+        self._listen(self._lines[-1])
 
     def note(self, line: str) -> None:
         """Add a line of CodeBuild's own."""
@@ -96,14 +106,16 @@ class _Log:
 class _Running:
     """A build that is under way."""
 
-    def __init__(self, build: Build, document: Mapping[str, Any], place: BuildHost, folder: Path) -> None:
+    def __init__(
+        self, build: Build, document: Mapping[str, Any], place: BuildHost, folder: Path, listen: Callable[[str], None]
+    ) -> None:
         self._build = build
         self._document = document
         self._env = document.get("env", {})
         self._place = place
         self._folder = folder
         self._source = folder / "src"
-        self._log = _Log()
+        self._log = _Log(listen)
         self._phases: list[Phase] = []
         self._deadline = time.monotonic() + build.timeout_minutes * 60
         self._hidden: dict[str, str] = {}
@@ -251,6 +263,13 @@ class _Running:
         return artifacts.chosen(self._source, rules, self._log.note, what)
 
 
+def secret_and_key(reference: str) -> tuple[str, str]:
+    """Return the name or ARN of a secret, and the key in its JSON, which may be empty, of ``secret:key``."""
+    parts = reference.split(":")
+    taken = _ARN_FIELDS if parts[0] == "arn" else 1
+    return ":".join(parts[:taken]), ":".join(parts[taken:])
+
+
 def _secrets(variables: Mapping[str, Variable], secrets: Secrets | None) -> Iterator[tuple[str, str]]:
     """The values that must not be shown: of ``secret-id:json-key``, the key optional and the id maybe an ARN."""
     for name, item in variables.items():
@@ -258,9 +277,7 @@ def _secrets(variables: Mapping[str, Variable], secrets: Secrets | None) -> Iter
             continue
         if secrets is None:
             raise Refusal(f"the value of {name} is kept in AWS: give run_build somebody to ask for it (secrets=...)")
-        parts = item.value.split(":")
-        taken = _ARN_FIELDS if parts[0] == "arn" else 1
-        identifier, key = ":".join(parts[:taken]), ":".join(parts[taken:])
+        identifier, key = secret_and_key(item.value)
         try:
             text = secrets(identifier)
         except LookupError as error:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from local.rehearsal.emulated.service import Emulated, Refused
+from local.rehearsal.emulated.service import Emulated, Policies, Refused
 from local.rehearsal.loopback import serving_http
+
+_KEY = re.compile(r"Credential=([^/]+)/")
 
 
 @contextmanager
-def serving(*services: Emulated, listener: socket.socket | None = None) -> Iterator[str]:
+def serving(
+    *services: Emulated, policies_of: Callable[[str], Policies] | None = None, listener: socket.socket | None = None
+) -> Iterator[str]:
     """Serve as long as the block lasts; gives the address for ``AWS_ENDPOINT_URL_ECS`` and the like.
 
     Args:
         services: What is served.
-        listener: A socket that listens already, such as that of `JobSandbox.listen`; else one of this machine's.
+        policies_of: The policies of whoever has an access key; by default each emulator's own. A signature is not
+            checked: who knows a key here was given it.
+        listener: A socket that listens already, on loopback; by default a free port.
     """
     by_prefix = {service.target_prefix: service for service in services}
 
@@ -29,7 +36,9 @@ def serving(*services: Emulated, listener: socket.socket | None = None) -> Itera
 
         def do_POST(self) -> None:  # http.server's name
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = _answer(by_prefix, self.headers.get("X-Amz-Target", ""), body)
+            key = _KEY.search(self.headers.get("Authorization", ""))
+            policies = policies_of(key[1] if key else "") if policies_of else None
+            status, answer = _answer(by_prefix, self.headers.get("X-Amz-Target", ""), body, policies)
             text = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -41,13 +50,15 @@ def serving(*services: Emulated, listener: socket.socket | None = None) -> Itera
         yield address
 
 
-def _answer(services: Mapping[str, Emulated], target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+def _answer(
+    services: Mapping[str, Emulated], target: str, body: bytes, policies: Policies | None
+) -> tuple[int, dict[str, Any]]:
     prefix, _, operation = target.partition(".")
     if prefix not in services:
         known = ", ".join(services)
         return 400, {"__type": "UnknownOperationException", "message": f"{target!r} is not of {known}"}
     try:
-        return 200, services[prefix].call(operation, json.loads(body or b"{}"))
+        return 200, services[prefix].call(operation, json.loads(body or b"{}"), policies)
     except Refused as refused:
         return 400, {"__type": refused.code, "message": refused.message}
     except Exception:  # noqa: BLE001 - a fault of the stand-in must be told from a refusal

@@ -13,6 +13,8 @@ from local.rehearsal.emulated.model import answer_problems, request_problems, se
 
 Json: TypeAlias = dict[str, Any]
 Operations: TypeAlias = Mapping[str, Callable[[Json], Json]]
+Policies: TypeAlias = Sequence[Mapping[str, Any]]
+"""The policy documents of a role."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -50,7 +52,7 @@ class Emulated:
 
     def __init__(self, *, account: str = "123456789012", region: str = "eu-west-1") -> None:
         self.account, self.region = account, region
-        self.policies: Sequence[Mapping[str, Any]] | None = None
+        self.policies: Policies | None = None
         self.calls: list[Call] = []
         self.lock = threading.RLock()
 
@@ -75,8 +77,13 @@ class Emulated:
         """Answer a call of the account's owner, which is not recorded."""
         return self._answered(operation, parameters)
 
-    def call(self, operation: str, parameters: Json) -> Json:
+    def call(self, operation: str, parameters: Json, policies: Policies | None = None) -> Json:
         """Answer one request.
+
+        Args:
+            operation: What is asked for.
+            parameters: The request.
+            policies: Those of the role that asks; by default the emulator's own.
 
         Raises:
             Refused: The service says no.
@@ -88,7 +95,7 @@ class Emulated:
             self._check_request(operation, parameters)
             needs = tuple(self.needs(operation, parameters))
             self.calls.append(Call(operation, copy.deepcopy(parameters), needs))
-            self._check_access(needs)
+            self._check_access(needs, self.policies if policies is None else policies)
             return self._answered(operation, parameters)
 
     def _answered(self, operation: str, parameters: Json) -> Json:
@@ -103,9 +110,9 @@ class Emulated:
         if problems := request_problems(self.SERVICE, operation, parameters):
             raise Refused(self.INVALID, "; ".join(problems))
 
-    def _check_access(self, needs: Sequence[Need]) -> None:
+    def _check_access(self, needs: Sequence[Need], policies: Policies | None) -> None:
         for need in needs:
-            if self.policies is not None and not allows(self.policies, need, account=self.account, region=self.region):
+            if policies is not None and not allows(policies, need, account=self.account, region=self.region):
                 raise Refused(
                     "AccessDeniedException",
                     f"User: {caller(self.account)} is not authorized to perform: {need.action} on resource: "

@@ -5,6 +5,6 @@ It keeps state, and holds every request, and every answer of its own, against Gi
 
 from __future__ import annotations
 
-from local.rehearsal.github.server import BROKEN, DROP, Answer, GitHub, Release, Repository, Wish, rate_limited
+from local.rehearsal.github.server import BROKEN, DROP, Answer, Commit, GitHub, Release, Repository, Wish, rate_limited
 
-__all__ = ["BROKEN", "DROP", "Answer", "GitHub", "Release", "Repository", "Wish", "rate_limited"]
+__all__ = ["BROKEN", "DROP", "Answer", "Commit", "GitHub", "Release", "Repository", "Wish", "rate_limited"]

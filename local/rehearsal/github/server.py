@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -175,12 +176,14 @@ class GitHub:
         violations: what requests and answers broke of GitHub's description; a test looks that there is nothing.
     """
 
-    def __init__(self, *, described: bool = True) -> None:
+    def __init__(self, *, described: bool = True, listener: socket.socket | None = None) -> None:
         """Describe it; `with` starts it.
 
         Args:
             described: whether requests and answers are held against GitHub's description, which npm must fetch once.
+            listener: a socket on loopback that listens already; by default a free port.
         """
+        self._listener = listener
         self.url = ""
         self.repositories: dict[str, Repository] = {}
         self.requests: list[str] = []
@@ -193,7 +196,7 @@ class GitHub:
 
     def __enter__(self) -> Self:
         """Start to answer."""
-        self.url = self._serving.enter_context(serving_http(_handler(self)))
+        self.url = self._serving.enter_context(serving_http(_handler(self), listener=self._listener))
         return self
 
     def __exit__(

@@ -12,7 +12,7 @@ from mocked import Graph, Resource, build
 from samples import foundation, image_repository, shop
 
 from components.hosting import DeploymentTarget, NewHosting, NewHostingArgs
-from components.images.image_repository import Repository
+from components.images.repository import Repository
 
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
 IMAGES = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-dev"

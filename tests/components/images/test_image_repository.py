@@ -12,13 +12,8 @@ from samples import KEY, LOGIN, TAGS, foundation, pull_statement, push_statement
 
 from components.foundation.account import AwsAccount
 from components.foundation.iam import policy_document
-from components.images.image_repository import (
-    ImageRepository,
-    ImageRepositoryArgs,
-    existing_repository,
-    lifecycle_rules,
-    registry_login,
-)
+from components.images.image_repository import ImageRepository, ImageRepositoryArgs, lifecycle_rules
+from components.images.repository import existing_repository, registry_login
 
 SHOP = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-prod"
 PROMOTER = "arn:aws:iam::210987654321:role/shop-dev-promote"

@@ -8,11 +8,11 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import GITHUB, KEY, REGISTRY, TAGS, foundation, shop
+from samples import GITHUB, KEY, REGISTRY, TAGS, foundation, resolved, shop
 
-from components.delivery import registry_args
-from components.images.registry import Registry
+from components.images.registry import Registry, RegistryArgs
 from components.settings import Settings
+from components.wanted import registry_args
 
 PROMOTER = "arn:aws:iam::210987654321:role/shop-dev-promote"
 IMAGE = {"repository": "shop-prod", "tag": "promoted"}
@@ -124,3 +124,8 @@ def test_the_repository_of_the_application_is_what_the_component_offers() -> Non
     component = graph.one("ecs-delivery:index:Registry")
     assert graph.registered_outputs[component.urn] == {"repositoryUrl": f"{REGISTRY}/shop-dev"}
     assert [item.type for item in graph.children(component)] == ["ecs-delivery:index:ImageRepository"]
+
+
+def test_a_registry_without_a_repository_is_refused() -> None:
+    with pytest.raises(ValueError, match="a repository to build into, or one to watch"):
+        resolved(lambda: RegistryArgs(foundation=foundation()))

@@ -9,9 +9,9 @@ import pytest
 from mocked import build, build_program
 from samples import CONNECTION, GITHUB, foundation, resolved, shop
 
-from components.delivery import connection_args
 from components.foundation.iam import policy_document
 from components.pipeline.connection import Connection, connection_of
+from components.wanted import connection_args
 
 OLD_CONNECTION = CONNECTION.replace("codeconnections", "codestar-connections")
 

@@ -23,7 +23,6 @@ from components.pipeline.model import (
     Provider,
     StageModel,
     Variable,
-    builds_at_once,
     environment_variables,
     scheduled,
     validate,
@@ -757,15 +756,15 @@ def test_a_stage_builds_for_one_run_while_the_next_stage_builds_for_the_run_befo
     """So a pipeline needs more machines than its busiest moment of one run."""
     tested = change(BESIDE, name="Tested", category=Category.TEST)
     busy = pipeline([SOURCE], [BUILD, change(BESIDE, run_order=2), ON_LAMBDA], [tested])
-    assert builds_at_once(busy) == {"ARM/Small": 2, "ARM Lambda/1GB": 1}
-    assert builds_at_once(pipeline([SOURCE], [BUILD, BESIDE], [tested], parallel_jobs=True)) == {"ARM/Small": 3}
+    assert busy.builds_at_once == {"ARM/Small": 2, "ARM Lambda/1GB": 1}
+    assert pipeline([SOURCE], [BUILD, BESIDE], [tested], parallel_jobs=True).builds_at_once == {"ARM/Small": 3}
 
 
 def test_runs_side_by_side_have_no_common_number() -> None:
     """What is left to say is what each of them takes."""
     tested = change(BESIDE, name="Tested", category=Category.TEST)
     stages = ([SOURCE], [BUILD, change(ON_LAMBDA, run_order=2)], [tested])
-    assert builds_at_once(pipeline(*stages, mode=ExecutionMode.PARALLEL)) == {"ARM/Small": 1, "ARM Lambda/1GB": 1}
+    assert pipeline(*stages, mode=ExecutionMode.PARALLEL).builds_at_once == {"ARM/Small": 1, "ARM Lambda/1GB": 1}
 
 
 # Values

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from components.settings import Settings
-from components.settings.reader.generate import ROOT, main, with_sections
+from components.settings.reader.generate import ROOT, main
 from components.settings.reader.reference import END, START, key_tables, with_key_tables
 from components.settings.reader.schema import stack_file_schema
 from components.settings.reader.shapes import Shape, leaves
@@ -24,13 +24,9 @@ def test_the_tables_of_keys_are_current() -> None:
     assert with_key_tables(page) == page, HINT
 
 
-def test_the_sections_pulumi_knows_are_those_of_the_settings() -> None:
-    text = (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")
-    assert with_sections(text) == text, HINT
-    assert yaml.safe_load(text)["config"] == {
-        name: {"type": "object", "description": field.description, "default": {}}
-        for name, field in Settings.model_fields.items()
-    }
+def test_pulumi_is_told_of_no_section_so_that_the_program_says_everything_that_is_wrong() -> None:
+    """What Pulumi.yaml declares, Pulumi checks: it stops at the first section that is no object, in its own words."""
+    assert "config" not in yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
 
 
 def test_every_key_stands_in_a_table_once() -> None:
@@ -61,14 +57,11 @@ def test_a_page_without_markers_is_refused(page: str) -> None:
         with_key_tables(page)
 
 
-def test_one_command_writes_all_three(tmp_path: Path) -> None:
+def test_one_command_writes_both(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     page = tmp_path / "docs" / "configuration.md"
     page.write_text(f"# Title\n{START}\nold\n{END}\nend\n", encoding="utf-8")
-    (tmp_path / "Pulumi.yaml").write_text("name: shop\n# ours\nconfig:\n  old: {}\n", encoding="utf-8")
     main(tmp_path)
-    project = (tmp_path / "Pulumi.yaml").read_text(encoding="utf-8")
-    assert project.startswith("name: shop\n# ours\nconfig:\n  application:\n    type: object\n")
     assert page.read_text(encoding="utf-8") == f"# Title\n{START}\n{key_tables()}\n{END}\nend\n"
     assert (tmp_path / "stack-file.schema.json").read_text(encoding="utf-8") == stack_file_schema()
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stage, shop, start_statement
 
-from components.delivery import args_of
 from components.engines import ENGINES
 from components.engines.code_deploy import minutes_to_decide
 from components.engines.deployment_configuration import deployment_configuration
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.deploy import DeployStage, DeployStageArgs
+from components.wanted import args_of
 
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")
 REVISIONS = arn("ecs", "task-definition/shop-dev:*")

@@ -15,9 +15,9 @@ from samples import (
     start_statement,
 )
 
-from components.delivery import args_of
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.promotion import PromotionStage, PromotionStageArgs
+from components.wanted import args_of
 
 OTHER_ACCOUNT = "210987654321"
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/shop-promote"

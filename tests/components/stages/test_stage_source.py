@@ -7,9 +7,9 @@ from functools import cache
 import pytest
 from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
 
-from components.delivery import args_of
 from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
 from components.stages.source import SourceStage
+from components.wanted import args_of
 
 OLD_CONNECTION = CONNECTION.replace("codeconnections", "codestar-connections")
 IMAGE = {"repository": "shop-prod", "tag": "promoted"}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from samples import BUCKET, LOGIN, TAGS, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
 
-from components.delivery import args_of
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.tests import TestsStage, TestsStageArgs
+from components.wanted import args_of
 
 RUNS = Variable(
     name="LIGHTHOUSE_RUNS",

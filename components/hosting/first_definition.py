@@ -1,0 +1,96 @@
+"""The task definition that a new service starts with; from the first deployment on the pipeline writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi_aws import ecs
+
+from components.engines import Engine
+from components.foundation.foundation import Foundation
+from components.hosting.bootstrap import first_definition
+from components.hosting.task_definition import TaskSurroundings
+from components.hosting.task_roles import TaskRoles
+from components.images.repository import Repository
+from components.settings import ApplicationSection
+
+BOOTSTRAP_IS_WRITTEN_ONCE: Final = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "volumes")
+"""A new revision of it would run nowhere."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirstDefinitionArgs:
+    """What the first task definition of a service is rendered from.
+
+    Attributes:
+        foundation: What it is made with; its prefix names the family.
+        application: The stack file's ``application``.
+        engine: What deploys.
+        exec: Whether a person may open a shell in a task.
+        repository: Where the application's images come from.
+        roles: The roles of the tasks.
+        log_group: Name of the log group of the containers.
+    """
+
+    foundation: Foundation
+    application: ApplicationSection
+    engine: Engine
+    exec: bool
+    repository: Repository
+    roles: TaskRoles
+    log_group: pulumi.Output[str]
+
+
+def first_definition_of(
+    name: str, args: FirstDefinitionArgs, opts: pulumi.ResourceOptions | None = None
+) -> ecs.TaskDefinition:
+    """Make what a service runs until the pipeline's first deployment.
+
+    Args:
+        name: Its Pulumi name.
+        args: What it is rendered from.
+        opts: Its options, but for what Pulumi is to ignore.
+    """
+    foundation = args.foundation
+
+    def render(known: Mapping[str, str]) -> dict[str, Any]:
+        surroundings = TaskSurroundings(
+            family=foundation.prefix,
+            execution_role_arn=known["execution_role_arn"],
+            task_role_arn=known["task_role_arn"],
+            log_group=known["log_group"],
+            region=known["region"],
+            tags=foundation.tags,
+        )
+        repository = known["repository"] if args.engine.ships_image_only else None
+        return first_definition(args.application, surroundings, repository=repository, exec_=args.exec)
+
+    definition = pulumi.Output.all(
+        execution_role_arn=args.roles.execution_role_arn,
+        task_role_arn=args.roles.task_role_arn,
+        log_group=args.log_group,
+        region=foundation.account.region,
+        repository=args.repository.uri,
+    ).apply(render)
+    return ecs.TaskDefinition(
+        name,
+        family=definition["family"],
+        requires_compatibilities=["FARGATE"],
+        network_mode="awsvpc",
+        cpu=definition["cpu"],
+        memory=definition["memory"],
+        runtime_platform=ecs.TaskDefinitionRuntimePlatformArgs(
+            cpu_architecture=definition["runtimePlatform"]["cpuArchitecture"],
+            operating_system_family="LINUX",
+        ),
+        execution_role_arn=definition["executionRoleArn"],
+        task_role_arn=definition.apply(lambda known: known.get("taskRoleArn")),
+        container_definitions=definition.apply(lambda known: json.dumps(known["containerDefinitions"])),
+        volumes=definition.apply(lambda known: [{"name": volume["name"]} for volume in known.get("volumes", [])]),
+        tags=foundation.tags,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=list(BOOTSTRAP_IS_WRITTEN_ONCE))),
+    )

@@ -1,0 +1,85 @@
+"""What a stack file asks of each part of a delivery: the one place where all of its sections are open at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from components.foundation.foundation import Foundation
+from components.images.registry import RegistryArgs, WatchedRepository
+from components.pipeline.connection import ConnectionArgs
+from components.settings import Settings
+from components.settings.sections.source import GithubSection
+from components.stages import STAGES, SharedFacts, Stage
+from components.stages.stage import ArgsT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Arguments of the parts that are there, read off the stack file before any of them is made.
+
+    Attributes:
+        registry: Which repositories there are.
+        connection: How the code is reached; ``None`` without code.
+        stages: The stages there are, in running order, each with its arguments.
+    """
+
+    registry: RegistryArgs
+    connection: ConnectionArgs | None
+    stages: tuple[tuple[type[Stage[Any, Any]], Any], ...]
+
+
+def wanted_of(settings: Settings, foundation: Foundation) -> Wanted:
+    """Return what a stack file asks for.
+
+    Args:
+        settings: The checked stack file.
+        foundation: What the parts are made with.
+    """
+    github = settings.source.github
+    given = ((stage, args_of(stage, settings)) for stage in STAGES)
+    return Wanted(
+        registry=registry_args(settings, foundation),
+        connection=connection_args(github, foundation) if github else None,
+        stages=tuple((stage, args) for stage, args in given if args is not None),
+    )
+
+
+def args_of(stage: type[Stage[Any, ArgsT]], settings: Settings) -> ArgsT | None:
+    """Return the arguments of a stage; ``None`` when the stack file leaves it off."""
+    return stage.wanted(getattr(settings, stage.SECTION), shared_facts(settings))
+
+
+def shared_facts(settings: Settings) -> SharedFacts:
+    """Return what every stage may know of a stack file."""
+    github, release = settings.source.github, settings.release
+    return SharedFacts(
+        repository=github.repository if github else None,
+        engine=settings.deploy.chosen_engine,
+        release_tag_prefix=release.tag_prefix if release.enabled else None,
+        plain_http=settings.hosting.plain_http,
+    )
+
+
+def connection_args(github: GithubSection, foundation: Foundation) -> ConnectionArgs:
+    """Return how a stack file's code is reached."""
+    return ConnectionArgs(
+        foundation=foundation,
+        repository=github.repository,
+        connection_arn=github.connection_arn,
+        submodules=github.submodules,
+        full_clone=github.full_clone,
+    )
+
+
+def registry_args(settings: Settings, foundation: Foundation) -> RegistryArgs:
+    """Return which repositories a stack file asks for."""
+    ecr = settings.source.ecr
+    return RegistryArgs(
+        foundation=foundation,
+        build_into=settings.build.repository_for(foundation.prefix) if settings.has_code else None,
+        smoke_test=settings.smoke_test_enabled,
+        watched=WatchedRepository(name=ecr.repository, channel=ecr.tag, create=ecr.create, promoters=ecr.promoters)
+        if ecr
+        else None,
+    )

@@ -1,0 +1,1 @@
+"""A small shop: pages, static files, and a health check."""

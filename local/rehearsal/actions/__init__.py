@@ -1,0 +1,1 @@
+"""Who carries out the actions of a pipeline: one file a provider."""

@@ -1,0 +1,115 @@
+"""AWS CodeBuild: runs an action's project as it is deployed, under the project's own role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+
+from local.rehearsal.account import Account
+from local.rehearsal.codebuild import Build, BuildHost, Result, Secrets, Variable, run_build
+from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
+from local.rehearsal.deployed import Project
+from local.rehearsal.emulated import Need
+from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
+from local.rehearsal.pipeline.store import client_of
+
+
+class Machines(Protocol):
+    """Where builds run."""
+
+    def place(self, credentials: Mapping[str, str], *, region: str) -> BuildHost:
+        """Return a new machine for a build with these credentials."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodeBuild:
+    """CodeBuild in one account.
+
+    Attributes:
+        account: Whose projects are run.
+        machines: Where builds run.
+        differs: The project variables that differ here, by name; called with the project.
+    """
+
+    account: Account
+    machines: Machines
+    differs: Callable[[Project], Mapping[str, str]] = lambda _project: {}
+
+    def run(self, context: ActionContext) -> Completed:
+        """Run the project of an action.
+
+        The build fetches its input and stores its output under the project's role, as CodeBuild does:
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
+        """
+        action, deployed = context.action, context.deployed
+        project = deployed.project(action.name)
+        arn = f"arn:aws:codebuild:{context.store.region}:{context.store.account}:project/{project.name}"
+        context.demand(Need("codebuild:StartBuild", arn), Need("codebuild:BatchGetBuilds", arn))
+        context.known_as(f"{project.name}:{context.run.identity}")
+        credentials = self.account.credentials(project.role)
+        own = context.store.as_role(project.role, client_of("s3", credentials))
+        inputs = {
+            name: own.get(key, context.folder / "inputs" / f"{name}{self._suffix(context, name)}")
+            for name, key in context.artifacts.items()
+        }
+        build = _changed(deployed.build(action.name, inputs, context.variables), self.differs(project))
+        result = run_build(
+            build,
+            self.machines.place(credentials, region=context.store.region),
+            context.folder / "build",
+            secrets=_secrets(credentials),
+            listen=context.say,
+        )
+        artifacts = {name: own.put(name, file) for name, file in result.artifacts.items()}
+        if not result.succeeded:
+            raise ActionFailed(_reason(result))
+        return Completed(summary=_last_words(result), variables=result.exported, artifacts=artifacts)
+
+    @staticmethod
+    def _suffix(context: ActionContext, artifact: str) -> str:
+        """A reference to a repository is JSON, every other artifact a zip."""
+        made = next((action for action in context.deployed.actions if artifact in action.outputs), None)
+        return ".json" if made and made.configuration.get("OutputArtifactFormat") == CLONE_REFERENCE else ".zip"
+
+
+def _changed(build: Build, variables: Mapping[str, str]) -> Build:
+    """Return a build whose project sets these variables to other values, where it sets them at all."""
+    changed = tuple(
+        replace(item, value=variables[item.name]) if item.name in variables else item
+        for item in build.project_variables
+    )
+    there = {item.name for item in build.project_variables}
+    added = tuple(Variable(name=name, value=value) for name, value in variables.items() if name not in there)
+    return replace(build, project_variables=(*changed, *added))
+
+
+def _secrets(credentials: Mapping[str, str]) -> Secrets:
+    """Secrets Manager, as CodeBuild asks it: by the project's role."""
+    client = client_of("secretsmanager", credentials)
+
+    def secret(identifier: str) -> str:
+        try:
+            return str(client.get_secret_value(SecretId=identifier)["SecretString"])
+        except ClientError as error:
+            raise LookupError(str(error)) from None
+
+    return secret
+
+
+def _reason(result: Result) -> str:
+    """Why a build failed: what its phase says, and the last lines of its own log."""
+    failed = next(phase for phase in result.phases if phase.status != "SUCCEEDED")
+    return "\n".join([f"{failed.name}: {failed.message}".strip(), *_own_lines(result)[-10:]])
+
+
+def _last_words(result: Result) -> str:
+    """The last thing that a job says, beside the variables that it exports."""
+    return next((line for line in reversed(_own_lines(result)) if not line.startswith("export ")), "")
+
+
+def _own_lines(result: Result) -> list[str]:
+    """What a job itself printed."""
+    return [line for line in result.log.splitlines() if line.strip() and not line.startswith("[Container]")]

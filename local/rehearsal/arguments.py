@@ -1,0 +1,53 @@
+"""What `python -m local rehearse` takes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from local.errors import Refusal
+from local.rehearsal.breaking import BREAKS
+
+_ROOT = Path(__file__).parents[2]
+EXAMPLE = _ROOT / "examples" / "app"
+REPORTS = _ROOT / ".local" / "rehearsal"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    command.add_argument("--app", type=Path, default=EXAMPLE, metavar="FOLDER", help="default: examples/app")
+    command.add_argument(
+        "--stack", action="append", metavar="NAME", help="dev or prod alone; by default dev, and prod that it starts"
+    )
+    command.add_argument("--stack-file", type=Path, metavar="FILE", help="the settings of the one --stack")
+    command.add_argument("--until", default="", metavar="NAME", help="end after this stage or action")
+    command.add_argument("--list", action="store_true", help="print stages and actions, and run nothing")
+    command.add_argument(
+        "--break", dest="fault", choices=tuple(BREAKS), help="put a fault into a copy of the application"
+    )
+    command.add_argument("--approve", action="store_true", help="say yes to each manual approval")
+    command.add_argument("--keep", action="store_true", help="leave the services running at the end, until Ctrl-C")
+    command.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a base image: what `docker save` wrote, or a folder of such files",
+    )
+    command.add_argument("--report", type=Path, default=REPORTS, metavar="FOLDER", help="default: .local/rehearsal")
+    command.add_argument("--verbose", action="store_true", help="print every line of every log")
+    command.add_argument("--json", action="store_true", help="print what came of it as JSON, and nothing else")
+
+
+def stack_files(options: argparse.Namespace) -> dict[str, Path]:
+    """Return the settings of each stack that is rehearsed, in the order in which a change travels.
+
+    Raises:
+        Refusal: A file is given, and it is not said of which stack.
+    """
+    names = options.stack or ["dev", "prod"]
+    if options.stack_file:
+        if len(names) > 1 or not options.stack:
+            raise Refusal("--stack-file is the file of one stack: name it with --stack NAME")
+        return {names[0]: options.stack_file.resolve()}
+    return {name: _ROOT / f"Pulumi.{name}.yaml" for name in names}

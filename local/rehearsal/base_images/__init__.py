@@ -1,0 +1,25 @@
+"""The base images of an application, for builds in the job sandbox."""
+
+from local.rehearsal.base_images.archives import load_given
+from local.rehearsal.base_images.dockerfile import Mention, fetched_images
+from local.rehearsal.base_images.names import ImageName
+from local.rehearsal.base_images.provide import DockerBuild, Provided, Provision, needed, provide
+from local.rehearsal.base_images.registry import Registries
+from local.rehearsal.base_images.stand_ins import PLATFORM
+from local.rehearsal.base_images.store import Content, ImageStore
+
+__all__ = [
+    "PLATFORM",
+    "Content",
+    "DockerBuild",
+    "ImageName",
+    "ImageStore",
+    "Mention",
+    "Provided",
+    "Provision",
+    "Registries",
+    "fetched_images",
+    "load_given",
+    "needed",
+    "provide",
+]

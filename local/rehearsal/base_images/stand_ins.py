@@ -1,0 +1,186 @@
+"""Stand-ins for base images, made of what this machine has, for where there is no network.
+
+They run what is copied into them. They have no package manager: what a Dockerfile installs cannot be had without a
+network anyway, and the command that tries says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.rehearsal import images, tools
+from local.rehearsal.base_images.names import DOCKER_HUB, ImageName
+from local.rehearsal.base_images.store import Content, ImageStore
+from local.rehearsal.images import Entry, Image
+
+PLATFORM = f"linux/{images.ARCHITECTURE}"
+"""What this machine runs, as images name it."""
+_REFUSING = """#!/bin/sh
+echo "${0##*/}: this is a stand-in for a base image, without packages: give the rehearsal the real one by --image." >&2
+exit 1
+"""
+_PACKAGE_MANAGERS = ("apk", "apt", "apt-get", "dnf", "microdnf", "yum")
+_LEFT_OUT = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo"}
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What stands for an image.
+
+    Attributes:
+        what: What it is, in words.
+        key: What it is made of: another key, another image.
+        make: Makes it.
+    """
+
+    what: str
+    key: str
+    make: Callable[[], Image]
+
+
+def stand_in(name: ImageName) -> StandIn | None:
+    """Return what stands for an image here; ``None`` if nothing does, or a digest says exactly which one is wanted."""
+    if name.digest:
+        return None
+    official = name.official
+    if official.host != DOCKER_HUB:
+        return None
+    if official.repository == "docker/dockerfile":
+        return _frontend()
+    makers: dict[str, Callable[[], StandIn | None]] = {
+        "library/python": _python,
+        "library/node": _node,
+        "library/busybox": _busybox,
+        "library/alpine": _busybox,
+    }
+    maker = makers.get(official.repository)
+    return maker() if maker else None
+
+
+def kept(name: ImageName, made_of: StandIn, store: ImageStore) -> Content:
+    """Return the stand-in for an image, which is made once."""
+    key = f"stand-in {made_of.key}"
+    known = store.recall(key, PLATFORM)
+    if known is None:
+        known = store.put(made_of.make())
+        store.remember(key, known, name=str(name))
+    return known
+
+
+def libraries(programs: Sequence[str]) -> dict[str, Entry]:
+    """Return the shared libraries of programs where their loader finds them in an image, and the loader."""
+    said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
+    found = sorted({path for path in re.findall(r"(/\S+) \(0x", said) if Path(path).is_file()})
+    home = next((str(Path(path).parent) for path in found if Path(path).name.startswith("libc.so.")), "/lib")
+    # The loader has its place in each program; the rest goes to where the C library's own lie, which needs no cache.
+    places = {path: path if Path(path).name.startswith("ld-") else f"{home}/{Path(path).name}" for path in found}
+    return {place.lstrip("/"): Entry(Path(path).read_bytes(), 0o755) for path, place in places.items()}
+
+
+def _image(own: Mapping[str, Entry], command: str, *environment: str) -> Image:
+    refusing = dict.fromkeys((f"sbin/{name}" for name in _PACKAGE_MANAGERS), Entry(_REFUSING.encode(), 0o755))
+    extra = images.layer({"usr/bin/env": Entry(link="../../bin/env"), **refusing, **own}, level=1)
+    made: Image = images.image(
+        images.busybox(),
+        extra,
+        Env=[f"PATH={images.PATH}", *environment],
+        Cmd=[command],
+    )
+    return made
+
+
+def _busybox() -> StandIn:
+    path = tools.command("busybox")
+    what = "busybox of this machine, without apk"
+    return StandIn(what, _fingerprint("busybox", path), lambda: _image({}, "sh"))
+
+
+def _frontend() -> StandIn:
+    what = f"the Dockerfile frontend of BuildKit {tools.BUILDKIT}"
+    return StandIn(what, f"frontend {tools.BUILDKIT}", images.dockerfile_frontend)
+
+
+def _python() -> StandIn:
+    version = platform.python_version()
+    what = f"Python {version} of this machine on busybox, without apt-get and apk"
+    program = str(Path(sys.executable).resolve())
+    return StandIn(what, _fingerprint(f"python {version}", program), lambda: _python_image(program))
+
+
+def _python_image(program: str) -> Image:
+    short = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    library = Path(sysconfig.get_path("stdlib"))
+    home = f"usr/local/lib/{short}"
+    files: dict[str, Entry] = {
+        f"usr/local/bin/{short}": Entry(Path(program).read_bytes(), 0o755),
+        "usr/local/bin/python3": Entry(link=short),
+        "usr/local/bin/python": Entry(link=short),
+        f"{home}/site-packages/README.txt": Entry(b"Nothing is installed.\n"),
+    }
+    own = [file for file in _files(library) if not file.name.startswith("_tkinter")]
+    for file in own:
+        files[f"{home}/{file.relative_to(library)}"] = Entry(file.read_bytes(), 0o644)
+    pip = library / "site-packages" / "pip"
+    for file in _files(pip) if pip.is_dir() else ():
+        files[f"{home}/site-packages/pip/{file.relative_to(pip)}"] = Entry(file.read_bytes(), 0o644)
+    files |= libraries([program, *(str(file) for file in own if file.suffix == ".so")])
+    return _image(files, "python3", f"PYTHON_VERSION={platform.python_version()}")
+
+
+def _node() -> StandIn | None:
+    program = shutil.which("node")
+    if program is None:
+        return None
+    asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    version = asked.stdout.strip().removeprefix("v")
+    what = f"Node.js {version} of this machine on busybox, without apt-get and apk"
+    path = str(Path(program).resolve())
+    return StandIn(what, _fingerprint(f"node {version}", path), lambda: _node_image(path, version))
+
+
+def _node_image(program: str, version: str) -> Image:
+    files = {
+        "usr/local/bin/node": Entry(Path(program).read_bytes(), 0o755),
+        "usr/local/bin/nodejs": Entry(link="node"),
+        "etc/passwd": Entry(b"root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n"),
+        "etc/group": Entry(b"root:x:0:\nnode:x:1000:\n"),
+        "home/node/.profile": Entry(),
+        **libraries([program]),
+    }
+    modules = Path(program).parent.parent / "lib" / "node_modules" / "npm"
+    for file in _files(modules) if modules.is_dir() else ():
+        mode = 0o755 if os.access(file, os.X_OK) else 0o644
+        files[f"usr/local/lib/node_modules/npm/{file.relative_to(modules)}"] = Entry(file.read_bytes(), mode)
+    if modules.is_dir():
+        for name in ("npm", "npx"):
+            files[f"usr/local/bin/{name}"] = Entry(link=f"../lib/node_modules/npm/bin/{name}-cli.js")
+    return _image(files, "node", f"NODE_VERSION={version}")
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a library, without what only its developers need."""
+    found = []
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT and not name.startswith("config-")]
+        found += [Path(here, name) for name in files if Path(here, name).is_file() and not name.endswith(".pyc")]
+    return found
+
+
+@functools.cache
+def _fingerprint(what: str, *programs: str) -> str:
+    """A key that changes with the programs, with busybox, and with how images are made of them."""
+    paths = [Path(tools.command("busybox")), *map(Path, programs), Path(__file__), Path(str(images.__file__))]
+    facts = [what, *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths)]
+    return f"{what} {hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"

@@ -1,0 +1,18 @@
+"""Runs a deployed pipeline as AWS CodePipeline does: runs, stages, actions, artifacts, variables, triggers."""
+
+from local.rehearsal.pipeline.action import ActionContext, ActionFailed, ActionProvider, Completed
+from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
+from local.rehearsal.pipeline.runner import PipelineRunner
+from local.rehearsal.pipeline.store import ArtifactStore
+
+__all__ = [
+    "ActionContext",
+    "ActionFailed",
+    "ActionProvider",
+    "ActionRun",
+    "ArtifactStore",
+    "Completed",
+    "Execution",
+    "PipelineRunner",
+    "Status",
+]

@@ -1,0 +1,301 @@
+"""Runs a deployed pipeline: stage after stage, the actions of a stage by their run orders, each under its role.
+
+Sources: https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html (runs, execution modes),
+https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-retry.html and
+https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from local.errors import Refusal
+from local.rehearsal.deployed import Action, Deployed, DeployedProblem
+from local.rehearsal.pipeline.action import ActionContext, ActionFailed, ActionProvider
+from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
+from local.rehearsal.pipeline.store import ArtifactStore, StoreRefused
+
+Watcher = Callable[[Execution, ActionRun | None], None]
+"""Called when a run, or one of its actions, has changed."""
+Plan = Sequence[tuple[str, Sequence[Sequence[Action]]]]
+"""Stages with the groups of their actions."""
+
+
+class PipelineRunner:
+    """One deployed pipeline that can be started.
+
+    Attributes:
+        deployed: The pipeline.
+        store: Its artifact bucket.
+        executions: All its runs, the oldest first.
+    """
+
+    def __init__(
+        self,
+        deployed: Deployed,
+        providers: Mapping[str, ActionProvider],
+        store: ArtifactStore,
+        folder: Path,
+        watch: Watcher = lambda _execution, _run: None,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            deployed: The pipeline.
+            providers: Who carries out actions, by the provider's name in the pipeline's definition.
+            store: Its artifact bucket.
+            folder: For everything that its actions make.
+            watch: Hears of every change, in the thread that makes it.
+
+        Raises:
+            Refusal: There is nobody for a provider that the pipeline names.
+        """
+        missing = sorted({action.provider for action in deployed.actions} - providers.keys())
+        if missing:
+            raise Refusal(f"{deployed.pipeline}: nobody here carries out actions of {', '.join(missing)}")
+        self.deployed = deployed
+        self.executions: list[Execution] = []
+        self.store = store
+        self._providers, self._folder, self._watch = providers, folder, watch
+        self._doors = _Doors(deployed.execution_mode)
+        self._threads: dict[str, threading.Thread] = {}
+        self._attempts = itertools.count(1)
+
+    def start(
+        self,
+        trigger: str,
+        revisions: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        *,
+        until: str = "",
+    ) -> Execution:
+        """Start a run; it goes on in threads of its own.
+
+        Args:
+            trigger: What starts it, in words.
+            revisions: Source action -> the revision to take instead of the newest.
+            variables: Pipeline variables that differ from their defaults, by name.
+            until: The stage or the action after which it ends; by default the last.
+
+        Raises:
+            Refusal: The pipeline has no such variable, source action, stage or action.
+        """
+        plan = self._until(until)
+        given = {f"variables.{name}": value for name, value in (variables or {}).items()}
+        unknown = sorted(given.keys() - self.deployed.variables.keys())
+        sources = {action.name for action in self.deployed.actions if action.category == "Source"}
+        unknown += sorted((revisions or {}).keys() - sources)
+        if unknown:
+            raise Refusal(f"{self.deployed.pipeline} has no {', '.join(unknown)}")
+        execution = Execution(number=len(self.executions) + 1, trigger=trigger, revisions=dict(revisions or {}))
+        execution.variables = {
+            **self.deployed.variables,
+            **given,
+            "codepipeline.PipelineExecutionId": execution.identity,
+        }
+        self.executions.append(execution)
+        return self._go(execution, plan)
+
+    def retry(self, execution: Execution) -> Execution:
+        """Run the failed actions of a failed run's stage again, and go on from there.
+
+        Raises:
+            Refusal: The run has not failed, or a newer one has been in that stage since.
+        """
+        if execution.status not in (Status.FAILED, Status.STOPPED):
+            raise Refusal(f"run {execution.number} is {execution.status}: only a failed run can be retried")
+        newer = self._doors.newest(execution.stage)
+        if newer > execution.number:
+            raise Refusal(f"run {execution.number} cannot be retried: run {newer} has been in stage {execution.stage}")
+        plan = list(self.deployed.stages.items())
+        failed = next(number for number, (stage, _) in enumerate(plan) if stage == execution.stage)
+        execution.status, execution.ended, execution.reason = Status.IN_PROGRESS, None, ""
+        execution.stop_requested.clear()
+        return self._go(execution, plan[failed:])
+
+    def roll_back(self, stage: str, target: Execution) -> Execution:
+        """Run one stage again with the artifacts and variables of an earlier run that succeeded in it.
+
+        Raises:
+            Refusal: That run did not, or there is no such stage.
+        """
+        names = {action.name for group in self.deployed.stages.get(stage, ()) for action in group}
+        if not names or any(not (last := target.last(name)) or last.status != Status.SUCCEEDED for name in names):
+            raise Refusal(f"run {target.number} did not succeed in stage {stage}: there is nothing to go back to")
+        execution = Execution(number=len(self.executions) + 1, trigger=f"Rollback of {stage} to run {target.number}")
+        execution.variables = {**target.variables, "codepipeline.PipelineExecutionId": execution.identity}
+        execution.artifacts = dict(target.artifacts)
+        self.executions.append(execution)
+        return self._go(execution, [(stage, self.deployed.stages[stage])])
+
+    def stop(self, execution: Execution) -> None:
+        """Let a run end; actions that go on are told to."""
+        execution.stop_requested.set()
+        self._doors.look_again()
+
+    def wait(self, execution: Execution, seconds: float | None = None) -> bool:
+        """Wait until a run has ended; False when it has not within so many seconds."""
+        thread = self._threads[execution.identity]
+        thread.join(seconds)
+        return not thread.is_alive()
+
+    def _until(self, name: str) -> Plan:
+        """The stages with their actions, up to one of them or to an action and those beside it."""
+        plan: list[tuple[str, Sequence[Sequence[Action]]]] = []
+        for stage, groups in self.deployed.stages.items():
+            last = next(
+                (number for number, group in enumerate(groups, 1) if name in [action.name for action in group]), None
+            )
+            plan.append((stage, groups[:last]))
+            if last or stage == name:
+                return plan
+        if name:
+            known = [*self.deployed.stages, *(action.name for action in self.deployed.actions)]
+            raise Refusal(f"{self.deployed.pipeline} has no {name}; there are {', '.join(dict.fromkeys(known))}")
+        return plan
+
+    def _go(self, execution: Execution, plan: Plan) -> Execution:
+        thread = threading.Thread(target=self._run, args=(execution, plan), name=f"run {execution.number}")
+        self._threads[execution.identity] = thread
+        thread.start()
+        return execution
+
+    def _run(self, execution: Execution, plan: Plan) -> None:
+        for stage, groups in plan:
+            if not self._doors.enter(stage, execution):
+                stopped = execution.stop_requested.is_set()
+                execution.end(Status.STOPPED if stopped else Status.SUPERSEDED, f"before stage {stage}")
+                break
+            execution.stage = stage
+            self._watch(execution, None)
+            try:
+                failed = self._run_stage(execution, groups)
+            finally:
+                self._doors.leave(stage, execution)
+            if failed:
+                status = Status.STOPPED if execution.stop_requested.is_set() else Status.FAILED
+                execution.end(status, f"{', '.join(failed)} failed")
+                break
+        else:
+            execution.end(Status.SUCCEEDED)
+        self._watch(execution, None)
+
+    def _run_stage(self, execution: Execution, groups: Sequence[Sequence[Action]]) -> list[str]:
+        """Run the actions that have not succeeded in this run yet; returns the names of those that failed."""
+        for group in groups:
+            open_ = [action for action in group if not _succeeded(execution, action)]
+            with ThreadPoolExecutor(max_workers=max(1, len(open_))) as threads:
+                runs = list(threads.map(lambda action: self._run_action(execution, action), open_))
+            failed = [run.action.name for run in runs if run.status != Status.SUCCEEDED]
+            if failed or execution.stop_requested.is_set():
+                return failed or ["the run was stopped; no action"]
+        return []
+
+    def _run_action(self, execution: Execution, action: Action) -> ActionRun:
+        run = ActionRun(execution.identity, action)
+        execution.actions.append(run)
+        self._watch(execution, run)
+        try:
+            self._carry_out(execution, run)
+        except (ActionFailed, StoreRefused, DeployedProblem, Refusal) as failure:
+            run.end(Status.FAILED, error=str(failure))
+        except Exception:  # noqa: BLE001 - a fault of the rehearsal must be told from one of the delivery, and not be lost
+            run.end(Status.FAILED, error=f"The rehearsal itself failed:\n{traceback.format_exc()}")
+        self._watch(execution, run)
+        return run
+
+    def _carry_out(self, execution: Execution, run: ActionRun) -> None:
+        action = run.action
+        missing = [name for name in action.inputs if name not in execution.artifacts]
+        if missing:
+            raise ActionFailed(f"There is no artifact {', '.join(missing)} in this run.")
+        context = ActionContext(
+            deployed=self.deployed,
+            run=run,
+            configuration=action.resolved(execution.variables),
+            variables=dict(execution.variables),
+            revision=execution.revisions.get(action.name, ""),
+            artifacts={name: execution.artifacts[name] for name in action.inputs},
+            store=self.store,
+            policies=self.deployed.policies_of(self.deployed.role),
+            folder=self._folder / f"{next(self._attempts)}-{action.name}",
+            stop=execution.stop_requested,
+            changed=lambda: self._watch(execution, run),
+        )
+        completed = self._providers[action.provider].run(context)
+        missing = [name for name in action.outputs if name not in completed.artifacts]
+        if missing:
+            raise ActionFailed(f"The action has not made its output artifact {', '.join(missing)}.")
+        run.variables = dict(completed.variables)
+        execution.artifacts.update(completed.artifacts)
+        if action.namespace:
+            execution.variables |= {f"{action.namespace}.{name}": value for name, value in run.variables.items()}
+        run.end(Status.SUCCEEDED, summary=completed.summary)
+
+
+def _succeeded(execution: Execution, action: Action) -> bool:
+    last = execution.last(action.name)
+    return last is not None and last.status == Status.SUCCEEDED
+
+
+class _Doors:
+    """Lets runs into stages, one at a time and as the execution mode says.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html: in mode ``SUPERSEDED`` a run
+    that waits is replaced by a newer one that arrives; in mode ``QUEUED`` runs wait in the order in which they came; in
+    mode ``PARALLEL`` nobody waits.
+    """
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+        self._changed = threading.Condition()
+        self._inside: dict[str, Execution] = {}
+        self._waiting: dict[str, list[Execution]] = {}
+        self._newest: dict[str, int] = {}
+
+    def newest(self, stage: str) -> int:
+        """Return the number of the newest run that has been in a stage; 0 when there was none."""
+        return self._newest.get(stage, 0)
+
+    def enter(self, stage: str, execution: Execution) -> bool:
+        """Wait for a stage to be free; False when a newer run has taken this one's place, or it is to stop."""
+        with self._changed:
+            waiting = self._waiting.setdefault(stage, [])
+            waiting.append(execution)
+            waiting.sort(key=lambda one: one.number)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._is_decided(stage, execution))
+            waiting.remove(execution)
+            enters = not self._is_overtaken(stage, execution) and not execution.stop_requested.is_set()
+            if enters and self._mode != "PARALLEL":
+                self._inside[stage] = execution
+            if enters:
+                self._newest[stage] = max(self.newest(stage), execution.number)
+            self._changed.notify_all()
+            return enters
+
+    def leave(self, stage: str, execution: Execution) -> None:
+        """Make room for the next one."""
+        with self._changed:
+            if self._inside.get(stage) is execution:
+                del self._inside[stage]
+            self._changed.notify_all()
+
+    def look_again(self) -> None:
+        """Have those who wait notice that they are to stop."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _is_overtaken(self, stage: str, execution: Execution) -> bool:
+        waiting = self._waiting[stage]
+        return self._mode == "SUPERSEDED" and any(other.number > execution.number for other in waiting)
+
+    def _is_decided(self, stage: str, execution: Execution) -> bool:
+        if execution.stop_requested.is_set() or self._is_overtaken(stage, execution) or self._mode == "PARALLEL":
+            return True
+        return stage not in self._inside and self._waiting[stage][0] is execution

@@ -1,0 +1,1 @@
+"""Where everything stands in the page's pictures: numbers only, drawn by the templates."""

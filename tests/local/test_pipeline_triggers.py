@@ -1,0 +1,122 @@
+"""What starts a pipeline: filters of a push, and the rule that hears of images in ECR."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from summary import program
+
+from local.errors import Refusal
+from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.deployed import Deployed
+from local.rehearsal.pipeline.triggers import Arrivals, Push, push_event, reason_not_to_start, rules_of
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+
+
+def graph(stack: str) -> list[dict[str, Any]]:
+    return [resource.as_dict() for resource in program(stack)]
+
+
+def started(stack: str, push: Push) -> bool:
+    return not reason_not_to_start(Deployed.of(graph(stack)).triggers, push)
+
+
+@pytest.mark.parametrize(
+    ("push", "starts"),
+    [
+        (Push(branch="main", paths=("src/app.py",)), True),
+        (Push(branch="main", paths=("docs/index.html", "src/app.py")), True),
+        (Push(branch="main", paths=("docs/deep/index.html", "README.md")), False),
+        (Push(branch="main", paths=("src/README.md",)), True),  # `*` does not cross a folder
+        (Push(branch="topic", paths=("src/app.py",)), False),
+        (Push(tag="v1.0.0"), False),
+    ],
+)
+def test_a_push_starts_dev_as_its_stack_file_says(push: Push, starts: bool) -> None:
+    assert started("dev", push) is starts
+
+
+def test_a_pipeline_that_only_watches_images_is_not_started_by_code() -> None:
+    assert reason_not_to_start(Deployed.of(graph("prod")).triggers, Push(branch="main")) == (
+        "the pipeline has no trigger for a push"
+    )
+
+
+def filters(**wanted: dict[str, list[str]]) -> list[dict[str, Any]]:
+    return [{"gitConfiguration": {"pushes": [wanted]}}]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/syntax-glob.html
+        ("*.java", "Main.java", True),
+        ("*.java", "src/Main.java", False),
+        ("*.{java,class}", "Main.class", True),
+        ("*.{java,class}", "Main.py", False),
+        ("foo.?", "foo.c", True),
+        ("foo.?", "foo.", False),
+        ("**", "a/b/c", True),
+        ("directory/**", "directory/a/b", True),
+        ("directory/*", "directory/a/b", False),
+        ("release-v[0-9]", "release-v7", True),
+        ("release-v[!0-9]", "release-v7", False),
+        ("a\\*b", "a*b", True),
+        ("a\\*b", "axb", False),
+        ("a.b", "axb", False),
+    ],
+)
+def test_patterns_are_read_as_codepipeline_reads_them(pattern: str, text: str, matches: bool) -> None:
+    triggers = filters(branches={"includes": [pattern]})
+    assert (reason_not_to_start(triggers, Push(branch=text)) == "") is matches
+
+
+def test_excluding_goes_before_including() -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html"""
+    triggers = filters(branches={"includes": ["release/**"], "excludes": ["release/old/**"]})
+    assert reason_not_to_start(triggers, Push(branch="release/2")) == ""
+    assert reason_not_to_start(triggers, Push(branch="release/old/1")) == (
+        'no branch of release/old/1 passes {"includes": ["release/**"], "excludes": ["release/old/**"]}'
+    )
+
+
+def test_an_image_that_arrives_starts_prod_pinned_to_its_digest(need: Callable[..., None]) -> None:
+    """The pattern is matched by an EventBridge that is none of ours."""
+    need("ministack")
+    (rule,) = rules_of(graph("prod"))
+    roles = Deployed.of(graph("prod"))
+    with AwsServices() as aws:
+        events, ecr = (aws.client(service, region=REGION) for service in ("events", "ecr"))
+        ecr.create_repository(repositoryName="shop-prod")
+        arrivals = Arrivals(ecr, rule.repositories)
+        assert arrivals.new() == []
+        empty = json.dumps(
+            {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
+        )
+        for tag in ("promoted", "1.0.0"):
+            ecr.put_image(repositoryName="shop-prod", imageManifest=empty, imageTag=tag)
+        arrived = arrivals.new()
+        assert {tag for _, tag, _ in arrived} == {"promoted", "1.0.0"}
+        assert arrivals.new() == []
+        matched = [
+            event
+            for event in (push_event(ACCOUNT, REGION, *arrival) for arrival in arrived)
+            if events.test_event_pattern(EventPattern=rule.pattern, Event=json.dumps(event))["Result"]
+        ]
+    ((_, _, digest),) = [arrival for arrival in arrived if arrival[1] == "promoted"]
+    request = rule.request(matched[0], roles.policies_of(rule.role), account=ACCOUNT, region=REGION)
+    assert len(matched) == 1
+    assert request == {
+        "sourceRevisions": [{"actionName": "SourceImage", "revisionType": "IMAGE_DIGEST", "revisionValue": digest}]
+    }
+
+
+def test_a_rule_whose_role_may_not_start_the_pipeline_does_not() -> None:
+    (rule,) = rules_of(graph("prod"))
+    event = push_event(ACCOUNT, REGION, "shop-prod", "promoted", "sha256:1")
+    with pytest.raises(Refusal, match="lacks codepipeline:StartPipelineExecution"):
+        rule.request(event, (), account=ACCOUNT, region=REGION)

@@ -1,0 +1,151 @@
+"""Base images of builds: from a file, from a Docker engine, and stand-ins, under the names of all registries."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from delivered_stack import DeliveredStack
+from mocked import REGION
+from test_application import BUILDS, Rehearsal
+from test_images import Jobs, failure, image_json, watching_docker_hub
+
+from local.rehearsal import tools
+from local.rehearsal.application import Source
+from local.rehearsal.aws_services import ACCOUNT
+from local.rehearsal.base_images import ImageStore, Provision, load_given, needed, provide
+from local.rehearsal.job_sandbox import JobSandbox
+
+GHCR, OTHER = "ghcr.io/example/base:1", "registry.example.com:5443/team/tool:2"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+OWN = f"{REGISTRY}/docker-hub/team/data:3"
+"""Of the cache, which is what the job's role may read of Amazon ECR beside its own repository."""
+DOCKERFILE = f"""\
+# syntax=docker/dockerfile:1.4
+FROM {GHCR} AS base
+FROM node:22 AS node
+RUN ["node", "-e", "require('fs').writeFileSync('/answer', String(6 * 7))"]
+FROM busybox
+COPY --from=base /file /file
+COPY --from=registry.example.com:5443/team/tool@{{digest}} /tool /tool
+COPY --from={OWN} /data /data
+COPY --from={REGISTRY}/docker-hub/library/alpine:3 /bin/busybox /copied
+COPY --from=node /answer /answer
+CMD ["cat", "/file", "/tool", "/data", "/answer"]
+"""
+
+
+class Machine(NamedTuple):
+    """A machine with an application and some of the images that it is built from."""
+
+    code: Path
+    provision: Provision
+    stack: DeliveredStack
+
+
+@pytest.fixture(scope="module")
+def saved(sandbox: JobSandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what `docker save` writes; one image is left in the engine."""
+    folder, content = tmp_path_factory.mktemp("saved"), tmp_path_factory.mktemp("content")
+    for name, file in ((GHCR, "file"), (OTHER, "tool"), (OWN, "data")):
+        (content / file).write_text(f"{file} of {name}\n")
+        packed = content / f"{file}.tar"
+        subprocess.run(["tar", "--create", "--file", packed, "--directory", content, file], check=True)
+        sandbox.docker("import", str(packed), name)
+        if name != GHCR:
+            sandbox.docker("save", "--output", str(folder / f"{file}.tar"), name)
+            sandbox.docker("rmi", name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def machine(sandbox: JobSandbox, saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    store = ImageStore(tmp_path_factory.mktemp("images"))
+    (content,) = load_given([str(saved / "tool.tar")], store).values()
+    code = tmp_path_factory.mktemp("code")
+    (code / "Dockerfile").write_text(DOCKERFILE.format(digest=content.digest))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", f"unix://{sandbox.folder}/docker.sock")
+        patch.setenv("PATH", str(tools.engine()), prepend=":")
+        provision = provide(needed(code, BUILDS), given=[str(saved)], network=False, store=store)
+    return Machine(code, provision, DeliveredStack("dev", {"build": {"dockerHubCache": "docker-hub"}}))
+
+
+@pytest.fixture(scope="module")
+def rehearsal(sandbox: JobSandbox, machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """With a pull-through cache for Docker Hub."""
+    assert sandbox.registry(region=REGION).token
+    name = machine.stack.variables("BuildImage")["IMAGE_REPOSITORY_URI"].partition("/")[2]
+    ecr = sandbox.aws.client("ecr", region=REGION)
+    if name not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]:
+        sandbox.repository(name, region=REGION)
+    with sandbox.serving_images(machine.provision, cached_in=[REGION]) as variables:
+        yield Rehearsal(Jobs(sandbox, machine.stack, tmp_path_factory.mktemp("builds")), variables)
+
+
+def test_it_is_said_where_each_image_is_from(machine: Machine) -> None:
+    said = [
+        str(image).partition(" of this machine")[0].partition(" of BuildKit")[0] for image in machine.provision.images
+    ]
+    node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    tool = next(image for image in machine.provision.images if image.name.digest)
+    assert said == [
+        "docker/dockerfile:1.4: stand-in: the Dockerfile frontend",
+        f"{GHCR}: from this machine's Docker engine",
+        f"node:22: stand-in: Node.js {node.removeprefix('v')}",
+        "busybox:latest: stand-in: busybox",
+        f"registry.example.com:5443/team/tool@{tool.content.digest}: given by you",
+        f"{OWN}: given by you",
+        f"{REGISTRY}/docker-hub/library/alpine:3: stand-in: busybox",
+    ]
+
+
+def test_afterwards_nothing_answers_for_docker_hub(sandbox: JobSandbox, machine: Machine, tmp_path: Path) -> None:
+    """Whoever watches its address can have it again. It comes before what has them served until the end."""
+    hosts = (sandbox.folder / "hosts").read_text()
+    with sandbox.serving_images(machine.provision):
+        assert "ghcr.io" in (sandbox.folder / "hosts").read_text()
+    assert (sandbox.folder / "hosts").read_text() == hosts
+    with watching_docker_hub(sandbox, tmp_path / "hub") as seen:
+        assert seen.read_text() == ""
+
+
+def test_a_build_finds_them_under_their_names(rehearsal: Rehearsal, machine: Machine, tmp_path: Path) -> None:
+    """On Docker Hub, with and without the cache; on another registry and port; by digest; and on Amazon ECR."""
+    source = Source.of(machine.code, tmp_path / "source")
+    result = rehearsal.build(source)
+    assert result.succeeded, result.log
+    uri = image_json(result)["uri"]
+    assert rehearsal.jobs.docker("run", "--rm", uri).stdout == (f"file of {GHCR}\ntool of {OTHER}\ndata of {OWN}\n42")
+
+
+def test_what_the_cache_has_is_not_asked_of_docker_hub(
+    sandbox: JobSandbox, machine: Machine, rehearsal: Rehearsal
+) -> None:
+    """The cache holds them under the tags that the Dockerfile names."""
+    del rehearsal
+    registry = sandbox.registry(region=REGION)
+    for image in machine.provision.images:
+        if image.name.host == "docker.io":
+            content = registry.manifest(f"docker-hub/{image.name.repository}", image.name.tag)
+            assert content == machine.provision.store.read(image.content.digest)
+
+
+@pytest.mark.parametrize(
+    ("image", "instruction", "said"),
+    [
+        ("nginx:1", "", "docker.io/library/nginx:1: not found"),
+        ("node:22", "RUN apt-get update", "this is a stand-in for a base image, without packages"),
+        ("busybox", "RUN wget http://registry.example.com/", "bad address 'registry.example.com'"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    rehearsal: Rehearsal, tmp_path: Path, image: str, instruction: str, said: str
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "Dockerfile").write_text(f"FROM {image}\n{instruction}\n")
+    assert said in failure(rehearsal.build(Source.of(code, tmp_path / "source")))
