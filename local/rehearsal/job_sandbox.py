@@ -69,14 +69,6 @@ socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
 _DOCKER = Path(__file__).with_name("docker.sh")
 
 
-_LISTEN = """
-import socket, sys
-with socket.create_server(("127.0.0.1", 0), backlog=128) as made:
-    socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
-"""
-"""A socket belongs to the network in which it is made, wherever it is used."""
-
-
 class JobSandbox:
     """The machine, for as long as the `with` block lasts.
 
@@ -159,15 +151,6 @@ class JobSandbox:
             known = path.read_text().splitlines() if path.exists() else []
             kept = [entry for entry in known if host not in re.split("[ :]", entry)]
             path.write_text("".join(f"{entry}\n" for entry in [*kept, line]))  # in its place: it is mounted
-
-    def listen(self) -> socket.socket:
-        """A socket that listens on the machine's loopback and is served here, at a free port."""
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            command = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
-            subprocess.run(command, pass_fds=(theirs.fileno(),), capture_output=True, check=True)
-            _, (descriptor,), _, _ = socket.recv_fds(ours, 1, 1)
-        return socket.socket(fileno=descriptor)
 
     @property
     def docker_socket(self) -> Path:
@@ -400,9 +383,9 @@ class JobSandbox:
         """The registries of these names and Docker Hub's, reading from a folder of images."""
         number = next(self._machines)
         names, file = self.folder / "hosts", self.folder / f"images-{number}.json"
-        known = names.read_text()
         file.write_text(json.dumps({name: (each.digest, each.media_type) for name, each in images_by_name.items()}))
         plain = sorted({host.partition(":")[0] for host in hosts})
+        own = [f"{DOCKER_HUB} {host}\n" for host in plain]
         ports = {int(host.partition(":")[2] or 443) for host in hosts} | {443}
         certificate = self.certificate(f"registries-{number}", [*DOCKER_HUB_HOSTS, *plain])
         command = [sys.executable, "-m", "local.rehearsal.base_images.server", "--address", DOCKER_HUB]
@@ -420,10 +403,11 @@ class JobSandbox:
                 if process.stdout is None or process.stdout.readline() != "ready\n":
                     raise RuntimeError(f"The registries did not start. They said:\n{process.communicate()[1]}")
                 # The file is mounted: it is written, and not replaced.
-                names.write_text(known + "".join(f"{DOCKER_HUB} {host}\n" for host in plain))
+                names.write_text("".join([names.read_text(), *own]))
                 yield
             finally:
-                names.write_text(known)
+                kept = [line for line in names.read_text().splitlines(keepends=True) if line not in own]
+                names.write_text("".join(kept))
                 process.communicate()  # closes its standard input, at which it ends
 
 

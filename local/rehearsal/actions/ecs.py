@@ -56,7 +56,8 @@ class EcsAction:
         minutes = float(context.configuration.get("DeploymentTimeout", 60))
         deadline = time.monotonic() + minutes * 60 * self.time_factor
         while True:
-            newest = self.ecs.owner("ListServiceDeployments", cluster=cluster, service=service)["serviceDeployments"][0]
+            known = self.ecs.owner("ListServiceDeployments", cluster=cluster, service=service, maxResults=100)
+            newest = max(known["serviceDeployments"], key=lambda made: made["createdAt"])  # they are in no order
             if newest["status"] in _ENDED:
                 break
             if time.monotonic() > deadline or context.stop.is_set():
