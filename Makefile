@@ -50,7 +50,7 @@ tools: .venv/.installed ## Bring what the tests of the jobs need, or say why not
 test: .venv/.installed ## Run all tests; ARGS are pytest's
 	@$(LOCAL) engine
 	@$(LOCAL) tools --if-possible
-	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report term $(ARGS)
+	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --cov --cov-report term $(ARGS)
 
 lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/ruff format --check .

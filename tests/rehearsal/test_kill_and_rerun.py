@@ -77,7 +77,7 @@ def test_record_image(aws: AwsServices, machine: Machine, registry: Mapping[str,
     assert any(call.startswith("GET https://") for call in calls)
 
 
-@ALONE("sandbox")  # the longest one: a large group starts early
+@ALONE("test_promote_image")
 def test_promote_image(aws: AwsServices, machine: Machine, registry: Mapping[str, str], tmp_path: Path) -> None:
     calls = sweep(machine, lambda: PromotesImage(aws, tmp_path, registry))
     assert any(call.startswith("PUT https://") for call in calls)
