@@ -11,6 +11,9 @@ LOCAL := $(VENV)/python -m local
 SHELLCHECK = $(or $(wildcard $(VENV)/shellcheck),shellcheck)
 STACK_OPTIONS = --stack $(STACK) $(if $(STACK_FILE),--stack-file $(STACK_FILE)) $(ARGS)
 
+# Python keeps what it has compiled; where this is set, as in some images, each process of the tests would do it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
