@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pulumi import RunError, automation
+from pulumi import RunError, automation, log
 from semver import VersionInfo
 
 from local.engine.plugins import install_plugins
@@ -206,7 +206,7 @@ class LocalStack:
 
     def _run(self, operation: str, *, diff: bool) -> Outcome:
         """Run one operation of the engine with the program in this process."""
-        with self._surroundings():
+        with self._surroundings(), _debug_messages_kept():
             self._prepare()
             importing = threading.Thread(target=self._import_ahead)
             importing.start()
@@ -456,6 +456,17 @@ def _readable(value: Any) -> Any:  # noqa: ANN401 - whatever a program hands out
             return UNKNOWN
         case _:
             return value
+
+
+@contextlib.contextmanager
+def _debug_messages_kept() -> Iterator[None]:
+    """Keep back the SDK's debug messages: each is a request to the engine, which shows none of them."""
+    debug = log.debug
+    log.debug = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        log.debug = debug
 
 
 @contextlib.contextmanager

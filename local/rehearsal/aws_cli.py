@@ -35,20 +35,22 @@ PIN = Path(__file__).with_name("aws-cli-requirements.txt")
 _PLUGIN = Path(__file__).with_name("aws_cli_plugin.py")
 INSTALLING = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 _HEADER = 8
+# Nothing of the standard library that Python has not loaded when it starts: importing would take longer than the rest.
 _COMMAND = """#!{python} -IS
-import json, os, socket, sys
-line = socket.socket(socket.AF_UNIX)
+import _socket, os, sys
+line = _socket.socket(_socket.AF_UNIX)
 try:
     line.connect({socket!r})
 except OSError as error:
     sys.exit("the AWS CLI's server does not answer: " + str(error))
 umask = os.umask(0o077)
 os.umask(umask)
-call = {{"words": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ), "umask": umask}}
-body = json.dumps(call).encode()
-socket.send_fds(line, [len(body).to_bytes({header}, "big")], [0, 1, 2])
+words = map(os.fsencode, (str(umask), os.getcwd(), str(len(sys.argv) - 1), *sys.argv[1:]))
+body = b"\\0".join((*words, *(b"=".join(pair) for pair in os.environb.items())))
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+line.sendmsg([len(body).to_bytes({header}, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
 line.sendall(body)
-answer = line.makefile().readline()
+answer = line.recv(16)
 os._exit(int(answer) if answer else 255)
 """
 _CONFIGURATION = """\
