@@ -229,6 +229,15 @@ class JobSandbox:
         }
         return BuildHost(environment=environment, enter=self.enter, region=region)
 
+    def listen(self) -> socket.socket:
+        """A socket of this process that listens on a free port of the machine's loopback."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            opening = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
+            subprocess.run(opening, pass_fds=[theirs.fileno()], check=True, capture_output=True)
+            _, (descriptor,), *_ = socket.recv_fds(ours, 1, 1)
+        return socket.socket(fileno=descriptor)
+
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""
         command = [*self.enter, str(tools.engine() / "docker"), *words]
