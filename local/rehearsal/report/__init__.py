@@ -14,7 +14,8 @@ from local.rehearsal.report.model import (
 )
 from local.rehearsal.report.outcome import Outcome, outcome
 from local.rehearsal.report.page import page
-from local.rehearsal.report.saved import load, save, summary
+from local.rehearsal.report.saved import as_json, load, summary
+from local.rehearsal.report.write import write
 
 __all__ = [
     "Artifact",
@@ -27,11 +28,12 @@ __all__ = [
     "Rehearsed",
     "Sample",
     "Traffic",
+    "as_json",
     "collect",
     "junit",
     "load",
     "outcome",
     "page",
-    "save",
     "summary",
+    "write",
 ]
