@@ -14,17 +14,8 @@ from summary import program
 
 from local.rehearsal.deployed import Action, Deployed
 from local.rehearsal.pipeline import ActionRun, Execution, Status
-from local.rehearsal.report import (
-    BaseImage,
-    Emulated,
-    Permission,
-    Phase,
-    Rehearsal,
-    Rehearsed,
-    Sample,
-    Traffic,
-    collect,
-)
+from local.rehearsal.report.collect import Rehearsed, collect
+from local.rehearsal.report.model import BaseImage, Emulated, Permission, Phase, Rehearsal, Sample, Traffic
 
 BEGAN = 1_795_900_000.0
 COMMIT = "5e1f0c9a7d3b2e4f60718293a4b5c6d7e8f90123"

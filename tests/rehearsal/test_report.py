@@ -20,22 +20,14 @@ from components.jobs.buildspec import FOLDER
 from local.errors import Refusal
 from local.rehearsal.codebuild.artifacts import read_junit
 from local.rehearsal.pipeline import Status
-from local.rehearsal.report import (
-    Artifact,
-    Rehearsal,
-    Traffic,
-    as_json,
-    collect,
-    junit,
-    load,
-    outcome,
-    page,
-    summary,
-    write,
-)
-from local.rehearsal.report.collect import look_into
-from local.rehearsal.report.page import MOST_LINES
+from local.rehearsal.report.collect import collect, look_into
+from local.rehearsal.report.junit import junit
+from local.rehearsal.report.model import Artifact, Rehearsal, Traffic
+from local.rehearsal.report.outcome import outcome
+from local.rehearsal.report.page import MOST_LINES, page
+from local.rehearsal.report.saved import as_json, load, summary
 from local.rehearsal.report.words import clock, duration, is_trouble, number, plain, size
+from local.rehearsal.report.write import write
 
 HEADLINES = {
     "delivered": "Delivered 1.2.0 to prod in 1 min 46 s",

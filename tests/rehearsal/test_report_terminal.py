@@ -31,7 +31,8 @@ from local.rehearsal.pipeline import (
     Status,
 )
 from local.rehearsal.pipeline.store import Access
-from local.rehearsal.report import Rehearsed, collect, outcome
+from local.rehearsal.report.collect import Rehearsed, collect
+from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.terminal import Lines, Tree, view
 
 PLAN = {stack: deployed(stack) for stack in ("dev", "prod")}
@@ -310,6 +311,13 @@ def test_changes_from_many_threads_are_only_noted(tmp_path: Path, monkeypatch: p
         tree.end()
     assert len(drawings) <= 10 * took + 5
     assert tree._runs["dev"] == [execution]
+
+
+def test_the_view_is_there_without_what_makes_the_page() -> None:
+    """What is imported before the first action is waited for."""
+    code = "import sys, local.rehearsal.report.terminal; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"jinja2", "pydantic", "local.rehearsal.report.page"} & set(done.stdout.split()) == set()
 
 
 def test_colours_are_left_out_where_nobody_wants_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
