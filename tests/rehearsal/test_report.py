@@ -378,7 +378,7 @@ def test_the_failed_action_stands_before_everything_else(tmp_path: Path) -> None
 
 
 def test_no_failed_request_is_shown_as_zero(tmp_path: Path) -> None:
-    assert page(hand_made.delivered(tmp_path)).count(">0 failed<") == 6  # dev and prod: heading, picture, legend
+    assert page(hand_made.delivered(tmp_path)).count(">0 failed<") == 8  # dev and prod: heading, two pictures, legend
     assert "12 failed</span> of 900 requests" in page(hand_made.failed(tmp_path))
 
 
