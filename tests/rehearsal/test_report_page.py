@@ -19,7 +19,7 @@ from hand_made import SCENES, Played
 from test_report import whole
 
 from local.rehearsal.loopback import serving_http
-from local.rehearsal.report import page
+from local.rehearsal.report.page import page
 
 CHROMIUM = (
     *("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),

@@ -17,10 +17,22 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hand_made import DEPLOYMENT_FAILED, Played, deployed
+from hand_made import DEPLOYMENT_FAILED, VARIABLES, Played, deployed
 from rich.console import Console, Group
 
-from local.rehearsal.pipeline import ActionRun, Execution, Status
+from local.rehearsal.pipeline import (
+    ActionContext,
+    ActionFailed,
+    ActionRun,
+    ArtifactStore,
+    Completed,
+    Execution,
+    PipelineRunner,
+    Status,
+)
+from local.rehearsal.pipeline.store import Access
+from local.rehearsal.report.collect import Rehearsed, collect
+from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.terminal import Lines, Tree, view
 
 PLAN = {stack: deployed(stack) for stack in ("dev", "prod")}
@@ -131,6 +143,44 @@ def test_a_retried_run_begins_and_ends_again(tmp_path: Path) -> None:
         "dev: run 1 failed after 51 s: RunSmokeTest failed",
         "dev: run 1 succeeded after 57 s",
     ]
+
+
+class Fast:
+    """Carries out any action at once; one of them fails."""
+
+    def run(self, context: ActionContext) -> Completed:
+        name = context.action.name
+        for number in range(20):
+            context.say(f"{name} {number}")
+        if name == "RunSmokeTest":
+            raise ActionFailed("The page is empty.")
+        return Completed(
+            summary="done",
+            variables=VARIABLES.get(name, {}),
+            artifacts={output: f"key-of-{output}" for output in context.action.outputs},
+        )
+
+
+def test_the_runner_itself_can_be_watched(tmp_path: Path) -> None:
+    """Its actions run side by side, each in a thread of its own."""
+    stream = io.StringIO()
+    shown = Lines(stream, verbose=True)
+    dev = deployed("dev")
+    providers = {action.provider: Fast() for action in dev.actions}
+    access = Access(bucket="b", pipeline="p", role="r", client=None, key="k")  # nobody stores anything
+    store = ArtifactStore(account="123456789012", region="eu-west-1", as_pipeline=access)
+    runner = PipelineRunner(dev, providers, store, tmp_path, lambda run, action: shown.changed("dev", run, action))
+    execution = runner.start("push")
+    assert runner.wait(execution, 60)
+    printed = [re.sub(r"^ *\d+:\d\d  ", "", line) for line in stream.getvalue().splitlines()]
+    for action in dev.actions:
+        own = [line.rpartition("| ")[2] for line in printed if f"/ {action.name} | " in line]
+        assert own == ([] if action.stage == "Promote" else [f"{action.name} {number}" for number in range(20)])
+    assert "dev / Test / RunSmokeTest failed after 0.0 s: The page is empty." in printed
+    rehearsal = collect(
+        "shop", [Rehearsed(stack="dev", deployed=dev, executions=runner.executions)], started=0, ended=1
+    )
+    assert outcome(rehearsal).headline == "Stopped in dev / Test / RunSmokeTest: The page is empty."
 
 
 @pytest.mark.parametrize(
@@ -261,6 +311,13 @@ def test_changes_from_many_threads_are_only_noted(tmp_path: Path, monkeypatch: p
         tree.end()
     assert len(drawings) <= 10 * took + 5
     assert tree._runs["dev"] == [execution]
+
+
+def test_the_view_is_there_without_what_makes_the_page() -> None:
+    """What is imported before the first action is waited for."""
+    code = "import sys, local.rehearsal.report.terminal; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"jinja2", "pydantic", "local.rehearsal.report.page"} & set(done.stdout.split()) == set()
 
 
 def test_colours_are_left_out_where_nobody_wants_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
