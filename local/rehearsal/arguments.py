@@ -42,6 +42,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="a base image: what `docker save` wrote, or a folder of such files",
     )
+    command.add_argument(
+        "--network", action="store_true", help="fetch base images, and let RUN lines reach this machine's network"
+    )
     command.add_argument("--report", type=Path, default=REPORTS, metavar="FOLDER", help="default: .local/rehearsal")
     command.add_argument("--verbose", action="store_true", help="print every line of every log")
     command.add_argument("--json", action="store_true", help="print what came of it as JSON, and nothing else")

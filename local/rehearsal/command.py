@@ -24,7 +24,7 @@ from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Visit
-from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
+from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_build
 from local.rehearsal.report import (
     BaseImage,
     Emulated,
@@ -83,14 +83,16 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         source = Source.of(options.app, folder / "application", branch=_branch(plan[first]))
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
-        builds = [build for deployed in plan.values() for build in image_builds(deployed)]
-        images = provide(needed(source.folder, builds), given=options.image)
+        projects = [project for deployed in plan.values() for project in deployed.projects.values()]
+        builds = [build for build in map(image_build, projects) if build]
+        images = provide(needed(source.folder, builds), given=options.image, network=options.network)
         shown = ends.enter_context(_view(plan, options))
         shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images))
         settings = Options(
             graphs=graphs,
             images=images,
             decide=lambda action, about, _seconds: _decide(shown, action, about, approve=options.approve),
+            network=options.network,
             environment=environment,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))

@@ -13,8 +13,6 @@ import contextlib
 import re
 import selectors
 import socket
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -22,14 +20,11 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from local.rehearsal.loopback import listening_in
+
 PORT = 3128
 _CONNECT_SECONDS = 20
 _IDLE_SECONDS = 300
-_LISTEN = """
-import socket, sys
-with socket.socket(fileno=int(sys.argv[1])) as back, socket.create_server(("127.0.0.1", int(sys.argv[2]))) as made:
-    socket.send_fds(back, [b"made"], [made.fileno()])
-"""
 _NO_NETWORK = re.compile(
     r"bad address '|Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo|"
     r"Temporary failure resolving|EAI_AGAIN|ENOTFOUND|no such host|Network is unreachable"
@@ -44,12 +39,7 @@ def way_out(enter: Sequence[str], port: int = PORT) -> Iterator[str]:
         enter: The command that runs another one in the namespace.
         port: The port there.
     """
-    here, there = socket.socketpair()
-    with here, there:
-        command = [*enter, sys.executable, "-c", _LISTEN, str(there.fileno()), str(port)]
-        subprocess.run(command, pass_fds=[there.fileno()], capture_output=True, check=True)
-        _, (number,), _, _ = socket.recv_fds(here, 4, 1)
-    with socket.socket(fileno=number) as listening, _Proxy(listening) as proxy:
+    with listening_in(enter, port) as listening, _Proxy(listening) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

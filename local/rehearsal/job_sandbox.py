@@ -40,6 +40,7 @@ from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.base_images import PLATFORM, Content, Provided, Provision
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
+from local.rehearsal.loopback import listening_in
 from local.rehearsal.starting import await_ready
 
 OTHER_ACCOUNT = "210987654321"
@@ -60,12 +61,6 @@ touch "$1/ready"
 exec cat
 """
 """What the machine's first process does: its standard input is closed when whoever started it is gone."""
-_LISTEN = """
-import socket, sys
-made = socket.create_server(("127.0.0.1", 0), backlog=128)
-socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
-"""
-"""Opens a socket where it runs, and hands it to who has started it."""
 _DOCKER = Path(__file__).with_name("docker.sh")
 
 
@@ -231,12 +226,7 @@ class JobSandbox:
 
     def listen(self) -> socket.socket:
         """A socket of this process that listens on a free port of the machine's loopback."""
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            opening = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
-            subprocess.run(opening, pass_fds=[theirs.fileno()], check=True, capture_output=True)
-            _, (descriptor,), *_ = socket.recv_fds(ours, 1, 1)
-        return socket.socket(fileno=descriptor)
+        return listening_in(self.enter)
 
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""

@@ -8,7 +8,6 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import ActionExecution, CodePipeline
 from local.rehearsal.codebuild import BuildHost, secret_and_key
 from local.rehearsal.deployed import Deployed, Project
+from local.rehearsal.egress import way_out
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
@@ -74,6 +74,7 @@ class Options:
         decide: Asks a person about an approval.
         pace: How fast time passes.
         secrets: Name or ARN of a secret -> its text; any other secret has a text that says that it is none.
+        network: Whether the RUN lines of image builds reach the machine's network.
         environment: More environment variables of the machines that builds run on.
     """
 
@@ -82,20 +83,18 @@ class Options:
     decide: Decide
     pace: Pace = field(default_factory=Pace)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    network: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def image_builds(deployed: Deployed) -> Iterator[DockerBuild]:
-    """Yield what the jobs of a pipeline build images of, as their buildspecs and projects say."""
-    for project in deployed.projects.values():
-        declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
-        given = {**declared, **{variable.name: variable.value for variable in project.variables}}
-        if "BUILD_ARGS" in given:
-            yield DockerBuild(
-                dockerfile=str(Path(given["BUILD_CONTEXT"]) / given["DOCKERFILE"]),
-                target=given["BUILD_TARGET"],
-                arguments=json.loads(given["BUILD_ARGS"]),
-            )
+def image_build(project: Project) -> DockerBuild | None:
+    """Return what a project builds an image of, as it and its buildspec say; ``None`` when it builds none."""
+    declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
+    given = {**declared, **{variable.name: variable.value for variable in project.variables}}
+    if "BUILD_ARGS" not in given:
+        return None
+    arguments = json.loads(given["BUILD_ARGS"])
+    return DockerBuild(dockerfile=given["DOCKERFILE"], target=given["BUILD_TARGET"], arguments=arguments)
 
 
 class Rehearsal:
@@ -124,6 +123,7 @@ class Rehearsal:
             self._images = ends.enter_context(
                 self.sandbox.serving_images(self._options.images, cached_in=(self.account.region,))
             )
+            self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
             for name, graph in self._options.graphs.items():
                 self.stacks[name] = self._stack(name, graph, ends)
             ends.enter_context(self._hearing_of_images())
@@ -196,7 +196,7 @@ class Rehearsal:
             serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
         )
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
-        machines = _Machines(self.sandbox, {**self._options.environment, **services})
+        machines = _Machines(self.sandbox, {**self._options.environment, **services}, self._proxy)
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
             "ECR": EcrSource(account=self.account),
@@ -296,13 +296,18 @@ class Rehearsal:
 
 
 class _Machines:
-    """The sandbox's machines, which also know where this rehearsal's own services are."""
+    """The sandbox's machines, which also know where this rehearsal's own services are.
 
-    def __init__(self, sandbox: JobSandbox, environment: Mapping[str, str]) -> None:
-        self._sandbox, self._environment = sandbox, environment
+    Those that build images reach the network through the proxy, if there is one.
+    """
 
-    def place(self, credentials: Mapping[str, str], *, region: str) -> BuildHost:
-        return self._sandbox.place({**credentials, **self._environment}, region=region)
+    def __init__(self, sandbox: JobSandbox, environment: Mapping[str, str], proxy: str) -> None:
+        self._sandbox, self._environment, self._proxy = sandbox, environment, proxy
+
+    def place(self, project: Project, credentials: Mapping[str, str], *, region: str) -> BuildHost:
+        """Return a new machine."""
+        proxy = self._proxy if image_build(project) else ""
+        return self._sandbox.place({**credentials, **self._environment}, region=region, proxy=proxy)
 
 
 def _record(records: dict[str, ActionExecution], pipeline: CodePipeline, run: ActionRun) -> None:

@@ -18,7 +18,7 @@ from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Visitor
 from local.rehearsal.pipeline import Execution, Status
-from local.rehearsal.rehearsal import Options, Rehearsal, image_builds
+from local.rehearsal.rehearsal import Options, Rehearsal, image_build
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
 
@@ -58,7 +58,8 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("rehearsal")
     graphs = {name: deployed_graph(name, ROOT / f"Pulumi.{name}.yaml") for name in ("dev", "prod")}
     source = Source.of(EXAMPLE, folder / "application", branch="main")
-    builds = [build for graph in graphs.values() for build in image_builds(Deployed.of(graph))]
+    projects = [project for graph in graphs.values() for project in Deployed.of(graph).projects.values()]
+    builds = [build for build in map(image_build, projects) if build]
     cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
     options = Options(
         graphs=graphs,
