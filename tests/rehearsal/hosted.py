@@ -133,7 +133,7 @@ def planned(name: str, strategy: str, engine: str) -> DeliveredStack:
     """A stack that deploys by this strategy."""
     deploy: dict[str, object] = {"engine": engine, "strategy": strategy}
     if strategy in ("canary", "linear"):
-        deploy["step"] = {"percent": 50 if strategy == "canary" else 40, "intervalMinutes": 10}
+        deploy["step"] = {"percent": 50 if strategy == "canary" else 40, "intervalMinutes": 20}
     return DeliveredStack(name, {"deploy": deploy})
 
 

@@ -16,10 +16,12 @@ from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.hosting import Pace, Visitor
 from local.rehearsal.hosting.alarms import Alarm, Alarms, alarms_from
 from local.rehearsal.hosting.containers import MissingSecret
-from local.rehearsal.hosting.from_graph import secrets_of, traffic_steps
+from local.rehearsal.hosting.existing import plain_hosting
+from local.rehearsal.hosting.from_graph import listeners_of, secrets_of, traffic_steps
 from local.rehearsal.hosting.load_balancer import Figures
 from local.rehearsal.loopback import serving_http
 
+SERVICE = "aws:ecs/service:Service"
 CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
 
 
@@ -173,3 +175,23 @@ def test_a_client_takes_down_each_answer() -> None:
     assert times == sorted(times)
     assert (sorry.failed, sorry.status) == (True, 503)
     assert (broken.failed, broken.status, broken.error[:19]) == (True, 0, "RemoteDisconnected:")
+
+
+@pytest.mark.parametrize(
+    ("stack", "ports"),
+    [
+        ("dev", [80, 8080]),
+        ("prod", [80, 8080]),
+        ("ecs-blue-green", [443, 9443, 80]),
+        ("existing-network", [80]),
+        ("ecs-native", [80, 8080]),
+        ("existing-hosting", [80, 8080]),
+    ],
+)
+def test_the_users_listener_is_the_first_however_a_graph_is_ordered(stack: str, ports: list[int]) -> None:
+    """Then the one for tests, and at last the one that redirects."""
+    graph = [resource.as_dict() for resource in program(stack)]
+    graph = graph if any(resource["type"] == SERVICE for resource in graph) else [*graph, *plain_hosting(graph)]
+
+    for ordered in (graph, graph[::-1]):
+        assert [listener.port for listener in listeners_of(ordered)] == ports

@@ -132,7 +132,7 @@ class Containers:
         self._healthy: dict[str, bool] = {part.name: "healthCheck" not in part.definition for part in self.parts}
         self._holder = ""
         self._volumes: list[str] = []
-        self._lock = threading.Lock()
+        self._lock, self._removing = threading.Lock(), threading.Lock()
         self._to_end = threading.Event()
         self._begun: threading.Thread | None = None
 
@@ -408,11 +408,10 @@ class Containers:
 
     def _remove(self) -> None:
         paths = [f"/containers/{found}?force=1&v=1" for found in (*self._identities(), self._holder) if found]
-        for path in (*paths, *(f"/volumes/{volume}?force=1" for volume in self._volumes)):
-            try:
-                self._engine.ask("DELETE", path)
-            except (OSError, EngineRefusal):
-                continue  # it has gone, or the engine has
+        with self._removing:  # a removal that another has begun is refused, and not awaited
+            for path in (*paths, *(f"/volumes/{volume}?force=1" for volume in self._volumes)):
+                with contextlib.suppress(OSError, EngineRefusal):  # it has gone, or the engine has
+                    self._engine.ask("DELETE", path)
 
     def _identities(self) -> Iterator[str]:
         yield from (part.identity for part in self.parts)

@@ -100,7 +100,7 @@ class Hosting:
         self._over = threading.Event()
         self.fault = ""
         groups = [_target_group(found) for found in _all(graph, _GROUP)]
-        listeners = _listeners(graph)
+        listeners = listeners_of(graph)
         certificate = None
         if any(listener.secure for listener in listeners):
             certificate = sandbox.certificate(f"service-{next(_ADDRESSES)}", self.names)
@@ -405,9 +405,10 @@ def _target_group(declared: Mapping[str, Any]) -> TargetGroup:
     )
 
 
-def _listeners(graph: Sequence[Resource]) -> list[Listener]:
-    """All listeners; the first is the one that forwards and was declared first, which is the users'."""
+def listeners_of(graph: Sequence[Resource]) -> list[Listener]:
+    """All listeners, the users' first; a graph has no order."""
     rules = sorted(_all(graph, _RULE), key=lambda rule: int(rule["priority"]))
+    users = _users_listener(graph, rules)
     made = []
     for declared in _all(graph, _LISTENER):
         own = [rule for rule in rules if rule["listenerArn"] == declared["arn"]]
@@ -416,7 +417,16 @@ def _listeners(graph: Sequence[Resource]) -> list[Listener]:
             _forward(declared["arn"], declared["defaultActions"][0]),
         )
         made.append(Listener(port=int(declared["port"]), forwards=forwards, secure=declared["protocol"] == "HTTPS"))
-    return sorted(made, key=lambda listener: bool(listener.forwards[-1].redirect))
+    return sorted(made, key=lambda listener: (listener.arn != users, bool(listener.forwards[-1].redirect)))
+
+
+def _users_listener(graph: Sequence[Resource], rules: Sequence[Mapping[str, Any]]) -> str:
+    """The ARN of the listener that a deployment moves the users' traffic with; empty where there is one only."""
+    for group in _all(graph, _DEPLOYMENT_GROUP):
+        return str(group["loadBalancerInfo"]["targetGroupPairInfo"]["prodTrafficRoute"]["listenerArns"][0])
+    advanced = _one(graph, _SERVICE)["loadBalancers"][0].get("advancedConfiguration", {})
+    moving = (rule for rule in rules if rule["arn"] == advanced.get("productionListenerRule"))
+    return next((str(rule["listenerArn"]) for rule in moving), "")
 
 
 def _forward(arn: str, action: Mapping[str, Any], paths: tuple[str, ...] = ()) -> Forward:
