@@ -17,6 +17,9 @@ from local.rehearsal.emulated import Need
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import client_of
 
+_LAST_LINES, _MOST_LINES = 10, 40
+"""Lines of a job's log that tell why it failed."""
+
 
 class Machines(Protocol):
     """Where builds run."""
@@ -101,16 +104,18 @@ def _secrets(credentials: Mapping[str, str]) -> Secrets:
 
 
 def _reason(result: Result) -> str:
-    """Why a build failed: what its phase says, and the last lines of its own log."""
+    """Why a build failed: what its phase says, and what the job says last, or else the end of its log."""
     failed = next(phase for phase in result.phases if phase.status != "SUCCEEDED")
-    return "\n".join(
-        [f"{failed.name}: {failed.message}".strip(), *_own_lines(result)[-10:], *filter(None, [hint(result.log)])]
-    )
+    lines = _own_lines(result)
+    last = next((number for number, line in enumerate(lines) if line.startswith("FAILED: ")), -_LAST_LINES)
+    said = [f"{failed.name}: {failed.message}".strip(), *lines[last:][:_MOST_LINES], hint(result.log)]
+    return "\n".join(filter(None, said))
 
 
 def _last_words(result: Result) -> str:
     """The last thing that a job says, beside the variables that it exports."""
-    return next((line for line in reversed(_own_lines(result)) if not line.startswith("export ")), "")
+    lines = (line for line in reversed(_own_lines(result)) if not line.startswith("export "))
+    return next((line for line in lines if any(map(str.isalnum, line))), "")
 
 
 def _own_lines(result: Result) -> list[str]:
