@@ -12,6 +12,9 @@ LOCAL := $(VENV)/python -m local
 SHELLCHECK = $(or $(wildcard $(VENV)/shellcheck),shellcheck)
 STACK_OPTIONS = --stack $(STACK) $(if $(STACK_FILE),--stack-file $(STACK_FILE)) $(ARGS)
 
+# Python keeps what it has compiled; where this is set, as in some images, each process of the tests would do it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -55,7 +58,7 @@ tools: .venv/.installed ## Bring what the tests of the jobs need, or say why not
 test: .venv/.installed ## Run all tests; ARGS are pytest's
 	@$(LOCAL) engine
 	@$(LOCAL) tools --if-possible
-	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --cov --cov-report term $(ARGS)
+	@$(VENV)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --cov --cov-report term $(ARGS)
 
 lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@$(VENV)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import json
 import os
@@ -15,7 +16,7 @@ from local.errors import Refusal
 from local.rehearsal.arguments import add_arguments, stack_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from local.engine.stack import LocalStack, Outcome
 
@@ -115,8 +116,7 @@ def _bring_tools(*, if_possible: bool) -> int:
         return 0
     tools.bring()
     print(f"Everything is there: {', '.join(sorted(tools.TOOLS))}. What is not locked has these versions:")
-    for name, version in tools.versions().items():
-        print(f"  {name:<14}  {version}")
+    print(tools.versions(), end="")
     return 0
 
 
@@ -131,28 +131,25 @@ def _rehearse(options: argparse.Namespace) -> int:
 def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool) -> int:
     """Preview, deploy or destroy, and tell about it."""
     from local.engine.report import report  # noqa: PLC0415 - as above
-    from local.engine.stack import EngineFailure, ProgramStopped  # noqa: PLC0415 - as above
+    from local.engine.stack import EngineFailure  # noqa: PLC0415 - as above
 
     if command == "destroy" and not stack.exists:
         print(f"Stack {stack.name} is not deployed on this machine: there is nothing to destroy.")
         return 0
-    # The engine draws what takes long. What it draws of a preview has no order, and no room for what changes and why.
-    in_terminal = command != "preview" and not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     if not as_json:
         about = f"pulumi {stack.pulumi.version}, stand-in AWS, no account"
         print(f"Stack {stack.name} of {_shown(stack.stack_file)}: {about}.\n", flush=True)
     started = time.monotonic()
     try:
-        outcome = getattr(stack, command)(in_terminal=in_terminal, diff=with_diff)
+        outcome = getattr(stack, command)(diff=with_diff)
     except EngineFailure as failure:
-        if not in_terminal or isinstance(failure, ProgramStopped):  # otherwise the engine has told it
-            print(failure, file=sys.stderr)
+        print(failure, file=sys.stderr)
         return 1
     if as_json:
-        print(json.dumps(_as_json(outcome), indent=2))
+        told = {key: value for key, value in dataclasses.asdict(outcome).items() if key != "text"}
+        print(json.dumps(told, indent=2))
         return 0
-    if not in_terminal:
-        print(f"{outcome.text}\n\n" if with_diff else report(outcome, planned=command == "preview"), end="")
+    print(f"{outcome.text}\n\n" if with_diff else report(outcome, planned=command == "preview"), end="")
     print(f"{_DONE[command]} in {time.monotonic() - started:.1f} s. {_next_step(command, stack, outcome)}")
     return 0
 
@@ -186,24 +183,6 @@ def _next_step(command: str, stack: LocalStack, outcome: Outcome) -> str:
     if command == "up":
         return f"Its resources: make graph STACK={stack.name}; to remove it: make destroy {options}"
     return "Its state is gone from this machine."
-
-
-def _as_json(outcome: Outcome) -> Mapping[str, Any]:
-    return {
-        "steps": [
-            {
-                "op": step.op,
-                "urn": step.urn,
-                "type": step.type,
-                "name": step.name,
-                "changed": step.changed,
-                "replacedBy": step.replaced_by,
-            }
-            for step in outcome.steps
-        ],
-        "outputs": outcome.outputs,
-        "messages": outcome.messages,
-    }
 
 
 def _print_deployed(stack: LocalStack, what: Any, *, as_json: bool) -> int:  # noqa: ANN401 - any JSON

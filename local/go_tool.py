@@ -13,10 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +23,8 @@ from local.errors import MissingTool, Refusal
 
 _OLDEST_GO = (1, 21)
 """The first Go that fetches the newer Go a module asks for."""
-_HEARTBEAT = 30.0
-"""Seconds between two lines of progress where lines cannot be rewritten."""
+_HEARTBEAT = 20.0
+"""Seconds between two lines of progress."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,25 +73,16 @@ class GoTool:
         if self.built:
             return
         go, environment = self._go()
-        target = self._folder
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target.with_name(f"{target.name}.lock"), f"{self.name} is being built by another command"):
-            if self.built:
-                return
+
+        def make(folder: Path) -> None:
             say(
                 f"There is no {self.name} on this machine: building {self.name} {self.version} from its Go modules.",
-                f"This happens once, takes {self.wait} on two cores, and goes to {target}.",
+                f"This happens once, takes {self.wait} on two cores, and goes to {self._folder}.",
             )
-            started = time.monotonic()
-            unfinished = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name}.building-"))
-            try:
-                for command in self.packages:
-                    self._compile(go, environment, unfinished / "bin" / command)
-                unfinished.chmod(0o755)
-                unfinished.rename(target)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-            say(f"{self.name} {self.version} is ready after {clock(time.monotonic() - started)}.")
+            for command in self.packages:
+                self._compile(go, environment, folder / "bin" / command)
+
+        make_once(self._folder, f"{self.name} {self.version}", make)
 
     def _go(self) -> tuple[str, dict[str, str]]:
         """Find a Go that can build it, and the environment it is to run in.
@@ -151,19 +141,12 @@ class GoTool:
             text=True,
             errors="replace",
         ) as process:
-            reader = threading.Thread(target=progress.read, args=(process.stdout,), daemon=True)
-            reader.start()
             try:
-                while process.poll() is None:
-                    progress.show()
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(timeout=1)
+                for line in process.stdout or ():
+                    progress.take(line)
             except BaseException:
                 process.terminate()
                 raise
-            finally:
-                reader.join(timeout=5)
-                progress.end()
         if process.returncode != 0:
             said = "\n".join(f"  {line}" for line in progress.tail)
             raise Refusal(f"Building {self.name} {self.version} failed. Go said:\n{said}")
@@ -189,57 +172,54 @@ def cache_directory() -> Path:
 
 
 class Progress:
-    """What `go build -v` has done so far, in one line."""
+    """What `go build -v` has done so far."""
 
     def __init__(self) -> None:
         self.tail: deque[str] = deque(maxlen=30)
-        self._downloaded = 0
-        self._compiled = 0
-        self._started = time.monotonic()
-        self._next_line = _HEARTBEAT
+        self._downloaded = self._compiled = 0
+        self._started = self._told = time.monotonic()
 
-    def read(self, lines: Iterator[str]) -> None:
-        """Take in Go's output until it ends."""
-        for line in lines:
-            if line.startswith("go: downloading "):
-                self._downloaded += 1
-            else:
-                # `-v` names each package it compiles; anything else is worth showing if the build fails.
-                self._compiled += 1
-                self.tail.append(line.rstrip())
-
-    def show(self) -> None:
-        """Write the line: over itself every second in a terminal, now and then elsewhere."""
-        elapsed = time.monotonic() - self._started
-        if self._compiled:
-            what = f"{self._compiled} packages compiled"
-        elif self._downloaded:
-            what = f"{self._downloaded} modules downloaded"
+    def take(self, line: str) -> None:
+        """Take in a line of Go's, and now and then say how far it is."""
+        if line.startswith("go: downloading "):
+            self._downloaded += 1
         else:
-            what = "starting"
-        text = f"  {clock(elapsed)}  {what}"
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        elif elapsed >= self._next_line:
-            self._next_line += _HEARTBEAT
-            say(text)
-
-    def end(self) -> None:
-        """Leave the terminal's cursor at the beginning of an empty line."""
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            # `-v` names each package it compiles; anything else is worth showing if the build fails.
+            self._compiled += 1
+            self.tail.append(line.rstrip())
+        now = time.monotonic()
+        if now - self._told >= _HEARTBEAT:
+            self._told = now
+            what = f"{self._compiled} packages compiled" if self._compiled else f"{self._downloaded} modules downloaded"
+            say(f"  {clock(now - self._started)}  {what}")
 
 
-@contextlib.contextmanager
-def alone(lock: Path, why: str) -> Iterator[None]:
-    """Keep others from doing the same at the same time; `why` is told to who has to wait."""
-    with lock.open("w") as file:
+def make_once(target: Path, name: str, make: Callable[[Path], None]) -> None:
+    """Make a folder of the cache, unless it is there, wholly or not at all; two commands at once make one.
+
+    Args:
+        target: the folder.
+        name: what it is called in messages.
+        make: fills the folder that it is given.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"{why}; waiting for it.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            say(f"{name} is being made by another command; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.unfinished-") as folder:
+            unfinished = Path(folder, "whole")
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(target)  # at once: others may be looking for it
+        say(f"{name} is ready after {clock(time.monotonic() - started)}.")
 
 
 def clock(seconds: float) -> str:

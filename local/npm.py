@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from local.errors import MissingTool, Refusal
-from local.go_tool import alone, cache_directory, say
+from local.go_tool import cache_directory, make_once, say
 
 _FILES = ("package.json", "package-lock.json")
 
@@ -28,16 +28,12 @@ def npm_packages(name: str, source: Path, *, size: str) -> Path:
         Refusal: npm failed.
     """
     folder = cache_directory() / f"{name}-{_digest(source)}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with alone(folder.with_name(f"{folder.name}.lock"), f"{name} is being installed by another command"):
-        if not folder.is_dir():
-            say(f"Installing {name} with npm, once ({size}), into {folder}.")
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as unfinished:
-                npm_ci(name, source, Path(unfinished))
-                Path(unfinished).rename(folder)  # at once: others may be looking for it
-                Path(unfinished).mkdir()  # for the context to delete
+
+    def make(unfinished: Path) -> None:
+        say(f"Installing {name} with npm, once ({size}), into {folder}.")
+        npm_ci(name, source, unfinished)
+
+    make_once(folder, name, make)
     return folder
 
 
@@ -53,19 +49,13 @@ def npm_cache(name: str, source: Path) -> Path:
         Refusal: npm failed.
     """
     folder = cache_directory() / f"{name}-cache-{_digest(source)}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with alone(folder.with_name(f"{folder.name}.lock"), f"{name} is being fetched by another command"):
-        if not folder.is_dir():
-            say(f"Fetching {name} with npm, once, into {folder}.")
-            with (
-                tempfile.TemporaryDirectory() as installed,
-                tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as unfinished,
-            ):
-                npm_ci(name, source, Path(installed), cache=Path(unfinished))
-                Path(unfinished).rename(folder)
-                Path(unfinished).mkdir()  # for the context to delete
+
+    def make(unfinished: Path) -> None:
+        say(f"Fetching {name} with npm, once, into {folder}.")
+        with tempfile.TemporaryDirectory() as installed:
+            npm_ci(name, source, Path(installed), cache=unfinished)
+
+    make_once(folder, name, make)
     return folder
 
 

@@ -24,6 +24,9 @@ __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport", "pytest_te
 _ROOT = Path(__file__).resolve().parent.parent
 _MEASURED = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]["run"]["include"]
 
+_SLOWEST_FIRST = ("rehearsal", "engine", "", "local", "buildspecs", "external_checks")
+"""Folders whose groups take long, the longest first, so that no processor ends long before another; then the rest."""
+
 if sys.version_info < (3, 11, 8):
     _parse = ast.parse
 
@@ -38,13 +41,25 @@ if sys.version_info < (3, 11, 8):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one deployed stack, and of one test file, in one process: they share what is slow to make."""
+    """Keep the tests of one deployed stack, and of one test file, in one process: they share what is slow to make.
+
+    Processes take the groups in the order of the tests, because of ``--no-loadscope-reorder`` in the Makefile.
+    """
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue
         callspec = getattr(item, "callspec", None)
         deployed = callspec.params.get("deployed") if callspec else None
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}:{deployed}" if deployed else item.path.name))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[int, bool]:
+    """Where a test's group stands among the others; the largest of all groups is that of the sandbox."""
+    folder = item.path.relative_to(_ROOT / "tests").parent.parts[:1]
+    place = dict(zip(_SLOWEST_FIRST, range(len(_SLOWEST_FIRST)), strict=True))
+    group = item.get_closest_marker("xdist_group")
+    return place.get("".join(folder), len(place)), group is None or group.args != ("sandbox",)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

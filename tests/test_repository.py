@@ -122,3 +122,11 @@ def test_the_tests_of_a_file_stay_in_one_process(request: pytest.FixtureRequest)
     if hasattr(request.config, "workerinput"):
         assert request.node.nodeid.endswith("@test_repository.py")
     assert request.node.get_closest_marker("xdist_group").args == ("test_repository.py",)
+
+
+def test_what_is_slow_starts_first(request: pytest.FixtureRequest) -> None:
+    """Otherwise one process is busy with it long after the others have ended."""
+    folders = [item.path.relative_to(ROOT / "tests").parts[0] for item in request.session.items]
+    slow = [folder in ("rehearsal", "engine") for folder in folders]
+    assert slow == sorted(slow, reverse=True)
+    assert "--no-loadscope-reorder" in (ROOT / "Makefile").read_text(encoding="utf-8"), "xdist would reorder them"

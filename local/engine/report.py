@@ -1,4 +1,4 @@
-"""Tells in plain text what the engine did or would do, where there is no terminal for the engine to draw in.
+"""Tells in plain text what the engine did or would do.
 
 The engine's own plain output lists resources in the order their answers arrive, without saying what belongs to what.
 Here they stand in the program's tree, in the same order every time, so that two outputs can be compared.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from local.engine.stack import Outcome, Step
+from local.engine.stack import Outcome, Step
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "same": "", "read": ">"}
 _PLANNED = {"create": "to create", "update": "to update", "delete": "to delete", "replace": "to replace"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib
 import os
@@ -10,25 +9,22 @@ import re
 import runpy
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pulumi import RunError, automation
+from pulumi import RunError, automation, log
 from semver import VersionInfo
 
 from local.engine.plugins import install_plugins
 from local.engine.pulumi_cli import PulumiCli, find_pulumi
 from local.errors import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 """The repository: where the program and its stack files are."""
@@ -42,7 +38,7 @@ _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the engin
 _UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _OWN_SECRETS = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", re.MULTILINE)
 _SALT = re.compile(r"^encryptionsalt: .*$", re.MULTILINE)
-_SDK = "pulumi_aws"
+_AHEAD = re.compile(r"components(\..*)?|pulumi_aws\.\w+\.outputs")
 _STACK_TYPE = "pulumi:pulumi:Stack"
 _COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _FOREIGN = ("AWS_", "PULUMI_")
@@ -53,7 +49,7 @@ _NOTHING = automation.UpdateSummary("", datetime.fromtimestamp(0, UTC), "", {}, 
 
 
 class EngineFailure(Exception):  # noqa: N818 - the outcome of a run, like a failed test
-    """The engine refused or failed.
+    """The program, a provider or the engine refused or failed.
 
     Attributes:
         messages: what it said, each once.
@@ -62,13 +58,6 @@ class EngineFailure(Exception):  # noqa: N818 - the outcome of a run, like a fai
     def __init__(self, messages: Sequence[str]) -> None:
         super().__init__("\n".join(messages) or "the engine failed without saying why")
         self.messages = tuple(messages)
-
-
-class ProgramStopped(EngineFailure):
-    """The program itself stopped: refused its settings, or crashed."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__([problem])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +96,7 @@ class Outcome:
         steps: every step but the stack's and the providers' own, in the engine's order.
         outputs: the stack's outputs; `UNKNOWN` and `SECRET` stand in their places.
         messages: warnings and notes, each once.
-        text: what the engine printed, unless it drew in a terminal.
+        text: what the engine printed.
     """
 
     steps: tuple[Step, ...]
@@ -151,7 +140,7 @@ class LocalStack:
         self.state_dir = (state_dir or self.project_dir / ".local" / "engine" / name).resolve()
         self.pulumi = pulumi or find_pulumi()
         self._config = self.state_dir / "stack-file" / f"Pulumi.{name}.yaml"
-        self._touched = self.state_dir / "touched-services.txt"
+        self._imported = self.state_dir / "imported.txt"
         self._command = _Command(self.pulumi)
 
     @property
@@ -159,25 +148,24 @@ class LocalStack:
         """Whether the stack has been previewed or deployed here and not been destroyed since."""
         return self._config.is_file()
 
-    def preview(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
+    def preview(self, *, diff: bool = False) -> Outcome:
         """Plan what `up` would do.
 
         Args:
-            in_terminal: let the engine draw what it does in this process's terminal; otherwise it is silent.
-            diff: tell of every value that changes; outside a terminal in the outcome's `text`.
+            diff: tell of every value that changes, in the outcome's `text`.
 
         Raises:
             EngineFailure: the program or a provider refused.
         """
-        return self._run("preview", in_terminal=in_terminal, diff=diff)
+        return self._run("preview", diff=diff)
 
-    def up(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
+    def up(self, *, diff: bool = False) -> Outcome:
         """Deploy; arguments and errors as for `preview`."""
-        return self._run("up", in_terminal=in_terminal, diff=diff)
+        return self._run("up", diff=diff)
 
-    def destroy(self, *, in_terminal: bool = False, diff: bool = False) -> Outcome:
+    def destroy(self, *, diff: bool = False) -> Outcome:
         """Delete everything, then the state itself; arguments and errors as for `preview`."""
-        outcome = self._run("destroy", in_terminal=in_terminal, diff=diff)
+        outcome = self._run("destroy", diff=diff)
         shutil.rmtree(self.state_dir)
         return outcome
 
@@ -216,9 +204,9 @@ class LocalStack:
         resources: list[dict[str, Any]] = (deployment or {}).get("resources", [])
         return resources
 
-    def _run(self, operation: str, *, in_terminal: bool, diff: bool) -> Outcome:
+    def _run(self, operation: str, *, diff: bool) -> Outcome:
         """Run one operation of the engine with the program in this process."""
-        with self._surroundings():
+        with self._surroundings(), _debug_messages_kept():
             self._prepare()
             importing = threading.Thread(target=self._import_ahead)
             importing.start()
@@ -227,18 +215,18 @@ class LocalStack:
             record = _Record()
             stack = _Stack(self.name, self._workspace(program))
             run: Callable[..., automation.PreviewResult | automation.UpResult] = getattr(stack, operation)
-            self._command.in_terminal = in_terminal
             try:
-                result = run(
-                    config_file=str(self._config),
-                    color="auto" if in_terminal else "never",
-                    suppress_progress=not in_terminal,
-                    diff=diff,
-                    on_event=record.take,
-                )
+                with _interrupts_left_to_the_engine():
+                    result = run(
+                        config_file=str(self._config),
+                        color="never",
+                        suppress_progress=True,
+                        diff=diff,
+                        on_event=record.take,
+                    )
             except automation.CommandError as error:
                 if program.problem:
-                    raise ProgramStopped(program.problem) from error
+                    raise EngineFailure([program.problem]) from error
                 raise EngineFailure(record.errors or [_said(error)]) from error
             finally:
                 importing.join()
@@ -266,30 +254,18 @@ class LocalStack:
         unfinished.replace(self._config)
 
     def _import_ahead(self) -> None:
-        """Import what the program will import while the engine is still starting; that takes them equally long.
+        """Import what the program imported the last time while the engine is still starting; both take equally long.
 
-        The SDK loads its parts when they are first touched, so which parts is remembered from run to run. What is
-        wrong with a module shows when the program imports it itself.
+        What is wrong with a module shows when the program imports it itself.
         """
         with contextlib.suppress(Exception):
-            program = ast.parse((self.project_dir / "__main__.py").read_text(encoding="utf-8"))
-            for statement in program.body:
-                match statement:
-                    case ast.ImportFrom(module=str(module), level=0):
-                        importlib.import_module(module)
-                    case ast.Import(names=names):
-                        for name in names:
-                            importlib.import_module(name.name)
-                    case _:
-                        pass
-            sdk = importlib.import_module(_SDK)
-            for service in self._touched.read_text(encoding="utf-8").split():
-                hasattr(getattr(sdk, service), "outputs")  # asking makes it load
+            for name in self._imported.read_text(encoding="utf-8").split():
+                importlib.import_module(name)
 
     def _remember_imports(self) -> None:
-        """Note which parts of the SDK the program made load."""
-        parts = {name.split(".")[1] for name in sys.modules if name.startswith(f"{_SDK}.") and name.count(".") > 1}
-        self._touched.write_text("\n".join(sorted(parts - {"config"})), encoding="utf-8")
+        """Note the program's modules, and of each part of the SDK that it made load the one that brings the rest."""
+        names = [name for name in sys.modules if _AHEAD.fullmatch(name)]
+        self._imported.write_text("\n".join(names), encoding="utf-8")
 
     def _initialise(self) -> str:
         """Create the stack in an empty state folder, and return the line of a stack file that opens its secrets.
@@ -373,35 +349,12 @@ class _Program:
 
 
 class _Command(automation.PulumiCommand):
-    """A CLI whose version is known, and which may draw in the terminal itself."""
+    """A CLI whose version is known."""
 
     def __init__(self, pulumi: PulumiCli) -> None:
         # Not the original constructor: it starts the CLI to ask for the version that is known already.
         self.command = str(pulumi.path)
         self.version = VersionInfo.parse(pulumi.version)
-        self.in_terminal = False
-
-    def run(
-        self,
-        args: list[str],
-        cwd: str,
-        additional_env: Mapping[str, str],
-        on_output: Callable[[str], Any] | None = None,
-        on_error: Callable[[str], Any] | None = None,
-    ) -> automation.CommandResult:
-        """Run the CLI; in the terminal if that is wanted and the command has something to draw."""
-        if not (self.in_terminal and args[0] in {"preview", "up", "destroy"}):
-            return super().run(args, cwd, additional_env, on_output, on_error)
-        environment = {**os.environ, **additional_env}
-        # The CLI asks a terminal for its background colour and waits five seconds for those that never answer
-        # (recordings, some CI); it does not ask this kind, whose control sequences are the same.
-        environment["TERM"] = "screen-256color"
-        with _interrupts_left_to_the_engine():
-            code = subprocess.run([self.command, *args], cwd=cwd, env=environment, check=False).returncode
-        result = automation.CommandResult("", "", code)
-        if code != 0:
-            raise automation.CommandError(result)
-        return result
 
 
 class _Workspace(automation.LocalWorkspace):
@@ -503,6 +456,17 @@ def _readable(value: Any) -> Any:  # noqa: ANN401 - whatever a program hands out
             return UNKNOWN
         case _:
             return value
+
+
+@contextlib.contextmanager
+def _debug_messages_kept() -> Iterator[None]:
+    """Keep back the SDK's debug messages: each is a request to the engine, which shows none of them."""
+    debug = log.debug
+    log.debug = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        log.debug = debug
 
 
 @contextlib.contextmanager

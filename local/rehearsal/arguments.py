@@ -21,6 +21,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--stack-file", type=Path, metavar="FILE", help="the settings of the one --stack")
     command.add_argument("--until", default="", metavar="NAME", help="end after this stage or action")
+    command.add_argument(
+        "--variable",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="a variable of the first pipeline, such as LIGHTHOUSE_RUNS=1",
+    )
     command.add_argument("--list", action="store_true", help="print stages and actions, and run nothing")
     command.add_argument(
         "--break", dest="fault", choices=tuple(BREAKS), help="put a fault into a copy of the application"
@@ -34,9 +42,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="a base image: what `docker save` wrote, or a folder of such files",
     )
+    command.add_argument(
+        "--network", action="store_true", help="fetch base images, and let RUN lines reach this machine's network"
+    )
     command.add_argument("--report", type=Path, default=REPORTS, metavar="FOLDER", help="default: .local/rehearsal")
     command.add_argument("--verbose", action="store_true", help="print every line of every log")
     command.add_argument("--json", action="store_true", help="print what came of it as JSON, and nothing else")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def stack_files(options: argparse.Namespace) -> dict[str, Path]:

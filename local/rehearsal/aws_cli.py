@@ -21,36 +21,36 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local.errors import MissingTool, Refusal
-from local.go_tool import alone, cache_directory, clock, say
+from local.go_tool import cache_directory, make_once, say
+from local.rehearsal.starting import await_ready
 
 PIN = Path(__file__).with_name("aws-cli-requirements.txt")
 """Package, version and hash, as pip reads them."""
 _PLUGIN = Path(__file__).with_name("aws_cli_plugin.py")
 INSTALLING = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
-_PATIENCE = 60.0
 _HEADER = 8
+# Nothing of the standard library that Python has not loaded when it starts: importing would take longer than the rest.
 _COMMAND = """#!{python} -IS
-import json, os, socket, sys
-line = socket.socket(socket.AF_UNIX)
+import _socket, os, sys
+line = _socket.socket(_socket.AF_UNIX)
 try:
     line.connect({socket!r})
 except OSError as error:
     sys.exit("the AWS CLI's server does not answer: " + str(error))
 umask = os.umask(0o077)
 os.umask(umask)
-call = {{"words": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ), "umask": umask}}
-body = json.dumps(call).encode()
-socket.send_fds(line, [len(body).to_bytes({header}, "big")], [0, 1, 2])
+words = map(os.fsencode, (str(umask), os.getcwd(), str(len(sys.argv) - 1), *sys.argv[1:]))
+body = b"\\0".join((*words, *(b"=".join(pair) for pair in os.environb.items())))
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+line.sendmsg([len(body).to_bytes({header}, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
 line.sendall(body)
-answer = line.makefile().readline()
+answer = line.recv(16)
 os._exit(int(answer) if answer else 255)
 """
 _CONFIGURATION = """\
@@ -102,15 +102,13 @@ def bring() -> None:
     """
     if _command() is None and can_be_brought():
         target = _folder()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target.with_name(f"{target.name}.lock"), "the AWS CLI is being fetched by another command"):
-            if not target.exists():
-                say(f"Fetching the AWS CLI v2 (70 MB). It is not installed: it goes to {target}.")
-                started = time.monotonic()
-                with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.unpacking-") as folder:
-                    _unpack(_fetch(Path(folder)), Path(folder, "whole"))
-                    Path(folder, "whole").rename(target)
-                say(f"The AWS CLI v2 is ready after {clock(time.monotonic() - started)}.")
+
+        def make(folder: Path) -> None:
+            say(f"Fetching the AWS CLI v2 (70 MB). It is not installed: it goes to {target}.")
+            with tempfile.TemporaryDirectory(dir=folder.parent) as fetched:
+                _unpack(_fetch(Path(fetched)), folder)
+
+        make_once(target, "The AWS CLI v2", make)
     if _command() is not None:
         say(f"AWS CLI {version()}: {command()}")
 
@@ -216,18 +214,10 @@ class WarmAwsCli:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        deadline = time.monotonic() + _PATIENCE
-        while not self._socket.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self._process.kill()
-                said = self._process.communicate()[1].decode(errors="replace")
-                raise RuntimeError(f"The server of the AWS CLI did not start. It said:\n{said}")
-            time.sleep(0.02)
+        await_ready(self._process, "The server of the AWS CLI", self._socket.exists)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the server, and the calls it carries out."""
         if self._process is not None:
             self._process.communicate(timeout=10)  # closes its standard input, and with that it ends

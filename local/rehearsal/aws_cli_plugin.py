@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import json
 import os
 import random
 import selectors
@@ -25,7 +24,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 _HEADER = 8
 _WARM_UP = (
@@ -34,6 +33,7 @@ _WARM_UP = (
     ("sts", "get-caller-identity"),
     ("s3", "ls", "s3://warm"),
     ("s3", "cp", "s3://warm/up", "-"),
+    ("codepipeline", "list-action-executions", "--pipeline-name", "warm"),
 )
 """Calls that reach nobody; what they import and read, later calls find done."""
 _PROGRAM = sys.argv[0]
@@ -86,7 +86,7 @@ class _Server:
             body += line.recv(65536)
         process = os.fork()
         if process == 0:
-            _become(json.loads(body), streams)
+            _become(body, streams)
         for stream in streams:
             os.close(stream)
         self._lines[process] = line
@@ -115,25 +115,27 @@ def _end(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def _become(call: dict[str, Any], streams: list[int]) -> None:
+def _become(call: bytes, streams: list[int]) -> None:
     """Turn this forked process into the AWS CLI; does not return."""
     code = 255
     try:
+        umask, folder, count, *rest = call.split(b"\0")
+        words, environment = rest[: int(count)], rest[int(count) :]
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
         os.closerange(3, 1024)
-        os.umask(call["umask"])
-        os.chdir(call["folder"])
+        os.umask(int(umask))
+        os.chdir(folder)
         os.environ.clear()
-        os.environ.update(call["environment"])
+        os.environb.update(entry.partition(b"=")[::2] for entry in environment)
         own = os.path.join(os.path.dirname(sys.modules["awscli"].__file__ or ""), "data")  # noqa: PTH118, PTH120 - as it does
         os.environ["AWS_DATA_PATH"] = os.pathsep.join(filter(None, [os.environ.get("AWS_DATA_PATH"), own]))
         time.tzset()
         random.seed()
-        sys.argv = [_PROGRAM, *call["words"]]
+        sys.argv = [_PROGRAM, *map(os.fsdecode, words)]
         sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -183,15 +185,17 @@ def _nowhere() -> Iterator[None]:
 
 def _warm_up() -> None:
     """Import the AWS CLI, and let it read what it reads in every call."""
-    import awscli.botocore.session  # type: ignore[import-not-found]  # noqa: PLC0415 - the AWS CLI's own copy
+    import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415 - the AWS CLI's, by the name it goes by there
 
     # What a session reads of the services it keeps; all sessions here are of one process each, so they may share it.
-    session = awscli.botocore.session
+    session = botocore.session
     session.create_loader = functools.cache(session.create_loader)
     with _nowhere():
         for words in _WARM_UP:
             sys.argv = [_PROGRAM, *words]
             _call()
+    if not session.create_loader.cache_info().hits:
+        raise RuntimeError("the calls of this AWS CLI do not share what they read: each would read everything anew")
 
 
 def awscli_initialize(_hooks: object) -> NoReturn:

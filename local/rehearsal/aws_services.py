@@ -14,21 +14,19 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import botocore.session  # type: ignore[import-untyped]  # ships no types
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
+from local.rehearsal.starting import await_ready
+
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 60.0
-"""Seconds to wait for the process; it needs less than two on a machine that is not busy."""
 _ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)")
 
 
@@ -92,26 +90,17 @@ class AwsServices:
             pass_fds=(self._socket.fileno(),),
         )
         self._socket.close()
-        self._await_answer(self._process)
+        await_ready(self._process, "The stand-in for AWS", self._answers)
         return self
 
-    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2):  # noqa: S310 - loopback
-                    return
-            except OSError as error:
-                ended = process.poll() is not None
-                if ended or time.monotonic() > deadline:
-                    process.kill()
-                    said = process.communicate()[1].decode(errors="replace")
-                    raise RuntimeError(f"The stand-in for AWS does not answer ({error}). It said:\n{said}") from error
-                time.sleep(0.05)
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2):  # noqa: S310 - loopback
+                return True
+        except OSError:
+            return False
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the process."""
         if self._process is not None:
             self._process.terminate()
@@ -205,11 +194,10 @@ def _trust_as_ministack_reads(trust: Mapping[str, Any]) -> dict[str, Any]:
     for statement in document["Statement"]:
         roles = statement.get("Condition", {}).get("ArnEquals", {}).pop("aws:PrincipalArn", None)
         if roles is not None:
-            sessions = [_ROLE.sub(r"arn:aws:sts::\1:assumed-role/\2/*", role) for role in _listed(roles)]
+            sessions = [
+                _ROLE.sub(r"arn:aws:sts::\1:assumed-role/\2/*", role)
+                for role in ([roles] if isinstance(roles, str) else roles)
+            ]
             statement["Condition"].setdefault("ArnLike", {})["aws:PrincipalArn"] = sessions
             statement["Condition"] = {operator: keys for operator, keys in statement["Condition"].items() if keys}
     return document
-
-
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or a list of anything
-    return list(value) if isinstance(value, (list, tuple)) else [value]

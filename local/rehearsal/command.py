@@ -24,24 +24,13 @@ from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Visit
-from local.rehearsal.pipeline.triggers import Push
-from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
-from local.rehearsal.report import (
-    BaseImage,
-    Emulated,
-    Phase,
-    Rehearsed,
-    Sample,
-    Traffic,
-    collect,
-    junit,
-    outcome,
-    page,
-    save,
-    summary,
-)
-from local.rehearsal.report import Rehearsal as Report
+from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_build
+from local.rehearsal.report.collect import Rehearsed, collect
+from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
+from local.rehearsal.report.outcome import outcome
+from local.rehearsal.report.saved import summary
 from local.rehearsal.report.terminal import View, view
+from local.rehearsal.report.write import write
 
 _TOOLS = ("aws", "builder", "docker", "haproxy", "ministack", "namespaces")
 _LIGHTHOUSE = ("chromium", "lighthouse")
@@ -84,20 +73,21 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         source = Source.of(options.app, folder / "application", branch=_branch(plan[first]))
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
-        builds = [build for deployed in plan.values() for build in image_builds(deployed)]
-        images = provide(needed(source.folder, builds), given=options.image)
+        projects = [project for deployed in plan.values() for project in deployed.projects.values()]
+        builds = [build for build in map(image_build, projects) if build]
+        images = provide(needed(source.folder, builds), given=options.image, network=options.network)
         shown = ends.enter_context(_view(plan, options))
         shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images))
         settings = Options(
             graphs=graphs,
-            source=source,
             images=images,
             decide=lambda action, about, _seconds: _decide(shown, action, about, approve=options.approve),
+            network=options.network,
             environment=environment,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
-        rehearsal.start(first, Push(branch=source.branch, paths=source.changed_paths), until=options.until)
+        rehearsal.push(first, source, variables=dict(options.variable), until=options.until)
         rehearsal.wait()
         made = collect(
             options.app.resolve().name,
@@ -110,10 +100,9 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
             traffic=[_traffic(rehearsal.stacks[name], list(visitor.visits)) for name, visitor in visitors.items()],
             unproven=UNPROVEN,
         )
-        written = _write(made, options.report)
+        written = write(made, options.report)
         came = outcome(made)
-        lines = [f"Report: {written}"]
-        shown.end(lines)
+        shown.end([came.headline, f"Report: {written}"])
         if options.json:
             print(json.dumps(summary(made), indent=2))
         if options.keep:
@@ -215,16 +204,6 @@ def _traffic(stack: Stack, visits: Sequence[Visit]) -> Traffic:
     )
     phases = (Phase(name=run.action.name, started=run.started, ended=run.ended) for run in deploying)
     return Traffic(stack=stack.name, samples=tuple(samples), phases=tuple(phases))
-
-
-def _write(made: Report, folder: Path) -> Path:
-    """Write the page, and beside it what other programs read; returns the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save(made, folder / "rehearsal.json")
-    (folder / "junit.xml").write_bytes(junit(made))
-    written = folder / "index.html"
-    written.write_text(page(made), encoding="utf-8")
-    return written
 
 
 def _print_list(plan: Mapping[str, Deployed]) -> None:

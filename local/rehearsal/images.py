@@ -16,13 +16,12 @@ import platform
 import re
 import subprocess
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
 
 from local.rehearsal import tools
 from local.rehearsal.aws_services import AwsServices
@@ -33,18 +32,8 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 """This machine's, as images name it."""
+_SCANNER = Path(__file__).with_name("scanner.sh")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SCANNER = """#!/bin/sh
-# A stand-in for an SBOM generator, by BuildKit's scanner protocol: it lists the image's files and knows no packages.
-set -eu
-list=$(cd "$BUILDKIT_SCAN_SOURCE" && find . -type f | sort | sed 's/[\\\\"]/\\\\&/g' |
-  awk '{ printf "%s{\\"SPDXID\\":\\"SPDXRef-File-%d\\",\\"fileName\\":\\"%s\\"}", (NR > 1 ? "," : ""), NR, $0 }')
-cat > "$BUILDKIT_SCAN_DESTINATION/sbom.spdx.json" <<END
-{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","predicate":{
-"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","name":"sbom","dataLicense":"CC0-1.0",
-"creationInfo":{"creators":["Tool: ecs-delivery rehearsal, a stand-in"]},"packages":[],"files":[$list]}}
-END
-"""
 _SERVER = """#!/bin/sh
 # The port is fixed: a command of the task definition's is meant for another program.
 exec nc -ll -p {port} -e /bin/answer
@@ -232,11 +221,8 @@ class RegistryClient:
         address = self.services.client("ecr", account=self.account, region=self.region).get_download_url_for_layer(
             repositoryName=name, layerDigest=digest
         )["downloadUrl"]
-        _, _, rest = address.partition("https://")
-        host, slash, path = rest.partition("/")
-        request = urllib.request.Request(f"{self.services.endpoint}{slash}{path}", headers={"Host": host})  # noqa: S310 - loopback
-        with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
-            return bytes(answer.read())
+        host, slash, path = address.removeprefix("https://").partition("/")
+        return _asked(self.services.port, "GET", f"{slash}{path}", {"Host": host})[2]
 
     def referrers(self, name: str, digest: str) -> list[str]:
         """The digests of what refers to an image."""
@@ -248,16 +234,20 @@ class RegistryClient:
         headers = {"Host": self.host, "Authorization": f"Basic {self.token}"}
         if media_type:
             headers["Content-Type"] = media_type
-        # Over the plain endpoint, which is reached from everywhere; the name in Host says which registry is meant.
-        url = urljoin(f"{self.services.endpoint}/v2/", path)
-        request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310 - loopback
-        try:
-            with urllib.request.urlopen(request) as answered:  # noqa: S310 - loopback
-                return answered.status, {key.lower(): value for key, value in answered.headers.items()}, answered.read()
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return 404, {}, b""
-            raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
+        status, given, content = _asked(self.services.port, method, f"/v2/{path}", headers, body)
+        if status >= 400 and status != 404:
+            raise RuntimeError(f"{method} {path}: {status} {content.decode(errors='replace')}")
+        return status, given, content
+
+
+def _asked(
+    port: int, method: str, path: str, headers: dict[str, str], body: bytes | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """Ask over the plain endpoint, which is reached from everywhere; the name in Host says which registry is meant."""
+    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
 
 
 def archive(image: Image, name: str) -> bytes:
@@ -327,7 +317,7 @@ def dockerfile_frontend() -> Image:
 
 def scanner() -> Image:
     """A stand-in for the SBOM generator."""
-    return image(busybox(), layer({"scan": Entry(SCANNER.encode(), 0o755)}), Entrypoint=["/scan"])
+    return image(busybox(), layer({"scan": Entry(_SCANNER.read_bytes(), 0o755)}), Entrypoint=["/scan"])
 
 
 def holder() -> Image:

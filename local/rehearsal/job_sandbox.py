@@ -23,19 +23,15 @@ import itertools
 import json
 import os
 import re
-import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
@@ -44,6 +40,8 @@ from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.base_images import PLATFORM, Content, Provided, Provision
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
+from local.rehearsal.loopback import listening_in
+from local.rehearsal.starting import await_ready
 
 OTHER_ACCOUNT = "210987654321"
 """Where images are promoted to when the target is not the own account."""
@@ -56,7 +54,6 @@ DOCKER_HUB = "127.0.0.2"
 DOCKER_HUB_HOSTS = ("docker.io", "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
 _ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 _REGIONS = (REGION, "eu-west-1", "us-east-1")
-_PATIENCE = 60.0
 _START = """
 ip link set lo up
 mount --bind "$1/hosts" /etc/hosts
@@ -64,29 +61,7 @@ touch "$1/ready"
 exec cat
 """
 """What the machine's first process does: its standard input is closed when whoever started it is gone."""
-_LISTEN = """
-import socket, sys
-made = socket.create_server(("127.0.0.1", 0), backlog=128)
-socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [b"."], [made.fileno()])
-"""
-"""Opens a socket where it runs, and hands it to who has started it."""
-_DOCKER = """#!/bin/sh
-# What a job calls: the real client. A builder gets the machine's own network, because Amazon ECR is on the machine here
-# and beyond it on AWS; and a container name of its own, because a build on AWS has its machine for itself.
-if [ "$1 $2" = "buildx create" ]; then
-  shift 2
-  set -- buildx create --node "$REHEARSAL_MACHINE" --driver-opt network=host "$@"
-fi
-# Containers know the names of the services here, which they would ask DNS for on AWS.
-if [ "$1" = run ] && [ -f {hosts} ]; then
-  shift
-  while read -r host; do
-    set -- --add-host "$host" "$@"
-  done < {hosts}
-  set -- run "$@"
-fi
-exec {docker} "$@"
-"""
+_DOCKER = Path(__file__).with_name("docker.sh")
 
 
 class JobSandbox:
@@ -130,16 +105,18 @@ class JobSandbox:
             self.aws = ends.enter_context(
                 AwsServices(prefix=self.enter, certificate=certificate, repositories=self.repositories)
             )
-            self._lay_out_commands()
+            commands = self.folder / "bin"
+            commands.mkdir()
+            (commands / "docker").symlink_to(_DOCKER)
+            put_python(commands)  # a job has Python's standard library and nothing of ours
             ends.enter_context(self._cli)
-            self._await_engine(engine)
+            log = self.folder / "dockerd.log"
+            await_ready(engine, "The Docker engine", lambda: not self.docker("version", check=False).returncode, log)
             self._buildkit = images.buildkit(self.certificates.read_bytes())
             self._ends = ends.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all of it."""
         self._ends.close()
 
@@ -212,12 +189,24 @@ class JobSandbox:
             repository=repository, url=f"{address}/{repository}.git", commit=found.stdout.strip(), branch=branch
         ).write(self.folder / f"reference-{next(self._machines)}.json")
 
-    def place(self, credentials: Mapping[str, str], *, region: str = REGION) -> BuildHost:
-        """A new machine for a build, under these credentials."""
+    def place(self, credentials: Mapping[str, str], *, region: str = REGION, proxy: str = "") -> BuildHost:
+        """A new machine for a build, under these credentials.
+
+        Args:
+            credentials: The variables of whoever runs it.
+            region: The region.
+            proxy: By which the containers of this build reach what is not on the machine, see `egress.way_out`.
+        """
         machine = f"machine-{next(self._machines)}"
         config = self.folder / machine
         (config / "cli-plugins").mkdir(parents=True)
         (config / "cli-plugins" / "docker-buildx").symlink_to(tools.builder().bin / "buildx")
+        if proxy:
+            own = {name for line in (self.folder / "hosts").read_text().splitlines() for name in line.split()}
+            # Not GitHub: the machine's is for the pipeline, and a container may want what it does not have.
+            kept = ",".join(sorted(own - {git_hosting.GITHUB}))
+            settings = {"httpProxy": proxy, "httpsProxy": proxy, "noProxy": kept}
+            (config / "config.json").write_text(json.dumps({"proxies": {"default": settings}}))
         home = self.folder / f"{machine}-home"
         home.mkdir()
         environment = {
@@ -226,6 +215,8 @@ class JobSandbox:
             "HOME": str(home),
             "DOCKER_HOST": self._docker_host,
             "DOCKER_CONFIG": str(config),
+            "REHEARSAL_DOCKER": str(tools.engine() / "docker"),
+            "REHEARSAL_HOSTS": str(self.folder / "container-hosts"),
             "REHEARSAL_MACHINE": machine,
             "SSL_CERT_FILE": str(self.certificates),
             "GIT_SSL_CAINFO": str(self.certificates),
@@ -235,12 +226,7 @@ class JobSandbox:
 
     def listen(self) -> socket.socket:
         """A socket of this process that listens on a free port of the machine's loopback."""
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            opening = [*self.enter, sys.executable, "-c", _LISTEN, str(theirs.fileno())]
-            subprocess.run(opening, pass_fds=[theirs.fileno()], check=True, capture_output=True)
-            _, (descriptor,), *_ = socket.recv_fds(ours, 1, 1)
-        return socket.socket(fileno=descriptor)
+        return listening_in(self.enter)
 
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""
@@ -269,7 +255,7 @@ class JobSandbox:
             stderr=subprocess.PIPE,
         ) as process:
             try:
-                _await(self.folder / "ready", process, "The machine")
+                await_ready(process, "The machine", (self.folder / "ready").exists)
                 children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
                 yield int(children.split()[0])
             finally:
@@ -322,24 +308,6 @@ class JobSandbox:
             for folder in sorted([group, *group.rglob("*/")], reverse=True):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-
-    def _await_engine(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while self.docker("version", check=False).returncode:
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = (self.folder / "dockerd.log").read_text(errors="replace")[-4000:]
-                raise RuntimeError(f"The Docker engine does not answer. It said:\n{said}")
-            time.sleep(0.1)
-
-    def _lay_out_commands(self) -> None:
-        commands = self.folder / "bin"
-        commands.mkdir()
-        docker = commands / "docker"
-        hosts = shlex.quote(str(self.folder / "container-hosts"))
-        docker.write_text(_DOCKER.format(docker=shlex.quote(str(tools.engine() / "docker")), hosts=hosts))
-        docker.chmod(0o755)
-        # A job has Python's standard library and nothing of ours.
-        put_python(commands)
 
     def docker_hub(self, region: str = REGION) -> dict[str, str]:
         """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.
@@ -453,14 +421,3 @@ def _make_authority(folder: Path) -> None:
 
 def _openssl(folder: Path, *words: str) -> None:
     subprocess.run([tools.command("openssl"), *words], cwd=folder, capture_output=True, check=True)
-
-
-def _await(path: Path, process: subprocess.Popen[Any], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not path.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            said = process.communicate()[1].decode(errors="replace")
-            raise RuntimeError(f"{what} did not start. It said:\n{said}")
-        time.sleep(0.02)

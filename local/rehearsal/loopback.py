@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+
+_LISTEN = """
+import socket, sys
+with socket.socket(fileno=int(sys.argv[1])) as back, socket.create_server(("127.0.0.1", int(sys.argv[2]))) as made:
+    made.listen(128)
+    socket.send_fds(back, [b"."], [made.fileno()])
+"""
+"""Opens a socket where it runs, and hands it to who has started it."""
+
+
+def listening_in(enter: Sequence[str], port: int = 0) -> socket.socket:
+    """A socket of this process that listens on the loopback of another network namespace.
+
+    Args:
+        enter: The command that runs another one there.
+        port: The port there; by default a free one.
+    """
+    here, there = socket.socketpair()
+    with here, there:
+        command = [*enter, sys.executable, "-c", _LISTEN, str(there.fileno()), str(port)]
+        subprocess.run(command, pass_fds=[there.fileno()], capture_output=True, check=True)
+        _, (descriptor,), *_ = socket.recv_fds(here, 1, 1)
+    return socket.socket(fileno=descriptor)
 
 
 class _Quiet:

@@ -8,7 +8,6 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import ActionExecution, CodePipeline
 from local.rehearsal.codebuild import BuildHost, secret_and_key
 from local.rehearsal.deployed import Deployed, Project
+from local.rehearsal.egress import way_out
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
@@ -70,34 +70,31 @@ class Options:
 
     Attributes:
         graphs: The deployed graph of each stack by its name, in the order in which a change travels.
-        source: The application.
-        images: The base images that its builds fetch.
+        images: The base images that the application's builds fetch.
         decide: Asks a person about an approval.
         pace: How fast time passes.
         secrets: Name or ARN of a secret -> its text; any other secret has a text that says that it is none.
+        network: Whether the RUN lines of image builds reach the machine's network.
         environment: More environment variables of the machines that builds run on.
     """
 
     graphs: Mapping[str, Graph]
-    source: Source
     images: Provision
     decide: Decide
     pace: Pace = field(default_factory=Pace)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    network: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def image_builds(deployed: Deployed) -> Iterator[DockerBuild]:
-    """Yield what the jobs of a pipeline build images of, as their buildspecs and projects say."""
-    for project in deployed.projects.values():
-        declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
-        given = {**declared, **{variable.name: variable.value for variable in project.variables}}
-        if "BUILD_ARGS" in given:
-            yield DockerBuild(
-                dockerfile=str(Path(given["BUILD_CONTEXT"]) / given["DOCKERFILE"]),
-                target=given["BUILD_TARGET"],
-                arguments=json.loads(given["BUILD_ARGS"]),
-            )
+def image_build(project: Project) -> DockerBuild | None:
+    """Return what a project builds an image of, as it and its buildspec say; ``None`` when it builds none."""
+    declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
+    given = {**declared, **{variable.name: variable.value for variable in project.variables}}
+    if "BUILD_ARGS" not in given:
+        return None
+    arguments = json.loads(given["BUILD_ARGS"])
+    return DockerBuild(dockerfile=given["DOCKERFILE"], target=given["BUILD_TARGET"], arguments=arguments)
 
 
 class Rehearsal:
@@ -126,6 +123,7 @@ class Rehearsal:
             self._images = ends.enter_context(
                 self.sandbox.serving_images(self._options.images, cached_in=(self.account.region,))
             )
+            self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
             for name, graph in self._options.graphs.items():
                 self.stacks[name] = self._stack(name, graph, ends)
             ends.enter_context(self._hearing_of_images())
@@ -144,21 +142,31 @@ class Rehearsal:
         for runner, execution in runs:
             runner.wait(execution, _PATIENCE)
 
-    def start(self, stack: str, push: Push, *, until: str = "") -> Execution:
-        """Start a stack's pipeline as a push of code does; if its filters keep that off, as a person does by hand.
+    def push(
+        self, stack: str, source: Source, *, variables: Mapping[str, str] | None = None, until: str = ""
+    ) -> Execution:
+        """Push a commit, which starts a stack's pipeline; if its filters keep that off, start it as a person does.
 
         Args:
             stack: The stack's name.
-            push: What is pushed.
+            source: The commit.
+            variables: Pipeline variables that differ from their defaults, by name.
             until: The stage or the action after which the run ends; by default the last.
 
         Raises:
-            Refusal: There is no such stage or action.
+            Refusal: There is no such variable, stage or action.
         """
         found = self.stacks[stack]
-        reason = reason_not_to_start(found.deployed.triggers, push)
-        trigger = f"By hand, since the push does not start it: {reason}" if reason else f"Push to {push.branch}"
-        return found.runner.start(trigger, until=until)
+        for action in found.deployed.actions:
+            if action.provider == "CodeStarSourceConnection":
+                source.publish(self.sandbox, action.configuration["FullRepositoryId"])
+        history = [Commit(sha, message) for sha, message in source.history]
+        for repository in self.github.repositories.values():
+            repository.commits[:] = history
+        pushed = Push(branch=source.branch, paths=source.changed_paths)
+        reason = reason_not_to_start(found.deployed.triggers, pushed)
+        trigger = f"By hand, since the push does not start it: {reason}" if reason else f"Push to {source.branch}"
+        return found.runner.start(trigger, variables=variables, until=until)
 
     def wait(self) -> None:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile."""
@@ -179,7 +187,6 @@ class Rehearsal:
     def _stack(self, name: str, graph: Graph, ends: contextlib.ExitStack) -> Stack:
         deployed = Deployed.of(graph)
         self._keep_secrets(deployed)
-        self._publish(deployed)
         recorded = CodePipeline(deployed.pipeline, account=self.account.identity, region=self.account.region)
         hosting = ends.enter_context(
             hosting_from_graph(graph, self.sandbox, self.sandbox.folder / "hosting" / name, pace=self._options.pace)
@@ -189,7 +196,7 @@ class Rehearsal:
             serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
         )
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
-        machines = _Machines(self.sandbox, {**self._options.environment, **services})
+        machines = _Machines(self.sandbox, {**self._options.environment, **services}, self._proxy)
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
             "ECR": EcrSource(account=self.account),
@@ -239,15 +246,8 @@ class Rehearsal:
         """Have GitHub know the repository that a project releases, and the token."""
         repository = {item.name: item.value for item in project.variables}.get("GITHUB_REPOSITORY")
         if repository:
-            history = self._options.source.history
-            self.github.repository(repository).commits[:] = [Commit(sha, message) for sha, message in history]
+            self.github.repository(repository)
             self.github.token(self._token, **{repository: "write"})
-
-    def _publish(self, deployed: Deployed) -> None:
-        """Put the application where the pipeline's source action looks for it."""
-        for action in deployed.actions:
-            if action.provider == "CodeStarSourceConnection":
-                self._options.source.publish(self.sandbox, action.configuration["FullRepositoryId"])
 
     # Images that arrive.
 
@@ -296,13 +296,18 @@ class Rehearsal:
 
 
 class _Machines:
-    """The sandbox's machines, which also know where this rehearsal's own services are."""
+    """The sandbox's machines, which also know where this rehearsal's own services are.
 
-    def __init__(self, sandbox: JobSandbox, environment: Mapping[str, str]) -> None:
-        self._sandbox, self._environment = sandbox, environment
+    Those that build images reach the network through the proxy, if there is one.
+    """
 
-    def place(self, credentials: Mapping[str, str], *, region: str) -> BuildHost:
-        return self._sandbox.place({**credentials, **self._environment}, region=region)
+    def __init__(self, sandbox: JobSandbox, environment: Mapping[str, str], proxy: str) -> None:
+        self._sandbox, self._environment, self._proxy = sandbox, environment, proxy
+
+    def place(self, project: Project, credentials: Mapping[str, str], *, region: str) -> BuildHost:
+        """Return a new machine."""
+        proxy = self._proxy if image_build(project) else ""
+        return self._sandbox.place({**credentials, **self._environment}, region=region, proxy=proxy)
 
 
 def _record(records: dict[str, ActionExecution], pipeline: CodePipeline, run: ActionRun) -> None:

@@ -13,19 +13,19 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import MissingTool, Refusal
-from local.go_tool import GoTool, alone, cache_directory, clock, locked_version, say
+from local.go_tool import GoTool, cache_directory, locked_version, make_once, say
 from local.rehearsal import aws_cli
 
 _MODULE = Path(__file__).parent / "builder"
@@ -37,9 +37,6 @@ HOW = "make tools" if os.geteuid() == 0 else "make test as root, on Debian 12 or
 NODE = "install Node.js 20 or newer with npm 10 or newer: https://nodejs.org"
 _OLDEST_NPM = 10
 """npm 9, which Debian 13 has, finds no lock file where packages are overridden that others ask the latest of."""
-_DEBIAN_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
-_SOURCES_LIST = Path("/etc/apt/sources.list")
-"""Debian's package sources, in the form of images and new installations, and in that of older ones."""
 _ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "tini")
 _ENGINE_COMMANDS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "ctr")
 _NEXT_RELEASE = {"bookworm": "trixie"}
@@ -169,39 +166,22 @@ def bring_if_possible() -> None:
         say(str(refusal), "Going on: the tests that need these tools are skipped.")
 
 
-def versions() -> dict[str, str]:
-    """Return the version of each tool that is not locked: Debian's packages, the Docker engine and Node.js.
+def versions() -> str:
+    """Return what tools that are not locked say of their version: Debian's packages, the Docker engine and Node.js.
 
     Debian's archive keeps no older versions of its packages, so these are what the machine's release has today.
     """
-    commands = {
-        name: ["dpkg-query", "--show", "--showformat=${Version}", name] for name in sorted(set(_PACKAGES.values()))
-    }
-    commands |= {
-        "docker engine": [str(engine() / "dockerd"), "--version"],
-        "containerd": [str(engine() / "containerd"), "--version"],
-        "node": ["node", "--version"],
-        "npm": ["npm", "--version"],
-    }
-    return {name: _first_line(command) for name, command in commands.items()}
+    commands = (
+        ["dpkg-query", "--show", *sorted(set(_PACKAGES.values()))],
+        *([str(engine() / name), "--version"] for name in ("dockerd", "containerd")),
+        *([name, "--version"] for name in ("node", "npm")),
+    )
+    there = [command for command in commands if _find(command[0])]
+    return "".join(subprocess.run(command, capture_output=True, text=True, check=False).stdout for command in there)
 
 
-def _first_line(command: list[str]) -> str:
-    found = _find(command[0])
-    if found is None:
-        return "missing"
-    done = subprocess.run([found, *command[1:]], capture_output=True, text=True, errors="replace", check=False)
-    return (done.stdout.splitlines() or ["missing"])[0].strip()
-
-
-def _beside_python(command: str) -> Callable[[], str]:
-    """A command of this project's own environment."""
-
-    def problem() -> str:
-        path = Path(sys.executable).with_name(command)
-        return "" if path.is_file() else f"{path} does not exist"
-
-    return problem
+def _ministack() -> str:
+    return "" if importlib.util.find_spec("ministack") else f"it is not installed for {sys.executable}"
 
 
 def _on_path(*commands: str) -> Callable[[], str]:
@@ -256,7 +236,7 @@ def _builder() -> str:
 
 TOOLS = {
     "aws": Tool(aws_cli.problem, "make tools" if aws_cli.can_be_brought() else aws_cli.INSTALLING),
-    "ministack": Tool(_beside_python("ministack"), "make install"),
+    "ministack": Tool(_ministack, "make install"),
     "namespaces": Tool(_namespaces),
     "docker": Tool(_engine),
     "builder": Tool(_builder),
@@ -290,21 +270,16 @@ def _install_packages() -> None:
 
 def _unpack_engine(release: str) -> None:
     """Fetch the Docker engine's packages of a release of Debian and lay their commands into the cache."""
-    if not _engine():
-        return
     target = engine().parent
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with alone(target.with_name(f"{target.name}.lock"), "the Docker engine is being fetched by another command"):
-        if not _engine():
-            return
+    if target.exists() and _engine():  # it lacks something
+        shutil.rmtree(target)
+
+    def make(folder: Path) -> None:
         say(f"Fetching a Docker engine from Debian {release} (75 MB). It is not installed: it goes to {target}.")
-        started = time.monotonic()
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.unpacking-") as folder:
-            unpacked = _fetch_engine(Path(folder), release)
-            if target.exists():
-                shutil.rmtree(target)
-            unpacked.rename(target)
-        say(f"The Docker engine is ready after {clock(time.monotonic() - started)}.")
+        with tempfile.TemporaryDirectory(dir=folder.parent) as fetched:
+            _fetch_engine(Path(fetched), release).rename(folder / "bin")
+
+    make_once(target, "The Docker engine", make)
 
 
 def _release_with_engine() -> str:
@@ -325,14 +300,13 @@ def _release_with_engine() -> str:
 
 
 def _fetch_engine(folder: Path, release: str) -> Path:
-    """Fetch and unpack; returns the folder with `bin`, which the caller moves to its place.
+    """Fetch and unpack; returns the folder with the commands, which the caller moves to its place.
 
     The machine's own package sources with another release's name, in lists and a cache of their own: the machine's
     package manager does not see them.
     """
-    name, text = _sources(release)
-    sources = folder / name
-    sources.write_text(text, encoding="utf-8")
+    sources = folder / "release.list"
+    sources.write_text(_sources(release), encoding="utf-8")
     options = {
         "Dir::Etc::sourcelist": sources,
         "Dir::Etc::sourceparts": "-",
@@ -348,45 +322,31 @@ def _fetch_engine(folder: Path, release: str) -> Path:
     root = folder / "root"
     for package in sorted(folder.glob("*.deb")):  # its name says its version
         _run(f"Unpacking {package.name}", ["dpkg", "--extract", str(package), str(root)], dict(os.environ))
-    commands = folder / "engine" / "bin"
-    commands.mkdir(parents=True)
+    commands = folder / "commands"
+    commands.mkdir()
     for found in [*(root / "usr" / "bin").iterdir(), *(root / "usr" / "sbin").iterdir()]:
         found.rename(commands / found.name)
-    return commands.parent
+    return commands
 
 
-def _sources(release: str) -> tuple[str, str]:
-    """Return the name and the text of a file with this machine's sources for Debian itself, of another release.
+def _sources(release: str) -> str:
+    """Return a list of this machine's package sources for Debian itself and its security updates, of another release.
 
     Raises:
-        MissingTool: this machine has none where Debian keeps them.
+        MissingTool: this machine has none.
     """
-    if _DEBIAN_SOURCES.is_file():
-        text = _DEBIAN_SOURCES.read_text(encoding="utf-8")
-        return "release.sources", re.sub(
-            r"^Suites:(.*)$",
-            lambda line: f"Suites: {' '.join(_suites(line[1].split(), release))}",
-            text,
-            flags=re.MULTILINE,
-        )
-    line = re.compile(r"^(deb\s+(?:\[[^]]*\]\s+)?\S+\s+)(\S+)(\s.*)$", re.MULTILINE)
-    text = _SOURCES_LIST.read_text(encoding="utf-8") if _SOURCES_LIST.is_file() else ""
-    lines = [
-        f"{found[1]}{suite}{found[3]}\n" for found in line.finditer(text) for suite in _suites([found[2]], release)
-    ]
+    wanted = ["--format", "$(SITE) $(RELEASE) $(SIGNED_BY)", "Identifier: Packages", "Component: main"]
+    done = subprocess.run(["apt-get", "indextargets", *wanted], capture_output=True, text=True, check=True)
+    lines = []
+    for line in dict.fromkeys(done.stdout.splitlines()):  # one for each architecture
+        site, suite, key = line.split(maxsplit=2)
+        own, dash, part = suite.partition("-")
+        if own in (*_NEXT_RELEASE, *_RELEASES) and part in ("", "security"):
+            signed = f"[signed-by={key}] " if key.startswith("/") else ""
+            lines.append(f"deb {signed}{site} {release}{dash}{part} main\n")
     if not lines:
-        raise MissingTool(
-            f"A Docker engine is fetched from where {_DEBIAN_SOURCES} or {_SOURCES_LIST} names packages of Debian, "
-            "and neither does."
-        )
-    return "release.list", "".join(lines)
-
-
-def _suites(suites: Iterable[str], release: str) -> list[str]:
-    """Return those of a release of Debian for those of another: the release itself and its security updates."""
-    known = (*_NEXT_RELEASE, *_RELEASES)
-    parts = [suite.partition("-") for suite in suites]
-    return [f"{release}{dash}{part}" for own, dash, part in parts if own in known and part in ("", "security")]
+        raise MissingTool("A Docker engine is fetched from this machine's package sources, and none of them is Debian.")
+    return "".join(lines)
 
 
 def _run(what: str, command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:

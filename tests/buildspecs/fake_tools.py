@@ -45,12 +45,13 @@ REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
 NOT_THERE = "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: no such image"
 
 _STAND_IN = """#!{python} -S
-import json, os, sys
-base = {base!r}
+import sys
 tool, words = {tool!r}, sys.argv[1:]
 if words in (["--version"], ["buildx", "version"]):
     print("Version 1.2.3 of " + tool)  # what each job begins with is no call
     sys.exit()
+import json, os  # takes longer than starting Python does
+base = {base!r}
 stdin = sys.stdin.read() if "--password-stdin" in words else ""
 with open(base + "/calls.jsonl", "a") as log:
     log.write(json.dumps({{"words": [tool, *words], "stdin": stdin, "env": dict(os.environ)}}) + "\\n")

@@ -6,13 +6,15 @@ change then, whichever engine deployed and however; and a switch of the engine m
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from pulumi import automation
 
 from local.engine.stack import EngineFailure, LocalStack
 
@@ -39,9 +41,8 @@ State = list[dict[str, Any]]
 class Deployed:
     """A stack with hosting made from nothing."""
 
-    def __init__(self, folder: Path, deploy: dict[str, Any]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.stack(deploy).up()
 
     def stack(self, deploy: dict[str, Any]) -> LocalStack:
         """The stack with another way to deploy in its file."""
@@ -56,16 +57,35 @@ class Deployed:
         file.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
         return LocalStack("live", stack_file=file, state_dir=self.folder / "state")
 
-    def rewrite(self, deploy: dict[str, Any], *edits: Callable[[State], None]) -> None:
-        """Edit the state: exported, changed, imported back."""
-        stack = self.stack(deploy)
-        with stack._surroundings():
-            workspace = stack._workspace(None)
-            exported = workspace.export_stack("live")
-            deployment = dict(exported.deployment or {})
-            for edit in edits:
-                edit(deployment["resources"])
-            workspace.import_stack("live", automation.Deployment(exported.version, deployment))
+    def rewrite(self, *edits: Callable[[State], None]) -> None:
+        """Edit the state, in the file that the engine keeps it in."""
+        (file,) = self.folder.glob("state/state/.pulumi/stacks/**/live.json")
+        state = json.loads(file.read_text(encoding="utf-8"))
+        for edit in edits:
+            edit(state["checkpoint"]["latest"]["resources"])
+        file.write_text(json.dumps(state), encoding="utf-8")
+
+
+Deploy = Callable[[dict[str, Any]], Deployed]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Deploy:
+    """What is deployed by `up`, once for each way to deploy; not to be changed."""
+
+    @cache
+    def up(way: str) -> Deployed:
+        deployed = Deployed(tmp_path_factory.mktemp("first"))
+        deployed.stack(DEPLOYMENTS[way]).up()
+        return deployed
+
+    return lambda deploy: up(next(way for way, given in DEPLOYMENTS.items() if given == deploy))
+
+
+@pytest.fixture
+def up(first: Deploy, tmp_path: Path) -> Deploy:
+    """Deploys a stack of the test's own: a copy of the first of its kind."""
+    return lambda deploy: Deployed(shutil.copytree(first(deploy).folder, tmp_path / "deployed"))
 
 
 def of(state: State, type_: str) -> State:
@@ -135,13 +155,13 @@ def written_by(deploy: dict[str, Any]) -> list[Callable[[State], None]]:
 
 
 @pytest.mark.parametrize("deploy", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
-def test_a_preview_after_a_deployment_finds_nothing_to_change(deploy: dict[str, Any], tmp_path: Path) -> None:
-    deployed = Deployed(tmp_path, deploy)
-    deployed.rewrite(deploy, *written_by(deploy))
+def test_a_preview_after_a_deployment_finds_nothing_to_change(deploy: dict[str, Any], up: Deploy) -> None:
+    deployed = up(deploy)
+    deployed.rewrite(*written_by(deploy))
     assert deployed.stack(deploy).preview().changes == ()
 
 
-def test_what_a_deployment_does_not_write_is_put_back(tmp_path: Path) -> None:
+def test_what_a_deployment_does_not_write_is_put_back(up: Deploy) -> None:
     """Else the tests above would pass with everything ignored, or with an edit that went nowhere."""
 
     def by_hand(state: State) -> None:
@@ -150,18 +170,18 @@ def test_what_a_deployment_does_not_write_is_put_back(tmp_path: Path) -> None:
             values["healthCheckGracePeriodSeconds"] = 5
 
     deploy = DEPLOYMENTS["codeDeploy all at once"]
-    deployed = Deployed(tmp_path, deploy)
-    deployed.rewrite(deploy, *written_by(deploy), by_hand)
+    deployed = up(deploy)
+    deployed.rewrite(*written_by(deploy), by_hand)
     (step,) = deployed.stack(deploy).preview().changes
     assert (step.op, step.type) == ("update", SERVICE)
     assert set(step.changed) == {"enableExecuteCommand", "healthCheckGracePeriodSeconds"}
 
 
-def test_a_switch_of_the_engine_names_the_service_it_replaces(tmp_path: Path) -> None:
+def test_a_switch_of_the_engine_names_the_service_it_replaces(up: Deploy) -> None:
     """docs/hosting.md says how to do it without downtime; this is what the preview says to someone who did not look."""
     before, after = DEPLOYMENTS["codeDeploy all at once"], DEPLOYMENTS["ecs rolling"]
-    deployed = Deployed(tmp_path, before)
-    deployed.rewrite(before, *written_by(before))
+    deployed = up(before)
+    deployed.rewrite(*written_by(before))
     outcome = deployed.stack(after).preview()
     replaced = {step.name: step.replaced_by for step in outcome.changes if step.type == SERVICE and step.replaced_by}
     assert set(replaced) == {"shop-hosting-service-service"}
@@ -170,14 +190,14 @@ def test_a_switch_of_the_engine_names_the_service_it_replaces(tmp_path: Path) ->
     assert deleted == {"shop-hosting-load-balancer-green", "shop-hosting-load-balancer-test"}
 
 
-def test_a_switch_from_rolling_to_two_target_groups_stops_before_anything_is_changed(tmp_path: Path) -> None:
+def test_a_switch_from_rolling_to_two_target_groups_stops_before_anything_is_changed(up: Deploy) -> None:
     """What is ignored at the service is missing there; docs/hosting.md says what comes first."""
-    deployed = Deployed(tmp_path, DEPLOYMENTS["ecs rolling"])
+    deployed = up(DEPLOYMENTS["ecs rolling"])
     with pytest.raises(EngineFailure, match="alternateTargetGroupArn"):
         deployed.stack(DEPLOYMENTS["ecs blue/green"]).preview()
 
 
-def test_a_switch_that_was_made_at_the_service_first_replaces_nothing_of_it(tmp_path: Path) -> None:
+def test_a_switch_that_was_made_at_the_service_first_replaces_nothing_of_it(up: Deploy) -> None:
     """The way without downtime: `aws ecs update-service`, then a refresh, then the stack file."""
 
     def at_the_service(state: State) -> None:
@@ -192,7 +212,7 @@ def test_a_switch_that_was_made_at_the_service_first_replaces_nothing_of_it(tmp_
             values["loadBalancers"] = [{"containerName": "shop", "containerPort": 8080, "targetGroupArn": blue}]
 
     before, after = DEPLOYMENTS["codeDeploy all at once"], DEPLOYMENTS["ecs rolling"]
-    deployed = Deployed(tmp_path, before)
-    deployed.rewrite(before, a_new_task_definition, at_the_service)
+    deployed = up(before)
+    deployed.rewrite(a_new_task_definition, at_the_service)
     steps = {step.name: step for step in deployed.stack(after).preview().changes}
     assert steps["shop-hosting-service-service"].op == "update"

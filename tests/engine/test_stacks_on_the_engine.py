@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,26 @@ class Deployed:
         self.folder = folder
         self.stack = LocalStack(name, stack_file=self.file, state_dir=folder / "state")
 
+    @cached_property
+    def graph(self) -> list[dict[str, Any]]:
+        """Its resources; no test changes what is deployed."""
+        return self.stack.graph()
+
+    @cached_property
+    def outputs(self) -> dict[str, Any]:
+        """Its outputs."""
+        return self.stack.outputs()
+
+    @cached_property
+    def unedited(self) -> Outcome:
+        """The plan of the stack with its file as it is."""
+        return self.stack.preview()
+
     def edited(self, edit: Callable[[Config], None]) -> Outcome:
         """Plan the stack with its file edited; the file in the repository stays as it is."""
-        return self._with(edit).preview()
+        stack = self._with(edit)
+        as_it_is, edited = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (self.file, stack.stack_file))
+        return self.unedited if edited == as_it_is else stack.preview()
 
     def unprotect(self) -> None:
         """Do what a person does who really means to delete a protected stack."""
@@ -65,7 +83,7 @@ def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     done = made.stack.up()
     assert {step.urn for step in done.changes} == {step.urn for step in planned.changes}, "up does what preview said"
     yield made
-    if any(resource["protect"] for resource in made.stack.graph()):
+    if any(resource["protect"] for resource in made.graph):
         with pytest.raises(EngineFailure, match="protect"):
             made.stack.destroy()
         made.unprotect()
@@ -75,11 +93,11 @@ def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_a_second_preview_finds_nothing_to_change(deployed: Deployed) -> None:
-    assert deployed.stack.preview().changes == ()
+    assert deployed.unedited.changes == ()
 
 
 def test_what_is_deployed_has_a_pipeline_that_can_be_opened(deployed: Deployed) -> None:
-    outputs = deployed.stack.outputs()
+    outputs = deployed.outputs
     assert outputs["pipelineName"] == f"shop-{deployed.name}"
     assert outputs["pipelineUrl"].startswith("https://eu-west-1.console.aws.amazon.com/codesuite/codepipeline/")
     assert isinstance(outputs["nextSteps"], list)
@@ -109,7 +127,7 @@ def test_everything_that_is_wrong_with_a_stack_file_is_said_at_once_and_in_its_o
 
 def test_a_stack_says_what_it_takes_of_the_account(deployed: Deployed) -> None:
     """NAT gateways and their addresses, too, which no mock knows."""
-    assert told(deployed.stack.outputs()["accountNeeds"]) == recount(deployed.stack.graph())
+    assert told(deployed.outputs["accountNeeds"]) == recount(deployed.graph)
 
 
 def test_an_edit_of_environment_and_image_settings_changes_just_that(deployed: Deployed) -> None:
@@ -155,7 +173,7 @@ def test_a_changed_script_is_one_object_and_its_hash_in_each_project(
     monkeypatch.setattr(job_bundle, "_packed", lambda: (tmp_path / "jobs.pyz", key_of(bundle)))
 
     outcome = deployed.stack.preview()
-    projects = {resource["name"] for resource in deployed.stack.graph() if resource["type"].endswith(":Project")}
+    projects = {resource["name"] for resource in deployed.graph if resource["type"].endswith(":Project")}
     assert names(outcome, "update") == projects
     assert {step.name for step in outcome.changes if step.is_replacement} == {"shop-jobs-object"}
     changed = {path for step in outcome.changes if step.op == "update" for path in step.changed}
@@ -211,9 +229,9 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
     def edit(config: Config) -> None:
         for section in ("tests", "promotion", "release"):
             config.pop(section, None)
-        config.setdefault("deploy", {}).pop("staticFiles", None)
+        config.get("deploy", {}).pop("staticFiles", None)
 
-    graph = deployed.stack.graph()
+    graph = deployed.graph
     there = {resource["name"] for resource in graph}
     outcome = deployed.edited(edit)
     jobs = jobs_in(resource["urn"] for resource in graph if OPTIONAL.search(resource["urn"]))

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,8 +118,8 @@ def test_what_the_user_has_git_ignore_everywhere_is_ignored(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    (tmp_path / ".config" / "git").mkdir(parents=True)
-    (tmp_path / ".config" / "git" / "ignore").write_text(".DS_Store\n")
+    (tmp_path / ".gitconfig").write_text("[core]\nexcludesFile = ~/ignored\n")
+    (tmp_path / "ignored").write_text(".DS_Store\n")
     (code / ".DS_Store").write_text("x")
     (code / "new.txt").write_text("x")
     names = set(handed_over(Source.of(code, tmp_path / "source"), tmp_path))
@@ -156,10 +157,9 @@ def test_the_example_is_a_folder_of_its_own(tmp_path: Path) -> None:
     assert not [name for name in files if "__pycache__" in name or name.startswith(("components", ".git/"))]
 
 
-def test_large_files_stay_pointers(code: Path, tmp_path: Path) -> None:
+def test_large_files_stay_pointers(need: Callable[..., None], code: Path, tmp_path: Path) -> None:
     """A commit holds the pointer; the large file itself is taken along for a clone."""
-    if shutil.which("git-lfs") is None:
-        pytest.skip("git-lfs: git-lfs not on PATH (bring it: make tools)")
+    need("git-lfs")
     content, changed = b"weights " * 100, b"better weights"
     oid = hashlib.sha256(content).hexdigest()
     (code / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
@@ -182,9 +182,8 @@ def test_large_files_stay_pointers(code: Path, tmp_path: Path) -> None:
     assert everything(code) == before
 
 
-def test_a_repository_of_another_user_is_read(code: Path, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("root: only root may give files away")
+def test_a_repository_of_another_user_is_read(need: Callable[..., None], code: Path, tmp_path: Path) -> None:
+    need("namespaces")  # for root, who alone may give files away
     for path in (code, *code.rglob("*")):
         os.chown(path, 12345, 12345, follow_symlinks=False)
     (code / "new.txt").write_text("x")

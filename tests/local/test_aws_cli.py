@@ -39,15 +39,11 @@ def package(folder: Path, version: str = "2.99.1") -> Path:
     made = folder / "aws_cdk_asset_awscli_v2-9.0.1-py3-none-any.whl"
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("aws_cdk/asset_awscli_v2/_jsii/asset-awscli-v2@9.0.1.jsii.tgz", npm.getvalue())
-        archive.writestr(
-            "aws_cdk_asset_awscli_v2-9.0.1.dist-info/METADATA",
-            "Metadata-Version: 2.1\nName: aws-cdk.asset-awscli-v2\nVersion: 9.0.1\n",
-        )
-        archive.writestr(
-            "aws_cdk_asset_awscli_v2-9.0.1.dist-info/WHEEL",
-            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        )
-        archive.writestr("aws_cdk_asset_awscli_v2-9.0.1.dist-info/RECORD", "")
+        for name, content in (
+            ("METADATA", "Name: aws-cdk.asset-awscli-v2\nVersion: 9.0.1"),
+            ("WHEEL", "Wheel-Version: 1.0"),
+        ):
+            archive.writestr(f"aws_cdk_asset_awscli_v2-9.0.1.dist-info/{name}", f"{content}\n")
     return made
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -223,6 +224,16 @@ def test_an_engine_that_has_not_the_image_is_passed_over(
         provide([mention("a:1")], network=False, store=store)
 
 
+def test_an_engine_with_another_manifest_around_the_image_is_passed_over(
+    store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saves layers and configuration; a digest names the manifest that the registry has."""
+    file = old_form(tmp_path / "a.tar", an_image("a"), "a:1")
+    docker(tmp_path, f'[ $2 = inspect ] && echo "sha256:3 {PLATFORM}" || cp {file} "$3"', monkeypatch)
+    with pytest.raises(Refusal, match="A base image cannot be had"):
+        provide([mention(f"a@sha256:{'1' * 64}")], network=False, store=store)
+
+
 # A registry.
 
 
@@ -371,6 +382,21 @@ def test_a_registry_that_does_not_answer_is_given_up_soon(store: ImageStore) -> 
     assert lines[1].startswith("  nginx:latest (Dockerfile:1): docker.io: ")
     assert lines[2].startswith("  redis:latest (Dockerfile:1): docker.io: ")
     assert "docker save --output FILE NAME" in lines[3]
+
+
+def test_a_name_that_is_looked_up_for_long_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No timeout reaches the machine's resolver."""
+    ended = threading.Event()
+
+    def look_up(*_: object) -> str:
+        ended.wait(20)
+        return ""
+
+    monkeypatch.setattr(Registries, "_tried", look_up)
+    started = time.monotonic()
+    assert Registries().problem("registry.example.com") == "no answer within 2 s"
+    assert time.monotonic() - started < 10
+    ended.set()
 
 
 # Stand-ins.

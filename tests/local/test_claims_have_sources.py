@@ -67,7 +67,6 @@ def test_every_claim_of_doing_as_a_service_does_has_its_source(path: Path) -> No
         ('"""Reports.\n\nSource: AWS CodeBuild user guide, reports.\n"""', [(1, "Source: ")]),
         ('"""Reports.\n\nSource: https://docs.aws.amazon.com.\n"""', []),
         ('"""As it is with Amazon ECR (aws/containers-roadmap#1)."""', []),
-        ('"""Links are text, as AWS has them (aws/aws-cdk#14520)."""', []),
         ('"""Faster than the AWS CLI, as the AWS CLI goes."""', []),
     ],
 )

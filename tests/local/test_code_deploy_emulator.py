@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 from task_definitions import LOGS, NEW, definition
 
 from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.ecs import Behaviour, Ecs
-from local.rehearsal.emulated import Emulated, Refused, serving
+from local.rehearsal.emulated import Emulated, Refused
 from local.rehearsal.logs import Logs
-
-GROUP = "arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:shop/prod"
 
 
 @pytest.fixture
@@ -42,6 +37,15 @@ def ecs() -> Ecs:
 def code_deploy(ecs: Ecs) -> CodeDeploy:
     """Its deployment group."""
     return CodeDeploy(ecs, ecs.service("shop", "main"), application="shop", group="prod")
+
+
+Services = dict[str, Emulated]
+
+
+@pytest.fixture
+def services(ecs: Ecs, code_deploy: CodeDeploy) -> Services:
+    """The emulator of each operation."""
+    return {name: one for one in (code_deploy, CodePipeline("shop-prod"), Logs(ecs)) for name in one.operations()}
 
 
 def nobody(_ended: BlueGreen) -> None:
@@ -81,38 +85,6 @@ def test_a_deployment_goes_from_one_task_set_to_the_other(ecs: Ecs, code_deploy:
     assert ecs.service("shop", "main").running == ["shop:2"]
 
 
-def test_a_task_set_names_the_deployment_that_made_it(ecs: Ecs, code_deploy: CodeDeploy) -> None:
-    made = code_deploy.deploy("shop:2", nobody)
-    ecs.pace = 3
-    look(ecs)
-    first, second = look(ecs)["taskSets"]
-
-    assert (second["startedBy"], second["externalId"]) == ("CODE_DEPLOY", made.identity)
-    assert second["taskDefinition"].endswith("shop:2")
-    assert "startedBy" not in first
-
-
-@pytest.mark.parametrize("behaviour", [Behaviour.CRASH, Behaviour.CANNOT_PULL, Behaviour.UNHEALTHY])
-def test_tasks_that_fail_are_started_again_until_somebody_stops_the_deployment(
-    ecs: Ecs, code_deploy: CodeDeploy, behaviour: Behaviour
-) -> None:
-    ecs.behaviours[NEW] = behaviour
-    made = code_deploy.deploy("shop:2", nobody)
-    ecs.pace = 100
-    look(ecs)
-    failed = ecs.owner("ListTasks", cluster="main", serviceName="shop", desiredStatus="STOPPED")["taskArns"]
-    assert len(failed) > 20
-    assert made.status == "InProgress"
-
-    answer = code_deploy.owner("StopDeployment", deploymentId=made.identity, autoRollbackEnabled=True)
-    look(ecs)
-
-    assert answer["status"] == "Pending"
-    assert (made.status, made.rolled_back) == ("Stopped", True)
-    assert [entry["status"] for entry in look(ecs)["taskSets"]] == ["PRIMARY"]
-    assert ecs.service("shop", "main").running == ["shop:1"]
-
-
 def test_how_a_container_ended_is_known_when_its_task_has_stopped(ecs: Ecs, code_deploy: CodeDeploy) -> None:
     ecs.behaviours[NEW] = Behaviour.CRASH
     code_deploy.deploy("shop:2", nobody)
@@ -131,10 +103,24 @@ def test_how_a_container_ended_is_known_when_its_task_has_stopped(ecs: Ecs, code
     assert stopped["containers"][0]["exitCode"] == 1
 
 
-def refused(service: Emulated, operation: str, **parameters: object) -> Refused:
+@pytest.mark.parametrize(
+    ("operation", "parameters", "code"),
+    [
+        ("GetDeployment", {"deploymentId": "d-UNKNOWN"}, "DeploymentDoesNotExistException"),
+        ("StopDeployment", {"deploymentId": "d-UNKNOWN"}, "DeploymentDoesNotExistException"),
+        ("GetDeployment", {"deploymentId": "one"}, "InvalidDeploymentIdException"),
+        ("ListActionExecutions", {"pipelineName": "shop"}, "PipelineNotFoundException"),
+        ("GetLogEvents", {"logGroupName": "/ecs/other", "logStreamName": "a"}, "ResourceNotFoundException"),
+        ("GetLogEvents", {"logGroupName": "/ecs/shop", "logStreamName": "a"}, "ResourceNotFoundException"),
+    ],
+)
+def test_what_is_not_there_is_refused(
+    services: Services, operation: str, parameters: dict[str, Any], code: str
+) -> None:
     with pytest.raises(Refused) as answer:
-        service.owner(operation, **parameters)
-    return answer.value
+        services[operation].owner(operation, **parameters)
+
+    assert answer.value.code == code
 
 
 def test_a_group_has_one_deployment_at_a_time(code_deploy: CodeDeploy) -> None:
@@ -146,132 +132,28 @@ def test_a_group_has_one_deployment_at_a_time(code_deploy: CodeDeploy) -> None:
     assert answer.value.code == "DeploymentLimitExceededException"
 
 
-def test_a_deployment_that_has_ended_cannot_be_stopped(code_deploy: CodeDeploy) -> None:
-    made = code_deploy.deploy("shop:2", nobody)
-    code_deploy.fail(made, "ALARM_ACTIVE", "One or more alarms have been activated")
-
-    assert refused(code_deploy, "StopDeployment", deploymentId=made.identity).code == (
-        "DeploymentAlreadyCompletedException"
-    )
-    info = code_deploy.owner("GetDeployment", deploymentId=made.identity)["deploymentInfo"]
-    assert (info["status"], info["errorInformation"]["code"]) == ("Failed", "ALARM_ACTIVE")
-
-
-@pytest.mark.parametrize("operation", ["GetDeployment", "StopDeployment"])
-@pytest.mark.parametrize(
-    ("identity", "code"), [("d-UNKNOWN", "DeploymentDoesNotExistException"), ("one", "InvalidDeploymentIdException")]
-)
-def test_a_deployment_that_is_not_there_is_refused(
-    code_deploy: CodeDeploy, operation: str, identity: str, code: str
-) -> None:
-    assert refused(code_deploy, operation, deploymentId=identity).code == code
-
-
-def test_the_pipeline_shows_what_became_of_an_action() -> None:
-    pipeline = CodePipeline("shop-prod")
-    first, second = pipeline.begin("1", "DeployService", "WatchDeployment")
-    pipeline.begin("2", "DeployService")
-    first.external_id = "d-1"
-    second.end("Failed", "for a reason")
-
-    def listed(**parameters: object) -> list[dict[str, Any]]:
-        answer = pipeline.owner("ListActionExecutions", pipelineName="shop-prod", **parameters)
-        return list(answer["actionExecutionDetails"])
-
-    watched, deployed = listed(filter={"pipelineExecutionId": "1"})
-    assert len(listed()) == 3
-    assert (deployed["status"], deployed["output"]["executionResult"]) == ("InProgress", {"externalExecutionId": "d-1"})
-    assert watched["output"]["executionResult"]["errorDetails"]["message"] == "for a reason"
-    pipeline.shows_external_ids = False
-    assert listed(filter={"pipelineExecutionId": "1"})[1]["output"]["executionResult"] == {}
-    assert refused(pipeline, "ListActionExecutions", pipelineName="shop").code == "PipelineNotFoundException"
-
-
-def test_the_latest_lines_of_a_log_are_read_from_its_stream(ecs: Ecs) -> None:
-    task = ecs.service("shop", "main").tasks[0]
-    ecs.log(task, [f"line {number}" for number in range(20)])
-    logs = Logs(ecs)
-    stream = {"logGroupName": "/ecs/shop", "logStreamName": f"shop/shop/{task.identity}"}
-
-    assert [event["message"] for event in logs.owner("GetLogEvents", **stream, limit=2)["events"]] == [
-        "line 18",
-        "line 19",
-    ]
-    assert len(logs.owner("GetLogEvents", **stream)["events"]) == 20
-    for missing in ({"logGroupName": "/ecs/other"}, {"logStreamName": "shop/shop/none"}):
-        assert refused(logs, "GetLogEvents", **{**stream, **missing}).code == "ResourceNotFoundException"
-
-
-@pytest.fixture
-def clients(ecs: Ecs, code_deploy: CodeDeploy) -> Iterator[Any]:
-    """Makes clients of the AWS SDK."""
-    with serving(ecs, code_deploy, CodePipeline("shop-prod"), Logs(ecs)) as url:
-        session = botocore.session.Session()
-        yield lambda service: session.create_client(
-            service,
-            region_name="eu-west-1",
-            endpoint_url=url,
-            aws_access_key_id="x",
-            aws_secret_access_key="y",  # noqa: S106 - nobody's
-        )
-
-
-def test_the_sdk_reads_every_answer(code_deploy: CodeDeploy, clients: Any) -> None:  # noqa: ANN401 - made at run time
-    made = code_deploy.deploy("shop:2", nobody)
-
-    assert clients("codedeploy").get_deployment(deploymentId=made.identity)["deploymentInfo"]["createTime"].year > 2000
-    assert clients("codedeploy").stop_deployment(deploymentId=made.identity)["status"] == "Pending"
-    assert clients("codepipeline").list_action_executions(pipelineName="shop-prod")["actionExecutionDetails"] == []
-    assert clients("ecs").describe_services(cluster="main", services=["shop"])["services"][0]["taskSets"]
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        clients("logs").get_log_events(logGroupName="none", logStreamName="none")
+AWS = "arn:aws:{}:eu-west-1:123456789012:{}"
+STREAMS = AWS.format("logs", "log-group:/ecs/shop:log-stream:shop/*")
 
 
 @pytest.mark.parametrize(
-    ("operation", "parameters", "resource", "action"),
+    ("operation", "parameters", "resource", "allowed"),
     [
-        ("GetDeployment", {"deploymentId": "d-1"}, GROUP, "codedeploy:GetDeployment"),
-        ("StopDeployment", {"deploymentId": "d-1"}, GROUP, ""),
-        ("StopDeployment", {"deploymentId": "d-1"}, "*", "codedeploy:StopDeployment"),
-        (
-            "ListActionExecutions",
-            {"pipelineName": "shop-prod"},
-            "arn:aws:codepipeline:eu-west-1:123456789012:other",
-            "",
-        ),
-        (
-            "ListActionExecutions",
-            {"pipelineName": "shop-prod"},
-            "arn:aws:codepipeline:eu-west-1:123456789012:shop-prod",
-            "codepipeline:ListActionExecutions",
-        ),
-        (
-            "GetLogEvents",
-            {"logGroupName": "/ecs/shop", "logStreamName": "shop/shop/1"},
-            "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop:log-stream:shop/*",
-            "logs:GetLogEvents",
-        ),
-        (
-            "GetLogEvents",
-            {"logGroupName": "/ecs/shop", "logStreamName": "proxy/proxy/1"},
-            "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/shop:log-stream:shop/*",
-            "",
-        ),
+        ("StopDeployment", {"deploymentId": "d-1"}, AWS.format("codedeploy", "deploymentgroup:shop/prod"), False),
+        ("ListActionExecutions", {"pipelineName": "shop-prod"}, AWS.format("codepipeline", "other"), False),
+        ("GetLogEvents", {"logGroupName": "/ecs/shop", "logStreamName": "shop/shop/1"}, STREAMS, True),
+        ("GetLogEvents", {"logGroupName": "/ecs/shop", "logStreamName": "proxy/proxy/1"}, STREAMS, False),
     ],
 )
 def test_the_callers_policies_decide(
-    ecs: Ecs, code_deploy: CodeDeploy, operation: str, parameters: dict[str, Any], resource: str, action: str
+    services: Services, operation: str, parameters: dict[str, Any], resource: str, *, allowed: bool
 ) -> None:
     """No resource narrows StopDeployment."""
-    services: tuple[Emulated, ...] = (code_deploy, CodePipeline("shop-prod"), Logs(ecs))
-    service = next(one for one in services if operation in one.operations())
+    service = services[operation]
     statement = {"Effect": "Allow", "Action": f"{service.SERVICE}:{operation}", "Resource": resource}
     service.policies = [{"Version": "2012-10-17", "Statement": [statement]}]
 
-    try:
+    with pytest.raises(Refused) as answer:
         service.call(operation, parameters)
-        code = ""
-    except Refused as refusal:
-        code = refusal.code
 
-    assert (code == "AccessDeniedException") == (action == "")
+    assert (answer.value.code != "AccessDeniedException") is allowed

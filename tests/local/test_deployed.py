@@ -61,7 +61,6 @@ def test_a_build_is_the_projects_own_text_with_what_project_and_action_set(graph
     build = Deployed.of(graph).build("BuildImage", {"Source": CODE}, COMMIT)
 
     assert build.project == "shop-everything-on-build-image"
-    assert 'jobs.pyz" build-image\n' in build.buildspec
     assert (dict(build.inputs), build.outputs) == ({"Source": CODE}, ("Image",))
     assert {item.name: item.value for item in build.overrides} == {
         "COMMIT_ID": "0123abc",
@@ -69,8 +68,8 @@ def test_a_build_is_the_projects_own_text_with_what_project_and_action_set(graph
         "BRANCH": "main",
         "BASE_IMAGE_DIGEST": "sha256:1",
     }
-    assert "IMAGE_REPOSITORY_URI" in {item.name for item in build.project_variables}
     assert build.timeout_minutes == 45
+    assert Deployed.of(graph).project("TagImage").timeout_minutes == 15, "on Lambda"
 
 
 def test_the_code_is_given_in_the_format_in_which_the_source_action_hands_it_on(graph: list[dict[str, Any]]) -> None:
@@ -89,14 +88,6 @@ def test_the_code_is_given_in_the_format_in_which_the_source_action_hands_it_on(
 def test_what_a_build_has_made_is_no_code(graph: list[dict[str, Any]]) -> None:
     digest = {"BuildImage.IMAGE_DIGEST": "sha256:1"}
     assert Deployed.of(graph).build("TagImage", {"Deployment": HERE}, digest).code == set()
-
-
-def test_a_secret_stays_a_reference_of_its_type(graph: list[dict[str, Any]]) -> None:
-    variables = Deployed.of(graph).project("CreateGitHubRelease").variables
-
-    assert [(item.name, item.value) for item in variables if item.type == "SECRETS_MANAGER"] == [
-        ("GITHUB_TOKEN", "shop/github:token")
-    ]
 
 
 def test_a_value_may_hold_what_json_would_read_as_its_end(graph: list[dict[str, Any]]) -> None:
@@ -119,20 +110,11 @@ def test_a_pipeline_variable_has_its_default_until_a_run_gives_another(graph: li
     assert prerelease(variables__PRERELEASE="false") == "false"
 
 
-def test_a_job_has_the_policies_of_its_own_project_and_any_other_action_those_of_the_pipeline(
-    graph: list[dict[str, Any]],
-) -> None:
-    deployed = Deployed.of(graph)
+def test_only_builds_have_a_role_other_than_the_pipelines(graph: list[dict[str, Any]]) -> None:
+    job, action = (Deployed.of(graph).policies(name)[0]["Statement"] for name in ("TagImage", "DeployService"))
 
-    def sids(name: str) -> set[str]:
-        return {statement["Sid"] for document in deployed.policies(name) for statement in document["Statement"]}
-
-    assert "LabelImage" in sids("TagImage")
-    assert "StartShopEverythingOnTagImage" in sids("DeployService") - sids("TagImage")
-
-
-def test_a_build_on_lambda_has_its_fifteen_minutes(graph: list[dict[str, Any]]) -> None:
-    assert Deployed.of(graph).project("TagImage").timeout_minutes == 15
+    assert "LabelImage" in {statement["Sid"] for statement in job}
+    assert "StartShopEverythingOnTagImage" in {statement["Sid"] for statement in action}
 
 
 def test_what_does_not_fit_is_named(graph: list[dict[str, Any]]) -> None:

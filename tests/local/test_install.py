@@ -54,43 +54,40 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_without_python_it_says_what_to_install(machine: Machine) -> None:
+AS_IF_OLD = "import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])"
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ("", "sudo apt-get install python3 python3-venv"),
+        (
+            f'[ "$1" = --version ] && echo "Python 3.10.9"; exec {sys.executable} -c "{AS_IF_OLD}" "$2"',
+            "This project needs Python 3.11 or newer; here is: Python 3.10.9.",
+        ),
+        ('case "$2" in *ensurepip*) exit 1 ;; esac', "sudo apt-get install python3-venv"),
+    ],
+    ids=["none", "old", "Debian's without venv"],
+)
+def test_without_a_python_that_serves_it_says_what_to_install(machine: Machine, python: str, said: str) -> None:
+    if python:
+        machine.put("python3", python)
     result = machine.install()
     assert result.returncode == 3
-    assert "This project needs Python 3.11 or newer" in result.stderr
-    assert "sudo apt-get install python3 python3-venv" in result.stderr
+    assert said in result.stderr
     assert not machine.installed
 
 
-def test_an_old_python_is_named(machine: Machine) -> None:
-    as_if_old = "import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])"
-    machine.put("python3", f'[ "$1" = --version ] && echo "Python 3.10.9"; exec {sys.executable} -c "{as_if_old}" "$2"')
-    result = machine.install()
-    assert result.returncode == 3
-    assert "This project needs Python 3.11 or newer; here is: Python 3.10.9." in result.stderr
-
-
-def test_a_newer_python_beside_an_old_one_is_found(machine: Machine) -> None:
+@pytest.mark.parametrize(("python", "named"), [("python3.12", {}), ("mine", {"PYTHON": "mine"})])
+def test_a_newer_python_beside_an_old_one_is_found_and_one_that_is_asked_for_is_taken(
+    machine: Machine, python: str, named: dict[str, str]
+) -> None:
     machine.put("python3", '[ "$1" != -c ]')
-    machine.put("python3.12", GOOD_PYTHON)
-    result = machine.install()
+    machine.put(python, GOOD_PYTHON)
+    result = machine.install(**named)
     assert result.returncode == 0, result.stderr
     assert "Making .venv with Python 3.12.1." in result.stderr
     assert machine.installed
-
-
-def test_the_python_that_is_asked_for_is_taken(machine: Machine) -> None:
-    machine.put("python3", "exit 9")
-    machine.put("mine", GOOD_PYTHON)
-    assert machine.install(PYTHON="mine").returncode == 0
-
-
-def test_debians_python_without_venv_is_told_the_package(machine: Machine) -> None:
-    machine.put("python3", 'case "$2" in *ensurepip*) exit 1 ;; esac')
-    result = machine.install()
-    assert result.returncode == 3
-    assert "sudo apt-get install python3-venv" in result.stderr
-    assert not machine.installed
 
 
 def test_packages_are_installed_with_their_hashes_checked(machine: Machine) -> None:
@@ -102,20 +99,21 @@ def test_packages_are_installed_with_their_hashes_checked(machine: Machine) -> N
     assert check.endswith("pip --disable-pip-version-check check")
 
 
-def test_packages_that_do_not_fit_together_are_named_with_the_cure(machine: Machine) -> None:
-    """Nothing is resolved, so this is where a lock that was written by hand would show."""
-    machine.put("python3", f'{GOOD_PYTHON}\ncase "$*" in *" check") echo "yours 1.0 requires other"; exit 1 ;; esac')
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ('[ "$2" != pip ]', ""),
+        # Nothing is resolved, so this is where a lock that was written by hand would show.
+        ('case "$*" in *" check") echo "yours 1.0 requires other"; exit 1 ;; esac', "yours 1.0 requires other"),
+    ],
+    ids=["not installed", "do not fit together"],
+)
+def test_a_failed_installation_is_not_taken_for_done(machine: Machine, fault: str, said: str) -> None:
+    machine.put("python3", f"{GOOD_PYTHON}\n{fault}")
     result = machine.install()
     assert result.returncode == 1
-    assert "yours 1.0 requires other" in result.stderr
-    assert "requirements-dev.txt is not complete" in result.stderr
-    assert not machine.installed
-
-
-def test_a_failed_installation_is_not_taken_for_done(machine: Machine) -> None:
-    machine.put("python3", f'{GOOD_PYTHON}\n[ "$2" != pip ]')
-    result = machine.install()
-    assert result.returncode != 0
+    assert said in result.stderr
+    assert not said or "requirements-dev.txt is not complete" in result.stderr
     assert not machine.installed
 
 

@@ -1,6 +1,8 @@
-"""What is printed where there is no terminal."""
+"""What is printed of what the engine did or would do."""
 
 from __future__ import annotations
+
+import pytest
 
 from local.engine.report import report
 from local.engine.stack import UNKNOWN, Outcome, Step
@@ -76,9 +78,8 @@ def test_changes_are_named_and_what_stays_is_only_counted() -> None:
     )
 
 
-def test_no_change_is_one_line() -> None:
-    assert report(Outcome((step("same", "a", "aws:kms/key:Key"),)), planned=True) == "1 unchanged\n\n"
-
-
-def test_nothing_at_all_is_said() -> None:
-    assert report(Outcome(()), planned=True) == "Nothing there.\n\n"
+@pytest.mark.parametrize(
+    ("steps", "said"), [((step("same", "a", "aws:kms/key:Key"),), "1 unchanged\n\n"), ((), "Nothing there.\n\n")]
+)
+def test_no_change_is_one_line(steps: tuple[Step, ...], said: str) -> None:
+    assert report(Outcome(steps), planned=True) == said

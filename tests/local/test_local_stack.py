@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from local.engine.providers import awsx
 from local.engine.providers.protocol import Value
-from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack, Outcome, ProgramStopped
+from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack, Outcome
 from local.errors import Refusal
 
 pytestmark = [
@@ -46,9 +47,6 @@ class Box(pulumi.ComponentResource):
 
 
 box = Box("shop")
-if config.get_bool("repository"):
-    aws.ecr.Repository("shop-images", force_delete=True)
-application = aws.codedeploy.Application("shop-app", compute_platform=config.get("platform") or "ECS")
 with open("beside.txt") as file:
     pulumi.export("beside", file.read())
 pulumi.export("logs", box.logs.arn)
@@ -65,14 +63,11 @@ class Project:
         self.stack_file = folder / "Pulumi.dev.yaml"
         (folder / "Pulumi.yaml").write_text(PROJECT)
         (folder / "beside.txt").write_text("found")
-        self.configure()
+        self.stack_file.write_text(STACK_FILE)
         self.program(PROGRAM)
 
     def program(self, text: str) -> None:
         (self.folder / "__main__.py").write_text(textwrap.dedent(text))
-
-    def configure(self, **values: object) -> None:
-        self.stack_file.write_text(STACK_FILE + "".join(f"  sample:{key}: {value}\n" for key, value in values.items()))
 
     @property
     def stack(self) -> LocalStack:
@@ -92,7 +87,7 @@ def project(deployed: tuple[Project, Outcome, Outcome]) -> Iterator[Project]:
     """The deployed project, to be edited; afterwards it is as it was."""
     project = deployed[0]
     yield project
-    project.configure()
+    project.stack_file.write_text(STACK_FILE)
     project.program(PROGRAM)
 
 
@@ -106,17 +101,13 @@ def test_a_first_preview_creates_everything_and_cannot_know_what_aws_makes_up(
     _, planned, _ = deployed
     assert changes(planned) == [
         ("create", "shop"),
-        ("create", "shop-app"),
         ("create", "shop-key"),
         ("create", "shop-logs"),
     ]
     assert planned.outputs["logs"] == UNKNOWN
     assert planned.outputs["password"] == SECRET
     assert planned.outputs["settings"] == {"days": 30, "of": [UNKNOWN]}
-
-
-def test_a_step_knows_the_component_it_belongs_to(deployed: tuple[Project, Outcome, Outcome]) -> None:
-    parents = {step.name: step.parent for step in deployed[1].steps}
+    parents = {step.name: step.parent for step in planned.steps}
     assert parents["shop-key"] == "urn:pulumi:dev::sample::sample:index:Box::shop"
 
 
@@ -124,16 +115,7 @@ def test_up_does_what_the_preview_said(deployed: tuple[Project, Outcome, Outcome
     _, planned, done = deployed
     assert changes(done) == changes(planned)
     assert done.outputs["logs"].startswith("arn:aws:logs:eu-west-1:123456789012:log-group:shop-logs-")
-
-
-def test_relative_paths_start_at_the_projects_folder(deployed: tuple[Project, Outcome, Outcome]) -> None:
-    assert deployed[2].outputs["beside"] == "found"
-
-
-def test_a_second_preview_changes_nothing(project: Project) -> None:
-    outcome = project.stack.preview()
-    assert outcome.changes == ()
-    assert {step.op for step in outcome.steps} == {"same"}
+    assert done.outputs["beside"] == "found", "relative paths start at the project's folder"
 
 
 def test_the_state_outlives_the_object_and_can_be_read(project: Project) -> None:
@@ -159,47 +141,9 @@ def test_the_graph_has_parents_dependencies_inputs_and_outputs(project: Project)
 
 def test_an_edit_updates_what_it_touches(project: Project) -> None:
     project.stack_file.write_text(STACK_FILE.replace("days: 30", "days: 60"))
-    [step] = project.stack.preview().changes
-    assert (step.op, step.name, step.changed, step.is_replacement) == (
-        "update",
-        "shop-logs",
-        ("retentionInDays",),
-        False,
-    )
-
-
-def test_switching_something_on_creates_it(project: Project) -> None:
-    project.configure(repository="true")
-    assert changes(project.stack.preview()) == [("create", "shop-images")]
-
-
-def test_what_is_no_longer_declared_is_deleted(project: Project) -> None:
-    project.program(PROGRAM.replace("application = ", "application = config.get('x') and "))
-    assert changes(project.stack.preview()) == [("delete", "shop-app")]
-
-
-def test_what_cannot_change_in_place_is_replaced(project: Project) -> None:
-    project.configure(platform="Lambda")
-    outcome = project.stack.preview()
-    assert {step.name for step in outcome.changes} == {"shop-app"}
-    assert all(step.is_replacement for step in outcome.changes)
-    [replace] = [step for step in outcome.changes if step.op == "replace"]
-    assert replace.replaced_by == ("computePlatform",)
-
-
-def test_the_users_stack_file_is_never_written(project: Project) -> None:
-    before = project.stack_file.read_bytes()
-    project.stack.preview()
-    project.stack.outputs()
-    project.stack.up()
-    assert project.stack_file.read_bytes() == before
-    assert sorted(path.name for path in project.folder.iterdir() if path.name != "__pycache__") == [
-        ".local",
-        "Pulumi.dev.yaml",
-        "Pulumi.yaml",
-        "__main__.py",
-        "beside.txt",
-    ]
+    (step,) = project.stack.preview().changes
+    assert (step.op, step.name, step.changed) == ("update", "shop-logs", ("retentionInDays",))
+    assert not step.is_replacement
 
 
 def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
@@ -216,39 +160,6 @@ def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
     assert "PULUMI_ACCESS_TOKEN" in os.environ, "afterwards it is there again"
 
 
-def test_another_stack_file_may_be_given(project: Project, tmp_path: Path) -> None:
-    other = tmp_path / "Pulumi.dev.yaml"
-    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
-    stack = LocalStack("dev", project_dir=project.folder, stack_file=other)
-    assert [step.name for step in stack.preview().changes] == ["shop-logs"]
-
-
-@pytest.mark.parametrize("name", ["mine.yaml", "Pulumi.prod.yaml", "with blanks.yml"])
-def test_the_stack_is_the_same_one_whatever_its_file_is_called(project: Project, tmp_path: Path, name: str) -> None:
-    """The state belongs to the stack; the file is only where its settings are read from."""
-    other = tmp_path / "elsewhere" / name
-    other.parent.mkdir()
-    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
-    stack = LocalStack("dev", project_dir=project.folder, stack_file=other)
-    assert stack.exists
-    assert stack.outputs()["beside"] == "found"
-    assert {resource["name"] for resource in stack.graph()} >= {"shop-logs"}
-    assert [step.name for step in stack.preview().changes] == ["shop-logs"]
-    assert project.stack.preview().changes == ()
-
-
-def test_a_stack_is_deployed_with_one_file_and_destroyed_with_another(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    other = tmp_path / "other.yaml"
-    other.write_text(STACK_FILE.replace("days: 30", "days: 90"))
-    mine = LocalStack("dev", project_dir=project.folder, stack_file=other)
-    project.stack.preview()
-    mine.up()
-    assert [step.name for step in project.stack.preview().changes] == ["shop-logs"]
-    assert {step.op for step in project.stack.destroy().steps} == {"delete"}
-    assert not mine.exists
-
-
 def test_a_start_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
     """The engine knows the stack, and what opens its secrets was not written yet."""
     project = Project(tmp_path)
@@ -259,46 +170,32 @@ def test_a_start_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
     assert {step.op for step in project.stack.preview().steps} == {"create"}
 
 
-def test_a_program_that_refuses_is_told_in_its_own_words(project: Project) -> None:
-    project.program('import pulumi\nraise pulumi.RunError("Pulumi.dev.yaml: one\\nPulumi.dev.yaml: two")\n')
-    with pytest.raises(ProgramStopped) as stopped:
-        project.stack.preview()
-    assert str(stopped.value) == "Pulumi.dev.yaml: one\nPulumi.dev.yaml: two"
+CRASH = 'pulumi.Output.from_input(1).apply(lambda _: {}["x"])'
+FALL = 'def fall() -> None:\n    {}["x"]\n\nfall()'
+FUNCTION = "import pulumi_aws\npulumi_aws.iam.get_policy_document_output(statements=[])"
+TRACEBACK = r"Traceback \(most recent call last\):\n"
 
 
-def test_a_program_that_crashes_shows_where_from_its_own_file_on(project: Project) -> None:
-    project.program('import pulumi\n\n\ndef fall() -> None:\n    {}["x"]\n\n\nfall()\n')
-    with pytest.raises(ProgramStopped) as stopped:
-        project.stack.preview()
-    lines = str(stopped.value).splitlines()
-    assert lines[0] == "Traceback (most recent call last):"
-    assert lines[1] == f'  File "{project.folder / "__main__.py"}", line 8, in <module>'
-    assert lines[-1] == "KeyError: 'x'"
-
-
-def test_a_crash_in_the_middle_of_outputs_is_told_once(project: Project) -> None:
-    project.program('import pulumi\npulumi.Output.from_input(1).apply(lambda _: {}["x"])\n')
-    with pytest.raises(EngineFailure) as failed:
-        project.stack.preview()
-    assert len(failed.value.messages) == 1
-    assert str(failed.value).count("KeyError: 'x'") == 1
-    assert "site-packages" not in str(failed.value)
-
-
-def test_a_clean_up_that_fails_after_a_crash_is_not_told(project: Project) -> None:
-    """The SDK's own fails now and then: whether a registration is still open when it begins is a race."""
-    project.program(
-        """
-        import pulumi
-
-        pulumi.log.error("Exception calling application: invalid state")
-        pulumi.Output.from_input(1).apply(lambda _: {}["x"])
-        """
-    )
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ('raise pulumi.RunError("a.yaml: one\\na.yaml: two")', "a.yaml: one\na.yaml: two"),
+        (FALL, rf'{TRACEBACK}  File "/.*/__main__.py", line 5, in <module>\n(?s:.*)KeyError: \'x\''),
+        (CRASH, rf"{TRACEBACK}(?s:.*)KeyError: 'x'"),
+        # The SDK's own clean-up fails now and then: whether a registration is still open when it begins is a race.
+        (f'pulumi.log.error("Exception calling application: x")\n{CRASH}', rf"{TRACEBACK}(?s:.*)KeyError: 'x'"),
+        (FUNCTION, r"(?s:.*)getPolicyDocument.*: the local stand-in does not answer this function"),
+    ],
+    ids=["refused", "crashed", "crashed in an output", "and in its clean-up", "another function"],
+)
+def test_what_stops_a_program_is_told_once_in_its_own_words(project: Project, program: str, said: str) -> None:
+    project.program(f"import pulumi\n{program}\n")
     with pytest.raises(EngineFailure) as failed:
         project.stack.preview()
     (message,) = failed.value.messages
-    assert message.endswith("KeyError: 'x'")
+    assert re.fullmatch(said, message)
+    assert message.count("KeyError: 'x'") <= 1
+    assert "site-packages" not in message
 
 
 def test_what_the_stand_in_refuses_is_told_in_one_line_each(project: Project) -> None:
@@ -326,12 +223,6 @@ def test_what_the_stand_in_refuses_is_told_in_one_line_each(project: Project) ->
     ]
 
 
-def test_a_function_nobody_foresaw_is_refused_by_name(project: Project) -> None:
-    project.program("import pulumi_aws as aws\naws.iam.get_policy_document_output(statements=[])\n")
-    with pytest.raises(EngineFailure, match=r"getPolicyDocument.*: the local stand-in does not answer this function"):
-        project.stack.preview()
-
-
 def test_a_missing_region_is_told(project: Project) -> None:
     project.stack_file.write_text(STACK_FILE.replace("  aws:region: eu-west-1\n", ""))
     fresh = LocalStack("dev", project_dir=project.folder, state_dir=project.folder / ".local" / "fresh")
@@ -350,7 +241,8 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_awsx as awsx
 
-given = dict(
+vpc = awsx.ec2.Vpc(
+    "net",
     cidr_block="10.0.0.0/16",
     number_of_availability_zones=2,
     nat_gateways={{"strategy": {strategy!r}}},
@@ -358,25 +250,27 @@ given = dict(
         {{"type": "Private", "cidr_blocks": ["10.0.0.0/20", "10.0.16.0/20"]}},
         {{"type": "Public", "cidr_blocks": ["10.0.32.0/24", "10.0.33.0/24"]}},
     ],
+    {more}
 )
-given |= dict({changes})
-vpc = awsx.ec2.Vpc("net", **given)
 aws.ec2.SecurityGroup("web", vpc_id=vpc.vpc_id)
 pulumi.export("public", vpc.public_subnet_ids)
 pulumi.export("private", vpc.private_subnet_ids)
-pulumi.export("block", vpc.vpc.cidr_block)
 """
 
 
 @pytest.mark.parametrize(("strategy", "gateways", "routes"), [("None", 0, 2), ("Single", 1, 4), ("OnePerAz", 2, 4)])
-def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
+def test_a_vpc_of_awsx_has_the_children_of_the_real_one_and_is_left_alone(
     tmp_path: Path, strategy: str, gateways: int, routes: int
 ) -> None:
     project = Project(tmp_path)
-    project.program(NETWORK.format(strategy=strategy, changes=""))
+    project.program(NETWORK.format(strategy=strategy, more=""))
     stack = project.stack
+    planned = stack.preview()
+    assert planned.outputs["private"] == UNKNOWN
     done = stack.up()
+    assert changes(done) == changes(planned)
     assert len(done.outputs["public"]) == len(done.outputs["private"]) == 2
+    assert stack.preview().changes == ()
 
     graph = stack.graph()
     kinds = [resource["type"].rpartition(":")[2] for resource in graph]
@@ -390,9 +284,7 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
         if resource["type"].startswith("aws:ec2/") and resource["name"] != "web"
     }
     assert parents - {("NatGateway", "Subnet"), ("Eip", "Subnet")} == {
-        ("Vpc", "Vpc"),
-        ("InternetGateway", "Vpc"),
-        ("Subnet", "Vpc"),
+        *((child, "Vpc") for child in ("Vpc", "InternetGateway", "Subnet")),
         ("RouteTable", "Subnet"),
         ("RouteTableAssociation", "RouteTable"),
         ("Route", "RouteTable"),
@@ -402,91 +294,52 @@ def test_a_vpc_of_awsx_has_the_children_of_the_real_one(
     assert len(through) == gateways
 
 
-def test_a_vpc_of_awsx_is_planned_deployed_and_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "more", "said"),
+    [
+        (
+            "None",
+            "assign_generated_ipv6_cidr_block=True",
+            "`assignGeneratedIpv6CidrBlock` is not rebuilt by the local ",
+        ),
+        ("Two", "", "`natGateways.strategy` must be one of None, Single, OnePerAz, got 'Two'"),
+    ],
+)
+def test_what_is_not_rebuilt_of_awsx_is_refused(tmp_path: Path, strategy: str, more: str, said: str) -> None:
     project = Project(tmp_path)
-    project.program(NETWORK.format(strategy="Single", changes=""))
-    stack = project.stack
-    planned = stack.preview()
-    assert planned.outputs["private"] == UNKNOWN
-    assert planned.outputs["block"] == "10.0.0.0/16"
-    assert changes(stack.up()) == changes(planned)
-    assert stack.preview().changes == ()
-
-
-def test_what_is_not_rebuilt_of_awsx_is_refused(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    project.program(NETWORK.format(strategy="None", changes="assign_generated_ipv6_cidr_block=True"))
+    project.program(NETWORK.format(strategy=strategy, more=more))
     with pytest.raises(EngineFailure) as failed:
         project.stack.preview()
-    said = "`assignGeneratedIpv6CidrBlock` is not rebuilt by the local stand-in"
     assert f"awsx:ec2:Vpc resource 'net' has a problem: {said}" in str(failed.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "path"),
     [
-        ({}, ""),
-        ({"natGateways": {"strategy": "Two"}}, "natGateways.strategy must be one of None, Single, OnePerAz, got 'Two'"),
-        ({"natGateways": {"strategy": "Single", "elasticIpAllocationIds": ["a"]}}, "natGateways.strategy must be one "),
-        (
-            {"numberOfAvailabilityZones": 3},
-            "subnetSpecs must be Public and Private, each with 3 cidrBlocks and no more",
-        ),
-        (
-            {"subnetSpecs": [{"type": "Isolated"}]},
-            "subnetSpecs must be Public and Private, each with 2 cidrBlocks and ",
-        ),
-        ({"subnetSpecs": None}, "subnetSpecs must be Public and Private, each with 2 cidrBlocks and no more"),
-        ({"cidrBlock": None}, "cidrBlock and `numberOfAvailabilityZones` must be given, here"),
-        ({"cidrBlock": "10.0.0.0/19"}, "subnetSpecs 10.0.32.0/24 is outside 10.0.0.0/19"),
-        ({"instanceTenancy": "dedicated"}, "instanceTenancy is not rebuilt by the local stand-in"),
+        ({"natGateways": {"strategy": "Single", "elasticIpAllocationIds": ["a"]}}, "natGateways.strategy"),
+        ({"numberOfAvailabilityZones": 3}, "subnetSpecs"),
+        ({"subnetSpecs": [{"type": "Isolated"}]}, "subnetSpecs"),
+        ({"subnetSpecs": None}, "subnetSpecs"),
     ],
 )
-def test_a_vpc_unlike_the_programs_is_refused_by_name(changes: dict[str, Value], said: str) -> None:
+def test_a_vpc_unlike_the_programs_is_refused_by_name(changes: dict[str, Value], path: str) -> None:
     given: dict[str, Value] = {
         "cidrBlock": "10.0.0.0/16",
-        "numberOfAvailabilityZones": 2,
+        "numberOfAvailabilityZones": 1,
         "natGateways": {"strategy": "None"},
         "subnetSpecs": [
-            {"type": "Private", "cidrBlocks": ["10.0.0.0/20", "10.0.16.0/20"]},
-            {"type": "Public", "cidrBlocks": ["10.0.32.0/24", "10.0.33.0/24"]},
+            {"type": "Private", "cidrBlocks": ["10.0.0.0/20"]},
+            {"type": "Public", "cidrBlocks": ["10.0.32.0/24"]},
         ],
     }
-    found = [f"{problem.path} {problem.reason}" for problem in awsx._problems({**given, **changes})]
-    assert found[0].startswith(said) if said else found == []
+    assert list(awsx._problems(given)) == []
+    assert [problem.path for problem in awsx._problems({**given, **changes})] == [path]
 
 
-def test_another_component_of_awsx_is_refused(tmp_path: Path) -> None:
-    project = Project(tmp_path)
+def test_another_component_of_awsx_is_refused(project: Project) -> None:
     project.program("import pulumi_awsx as awsx\nawsx.ecr.Repository('images')\n")
-    with pytest.raises(
-        EngineFailure, match=r"awsx:ecr:Repository: the local stand-in for awsx makes awsx:ec2:Vpc only"
-    ):
+    with pytest.raises(EngineFailure, match="awsx:ecr:Repository: the local stand-in for awsx makes awsx:ec2:Vpc only"):
         project.stack.preview()
-
-
-def test_destroy_leaves_nothing_behind(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    stack = project.stack
-    stack.up()
-    outcome = stack.destroy()
-    assert {step.op for step in outcome.steps} == {"delete"}
-    assert not stack.exists
-    assert not stack.state_dir.exists()
-    assert stack.outputs() == {}
-    assert stack.graph() == []
-    assert {step.op for step in project.stack.preview().steps} == {"create"}
-
-
-def test_what_is_protected_is_not_destroyed(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    project.program(
-        "import pulumi\nimport pulumi_aws as aws\naws.kms.Key('key', opts=pulumi.ResourceOptions(protect=True))\n"
-    )
-    project.stack.up()
-    with pytest.raises(EngineFailure, match="protect"):
-        project.stack.destroy()
-    assert [resource["name"] for resource in project.stack.graph() if resource["protect"]] == ["key"]
 
 
 def test_the_engines_own_account_of_changed_values_can_be_had(project: Project) -> None:

@@ -67,22 +67,18 @@ def unpacked(code: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["code", "repository"])
-def test_a_link_is_a_text_whatever_it_leads_to(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """One that leads nowhere was a traceback, one that leads out of the folder was packed with what is there."""
+def test_a_link_is_a_text_no_file_is_executable_and_names_are_kept(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A link that leads nowhere was a traceback, one that leads out of the folder was packed with what is there."""
     there = unpacked(request.getfixturevalue(kind), tmp_path)
-    links = {name: (there / name).read_text() for name in ("app.conf", "folder", "dangling", "outside")}
-    assert links == {
+    assert {name: (there / name).read_text() for name in ("app.conf", "folder", "dangling", "outside")} == {
         "app.conf": "config/shared.conf",
         "folder": "config",
         "dangling": "../.venv/lib/skills",
         "outside": "/etc/passwd",
     }
     assert not [path for path in there.rglob("*") if path.is_symlink()]
-
-
-@pytest.mark.parametrize("kind", ["code", "repository"])
-def test_no_file_is_executable_and_names_are_kept(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    there = unpacked(request.getfixturevalue(kind), tmp_path)
     assert not (there / "run.sh").stat().st_mode & 0o111
     assert (there / "grüße größe.txt").read_text() == "hello\n"
     assert not (there / "empty").exists(), "git knows no empty folders"
@@ -139,14 +135,10 @@ def test_a_name_that_no_zip_can_hold_is_refused_by_name(code: Path, tmp_path: Pa
         archive(code, tmp_path / "code.zip")
 
 
-# In a build
-
-
-def built(code: Path, folder: Path, **environment: str) -> Result:
-    """A build that lists its source."""
-    build = Build(project="shop", buildspec=SPEC, inputs={"Source": code}, code={"Source"})
-    place = BuildHost(environment={**PLACE.environment, **environment})
-    return run_build(build, place, folder / "build")
+def built(code: Path, folder: Path, spec: str = SPEC, source: str = "Source") -> Result:
+    """A build that lists its source, or does something else with it."""
+    build = Build(project="shop", buildspec=spec, inputs={"Source": code}, code={source})
+    return run_build(build, PLACE, folder / "build")
 
 
 def printed(result: Result) -> list[str]:
@@ -155,8 +147,7 @@ def printed(result: Result) -> list[str]:
 
 def test_an_artifact_of_a_build_keeps_what_links_lead_to(code: Path, tmp_path: Path) -> None:
     """A link that leads nowhere matches no file."""
-    build = Build(project="shop", buildspec=SPEC, inputs={"Image": code})
-    result = run_build(build, PLACE, tmp_path / "build")
+    result = built(code, tmp_path, source="")
     assert printed(result) == ["app.conf", "config", "grüße größe.txt", "outside", "run.sh"]
 
 
@@ -169,10 +160,7 @@ def test_a_clone_is_the_commit_of_the_run(repository: Path, tmp_path: Path) -> N
         "git rev-parse HEAD, git rev-list --count --all, test -L app.conf, test -x run.sh, "
         "git config --global credential.helper || echo none]}}\n"
     )
-    build = Build(
-        project="shop", buildspec=spec, inputs={"Source": reference.write(tmp_path / "r.json")}, code={"Source"}
-    )
-    result = run_build(build, PLACE, tmp_path / "build")
+    result = built(reference.write(tmp_path / "reference.json"), tmp_path, spec)
     assert result.succeeded, result.log
     assert printed(result) == [commit, "2", "none"]
 
@@ -181,8 +169,7 @@ def test_git_has_credentials_where_the_buildspec_wants_them(code: Path, tmp_path
     """https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html, env/git-credential-helper."""
     command = "git config --get-all credential.helper"
     spec = SPEC.replace("bash", "bash, git-credential-helper: yes").replace("ls -A", command)
-    result = run_build(Build(project="shop", buildspec=spec, inputs={"Source": code}), PLACE, tmp_path / "build")
-    assert printed(result) == ["!aws codecommit credential-helper $@"]
+    assert printed(built(code, tmp_path, spec)) == ["!aws codecommit credential-helper $@"]
 
 
 def test_a_clone_that_fails_fails_the_download_and_runs_nothing(tmp_path: Path) -> None:

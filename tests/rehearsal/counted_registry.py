@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from killing import Killed, Machine
+from killing import Machine
 
 from local.rehearsal import tools
 from local.rehearsal.aws_services import AwsServices
@@ -44,10 +44,7 @@ def counted_registry(machine: Machine, aws: AwsServices, folder: Path) -> Iterat
         def _forward(self) -> None:
             self.close_connection = True
             host = self.headers["Host"]
-            try:
-                handled = machine.on_call(f"{self.command} https://{host}{self.path.partition('?')[0]}")
-            except Killed:
-                return
+            handled = machine.on_call(f"{self.command} https://{host}{self.path.partition('?')[0]}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             there = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=60)
             there.request(self.command, self.path, body, dict(self.headers.items()))

@@ -14,28 +14,25 @@ from summary import program
 
 from local.rehearsal.deployed import Action, Deployed
 from local.rehearsal.pipeline import ActionRun, Execution, Status
-from local.rehearsal.report import (
-    BaseImage,
-    Emulated,
-    Permission,
-    Phase,
-    Rehearsal,
-    Rehearsed,
-    Sample,
-    Traffic,
-    collect,
-)
+from local.rehearsal.report.collect import Rehearsed, collect
+from local.rehearsal.report.model import BaseImage, Emulated, Permission, Phase, Rehearsal, Sample, Traffic
 
 BEGAN = 1_795_900_000.0
 COMMIT = "5e1f0c9a7d3b2e4f60718293a4b5c6d7e8f90123"
 DIGEST = "sha256:9b1e4c7a2d5f8036b1c4e7a90d2f5836c1e4b7a90d2f5836c1e4b7a90d2f5836"
 REPORT = (
-    "<!doctype html><html lang=en><title>Audit</title><h1 id=audited>Audited</h1><script>document.title='Ran'</script>"
+    "<!doctype html><html lang=en><title>Audit</title><h1>Audited</h1>"
+    "<img alt='' src='http://127.0.0.1:9/pixel.png' onerror=\"parent.postMessage('audited', '*')\">"
 )
 
 _SECONDS = {"BuildImage": 16.4, "BuildSmokeTestImage": 6.1, "PrepareDeployment": 2.3, "DeployService": 21.8}
-_VARIABLES = {
-    "Source": {"CommitId": COMMIT, "BranchName": "main", "CommitMessage": 'Prices <are> "right" & rounded'},
+VARIABLES = {
+    "Source": {
+        "CommitId": COMMIT,
+        "AuthorDate": "2026-11-28T20:00:00Z",
+        "BranchName": "main",
+        "CommitMessage": 'Prices <are> "right" & rounded',
+    },
     "SourceImage": {"ImageDigest": DIGEST, "RepositoryName": "shop-prod", "ImageTag": "promoted"},
     "BuildImage": {"IMAGE_DIGEST": DIGEST, "IMAGE_VERSION": "1.2.0", "IMAGE_URI": f"shop-dev@{DIGEST}"},
     "PrepareDeployment": {"DEPLOYED_VERSION": "1.2.0"},
@@ -132,7 +129,7 @@ class Played:
         )
         run.ended = self.now + _SECONDS.get(action.name, 3.2)
         if not error:
-            run.variables = dict(_VARIABLES.get(action.name, {}))
+            run.variables = dict(VARIABLES.get(action.name, {}))
             execution.variables |= {f"{action.namespace}.{name}": value for name, value in run.variables.items()}
             execution.artifacts |= {name: self._artifact(name) for name in action.outputs}
         return run

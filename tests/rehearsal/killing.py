@@ -1,8 +1,9 @@
-"""Kills a job at any of its calls to the outside, just before the call takes effect or just after.
+"""Kills a job at any of its calls to the outside, just after the call has taken effect.
 
 Commands (`aws`, `docker`, `npm`, `lhci`) go through wrappers first on PATH; HTTP requests go through a server of the
-test's own. Both count into one file, and at the call that is wanted the whole process group of the job is killed, as
-when its machine goes away. How many calls there are is found out by a run that nothing is done to.
+test's own. Both count into one file. At the call that is wanted the job is held just before the call takes effect, for
+the test to look at what others keep, and just after it the whole process group of the job is killed, as when its
+machine goes away. How many calls there are is found out by a run that nothing is done to.
 """
 
 from __future__ import annotations
@@ -16,23 +17,20 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from local.rehearsal.codebuild import Build, BuildHost, Result, Secrets, put_python, run_build
-
-Moment = Literal["before", "after"]
 
 _WRAPPER = """#!/bin/sh
 case "$*" in --version | 'buildx version') exec {real} "$@" ;; esac  # changes nothing, so no call to be killed at
 printf '%s\\n' "{tool} $1 $2" >> '{calls}'
 count=$(($(wc -l < '{calls}')))
-read -r number moment < '{wanted}'
-[ "$count $moment" = "$number before" ] && kill -9 0
+read -r number < '{wanted}'
 unset https_proxy
+[ "$count" = "$number" ] || exec {real} "$@"
+read -r _ < '{held}'
 {real} "$@"
-code=$?
-[ "$count $moment" = "$number after" ] && kill -9 0
-exit $code
+kill -9 0
 """
 
 
@@ -60,6 +58,27 @@ class Scene(Protocol):
         """After a run that came to its end: everything is there, and only once."""
 
 
+class _Looking:
+    """What is done while a job is held, in whichever thread; what it raises is kept for the test's own.
+
+    Attributes:
+        problem: what was raised.
+        over: whether the job has ended.
+    """
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+        self.problem: BaseException | None = None
+        self.over = False
+
+    def __call__(self) -> None:
+        """Look."""
+        try:
+            self._look()
+        except BaseException as error:  # noqa: BLE001 - of pytest, too
+            self.problem = error
+
+
 @dataclass
 class Machine:
     """Where jobs run and are killed.
@@ -77,10 +96,12 @@ class Machine:
     region: str = "eu-west-1"
     _runs: itertools.count[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _looking: _Looking = field(init=False)
 
     def __post_init__(self) -> None:
         """Write the wrappers."""
         self.bin.mkdir(parents=True)
+        os.mkfifo(self._held)
         put_python(self.bin)
         for tool, real in self.tools.items():
             self.wrap(tool, real)
@@ -99,6 +120,11 @@ class Machine:
         return self.folder / "wanted"
 
     @property
+    def _held(self) -> Path:
+        """A pipe: a wrapper that reads it waits until somebody writes to it."""
+        return self.folder / "held"
+
+    @property
     def _process(self) -> Path:
         return self.folder / "process"
 
@@ -110,14 +136,35 @@ class Machine:
     def wrap(self, tool: str, real: str, at: Path | None = None) -> Path:
         """A wrapper around a command."""
         wrapper = at or self.bin / tool
-        wrapper.write_text(_WRAPPER.format(tool=tool, real=real, calls=self._calls, wanted=self._wanted))
+        wrapper.write_text(
+            _WRAPPER.format(tool=tool, real=real, calls=self._calls, wanted=self._wanted, held=self._held)
+        )
         wrapper.chmod(0o755)
         return wrapper
 
-    def run(self, scene: Scene, *, number: int = 0, moment: Moment = "before") -> Result:
-        """Run the scene's build, killing it at the call of this number unless that is 0."""
+    def run(self, scene: Scene) -> Result:
+        """Run the scene's build."""
+        return self._run(scene, 0)
+
+    def run_killed(self, scene: Scene, number: int, look: Callable[[], None]) -> Result:
+        """Run the scene's build until the call of this number, look, let the call take effect and kill the build."""
+        self._looking = _Looking(look)
+        releasing = threading.Thread(target=self._release, args=(self._looking,))
+        releasing.start()
+        try:
+            result = self._run(scene, number)
+        finally:
+            # When no command has reached the call, the thread still waits for one.
+            self._looking.over = True
+            os.close(os.open(self._held, os.O_RDONLY | os.O_NONBLOCK))
+            releasing.join()
+        if self._looking.problem:
+            raise self._looking.problem
+        return result
+
+    def _run(self, scene: Scene, number: int) -> Result:
         self._calls.write_text("")
-        self._wanted.write_text(f"{number} {moment}\n")
+        self._wanted.write_text(f"{number}\n")
         # Every command of the build says which process it is, for the servers to kill its group.
         noting = ("/bin/sh", "-c", f"echo $$ > '{self._process}'; exec \"$@\"", "sh")
         place = BuildHost(
@@ -128,38 +175,35 @@ class Machine:
         return run_build(scene.build, place, self.folder / f"run-{next(self._runs)}", secrets=scene.secrets)
 
     def on_call(self, what: str) -> Callable[[], bool]:
-        """For a server: note a call and kill the job when it is to be killed before it.
+        """For a server: note a call, which may take effect when this returns.
 
         Returns:
-            to be called after the request has been handled: kills when that is wanted, and says whether it did.
-
-        Raises:
-            Killed: the job is gone, and the request must not be handled.
+            to be called after the request has been handled: kills the job when that is wanted, and says whether it did.
         """
         with self._lock:
             with self._calls.open("a", encoding="utf-8") as file:
                 file.write(f"{what}\n")
-            number = len(self.calls)
-        wanted = self._wanted.read_text().split()
-        if wanted == [str(number), "before"]:
-            self._kill()
-            raise Killed
+            wanted = len(self.calls) == int(self._wanted.read_text())
+        if wanted:
+            self._looking()
 
         def handled() -> bool:
-            if wanted != [str(number), "after"]:
-                return False
-            self._kill()
-            return True
+            if wanted:
+                self._kill()
+            return wanted
 
         return handled
+
+    def _release(self, looking: _Looking) -> None:
+        """Wait until a wrapper reads the pipe, look, and let the command go on."""
+        with self._held.open("w", encoding="utf-8") as pipe:
+            if not looking.over:
+                looking()
+                pipe.write("\n")
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(os.getpgid(int(self._process.read_text())), signal.SIGKILL)
-
-
-class Killed(Exception):  # noqa: N818 - what was wanted
-    """The job was killed before its request took effect."""
 
 
 _FETCHING_SCRIPTS = "aws s3 cp"
@@ -167,12 +211,12 @@ _READING = re.compile(r"(GET|HEAD) |aws \S+ (describe|get|head|list)-")
 
 
 def sweep(machine: Machine, make: Callable[[], Scene], *, moving: bool = False) -> list[str]:
-    """Run a job clean; then kill it at every call, before and after, and see that it completes when it is run again.
+    """Run a job clean; then kill it after every call, and see that it completes when it is run again.
 
     A job keeps nothing on its machine, so what a rerun meets is what others keep. Calls that only read leave that as it
     is, so that a kill at one of them is a kill at its neighbor; the job is killed at the others and at its last call. A
-    kill before a call must leave there exactly what the kill before it has left, from which the rerun has just
-    been seen to complete: it is run again after each kill that follows a call.
+    kill before a call would leave what the kill after the call before it has left, from which the rerun has just been
+    seen to complete: that it is the same is seen in each run, while the job is held before the call.
 
     Args:
         machine: Where it runs.
@@ -194,23 +238,28 @@ def sweep(machine: Machine, make: Callable[[], Scene], *, moving: bool = False) 
             continue
         if _READING.match(call) and not moving and number < len(calls):
             continue
-        scene = _killed(machine, make(), number, "before", call)
-        assert scene.state() == state, f"killed before call {number}, {call}: something has taken effect"
-        scene = _killed(machine, make(), number, "after", call)
+        at = f"call {number}, {call}"
+        scene = make()
+        _kill(machine, scene, number, at, state)
         state = scene.state()
         again = machine.run(scene)
-        assert again.succeeded, f"killed after call {number}, {call}, the rerun failed: {again.log}"
+        assert again.succeeded, f"killed after {at}, the rerun failed: {again.log}"
         scene.check_done(again)
     return calls
 
 
-def _killed(machine: Machine, scene: Scene, number: int, moment: Moment, call: str) -> Scene:
-    """Run a scene's job into a kill; returns the scene as that has left it."""
-    at = f"killed {moment} call {number}, {call}"
-    result = machine.run(scene, number=number, moment=moment)
-    failed = result.phase("BUILD")
-    assert failed, at
-    assert "Reason: signal 9" in failed.message, f"{at}: {result.log}"
-    assert len(machine.calls) == number, at
+def _kill(machine: Machine, scene: Scene, number: int, at: str, state: object) -> None:
+    """Run a scene's job into a kill after a call, and look before and after it; before it the state must be this."""
+
+    def look() -> None:
+        looked.append(scene.state())
+        scene.check_visible()
+
+    looked: list[object] = []
+    killed = machine.run_killed(scene, number, look)
+    failed = next((phase for phase in killed.phases if phase.name == "BUILD"), None)
+    assert failed, f"killed after {at}"
+    assert "Reason: signal 9" in failed.message, f"killed after {at}: {killed.log}"
+    assert len(machine.calls) == number, f"killed after {at}"
+    assert looked == [state], f"before {at}: something has taken effect"
     scene.check_visible()
-    return scene

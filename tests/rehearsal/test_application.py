@@ -22,9 +22,9 @@ from test_lighthouse import Auditing
 
 from local.rehearsal.application import Source
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.base_images import PLATFORM, DockerBuild, ImageStore, Provision, needed, provide
+from local.rehearsal.base_images import PLATFORM, DockerBuild, ImageStore, Provision, builds_of, needed, provide
 from local.rehearsal.breaking import break_app
-from local.rehearsal.codebuild import Result
+from local.rehearsal.codebuild import CloneReference, Result
 from local.rehearsal.job_sandbox import JobSandbox
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,8 @@ class Rehearsal:
     @contextlib.contextmanager
     def running(self, image: Mapping[str, Any]) -> Iterator[Container]:
         """The application, with the root file system that it may not write to."""
-        name = self.jobs.docker("run", "--detach", "--read-only", "--health-interval=1s", image["uri"]).stdout.strip()
+        quickly = ("--health-interval=1s", "--health-start-period=1s")
+        name = self.jobs.docker("run", "--detach", "--read-only", *quickly, image["uri"]).stdout.strip()
         try:
             yield Container(self.jobs.sandbox, name)
         finally:
@@ -156,6 +157,38 @@ def test_its_own_tests_pass() -> None:
     done = subprocess.run(command, cwd=EXAMPLE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Ran 4 tests" in done.stderr
+
+
+def test_the_dev_stack_builds_these(rehearsal: Rehearsal) -> None:
+    """So the base images that are provided are those that its pipeline needs."""
+    found = builds_of(rehearsal.jobs.stack.deployed)
+    assert sorted(found, key=lambda build: build.dockerfile) == list(BUILDS)
+
+
+def test_a_build_that_gets_a_base_image_has_it_from_the_pipeline(tmp_path: Path) -> None:
+    """Its Dockerfile names it by an argument, whatever that has as default."""
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "Dockerfile").write_text("ARG BASE_IMAGE=node:22\nFROM ${BASE_IMAGE} AS runtime\nFROM x\n")
+    found = builds_of(DeliveredStack("everything-on").deployed)
+    assert {(build.dockerfile, build.target) for build in found} == {
+        ("docker/Dockerfile", "runtime"),
+        ("smoke/Dockerfile", ""),
+    }
+    assert needed(tmp_path, found) == []
+
+
+def test_it_is_published_with_the_commit_that_the_artifact_refers_to(
+    sandbox: JobSandbox, example: Source, tmp_path: Path
+) -> None:
+    example.publish(sandbox, "example/corner-shop")
+    arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/8ce5a0c6-5f5d-4b5e-9a4e-0d4f3c2b1a09"
+    reference = CloneReference.read(example.reference(sandbox, "example/corner-shop", arn))
+    assert (reference.commit, reference.branch) == (example.commit, "main")
+    changed = Source.of(example.folder, tmp_path / "changed").changed("something")
+    changed.publish(sandbox, "example/corner-shop")
+    again = CloneReference.read(changed.reference(sandbox, "example/corner-shop", arn))
+    assert again.commit == changed.commit != example.commit
+    assert again.url.endswith("/example/corner-shop.git")
 
 
 def test_what_stands_in_is_named(provision: Provision) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,10 @@ from test_images import Jobs, failure, image_json, watching_docker_hub
 from local.rehearsal import tools
 from local.rehearsal.application import Source
 from local.rehearsal.aws_services import ACCOUNT
-from local.rehearsal.base_images import ImageStore, Provision, load_given, needed, provide
+from local.rehearsal.base_images import ImageName, ImageStore, Mention, Provision, load_given, needed, provide
+from local.rehearsal.egress import hint, way_out
 from local.rehearsal.job_sandbox import JobSandbox
+from local.rehearsal.loopback import serving_http
 
 GHCR, OTHER = "ghcr.io/example/base:1", "registry.example.com:5443/team/tool:2"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -46,6 +49,13 @@ class Machine(NamedTuple):
     stack: DeliveredStack
 
 
+def mention(name: str) -> Mention:
+    """An image that the task definition names."""
+    parsed = ImageName.parse(name)
+    assert parsed is not None
+    return Mention(parsed, "a task definition")
+
+
 @pytest.fixture(scope="module")
 def saved(sandbox: JobSandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of what `docker save` writes; one image is left in the engine."""
@@ -70,7 +80,8 @@ def machine(sandbox: JobSandbox, saved: Path, tmp_path_factory: pytest.TempPathF
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{sandbox.folder}/docker.sock")
         patch.setenv("PATH", str(tools.engine()), prepend=":")
-        provision = provide(needed(code, BUILDS), given=[str(saved)], network=False, store=store)
+        wanted = [*needed(code, BUILDS), *map(mention, ("alpine:3.20", "gcr.io/distroless/static:nonroot", "python:3"))]
+        provision = provide(wanted, given=[str(saved)], network=False, store=store)
     return Machine(code, provision, DeliveredStack("dev", {"build": {"dockerHubCache": "docker-hub"}}))
 
 
@@ -92,7 +103,7 @@ def test_it_is_said_where_each_image_is_from(machine: Machine) -> None:
     ]
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     tool = next(image for image in machine.provision.images if image.name.digest)
-    assert said == [
+    assert said[:-3] == [
         "docker/dockerfile:1.4: stand-in: the Dockerfile frontend",
         f"{GHCR}: from this machine's Docker engine",
         f"node:22: stand-in: Node.js {node.removeprefix('v')}",
@@ -134,6 +145,12 @@ def test_what_the_cache_has_is_not_asked_of_docker_hub(
             assert content == machine.provision.store.read(image.content.digest)
 
 
+def test_the_engine_finds_them_too(rehearsal: Rehearsal) -> None:
+    """What runs beside the application, such as a proxy, is named like that."""
+    assert rehearsal.jobs.docker("run", "--rm", "alpine:3.20", "echo", "ran").stdout == "ran\n"
+    assert rehearsal.jobs.docker("run", "--rm", "gcr.io/distroless/static:nonroot", "id", "-u").stdout == "65532\n"
+
+
 @pytest.mark.parametrize(
     ("image", "instruction", "said"),
     [
@@ -149,3 +166,39 @@ def test_what_is_not_there_is_said(
     code.mkdir()
     (code / "Dockerfile").write_text(f"FROM {image}\n{instruction}\n")
     assert said in failure(rehearsal.build(Source.of(code, tmp_path / "source")))
+
+
+FETCHING = """\
+FROM python:3
+RUN ["python", "-c", "from urllib.request import *; urlretrieve('http://packages.example.com/list', '/list')"]
+CMD ["cat", "/list"]
+"""
+
+
+def test_run_lines_get_out_where_they_may(
+    rehearsal: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the machine's own proxy here, which is a site of this test; the image knows nothing of it."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "Dockerfile").write_text(FETCHING)
+    result = rehearsal.build(Source.of(code, tmp_path / "kept-in"))
+    assert hint(failure(result)).startswith("RUN lines have no network here")
+    with serving_http(Packages) as own, way_out(rehearsal.jobs.sandbox.enter) as proxy:
+        monkeypatch.setenv("http_proxy", own)
+        monkeypatch.setattr(rehearsal.jobs, "proxy", proxy)
+        result = rehearsal.build(Source.of(code, tmp_path / "source"))
+    assert result.succeeded, result.log
+    uri = image_json(result)["uri"]
+    assert rehearsal.jobs.docker("run", "--rm", uri).stdout == "http://packages.example.com/list"
+    environment = rehearsal.jobs.docker("image", "inspect", "--format", "{{json .Config.Env}}", uri).stdout
+    assert "proxy" not in environment.lower()
+
+
+class Packages(BaseHTTPRequestHandler):
+    """Says what it was asked for."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.path.encode())

@@ -82,6 +82,7 @@ class Jobs:
 
     def __init__(self, sandbox: JobSandbox, stack: DeliveredStack, folder: Path) -> None:
         self.sandbox, self.stack, self.folder = sandbox, stack, folder
+        self.proxy = ""
         self._number = itertools.count(1)
         self._lock = threading.Lock()
         self._given: dict[tuple[str, str], dict[str, str]] = {}
@@ -109,7 +110,7 @@ class Jobs:
         build = deployed.build(action, inputs, {**variables, "variables.LIGHTHOUSE_RUNS": "1"})
         if "DOCKER_HUB_CACHE_URI" in {variable.name for variable in build.project_variables}:
             settings = {**self.sandbox.docker_hub(REGION), **settings}
-        place = self.sandbox.place(self._credentials(action, without), region=REGION)
+        place = self.sandbox.place(self._credentials(action, without), region=REGION, proxy=self.proxy)
         return run_build(hurried(self.sandbox.aws, with_variables(build, **settings)), place, folder)
 
     def role(self, action: str) -> str:

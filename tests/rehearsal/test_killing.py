@@ -75,6 +75,12 @@ def test_a_job_that_cannot_be_run_again_does_not(tmp_path: Path) -> None:
         swept(tmp_path, "test ! -s $BOARD && post text && post end")
 
 
+def test_a_job_that_changes_something_between_two_calls_does_not(tmp_path: Path) -> None:
+    unseen = "for line in text end; do grep -qx $line $BOARD || { post $line; echo >> $BOARD; }; done"
+    with pytest.raises(AssertionError, match=r"before call 2, post end ?: something has taken effect"):
+        swept(tmp_path, unseen)
+
+
 def test_a_job_that_calls_nobody_is_told(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="calls nobody"):
         swept(tmp_path, "printf 'text\\nend\\n' > $BOARD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib
 import json
 import re
@@ -19,10 +20,14 @@ from components.jobs.buildspec import FOLDER
 from local.errors import Refusal
 from local.rehearsal.codebuild.artifacts import read_junit
 from local.rehearsal.pipeline import Status
-from local.rehearsal.report import Artifact, Rehearsal, Traffic, collect, junit, load, outcome, page, save, summary
-from local.rehearsal.report.collect import look_into
-from local.rehearsal.report.page import MOST_LINES
+from local.rehearsal.report.collect import collect, look_into
+from local.rehearsal.report.junit import junit
+from local.rehearsal.report.model import Artifact, Rehearsal, Traffic
+from local.rehearsal.report.outcome import outcome
+from local.rehearsal.report.page import MOST_LINES, page
+from local.rehearsal.report.saved import as_json, load, summary
 from local.rehearsal.report.words import clock, duration, is_trouble, number, plain, size
+from local.rehearsal.report.write import write
 
 HEADLINES = {
     "delivered": "Delivered 1.2.0 to prod in 1 min 46 s",
@@ -52,6 +57,13 @@ def test_the_reason_is_the_first_line_unless_the_job_ended_with_words_of_its_own
     dev = Played("dev", tmp_path)
     dev.play(dev.start("push"), fails={"BuildImage": error})
     assert outcome(whole(dev)).reason == "the image is gone: pull it."
+
+
+def test_a_reason_without_end_is_cut_where_there_is_one_line_for_it(tmp_path: Path) -> None:
+    dev = Played("dev", tmp_path)
+    dev.play(dev.start("push"), fails={"BuildImage": "x" * 5000})
+    assert outcome(whole(dev)).reason == "x" * 240 + "…"
+    assert "x" * 5000 in page(whole(dev))
 
 
 def test_a_pipeline_that_was_to_run_and_was_not_started_is_no_success(tmp_path: Path) -> None:
@@ -93,7 +105,7 @@ def whole(*played: Played) -> Rehearsal:
 
 def test_a_saved_rehearsal_is_read_again_and_makes_the_same_page(scene: tuple[str, Rehearsal], tmp_path: Path) -> None:
     _, rehearsal = scene
-    save(rehearsal, tmp_path / "rehearsal.json")
+    (tmp_path / "rehearsal.json").write_bytes(as_json(rehearsal))
     again = load(tmp_path / "rehearsal.json")
     assert again == rehearsal
     assert page(again) == page(rehearsal)
@@ -114,10 +126,32 @@ def test_a_file_that_is_no_rehearsal_is_refused(tmp_path: Path, text: str, probl
 
 def test_a_rehearsal_of_another_format_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "rehearsal.json"
-    save(hand_made.rejected(tmp_path), file)
-    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    file.write_text(as_json(hand_made.rejected(tmp_path)).decode().replace('"format": 1', '"format": 2'))
     with pytest.raises(Refusal, match="format"):
         load(file)
+
+
+def test_page_json_and_junit_stand_beside_each_other(tmp_path: Path) -> None:
+    rehearsal = hand_made.retried(tmp_path)
+    folder = tmp_path / "new" / "report"
+    written = write(rehearsal, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "rehearsal.html", "rehearsal.json"]
+    assert written == folder / "rehearsal.html"
+    assert written.read_text(encoding="utf-8") == page(load(folder / "rehearsal.json"))
+    assert (folder / "junit.xml").read_bytes() == junit(rehearsal)
+
+
+def test_a_page_that_cannot_be_made_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal = hand_made.retried(tmp_path)
+    page_before = write(rehearsal, tmp_path / "report").read_bytes()
+
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(hand_made.failed(tmp_path), tmp_path / "report")
+    assert (tmp_path / "report" / "rehearsal.html").read_bytes() == page_before
 
 
 def test_the_summary_has_every_attempt_and_figure(tmp_path: Path) -> None:
@@ -227,7 +261,7 @@ def test_what_xml_cannot_hold_does_not_come_into_it(tmp_path: Path) -> None:
     execution = dev.play(dev.start("push"), fails={"BuildImage": "broken \x00\x1b[31mpipe\x1b[0m \ud800"})
     execution.actions[-1].log += ["\x07bell", "two\nlines"]
     assert cases(whole(dev), "failure") == {"dev.Build BuildImage": "broken pipe"}
-    assert {"bell", "two", "lines"} <= set(junit(whole(dev)).decode().splitlines())
+    assert "\nbell\ntwo\nlines</failure>" in junit(whole(dev)).decode()
 
 
 def test_an_action_has_its_artifacts_with_their_files(tmp_path: Path) -> None:
@@ -344,7 +378,7 @@ def test_the_failed_action_stands_before_everything_else(tmp_path: Path) -> None
 
 
 def test_no_failed_request_is_shown_as_zero(tmp_path: Path) -> None:
-    assert page(hand_made.delivered(tmp_path)).count(">0 failed<") == 6  # dev and prod: heading, picture, legend
+    assert page(hand_made.delivered(tmp_path)).count(">0 failed<") == 8  # dev and prod: heading, two pictures, legend
     assert "12 failed</span> of 900 requests" in page(hand_made.failed(tmp_path))
 
 
@@ -377,7 +411,7 @@ def test_the_picture_has_a_box_for_every_action_and_an_arrow_for_the_promotion(t
 def test_an_older_run_that_was_superseded_is_told_of_as_well(tmp_path: Path) -> None:
     text = page(hand_made.superseded(tmp_path))
     assert "run 2 of 2" in text
-    assert "Started by: Push of 0ddba11 to main. before stage Deploy." in text
+    assert "Started by: Push of 0ddba11 to main. Superseded before stage Deploy." in text
 
 
 def test_a_log_line_is_shown_without_colours_and_control_characters() -> None:
@@ -426,7 +460,9 @@ def test_every_colour_of_text_can_be_read_on_what_it_stands_on(scheme: int) -> N
     style = Path("local/rehearsal/report/templates/style.css")
     text = (Path(__file__).parents[2] / style).read_text(encoding="utf-8")
     colours = dict(re.findall(r"--([\w-]+): (#\w{6})", text.split(":root {")[1 + scheme]))
-    grounds = dict.fromkeys(("ink", "soft", "link", "ok", "bad", "busy"), ("page", "card", "sunk"))
+    grounds: dict[str, tuple[str, ...]] = dict.fromkeys(
+        ("ink", "soft", "link", "ok", "bad", "busy"), ("page", "card", "sunk")
+    )
     grounds["bad"] += ("bad-wash",)
     grounds["busy"] += ("busy-wash",)
     grounds["soft"] += ("band", "band-other")

@@ -10,32 +10,17 @@ from __future__ import annotations
 import json
 import re
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
-import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
 from local.engine.providers import lookups
 from local.engine.providers.catalogue import GENERIC, KINDS, Facts, Kind, invent
 from local.engine.providers.checks import Problem, problems, suggest
-from local.engine.providers.differences import Difference, differences
-from local.engine.providers.protocol import (
-    UNKNOWN,
-    from_struct,
-    plain,
-    plugin_pb2,
-    provider_pb2,
-    provider_pb2_grpc,
-    to_struct,
-)
+from local.engine.providers.protocol import UNKNOWN, Value, from_struct, plain, plugin_pb2, provider_pb2_grpc, to_struct
+from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import ResourceType, Sdk, UnknownTokenError
-from local.engine.providers.server import refuse, serve
-from local.engine.providers.sizes import too_long
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from local.engine.providers.protocol import Value
+from local.engine.providers.server import Context, refuse, serve
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _RANDOM_LETTERS = 7
@@ -60,18 +45,12 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     # The provider itself.
 
-    def GetPluginInfo(  # noqa: N802 - named by the protocol
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> plugin_pb2.PluginInfo:
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: Context) -> plugin_pb2.PluginInfo:
         """Tell the version."""
-        del request, context
         return plugin_pb2.PluginInfo(version=self._version)
 
-    def CheckConfig(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.CheckResponse:
+    def CheckConfig(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Hold the provider's configuration against the SDK, and insist on a region."""
-        del context
         config = _config(from_struct(request.news))
         found = problems(self._sdk, self._sdk.provider(), config)
         region = config.get("region")
@@ -79,34 +58,26 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
             found.append(Problem("region", "is missing: set `aws:region` in the stack file, for example eu-west-1"))
         elif isinstance(region, str) and region != UNKNOWN and not _REGION.fullmatch(region):
             found.append(Problem("region", f"must be a region such as eu-west-1, got {region!r}"))
-        return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(found))
+        return pb.CheckResponse(inputs=request.news, failures=_failures(found))
 
-    def DiffConfig(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.DiffResponse:
+    def DiffConfig(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         """Another region means other resources."""
-        del context
-        old, new = plain(from_struct(request.old_inputs)), plain(from_struct(request.news))
-        return _diff_response(_as_differences(old, new), {"region"}, delete_first=False)
+        old, new = from_struct(request.old_inputs), from_struct(request.news)
+        return pb.DiffResponse(replaces=["region"] if old.get("region") != new.get("region") else [])
 
-    def Configure(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ConfigureResponse:
+    def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
         """Take region and default tags."""
-        del context
         config = _config(from_struct(request.args))
         region = config.get("region")
         self._region = region if isinstance(region, str) else ""
         tags = config.get("defaultTags")
         if isinstance(tags, dict) and isinstance(tags.get("tags"), dict):
             self._default_tags = dict(tags["tags"])  # type: ignore[arg-type]  # mypy does not narrow items
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     # Resources.
 
-    def Check(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.CheckResponse:
+    def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Refuse what the SDK does not declare, and name what is not named."""
         token, resource = self._type(request.urn, context)
         inputs = from_struct(request.news)
@@ -116,75 +87,63 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         if not found:
             found = self._name(request.urn, kind, resource, given, _plain(from_struct(request.olds)))
         if not found:
-            found = [*self._claim(request.urn, token, kind, given), *too_long(token, given)]
+            found = [*self._claim(request.urn, token, kind, given), *_too_long(kind, given)]
         inputs.update({name: given[name] for name in (kind.name,) if name in given and name not in inputs})
-        return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(found))
+        return pb.CheckResponse(inputs=to_struct(inputs), failures=_failures(found))
 
-    def Diff(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.DiffResponse:
-        """Compare inputs property by property."""
+    def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
+        """Say which changes mean a new resource; what has changed in which way, the engine finds out by itself."""
         token, resource = self._type(request.urn, context)
         kind = KINDS.get(token, GENERIC)
         old, new = _plain(from_struct(request.old_inputs)), _plain(from_struct(request.news))
-        found = differences(old, new)
-        replacing = kind.replaced_by | {"region"}
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        replaces = sorted(changed & (kind.replaced_by | {"region"}))
         # A name the program chose cannot belong to the old and the new one at once.
         chosen = kind.name in resource.inputs.properties and new.get(kind.name) != _made_up(request.urn, kind, new)
-        keeps_name = kind.name not in {difference.top for difference in found}
-        return _diff_response(found, replacing, delete_first=chosen and keeps_name)
+        delete_first = bool(replaces) and chosen and kind.name not in changed
+        return pb.DiffResponse(replaces=replaces, deleteBeforeReplace=delete_first)
 
-    def Create(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.CreateResponse:
+    def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
         """Make up what AWS would return; in a preview only what is known beforehand."""
         token, resource = self._type(request.urn, context)
         inputs = from_struct(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=to_struct({**self._known(resource, inputs), **inputs}))
+            return pb.CreateResponse(properties=to_struct({**self._known(resource, inputs), **inputs}))
         facts = self._facts(request.urn, token, _plain(inputs))
         identity = KINDS.get(token, GENERIC).identity(facts) or facts.hex(17)
         outputs = {**self._computed(token, resource, facts), **self._known(resource, inputs), **inputs}
-        return provider_pb2.CreateResponse(id=identity, properties=to_struct(outputs))
+        return pb.CreateResponse(id=identity, properties=to_struct(outputs))
 
-    def Update(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.UpdateResponse:
+    def Update(self, request: pb.UpdateRequest, context: Context) -> pb.UpdateResponse:
         """Keep what AWS made up, take over what the program changed."""
         _, resource = self._type(request.urn, context)
         inputs = from_struct(request.news)
         old_inputs = from_struct(request.old_inputs)
         kept = {name: value for name, value in from_struct(request.olds).items() if name not in old_inputs}
         outputs = {**kept, **self._known(resource, inputs), **inputs}
-        return provider_pb2.UpdateResponse(properties=to_struct(outputs))
+        return pb.UpdateResponse(properties=to_struct(outputs))
 
-    def Delete(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext
-    ) -> empty_pb2.Empty:
+    def Delete(self, request: pb.DeleteRequest, context: Context) -> empty_pb2.Empty:
         """Forget it: nothing was ever there."""
         self._type(request.urn, context)
         return empty_pb2.Empty()
 
     # Functions.
 
-    def Invoke(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.InvokeResponse:
+    def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         """Answer a function of `lookups`; refuse every other."""
-        if request.tok not in lookups.ARGUMENTS:
-            hint = suggest(request.tok, lookups.ARGUMENTS)
+        if request.tok not in lookups.FUNCTIONS:
+            hint = suggest(request.tok, lookups.FUNCTIONS)
             refuse(context, f"the local stand-in does not answer this function{hint}")
         arguments = {name: value for name, value in _plain(from_struct(request.args)).items() if value is not None}
-        found = list(lookups.argument_problems(request.tok, arguments))
+        found = problems(self._sdk, lookups.FUNCTIONS[request.tok], arguments)
         if found:
-            return provider_pb2.InvokeResponse(failures=_failures(found))
-        return provider_pb2.InvokeResponse(
-            **{"return": to_struct(lookups.answer(request.tok, arguments, self._region))}
-        )
+            return pb.InvokeResponse(failures=_failures(found))
+        return pb.InvokeResponse(**{"return": to_struct(lookups.answer(request.tok, arguments, self._region))})
 
     # What the answers are made of.
 
-    def _type(self, urn: str, context: grpc.ServicerContext) -> tuple[str, ResourceType]:
+    def _type(self, urn: str, context: Context) -> tuple[str, ResourceType]:
         token = urn.split("::")[2].rpartition("$")[2]
         try:
             return token, self._sdk.resource(token)
@@ -255,12 +214,17 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         return outputs
 
 
+def _too_long(kind: Kind, given: Mapping[str, Value]) -> Iterator[Problem]:
+    """Yield a document that AWS would refuse for its length."""
+    if kind.document:
+        name, most, error = kind.document
+        text = given.get(name)
+        if isinstance(text, str) and text != UNKNOWN and (size := len(text.encode())) > most:
+            yield Problem(name, f"is too long: {error}: {most}, got {size} characters")
+
+
 def _plain(values: Mapping[str, Value]) -> dict[str, Value]:
     return {key: plain(value) for key, value in values.items()}
-
-
-def _as_differences(old: Value, new: Value) -> list[Difference]:
-    return differences(old, new) if isinstance(old, dict) and isinstance(new, dict) else []
 
 
 def _config(values: Mapping[str, Value]) -> dict[str, Value]:
@@ -285,32 +249,9 @@ def _made_up(urn: str, kind: Kind, given: Mapping[str, Value]) -> str:
     return base + Facts(urn, "", "", {}).hex(_RANDOM_LETTERS)
 
 
-def _failures(found: Iterable[Problem]) -> list[provider_pb2.CheckFailure]:
+def _failures(found: Iterable[Problem]) -> list[pb.CheckFailure]:
     # The engine puts the resource's type and name in front; given the property too, it would add the value it has.
-    return [provider_pb2.CheckFailure(reason=f"`{problem.path}` {problem.reason}") for problem in found]
-
-
-def _diff_response(
-    found: list[Difference], replacing: Iterable[str], *, delete_first: bool
-) -> provider_pb2.DiffResponse:
-    kinds = provider_pb2.PropertyDiff.Kind
-    replaces = sorted({difference.top for difference in found} & set(replacing))
-    detailed = {
-        difference.path: provider_pb2.PropertyDiff(
-            kind=kinds.Value(f"{difference.kind}_REPLACE" if difference.top in replaces else difference.kind),
-            inputDiff=True,
-        )
-        for difference in found
-    }
-    changes = provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE
-    return provider_pb2.DiffResponse(
-        changes=changes,
-        diffs=sorted({difference.top for difference in found}),
-        replaces=replaces,
-        deleteBeforeReplace=bool(replaces) and delete_first,
-        detailedDiff=detailed,
-        hasDetailedDiff=True,
-    )
+    return [pb.CheckFailure(reason=f"`{problem.path}` {problem.reason}") for problem in found]
 
 
 def main(version: str) -> None:

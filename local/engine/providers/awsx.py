@@ -9,33 +9,29 @@ is not rebuilt is refused by name.
 from __future__ import annotations
 
 import importlib.metadata
-import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
 from local.engine.providers.checks import Problem, problems, suggest
 from local.engine.providers.protocol import (
     UNKNOWN,
+    Value,
     from_struct,
     plain,
     plugin_pb2,
-    provider_pb2,
     provider_pb2_grpc,
     resource_pb2,
     resource_pb2_grpc,
     to_struct,
 )
+from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import Sdk
-from local.engine.providers.server import refuse, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
-
-    from local.engine.providers.protocol import Value
+from local.engine.providers.server import Context, refuse, serve
 
 _VPC = "awsx:ec2:Vpc"
 _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
@@ -44,7 +40,6 @@ _REBUILT = frozenset({*_PASSED_ON, "natGateways", "numberOfAvailabilityZones", "
 _KINDS = ("Public", "Private")
 """In the order that subnets are made in: a NAT gateway must be there before the route to it."""
 _STRATEGIES = ("None", "Single", "OnePerAz")
-_EVERYWHERE = "0.0.0.0/0"
 
 
 class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
@@ -61,30 +56,19 @@ class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
         self._version = version
         self._aws_version = aws_version
 
-    def GetPluginInfo(  # noqa: N802 - named by the protocol
-        self, request: empty_pb2.Empty, context: grpc.ServicerContext
-    ) -> plugin_pb2.PluginInfo:
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: Context) -> plugin_pb2.PluginInfo:
         """Tell the version."""
-        del request, context
         return plugin_pb2.PluginInfo(version=self._version)
 
-    def CheckConfig(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.CheckResponse:
+    def CheckConfig(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Take any configuration: awsx has none of its own."""
-        del context
-        return provider_pb2.CheckResponse(inputs=request.news)
+        return pb.CheckResponse(inputs=request.news)
 
-    def Configure(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ConfigureResponse:
+    def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
         """Say what is understood."""
-        del request, context
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
-    def Construct(  # noqa: N802 - named by the protocol
-        self, request: provider_pb2.ConstructRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ConstructResponse:
+    def Construct(self, request: pb.ConstructRequest, context: Context) -> pb.ConstructResponse:
         """Make a VPC component and its children."""
         if request.type != _VPC:
             hint = suggest(request.type, {_VPC, *self._sdk.resource_tokens})
@@ -94,7 +78,7 @@ class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
         except ValueError as error:
             refuse(context, f"{request.type} resource {request.name!r} has a problem: {error}")
 
-    def _construct(self, request: provider_pb2.ConstructRequest) -> provider_pb2.ConstructResponse:
+    def _construct(self, request: pb.ConstructRequest) -> pb.ConstructResponse:
         given = {key: plain(value) for key, value in from_struct(request.inputs).items() if value is not None}
         found = problems(self._sdk, self._sdk.resource(_VPC).inputs, given)
         found += found or list(_problems(given))
@@ -106,23 +90,13 @@ class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _problems(given: Mapping[str, Value]) -> Iterator[Problem]:
-    """What is not rebuilt, and what does not fit, of what the SDK allows."""
+    """What is not rebuilt, of what the SDK allows."""
     yield from (Problem(name, "is not rebuilt by the local stand-in") for name in sorted({*given} - _REBUILT))
-    strategy = _strategy(given)
+    strategy, zones = _strategy(given), given.get("numberOfAvailabilityZones")
     if strategy not in _STRATEGIES:
         yield Problem("natGateways.strategy", f"must be one of {', '.join(_STRATEGIES)}, got {strategy!r}")
-    network, zones, blocks = given.get("cidrBlock"), given.get("numberOfAvailabilityZones"), _blocks(given)
-    if not isinstance(network, str) or not isinstance(zones, int | float):
-        yield Problem("cidrBlock", "and `numberOfAvailabilityZones` must be given, here")
-    elif {kind: len(found) for kind, found in blocks.items()} != dict.fromkeys(_KINDS, int(zones)):
-        yield Problem("subnetSpecs", f"must be Public and Private, each with {zones:g} cidrBlocks and no more, here")
-    else:
-        taken = [ipaddress.IPv4Network(block) for kind in _KINDS for block in blocks[kind]]
-        for index, addresses in enumerate(taken):
-            if not addresses.subnet_of(ipaddress.IPv4Network(network)):
-                yield Problem("subnetSpecs", f"{addresses} is outside {network}")
-            if any(addresses.overlaps(other) for other in taken[:index]):
-                yield Problem("subnetSpecs", f"{addresses} overlaps another subnet")
+    if {kind: len(blocks) for kind, blocks in _blocks(given).items()} != dict.fromkeys(_KINDS, zones):
+        yield Problem("subnetSpecs", "must be Public and Private, each with a cidrBlock for every zone, here")
 
 
 def _strategy(given: Mapping[str, Value]) -> Value:
@@ -160,128 +134,90 @@ class _Vpc:
     """One VPC being built."""
 
     monitor: resource_pb2_grpc.ResourceMonitorStub
-    request: provider_pb2.ConstructRequest
+    request: pb.ConstructRequest
     given: Mapping[str, Value]
     aws_version: str
-    made: dict[str, list[_Made]] = field(default_factory=dict)
+    made: dict[str, list[_Made]] = field(default_factory=lambda: defaultdict(list))
+    """Children by the part of their type's token behind `aws:ec2/`, subnets by their kind."""
 
-    def build(self) -> provider_pb2.ConstructResponse:
+    def build(self) -> pb.ConstructResponse:
         """Register the component and everything below it."""
         name, blocks = self.request.name, _blocks(self.given)
         zones = self._zones(len(blocks["Public"]))
-        component = self._register_component()
+        component = self._register(
+            type=_VPC,
+            name=name,
+            parent=self.request.parent,
+            dependencies=self.request.dependencies,
+            aliases=self.request.aliases,
+            aliasSpecs=True,
+            providers=self.request.providers,
+        ).urn
         inputs = {key: self.given[key] for key in _PASSED_ON if key in self.given}
-        vpc = self._child("vpc", "aws:ec2/vpc:Vpc", name, component, {**inputs, "tags": self._tags(name)})
-        internet = self._child(
-            "internetGateway",
-            "aws:ec2/internetGateway:InternetGateway",
-            name,
-            vpc.urn,
-            {"vpcId": vpc.id, "tags": self._tags(name)},
-        )
+        vpc = self._child("vpc:Vpc", name, component, {**inputs, "tags": self._tags(name)})
+        inputs = {"vpcId": vpc.id, "tags": self._tags(name)}
+        internet = self._child("internetGateway:InternetGateway", name, vpc.urn, inputs)
         for number, zone in enumerate(zones):
             for kind in _KINDS:
                 inputs = {"vpcId": vpc.id, "availabilityZone": zone, "cidrBlock": blocks[kind][number]}
-                self._subnet(kind, number, inputs, internet)
-        return self._finish(component, vpc, internet, blocks)
+                self._subnet(kind, number, inputs, vpc, internet)
+        return self._finish(component, vpc)
 
-    def _subnet(self, kind: str, number: int, inputs: dict[str, Value], internet: _Made) -> None:
+    def _subnet(self, kind: str, number: int, inputs: dict[str, Value], vpc: _Made, internet: _Made) -> None:
         """Register a subnet with its route table and, if it is public, its NAT gateway."""
         is_public = kind == "Public"
         gateways = {"None": 0, "Single": 1}.get(str(_strategy(self.given)), number + 1)
         name = f"{self.request.name}-{kind.lower()}-{number + 1}"
         tags = {**self._tags(name), "SubnetType": kind}
-        subnet = self._child(
-            "subnets",
-            "aws:ec2/subnet:Subnet",
-            name,
-            self.made["vpc"][0].urn,
-            {**inputs, "mapPublicIpOnLaunch": is_public, "tags": tags},
-        )
-        self.made.setdefault(kind, []).append(subnet)
-        table = self._child(
-            "routeTables",
-            "aws:ec2/routeTable:RouteTable",
-            name,
-            subnet.urn,
-            {"vpcId": inputs["vpcId"], "tags": tags},
-        )
-        self._child(
-            "routeTableAssociations",
-            "aws:ec2/routeTableAssociation:RouteTableAssociation",
-            name,
-            table.urn,
-            {"routeTableId": table.id, "subnetId": subnet.id},
-        )
+        inputs |= {"mapPublicIpOnLaunch": is_public, "tags": tags}
+        subnet = self._child("subnet:Subnet", name, vpc.urn, inputs)
+        self.made[kind].append(subnet)
+        table = self._child("routeTable:RouteTable", name, subnet.urn, {"vpcId": vpc.id, "tags": tags})
+        association: dict[str, Value] = {"routeTableId": table.id, "subnetId": subnet.id}
+        self._child("routeTableAssociation:RouteTableAssociation", name, table.urn, association)
         if is_public and number < gateways:
             self._nat_gateway(f"{self.request.name}-{number + 1}", subnet)
-        route: dict[str, Value] = {}
+        route: dict[str, Value] = {"routeTableId": table.id, "destinationCidrBlock": "0.0.0.0/0"}
         if is_public:
-            route = {"gatewayId": internet.id}
+            self._child("route:Route", name, table.urn, {**route, "gatewayId": internet.id})
         elif gateways:
-            route = {"natGatewayId": self.made["natGateways"][min(number, gateways - 1)].id}
-        if route:
-            route |= {"routeTableId": table.id, "destinationCidrBlock": _EVERYWHERE}
-            self._child("routes", "aws:ec2/route:Route", name, table.urn, route)
+            through = self.made["natGateway:NatGateway"][min(number, gateways - 1)]
+            self._child("route:Route", name, table.urn, {**route, "natGatewayId": through.id})
 
     def _nat_gateway(self, name: str, subnet: _Made) -> None:
         tags = self._tags(name)
-        address = self._child("eips", "aws:ec2/eip:Eip", name, subnet.urn, {"tags": tags})
+        address = self._child("eip:Eip", name, subnet.urn, {"tags": tags})
         inputs: dict[str, Value] = {"subnetId": subnet.id, "allocationId": address.id, "tags": tags}
-        self._child("natGateways", "aws:ec2/natGateway:NatGateway", name, subnet.urn, inputs)
+        self._child("natGateway:NatGateway", name, subnet.urn, inputs)
 
     def _tags(self, name: str) -> dict[str, Value]:
         tags = self.given.get("tags")
         return {**(tags if isinstance(tags, dict) else {}), "Name": name}
 
-    def _finish(
-        self, component: str, vpc: _Made, internet: _Made, blocks: Mapping[str, Sequence[str]]
-    ) -> provider_pb2.ConstructResponse:
-        """Register the component's outputs."""
+    def _finish(self, component: str, vpc: _Made) -> pb.ConstructResponse:
+        """Register the outputs that the program reads."""
         state: dict[str, Value] = {
             "vpcId": vpc.id,
-            "vpc": vpc.reference,
-            "internetGateway": internet.reference,
-            "vpcEndpoints": [],
-            "subnetLayout": [{"type": kind, "cidrMask": int(blocks[kind][0].rpartition("/")[2])} for kind in _KINDS],
+            "routeTables": [made.reference for made in self.made["routeTable:RouteTable"]],
+            **{f"{kind.lower()}SubnetIds": [made.id for made in self.made[kind]] for kind in _KINDS},
         }
-        for output in ("subnets", "routeTables", "routeTableAssociations", "routes", "natGateways", "eips"):
-            state[output] = [made.reference for made in self.made.get(output, [])]
-        for kind in (*_KINDS, "Isolated"):
-            of_kind = self.made.get(kind, [])
-            state[f"{kind.lower()}SubnetIds"] = [made.id for made in of_kind]
-            state[f"{kind.lower()}Subnets"] = [made.reference for made in of_kind]
         outputs = to_struct(state)
         self.monitor.RegisterResourceOutputs(
             resource_pb2.RegisterResourceOutputsRequest(urn=component, outputs=outputs)
         )
         everything = sorted({made.urn for group in self.made.values() for made in group})
-        dependencies = provider_pb2.ConstructResponse.PropertyDependencies(urns=everything)
-        return provider_pb2.ConstructResponse(
-            urn=component, state=outputs, stateDependencies=dict.fromkeys(state, dependencies)
-        )
+        dependencies = pb.ConstructResponse.PropertyDependencies(urns=everything)
+        return pb.ConstructResponse(urn=component, state=outputs, stateDependencies=dict.fromkeys(state, dependencies))
 
-    def _register_component(self) -> str:
-        request = resource_pb2.RegisterResourceRequest(
-            type=_VPC,
-            name=self.request.name,
-            parent=self.request.parent,
-            object=to_struct({}),
-            dependencies=self.request.dependencies,
-            aliases=self.request.aliases,
-            aliasSpecs=True,
-            acceptSecrets=True,
-            providers=self.request.providers,
-        )
+    def _register(self, **settings: Any) -> Any:  # noqa: ANN401 - the messages of the protocol
         if self.request.HasField("protect"):
-            request.protect = self.request.protect
-        urn: str = self.monitor.RegisterResource(request).urn
-        return urn
+            settings["protect"] = self.request.protect
+        return self.monitor.RegisterResource(resource_pb2.RegisterResourceRequest(acceptSecrets=True, **settings))
 
-    def _child(self, group: str, token: str, name: str, parent: str, inputs: dict[str, Value]) -> _Made:
-        """Register one resource that depends on its parent, and note it under a name of the component's outputs."""
-        request = resource_pb2.RegisterResourceRequest(
-            type=token,
+    def _child(self, kind: str, name: str, parent: str, inputs: dict[str, Value]) -> _Made:
+        """Register a resource of EC2, which depends on its parent."""
+        answer = self._register(
+            type=f"aws:ec2/{kind}",
             name=name,
             parent=parent,
             custom=True,
@@ -289,14 +225,10 @@ class _Vpc:
             dependencies=[parent] if self.made else [],
             provider=self.request.providers.get("aws", ""),
             version=self.aws_version,
-            acceptSecrets=True,
             supportsPartialValues=True,
         )
-        if self.request.HasField("protect"):
-            request.protect = self.request.protect
-        answer = self.monitor.RegisterResource(request)
         made = _Made(answer.urn, answer.id or UNKNOWN)
-        self.made.setdefault(group, []).append(made)
+        self.made[kind].append(made)
         return made
 
     def _zones(self, wanted: int) -> list[str]:

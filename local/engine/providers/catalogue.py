@@ -11,7 +11,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,6 +70,22 @@ class Facts:
         return f"arn:{self.partition}:{service}:{self.region}:{ACCOUNT}:{resource}"
 
 
+class Document(NamedTuple):
+    """The longest document that AWS accepts.
+
+    Every character counts here. IAM leaves white space out of its counts, so that what passes here passes there.
+
+    Attributes:
+        input: the input that holds it.
+        most: the most characters it may have, in UTF-8.
+        error: how AWS's answer begins.
+    """
+
+    input: str
+    most: int
+    error: str
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What is known about one resource type.
@@ -81,6 +97,7 @@ class Kind:
         longest: the most characters such a name may have.
         computed: outputs AWS derives, by name.
         replaced_by: inputs whose change means a new resource.
+        document: the limit of its document, if it has one.
     """
 
     arn: Callable[[Facts], str] | None = None
@@ -89,15 +106,16 @@ class Kind:
     longest: int = 255
     computed: Mapping[str, Callable[[Facts], Value]] = field(default_factory=dict)
     replaced_by: frozenset[str] = frozenset({"name", "namePrefix"})
+    document: Document | None = None
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _of_bucket(replaced_by: str = "bucket expectedBucketOwner") -> Kind:
+def _of_bucket(replaced_by: str = "bucket expectedBucketOwner", document: Document | None = None) -> Kind:
     """A setting of a bucket, which goes by the bucket's name."""
-    return Kind(identity=lambda f: f.text("bucket"), name="", replaced_by=_words(replaced_by))
+    return Kind(identity=lambda f: f.text("bucket"), name="", replaced_by=_words(replaced_by), document=document)
 
 
 def _ec2(prefix: str, resource: str, replaced_by: str, *, name: str = "") -> Kind:
@@ -142,7 +160,13 @@ KINDS: Mapping[str, Kind] = {
         computed={"keyId": lambda f: f.uuid},
         replaced_by=_words("customKeyStoreId customerMasterKeySpec keyUsage multiRegion xksKeyId"),
     ),
-    "aws:kms/keyPolicy:KeyPolicy": Kind(identity=lambda f: f.text("keyId"), name="", replaced_by=_words("keyId")),
+    "aws:kms/keyPolicy:KeyPolicy": Kind(
+        identity=lambda f: f.text("keyId"),
+        name="",
+        replaced_by=_words("keyId"),
+        # https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
+        document=Document("policy", 32768, "LimitExceededException"),
+    ),
     "aws:s3/bucket:Bucket": Kind(
         arn=lambda f: f"arn:{f.partition}:s3:::{f.name}",
         name="bucket",
@@ -151,7 +175,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _of_bucket(),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _of_bucket("bucket"),
-    "aws:s3/bucketPolicy:BucketPolicy": _of_bucket("bucket"),
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
+    "aws:s3/bucketPolicy:BucketPolicy": _of_bucket("bucket", Document("policy", 20480, "PolicyTooLarge")),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _of_bucket("bucket"),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _of_bucket(),
     "aws:s3/bucketVersioning:BucketVersioning": _of_bucket(),
@@ -165,11 +190,15 @@ KINDS: Mapping[str, Kind] = {
         arn=lambda f: f"arn:{f.partition}:iam::{ACCOUNT}:role{f.text('path', '/')}{f.name}",
         longest=64,
         replaced_by=_words("name namePrefix path"),
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: role trust policy length, and the
+        # sum of a role's inline policies. Every role of this program has one.
+        document=Document("assumeRolePolicy", 2048, "LimitExceeded: Cannot exceed quota for ACLSizePerRole"),
     ),
     "aws:iam/rolePolicy:RolePolicy": Kind(
         identity=lambda f: f"{f.text('role')}:{f.name}",
         longest=128,
         replaced_by=_words("name namePrefix role"),
+        document=Document("policy", 10240, "LimitExceeded: Maximum policy size exceeded for the role"),
     ),
     "aws:codebuild/project:Project": _by_arn(lambda f: f.arn("codebuild", f"project/{f.name}"), "name"),
     "aws:codebuild/reportGroup:ReportGroup": _by_arn(

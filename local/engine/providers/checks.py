@@ -6,16 +6,11 @@ The real provider finds a misspelt or mistyped property when it talks to AWS, or
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from local.engine.providers.protocol import is_special, is_unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from local.engine.providers.protocol import Value
-    from local.engine.providers.sdk_types import ObjectType, Sdk, Shape
+from local.engine.providers.protocol import Value, is_special, is_unknown
+from local.engine.providers.sdk_types import ObjectType, Sdk, Shape
 
 _ARTICLES = {
     "string": "a string",

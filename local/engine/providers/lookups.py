@@ -6,15 +6,11 @@ answer to an unforeseen question would make a preview look better founded than i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from local.engine.providers.catalogue import computed
-from local.engine.providers.checks import Problem, suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from local.engine.providers.protocol import Value
+from local.engine.providers.protocol import Value
+from local.engine.providers.sdk_types import ObjectType, Shape
 
 _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 _DESCRIBED = {
@@ -22,29 +18,25 @@ _DESCRIBED = {
     "aws:lb/getLoadBalancer:getLoadBalancer": "aws:lb/loadBalancer:LoadBalancer",
 }
 """The resource type that describes what a function finds."""
-ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    _ZONES: (),  # asked by awsx
-    "aws:lb/getListener:getListener": ("loadBalancerArn", "port"),
-    "aws:lb/getLoadBalancer:getLoadBalancer": ("name",),
+
+
+def _all_of(**arguments: str) -> ObjectType:
+    return ObjectType({name: Shape(kind) for name, kind in arguments.items()}, frozenset(arguments))
+
+
+FUNCTIONS: Mapping[str, ObjectType] = {
+    _ZONES: _all_of(),  # asked by awsx
+    "aws:lb/getListener:getListener": _all_of(loadBalancerArn="string", port="integer"),
+    "aws:lb/getLoadBalancer:getLoadBalancer": _all_of(name="string"),
 }
 """The arguments of every function that is answered, all of which must be given."""
-
-
-def argument_problems(function: str, arguments: Mapping[str, Value]) -> Iterator[Problem]:
-    """Yield what is wrong with the arguments of a function that is answered."""
-    known = ARGUMENTS[function]
-    for name in arguments.keys() - {*known}:
-        yield Problem(name, f"is not asked by this program, so it is not answered{suggest(name, known)}")
-    for name in known:
-        if arguments.get(name) is None:
-            yield Problem(name, "is required and missing")
 
 
 def answer(function: str, arguments: Mapping[str, Value], region: str) -> dict[str, Value]:
     """Answer a function.
 
     Args:
-        function: one of `ARGUMENTS`.
+        function: one of `FUNCTIONS`.
         arguments: what was asked, without problems.
         region: the provider's region.
     """

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
-from google.protobuf import struct_pb2  # type: ignore[import-untyped]  # protobuf ships no types
+from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, resource_pb2, resource_pb2_grpc
 
@@ -100,45 +100,12 @@ def plain(value: Value) -> Value:
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Value]:
     """Read a message's properties."""
-    return {key: _from_value(value) for key, value in struct.fields.items()}
+    values: dict[str, Value] = json_format.MessageToDict(struct)
+    return values
 
 
 def to_struct(values: Mapping[str, Value]) -> struct_pb2.Struct:
     """Write properties into a message."""
     struct = struct_pb2.Struct()
-    _fill(struct, values.items())
+    struct.update(values)
     return struct
-
-
-def _from_value(value: struct_pb2.Value) -> Value:
-    kind = value.WhichOneof("kind")
-    if kind == "struct_value":
-        return from_struct(value.struct_value)
-    if kind == "list_value":
-        return [_from_value(item) for item in value.list_value.values]
-    scalar: Value = None if kind in {"null_value", None} else getattr(value, kind)
-    return scalar
-
-
-def _fill(struct: struct_pb2.Struct, items: Iterable[tuple[str, Value]]) -> None:
-    for key, item in items:
-        _set(struct.fields[key], item)
-
-
-def _set(target: struct_pb2.Value, value: Value) -> None:
-    match value:
-        case None:
-            target.null_value = struct_pb2.NULL_VALUE
-        case bool():
-            target.bool_value = value
-        case int() | float():
-            target.number_value = value
-        case str():
-            target.string_value = value
-        case dict():
-            target.struct_value.SetInParent()
-            _fill(target.struct_value, value.items())
-        case list():
-            target.list_value.SetInParent()
-            for item in value:
-                _set(target.list_value.values.add(), item)

@@ -14,12 +14,10 @@ import gc
 import importlib.util
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 _Node = TypeVar("_Node", bound=ast.stmt)
 _PLAIN = {
@@ -70,7 +68,6 @@ class ObjectType:
 class ResourceType:
     """A resource type: what may be given, what must be, and what comes back (inputs included)."""
 
-    token: str
     inputs: ObjectType
     outputs: Mapping[str, Shape]
 
@@ -120,7 +117,6 @@ class Sdk:
         service, name = self.resource_tokens[token]
         text = self._file_with(service, name, f"class {name}(pulumi.")
         return ResourceType(
-            token=token,
             inputs=self._structure(service, _parse_class(text, _arguments_class(text, name))),
             outputs=dict(self._getters(service, _parse_class(text, name))),
         )

@@ -6,15 +6,15 @@ import os
 import signal
 import threading
 from concurrent import futures
-from typing import TYPE_CHECKING, NoReturn
+from types import FrameType
+from typing import NoReturn, TypeAlias
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 
 from local.engine.providers.protocol import provider_pb2_grpc
 
-if TYPE_CHECKING:
-    from types import FrameType
-
+Context: TypeAlias = grpc.ServicerContext
+"""What the protocol hands to each call beside its request."""
 _LARGEST_MESSAGE = 400 * 1024 * 1024
 """What the engine itself allows; a stack's buildspecs and policies travel in one message each."""
 
@@ -40,7 +40,7 @@ def serve(provider: provider_pb2_grpc.ResourceProviderServicer) -> None:
     threading.Event().wait()
 
 
-def refuse(context: grpc.ServicerContext, message: str) -> NoReturn:
+def refuse(context: Context, message: str) -> NoReturn:
     """End a call with an error that the engine shows as it stands."""
     context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
     raise AssertionError(message)  # abort does not return

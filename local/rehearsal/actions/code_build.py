@@ -12,6 +12,7 @@ from local.rehearsal.account import Account
 from local.rehearsal.codebuild import Build, BuildHost, Result, Secrets, Variable, run_build
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
 from local.rehearsal.deployed import Project
+from local.rehearsal.egress import hint
 from local.rehearsal.emulated import Need
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import client_of
@@ -20,8 +21,8 @@ from local.rehearsal.pipeline.store import client_of
 class Machines(Protocol):
     """Where builds run."""
 
-    def place(self, credentials: Mapping[str, str], *, region: str) -> BuildHost:
-        """Return a new machine for a build with these credentials."""
+    def place(self, project: Project, credentials: Mapping[str, str], *, region: str) -> BuildHost:
+        """Return a new machine for a build of a project with these credentials."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,7 @@ class CodeBuild:
         build = _changed(deployed.build(action.name, inputs, context.variables), self.differs(project))
         result = run_build(
             build,
-            self.machines.place(credentials, region=context.store.region),
+            self.machines.place(project, credentials, region=context.store.region),
             context.folder / "build",
             secrets=_secrets(credentials),
             listen=context.say,
@@ -87,7 +88,7 @@ def _changed(build: Build, variables: Mapping[str, str]) -> Build:
 
 
 def _secrets(credentials: Mapping[str, str]) -> Secrets:
-    """Secrets Manager, as CodeBuild asks it: by the project's role."""
+    """Secrets Manager, asked by the project's role."""
     client = client_of("secretsmanager", credentials)
 
     def secret(identifier: str) -> str:
@@ -102,7 +103,9 @@ def _secrets(credentials: Mapping[str, str]) -> Secrets:
 def _reason(result: Result) -> str:
     """Why a build failed: what its phase says, and the last lines of its own log."""
     failed = next(phase for phase in result.phases if phase.status != "SUCCEEDED")
-    return "\n".join([f"{failed.name}: {failed.message}".strip(), *_own_lines(result)[-10:]])
+    return "\n".join(
+        [f"{failed.name}: {failed.message}".strip(), *_own_lines(result)[-10:], *filter(None, [hint(result.log)])]
+    )
 
 
 def _last_words(result: Result) -> str:

@@ -3,7 +3,7 @@
 from local.rehearsal.base_images.archives import load_given
 from local.rehearsal.base_images.dockerfile import Mention, fetched_images
 from local.rehearsal.base_images.names import ImageName
-from local.rehearsal.base_images.provide import DockerBuild, Provided, Provision, needed, provide
+from local.rehearsal.base_images.provide import DockerBuild, Provided, Provision, builds_of, needed, provide
 from local.rehearsal.base_images.registry import Registries
 from local.rehearsal.base_images.stand_ins import PLATFORM
 from local.rehearsal.base_images.store import Content, ImageStore
@@ -18,6 +18,7 @@ __all__ = [
     "Provided",
     "Provision",
     "Registries",
+    "builds_of",
     "fetched_images",
     "load_given",
     "needed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from local.rehearsal.base_images.dockerfile import Mention, fetched_images
 from local.rehearsal.base_images.names import ImageName
 from local.rehearsal.base_images.registry import NotThere, Registries
 from local.rehearsal.base_images.store import Content, ImageStore
+from local.rehearsal.deployed import Deployed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +29,24 @@ class DockerBuild:
     dockerfile: str
     target: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+def builds_of(deployed: Deployed) -> list[DockerBuild]:
+    """Return the builds of images that a deployed pipeline has."""
+    found = []
+    for project in deployed.projects.values():
+        variables = {variable.name: variable.value for variable in project.variables}
+        if "DOCKERFILE" in variables:
+            # The pipeline's other source says which image it is, and has it: nothing is to be fetched for it.
+            base = {"BASE_IMAGE": "scratch"} if variables.get("BASE_IMAGE_REPOSITORY_URI") else {}
+            found.append(
+                DockerBuild(
+                    dockerfile=variables["DOCKERFILE"],
+                    target=variables.get("BUILD_TARGET", ""),
+                    arguments={**json.loads(variables.get("BUILD_ARGS", "{}")), **base},
+                )
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,30 @@ echo "${0##*/}: this is a stand-in for a base image, without packages: give the 
 exit 1
 """
 _PACKAGE_MANAGERS = ("apk", "apt", "apt-get", "dnf", "microdnf", "yum")
-_LEFT_OUT = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo"}
+_DISTROLESS = ("distroless/static", "distroless/base", "distroless/cc")
+_SYSTEM = (
+    "libc.so.6",
+    "libm.so.6",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libz.so.1",
+)
+_LEFT_OUT = {
+    "__pycache__",
+    "ensurepip",
+    "lib2to3",
+    "pydoc_data",
+    "site-packages",
+    "dist-packages",
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +79,8 @@ def stand_in(name: ImageName) -> StandIn | None:
     if name.digest:
         return None
     official = name.official
+    if official.host == "gcr.io" and official.repository.startswith(_DISTROLESS):
+        return _system(name)
     if official.host != DOCKER_HUB:
         return None
     if official.repository == "docker/dockerfile":
@@ -64,6 +90,8 @@ def stand_in(name: ImageName) -> StandIn | None:
         "library/node": _node,
         "library/busybox": _busybox,
         "library/alpine": _busybox,
+        "library/debian": lambda: _system(name),
+        "library/ubuntu": lambda: _system(name),
     }
     maker = makers.get(official.repository)
     return maker() if maker else None
@@ -86,10 +114,20 @@ def libraries(programs: Sequence[str]) -> dict[str, Entry]:
     home = next((str(Path(path).parent) for path in found if Path(path).name.startswith("libc.so.")), "/lib")
     # The loader has its place in each program; the rest goes to where the C library's own lie, which needs no cache.
     places = {path: path if Path(path).name.startswith("ld-") else f"{home}/{Path(path).name}" for path in found}
-    return {place.lstrip("/"): Entry(Path(path).read_bytes(), 0o755) for path, place in places.items()}
+    return {place.lstrip("/"): Entry(_binary(Path(path)), 0o755) for path, place in places.items()}
 
 
-def _image(own: Mapping[str, Entry], command: str, *environment: str) -> Image:
+def _binary(file: Path) -> bytes:
+    """A program or library, without what only a debugger needs, where the machine can take that away."""
+    strip = shutil.which("strip")
+    if strip is None:
+        return file.read_bytes()
+    with tempfile.NamedTemporaryFile() as made:
+        done = subprocess.run([strip, "--strip-debug", "-o", made.name, str(file)], capture_output=True, check=False)
+        return Path(made.name).read_bytes() if done.returncode == 0 else file.read_bytes()
+
+
+def _image(own: Mapping[str, Entry], command: str, *environment: str, user: str = "") -> Image:
     refusing = dict.fromkeys((f"sbin/{name}" for name in _PACKAGE_MANAGERS), Entry(_REFUSING.encode(), 0o755))
     extra = images.layer({"usr/bin/env": Entry(link="../../bin/env"), **refusing, **own}, level=1)
     made: Image = images.image(
@@ -97,6 +135,7 @@ def _image(own: Mapping[str, Entry], command: str, *environment: str) -> Image:
         extra,
         Env=[f"PATH={images.PATH}", *environment],
         Cmd=[command],
+        User=user,
     )
     return made
 
@@ -105,6 +144,31 @@ def _busybox() -> StandIn:
     path = tools.command("busybox")
     what = "busybox of this machine, without apk"
     return StandIn(what, _fingerprint("busybox", path), lambda: _image({}, "sh"))
+
+
+def _system(name: ImageName) -> StandIn:
+    """For programs that are built in another stage: they find the C library, and a user of their own."""
+    user = "65532" if "nonroot" in name.tag else ""
+    program = str(Path(sys.executable).resolve())
+    what = "busybox and the C library of this machine, without apt-get"
+    return StandIn(what, _fingerprint(f"system {user}", program), lambda: _system_image(program, user))
+
+
+def _system_image(program: str, user: str) -> Image:
+    files = libraries([program])
+    home = next((Path(f"/{place}").parent for place in files if "/libc.so" in place), Path("/lib"))
+    files |= libraries([str(home / library) for library in _SYSTEM if (home / library).is_file()])
+    for library in (file for file in map(home.joinpath, _SYSTEM) if file.is_file()):
+        files[str(library).lstrip("/")] = Entry(_binary(library), 0o755)
+    for account, text in (
+        ("passwd", "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532::/home/nonroot:/bin/sh\n"),
+        ("group", "root:x:0:\nnonroot:x:65532:\n"),
+    ):
+        files[f"etc/{account}"] = Entry(text.encode())
+    certificates = Path("/etc/ssl/certs/ca-certificates.crt")
+    if certificates.is_file():
+        files[str(certificates).lstrip("/")] = Entry(certificates.read_bytes())
+    return _image(files, "sh", user=user)
 
 
 def _frontend() -> StandIn:
@@ -124,14 +188,15 @@ def _python_image(program: str) -> Image:
     library = Path(sysconfig.get_path("stdlib"))
     home = f"usr/local/lib/{short}"
     files: dict[str, Entry] = {
-        f"usr/local/bin/{short}": Entry(Path(program).read_bytes(), 0o755),
+        f"usr/local/bin/{short}": Entry(_binary(Path(program)), 0o755),
         "usr/local/bin/python3": Entry(link=short),
         "usr/local/bin/python": Entry(link=short),
         f"{home}/site-packages/README.txt": Entry(b"Nothing is installed.\n"),
     }
     own = [file for file in _files(library) if not file.name.startswith("_tkinter")]
     for file in own:
-        files[f"{home}/{file.relative_to(library)}"] = Entry(file.read_bytes(), 0o644)
+        content = _binary(file) if file.suffix == ".so" else file.read_bytes()
+        files[f"{home}/{file.relative_to(library)}"] = Entry(content, 0o644)
     pip = library / "site-packages" / "pip"
     for file in _files(pip) if pip.is_dir() else ():
         files[f"{home}/site-packages/pip/{file.relative_to(pip)}"] = Entry(file.read_bytes(), 0o644)
@@ -152,7 +217,7 @@ def _node() -> StandIn | None:
 
 def _node_image(program: str, version: str) -> Image:
     files = {
-        "usr/local/bin/node": Entry(Path(program).read_bytes(), 0o755),
+        "usr/local/bin/node": Entry(_binary(Path(program)), 0o755),
         "usr/local/bin/nodejs": Entry(link="node"),
         "etc/passwd": Entry(b"root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n"),
         "etc/group": Entry(b"root:x:0:\nnode:x:1000:\n"),

@@ -120,7 +120,3 @@ class Result:
     artifacts: dict[str, Path] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     log: str = ""
-
-    def phase(self, name: str) -> Phase | None:
-        """Return the phase of this name, when it has run."""
-        return next((phase for phase in self.phases if phase.name == name), None)

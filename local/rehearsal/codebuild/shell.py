@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local.rehearsal.codebuild.model import BuildHost
@@ -79,9 +78,7 @@ class Shell:
         self._anchor = subprocess.Popen(["/bin/sh", "-c", "read _"], stdin=subprocess.PIPE, process_group=0)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end_all()
         for reading in self._readings:
             reading.join(_LAST_WORDS)

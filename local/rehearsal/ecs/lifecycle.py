@@ -80,7 +80,7 @@ class Lifecycle:
         made.end("ROLLBACK_SUCCESSFUL")
 
     def stop(self, reason: str) -> Iterator[None]:
-        """Another deployment has taken its place, or somebody stops it where it is."""
+        """Another deployment has taken its place."""
         self._deployment.status = "STOP_REQUESTED"
         yield
         self._deployment.end("STOPPED", reason)

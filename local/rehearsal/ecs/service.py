@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from local.rehearsal.ecs.endings import scaled_in
@@ -249,7 +249,7 @@ class Ecs(Emulated):
 
     def _describe_services(self, parameters: Json) -> Json:
         cluster = self._cluster(parameters)
-        found, failures = [], []
+        found, missing = [], []
         for name in map(_last, parameters["services"]):
             service = self._services.get((cluster, name))
             if service:
@@ -257,8 +257,8 @@ class Ecs(Emulated):
                 for _ in range(self.pace):
                     next(service.course, None)
             else:
-                failures.append({"arn": self._arn("service", cluster, name), "reason": "MISSING"})
-        return {"services": found, "failures": failures}
+                missing.append(self._arn("service", cluster, name))
+        return {"services": found, "failures": _missing(missing)}
 
     def _update_service(self, parameters: Json) -> Json:
         service = self._found(parameters)
@@ -367,14 +367,10 @@ class Ecs(Emulated):
 
     def _list_service_deployments(self, parameters: Json) -> Json:
         service = self._found(parameters)
-        created = parameters.get("createdAt", {})
         # AWS documents no order; that of their age keeps the newest one from the first page.
-        found = [
-            made.brief(service.arn, service.cluster)
-            for made in reversed(service.deployments)
-            if (not parameters.get("status") or made.status in parameters["status"])
-            and created.get("after", 0) <= made.created <= created.get("before", made.created)
-        ]
+        if parameters.keys() & {"status", "createdAt"}:
+            raise Refused("UnsupportedFeatureException", "status and createdAt are not rehearsed here")
+        found = [made.brief(service.arn, service.cluster) for made in reversed(service.deployments)]
         return _page("serviceDeployments", found, parameters, _PAGE)
 
     def _deployment(self, arn: str) -> tuple[Service, Deployment] | None:
@@ -382,42 +378,30 @@ class Ecs(Emulated):
         return next(((service, made) for service, made in everything if made.arn == arn), None)
 
     def _describe_service_deployments(self, parameters: Json) -> Json:
-        found, failures = [], []
-        _check_number("serviceDeploymentArns", parameters)
-        for arn in parameters["serviceDeploymentArns"]:
-            known = self._deployment(arn)
-            if known:
-                service, made = known
-                found.append(made.view(service))
-                for _ in range(self.pace):
-                    next(made.course, None)
-            else:
-                failures.append({"arn": arn, "reason": "MISSING"})
-        return {"serviceDeployments": found, "failures": failures}
+        arns = _few("serviceDeploymentArns", parameters)
+        found = []
+        for service, made in filter(None, map(self._deployment, arns)):
+            found.append(made.view(service))
+            for _ in range(self.pace):
+                next(made.course, None)
+        missing = [arn for arn in arns if not self._deployment(arn)]
+        return {"serviceDeployments": found, "failures": _missing(missing)}
 
     def _describe_service_revisions(self, parameters: Json) -> Json:
-        found, failures = [], []
-        _check_number("serviceRevisionArns", parameters)
-        for arn in parameters["serviceRevisionArns"]:
-            if arn in self._revisions:
-                service, revision = self._revisions[arn]
-                found.append(
-                    {
-                        "serviceRevisionArn": arn,
-                        "serviceArn": service.arn,
-                        "clusterArn": service.cluster,
-                        "taskDefinition": revision.definition["taskDefinitionArn"],
-                        "loadBalancers": service.load_balancers,
-                        "containerImages": [
-                            {"containerName": part["name"], "image": part["image"]}
-                            for part in revision.definition["containerDefinitions"]
-                        ],
-                        "createdAt": revision.created,
-                    }
-                )
-            else:
-                failures.append({"arn": arn, "reason": "MISSING"})
-        return {"serviceRevisions": found, "failures": failures}
+        arns = _few("serviceRevisionArns", parameters)
+        found = [
+            {
+                "serviceRevisionArn": arn,
+                "serviceArn": service.arn,
+                "clusterArn": service.cluster,
+                "taskDefinition": revision.definition["taskDefinitionArn"],
+                "createdAt": revision.created,
+            }
+            for arn in arns
+            if arn in self._revisions
+            for service, revision in [self._revisions[arn]]
+        ]
+        return {"serviceRevisions": found, "failures": _missing(arn for arn in arns if arn not in self._revisions)}
 
     def _stop_service_deployment(self, parameters: Json) -> Json:
         known = self._deployment(parameters["serviceDeploymentArn"])
@@ -426,16 +410,12 @@ class Ecs(Emulated):
         service, made = known
         if made.status not in ONGOING:
             raise Refused("ConflictException", f"Service deployment is in {made.status} state and cannot be stopped.")
-        lifecycle = self._lifecycle(service, made)
+        if parameters.get("stopType", "ROLLBACK") != "ROLLBACK":
+            raise Refused("UnsupportedFeatureException", "only ROLLBACK is rehearsed here")
         if made.status in ("PENDING", "IN_PROGRESS"):
-            if parameters.get("stopType", "ROLLBACK") == "ROLLBACK":
-                if not made.sources:
-                    raise Refused("ConflictException", "There is no service revision to roll back to.")
-                made.status = "ROLLBACK_REQUESTED"
-                made.course = lifecycle.roll_back("Service deployment rolled back because of a user request.")
-            else:
-                made.course = lifecycle.stop("Service deployment stopped because of a user request.")
-                next(made.course)
+            made.status = "ROLLBACK_REQUESTED"
+            reason = "Service deployment rolled back because of a user request."
+            made.course = self._lifecycle(service, made).roll_back(reason)
         return {"serviceDeploymentArn": made.arn}
 
     # Tasks.
@@ -468,8 +448,8 @@ class Ecs(Emulated):
             raise Refused("InvalidParameterException", f"Tasks cannot contain more than {_MOST} elements.")
         found = [tasks[_last(arn)] for arn in wanted if _last(arn) in tasks]
         return {
-            "tasks": [task.view(service.cluster, service.name) for task, service in found],
-            "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if _last(arn) not in tasks],
+            "tasks": [task.view(service.cluster) for task, service in found],
+            "failures": _missing(arn for arn in wanted if _last(arn) not in tasks),
         }
 
 
@@ -483,9 +463,15 @@ def _page(key: str, found: list[Any], parameters: Json, usual: int) -> Json:
     return {**answer, "nextToken": str(end)} if len(found) > end else answer
 
 
-def _check_number(key: str, parameters: Json) -> None:
-    if len(parameters[key]) > _MOST_ARNS:
+def _few(key: str, parameters: Json) -> list[str]:
+    arns: list[str] = parameters[key]
+    if len(arns) > _MOST_ARNS:
         raise Refused("InvalidParameterException", f"{key} cannot contain more than {_MOST_ARNS} elements.")
+    return arns
+
+
+def _missing(arns: Iterable[str]) -> list[Json]:
+    return [{"arn": arn, "reason": "MISSING"} for arn in arns]
 
 
 def _last(name: str) -> str:

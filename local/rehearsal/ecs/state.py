@@ -1,4 +1,7 @@
-"""What a stand-in for Amazon ECS knows: task definitions, services, their revisions, deployments and tasks."""
+"""What a stand-in for Amazon ECS knows: task definitions, services, their revisions, deployments and tasks.
+
+Its answers hold what identifies a thing, and what the jobs read.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ class Task:
     deployment: str
     status: str = "PENDING"
     created: float = field(default_factory=time.time)
-    stopped: float | None = None
+    stopped: bool = False
     stop_code: str = ""
     stopped_reason: str = ""
     exit_code: int | None = None
@@ -114,15 +117,13 @@ class Task:
     def stop(self, ending: Ending) -> None:
         """End it, saying why."""
         self.begin_to_stop(ending)
-        self.status, self.stopped = "STOPPED", time.time()
+        self.status, self.stopped = "STOPPED", True
 
-    def view(self, cluster: str, service: str) -> dict[str, Any]:
+    def view(self, cluster: str) -> dict[str, Any]:
         """As DescribeTasks answers."""
         containers: list[dict[str, Any]] = []
         for part in self.definition["containerDefinitions"]:
             container = {
-                "containerArn": self.arn.replace(":task/", ":container/") + f"/{part['name']}",
-                "taskArn": self.arn,
                 "name": part["name"],
                 "image": part["image"],
                 "lastStatus": self.status,
@@ -137,18 +138,14 @@ class Task:
             "taskArn": self.arn,
             "clusterArn": cluster,
             "taskDefinitionArn": self.definition["taskDefinitionArn"],
-            "group": f"service:{service}",
             "startedBy": f"ecs-svc/{self.deployment}",
             "lastStatus": self.status,
             "desiredStatus": "STOPPED" if self.stop_code else "RUNNING",
             "createdAt": self.created,
-            "version": len(self.identity),
             "containers": containers,
         }
         if self.stop_code:
             answer |= {"stopCode": self.stop_code, "stoppedReason": self.stopped_reason}
-        if self.stopped:
-            answer["stoppedAt"] = self.stopped
         return answer
 
 
@@ -173,7 +170,6 @@ class Deployment:
     traffic: float = 0.0
     test_traffic: float = 0.0
     created: float = field(default_factory=time.time)
-    finished: float | None = None
     course: Iterator[None] = field(default_factory=lambda: iter(()))
 
     @property
@@ -197,7 +193,7 @@ class Deployment:
 
     def end(self, status: str, reason: str = "") -> None:
         """It is over."""
-        self.status, self.reason, self.finished = status, reason or self.reason, time.time()
+        self.status, self.reason = status, reason or self.reason
         if self.breaker == "MONITORING":
             self.breaker = "MONITORING_COMPLETE"
 
@@ -211,10 +207,6 @@ class Deployment:
             "targetServiceRevisionArn": self.target.arn,
             "status": self.status,
         }
-        if self.status != "PENDING":
-            answer["startedAt"] = self.created
-        if self.finished:
-            answer["finishedAt"] = self.finished
         if self.reason:
             answer["statusReason"] = self.reason
         return answer
@@ -227,7 +219,6 @@ class Deployment:
             "arn": self.target.arn,
             "requestedTaskCount": self.requested,
             "runningTaskCount": service.count(self.target, "RUNNING"),
-            "pendingTaskCount": service.count(self.target, "PENDING"),
         }
         if self.strategy != "ROLLING":
             target |= {
@@ -235,16 +226,6 @@ class Deployment:
                 "requestedTestTrafficWeight": self.test_traffic,
             }
         answer |= {
-            "updatedAt": time.time(),
-            "sourceServiceRevisions": [
-                {
-                    "arn": source.arn,
-                    "requestedTaskCount": self.requested,
-                    "runningTaskCount": service.count(source, "RUNNING"),
-                    "pendingTaskCount": service.count(source, "PENDING"),
-                }
-                for source in self.sources
-            ],
             "targetServiceRevision": target,
             "deploymentConfiguration": self.configuration,
             "deploymentCircuitBreaker": {
@@ -264,8 +245,6 @@ class Deployment:
             answer["lifecycleStage"] = self.stage
         if self.rollback:
             answer["rollback"] = self.rollback
-        if self.status == "STOPPED":
-            answer["stoppedAt"] = answer.pop("finishedAt")
         return answer
 
 
@@ -300,17 +279,11 @@ class TaskSet:
         answer: dict[str, Any] = {
             "id": f"ecs-svc/{self.identity}",
             "taskSetArn": self.arn,
-            "serviceArn": service.arn,
-            "clusterArn": service.cluster,
             "status": self.status,
             "taskDefinition": self.revision.definition["taskDefinitionArn"],
             "computedDesiredCount": self.desired,
-            "pendingCount": service.count(self.revision, "PENDING"),
             "runningCount": service.count(self.revision, "RUNNING"),
             "createdAt": self.created,
-            "updatedAt": time.time(),
-            "launchType": "FARGATE",
-            "scale": {"value": 100.0, "unit": "PERCENT"},
             "stabilityStatus": "STEADY_STATE" if self.steady else "STABILIZING",
             "stabilityStatusAt": time.time(),
             "loadBalancers": [
@@ -412,41 +385,17 @@ class Service:
 
     def view(self) -> dict[str, Any]:
         """As DescribeServices answers."""
-        counts = {status: sum(task.status == status for task in self.tasks) for status in ("RUNNING", "PENDING")}
         answer: dict[str, Any] = {
             "serviceArn": self.arn,
             "serviceName": self.name,
             "clusterArn": self.cluster,
             "status": self.status,
             "desiredCount": self.desired,
-            "runningCount": counts["RUNNING"],
-            "pendingCount": counts["PENDING"],
+            "runningCount": sum(task.status == "RUNNING" for task in self.tasks),
             "taskDefinition": self.definition["taskDefinitionArn"],
-            "loadBalancers": self.load_balancers,
-            "deploymentConfiguration": self.configuration,
             "deploymentController": {"type": self.controller},
-            "schedulingStrategy": "REPLICA",
             "events": self.events[:100],
         }
         if self.controller == "CODE_DEPLOY":
             answer["taskSets"] = [task_set.view(self) for task_set in self.task_sets]
-        if self.controller == "ECS":
-            answer["deployments"] = [self._rollout(number, made) for number, made in enumerate(self.deployments[:2])]
-            answer["currentServiceDeployment"] = self.deployments[0].arn
         return answer
-
-    def _rollout(self, number: int, made: Deployment) -> dict[str, Any]:
-        rollout = {"SUCCESSFUL": "COMPLETED", "STOPPED": "FAILED"}.get(made.status, "IN_PROGRESS")
-        return {
-            "id": f"ecs-svc/{made.identity}",
-            "status": "ACTIVE" if number else "PRIMARY",
-            "taskDefinition": made.target.definition["taskDefinitionArn"],
-            "desiredCount": made.requested,
-            "runningCount": self.count(made.target, "RUNNING"),
-            "pendingCount": self.count(made.target, "PENDING"),
-            "failedTasks": made.failures,
-            "createdAt": made.created,
-            "updatedAt": time.time(),
-            "rolloutState": rollout,
-            "rolloutStateReason": made.reason or f"ECS deployment ecs-svc/{made.identity} {rollout.lower()}.",
-        }

@@ -5,7 +5,6 @@ whether the caller's policies allow it. They stand beside ministack, for what th
 """
 
 from local.rehearsal.emulated.access import Need, allows, caller
-from local.rehearsal.emulated.server import serving
-from local.rehearsal.emulated.service import Call, Emulated, Json, Operations, Policies, Refused
+from local.rehearsal.emulated.service import Call, Emulated, Json, Operations, Policies, Refused, serving
 
 __all__ = ["Call", "Emulated", "Json", "Need", "Operations", "Policies", "Refused", "allows", "caller", "serving"]

@@ -1,20 +1,33 @@
-"""One emulated service of AWS: strict as its model, and as the policies of whoever asks."""
+"""One emulated service of AWS: strict as its model, and as the policies of whoever asks.
+
+It is served on loopback in the protocol that every SDK and the CLI speak to these services: JSON 1.1.
+"""
 
 from __future__ import annotations
 
 import copy
+import json
+import re
+import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, TypeAlias
 
 from local.rehearsal.emulated.access import Need, allows, caller
 from local.rehearsal.emulated.model import answer_problems, request_problems, service_model
+from local.rehearsal.loopback import serving_http
 
 Json: TypeAlias = dict[str, Any]
 Operations: TypeAlias = Mapping[str, Callable[[Json], Json]]
 Policies: TypeAlias = Sequence[Mapping[str, Any]]
 """The policy documents of a role."""
+
+
+_KEY = re.compile(r"Credential=([^/]+)/")
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -27,11 +40,10 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, and the permissions it needed."""
+    """One request."""
 
     operation: str
     parameters: Json
-    needs: tuple[Need, ...]
 
 
 class Emulated:
@@ -93,9 +105,8 @@ class Emulated:
                 known = ", ".join(self.operations())
                 raise Refused("UnsupportedFeatureException", f"{operation} is not rehearsed here; there are: {known}")
             self._check_request(operation, parameters)
-            needs = tuple(self.needs(operation, parameters))
-            self.calls.append(Call(operation, copy.deepcopy(parameters), needs))
-            self._check_access(needs, self.policies if policies is None else policies)
+            self.calls.append(Call(operation, copy.deepcopy(parameters)))
+            self._check_access(self.needs(operation, parameters), self.policies if policies is None else policies)
             return self._answered(operation, parameters)
 
     def _answered(self, operation: str, parameters: Json) -> Json:
@@ -118,3 +129,48 @@ class Emulated:
                     f"User: {caller(self.account)} is not authorized to perform: {need.action} on resource: "
                     f"{need.resource} because no identity-based policy allows the {need.action} action",
                 )
+
+
+@contextmanager
+def serving(
+    *services: Emulated, policies_of: Callable[[str], Policies] | None = None, listener: socket.socket | None = None
+) -> Iterator[str]:
+    """Serve as long as the block lasts; gives the address for ``AWS_ENDPOINT_URL_ECS`` and the like.
+
+    Args:
+        services: What is served.
+        policies_of: The policies of whoever has an access key; by default each emulator's own. A signature is not
+            checked: who knows a key here was given it.
+        listener: A socket that listens already, on loopback; by default a free port.
+    """
+    by_prefix = {service.target_prefix: service for service in services}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:  # http.server's name
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            key = _KEY.search(self.headers.get("Authorization", ""))
+            policies = policies_of(key[1] if key else "") if policies_of else None
+            status, answer = _answer(by_prefix, self.headers.get("X-Amz-Target", ""), body, policies)
+            text = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+    with serving_http(Handler, listener=listener) as address:
+        yield address
+
+
+def _answer(
+    services: Mapping[str, Emulated], target: str, body: bytes, policies: Policies | None
+) -> tuple[int, dict[str, Any]]:
+    prefix, _, operation = target.partition(".")
+    try:
+        return 200, services[prefix].call(operation, json.loads(body or b"{}"), policies)
+    except Refused as refused:
+        return 400, {"__type": refused.code, "message": refused.message}
+    except Exception:  # noqa: BLE001 - a fault of the stand-in must be told from a refusal
+        return 500, {"__type": "ServerException", "message": traceback.format_exc()}

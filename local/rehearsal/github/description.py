@@ -1,7 +1,6 @@
 """GitHub's own description of its REST API (OpenAPI), to hold requests and answers against.
 
-It comes as an npm package of 11 MB a variant. What the stand-in answers is cut out of it once, and kept in the user's
-cache directory.
+It comes as an npm package of 11 MB a variant. Of these, GitHub.com's is kept in the user's cache directory.
 """
 
 from __future__ import annotations
@@ -24,20 +23,6 @@ from local.npm import npm_ci
 PACKAGE = Path(__file__).parent / "description"
 _FILE = "node_modules/@octokit/openapi/generated/api.github.com.json"
 _REPOSITORY = "/repos/{owner}/{repo}"
-OPERATIONS = (
-    ("GET", f"{_REPOSITORY}/commits/{{ref}}"),
-    ("GET", f"{_REPOSITORY}/compare/{{basehead}}"),
-    ("GET", f"{_REPOSITORY}/releases"),
-    ("POST", f"{_REPOSITORY}/releases"),
-    ("POST", f"{_REPOSITORY}/releases/generate-notes"),
-    ("GET", f"{_REPOSITORY}/releases/latest"),
-    ("PATCH", f"{_REPOSITORY}/releases/{{release_id}}"),
-    ("DELETE", f"{_REPOSITORY}/releases/{{release_id}}"),
-    ("GET", f"{_REPOSITORY}/releases/{{release_id}}/assets"),
-    ("POST", f"{_REPOSITORY}/releases/{{release_id}}/assets"),
-    ("DELETE", f"{_REPOSITORY}/releases/assets/{{asset_id}}"),
-)
-"""What the stand-in answers."""
 _OPEN_ENDED = {"ref", "basehead"}
 """Path parameters that may hold slashes: the description marks them with `x-multi-segment`, or says so in words."""
 
@@ -46,21 +31,14 @@ class Operation(NamedTuple):
     """What a request asks for.
 
     Attributes:
-        method: as in `GET`.
-        path: as the description spells it, with names in braces.
-        values: the path's own values by those names.
+        name: method, and path behind the repository.
+        values: the path's own values by the names in braces.
         query: the query's values by name.
     """
 
-    method: str
-    path: str
+    name: str
     values: Mapping[str, str]
     query: Mapping[str, str]
-
-    @property
-    def name(self) -> str:
-        """Method and path behind the repository, such as `POST releases`."""
-        return f"{self.method} {self.path.removeprefix(f'{_REPOSITORY}/')}"
 
     @property
     def repository(self) -> str:
@@ -68,25 +46,25 @@ class Operation(NamedTuple):
         return "{owner}/{repo}".format_map(self.values)
 
 
-def operation_of(method: str, target: str) -> Operation | None:
-    """Return what a request asks for; None when there is no such path and method."""
+def operation_of(method: str, target: str, names: tuple[str, ...]) -> Operation | None:
+    """Return which of these operations a request asks for; None when it is none of them."""
     path, _, query = target.partition("?")
-    for pattern, (known, template) in _patterns():
-        if known == method and (match := pattern.fullmatch(path)):
-            values = {name: unquote(value) for name, value in match.groupdict().items()}
-            return Operation(method, template, values, dict(parse_qsl(query, keep_blank_values=True)))
+    for name, pattern in _patterns(names).items():
+        if name.startswith(f"{method} ") and (match := pattern.fullmatch(path)):
+            values = {key: unquote(value) for key, value in match.groupdict().items()}
+            return Operation(name, values, dict(parse_qsl(query, keep_blank_values=True)))
     return None
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], tuple[str, str]]]:
-    found = []
-    # A path without names goes before one with: `releases/latest` is no release's number.
-    for method, template in sorted(OPERATIONS, key=lambda item: (item[1].count("{"), item[1])):
-        text = re.sub(
-            r"\{(\w+)\}", lambda name: f"(?P<{name[1]}>{'.+' if name[1] in _OPEN_ENDED else '[^/]+'})", template
+def _patterns(names: tuple[str, ...]) -> dict[str, re.Pattern[str]]:
+    """The patterns of the paths; one without names goes before one with: `releases/latest` is no release's number."""
+    found = {}
+    for name in sorted(names, key=lambda name: (name.count("{"), name)):
+        template = f"{_REPOSITORY}/{name.partition(' ')[2]}"
+        found[name] = re.compile(
+            re.sub(r"\{(\w+)\}", lambda key: f"(?P<{key[1]}>{'.+' if key[1] in _OPEN_ENDED else '[^/]+'})", template)
         )
-        found.append((re.compile(text), (method, template)))
     return found
 
 
@@ -104,32 +82,27 @@ class Description:
             MissingTool: npm would be needed and is not there.
             Refusal: npm could not fetch it.
         """
-        lock = (PACKAGE / "package-lock.json").read_bytes()
-        digest = hashlib.sha256(lock + json.dumps(OPERATIONS).encode()).hexdigest()[:12]
-        kept = cache_directory() / f"github-description-{digest}.json"
+        digest = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()[:12]
+        kept = cache_directory() / f"github-{digest}.json"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-                part = Path(folder, "part.json")
-                part.write_text(json.dumps(_part(_fetched(Path(folder)))), encoding="utf-8")
-                part.replace(kept)  # at once: others may be looking for it
-        return cls(json.loads(kept.read_text(encoding="utf-8")))
+                npm_ci("GitHub's description", PACKAGE, Path(folder))
+                Path(folder, _FILE).replace(kept)  # at once: others may be looking for it
+        return cls(_document(kept))
 
     def request_problems(self, operation: Operation, content_type: str, body: bytes) -> list[str]:
         """What is wrong with a request by the description."""
         described = self._described(operation)
-        problems: list[str] = []
-        known = set()
-        for entry in described.get("parameters", []):
-            parameter = self._resolved(entry)
-            name = parameter["name"]
-            given = {"path": operation.values, "query": operation.query}[parameter["in"]].get(name)
-            known.add(name)
-            if given is None:
-                problems += [f"{parameter['in']} parameter {name} is missing"] if parameter.get("required") else []
-            else:
-                problems += self._problems(parameter["schema"], _read(given, parameter["schema"]), f"parameter {name}")
-        problems += [f"query parameter {name} is not known" for name in operation.query if name not in known]
+        parameters = {entry["name"]: entry for entry in map(self._resolved, described.get("parameters", []))}
+        given = {**operation.values, **operation.query}
+        problems = [f"query parameter {name} is not known" for name in given if name not in parameters]
+        for name, parameter in parameters.items():
+            if name in given:
+                schema = parameter["schema"]
+                problems += self._problems(schema, _read(given[name], schema), f"parameter {name}")
+            elif parameter.get("required"):
+                problems.append(f"{parameter['in']} parameter {name} is missing")
         return [*problems, *self._body_problems(described.get("requestBody"), content_type, body)]
 
     def _body_problems(self, described: Mapping[str, Any] | None, content_type: str, body: bytes) -> Iterator[str]:
@@ -153,7 +126,7 @@ class Description:
             yield from (f"body.{name} is not described" for name in value if name not in schema["properties"])
 
     def answer_problems(self, operation: Operation, status: int, value: object) -> list[str]:
-        """What is wrong with an answer by the description."""
+        """What is wrong with an answer by the description; what the job does not read may be missing."""
         responses = self._described(operation)["responses"]
         if str(status) in responses:
             content = self._resolved(responses[str(status)]).get("content", {})
@@ -164,19 +137,23 @@ class Description:
             return [f"status {status} is not described"]
         if schema is None:
             return ["there is a body and none is described"] if value is not None and status < 400 else []
-        return self._problems(schema, value, "answer")
+        return self._problems(schema, value, "answer", ignored="required")
 
     def _described(self, operation: Operation) -> Mapping[str, Any]:
-        described: Mapping[str, Any] = self._document["operations"][f"{operation.method} {operation.path}"]
+        method, _, path = operation.name.partition(" ")
+        described: Mapping[str, Any] = self._document["paths"][f"{_REPOSITORY}/{path}"][method.lower()]
         return described
 
     def _resolved(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-        reference = entry.get("$ref")
-        return _at(self._document, reference) if reference else entry
+        found: Any = self._document if "$ref" in entry else entry
+        for step in entry.get("$ref", "").split("/")[1:]:
+            found = found[step]
+        value: Mapping[str, Any] = found
+        return value
 
-    def _problems(self, schema: Mapping[str, Any], value: object, where: str) -> list[str]:
+    def _problems(self, schema: Mapping[str, Any], value: object, where: str, ignored: str = "") -> list[str]:
         root = {**schema, "components": self._document["components"]}
-        found = OAS30Validator(root).iter_errors(value)
+        found = [error for error in OAS30Validator(root).iter_errors(value) if error.validator != ignored]
         return [f"{where}{''.join(f'.{step}' for step in error.absolute_path)}: {error.message}" for error in found]
 
 
@@ -187,44 +164,7 @@ def _read(text: str, schema: Mapping[str, Any]) -> object:
     return text
 
 
-def _fetched(folder: Path) -> dict[str, Any]:
-    npm_ci("GitHub's description", PACKAGE, folder)
-    document: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+@cache
+def _document(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return document
-
-
-def _part(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The operations of interest, with all that they refer to."""
-    operations = {f"{method} {path}": document["paths"][path][method.lower()] for method, path in OPERATIONS}
-    part: dict[str, Any] = {"operations": operations, "components": {}}
-    waiting = [*_references(operations), "#/components/schemas/basic-error"]
-    done = set()
-    while waiting:
-        reference = waiting.pop()
-        if reference not in done:
-            done.add(reference)
-            _, components, kind, name = reference.split("/")
-            found = _at(document, reference)
-            part[components].setdefault(kind, {})[name] = found
-            waiting += _references(found)
-    return part
-
-
-def _at(document: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
-    found: Any = document
-    for step in reference.removeprefix("#/").split("/"):
-        found = found[step]
-    value: Mapping[str, Any] = found
-    return value
-
-
-def _references(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "$ref" and isinstance(item, str):
-                yield item
-            elif key not in ("example", "examples"):
-                yield from _references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item)

@@ -1,6 +1,6 @@
 """GitHub's server: repositories with commits, tags and releases, tokens with permissions, and the rules for releases.
 
-What it answers has every field that GitHub's own description of its API asks for.
+What it answers has the fields that the release job reads.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import Enum
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from local.rehearsal.github.description import Description, Operation, operation_of
 from local.rehearsal.loopback import serving_http
 
 _DOCUMENTATION = "https://docs.github.com/rest"
 _API_VERSION = "2022-11-28"
-_TIME = "2026-01-31T12:00:00Z"
-"""When everything happens; nothing that is looked at here depends on the time."""
 _UPLOADS = "/uploads"
 """Where uploads.github.com begins, on the address of the API; it takes files and nothing else."""
 _UPLOAD = "POST releases/{release_id}/assets"
@@ -39,17 +37,14 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class Order(NamedTuple):
-    """What the server is to do in place of an answer."""
+class Order(Enum):
+    """What the server is to do in place of an answer, as the result of a watcher."""
 
-    what: str
+    DROP = "close the connection and say nothing: the client never hears of the request again"
+    BROKEN = "before an upload, as if the storage behind GitHub failed: a file in state starter, and status 502"
 
 
-DROP: Final = Order("close the connection and say nothing")
-"""As the result of a watcher: the client never hears of the request again."""
-BROKEN: Final = Order("break the upload: a file in state starter, and status 502")
-"""As the result of a watcher before an upload: the storage behind GitHub fails."""
-
+DROP, BROKEN = Order.DROP, Order.BROKEN
 Wish: TypeAlias = Answer | Order | None
 """What a watcher wants instead of what would happen anyhow."""
 Watcher = Callable[..., Wish]
@@ -199,9 +194,7 @@ class GitHub:
         self.url = self._serving.enter_context(serving_http(_handler(self), listener=self._listener))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop to answer."""
         self._serving.close()
 
@@ -246,7 +239,7 @@ class GitHub:
     def _answer(
         self, method: str, target: str, headers: Mapping[str, str], read: Callable[[], bytes], *, broken: bool
     ) -> Answer:
-        operation = operation_of(method, target.removeprefix(_UPLOADS))
+        operation = operation_of(method, target.removeprefix(_UPLOADS), (*_OPERATIONS, _UPLOAD))
         if operation is None or (operation.name == _UPLOAD) != target.startswith(_UPLOADS):
             self.violations.append(f"{method} {target}: there is nothing of the kind on this host")
             read()
@@ -261,7 +254,7 @@ class GitHub:
         if problems:
             return _error(422, f"Invalid request.\n\n{'; '.join(problems)}")
         repository = self.repositories[operation.repository]
-        rules = _Rules(self, repository, operation, body, drafts=access == "write")
+        rules = _Rules(self, repository, operation, body)
         given = rules.upload(read, broken=broken) if operation.name == _UPLOAD else rules.given()
         if self._description:
             # GitHub's description lacks the state `starter`, which its own text describes.
@@ -304,31 +297,16 @@ class _RefusedError(Exception):
 class _Rules:
     """What each operation does to one repository."""
 
-    def __init__(
-        self, github: GitHub, repository: Repository, operation: Operation, body: bytes, *, drafts: bool
-    ) -> None:
-        self._github, self._repository, self._operation = github, repository, operation
-        self._body, self._drafts = body, drafts
+    def __init__(self, github: GitHub, repository: Repository, operation: Operation, body: bytes) -> None:
+        self._github, self._repository, self._operation, self._body = github, repository, operation, body
         self._api = f"{github.url}/repos/{repository.name}"
         self._page = f"https://github.com/{repository.name}"
 
     def given(self) -> Answer:
         """Do what is asked for, and answer."""
-        does: Mapping[str, Callable[[], Answer]] = {
-            "GET commits/{ref}": self._commit,
-            "GET compare/{basehead}": self._comparison,
-            "GET releases": self._listed,
-            "POST releases": self._make,
-            "POST releases/generate-notes": self._notes,
-            "GET releases/latest": self._latest,
-            "PATCH releases/{release_id}": self._change,
-            "DELETE releases/{release_id}": self._delete,
-            "GET releases/{release_id}/assets": self._assets,
-            "DELETE releases/assets/{asset_id}": self._delete_asset,
-        }
         with self._github.lock:
             try:
-                return does[self._operation.name]()
+                return _OPERATIONS[self._operation.name](self)
             except _RefusedError as refused:
                 return refused.answer
 
@@ -365,50 +343,37 @@ class _Rules:
             raise _RefusedError(_invalid("Release", "target_commitish", "invalid"))
         return commit
 
-    def _commit(self) -> Answer:
+    def commit(self) -> Answer:
         reference = self._operation.values["ref"]
         commit = self._repository.resolve(reference)
         if commit is None:
             return _error(422, f"No commit found for SHA: {reference}")
         return Answer(200, self._shown_commit(commit))
 
-    def _comparison(self) -> Answer:
+    def comparison(self) -> Answer:
         """What lies between two commits; of very many the newest 250, as without a page number."""
         base, head = (self._repository.resolve(name) for name in self._operation.values["basehead"].split("..."))
         if base is None or head is None:
             return _error(404, "Not Found")
         commits = self._repository.between(base, head)
-        page = f"{self._page}/compare/{base.sha}...{head.sha}"
-        return Answer(
-            200,
-            {
-                "url": f"{self._api}/compare/{base.sha}...{head.sha}",
-                **dict.fromkeys(("html_url", "permalink_url", "diff_url", "patch_url"), page),
-                **dict.fromkeys(("base_commit", "merge_base_commit"), self._shown_commit(base)),
-                "status": "ahead" if commits else "identical",
-                "ahead_by": len(commits),
-                "behind_by": 0,
-                "total_commits": len(commits),
-                "commits": [self._shown_commit(item) for item in commits[-250:]],
-            },
-        )
+        return Answer(200, {"commits": [self._shown_commit(item) for item in commits[-250:]]})
 
-    def _listed(self) -> Answer:
-        """Newest first; "only users with push access will receive listings for draft releases"."""
+    def listed(self) -> Answer:
+        """Newest first."""
         size, page = (int(self._operation.query.get(key, default)) for key, default in (("per_page", 30), ("page", 1)))
         found = []
         for item in reversed(self._repository.releases.values()):
             if item.unlisted:
                 item.unlisted -= 1
-            elif self._drafts or not item.draft:
+            else:
                 found.append(item)
         return Answer(200, [self._shown(item) for item in found[(page - 1) * size : page * size]])
 
-    def _latest(self) -> Answer:
+    def latest(self) -> Answer:
         latest = self._repository.latest
         return Answer(200, self._shown(latest)) if latest else _error(404, "Not Found")
 
-    def _make(self) -> Answer:
+    def make(self) -> Answer:
         data = self._data
         if self._repository.published(data["tag_name"]):
             return _invalid("Release", "tag_name", "already_exists")
@@ -420,7 +385,7 @@ class _Rules:
             self._publish(made)
         return Answer(201, self._shown(made))
 
-    def _change(self) -> Answer:
+    def change(self) -> Answer:
         data, release = self._data, self._release()
         other = self._repository.published(data.get("tag_name", release.tag))
         if other is not None and other is not release and not data.get("draft", release.draft):
@@ -438,14 +403,14 @@ class _Rules:
         self._repository.tags.setdefault(release.tag, self._known(release.target).sha)
         release.draft = False
 
-    def _delete(self) -> Answer:
+    def delete(self) -> Answer:
         del self._repository.releases[self._release().id]
         return Answer(204)
 
-    def _assets(self) -> Answer:
+    def assets(self) -> Answer:
         return Answer(200, [self._asset(item) for item in self._release().assets.values()])
 
-    def _delete_asset(self) -> Answer:
+    def delete_asset(self) -> Answer:
         number = int(self._operation.values["asset_id"])
         holder = next((item for item in self._repository.releases.values() if number in item.assets), None)
         if holder is None:
@@ -453,7 +418,7 @@ class _Rules:
         del holder.assets[number]
         return Answer(204)
 
-    def _notes(self) -> Answer:
+    def notes(self) -> Answer:
         """Generated notes: the pull requests since the last release, and nothing of commits without one."""
         data = self._data
         tag = data["tag_name"]
@@ -474,74 +439,42 @@ class _Rules:
         shown_as = f"untagged-{hashlib.sha256(url.encode()).hexdigest()[:20]}" if release.draft else release.tag
         uploads = self._api.replace(self._github.url, f"{self._github.url}{_UPLOADS}")
         return {
-            "url": url,
-            "assets_url": f"{url}/assets",
+            "id": release.id,
             "upload_url": f"{uploads}/releases/{release.id}/assets{{?name,label}}",
             "html_url": f"{self._page}/releases/tag/{shown_as}",
-            **dict.fromkeys(("tarball_url", "zipball_url"), None if release.draft else f"{self._api}/{release.tag}"),
-            "id": release.id,
-            "node_id": f"RE_{release.id}",
-            "author": self._user(),
             "tag_name": release.tag,
             "target_commitish": release.target,
             **{key: getattr(release, key) for key in ("name", "body", "draft", "prerelease")},
-            "created_at": _TIME,
-            "published_at": None if release.draft else _TIME,
             "assets": [self._asset(asset) for asset in release.assets.values()],
         }
 
     def _asset(self, asset: Asset) -> dict[str, Any]:
         told = asset.state == "uploaded" and asset.digest
         return {
-            "url": f"{self._api}/releases/assets/{asset.id}",
-            "browser_download_url": f"{self._page}/releases/download/{asset.id}/{asset.name}",
             "id": asset.id,
-            "node_id": f"RA_{asset.id}",
             "name": asset.name,
-            "label": "",
             "state": asset.state,
-            "content_type": "application/octet-stream",
             "size": len(asset.content),
             "digest": f"sha256:{hashlib.sha256(asset.content).hexdigest()}" if told else None,
-            "download_count": 0,
-            "created_at": _TIME,
-            "updated_at": _TIME,
-            "uploader": self._user(),
         }
 
     def _shown_commit(self, commit: Commit) -> dict[str, Any]:
-        url = f"{self._api}/commits/{commit.sha}"
-        person = {"name": "Octo Cat", "email": "octocat@example.com", "date": _TIME}
-        return {
-            "url": url,
-            "sha": commit.sha,
-            "node_id": f"C_{commit.sha}",
-            "html_url": f"{self._page}/commit/{commit.sha}",
-            "comments_url": f"{url}/comments",
-            "commit": {
-                "url": f"{self._api}/git/commits/{commit.sha}",
-                **dict.fromkeys(("author", "committer"), person),
-                "message": commit.message,
-                "tree": {"sha": commit.sha, "url": f"{self._api}/git/trees/{commit.sha}"},
-                "comment_count": 0,
-            },
-            **dict.fromkeys(("author", "committer"), self._user()),
-            "parents": [],
-        }
+        return {"sha": commit.sha, "commit": {"message": commit.message}}
 
-    def _user(self) -> Mapping[str, Any]:
-        url = f"{self._github.url}/users/octocat"
-        lists = "events followers following gists organizations received_events repos starred subscriptions avatar html"
-        return {
-            **{f"{part}_url": f"{url}/{part}" for part in lists.split()},
-            "login": "octocat",
-            "id": 1,
-            "node_id": "U_1",
-            "gravatar_id": "",
-            "url": url,
-            "type": "User",
-            "site_admin": False,
-        }
+
+_OPERATIONS: Mapping[str, Callable[[_Rules], Answer]] = {
+    "GET commits/{ref}": _Rules.commit,
+    "GET compare/{basehead}": _Rules.comparison,
+    "GET releases": _Rules.listed,
+    "POST releases": _Rules.make,
+    "POST releases/generate-notes": _Rules.notes,
+    "GET releases/latest": _Rules.latest,
+    "PATCH releases/{release_id}": _Rules.change,
+    "DELETE releases/{release_id}": _Rules.delete,
+    "GET releases/{release_id}/assets": _Rules.assets,
+    "DELETE releases/assets/{asset_id}": _Rules.delete_asset,
+}
+"""What is answered beside uploads: method, and path behind the repository."""
 
 
 def _error(status: int, message: str) -> Answer:

@@ -25,7 +25,7 @@ from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_deploy import CodeDeploy, Traffic
 from local.rehearsal.deployed import DeployedProblem
 from local.rehearsal.ecs import Ecs
-from local.rehearsal.ecs.state import Service
+from local.rehearsal.ecs.state import ONGOING, Service
 from local.rehearsal.emulated import Emulated
 from local.rehearsal.hosting.alarms import Alarms, alarms_from
 from local.rehearsal.hosting.containers import MissingSecret
@@ -190,7 +190,7 @@ class Hosting:
         while time.monotonic() < deadline and not self.fault:
             with self.ecs.lock:
                 fit = sum(task.fit for task in self.service.tasks)
-                moving = self.service.controller == "ECS" and not self.service.deployments[0].finished
+                moving = self.service.controller == "ECS" and self.service.deployments[0].status in ONGOING
                 if fit == self.service.desired and not moving:
                     return True
             time.sleep(0.05)

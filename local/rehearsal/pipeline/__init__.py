@@ -1,4 +1,4 @@
-"""Runs a deployed pipeline as AWS CodePipeline does: runs, stages, actions, artifacts, variables, triggers."""
+"""Runs a deployed pipeline: runs, stages, actions, artifacts, variables, triggers."""
 
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, ActionProvider, Completed
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status

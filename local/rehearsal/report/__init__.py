@@ -1,37 +1,10 @@
-"""Shows a rehearsal: live in the terminal, and afterwards as one HTML page, as JUnit XML and as JSON."""
+"""Shows a rehearsal: live in the terminal, and afterwards as one HTML page, as JUnit XML and as JSON.
 
-from local.rehearsal.report.collect import Rehearsed, collect
-from local.rehearsal.report.junit import junit
-from local.rehearsal.report.model import (
-    Artifact,
-    BaseImage,
-    Emulated,
-    Permission,
-    Phase,
-    Rehearsal,
-    Sample,
-    Traffic,
-)
-from local.rehearsal.report.outcome import Outcome, outcome
-from local.rehearsal.report.page import page
-from local.rehearsal.report.saved import load, save, summary
+- ``terminal``: the live view;
+- ``collect``: from pipelines that have run to the :class:`~local.rehearsal.report.model.Rehearsal` that is shown;
+- ``outcome``: what it came to, in one line;
+- ``write``: page, JUnit file and JSON into a folder;
+- ``saved``: a rehearsal read again, and the summary that ``--json`` prints.
 
-__all__ = [
-    "Artifact",
-    "BaseImage",
-    "Emulated",
-    "Outcome",
-    "Permission",
-    "Phase",
-    "Rehearsal",
-    "Rehearsed",
-    "Sample",
-    "Traffic",
-    "collect",
-    "junit",
-    "load",
-    "outcome",
-    "page",
-    "save",
-    "summary",
-]
+Each is imported by itself: the view is there before the first action, and what makes the page is needed after the last.
+"""

@@ -14,6 +14,7 @@ from local.rehearsal.pipeline.execution import Status
 
 FORMAT: Literal[1] = 1
 """Counts up when a saved rehearsal of before could be misread."""
+_LONGEST_REASON = 240
 _LAST_WORDS = "FAILED: "
 """How a job begins what it ends with, see `buildspecs/jobs/job.py`."""
 
@@ -92,7 +93,8 @@ class Attempt:
         lines = [line.strip() for line in self.error.splitlines() if line.strip()]
         # Of a job that ends itself CodeBuild only says that a command has failed.
         own = [line.removeprefix(_LAST_WORDS).rstrip(":") for line in lines if line.startswith(_LAST_WORDS)]
-        return (own[-1:] or lines[:1] or [""])[0]
+        reason = (own[-1:] or lines[:1] or [""])[0]
+        return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

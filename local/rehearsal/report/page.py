@@ -80,7 +80,11 @@ def page(rehearsal: Rehearsal) -> str:
         facts=list(_facts(rehearsal, came_to.version)),
         picture=pipelines.draw(rehearsal.pipelines),
         timeline=timeline.draw(rehearsal),
-        traffic=[(each, traffic.draw(each, rehearsal.started)) for each in rehearsal.traffic],
+        narrow_timeline=timeline.draw(rehearsal, narrow=True),
+        traffic=[
+            (each, traffic.draw(each, rehearsal.started), traffic.draw(each, rehearsal.started, narrow=True))
+            for each in rehearsal.traffic
+        ],
         audits=[
             (each, _by_page(each.scores), [(f"document-{next(documents)}", report) for report in each.reports])
             for each in rehearsal.lighthouse

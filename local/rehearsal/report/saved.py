@@ -47,9 +47,9 @@ from local.rehearsal.report.outcome import outcome
 _REHEARSAL = TypeAdapter(Rehearsal)
 
 
-def save(rehearsal: Rehearsal, file: Path) -> None:
-    """Write a whole rehearsal into a file."""
-    file.write_bytes(_REHEARSAL.dump_json(rehearsal, indent=1) + b"\n")
+def as_json(rehearsal: Rehearsal) -> bytes:
+    """Return a whole rehearsal, as :func:`load` reads it."""
+    return _REHEARSAL.dump_json(rehearsal, indent=1) + b"\n"
 
 
 def load(file: Path) -> Rehearsal:

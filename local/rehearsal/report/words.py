@@ -41,7 +41,8 @@ def clock(seconds: float) -> str:
 
 def moment(epoch: float) -> str:
     """Return a point in time: ``28 Nov 2026, 23:40 UTC``."""
-    return f"{datetime.fromtimestamp(epoch, UTC):%-d %b %Y, %H:%M} UTC"
+    at = datetime.fromtimestamp(epoch, UTC)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
 def size(number: int) -> str:

@@ -9,10 +9,12 @@ from local.rehearsal.report.model import Phase, Sample, Traffic
 from local.rehearsal.report.pictures.scale import Scale, Tick
 from local.rehearsal.report.words import clock
 
-_WIDTH, _LEFT, _RIGHT = 1100.0, 50.0, 12.0
+_WIDE, _NARROW = 1100.0, 330.0
+_LEFT, _RIGHT = 50.0, 12.0
 _PHASES, _PLOT, _FAILED, _AXIS = 24.0, 150.0, 34.0, 22.0
 _GAP = 12.0
-_SLICES = 120
+_SLICE = 8.6
+"""No slice of time is narrower."""
 _SHADES = 4
 UNKNOWN = "no version"
 
@@ -76,27 +78,29 @@ class Drawing:
     ticks: tuple[Tick, ...]
 
 
-def draw(traffic: Traffic, origin: float) -> Drawing | None:
+def draw(traffic: Traffic, origin: float, *, narrow: bool = False) -> Drawing | None:
     """Return where everything stands; ``None`` when nobody asked anything.
 
     Args:
         traffic: What the client saw.
         origin: When the rehearsal began.
+        narrow: Whether it is for a phone.
     """
     samples = sorted(traffic.samples, key=lambda sample: sample.at)
     if not samples:
         return None
     started, ended = samples[0].at, max(samples[-1].at, samples[0].at + 1)
-    scale = Scale(started=started, ended=ended, left=_LEFT, width=_WIDTH - _LEFT - _RIGHT)
+    width = _NARROW if narrow else _WIDE
+    scale = Scale(started=started, ended=ended, left=_LEFT, width=width - _LEFT - _RIGHT)
     versions = _versions(samples, origin)
     plot_y = _PHASES + _GAP
     failed_y = plot_y + _PLOT + _GAP
     slices = _slices(samples, scale)
     return Drawing(
-        width=_WIDTH,
+        width=width,
         height=failed_y + _FAILED + _AXIS,
         left=_LEFT,
-        right=_WIDTH - _RIGHT,
+        right=width - _RIGHT,
         plot_y=plot_y,
         plot_height=_PLOT,
         failed_y=failed_y,
@@ -105,7 +109,7 @@ def draw(traffic: Traffic, origin: float) -> Drawing | None:
         failures=_failures(slices, failed_y, origin),
         bands=tuple(_band(phase, scale) for phase in traffic.phases if phase.started <= ended),
         versions=versions,
-        ticks=scale.ticks(origin),
+        ticks=scale.ticks(origin, 4 if narrow else 9),
     )
 
 
@@ -118,7 +122,7 @@ class _Slice:
 
 def _slices(samples: list[Sample], scale: Scale) -> list[_Slice]:
     """Slices of time, so many that each has some requests."""
-    count = max(1, min(_SLICES, len(samples) // 10))
+    count = max(1, min(int(scale.width / _SLICE), len(samples) // 10))
     seconds = (scale.ended - scale.started) / count
     sorted_in: dict[int, list[Sample]] = {}
     for sample in samples:

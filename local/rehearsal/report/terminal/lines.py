@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,13 @@ TAIL = 20
 """So many last lines of a failing action's log are shown."""
 
 
+def lenient(stream: TextIO) -> TextIO:
+    """Return a stream that shows a question mark for what it cannot encode: a log may hold anything."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream
+
+
 class Lines:
     """Prints whole lines, each with the time since the beginning."""
 
@@ -26,7 +34,7 @@ class Lines:
             stream: Where to.
             verbose: Whether every log line is printed, with the action before it.
         """
-        self._stream, self._verbose = stream, verbose
+        self._stream, self._verbose = lenient(stream), verbose
         self._lock = threading.Lock()
         self._began = time.time()
         self._seen: dict[str, Status] = {}

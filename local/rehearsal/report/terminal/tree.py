@@ -16,6 +16,7 @@ from rich.text import Text
 
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
+from local.rehearsal.report.terminal.lines import lenient
 from local.rehearsal.report.words import clock, duration, plain
 
 _A_SECOND = 8
@@ -41,7 +42,7 @@ class Tree:
             stream: The terminal.
         """
         self._plan = plan
-        self._console = Console(file=stream, highlight=False)
+        self._console = Console(file=lenient(stream), highlight=False)
         self._spinner = Spinner("dots" if self._can_draw else "line", style="cyan")
         self._lock = threading.Lock()
         self._runs: dict[str, list[Execution]] = {stack: [] for stack in plan}
@@ -139,11 +140,12 @@ class Tree:
         mark = self._mark(run.status)
         where = f" {stack} / {run.action.stage} / {run.action.name} failed after {duration(run.seconds)}"
         reason = [plain(line) for line in run.error.strip().splitlines()]
-        lines = [Text.assemble(mark, (where, "bold red"))]
-        lines += [_line(f"    {line}", "red") for line in (reason if whole else reason[:3])]
-        if whole and run.log:
-            lines += [Text(), _line(f"    The last lines of its log, of {len(run.log)}:", "dim")]
-            lines += [_line(f"    {plain(line)}") for line in run.log[-_LAST_WORDS:]]
+        lines = [Text.assemble(mark, (where, "bold red")), *(Text(f"    {line}", "red") for line in reason)]
+        if not whole:
+            return [_fitting(line) for line in lines[:4]]
+        if run.log:
+            lines += [Text(), Text(f"    The last lines of its log, of {len(run.log)}:", "dim")]
+            lines += [Text(f"    {plain(line)}") for line in run.log[-_LAST_WORDS:]]
         return lines
 
     def _pipelines(self, *, whole: bool) -> list[Text]:

@@ -1,0 +1,155 @@
+"""The whole delivery: the example application through dev and prod, and commits that must not get there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local.npm import npm_cache
+from local.rehearsal.application import Source
+from local.rehearsal.arguments import EXAMPLE
+from local.rehearsal.base_images import needed, provide
+from local.rehearsal.breaking import break_app
+from local.rehearsal.deployed import Deployed
+from local.rehearsal.graphs import ROOT, deployed_graph
+from local.rehearsal.hosting import Visitor
+from local.rehearsal.pipeline import Execution, Status
+from local.rehearsal.rehearsal import Options, Rehearsal, image_build
+
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
+
+
+class Delivery:
+    """A rehearsal of dev and prod, to which commits are pushed; somebody asks both services all the time."""
+
+    def __init__(self, rehearsal: Rehearsal, source: Source, visitors: dict[str, Visitor], folder: Path) -> None:
+        self.rehearsal, self.source, self.visitors, self._folder = rehearsal, source, visitors, folder
+        self._copies = 0
+
+    def push(self, *, fault: str = "", until: str = "") -> Execution:
+        """Push the application, or a copy with a fault, and wait until everything that comes of it has ended."""
+        source = self.source
+        if fault:
+            self._copies += 1
+            copy = self._folder / str(self._copies)
+            subprocess.run(["git", "clone", "--quiet", str(source.folder), str(copy)], check=True)
+            source = Source.of(copy, self._folder / f"{self._copies}-source", branch=source.branch)
+            source = source.changed(break_app(source.folder, fault))
+        execution = self.rehearsal.push("dev", source, variables={"LIGHTHOUSE_RUNS": "1"}, until=until)
+        self.rehearsal.wait()
+        return execution
+
+    def runs(self, stack: str) -> list[Execution]:
+        return self.rehearsal.stacks[stack].runner.executions
+
+    def answering(self, stack: str) -> str:
+        """The version that answers now."""
+        return self.visitors[stack].ask().version
+
+
+@pytest.fixture(scope="module")
+def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
+    """Both stacks, and the application delivered once, from its push to its release."""
+    need("namespaces", "docker", "builder", "ministack", "aws", "haproxy", "chromium", "lighthouse")
+    folder = tmp_path_factory.mktemp("rehearsal")
+    graphs = {name: deployed_graph(name, ROOT / f"Pulumi.{name}.yaml") for name in ("dev", "prod")}
+    source = Source.of(EXAMPLE, folder / "application", branch="main")
+    projects = [project for graph in graphs.values() for project in Deployed.of(graph).projects.values()]
+    builds = [build for build in map(image_build, projects) if build]
+    cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
+    options = Options(
+        graphs=graphs,
+        images=provide(needed(source.folder, builds), network=False),
+        decide=lambda *_: True,
+        environment={"npm_config_cache": str(cache), "npm_config_prefer_offline": "true"},
+    )
+    with Rehearsal(options, lambda *_: None) as rehearsal:
+        stacks = rehearsal.stacks
+        with stacks["dev"].hosting.visitor() as dev, stacks["prod"].hosting.visitor() as prod:
+            made = Delivery(rehearsal, source, {"dev": dev, "prod": prod}, folder)
+            made.push()
+            yield made
+
+
+def errors(execution: Execution) -> dict[str, str]:
+    """The actions that failed, and why."""
+    return {run.action.name: run.error for run in execution.actions if run.status == Status.FAILED}
+
+
+def test_a_commit_travels_from_its_push_to_its_release(delivery: Delivery) -> None:
+    dev, prod = delivery.runs("dev")[0], delivery.runs("prod")[0]
+    assert (dev.status, errors(dev)) == (Status.SUCCEEDED, {})
+    assert (prod.status, errors(prod)) == (Status.SUCCEEDED, {})
+    assert {run.action.name for run in dev.actions} == {
+        action.name for action in delivery.rehearsal.stacks["dev"].deployed.actions
+    }
+    assert dev.trigger == "Push to main"
+    assert prod.trigger == "Image shop-prod:promoted"
+    digest = dev.variables["BuildImage.IMAGE_DIGEST"]
+    assert prod.variables["SourceImage.ImageDigest"] == digest
+    release = delivery.rehearsal.github.repositories["example/shop"].latest
+    assert release
+    assert release.target == delivery.source.commit
+    assert json.loads(release.files["deployment.json"])["digest"] == digest
+
+
+def test_users_of_both_services_notice_nothing(delivery: Delivery) -> None:
+    for stack, visitor in delivery.visitors.items():
+        assert visitor.failed == []
+        assert visitor.versions[:2] == [f"shop-{stack}-bootstrap:1", f"shop-{stack}:1"]
+
+
+def test_the_same_commit_again_builds_and_releases_nothing_new(delivery: Delivery) -> None:
+    """And since the image under the tag is the same, nothing arrives in prod."""
+    images = delivery.rehearsal.account.client("ecr").describe_images(repositoryName="shop-dev")["imageDetails"]
+    again = delivery.push()
+    assert (again.status, errors(again)) == (Status.SUCCEEDED, {})
+    now = delivery.rehearsal.account.client("ecr").describe_images(repositoryName="shop-dev")["imageDetails"]
+    assert {image["imageDigest"] for image in now} == {image["imageDigest"] for image in images}
+    assert len(delivery.runs("prod")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "action", "reason"),
+    [
+        ("build", "BuildImage", "no-such-option"),
+        ("crash", "DeployService", "MANUAL_STOP"),
+        ("health", "DeployService", "MANUAL_STOP"),
+        ("smoke", "RunSmokeTest", "the smoke test of"),
+        ("lighthouse", "RunLighthouse", "accessibility"),
+    ],
+)
+def test_a_commit_with_a_fault_does_not_reach_prod(delivery: Delivery, fault: str, action: str, reason: str) -> None:
+    before = {stack: delivery.answering(stack) for stack in delivery.visitors}
+    runs = len(delivery.runs("prod"))
+
+    execution = delivery.push(fault=fault)
+
+    assert execution.status == Status.FAILED
+    assert reason in errors(execution)[action]
+    assert len(delivery.runs("prod")) == runs
+    assert delivery.answering("prod") == before["prod"]
+    if action in ("BuildImage", "DeployService"):
+        assert delivery.answering("dev") == before["dev"]
+    assert [visitor.failed for visitor in delivery.visitors.values()] == [[], []]
+
+
+def test_the_log_says_why_a_deployment_was_given_up(delivery: Delivery) -> None:
+    """The reason is the watching job's, since CodeDeploy's own action says little."""
+    stopped = [run for run in delivery.runs("dev") if "DeployService" in errors(run)]
+    reasons = [errors(run)["WatchDeployment"] for run in stopped]
+    assert len(reasons) == 2
+    assert "its program ends with exit code 1" in reasons[0]
+
+
+def test_a_pipeline_is_started_by_hand_when_the_push_does_not_start_it(delivery: Delivery, tmp_path: Path) -> None:
+    source = Source.of(delivery.source.folder, tmp_path / "source", branch="main")
+    (source.folder / "README.md").write_text("# Another text\n")
+    execution = delivery.rehearsal.push("dev", source.changed("Only words"), until="Source")
+    delivery.rehearsal.wait()
+    assert execution.status == Status.SUCCEEDED
+    assert execution.trigger.startswith("By hand, since the push does not start it: no changed file of README.md")
