@@ -9,6 +9,7 @@ https://docs.haproxy.org/2.6/configuration.html and https://docs.haproxy.org/2.6
 Where this differs from AWS:
 
 - A target group whose targets are all unhealthy answers 503; on AWS requests go to all of them then.
+- A health check waits ten seconds for its answer, or longer if it is to.
 - Answers say which target gave them, in `SERVED_BY`, on the port that is reached from outside the machine.
 """
 
@@ -36,6 +37,8 @@ _OUTSIDE = 900
 _PATIENCE = 20.0
 _HOST = "10.0.0.10"
 """What health checks call a target: not by the service's name."""
+_LEAST_TIMEOUT = 10.0
+"""Seconds that a health check waits in any case: this machine may be busy where Fargate's would not be."""
 _PASSED = ("L7OK", "L7OKC")
 _UNANSWERED = ("L4TOUT", "L7TOUT", "L6TOUT")
 _DRAIN_STEP = 0.05
@@ -448,7 +451,7 @@ class LoadBalancer:
                 "  option httpchk",
                 f"  http-check send meth GET uri {group.path} hdr User-Agent ELB-HealthChecker/2.0 hdr Host {_HOST}",
                 f"  http-check expect status {group.matcher}",
-                f"  timeout check {round(group.timeout * 1000)}ms",
+                f"  timeout check {round(max(group.timeout, _LEAST_TIMEOUT) * 1000)}ms",
                 "",
             ]
         )
