@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECSbl
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import zipfile
@@ -52,7 +53,8 @@ class CodeDeployToEcs:
         context.say(f"Started the deployment {made.identity}")
         while not over.wait(_LOOK_SECONDS):
             if context.stop.is_set():
-                self.code_deploy.owner("StopDeployment", deploymentId=made.identity, autoRollbackEnabled=True)
+                with contextlib.suppress(Refused):  # it has just ended
+                    self.code_deploy.owner("StopDeployment", deploymentId=made.identity, autoRollbackEnabled=True)
         return _outcome(context, made)
 
     @staticmethod
