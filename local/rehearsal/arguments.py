@@ -20,7 +20,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--stack", action="append", metavar="NAME", help="dev or prod alone; by default dev, and prod that it starts"
     )
     command.add_argument("--stack-file", type=Path, metavar="FILE", help="the settings of the one --stack")
-    command.add_argument("--until", default="", metavar="NAME", help="end after this stage or action")
+    command.add_argument("--until", default="", metavar="NAME", help="end after this stage or action of dev")
     command.add_argument(
         "--variable",
         action="append",
@@ -63,7 +63,7 @@ def stack_files(options: argparse.Namespace) -> dict[str, Path]:
     Raises:
         Refusal: A file is given, and it is not said of which stack.
     """
-    names = options.stack or ["dev", "prod"]
+    names = options.stack or (["dev"] if options.until else ["dev", "prod"])
     if options.stack_file:
         if len(names) > 1 or not options.stack:
             raise Refusal("--stack-file is the file of one stack: name it with --stack NAME")

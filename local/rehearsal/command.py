@@ -59,18 +59,19 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         Refusal: Something has to be put right first.
     """
     started = time.time()
-    files = stack_files(options)
-    _check_tools()
-    graphs = {name: deployed_graph(name, file) for name, file in files.items()}
+    graphs = {name: deployed_graph(name, file) for name, file in stack_files(options).items()}
     plan = {name: Deployed.of(graph) for name, graph in graphs.items()}
     if options.list:
         _print_list(plan)
         return 0
     first = next(iter(plan))
+    branch = _branch(plan[first])
+    plan[first].up_to(options.until)
+    _check_tools()
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
         folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))
-        source = Source.of(options.app, folder / "application", branch=_branch(plan[first]))
+        source = Source.of(options.app, folder / "application", branch=branch)
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
         projects = [project for deployed in plan.values() for project in deployed.projects.values()]
@@ -179,8 +180,8 @@ def _decide(shown: View, action: str, about: str, *, approve: bool) -> bool | No
     if not sys.stdin.isatty():
         return None
     with shown.paused():
-        print(f"{action} waits for an approval. {about}".strip())
-        return input("Approve? [y/N] ").strip().lower() in ("y", "yes")
+        print(f"{action} waits for an approval. {about}".strip(), "Approve? [y/N] ", sep="\n", end="", file=sys.stderr)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _rehearsed(stack: Stack, folder: Path) -> Rehearsed:

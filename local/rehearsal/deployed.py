@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from local.errors import Refusal
 from local.rehearsal.codebuild.model import VARIABLE_TYPES, Build, Variable
@@ -88,6 +88,10 @@ class Action:
             given = ", ".join(sorted(known)) or "none"
             raise DeployedProblem(f"action {self.name} refers to {', '.join(missing)}; there are values for {given}")
         return {key: _filled(text, known) for key, text in self.configuration.items()}
+
+
+Plan: TypeAlias = Sequence[tuple[str, Sequence[Sequence[Action]]]]
+"""Stages with the groups of their actions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,6 +170,28 @@ class Deployed:
         for (stage, _), together in itertools.groupby(self.actions, lambda action: (action.stage, action.run_order)):
             stages.setdefault(stage, []).append(tuple(together))
         return {stage: tuple(groups) for stage, groups in stages.items()}
+
+    def up_to(self, name: str) -> Plan:
+        """Return the stages with their actions, up to one of them, or to an action and those beside it.
+
+        Args:
+            name: The stage or the action; all of it when it is empty.
+
+        Raises:
+            DeployedProblem: There is none of this name.
+        """
+        plan: list[tuple[str, Sequence[Sequence[Action]]]] = []
+        for stage, groups in self.stages.items():
+            last = next(
+                (number for number, group in enumerate(groups, 1) if name in [action.name for action in group]), None
+            )
+            plan.append((stage, groups[:last]))
+            if last or stage == name:
+                return plan
+        if name:
+            known = dict.fromkeys([*self.stages, *(action.name for action in self.actions)])
+            raise DeployedProblem(f"{self.pipeline} has no {name}; there are {', '.join(known)}")
+        return plan
 
     def action(self, name: str) -> Action:
         """Return the action of this name.

@@ -8,17 +8,14 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from action_contexts import context
 from task_definitions import NEW, definition
 
 from local.rehearsal.actions.ecs import EcsAction
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed
-
-EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @pytest.fixture
@@ -48,33 +45,19 @@ def ecs() -> Iterator[Ecs]:
     thread.join()
 
 
-def context(folder: Path, minutes: str = "60") -> ActionContext:
+def deploying(folder: Path, minutes: str = "60") -> ActionContext:
     """What the action works with: an artifact with the new image."""
     packed = folder / "Deployment.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("imagedefinitions.json", json.dumps([{"name": "shop", "imageUri": NEW}]))
-    run: Any = SimpleNamespace(log=[])
-    store: Any = SimpleNamespace(as_pipeline=SimpleNamespace(get=lambda _key, _path: packed))
-    nothing: Any = None
-    return ActionContext(
-        deployed=nothing,
-        run=run,
-        configuration={"ClusterName": "main", "ServiceName": "shop", "DeploymentTimeout": minutes},
-        variables={},
-        revision="",
-        artifacts={"Deployment": "key"},
-        store=store,
-        policies=[EVERYTHING],
-        folder=folder,
-        stop=threading.Event(),
-        changed=lambda: None,
-    )
+    configuration = {"ClusterName": "main", "ServiceName": "shop", "DeploymentTimeout": minutes}
+    return context(folder, configuration, inputs={"Deployment": packed})
 
 
 def test_it_deploys_the_image_and_waits_for_the_end(ecs: Ecs, tmp_path: Path) -> None:
     began = time.monotonic()
 
-    done = EcsAction(ecs=ecs).run(context(tmp_path))
+    done = EcsAction(ecs=ecs).run(deploying(tmp_path))
 
     assert done.summary == "shop is stable"
     assert time.monotonic() - began >= 0.1, "it is not content with the deployment before"
@@ -87,11 +70,11 @@ def test_a_deployment_that_is_rolled_back_is_no_success(ecs: Ecs, tmp_path: Path
     ecs.behaviours[NEW] = Behaviour.CRASH
 
     with pytest.raises(ActionFailed, match="the circuit breaker threshold was exceeded"):
-        EcsAction(ecs=ecs).run(context(tmp_path))
+        EcsAction(ecs=ecs).run(deploying(tmp_path))
 
 
 def test_one_that_takes_too_long_fails(ecs: Ecs, tmp_path: Path) -> None:
     ecs.behaviours[NEW] = Behaviour.SLOW
 
     with pytest.raises(ActionFailed, match="The service did not become stable within 5 minutes"):
-        EcsAction(ecs=ecs, time_factor=0.001).run(context(tmp_path, "5"))
+        EcsAction(ecs=ecs, time_factor=0.001).run(deploying(tmp_path, "5"))

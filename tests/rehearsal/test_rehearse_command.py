@@ -72,9 +72,10 @@ def test_the_stages_and_actions_can_be_listed_without_running_any(capsys: pytest
             ["--stack-file", "examples/Pulumi.classic.yaml"],
             "--stack-file is the file of one stack: name it with --stack",
         ),
+        (["--until", "Bild"], "shop-dev has no Bild; there are Source, Build, Deploy, Test, Promote, BuildImage,"),
         (["--stack", "prod"], "shop-prod begins with an image, and not with code: rehearse it after the stack"),
     ],
-    ids=["no folder", "no stack", "file of no stack", "prod alone"],
+    ids=["no folder", "no stack", "file of no stack", "no action", "prod alone"],
 )
 def test_what_cannot_be_rehearsed_is_refused_with_the_way_out(
     words: list[str], said: str, place: Place, capsys: pytest.CaptureFixture[str]

@@ -15,15 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local.errors import Refusal
-from local.rehearsal.deployed import Action, Deployed, DeployedProblem
+from local.rehearsal.deployed import Action, Deployed, DeployedProblem, Plan
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, ActionProvider
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
 from local.rehearsal.pipeline.store import ArtifactStore, StoreRefused
 
 Watcher = Callable[[Execution, ActionRun | None], None]
 """Called when a run, or one of its actions, has changed."""
-Plan = Sequence[tuple[str, Sequence[Sequence[Action]]]]
-"""Stages with the groups of their actions."""
 
 
 class PipelineRunner:
@@ -85,7 +83,7 @@ class PipelineRunner:
         Raises:
             Refusal: The pipeline has no such variable, source action, stage or action.
         """
-        plan = self._until(until)
+        plan = self.deployed.up_to(until)
         given = {f"variables.{name}": value for name, value in (variables or {}).items()}
         unknown = sorted(given.keys() - self.deployed.variables.keys())
         sources = {action.name for action in self.deployed.actions if action.category == "Source"}
@@ -143,21 +141,6 @@ class PipelineRunner:
         thread = self._threads[execution.identity]
         thread.join(seconds)
         return not thread.is_alive()
-
-    def _until(self, name: str) -> Plan:
-        """The stages with their actions, up to one of them or to an action and those beside it."""
-        plan: list[tuple[str, Sequence[Sequence[Action]]]] = []
-        for stage, groups in self.deployed.stages.items():
-            last = next(
-                (number for number, group in enumerate(groups, 1) if name in [action.name for action in group]), None
-            )
-            plan.append((stage, groups[:last]))
-            if last or stage == name:
-                return plan
-        if name:
-            known = [*self.deployed.stages, *(action.name for action in self.deployed.actions)]
-            raise Refusal(f"{self.deployed.pipeline} has no {name}; there are {', '.join(dict.fromkeys(known))}")
-        return plan
 
     def _go(self, execution: Execution, plan: Plan) -> Execution:
         thread = threading.Thread(target=self._run, args=(execution, plan), name=f"run {execution.number}")
