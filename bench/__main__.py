@@ -1,4 +1,4 @@
-"""`python -m bench [scale|preview|jobs] [--rounds N]`: prints figures, judges nothing."""
+"""`python -m bench [scale|preview|rehearsal|jobs] [--rounds N]`: prints figures, judges nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from bench.jobs import jobs
 from bench.machine import machine
 from bench.measure import BenchError
 from bench.preview import preview
+from bench.rehearsal import rehearsal
 from bench.scale import scale
 from local.errors import Refusal
 
 _BENCHMARKS: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "scale": ("Applications in one process, under mocks", scale),
     "preview": ("Whole commands on the dev stack, stand-in AWS", preview),
+    "rehearsal": ("The delivery of examples/app through dev and prod, on this machine", rehearsal),
     "jobs": ("Each job of the pipeline, executed on this machine", jobs),
 }
 

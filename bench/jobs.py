@@ -19,8 +19,8 @@ from components.jobs.buildspec import FOLDER, job_of
 from local.rehearsal import codebuild
 
 ROOT = Path(__file__).parents[1]
-OTHERS = ("test_full_clone", "test_github", "test_kill_and_rerun", "test_killing", "test_job_sandbox")
-"""Tests that execute no job, or one as it is rarely executed."""
+TESTS = ("deployments", "images", "lighthouse", "release", "static_files", "watch_deployment")
+"""The tests that execute jobs as they are most often executed."""
 
 
 class _Stopwatch:
@@ -59,7 +59,7 @@ def jobs(rounds: int) -> str:
         BenchError: A test failed, or a job was not measured.
     """
     watch = _Stopwatch()
-    files = [str(path) for path in sorted(ROOT.glob("tests/rehearsal/test_*.py")) if path.stem not in OTHERS]
+    files = [str(ROOT / "tests" / "rehearsal" / f"test_{name}.py") for name in TESTS]
     for _ in range(rounds):
         code = pytest.main(["-q", "-n0", "--no-cov", "-p", "no:cacheprovider", *files], plugins=[watch])
         if code:

@@ -1,0 +1,69 @@
+"""How long a whole rehearsal of the example application takes: the command, with the tools and caches there.
+
+A first run, which is not counted, fills the caches.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Figures, table
+from bench.measure import Command, output
+
+ROOT = Path(__file__).parents[1]
+
+
+def rehearsal(rounds: int) -> str:
+    """Measure dev and prod with all stages on.
+
+    Args:
+        rounds: How often it runs.
+
+    Returns:
+        The table of figures; the seconds of a runner's own work are those between two actions that follow each other.
+
+    Raises:
+        BenchError: A rehearsal failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = Command(
+            words=(sys.executable, "-m", "local", "rehearse", "--json", "--report", folder),
+            folder=ROOT,
+            environment=dict(os.environ),
+            program=(),
+        )
+        output(command)
+        runs = [_saved(command, Path(folder)) for _ in range(rounds)]
+    figures = {
+        "until the first action begins": [run["pipelines"][0]["runs"][0]["started"] - run["started"] for run in runs],
+        "all of it": [run["ended"] - run["started"] for run in runs],
+        "between two actions": [gap for run in runs for gap in _between(run)],
+    }
+    rows = [[name, *Figures(tuple(found)).spread(2)] for name, found in figures.items()]
+    samples = [sample for run in runs for traffic in run["traffic"] for sample in traffic["samples"]]
+    failed = sum(not 200 <= sample["status"] < 400 for sample in samples)
+    return f"{table(['seconds', 'min', 'median', 'max'], rows)}\n\n{failed} of {len(samples)} requests failed"
+
+
+def _saved(command: Command, folder: Path) -> dict[str, Any]:
+    output(command)
+    saved: dict[str, Any] = json.loads((folder / "rehearsal.json").read_text(encoding="utf-8"))
+    return saved
+
+
+def _between(saved: Mapping[str, Any]) -> Iterator[float]:
+    """Seconds between the end of a stage's or a run order's last action and the beginning of the next."""
+    for pipeline in saved["pipelines"]:
+        for run in pipeline["runs"]:
+            attempts = sorted(run["attempts"], key=lambda attempt: attempt["started"])
+            for number, (_, later) in enumerate(itertools.pairwise(attempts), 1):
+                before = [each["ended"] for each in attempts[:number] if each["ended"] <= later["started"]]
+                if len(before) == number:  # nothing else goes on beside it
+                    yield later["started"] - max(before)
