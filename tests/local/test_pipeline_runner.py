@@ -161,6 +161,18 @@ def test_a_failed_action_ends_the_run_once_those_beside_it_are_done(dev: Rehears
     assert execution.last("RunLighthouse") is None
 
 
+def test_what_a_failed_action_has_stored_is_its_own_and_nobody_gets_it(dev: Rehearsed) -> None:
+    def miss(_context: ActionContext) -> Completed:
+        raise ActionFailed("budgets missed", {"LighthouseReport": "key"})
+
+    dev.actions.work["RunLighthouse"] = miss
+    execution = dev.run()
+    run = execution.last("RunLighthouse")
+    assert run
+    assert run.artifacts == {"LighthouseReport": "key"}
+    assert "LighthouseReport" not in execution.artifacts
+
+
 def test_an_action_that_leaves_out_its_artifact_fails(dev: Rehearsed) -> None:
     dev.actions.work["BuildImage"] = lambda _context: Completed()
     run = dev.run().last("BuildImage")

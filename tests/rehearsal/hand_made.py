@@ -131,7 +131,7 @@ class Played:
         if not error:
             run.variables = dict(VARIABLES.get(action.name, {}))
             execution.variables |= {f"{action.namespace}.{name}": value for name, value in run.variables.items()}
-            execution.artifacts |= {name: self._artifact(name) for name in action.outputs}
+            run.artifacts = {name: self._artifact(name) for name in action.outputs}
         return run
 
     def _artifact(self, name: str) -> str:

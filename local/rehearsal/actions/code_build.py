@@ -69,7 +69,7 @@ class CodeBuild:
         )
         artifacts = {name: own.put(name, file) for name, file in result.artifacts.items()}
         if not result.succeeded:
-            raise ActionFailed(_reason(result))
+            raise ActionFailed(_reason(result), artifacts)
         return Completed(summary=_last_words(result), variables=result.exported, artifacts=artifacts)
 
     @staticmethod

@@ -15,7 +15,15 @@ from local.rehearsal.pipeline.store import ArtifactStore
 
 
 class ActionFailed(Exception):  # noqa: N818 - an outcome
-    """Why an action failed, in the words that CodePipeline would show."""
+    """Why an action failed, in the words that CodePipeline would show.
+
+    Attributes:
+        artifacts: Output artifact -> its key, of what it has stored all the same; no later action gets it.
+    """
+
+    def __init__(self, reason: str, artifacts: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.artifacts = dict(artifacts or {})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,6 +37,7 @@ class ActionRun:
         summary: What came of it, in a line.
         error: Why it failed.
         variables: What it left for later actions, without its namespace.
+        artifacts: Output artifact -> its key in the artifact bucket, of what it stored.
         log: The lines it has written so far.
         started: When it began, in seconds of the epoch.
         ended: When it came to its end; ``None`` while it goes on.
@@ -49,6 +50,7 @@ class ActionRun:
     summary: str = ""
     error: str = ""
     variables: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.time)
     ended: float | None = None

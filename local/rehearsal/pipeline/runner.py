@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local.errors import Refusal
-from local.rehearsal.deployed import Action, Deployed, DeployedProblem, Plan
+from local.rehearsal.deployed import Action, Deployed, Plan
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, ActionProvider
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
 from local.rehearsal.pipeline.store import ArtifactStore, StoreRefused
@@ -185,8 +185,11 @@ class PipelineRunner:
         self._watch(execution, run)
         try:
             self._carry_out(execution, run)
-        except (ActionFailed, StoreRefused, DeployedProblem, Refusal) as failure:
+        except ActionFailed as failure:
+            run.artifacts = failure.artifacts
             run.end(Status.FAILED, error=str(failure))
+        except (StoreRefused, Refusal) as refused:
+            run.end(Status.FAILED, error=str(refused))
         except Exception:  # noqa: BLE001 - a fault of the rehearsal must be told from one of the delivery, and not be lost
             run.end(Status.FAILED, error=f"The rehearsal itself failed:\n{traceback.format_exc()}")
         self._watch(execution, run)
@@ -214,7 +217,7 @@ class PipelineRunner:
         missing = [name for name in action.outputs if name not in completed.artifacts]
         if missing:
             raise ActionFailed(f"The action has not made its output artifact {', '.join(missing)}.")
-        run.variables = dict(completed.variables)
+        run.variables, run.artifacts = dict(completed.variables), dict(completed.artifacts)
         execution.artifacts.update(completed.artifacts)
         if action.namespace:
             execution.variables |= {f"{action.namespace}.{name}": value for name, value in run.variables.items()}

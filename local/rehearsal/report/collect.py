@@ -160,14 +160,13 @@ def _run(each: Rehearsed, execution: Execution) -> Run:
         ended=execution.ended,
         revisions=dict(execution.revisions),
         variables={name: plain(value) for name, value in execution.variables.items()},
-        attempts=tuple(_attempt(each, execution, actions, run) for run in actions),
+        attempts=tuple(_attempt(each, actions, run) for run in actions),
     )
 
 
-def _attempt(each: Rehearsed, execution: Execution, actions: Sequence[ActionRun], run: ActionRun) -> Attempt:
+def _attempt(each: Rehearsed, actions: Sequence[ActionRun], run: ActionRun) -> Attempt:
     same = [other for other in actions if other.action.name == run.action.name]
     number = next(count for count, other in enumerate(same, 1) if other is run)
-    keys = {name: execution.artifacts[name] for name in run.action.outputs if name in execution.artifacts}
     return Attempt(
         identity=run.identity,
         action=run.action.name,
@@ -181,7 +180,7 @@ def _attempt(each: Rehearsed, execution: Execution, actions: Sequence[ActionRun]
         summary=plain(run.summary),
         error="\n".join(plain(line) for line in run.error.splitlines()),
         variables={name: plain(value) for name, value in run.variables.items()},
-        artifacts=_artifacts(keys, each.artifact) if run.status == Status.SUCCEEDED else (),
+        artifacts=_artifacts(run.artifacts, each.artifact),
         log=tuple(plain(line) for entry in list(run.log) for line in entry.splitlines() or ("",)),
     )
 

@@ -1,6 +1,6 @@
 """Lighthouse's scores out of its job's log, and its reports out of the job's artifact.
 
-The log has each median beside its budget, also when a budget is missed and the action has therefore left no artifact.
+The log has each median beside its budget.
 """
 
 from __future__ import annotations
