@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import functools
+import signal
 import sys
 import tempfile
 import tomllib
@@ -71,6 +72,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     module = tested.with_name(tested.name.removeprefix("test_"))
     if not any(fnmatch.fnmatch(str(module), pattern) for pattern in _MEASURED):
         item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C reaches what a test starts: a shell that runs the tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -158,9 +158,11 @@ class JobSandbox:
         return self._clients.setdefault(key, RegistryClient(self.aws, account, region))
 
     def repository(self, name: str, *, account: str = ACCOUNT, region: str = REGION, **settings: object) -> str:
-        """Make a repository; returns its address."""
-        made = self.aws.client("ecr", account=account, region=region).create_repository(repositoryName=name, **settings)
-        return str(made["repository"]["repositoryUri"])
+        """Make a repository, if there is none of this name; returns its address."""
+        ecr = self.aws.client("ecr", account=account, region=region)
+        with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
+            ecr.create_repository(repositoryName=name, **settings)
+        return str(ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"])
 
     def publish(self, code: Path, repository: str, *, public: bool = False) -> None:
         """Put a Git repository on GitHub, with what it has of Git LFS.
@@ -369,9 +371,7 @@ class JobSandbox:
 
     def _put(self, provision: Provision, image: Provided, repository: str, account: str, region: str) -> None:
         """Put an image into a repository of Amazon ECR, which is made if need be."""
-        ecr = self.aws.client("ecr", account=account, region=region)
-        with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
-            self.repository(repository, account=account, region=region)
+        self.repository(repository, account=account, region=region)
         whole = provision.store.image(image.content, PLATFORM)
         self.registry(account, region).push(repository, whole, *filter(None, [image.name.tag]))
 

@@ -171,13 +171,14 @@ class Rehearsal:
     def wait(self) -> None:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile."""
         while True:
+            self._start_for_new_images()  # or wait until somebody who is about it has
             running = [
                 (stack.runner, execution)
                 for stack in self.stacks.values()
                 for execution in stack.runner.executions
                 if execution.ended is None
             ]
-            if not running and not self._start_for_new_images():
+            if not running:
                 return
             for runner, execution in running:
                 runner.wait(execution, _LOOK_SECONDS)
@@ -269,9 +270,8 @@ class Rehearsal:
             self._over.set()
             thread.join()
 
-    def _start_for_new_images(self) -> bool:
-        """Start the pipelines whose rules match an image that has arrived; says whether one was started."""
-        started = False
+    def _start_for_new_images(self) -> None:
+        """Start the pipelines whose rules match an image that has arrived."""
         with self._hearing:
             for repository, tag, digest in self._arrivals.new():
                 event = push_event(self.account.identity, self.account.region, repository, tag, digest)
@@ -279,8 +279,6 @@ class Rehearsal:
                     for rule in stack.rules:
                         if self._matches(rule, event):
                             self._start(stack, rule, event, f"Image {repository}:{tag}")
-                            started = True
-        return started
 
     def _matches(self, rule: Rule, event: Mapping[str, Any]) -> bool:
         """Whether EventBridge matches an event with the rule's pattern."""

@@ -126,8 +126,7 @@ def rehearsal(
     assert sandbox.registry(region=REGION).token, "the engine can read what the jobs have pushed"
     for action in ("BuildImage", "BuildSmokeTestImage"):
         name = stack.variables(action)["IMAGE_REPOSITORY_URI"].partition("/")[2]
-        with contextlib.suppress(sandbox.aws.client("ecr", region=REGION).exceptions.RepositoryAlreadyExistsException):
-            sandbox.repository(name, region=REGION)
+        sandbox.repository(name, region=REGION)
     with sandbox.serving_images(provision) as variables:
         yield Rehearsal(Jobs(sandbox, stack, tmp_path_factory.mktemp("builds")), variables)
 

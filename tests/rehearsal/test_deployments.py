@@ -405,11 +405,11 @@ def test_a_deployment_that_another_one_replaces_is_no_success(
     artifact = prepared(delivery)
     call, service = delivery.ecs.call, delivery.service
 
-    def interrupted(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def interrupted(operation: str, parameters: dict[str, Any], policies: Any = None) -> dict[str, Any]:  # noqa: ANN401
         if operation == "DescribeServiceDeployments" and len(service.deployments) == 2:
             first = f"{delivery.stack.template['family']}:1"
             delivery.ecs.owner("UpdateService", cluster=service.cluster, service=service.name, taskDefinition=first)
-        return call(operation, parameters)
+        return call(operation, parameters, policies)
 
     monkeypatch.setattr(delivery.ecs, "call", interrupted)
 

@@ -146,7 +146,7 @@ def test_jobs_and_their_containers_reach_the_service_by_its_name(sandbox: JobSan
         await_(lambda: code_deploy.deployments[-1].percent == 50)
 
         docker = [*sandbox.enter, str(sandbox.folder / "bin" / "docker"), "run", "--rm"]
-        host = {"DOCKER_HOST": f"unix://{sandbox.docker_socket}"}
+        host = sandbox.place({}).environment
         test = [*docker, "--entrypoint", "wget", uri, "-q", "-O", "-", f"{url}:8080"]
         seen = [subprocess.run(test, env=host, capture_output=True, text=True, check=True).stdout for _ in range(4)]
         assert seen == ["two"] * 4, "tests reach the new version alone"

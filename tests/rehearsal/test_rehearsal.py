@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Visitor
 from local.rehearsal.pipeline import Execution, Status
 from local.rehearsal.rehearsal import Options, Rehearsal, image_build
+from local.rehearsal.report.terminal import Lines
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
 
@@ -26,8 +29,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
 class Delivery:
     """A rehearsal of dev and prod, to which commits are pushed; somebody asks both services all the time."""
 
-    def __init__(self, rehearsal: Rehearsal, source: Source, visitors: dict[str, Visitor], folder: Path) -> None:
-        self.rehearsal, self.source, self.visitors, self._folder = rehearsal, source, visitors, folder
+    def __init__(
+        self, rehearsal: Rehearsal, source: Source, visitors: dict[str, Visitor], shown: StringIO, folder: Path
+    ) -> None:
+        self.rehearsal, self.source, self.visitors = rehearsal, source, visitors
+        self.shown, self._folder = shown, folder
         self._copies = 0
 
     def push(self, *faults: str, until: str = "") -> Execution:
@@ -67,10 +73,11 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
         decide=lambda *_: True,
         environment={"npm_config_cache": str(cache), "npm_config_prefer_offline": "true"},
     )
-    with Rehearsal(options, lambda *_: None) as rehearsal:
+    shown = StringIO()
+    with Rehearsal(options, Lines(shown).changed) as rehearsal:
         stacks = rehearsal.stacks
         with stacks["dev"].hosting.visitor() as dev, stacks["prod"].hosting.visitor() as prod:
-            made = Delivery(rehearsal, source, {"dev": dev, "prod": prod}, folder)
+            made = Delivery(rehearsal, source, {"dev": dev, "prod": prod}, shown, folder)
             made.push()
             yield made
 
@@ -95,6 +102,17 @@ def test_a_commit_travels_from_its_push_to_its_release(delivery: Delivery) -> No
     assert release
     assert release.target == delivery.source.commit
     assert json.loads(release.files["deployment.json"])["digest"] == digest
+
+
+def test_the_readme_shows_what_will_be_seen(delivery: Delivery) -> None:
+    def form(text: str) -> set[str]:
+        """Its lines without times and names that differ from run to run."""
+        return {re.sub(r"d-[A-Z0-9]+|[\d.:]+( min| s)?", "N", line) for line in text.splitlines()}
+
+    (shown,) = re.findall(r"```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    *lines, end = shown.splitlines()
+    assert form("\n".join(lines)) <= form(delivery.shown.getvalue())
+    assert end.startswith("Delivered ")
 
 
 def test_users_of_both_services_notice_nothing(delivery: Delivery) -> None:

@@ -105,6 +105,7 @@ def test_a_part_of_a_delivery_leaves_a_report_and_nothing_else(place: Place, tmp
     assert place.left() == []
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_rehearsal_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path) -> None:
     with subprocess.Popen(
         command("--stack", "dev", "--report", str(tmp_path)),

@@ -364,6 +364,7 @@ with view({}) as shown:
 """
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_the_terminal_is_restored_on_ctrl_c() -> None:
     mine, theirs = pty.openpty()
     process = subprocess.Popen(

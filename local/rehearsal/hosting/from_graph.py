@@ -104,10 +104,11 @@ class Hosting:
         certificate = None
         if any(listener.secure for listener in listeners):
             certificate = sandbox.certificate(f"service-{next(_ADDRESSES)}", self.names)
+        address = _address()
         self.balancer = LoadBalancer(
             enter=sandbox.enter,
-            folder=folder / "load-balancer",
-            address=_address(),
+            folder=sandbox.folder / f"balancer-{address}",  # short: a socket is in it
+            address=address,
             listeners=listeners,
             groups=groups,
             certificate=certificate,
