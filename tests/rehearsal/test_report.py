@@ -52,6 +52,18 @@ def test_the_headline_says_what_was_delivered_or_where_it_stopped_and_why(scene:
     assert came_to.succeeded == came_to.headline.startswith("Delivered")
 
 
+def test_the_reason_is_that_of_the_job_that_knows_it(tmp_path: Path) -> None:
+    dev = Played("dev", tmp_path)
+    fails = {
+        "DeployService": "MANUAL_STOP: The deployment was stopped by a user.",
+        "WatchDeployment": "BUILD: exit status 1\nFAILED: the deployment is stopped: its tasks end with exit code 1.\n",
+    }
+    dev.play(dev.start("push"), fails=fails)
+    assert outcome(whole(dev)).headline == (
+        "Stopped in dev / Deploy / WatchDeployment: the deployment is stopped: its tasks end with exit code 1."
+    )
+
+
 def test_the_reason_is_the_first_line_unless_the_job_ended_with_words_of_its_own(tmp_path: Path) -> None:
     error = "BUILD: exit status 1\n[Container] ...\nFAILED: the image is gone: pull it.\n"
     dev = Played("dev", tmp_path)

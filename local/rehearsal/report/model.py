@@ -88,6 +88,11 @@ class Attempt:
         return (self.ended or self.started) - self.started
 
     @property
+    def says_why(self) -> bool:
+        """Whether a job has ended it with words of its own."""
+        return any(line.strip().startswith(_LAST_WORDS) for line in self.error.splitlines())
+
+    @property
     def reason(self) -> str:
         """Why it failed, in a line: a job's own last words, otherwise the first line."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()]

@@ -72,7 +72,8 @@ def _never_started(rehearsal: Rehearsal, pipeline: Pipeline, delivered: Pipeline
 
 
 def _stopped(pipeline: Pipeline, run: Run, version: str) -> Outcome:
-    failed = run.failed
+    # A job beside a deployment knows more of it than the service that was told to stop.
+    failed = tuple(sorted(run.failed, key=lambda attempt: not attempt.says_why))
     where = " / ".join(part for part in (pipeline.stack, run.stage, failed[0].action if failed else "") if part)
     words = {
         Status.FAILED: "Stopped in",
