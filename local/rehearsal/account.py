@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.emulated import Policies
-
-Graph = Sequence[Mapping[str, Any]]
-"""The resources of a deployed stack, as ``python -m local graph`` prints them."""
-
-
-def values_of(graph: Graph, kind: str) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each resource of a kind, such as ``s3/bucket:Bucket``: inputs, and what came of them."""
-    for resource in graph:
-        if resource["type"] == f"aws:{kind}":
-            yield {**(resource.get("outputs") or {}), **resource["inputs"]}
+from local.rehearsal.resources import Graph, place_of, policies_of, values_of
 
 
 class Account:
@@ -44,7 +34,7 @@ class Account:
             Refusal: An object of a graph is not on this machine any more.
         """
         self._services = services
-        (place,) = {_place(graph) for graph in graphs}
+        (place,) = {place_of(graph) for graph in graphs}
         self.region, self.identity = place
         self._policies: dict[str, tuple[dict[str, Any], ...]] = {}
         self._credentials: dict[str, dict[str, str]] = {}
@@ -56,6 +46,10 @@ class Account:
     def client(self, service: str) -> Any:  # noqa: ANN401 - made at run time
         """A client of the account's root user, for preparing and for looking."""
         return self._services.client(service, account=self.identity, region=self.region)
+
+    def client_as(self, role: str, service: str) -> Any:  # noqa: ANN401 - made at run time
+        """A client of somebody who has assumed a role."""
+        return self._services.client_as(self.credentials(role), service)
 
     def credentials(self, role: str) -> dict[str, str]:
         """The environment variables of somebody who has assumed a role."""
@@ -82,17 +76,15 @@ class Account:
                 raise
 
     def _make(self, graph: Graph) -> None:
-        for policy in values_of(graph, "iam/rolePolicy:RolePolicy"):
-            role = policy["role"]
-            self._policies[role] = (*self._policies.get(role, ()), json.loads(policy["policy"]))
+        self._policies |= policies_of(graph)
         s3, ecr, logs = self.client("s3"), self.client("ecr"), self.client("logs")
-        for bucket in values_of(graph, "s3/bucket:Bucket"):
+        for bucket in values_of(graph, "aws:s3/bucket:Bucket"):
             s3.create_bucket(Bucket=bucket["bucket"], CreateBucketConfiguration={"LocationConstraint": self.region})
-        for item in values_of(graph, "s3/bucketObjectv2:BucketObjectv2"):
+        for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
             s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=_content(item))
-        for policy in values_of(graph, "s3/bucketPolicy:BucketPolicy"):
+        for policy in values_of(graph, "aws:s3/bucketPolicy:BucketPolicy"):
             s3.put_bucket_policy(Bucket=policy["bucket"], Policy=policy["policy"])
-        for repository in values_of(graph, "ecr/repository:Repository"):
+        for repository in values_of(graph, "aws:ecr/repository:Repository"):
             given = {"imageTagMutability": repository["imageTagMutability"]}
             if repository.get("imageTagMutabilityExclusionFilters"):
                 given["imageTagMutabilityExclusionFilters"] = [
@@ -100,17 +92,10 @@ class Account:
                     for each in repository["imageTagMutabilityExclusionFilters"]
                 ]
             ecr.create_repository(repositoryName=repository["name"], **given)
-        for policy in values_of(graph, "ecr/repositoryPolicy:RepositoryPolicy"):
+        for policy in values_of(graph, "aws:ecr/repositoryPolicy:RepositoryPolicy"):
             ecr.set_repository_policy(repositoryName=policy["repository"], policyText=policy["policy"])
-        for group in values_of(graph, "cloudwatch/logGroup:LogGroup"):
+        for group in values_of(graph, "aws:cloudwatch/logGroup:LogGroup"):
             logs.create_log_group(logGroupName=group["name"])
-
-
-def _place(graph: Graph) -> tuple[str, str]:
-    """The region and the account of a stack: those of its pipeline."""
-    (pipeline,) = values_of(graph, "codepipeline/pipeline:Pipeline")
-    _, _, _, region, account, _ = pipeline["arn"].split(":", 5)
-    return region, account
 
 
 def _content(item: Mapping[str, Any]) -> bytes:

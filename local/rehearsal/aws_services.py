@@ -112,16 +112,22 @@ class AwsServices:
 
     def client(self, service: str, *, account: str = ACCOUNT, region: str = REGION) -> Any:  # noqa: ANN401 - made at run time
         """A client of an AWS service, as the account's root: for preparing and for looking, not for jobs."""
+        # ministack takes an account's number for its root user.
+        return self._client(service, region, {"aws_access_key_id": account, "aws_secret_access_key": "test"})
+
+    def client_as(self, environment: Mapping[str, str], service: str) -> Any:  # noqa: ANN401 - made at run time
+        """A client of an AWS service for whoever has these environment variables, see `as_role`."""
+        names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        return self._client(service, environment["AWS_REGION"], {name: environment[name.upper()] for name in names})
+
+    def _client(self, service: str, region: str, credentials: Mapping[str, str]) -> Any:  # noqa: ANN401 - as above
+        key = (service, region, credentials["aws_access_key_id"])
         with self._lock:  # a session is no thing for several threads, the clients it makes are
-            if (service, account, region) not in self._clients:
-                self._clients[service, account, region] = self._session.create_client(
-                    service,
-                    region_name=region,
-                    endpoint_url=self.endpoint,
-                    aws_access_key_id=account,  # ministack takes an account's number for its root user
-                    aws_secret_access_key="test",  # noqa: S106 - ministack's constant
+            if key not in self._clients:
+                self._clients[key] = self._session.create_client(
+                    service, region_name=region, endpoint_url=self.endpoint, **credentials
                 )
-            return self._clients[service, account, region]
+            return self._clients[key]
 
     def environment(self, *, region: str = REGION) -> dict[str, str]:
         """The variables by which the AWS CLI finds this and nothing else; no credentials."""

@@ -7,35 +7,10 @@ action that is still going shows the ID that its provider gave it is not documen
 from __future__ import annotations
 
 import time
-import uuid
-from dataclasses import dataclass, field
 
+from local.rehearsal.deployed import Action
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused
-
-
-@dataclass(slots=True)
-class ActionExecution:
-    """One action as one run has carried it out; an action that is retried has several.
-
-    Attributes:
-        run: The ID of the pipeline's execution.
-        action: The action's name.
-        status: InProgress, Succeeded, Failed or Abandoned.
-        external_id: The provider's ID, such as that of a CodeDeploy deployment.
-        error: Why it failed.
-    """
-
-    run: str
-    action: str
-    status: str = "InProgress"
-    external_id: str = ""
-    error: str = ""
-    started: float = field(default_factory=time.time)
-    identity: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def end(self, status: str, error: str = "") -> None:
-        """Let it come to its end."""
-        self.status, self.error = status, error
+from local.rehearsal.pipeline.execution import ActionRun, Status
 
 
 class CodePipeline(Emulated):
@@ -52,7 +27,7 @@ class CodePipeline(Emulated):
     def __init__(self, name: str, *, account: str = "123456789012", region: str = "eu-west-1") -> None:
         super().__init__(account=account, region=region)
         self._name = name
-        self.executions: list[ActionExecution] = []
+        self.executions: list[ActionRun] = []
         self.shows_external_ids = True
 
     def operations(self) -> Operations:
@@ -63,32 +38,40 @@ class CodePipeline(Emulated):
         """Return the permission behind a request."""
         return [Need(f"codepipeline:{operation}", self.arn(parameters["pipelineName"]))]
 
-    def begin(self, run: str, *actions: str) -> list[ActionExecution]:
-        """Start actions of a run at the same time."""
-        begun = [ActionExecution(run, action) for action in actions]
+    def begin(self, execution: str, *actions: str) -> list[ActionRun]:
+        """Start actions of a run's deploy stage at the same time."""
+        deploys: Json = {"stage": "Deploy", "run_order": 1, "category": "Deploy", "provider": "CodeDeployToECS"}
+        nothing: Json = {"inputs": (), "outputs": (), "configuration": {}}
+        begun = [ActionRun(execution, Action(name=name, **deploys, **nothing)) for name in actions]
         self.executions += begun
         return begun
+
+    def remember(self, run: ActionRun) -> None:
+        """List an action from now on, if it is not listed yet."""
+        with self.lock:
+            if all(run is not known for known in self.executions):
+                self.executions.append(run)
 
     def _list_action_executions(self, parameters: Json) -> Json:
         if parameters["pipelineName"] != self._name:
             message = f"The account with id '{self.account}' does not include a pipeline with the name"
             raise Refused("PipelineNotFoundException", f"{message} '{parameters['pipelineName']}'")
         run = parameters.get("filter", {}).get("pipelineExecutionId")
-        found = [self._view(made) for made in reversed(self.executions) if run in (None, made.run)]
+        found = [self._view(made) for made in reversed(self.executions) if run in (None, made.execution)]
         return {"actionExecutionDetails": found}
 
-    def _view(self, made: ActionExecution) -> Json:
+    def _view(self, made: ActionRun) -> Json:
         result: Json = {}
-        if made.external_id and (self.shows_external_ids or made.status != "InProgress"):
+        if made.external_id and (self.shows_external_ids or made.status != Status.IN_PROGRESS):
             result["externalExecutionId"] = made.external_id
         if made.error:
             result["errorDetails"] = {"code": "JobFailed", "message": made.error}
         return {
-            "pipelineExecutionId": made.run,
+            "pipelineExecutionId": made.execution,
             "actionExecutionId": made.identity,
             "pipelineVersion": 1,
-            "stageName": "Deploy",
-            "actionName": made.action,
+            "stageName": made.action.stage,
+            "actionName": made.action.name,
             "startTime": made.started,
             "lastUpdateTime": time.time(),
             "status": made.status,

@@ -24,7 +24,7 @@ from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Visit
-from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_build
+from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
 from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
 from local.rehearsal.report.outcome import outcome
@@ -43,6 +43,18 @@ UNPROVEN = (
     "Times: waits are shortened, machines are others, and images are built for this machine's processor.",
 )
 """What a rehearsal does not prove."""
+EMULATED = tuple(
+    Emulated(name=name, meaning=meaning)
+    for name, meaning in {
+        "AWS's APIs": "ministack on loopback; the roles' own policies decide, encryption keys do nothing",
+        "CodePipeline, CodeBuild": "run here by AWS's rules; jobs find this machine's tools, not those of AWS's images",
+        "ECR": "a registry under ECR's names, with its permissions and its immutable tags",
+        "ECS, CodeDeploy, ELB": "containers behind HAProxy; waits take a hundredth of their time",
+        "GitHub": "repository and releases on loopback; nothing is published",
+        "Processor": f"images are built for {PLATFORM}, whatever the stack files say",
+    }.items()
+)
+"""What is emulated, and what that means."""
 
 
 def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -74,9 +86,9 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         source = Source.of(options.app, folder / "application", branch=branch)
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
-        projects = [project for deployed in plan.values() for project in deployed.projects.values()]
-        builds = [build for build in map(image_build, projects) if build]
-        images = provide(needed(source.folder, builds), given=options.image, network=options.network)
+        images = provide(
+            needed(source.folder, image_builds(plan.values())), given=options.image, network=options.network
+        )
         shown = ends.enter_context(_view(plan, options))
         shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images))
         settings = Options(
@@ -96,7 +108,7 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
             started=started,
             ended=time.time(),
             command=shlex.join(command),
-            emulated=_emulated(),
+            emulated=EMULATED,
             base_images=[BaseImage(reference=str(image.name), origin=image.origin) for image in images.images],
             traffic=[_traffic(rehearsal.stacks[name], list(visitor.visits)) for name, visitor in visitors.items()],
             unproven=UNPROVEN,
@@ -150,22 +162,9 @@ def _view(plan: Mapping[str, Deployed], options: argparse.Namespace) -> View:
     return view(plan, stream=sys.stderr if options.json else sys.stdout, verbose=options.verbose)
 
 
-def _emulated() -> list[Emulated]:
-    """What is emulated, and what that means."""
-    parts = {
-        "AWS's APIs": "ministack on loopback; the roles' own policies decide, encryption keys do nothing",
-        "CodePipeline, CodeBuild": "run here by AWS's rules; jobs find this machine's tools, not those of AWS's images",
-        "ECR": "a registry under ECR's names, with its permissions and its immutable tags",
-        "ECS, CodeDeploy, ELB": "containers behind HAProxy; waits take a hundredth of their time",
-        "GitHub": "repository and releases on loopback; nothing is published",
-        "Processor": f"images are built for {PLATFORM}, whatever the stack files say",
-    }
-    return [Emulated(name=name, meaning=meaning) for name, meaning in parts.items()]
-
-
 def _facts(images: Provision) -> list[str]:
-    width = max(len(part.name) for part in _emulated())
-    lines = [f"{part.name:<{width}}  {part.meaning}" for part in _emulated()]
+    width = max(len(part.name) for part in EMULATED)
+    lines = [f"{part.name:<{width}}  {part.meaning}" for part in EMULATED]
     stand_ins = [image for image in images.images if image.stands_in]
     if stand_ins:
         named = "; ".join(f"{image.name}: {image.origin}" for image in stand_ins)

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import yaml
+
 from local.errors import Refusal
 from local.rehearsal.codebuild.model import VARIABLE_TYPES, Build, Variable
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
+from local.rehearsal.resources import PIPELINE, PROJECT, Graph, policies_of, values_of
 
-_PIPELINE = "aws:codepipeline/pipeline:Pipeline"
-_PROJECT = "aws:codebuild/project:Project"
-_ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 _REFERENCE = re.compile(r"#\{([^{}]*)\}")
 _LAMBDA_TIMEOUT_MINUTES = 15
 
@@ -112,6 +112,11 @@ class Project:
     role: str
     timeout_minutes: float
 
+    @property
+    def defaults(self) -> dict[str, str]:
+        """The variables that its buildspec sets where the project does not."""
+        return dict(yaml.safe_load(self.buildspec).get("env", {}).get("variables", {}))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployed:
@@ -141,15 +146,10 @@ class Deployed:
     _policies: Mapping[str, tuple[dict[str, Any], ...]]
 
     @classmethod
-    def of(cls, graph: Sequence[Mapping[str, Any]]) -> Deployed:
+    def of(cls, graph: Graph) -> Deployed:
         """Return what the graph of a deployed stack holds, as `python -m local graph` prints it."""
-        (pipeline,) = (_values(resource) for resource in graph if resource["type"] == _PIPELINE)
-        policies: dict[str, tuple[dict[str, Any], ...]] = {}
-        for resource in graph:
-            if resource["type"] == _ROLE_POLICY:
-                values = _values(resource)
-                policies[values["role"]] = (*policies.get(values["role"], ()), json.loads(values["policy"]))
-        projects = [_project(_values(resource)) for resource in graph if resource["type"] == _PROJECT]
+        (pipeline,) = values_of(graph, PIPELINE)
+        projects = [_project(values) for values in values_of(graph, PROJECT)]
         return cls(
             pipeline=pipeline["name"],
             execution_mode=pipeline["executionMode"],
@@ -160,7 +160,7 @@ class Deployed:
             artifact_bucket=pipeline["artifactStores"][0]["location"],
             artifact_key=pipeline["artifactStores"][0]["encryptionKey"]["id"],
             role=_role_name(pipeline["roleArn"]),
-            _policies=policies,
+            _policies=policies_of(graph),
         )
 
     @property
@@ -278,11 +278,6 @@ class Deployed:
 
 def _filled(text: str, known: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda match: known[match[1]], text)
-
-
-def _values(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a resource: what it was asked for, and what came of it."""
-    return {**(resource.get("outputs") or {}), **resource["inputs"]}
 
 
 def _role_name(arn: str) -> str:

@@ -84,6 +84,13 @@ class Asked(NamedTuple):
         return bool(signer.signature(signer.string_to_sign(request, canonical), request) == signature)
 
 
+def address(connection_arn: str, repository: str) -> str:
+    """Where a connection serves a repository."""
+    _, _, service, region, account, connection = connection_arn.split(":")
+    identity = connection.partition("/")[2]
+    return f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{identity}/{repository}.git"
+
+
 def hosts(regions: tuple[str, ...]) -> list[str]:
     """The names under which all this is reached."""
     services = ("codeconnections", "codestar-connections")

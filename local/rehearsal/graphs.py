@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from local.go_tool import cache_directory
+from local.go_tool import cache_directory, make_once
 
 ROOT = Path(__file__).parents[2]
 _PROGRAM = ("__main__.py", "Pulumi.yaml", "requirements.txt", "components", "buildspecs", "local/engine")
@@ -31,18 +31,13 @@ def deployed_graph(stack: str, stack_file: Path) -> list[dict[str, Any]]:
         MissingTool: There is no Pulumi CLI and no way to build it.
     """
     kept = cache_directory() / "graphs"
-    file = kept / f"{stack}-{_fingerprint(stack_file)}" / "graph.json"
-    if not file.is_file():
-        kept.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept, prefix="unfinished-") as unfinished:
-            _deploy(stack, stack_file, Path(unfinished))
-            if not file.is_file():  # somebody may have been faster
-                shutil.copytree(unfinished, file.parent, dirs_exist_ok=True)
-        _forget(kept)
-    file.parent.touch()
-    graph: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    folder = kept / f"{stack}-{_fingerprint(stack_file)}"
+    make_once(folder, f"The graph of {stack}", lambda unfinished: _deploy(stack, stack_file, unfinished))
+    folder.touch()
+    _forget(kept)
+    graph: list[dict[str, Any]] = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
     for asset in _assets(graph):
-        asset["path"] = str(file.parent / asset["hash"])
+        asset["path"] = str(folder / asset["hash"])
     return graph
 
 
@@ -83,3 +78,4 @@ def _forget(kept: Path) -> None:
     graphs = sorted(kept.glob("*/graph.json"), key=lambda file: file.parent.stat().st_mtime, reverse=True)
     for old in graphs[_KEPT:]:
         shutil.rmtree(old.parent, ignore_errors=True)
+        old.parent.with_name(f"{old.parent.name}.lock").unlink(missing_ok=True)

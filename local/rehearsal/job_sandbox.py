@@ -183,13 +183,12 @@ class JobSandbox:
 
     def clone_reference(self, repository: str, connection_arn: str, branch: str = "main") -> Path:
         """The artifact of a source action that refers to a published repository: to the branch's last commit."""
-        _, _, service, region, account, connection = connection_arn.split(":")
         bare = str(self.repositories / f"{repository}.git")
         found = subprocess.run(["git", "-C", bare, "rev-parse", branch], capture_output=True, text=True, check=True)
-        address = f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{connection.split('/')[1]}"
-        return CloneReference(
-            repository=repository, url=f"{address}/{repository}.git", commit=found.stdout.strip(), branch=branch
-        ).write(self.folder / f"reference-{next(self._machines)}.json")
+        url = git_hosting.address(connection_arn, repository)
+        return CloneReference(repository=repository, url=url, commit=found.stdout.strip(), branch=branch).write(
+            self.folder / f"reference-{next(self._machines)}.json"
+        )
 
     def place(self, credentials: Mapping[str, str], *, region: str = REGION, proxy: str = "") -> BuildHost:
         """A new machine for a build, under these credentials.

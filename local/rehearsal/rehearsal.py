@@ -6,14 +6,12 @@ import contextlib
 import json
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-import yaml
-
-from local.rehearsal.account import Account, Graph
+from local.rehearsal.account import Account
 from local.rehearsal.actions.approval import Approval, Decide
 from local.rehearsal.actions.code_build import CodeBuild
 from local.rehearsal.actions.code_deploy import CodeDeployToEcs
@@ -22,7 +20,7 @@ from local.rehearsal.actions.ecr import EcrSource
 from local.rehearsal.actions.ecs import EcsAction
 from local.rehearsal.application import Source
 from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
-from local.rehearsal.code_pipeline import ActionExecution, CodePipeline
+from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import BuildHost, secret_and_key
 from local.rehearsal.deployed import Deployed, Project
 from local.rehearsal.egress import way_out
@@ -31,8 +29,9 @@ from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
-from local.rehearsal.pipeline.store import Access, client_of
+from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
+from local.rehearsal.resources import Graph
 
 _LOOK_SECONDS = 0.2
 """How often ECR is looked at for what has arrived."""
@@ -73,7 +72,6 @@ class Options:
         images: The base images that the application's builds fetch.
         decide: Asks a person about an approval.
         pace: How fast time passes.
-        secrets: Name or ARN of a secret -> its text; any other secret has a text that says that it is none.
         network: Whether the RUN lines of image builds reach the machine's network.
         environment: More environment variables of the machines that builds run on.
     """
@@ -82,15 +80,19 @@ class Options:
     images: Provision
     decide: Decide
     pace: Pace = field(default_factory=Pace)
-    secrets: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def image_build(project: Project) -> DockerBuild | None:
-    """Return what a project builds an image of, as it and its buildspec say; ``None`` when it builds none."""
-    declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
-    given = {**declared, **{variable.name: variable.value for variable in project.variables}}
+def image_builds(pipelines: Iterable[Deployed]) -> list[DockerBuild]:
+    """Return what the jobs of pipelines build images of."""
+    projects = (project for deployed in pipelines for project in deployed.projects.values())
+    return [build for build in map(_image_build, projects) if build]
+
+
+def _image_build(project: Project) -> DockerBuild | None:
+    """What a project builds an image of, as it and its buildspec say; ``None`` when it builds none."""
+    given = {**project.defaults, **{variable.name: variable.value for variable in project.variables}}
     if "BUILD_ARGS" not in given:
         return None
     arguments = json.loads(given["BUILD_ARGS"])
@@ -207,11 +209,10 @@ class Rehearsal:
         }
         if hosting.code_deploy:
             providers["CodeDeployToECS"] = CodeDeployToEcs(ecs=hosting.ecs, code_deploy=hosting.code_deploy)
-        records: dict[str, ActionExecution] = {}
 
         def watch(execution: Execution, run: ActionRun | None) -> None:
             if run is not None:
-                _record(records, recorded, run)
+                recorded.remember(run)
             self._watch(name, execution, run)
 
         runner = PipelineRunner(deployed, providers, self._store(deployed), self.sandbox.folder / "runs" / name, watch)
@@ -222,7 +223,7 @@ class Rehearsal:
             bucket=deployed.artifact_bucket,
             pipeline=deployed.pipeline,
             role=deployed.role,
-            client=client_of("s3", self.account.credentials(deployed.role)),
+            client=self.account.client_as(deployed.role, "s3"),
             key=deployed.artifact_key,
         )
         return ArtifactStore(account=self.account.identity, region=self.account.region, as_pipeline=access)
@@ -230,17 +231,15 @@ class Rehearsal:
     def _differs(self, project: Project) -> Mapping[str, str]:
         """What differs from AWS: which images build it, for which processor, and where GitHub is."""
         here = {**self._images, "GITHUB_API_URL": self.github.url, "PLATFORM": PLATFORM}
-        declared = yaml.safe_load(project.buildspec).get("env", {}).get("variables", {})
-        return {name: value for name, value in here.items() if name in declared}
+        return {name: value for name, value in here.items() if name in project.defaults}
 
     def _keep_secrets(self, deployed: Deployed) -> None:
-        """Keep what the projects name: what was given for a secret, else the token of this GitHub."""
+        """Keep the token of this GitHub under each secret that the projects name."""
         for project in deployed.projects.values():
             for variable in project.variables:
                 if variable.type == "SECRETS_MANAGER":
                     secret, key = secret_and_key(variable.value)
-                    text = self._options.secrets.get(secret, self._token)
-                    self.account.keep_secret(secret, json.dumps({key: text}) if key else text)
+                    self.account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
                     self._let_in(project)
 
     def _let_in(self, project: Project) -> None:
@@ -304,15 +303,5 @@ class _Machines:
 
     def place(self, project: Project, credentials: Mapping[str, str], *, region: str) -> BuildHost:
         """Return a new machine."""
-        proxy = self._proxy if image_build(project) else ""
+        proxy = self._proxy if _image_build(project) else ""
         return self._sandbox.place({**credentials, **self._environment}, region=region, proxy=proxy)
-
-
-def _record(records: dict[str, ActionExecution], pipeline: CodePipeline, run: ActionRun) -> None:
-    """Have the emulated CodePipeline remember an action as it is now."""
-    with pipeline.lock:
-        if run.identity not in records:
-            records[run.identity] = ActionExecution(run.execution, run.action.name)
-            pipeline.executions.append(records[run.identity])
-        known = records[run.identity]
-        known.status, known.external_id, known.error = run.status, run.external_id, run.error

@@ -32,6 +32,7 @@ from local.rehearsal.images import RegistryClient
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.logs import Logs
 from local.rehearsal.loopback import serving_http
+from local.rehearsal.pipeline import Status
 
 REGION = "eu-west-1"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -401,7 +402,7 @@ class WatchesDeployment(OnAws):
         (run,) = (item.value for item in self.build.overrides if item.name == "PIPELINE_EXECUTION_ID")
         action, _ = pipeline.begin(run, "DeployService", "WatchDeployment")
         revision = self.ecs.owner("RegisterTaskDefinition", **definition)["taskDefinition"]["taskDefinitionArn"]
-        self.deployment = self.code_deploy.deploy(revision, lambda ended: action.end(ended.status))
+        self.deployment = self.code_deploy.deploy(revision, lambda ended: action.end(Status(ended.status)))
 
     def state(self) -> object:
         return self.deployment.status

@@ -6,7 +6,6 @@ import importlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,7 @@ from mocked import REGION
 from components.jobs.buildspec import FOLDER
 from components.jobs.bundle import key_of, pack
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import Build, Variable
+from local.rehearsal.codebuild import Build
 from local.rehearsal.job_sandbox import JobSandbox
 
 Need = Callable[..., None]
@@ -83,9 +82,7 @@ def hurried(aws: AwsServices, build: Build) -> Build:
 
 def with_variables(build: Build, **variables: str) -> Build:
     """Return a build whose project sets these variables to other values."""
-    kept = [item for item in build.project_variables if item.name not in variables]
-    changed = [Variable(name=name, value=value) for name, value in variables.items()]
-    return replace(build, project_variables=(*kept, *changed))
+    return build.with_variables(variables)
 
 
 @lru_cache

@@ -20,7 +20,7 @@ from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Visitor
 from local.rehearsal.pipeline import Execution, Status
-from local.rehearsal.rehearsal import Options, Rehearsal, image_build
+from local.rehearsal.rehearsal import Options, Rehearsal, image_builds
 from local.rehearsal.report.terminal import Lines
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
@@ -64,8 +64,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("rehearsal")
     graphs = {name: deployed_graph(name, ROOT / f"Pulumi.{name}.yaml") for name in ("dev", "prod")}
     source = Source.of(EXAMPLE, folder / "application", branch="main")
-    projects = [project for graph in graphs.values() for project in Deployed.of(graph).projects.values()]
-    builds = [build for build in map(image_build, projects) if build]
+    builds = image_builds(map(Deployed.of, graphs.values()))
     cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
     options = Options(
         graphs=graphs,

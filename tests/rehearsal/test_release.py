@@ -9,22 +9,21 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
 
-import botocore.session  # type: ignore[import-untyped]  # ships no types
 import pytest
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 from mocked import REGION
 from rehearsing import hurried
 from summary import program
 
+from local.rehearsal.actions.code_build import secrets_of
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.codebuild import BuildHost, Result, Secrets, Variable, put_python, run_build
+from local.rehearsal.codebuild import BuildHost, Result, Variable, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.github import GitHub, Repository
 
@@ -42,26 +41,6 @@ touch pwned"""
 @cache
 def deployed() -> Deployed:
     return Deployed.of([resource.as_dict() for resource in program("everything-on")])
-
-
-def secrets_of(environment: Mapping[str, str]) -> Secrets:
-    """Secrets Manager, as CodeBuild asks it: by the project's role."""
-    client = botocore.session.Session().create_client(
-        "secretsmanager",
-        region_name=environment["AWS_REGION"],
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=environment["AWS_SESSION_TOKEN"],
-    )
-
-    def secret(secret_id: str) -> str:
-        try:
-            return str(client.get_secret_value(SecretId=secret_id)["SecretString"])
-        except ClientError as error:
-            raise LookupError(str(error)) from None
-
-    return secret
 
 
 class Releasing:
@@ -116,7 +95,10 @@ class Releasing:
         place = BuildHost(environment={"PATH": self._path, **credentials}, region=REGION)
         folder = self._folder / f"run-{number}"
         result = run_build(
-            hurried(self._aws, replace(build, overrides=overrides)), place, folder, secrets=secrets_of(credentials)
+            hurried(self._aws, replace(build, overrides=overrides)),
+            place,
+            folder,
+            secrets=secrets_of(lambda: self._aws.client_as(credentials, "secretsmanager")),
         )
         self.assert_nothing_holds(TOKEN, folder, result)
         return result

@@ -17,11 +17,12 @@ from rehearsing import in_this_process
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
-from local.rehearsal.code_pipeline import ActionExecution, CodePipeline
+from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import Emulated, serving
 from local.rehearsal.logs import Logs
+from local.rehearsal.pipeline import ActionRun, Status
 
 RUN = str(uuid.uuid4())
 READ_ONLY = (
@@ -57,14 +58,14 @@ class Deployment:
         definition = self.stack.template
         definition["containerDefinitions"][0]["image"] = self.image
         self.definition = definition
-        self.action: ActionExecution | None = None
+        self.action: ActionRun | None = None
 
     @property
     def emulated(self) -> tuple[Emulated, ...]:
         """The services that the job asks."""
         return self.ecs, self.code_deploy, self.pipeline, self.logs
 
-    def begin(self, behaviour: Behaviour = Behaviour.HEALTHY, *, deploys: bool = True) -> ActionExecution:
+    def begin(self, behaviour: Behaviour = Behaviour.HEALTHY, *, deploys: bool = True) -> ActionRun:
         """Start both actions, as CodePipeline does, and have the first one deploy.
 
         Args:
@@ -106,12 +107,12 @@ class Deployment:
             next(self.service.course, None)
 
 
-def _ends(action: ActionExecution, ended: BlueGreen) -> None:
+def _ends(action: ActionRun, ended: BlueGreen) -> None:
     """What CodePipeline makes of a deployment that has ended."""
     if ended.status == "Succeeded":
-        action.end("Succeeded")
+        action.end(Status.SUCCEEDED)
     else:
-        action.end("Failed", f"Deployment {ended.identity} failed")
+        action.end(Status.FAILED, error=f"Deployment {ended.identity} failed")
 
 
 Begin = Callable[..., Deployment]
@@ -251,7 +252,7 @@ def test_a_deployment_that_fails_by_itself_fails_the_job_with_codedeploy_s_reaso
 def test_an_action_that_starts_no_deployment_fails_the_job_with_its_reason(ready: Begin) -> None:
     deployment = ready()
     denied = "User: arn is not authorized to perform: ecs:RegisterTaskDefinition"
-    deployment.begin(deploys=False).end("Failed", denied)
+    deployment.begin(deploys=False).end(Status.FAILED, error=denied)
 
     result = deployment.watch()
 
@@ -281,7 +282,7 @@ def test_a_retry_watches_its_own_deployment_and_not_the_one_before(ready: Begin)
 def test_a_retry_of_the_job_alone_has_nothing_to_watch(ready: Begin) -> None:
     """CodeDeploy's action has succeeded, this one has failed, for want of a machine for example."""
     deployment = ready()
-    deployment.begin().end("Succeeded")
+    deployment.begin().end(Status.SUCCEEDED)
     for execution in deployment.pipeline.executions:
         execution.started -= 600
     deployment.pipeline.begin(RUN, "WatchDeployment")
@@ -298,7 +299,7 @@ def test_a_failure_of_the_attempt_before_is_not_taken_for_this_one_s(
 ) -> None:
     """CodePipeline may list the new attempt a moment late."""
     deployment = ready()
-    deployment.begin(deploys=False).end("Failed", "of yesterday")
+    deployment.begin(deploys=False).end(Status.FAILED, error="of yesterday")
     for execution in deployment.pipeline.executions:
         execution.started -= 60
     deployment.pipeline.begin(RUN, "WatchDeployment")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal.account import Account
-from local.rehearsal.codebuild import Build, BuildHost, Result, Secrets, Variable, run_build
+from local.rehearsal.codebuild import BuildHost, Result, Secrets, run_build
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
 from local.rehearsal.deployed import Project
 from local.rehearsal.egress import hint
 from local.rehearsal.emulated import Need
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
-from local.rehearsal.pipeline.store import client_of
 
 _LAST_LINES, _MOST_LINES = 10, 40
 """Lines of a job's log that tell why it failed."""
@@ -54,17 +53,17 @@ class CodeBuild:
         context.demand(Need("codebuild:StartBuild", arn), Need("codebuild:BatchGetBuilds", arn))
         context.known_as(f"{project.name}:{context.run.identity}")
         credentials = self.account.credentials(project.role)
-        own = context.store.as_role(project.role, client_of("s3", credentials))
+        own = context.store.as_role(project.role, self.account.client_as(project.role, "s3"))
         inputs = {
             name: own.get(key, context.folder / "inputs" / f"{name}{self._suffix(context, name)}")
             for name, key in context.artifacts.items()
         }
-        build = _changed(deployed.build(action.name, inputs, context.variables), self.differs(project))
+        build = deployed.build(action.name, inputs, context.variables).with_variables(self.differs(project))
         result = run_build(
             build,
             self.machines.place(project, credentials, region=context.store.region),
             context.folder / "build",
-            secrets=_secrets(credentials),
+            secrets=secrets_of(lambda: self.account.client_as(project.role, "secretsmanager")),
             listen=context.say,
         )
         artifacts = {name: own.put(name, file) for name, file in result.artifacts.items()}
@@ -79,24 +78,16 @@ class CodeBuild:
         return ".json" if made and made.configuration.get("OutputArtifactFormat") == CLONE_REFERENCE else ".zip"
 
 
-def _changed(build: Build, variables: Mapping[str, str]) -> Build:
-    """Return a build whose project sets these variables to other values, where it sets them at all."""
-    changed = tuple(
-        replace(item, value=variables[item.name]) if item.name in variables else item
-        for item in build.project_variables
-    )
-    there = {item.name for item in build.project_variables}
-    added = tuple(Variable(name=name, value=value) for name, value in variables.items() if name not in there)
-    return replace(build, project_variables=(*changed, *added))
+def secrets_of(client: Callable[[], Any]) -> Secrets:
+    """Secrets Manager, asked by the project's role.
 
-
-def _secrets(credentials: Mapping[str, str]) -> Secrets:
-    """Secrets Manager, asked by the project's role."""
-    client = client_of("secretsmanager", credentials)
+    Args:
+        client: Makes a client of the role, when there is a secret to ask for.
+    """
 
     def secret(identifier: str) -> str:
         try:
-            return str(client.get_secret_value(SecretId=identifier)["SecretString"])
+            return str(client().get_secret_value(SecretId=identifier)["SecretString"])
         except ClientError as error:
             raise LookupError(str(error)) from None
 

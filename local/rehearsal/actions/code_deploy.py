@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
 from local.rehearsal.ecs import Ecs
@@ -32,13 +30,11 @@ class CodeDeployToEcs:
         self._demand(context)
         given = context.configuration
         definition = json.loads(
-            _file(
-                context,
-                given["TaskDefinitionTemplateArtifact"],
-                given.get("TaskDefinitionTemplatePath", "taskdef.json"),
+            context.read(
+                given["TaskDefinitionTemplateArtifact"], given.get("TaskDefinitionTemplatePath", "taskdef.json")
             )
         )
-        app_spec = _file(context, given["AppSpecTemplateArtifact"], given.get("AppSpecTemplatePath", "appspec.yaml"))
+        app_spec = context.read(given["AppSpecTemplateArtifact"], given.get("AppSpecTemplatePath", "appspec.yaml"))
         if "<TASK_DEFINITION>" not in app_spec:
             raise ActionFailed("The AppSpec file has no placeholder <TASK_DEFINITION>.")
         over = threading.Event()
@@ -79,12 +75,3 @@ def _outcome(context: ActionContext, made: BlueGreen) -> Completed:
     if made.status != "Succeeded":
         raise ActionFailed(f"{made.error.get('code', made.status)}: {made.error.get('message', '')}".strip())
     return Completed(summary=f"deployment {made.identity} succeeded", variables={"DeploymentId": made.identity})
-
-
-def _file(context: ActionContext, artifact: str, path: str) -> str:
-    """A file of an input artifact."""
-    packed: Path = context.fetch(artifact)
-    with zipfile.ZipFile(packed) as archive:
-        if path not in archive.namelist():
-            raise ActionFailed(f"The artifact {artifact} holds no {path}.")
-        return archive.read(path).decode()

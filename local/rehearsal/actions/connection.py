@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.rehearsal import git_hosting
 from local.rehearsal.codebuild import CloneReference
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE, archive
 from local.rehearsal.emulated import Need
@@ -61,19 +62,16 @@ class Connection:
     @staticmethod
     def _artifact(context: ActionContext, bare: Path, commit: str, name: str) -> Path:
         context.folder.mkdir(parents=True)
-        repository, arn = context.configuration["FullRepositoryId"], context.configuration["ConnectionArn"]
         if context.configuration.get("OutputArtifactFormat") == CLONE_REFERENCE:
-            _, _, service, region, account, connection = arn.split(":")
-            place = f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{connection.split('/')[1]}"
+            repository = context.configuration["FullRepositoryId"]
             return CloneReference(
                 repository=repository,
-                url=f"{place}/{repository}.git",
+                url=git_hosting.address(context.configuration["ConnectionArn"], repository),
                 commit=commit,
                 branch=context.configuration["BranchName"],
             ).write(context.folder / f"{name}.json")
         tree = context.folder / "tree"
-        for words in (("clone", "--quiet", "--no-checkout", str(bare), str(tree)),):
-            _git(bare, *words)
+        _git(bare, "clone", "--quiet", "--no-checkout", str(bare), str(tree))
         _git(tree, "checkout", "--quiet", "--detach", commit)
         return archive(tree, context.folder / f"{name}.zip")
 

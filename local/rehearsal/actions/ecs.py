@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +76,4 @@ class EcsAction:
     def _images(context: ActionContext) -> dict[str, str]:
         (artifact,) = context.artifacts
         name = context.configuration.get("FileName", "imagedefinitions.json")
-        with zipfile.ZipFile(context.fetch(artifact)) as archive:
-            if name not in archive.namelist():
-                raise ActionFailed(f"The artifact {artifact} holds no {name}.")
-            return {item["name"]: item["imageUri"] for item in json.loads(archive.read(name))}
+        return {item["name"]: item["imageUri"] for item in json.loads(context.read(artifact, name))}

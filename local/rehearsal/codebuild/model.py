@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -52,6 +52,12 @@ class Build:
     project_variables: tuple[Variable, ...] = ()
     overrides: tuple[Variable, ...] = ()
     timeout_minutes: float = 60
+
+    def with_variables(self, variables: Mapping[str, str]) -> Build:
+        """Return the build with a project that sets these variables to other values."""
+        kept = [item for item in self.project_variables if item.name not in variables]
+        changed = [Variable(name=name, value=value) for name, value in variables.items()]
+        return replace(self, project_variables=(*kept, *changed))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

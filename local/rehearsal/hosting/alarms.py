@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from local.rehearsal.hosting.load_balancer import Figures
 from local.rehearsal.hosting.pace import Pace
+from local.rehearsal.resources import Graph, values_of
 
 _ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 _FEWEST_REQUESTS = 20
@@ -98,17 +99,15 @@ class Alarms:
         return requests >= _FEWEST_REQUESTS and 100 * errors / requests > alarm.threshold
 
 
-def alarms_from(graph: Sequence[Mapping[str, Any]]) -> Iterator[Alarm]:
+def alarms_from(graph: Graph) -> Iterator[Alarm]:
     """The alarms that a stack's graph declares."""
-    for resource in graph:
-        if resource["type"] == _ALARM:
-            values = resource["inputs"]
-            metrics = json.dumps([values.get("metricName"), values.get("metricQueries")])
-            kinds = {"errors": "HTTPCode_Target_5XX_Count", "unhealthy": "UnHealthyHostCount"}
-            kind = next((kind for kind, metric in kinds.items() if metric in metrics), "")
-            yield Alarm(
-                name=values["name"],
-                kind=kind,
-                threshold=float(values.get("threshold", 0)),
-                minutes=float(values.get("datapointsToAlarm") or values["evaluationPeriods"]),
-            )
+    for values in values_of(graph, _ALARM):
+        metrics = json.dumps([values.get("metricName"), values.get("metricQueries")])
+        kinds = {"errors": "HTTPCode_Target_5XX_Count", "unhealthy": "UnHealthyHostCount"}
+        kind = next((kind for kind, metric in kinds.items() if metric in metrics), "")
+        yield Alarm(
+            name=values["name"],
+            kind=kind,
+            threshold=float(values.get("threshold", 0)),
+            minutes=float(values.get("datapointsToAlarm") or values["evaluationPeriods"]),
+        )

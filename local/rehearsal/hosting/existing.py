@@ -8,11 +8,12 @@ test listener is at port 8080 or 8443.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from local.rehearsal.deployed import DeployedProblem
+from local.rehearsal.resources import PROJECT, Graph, place_of, values_of
 
 PREVIOUS = "ecs-delivery.invalid/previous:1"
 """The image that runs before the first deployment of the rehearsal."""
@@ -20,10 +21,8 @@ _TASKS = 2
 _BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 _SHIFTING = ("BLUE_GREEN", "CANARY", "LINEAR")
 
-Resource = Mapping[str, Any]
 
-
-def plain_hosting(graph: Sequence[Resource]) -> list[dict[str, Any]]:
+def plain_hosting(graph: Graph) -> list[dict[str, Any]]:
     """The resources of a hosting for what a stack deploys, in the form of a graph.
 
     Raises:
@@ -33,17 +32,16 @@ def plain_hosting(graph: Sequence[Resource]) -> list[dict[str, Any]]:
 
 
 class _Plain:
-    def __init__(self, graph: Sequence[Resource]) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._variables: dict[str, str] = {}
-        for found in _of(graph, "aws:codebuild/project:Project"):
+        for found in values_of(graph, PROJECT):
             own = {item["name"]: item["value"] for item in found["environment"]["environmentVariables"]}
             self._variables = {**own, **self._variables}
         if "TASK_DEFINITION_TEMPLATE" not in self._variables:
             raise DeployedProblem("the stack deploys no service: there is nothing here to deploy to")
-        pipeline = next(_of(graph, "aws:codepipeline/pipeline:Pipeline"))
-        _, _, _, self._region, self._account, *_ = pipeline["arn"].split(":")
-        self._group = next(_of(graph, "aws:codedeploy/deploymentGroup:DeploymentGroup"), None)
+        self._region, self._account = place_of(graph)
+        self._group = next(values_of(graph, "aws:codedeploy/deploymentGroup:DeploymentGroup"), None)
         self._configuration = {**_BREAKER, **json.loads(self._variables.get("DEPLOYMENT_CONFIGURATION", "{}"))}
 
     @property
@@ -161,17 +159,11 @@ class _Plain:
     def _template(self) -> dict[str, Any]:
         """The stack's own task definition, with the image that answers."""
         key = self._variables["TASK_DEFINITION_TEMPLATE"].split("/", 3)[3]
-        stored = _of(self._graph, "aws:s3/bucketObjectv2:BucketObjectv2")
+        stored = values_of(self._graph, "aws:s3/bucketObjectv2:BucketObjectv2")
         template: dict[str, Any] = json.loads(next(found["content"] for found in stored if found["key"] == key))
         for container in template["containerDefinitions"]:
             container["image"] = PREVIOUS
         return template
-
-
-def _of(graph: Sequence[Resource], kind: str) -> Iterator[dict[str, Any]]:
-    for resource in graph:
-        if resource["type"] == kind:
-            yield {**(resource.get("outputs") or {}), **resource["inputs"]}
 
 
 def _resource(kind: str, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

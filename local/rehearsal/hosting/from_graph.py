@@ -36,6 +36,7 @@ from local.rehearsal.hosting.pace import Pace
 from local.rehearsal.hosting.visitor import Visitor
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.logs import Logs
+from local.rehearsal.resources import PROJECT, Graph, place_in, values_of
 
 _SERVICE = "aws:ecs/service:Service"
 _CLUSTER = "aws:ecs/cluster:Cluster"
@@ -44,7 +45,6 @@ _BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 _GROUP = "aws:lb/targetGroup:TargetGroup"
 _LISTENER = "aws:lb/listener:Listener"
 _RULE = "aws:lb/listenerRule:ListenerRule"
-_PROJECT = "aws:codebuild/project:Project"
 _DEPLOYMENT_GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 _DEPLOYMENT_CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
 _OWN_FIRST_DEFINITION = "-bootstrap"
@@ -55,8 +55,6 @@ _PREDEFINED = re.compile(r"CodeDeployDefault\.ECS(Canary|Linear)(\d+)Percent(?:E
 _CODE_DEPLOY_PATIENCE = 60.0
 """Minutes: https://docs.aws.amazon.com/codedeploy/latest/userguide/troubleshooting-ecs.html"""
 _TO_START = 60.0
-
-Resource = Mapping[str, Any]
 
 
 class Hosting:
@@ -80,7 +78,7 @@ class Hosting:
 
     def __init__(
         self,
-        graph: Sequence[Resource],
+        graph: Graph,
         sandbox: JobSandbox,
         folder: Path,
         *,
@@ -93,7 +91,7 @@ class Hosting:
             graph = [*graph, *plain_hosting(graph)]
         self._graph, self._sandbox, self._folder, self._pace = graph, sandbox, folder, pace
         self._declared = _one(graph, _SERVICE)
-        self._region, self._account = _place(self._declared["arn"])
+        self._region, self._account = place_in(self._declared["arn"])
         self._first = _definition(_one(graph, _DEFINITION))
         self._secret = secret or secrets_of(sandbox.aws, region=self._region, account=self._account)
         self._wait, self._ends = wait, ExitStack()
@@ -120,7 +118,7 @@ class Hosting:
         """The names by which jobs reach the service."""
         urls = [
             item["value"]
-            for project in _all(self._graph, _PROJECT)
+            for project in _all(self._graph, PROJECT)
             for item in project["environment"]["environmentVariables"]
             if item["name"] == "SERVICE_URL"
         ]
@@ -253,7 +251,7 @@ class Hosting:
 
 
 def hosting_from_graph(
-    graph: Sequence[Resource],
+    graph: Graph,
     sandbox: JobSandbox,
     folder: Path,
     *,
@@ -317,14 +315,13 @@ def _from_secrets_manager(client: Any, value_from: str) -> str:  # noqa: ANN401 
 # How the graph is read.
 
 
-def _all(graph: Sequence[Resource], kind: str) -> Iterator[dict[str, Any]]:
+def _all(graph: Graph, kind: str) -> Iterator[dict[str, Any]]:
     """What is known of each resource of a kind: what it was asked for, and what came of it."""
-    for resource in graph:
-        if resource["type"] == kind:
-            yield _whole({**(resource.get("outputs") or {}), **resource["inputs"]})
+    for values in values_of(graph, kind):
+        yield _whole(values)
 
 
-def _one(graph: Sequence[Resource], kind: str) -> dict[str, Any]:
+def _one(graph: Graph, kind: str) -> dict[str, Any]:
     found = next(_all(graph, kind), None)
     if found is None:
         raise DeployedProblem(f"the stack has deployed no {kind}: there is nothing here to deploy to")
@@ -347,12 +344,6 @@ def _whole(value: Any) -> Any:  # noqa: ANN401 - JSON
 def _address() -> str:
     number = next(_ADDRESSES)
     return f"198.18.{number // 250}.{number % 250 + 1}"
-
-
-def _place(arn: str) -> tuple[str, str]:
-    """Region and account of an ARN."""
-    parts = arn.split(":")
-    return parts[3], parts[4]
 
 
 def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -406,7 +397,7 @@ def _target_group(declared: Mapping[str, Any]) -> TargetGroup:
     )
 
 
-def listeners_of(graph: Sequence[Resource]) -> list[Listener]:
+def listeners_of(graph: Graph) -> list[Listener]:
     """All listeners, the users' first; a graph has no order."""
     rules = sorted(_all(graph, _RULE), key=lambda rule: int(rule["priority"]))
     users = _users_listener(graph, rules)
@@ -421,7 +412,7 @@ def listeners_of(graph: Sequence[Resource]) -> list[Listener]:
     return sorted(made, key=lambda listener: (listener.arn != users, bool(listener.forwards[-1].redirect)))
 
 
-def _users_listener(graph: Sequence[Resource], rules: Sequence[Mapping[str, Any]]) -> str:
+def _users_listener(graph: Graph, rules: Sequence[Mapping[str, Any]]) -> str:
     """The ARN of the listener that a deployment moves the users' traffic with; empty where there is one only."""
     for group in _all(graph, _DEPLOYMENT_GROUP):
         return str(group["loadBalancerInfo"]["targetGroupPairInfo"]["prodTrafficRoute"]["listenerArns"][0])
@@ -446,7 +437,7 @@ def _paths(rule: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _traffic(graph: Sequence[Resource], group: Mapping[str, Any], pace: Pace) -> Traffic:
+def _traffic(graph: Graph, group: Mapping[str, Any], pace: Pace) -> Traffic:
     """How a deployment group of CodeDeploy shifts traffic."""
     pair = group["loadBalancerInfo"]["targetGroupPairInfo"]
     by_name = {found["name"]: found["arn"] for found in _all(graph, _GROUP)}
@@ -463,7 +454,7 @@ def _traffic(graph: Sequence[Resource], group: Mapping[str, Any], pace: Pace) ->
     )
 
 
-def traffic_steps(graph: Sequence[Resource], name: str) -> tuple[tuple[float, float], ...]:
+def traffic_steps(graph: Graph, name: str) -> tuple[tuple[float, float], ...]:
     """Percent of the traffic, and the minutes after it, of a deployment configuration."""
     if predefined := _PREDEFINED.fullmatch(name):
         return _shifts(predefined[1] == "Linear", float(predefined[2]), float(predefined[3]))

@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Self
 
 from local.rehearsal import tools
+from local.rehearsal.starting import await_ready
 
 SERVED_BY = "X-Rehearsal-Target"
 """The header with the name of the target that has answered."""
@@ -227,7 +228,7 @@ class LoadBalancer:
             )
         self._socket.close()
         try:
-            self._await(self._process)
+            await_ready(self._process, "HAProxy", self._answers, self._folder / "haproxy.log")
         except BaseException:
             self._end()
             raise
@@ -238,14 +239,6 @@ class LoadBalancer:
     ) -> None:
         """End it."""
         self._end()
-
-    def _await(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while not self._answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = (self._folder / "haproxy.log").read_text(errors="replace")[-4000:]
-                raise RuntimeError(f"HAProxy does not answer. It said:\n{said}")
-            time.sleep(0.02)
 
     def _answers(self) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,18 @@ class ActionContext:
     def fetch(self, artifact: str) -> Path:
         """Return an input artifact, fetched under the pipeline's role."""
         return self.store.as_pipeline.get(self.artifacts[artifact], self.folder / f"{artifact}.zip")
+
+    def read(self, artifact: str, path: str) -> str:
+        """Return the text of a file in an input artifact.
+
+        Raises:
+            ActionFailed: The artifact has no such file.
+        """
+        packed = self.folder / f"{artifact}.zip"
+        with zipfile.ZipFile(packed if packed.exists() else self.fetch(artifact)) as archive:
+            if path not in archive.namelist():
+                raise ActionFailed(f"The artifact {artifact} holds no {path}.")
+            return archive.read(path).decode()
 
     def keep(self, artifact: str, file: Path) -> dict[str, str]:
         """Store an output artifact under the pipeline's role; returns its key by its name."""

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import botocore.session  # type: ignore[import-untyped]  # ships no types
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -95,19 +93,3 @@ class ArtifactStore:
             client: An S3 client with its credentials.
         """
         return replace(self.as_pipeline, role=role, client=client)
-
-
-def client_of(service: str, environment: Mapping[str, str]) -> Any:  # noqa: ANN401 - made at run time
-    """Return a client of an AWS service for whoever has these environment variables."""
-    return _session().create_client(
-        service,
-        region_name=environment["AWS_REGION"],
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=environment["AWS_SESSION_TOKEN"],
-    )
-
-
-def _session() -> Any:  # noqa: ANN401 - botocore ships no types
-    return botocore.session.Session()

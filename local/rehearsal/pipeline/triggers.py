@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local.errors import Refusal
-from local.rehearsal.account import Graph, values_of
 from local.rehearsal.emulated import Need, Policies, allows
+from local.rehearsal.resources import Graph, values_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,8 +150,8 @@ class Rule:
 
 def rules_of(graph: Graph) -> Iterator[Rule]:
     """Yield the rules of a stack that start a pipeline."""
-    patterns = {rule["name"]: rule["eventPattern"] for rule in values_of(graph, "cloudwatch/eventRule:EventRule")}
-    for target in values_of(graph, "cloudwatch/eventTarget:EventTarget"):
+    patterns = {rule["name"]: rule["eventPattern"] for rule in values_of(graph, "aws:cloudwatch/eventRule:EventRule")}
+    for target in values_of(graph, "aws:cloudwatch/eventTarget:EventTarget"):
         transformer = target["inputTransformer"]
         yield Rule(
             name=target["rule"],
