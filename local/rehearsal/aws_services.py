@@ -187,10 +187,12 @@ class AwsServices:
             if error.response["Error"]["Code"] != "EntityAlreadyExists":
                 raise
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
-            for old in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-                iam.delete_role_policy(RoleName=name, PolicyName=old)
-        for number, policy in enumerate(policies):
-            iam.put_role_policy(RoleName=name, PolicyName=f"policy-{number}", PolicyDocument=json.dumps(policy))
+        # Somebody may be at work under the role: what stays allowed is never taken away meanwhile.
+        named = {f"policy-{number}": json.dumps(policy) for number, policy in enumerate(policies)}
+        for each, document in named.items():
+            iam.put_role_policy(RoleName=name, PolicyName=each, PolicyDocument=document)
+        for old in set(iam.list_role_policies(RoleName=name)["PolicyNames"]) - named.keys():
+            iam.delete_role_policy(RoleName=name, PolicyName=old)
         return f"arn:aws:iam::{account}:role/{name}"
 
 
