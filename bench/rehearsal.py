@@ -40,22 +40,21 @@ def rehearsal(rounds: int) -> str:
             program=(),
         )
         output(command)
-        runs = [_saved(command, Path(folder)) for _ in range(rounds)]
+        summaries, runs = [], []
+        for _ in range(rounds):
+            summaries.append(json.loads(output(command)))
+            runs.append(json.loads(Path(folder, "rehearsal.json").read_text(encoding="utf-8")))
     figures = {
         "until the first action begins": [run["pipelines"][0]["runs"][0]["started"] - run["started"] for run in runs],
         "all of it": [run["ended"] - run["started"] for run in runs],
         "between two actions": [gap for run in runs for gap in _between(run)],
     }
     rows = [[name, *Figures(tuple(found)).spread(2)] for name, found in figures.items()]
-    samples = [sample for run in runs for traffic in run["traffic"] for sample in traffic["samples"]]
-    failed = sum(not 200 <= sample["status"] < 400 for sample in samples)
-    return f"{table(['seconds', 'min', 'median', 'max'], rows)}\n\n{failed} of {len(samples)} requests failed"
-
-
-def _saved(command: Command, folder: Path) -> dict[str, Any]:
-    output(command)
-    saved: dict[str, Any] = json.loads((folder / "rehearsal.json").read_text(encoding="utf-8"))
-    return saved
+    asked, failed = (
+        sum(stack[key] for summary in summaries for stack in summary["stacks"])
+        for key in ("requests", "failed_requests")
+    )
+    return f"{table(['seconds', 'min', 'median', 'max'], rows)}\n\n{failed} of {asked} requests failed"
 
 
 def _between(saved: Mapping[str, Any]) -> Iterator[float]:
