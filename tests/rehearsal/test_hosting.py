@@ -86,6 +86,21 @@ def test_a_request_in_flight_is_answered_before_its_task_ends(sandbox: JobSandbo
         assert served.visitor.failed == []
 
 
+def test_a_version_that_begins_to_listen_late_gets_no_request_too_early(sandbox: JobSandbox, tmp_path: Path) -> None:
+    """Its first health checks fail; the first one that it passes makes it healthy.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+    """
+    seldom = Pace(waits=0.003, checks=0.2, least_grace=20)
+    with running(sandbox, tmp_path, planned("dev", "allAtOnce", "codeDeploy"), pace=seldom) as served:
+        late = ["sh", "-c", f"sleep 3; exec httpd -f -p {served.port} -h /srv"]
+        files = {name: Entry(b"late") for name in ("srv/index.html", "srv/healthz")}
+        new = served.deploy(served.push(image(busybox(), layer(files), Entrypoint=late)))
+
+        assert served.settled() == "Succeeded"
+        assert served.visited() == [new]
+
+
 def test_a_task_gets_what_its_definition_says(sandbox: JobSandbox, tmp_path: Path) -> None:
     """Two containers share a network; each has its own variables, user and file system."""
     script = (

@@ -331,7 +331,9 @@ class LoadBalancer:
                     if target.draining:
                         return
                     target.passed = True
-                    self._done(f"set server {group.name}/{row['svname']} state ready")
+                    server = f"{group.name}/{row['svname']}"
+                    # HAProxy wants as many as an unhealthy target needs, once a check has failed.
+                    self._done(f"set server {server} health up; set server {server} state ready")
                 target.health = Health("healthy")
             elif time.monotonic() - target.registered > group.unhealthy * group.interval * self._checks:
                 target.health = Health("unhealthy", _reason(row))
