@@ -13,13 +13,14 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.emulated import Policies
-from local.rehearsal.resources import Graph, place_of, policies_of, values_of
+from local.rehearsal.resources import Graph, place_of, policies_of, repositories_elsewhere, values_of
 
 
 class Account:
     """The account of deployed stacks, made in the emulators.
 
     What it makes: roles with their policies, buckets with their policies and objects, image repositories, log groups.
+    Repositories that roles push to and that are another stack's are made, too, and are empty.
     Encryption keys are not emulated, and neither is what a bucket's settings do by themselves, such as expiry.
 
     Attributes:
@@ -42,6 +43,9 @@ class Account:
         self._lock = threading.Lock()
         for graph in graphs:
             self._make(graph)
+        for repository in repositories_elsewhere(graphs):
+            ecr = services.client("ecr", account=repository.account, region=repository.region)
+            ecr.create_repository(repositoryName=repository.name)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - made at run time
         """A client of the account's root user, for preparing and for looking."""

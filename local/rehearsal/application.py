@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -90,7 +91,7 @@ class Source:
             what: The commit's message.
         """
         _git(self.folder, "add", "--all", "--force")
-        _git(self.folder, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", what)
+        _git(self.folder, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", what, at=self.date)
         return self._at_head(self.folder, self.branch, f"{self.origin}, changed: {what}")
 
     def archive(self, target: Path) -> Path:
@@ -184,7 +185,8 @@ def _commit_from(application: Path, folder: Path, *, tracked: bool) -> None:
     if files:
         _run(application, application, *large, *here, *add, given=paths)
     message = f"What is not committed yet in {application.name}" if tracked else f"The folder {application.name}"
-    _git(folder, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", message)
+    at = _newest(application, files)  # the same files make the same commit each time
+    _git(folder, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", message, at=at)
     _git(folder, "reset", "--quiet", "--hard")
     _git(folder, "clean", "--quiet", "--force", "-d", "-x")  # files that are deleted, and were checked out
 
@@ -198,6 +200,12 @@ def _files(application: Path, folder: Path) -> list[str]:
     names = dict.fromkeys(name for name in found.split("\0") if name)
     # A tracked file may be deleted, and a folder that is a repository of its own is a submodule, or nobody's.
     return [name for name in names if os.path.lexists(application / name)]
+
+
+def _newest(application: Path, files: Sequence[str]) -> str:
+    """When one of the files has last been changed."""
+    seconds = max((int((application / name).lstat().st_mtime) for name in files), default=0)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _large_files_settings(application: Path, files: Sequence[str]) -> tuple[str, ...]:
@@ -225,10 +233,10 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _git(folder: Path, *words: str) -> str:
+def _git(folder: Path, *words: str, at: str = "") -> str:
     """Run git in the rehearsal's own repository, as it comes."""
     settings = [word for setting in _AS_COMMITTED for word in ("-c", setting)]
-    return _run(folder, folder, *settings, *words)
+    return _run(folder, folder, *settings, *words, at=at)
 
 
 def _ask(application: Path, *words: str, fails: bool = False) -> str:
@@ -237,7 +245,13 @@ def _ask(application: Path, *words: str, fails: bool = False) -> str:
 
 
 def _run(
-    folder: Path, trusted: Path, *words: str, given: str = "", config: str | None = os.devnull, fails: bool = False
+    folder: Path,
+    trusted: Path,
+    *words: str,
+    given: str = "",
+    config: str | None = os.devnull,
+    fails: bool = False,
+    at: str = "",
 ) -> str:
     """Run git.
 
@@ -248,15 +262,17 @@ def _run(
         given: Its standard input.
         config: The user's configuration, which it goes by together with the machine's where this is ``None``.
         fails: Whether it may fail; it has then said nothing.
+        at: The date of a commit, instead of now.
     """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME") if name in os.environ}
     alone = {"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": "1"} if config else {}
+    dates = {"GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at} if at else {}
     safe = [word for path in (trusted, trusted / ".git") for word in ("-c", f"safe.directory={path}")]
     done = subprocess.run(
         ["git", *safe, *words],
         cwd=folder,
         input=given,
-        env={**kept, **alone, **_NOBODY, "GIT_OPTIONAL_LOCKS": "0", "TZ": "UTC"},
+        env={**kept, **alone, **_NOBODY, **dates, "GIT_OPTIONAL_LOCKS": "0", "TZ": "UTC"},
         capture_output=True,
         encoding="utf-8",
         errors="surrogateescape",

@@ -20,7 +20,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--stack", action="append", metavar="NAME", help="dev or prod alone; by default dev, and prod that it starts"
     )
     command.add_argument("--stack-file", type=Path, metavar="FILE", help="the settings of the one --stack")
-    command.add_argument("--until", default="", metavar="NAME", help="end after this stage or action of dev")
+    command.add_argument(
+        "--until", default="", metavar="NAME", help="end after this stage or action; prod/NAME for one of prod"
+    )
+    part = command.add_mutually_exclusive_group()
+    part.add_argument("--fresh", action="store_true", help="run everything, also what has not changed")
+    part.add_argument(
+        "--retry", action="store_true", help="continue the last rehearsal: run what did not succeed, and what follows"
+    )
+    part.add_argument(
+        "--from", dest="begin", default="", metavar="NAME", help="take what comes before from earlier rehearsals"
+    )
+    part.add_argument("--only", default="", metavar="NAME", help="run this stage or action, and nothing else")
     command.add_argument(
         "--variable",
         action="append",
@@ -30,10 +41,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a variable of the first pipeline, such as LIGHTHOUSE_RUNS=1",
     )
     command.add_argument("--list", action="store_true", help="print stages and actions, and run nothing")
+    command.add_argument("--graph", action="store_true", help="draw the pipelines as a page, and run nothing")
     command.add_argument(
         "--break", dest="fault", choices=tuple(BREAKS), help="put a fault into a copy of the application"
     )
     command.add_argument("--approve", action="store_true", help="say yes to each manual approval")
+    command.add_argument("--shell", action="store_true", help="open a shell in a job that has failed")
+    command.add_argument("--watch", action="store_true", help="rehearse again whenever a file changes, until Ctrl-C")
     command.add_argument("--keep", action="store_true", help="leave the services running at the end, until Ctrl-C")
     command.add_argument(
         "--image",
@@ -63,7 +77,7 @@ def stack_files(options: argparse.Namespace) -> dict[str, Path]:
     Raises:
         Refusal: A file is given, and it is not said of which stack.
     """
-    names = options.stack or (["dev"] if options.until else ["dev", "prod"])
+    names = options.stack or ["dev", "prod"]
     if options.stack_file:
         if len(names) > 1 or not options.stack:
             raise Refusal("--stack-file is the file of one stack: name it with --stack NAME")

@@ -22,19 +22,26 @@ from local.rehearsal.arguments import stack_files
 from local.rehearsal.base_images import PLATFORM, Provision, needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
-from local.rehearsal.graphs import ROOT, deployed_graph
+from local.rehearsal.graphs import PROGRAM, ROOT, deployed_graph
 from local.rehearsal.hosting import Visit
+from local.rehearsal.interactive import open_shell
 from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
 from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
 from local.rehearsal.report.outcome import outcome
+from local.rehearsal.report.page import page
 from local.rehearsal.report.saved import summary
 from local.rehearsal.report.terminal import View, view
 from local.rehearsal.report.write import write
+from local.rehearsal.resources import Repository, repositories_elsewhere
+from local.rehearsal.results import ResultStore
+from local.rehearsal.selection import up_to, wishes
+from local.rehearsal.watching import again_and_again
 
 _TOOLS = ("aws", "builder", "docker", "haproxy", "ministack", "namespaces")
 _LIGHTHOUSE = ("chromium", "lighthouse")
 _LIGHTHOUSE_PACKAGES = ROOT / "buildspecs" / "lighthouse"
+_AGAIN = "To run the job again: python3 $JOBS_DIR/jobs.pyz JOB, as at the end of the log."
 UNPROVEN = (
     "That AWS has room: quotas, capacity, the account's own policies and network are not emulated.",
     "That the connection to GitHub is confirmed, and that a push reaches CodePipeline.",
@@ -70,15 +77,24 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
     Raises:
         Refusal: Something has to be put right first.
     """
+    _check_together(options)
+    if options.watch:
+        again = [word for word in sys.argv if word != "--watch"]
+        again_and_again(
+            [sys.executable, "-m", "local", *again[1:]], [options.app, *stack_files(options).values(), *PROGRAM]
+        )
     started = time.time()
     graphs = {name: deployed_graph(name, file) for name, file in stack_files(options).items()}
     plan = {name: Deployed.of(graph) for name, graph in graphs.items()}
     if options.list:
         _print_list(plan)
         return 0
+    if options.graph:
+        print(f"The pipelines: {_draw(plan, options)}")
+        return 0
+    plan, until = up_to(plan, options.until or options.only)
     first = next(iter(plan))
     branch = _branch(plan[first])
-    plan[first].up_to(options.until)
     _check_tools()
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
@@ -86,21 +102,35 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         source = Source.of(options.app, folder / "application", branch=branch)
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
+        results = ResultStore(options.app, source.commit)
+        wish = wishes(
+            plan,
+            results,
+            fresh=options.fresh,
+            retry=options.retry,
+            begin=options.begin,
+            only=options.only,
+            keeps_services=options.keep,
+        )
         images = provide(
             needed(source.folder, image_builds(plan.values())), given=options.image, network=options.network
         )
         shown = ends.enter_context(_view(plan, options))
-        shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images))
+        elsewhere = repositories_elsewhere([graphs[name] for name in plan])
+        shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images, elsewhere))
         settings = Options(
-            graphs=graphs,
+            graphs={name: graphs[name] for name in plan},
             images=images,
             decide=lambda action, about, _seconds: _decide(shown, action, about, approve=options.approve),
             network=options.network,
             environment=environment,
+            results=results,
+            wish=wish,
+            until=until,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
-        rehearsal.push(first, source, variables=dict(options.variable), until=options.until)
+        rehearsal.push(first, source, variables=dict(options.variable), until=until.get(first, ""))
         rehearsal.wait()
         made = collect(
             options.app.resolve().name,
@@ -118,9 +148,28 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         shown.end([came.headline, f"Report: {written}"])
         if options.json:
             print(json.dumps(summary(made), indent=2))
+        if options.shell:
+            _open_shell(rehearsal, folder)
         if options.keep:
             _keep(rehearsal)
+    for problem in results.problems:
+        print(problem, file=sys.stderr)
+    results.tidy_up()
     return 0 if came.succeeded else 1
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        Refusal: Some do.
+    """
+    if options.only and options.until:
+        raise Refusal("--only ends after what it names: leave out --until")
+    if options.watch and (options.keep or options.shell):
+        raise Refusal("--watch goes on by itself: leave out --keep and --shell, or --watch")
+    if options.shell and not sys.stdin.isatty():
+        raise Refusal("--shell opens a shell, which needs a terminal")
 
 
 def _check_tools() -> None:
@@ -162,13 +211,16 @@ def _view(plan: Mapping[str, Deployed], options: argparse.Namespace) -> View:
     return view(plan, stream=sys.stderr if options.json else sys.stdout, verbose=options.verbose)
 
 
-def _facts(images: Provision) -> list[str]:
+def _facts(images: Provision, elsewhere: Sequence[Repository]) -> list[str]:
     width = max(len(part.name) for part in EMULATED)
     lines = [f"{part.name:<{width}}  {part.meaning}" for part in EMULATED]
     stand_ins = [image for image in images.images if image.stands_in]
     if stand_ins:
         named = "; ".join(f"{image.name}: {image.origin}" for image in stand_ins)
         lines.append(f"{'Base images':<{width}}  stand-ins, where there is no internet: {named}")
+    if elsewhere:
+        named = ", ".join(repository.name for repository in elsewhere)
+        lines.append(f"{'Other stacks':<{width}}  {named}: made here, empty, and nothing starts when an image arrives")
     return lines
 
 
@@ -191,6 +243,7 @@ def _rehearsed(stack: Stack, folder: Path) -> Rehearsed:
         stack=stack.name,
         deployed=stack.deployed,
         executions=stack.runner.executions,
+        reused=[run.identity for execution in stack.runner.executions for run in execution.actions if run.reused],
         artifact=artifact,
         service_url=stack.hosting.names[0] if stack.hosting.names else "",
     )
@@ -214,6 +267,31 @@ def _print_list(plan: Mapping[str, Deployed]) -> None:
             for group in groups:
                 for action in group:
                     print(f"    {action.run_order}  {action.name:<24}{action.provider}")
+
+
+def _draw(plan: Mapping[str, Deployed], options: argparse.Namespace) -> Path:
+    """Draw the pipelines, without a run."""
+    pipelines = [Rehearsed(stack=name, deployed=deployed, executions=()) for name, deployed in plan.items()]
+    now = time.time()
+    file = options.report / "pipelines.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(page(collect(options.app.resolve().name, pipelines, started=now, ended=now)), encoding="utf-8")
+    return Path(file)
+
+
+def _open_shell(rehearsal: Rehearsal, folder: Path) -> None:
+    """Let a person work in the build that has failed, or say that none has."""
+    for name, stack in rehearsal.stacks.items():
+        for execution in stack.runner.executions:
+            for run in execution.actions:
+                scene = rehearsal.scene(run)
+                if scene:
+                    where = f"{name} / {run.action.stage} / {run.action.name}"
+                    role = stack.deployed.project(run.action.name).role
+                    title = f"{where}, as {role}. {_AGAIN} `exit` ends the rehearsal."
+                    open_shell(scene, title, folder)
+                    return
+    print("No build has failed: there is nothing to open a shell in.", file=sys.stderr)
 
 
 def _keep(rehearsal: Rehearsal) -> None:

@@ -13,7 +13,10 @@ from typing import Any
 from local.go_tool import cache_directory, make_once
 
 ROOT = Path(__file__).parents[2]
-_PROGRAM = ("__main__.py", "Pulumi.yaml", "requirements.txt", "components", "buildspecs", "local/engine")
+PROGRAM = tuple(
+    ROOT / name
+    for name in ("__main__.py", "Pulumi.yaml", "requirements.txt", "components", "buildspecs", "local/engine")
+)
 """What decides, beside the stack file, what is deployed."""
 _KEPT = 12
 """Graphs that are kept; older ones are deleted."""
@@ -64,8 +67,7 @@ def _assets(graph: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _fingerprint(stack_file: Path) -> str:
     """What the graph depends on, as one text."""
     parts = [stack_file]
-    for name in _PROGRAM:
-        place = ROOT / name
+    for place in PROGRAM:
         parts += sorted(place.rglob("*")) if place.is_dir() else [place]
     digest = hashlib.sha256()
     for path in parts:

@@ -7,6 +7,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,7 @@ from local.rehearsal.actions.ecs import EcsAction
 from local.rehearsal.application import Source
 from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import CodePipeline
-from local.rehearsal.codebuild import BuildHost, secret_and_key
+from local.rehearsal.codebuild import BuildHost, Scene, secret_and_key
 from local.rehearsal.deployed import Deployed, Project
 from local.rehearsal.egress import way_out
 from local.rehearsal.emulated import serving
@@ -32,6 +33,7 @@ from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, E
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
 from local.rehearsal.resources import Graph
+from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
 
 _LOOK_SECONDS = 0.2
 """How often ECR is looked at for what has arrived."""
@@ -74,6 +76,9 @@ class Options:
         pace: How fast time passes.
         network: Whether the RUN lines of image builds reach the machine's network.
         environment: More environment variables of the machines that builds run on.
+        results: Where results of actions are kept; by default nowhere.
+        wish: Which of them are wanted, by stack.
+        until: The stage or action after which a run that an image has started ends, by stack.
     """
 
     graphs: Mapping[str, Graph]
@@ -82,6 +87,9 @@ class Options:
     pace: Pace = field(default_factory=Pace)
     network: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    results: ResultStore | None = None
+    wish: Mapping[str, Wish] = field(default_factory=dict)
+    until: Mapping[str, str] = field(default_factory=dict)
 
 
 def image_builds(pipelines: Iterable[Deployed]) -> list[DockerBuild]:
@@ -113,6 +121,7 @@ class Rehearsal:
         self._options, self._watch = options, watch
         self._ends = contextlib.ExitStack()
         self._over = threading.Event()
+        self._scenes: dict[str, Scene] = {}
         self.stacks: dict[str, Stack] = {}
 
     def __enter__(self) -> Self:
@@ -126,6 +135,9 @@ class Rehearsal:
                 self.sandbox.serving_images(self._options.images, cached_in=(self.account.region,))
             )
             self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
+            self._writer = ends.enter_context(ThreadPoolExecutor(1, "results"))
+            if self._options.results:
+                self._options.results.begin()
             for name, graph in self._options.graphs.items():
                 self.stacks[name] = self._stack(name, graph, ends)
             ends.enter_context(self._hearing_of_images())
@@ -185,6 +197,10 @@ class Rehearsal:
             for runner, execution in running:
                 runner.wait(execution, _LOOK_SECONDS)
 
+    def scene(self, run: ActionRun) -> Scene | None:
+        """Return where the commands of a failed build have ended; ``None`` when there were none."""
+        return self._scenes.get(run.identity)
+
     # What a stack is made of.
 
     def _stack(self, name: str, graph: Graph, ends: contextlib.ExitStack) -> Stack:
@@ -203,12 +219,16 @@ class Rehearsal:
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
             "ECR": EcrSource(account=self.account),
-            "CodeBuild": CodeBuild(account=self.account, machines=machines, differs=self._differs),
+            "CodeBuild": CodeBuild(account=self.account, machines=machines, differs=self._differs, scenes=self._scenes),
             "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.pace.waits),
             "Manual": Approval(decide=self._options.decide),
         }
         if hosting.code_deploy:
             providers["CodeDeployToECS"] = CodeDeployToEcs(ecs=hosting.ecs, code_deploy=hosting.code_deploy)
+
+        if self._options.results:
+            reuse = self._reuse(name, graph, deployed, self._options.results)
+            providers = {each: reuse.around(provider) for each, provider in providers.items()}
 
         def watch(execution: Execution, run: ActionRun | None) -> None:
             if run is not None:
@@ -217,6 +237,20 @@ class Rehearsal:
 
         runner = PipelineRunner(deployed, providers, self._store(deployed), self.sandbox.folder / "runs" / name, watch)
         return Stack(name=name, deployed=deployed, hosting=hosting, runner=runner, rules=tuple(rules_of(graph)))
+
+    def _reuse(self, name: str, graph: Graph, deployed: Deployed, results: ResultStore) -> Reuse:
+        options = self._options
+        base_images = {str(image.name): image.content.digest for image in options.images.images}
+        return Reuse(
+            name,
+            deployed,
+            Dependencies(graph, deployed, base_images, network=options.network, environment=options.environment),
+            results,
+            Pushes(self.sandbox, results.images),
+            lambda store, artifact, file: store.as_role("root", self.account.client("s3")).put(artifact, file),
+            options.wish.get(name, Wish()),
+            self._writer,
+        )
 
     def _store(self, deployed: Deployed) -> ArtifactStore:
         access = Access(
@@ -289,7 +323,7 @@ class Rehearsal:
         policies = stack.deployed.policies_of(rule.role)
         request = rule.request(event, policies, account=account.identity, region=account.region)
         revisions = {item["actionName"]: item["revisionValue"] for item in request["sourceRevisions"]}
-        stack.runner.start(trigger, revisions)
+        stack.runner.start(trigger, revisions, until=self._options.until.get(stack.name, ""))
 
 
 class _Machines:

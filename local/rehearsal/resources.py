@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 Resource: TypeAlias = Mapping[str, Any]
 Graph: TypeAlias = Sequence[Resource]
 """The resources of a deployed stack, as ``python -m local graph`` prints them."""
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 PROJECT = "aws:codebuild/project:Project"
+_REPOSITORY = re.compile(r"arn:[^:]+:ecr:([^:]+):(\d{12}):repository/(.+)")
 
 
 def values_of(graph: Graph, kind: str) -> Iterator[dict[str, Any]]:
@@ -38,3 +40,37 @@ def policies_of(graph: Graph) -> dict[str, tuple[dict[str, Any], ...]]:
     for values in values_of(graph, "aws:iam/rolePolicy:RolePolicy"):
         policies[values["role"]] = (*policies.get(values["role"], ()), json.loads(values["policy"]))
     return policies
+
+
+class Repository(NamedTuple):
+    """A repository of Amazon ECR."""
+
+    account: str
+    region: str
+    name: str
+
+
+def pushed_to(policies: Iterable[Mapping[str, Any]]) -> Iterator[Repository]:
+    """Yield the repositories that policies let somebody push to, as far as they are named."""
+    for policy in policies:
+        for statement in policy["Statement"]:
+            actions, resources = statement.get("Action", ()), statement.get("Resource", ())
+            if statement["Effect"] == "Allow" and "ecr:PutImage" in actions:
+                for arn in [resources] if isinstance(resources, str) else resources:
+                    if repository := _repository(arn):
+                        yield repository
+
+
+def repositories_elsewhere(graphs: Sequence[Graph]) -> list[Repository]:
+    """Return the repositories that roles of these stacks push to, and that none of these stacks has."""
+    arns = (values["arn"] for graph in graphs for values in values_of(graph, "aws:ecr/repository:Repository"))
+    own = {_repository(arn) for arn in arns}
+    wanted = (
+        repository for graph in graphs for policies in policies_of(graph).values() for repository in pushed_to(policies)
+    )
+    return [repository for repository in dict.fromkeys(wanted) if repository not in own]
+
+
+def _repository(arn: str) -> Repository | None:
+    named = _REPOSITORY.fullmatch(arn)
+    return Repository(named[2], named[1], named[3]) if named else None

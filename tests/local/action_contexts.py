@@ -66,6 +66,7 @@ def context(
         variables={},
         revision=revision,
         artifacts={name: name for name in inputs or {}},
+        to_come=(),
         store=store,
         policies=policies,
         folder=folder / "action",

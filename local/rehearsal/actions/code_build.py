@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal.account import Account
-from local.rehearsal.codebuild import BuildHost, Result, Secrets, run_build
+from local.rehearsal.codebuild import BuildHost, Result, Scene, Secrets, run_build
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
 from local.rehearsal.deployed import Project
 from local.rehearsal.egress import hint
@@ -35,11 +35,13 @@ class CodeBuild:
         account: Whose projects are run.
         machines: Where builds run.
         differs: The project variables that differ here, by name; called with the project.
+        scenes: Where builds that failed have ended, by the identity of the action's run.
     """
 
     account: Account
     machines: Machines
     differs: Callable[[Project], Mapping[str, str]] = lambda _project: {}
+    scenes: dict[str, Scene] = field(default_factory=dict)
 
     def run(self, context: ActionContext) -> Completed:
         """Run the project of an action.
@@ -68,6 +70,8 @@ class CodeBuild:
         )
         artifacts = {name: own.put(name, file) for name, file in result.artifacts.items()}
         if not result.succeeded:
+            if result.scene:
+                self.scenes[context.run.identity] = result.scene
             raise ActionFailed(_reason(result), artifacts)
         return Completed(summary=_last_words(result), variables=result.exported, artifacts=artifacts)
 

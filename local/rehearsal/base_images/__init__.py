@@ -6,9 +6,10 @@ from local.rehearsal.base_images.names import ImageName
 from local.rehearsal.base_images.provide import DockerBuild, Provided, Provision, builds_of, needed, provide
 from local.rehearsal.base_images.registry import Registries
 from local.rehearsal.base_images.stand_ins import PLATFORM
-from local.rehearsal.base_images.store import Content, ImageStore
+from local.rehearsal.base_images.store import INDEXES, Content, ImageStore
 
 __all__ = [
+    "INDEXES",
     "PLATFORM",
     "Content",
     "DockerBuild",

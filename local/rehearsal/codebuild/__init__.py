@@ -3,7 +3,7 @@
 from local.rehearsal.codebuild.artifacts import names_in, unpack
 from local.rehearsal.codebuild.document import BuildspecProblem
 from local.rehearsal.codebuild.interpreter import put_python
-from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Secrets, Variable
+from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Scene, Secrets, Variable
 from local.rehearsal.codebuild.runner import run_build, secret_and_key
 from local.rehearsal.codebuild.source_action import CloneReference
 
@@ -15,6 +15,7 @@ __all__ = [
     "Phase",
     "Report",
     "Result",
+    "Scene",
     "Secrets",
     "Variable",
     "names_in",

@@ -107,6 +107,21 @@ class Report:
     failing: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """Where the commands of a build have ended.
+
+    Attributes:
+        enter: What a command is started with there.
+        environment: The variables that the next command would have seen, secrets among them.
+        folder: Its working folder.
+    """
+
+    enter: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: str
+
+
 @dataclass(kw_only=True, slots=True)
 class Result:
     """What came of a build.
@@ -118,6 +133,7 @@ class Result:
         artifacts: Output artifact -> its zip.
         reports: Report group's name in the buildspec -> report.
         log: All that was printed, secrets masked.
+        scene: Where its commands have ended; ``None`` when it did not come to any.
     """
 
     succeeded: bool
@@ -126,3 +142,4 @@ class Result:
     artifacts: dict[str, Path] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     log: str = ""
+    scene: Scene | None = None

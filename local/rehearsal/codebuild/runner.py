@@ -19,7 +19,7 @@ from typing import Any
 from local.errors import Refusal
 from local.rehearsal.codebuild import artifacts, source_action
 from local.rehearsal.codebuild.document import read_document
-from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Secrets, Variable
+from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Scene, Secrets, Variable
 from local.rehearsal.codebuild.shell import Shell, TimedOut
 
 PHASES = ("install", "build")
@@ -126,6 +126,7 @@ class _Running:
     def result(self, secrets: Secrets | None) -> Result:
         """Run it."""
         exported: dict[str, str] = {}
+        scene = None
         if self._in_phase("DOWNLOAD_SOURCE", lambda: self._prepare(secrets)):
             with Shell(
                 self._place,
@@ -136,6 +137,7 @@ class _Running:
                 deadline=self._deadline,
             ) as shell:
                 in_time = self._run_phases(shell)
+                scene = Scene(enter=self._place.enter, environment=shell.variables, folder=shell.folder)
                 exported = {
                     name: shell.variables[name]
                     for name in self._env.get("exported-variables", [])
@@ -150,6 +152,7 @@ class _Running:
             artifacts=self._artifacts,
             reports=self._reports,
             log=self._log.text,
+            scene=scene,
         )
 
     def _in_phase(self, name: str, work: Callable[[], None]) -> bool:

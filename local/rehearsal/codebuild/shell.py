@@ -51,6 +51,7 @@ class Shell:
 
     Attributes:
         variables: Every variable that the next command would see.
+        folder: Its working folder.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Shell:
     ) -> None:
         self.variables = dict(environment)
         self._command = (*_found(place.enter), "/bin/bash")
-        self._folder = str(folder)
+        self.folder = str(folder)
         self._scratch = scratch
         self._say = say
         self._deadline = deadline
@@ -96,7 +97,7 @@ class Shell:
         files = self._scratch / f"{self._count:03}"
         script = files.with_suffix(".sh")
         keeping = _KEEPING.replace("{files}", f'"{files}"')
-        script.write_text(f"{keeping}cd {shlex.quote(self._folder)} || exit\n{command}\n", encoding="utf-8")
+        script.write_text(f"{keeping}cd {shlex.quote(self.folder)} || exit\n{command}\n", encoding="utf-8")
         with subprocess.Popen(
             [*self._command, str(script)],
             env=self.variables,
@@ -140,7 +141,7 @@ class Shell:
         """Take over what a command has left; one that was killed, or became another program, leaves nothing."""
         folder = files.with_suffix(".folder")
         if folder.is_file():
-            self._folder = folder.read_text(encoding="utf-8").removesuffix("\n")
+            self.folder = folder.read_text(encoding="utf-8").removesuffix("\n")
             text = files.with_suffix(".env").read_text(encoding="utf-8", errors="replace")
             entries = (entry.partition("=") for entry in text.split("\0"))
             self.variables = {name: value for name, _, value in entries if _NAME.fullmatch(name) and name not in _OWN}

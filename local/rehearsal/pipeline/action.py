@@ -53,6 +53,7 @@ class ActionContext:
         variables: ``namespace.name`` -> value of all that is known in this run.
         revision: The revision that the run was started with, for a source action; empty for the newest.
         artifacts: Input artifact -> its key in the artifact bucket.
+        to_come: The actions beside it and after it in this run.
         store: The artifact bucket.
         policies: The policies of the pipeline's role.
         folder: For the action's files; new.
@@ -66,6 +67,7 @@ class ActionContext:
     variables: Mapping[str, str]
     revision: str
     artifacts: Mapping[str, str]
+    to_come: Sequence[Action]
     store: ArtifactStore
     policies: Sequence[Mapping[str, Any]]
     folder: Path

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from local.rehearsal.deployed import Action
+from local.rehearsal.deployed import Action, Plan
 
 
 class Status(StrEnum):
@@ -39,6 +39,7 @@ class ActionRun:
         variables: What it left for later actions, without its namespace.
         artifacts: Output artifact -> its key in the artifact bucket, of what it stored.
         log: The lines it has written so far.
+        reused: Whether an earlier rehearsal's result was taken.
         started: When it began, in seconds of the epoch.
         ended: When it came to its end; ``None`` while it goes on.
     """
@@ -52,6 +53,7 @@ class ActionRun:
     variables: dict[str, str] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    reused: bool = False
     started: float = field(default_factory=time.time)
     ended: float | None = None
     identity: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -81,6 +83,7 @@ class Execution:
         status: How far it is.
         stage: The stage it is in, or ended in.
         reason: Why it did not succeed.
+        plan: The stages with the actions that it is to run.
         identity: Its ID, which every retry keeps.
     """
 
@@ -93,6 +96,7 @@ class Execution:
     status: Status = Status.IN_PROGRESS
     stage: str = ""
     reason: str = ""
+    plan: Plan = ()
     started: float = field(default_factory=time.time)
     ended: float | None = None
     identity: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -101,6 +105,12 @@ class Execution:
     def end(self, status: Status, reason: str = "") -> None:
         """Let it come to its end."""
         self.ended, self.status, self.reason = time.time(), status, reason
+
+    def to_come(self, action: Action) -> tuple[Action, ...]:
+        """Return what is planned beside an action and after it."""
+        groups = [group for _, groups in self.plan for group in groups]
+        here = next((number for number, group in enumerate(groups) if action in group), len(groups))
+        return tuple(other for group in groups[here:] for other in group if other is not action)
 
     def last(self, action: str) -> ActionRun | None:
         """Return what the last attempt at an action came to."""

@@ -143,6 +143,7 @@ class PipelineRunner:
         return not thread.is_alive()
 
     def _go(self, execution: Execution, plan: Plan) -> Execution:
+        execution.plan = plan
         thread = threading.Thread(target=self._run, args=(execution, plan), name=f"run {execution.number}")
         self._threads[execution.identity] = thread
         thread.start()
@@ -207,6 +208,7 @@ class PipelineRunner:
             variables=dict(execution.variables),
             revision=execution.revisions.get(action.name, ""),
             artifacts={name: execution.artifacts[name] for name in action.inputs},
+            to_come=execution.to_come(action),
             store=self.store,
             policies=self.deployed.policies_of(self.deployed.role),
             folder=self._folder / f"{next(self._attempts)}-{action.name}",

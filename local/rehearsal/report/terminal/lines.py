@@ -88,7 +88,8 @@ class Lines:
             return
         if run.status == Status.SUCCEEDED:
             about = f": {plain(run.summary)}" if run.summary else ""
-            self._say(f"{name} succeeded in {duration(run.seconds)}{about}")
+            how = "as before," if run.reused else "succeeded in"
+            self._say(f"{name} {how} {duration(run.seconds)}{about}")
             return
         first, *rest = run.error.strip().splitlines() or [""]
         self._say(f"{name} {run.status.lower()} after {duration(run.seconds)}: {plain(first)}")

@@ -231,6 +231,8 @@ def _status_of(runs: list[ActionRun], of: int) -> Status:
 
 def _note(run: ActionRun) -> str:
     """What came of an action; before that, and when it failed, by which ID others know it."""
+    if run.reused:
+        return "as before"
     return plain(run.summary or ("" if run.status == Status.SUCCEEDED else run.external_id))
 
 

@@ -1,0 +1,136 @@
+"""Which part of a delivery somebody wants: where it ends, what is taken from earlier rehearsals, what runs anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from local.errors import Refusal
+from local.rehearsal.deployed import Action, Deployed
+from local.rehearsal.results import Result, ResultStore, Wish
+from local.rehearsal.results.dependencies import changes_service
+
+_NEED_NO_RESULT = frozenset({"CodeStarSourceConnection", "ECR", "Manual"})
+"""What these providers do is done again without effort."""
+
+
+def place(plan: Mapping[str, Deployed], text: str) -> tuple[str, str]:
+    """Return the stack and the stage or action that ``NAME`` or ``STACK/NAME`` means: in the first stack that has it.
+
+    Raises:
+        Refusal: There is none.
+    """
+    stack, slash, name = text.rpartition("/")
+    if slash and stack not in plan:
+        raise Refusal(f"{text}: no stack {stack} is rehearsed here, only {' and '.join(plan)}")
+    for each in [stack] if slash else plan:
+        if name in _names(plan[each]):
+            return each, name
+    known = "; ".join(f"{each} has {', '.join(_names(deployed))}" for each, deployed in plan.items())
+    raise Refusal(f"there is no stage or action {text}: {known}")
+
+
+def up_to(plan: Mapping[str, Deployed], text: str) -> tuple[dict[str, Deployed], dict[str, str]]:
+    """Return the stacks that are rehearsed when all ends after one stage or action, and where the last one ends.
+
+    Args:
+        plan: The stacks in the order in which a change travels.
+        text: ``NAME`` or ``STACK/NAME``; empty for everything.
+
+    Raises:
+        Refusal: There is none of this name.
+    """
+    if not text:
+        return dict(plan), {}
+    last, name = place(plan, text)
+    stacks = list(plan)
+    return {stack: plan[stack] for stack in stacks[: stacks.index(last) + 1]}, {last: name}
+
+
+def wishes(
+    plan: Mapping[str, Deployed],
+    results: ResultStore,
+    *,
+    fresh: bool = False,
+    retry: bool = False,
+    begin: str = "",
+    only: str = "",
+    keeps_services: bool = False,
+) -> dict[str, Wish]:
+    """Return which earlier results each stack takes.
+
+    Args:
+        plan: The stacks in the order in which a change travels.
+        results: The earlier results.
+        fresh: Take none.
+        retry: Take what has succeeded in the last rehearsal, whatever has changed since.
+        begin: Take everything before this stage or action, and run everything from it on.
+        only: Take everything but this stage or action.
+        keeps_services: Somebody looks at the services afterwards.
+
+    Raises:
+        Refusal: There is no such stage or action, or nothing to take.
+    """
+    if retry:
+        if not results.continued:
+            raise Refusal(
+                f"--retry continues the last rehearsal of the same commit, and there was none of {results.commit[:7]}: "
+                "rehearse without it; what has not changed is taken from earlier rehearsals anyway"
+            )
+        return {
+            stack: Wish(given=_of(results.of_last_rehearsal, stack), keeps_services=keeps_services) for stack in plan
+        }
+    if not begin and not only:
+        return {stack: Wish(fresh=fresh, keeps_services=keeps_services) for stack in plan}
+    first, name = place(plan, begin or only)
+    chosen = set(_chosen(plan[first], name))
+    run = {
+        stack: set[str]() if stack == first or _is_before(plan, stack, first) else set(_all(plan[stack]))
+        for stack in plan
+    }
+    run[first] = chosen | (set() if only else set(_after(plan[first], chosen)))
+    taken = [
+        (stack, action)
+        for stack, deployed in plan.items()
+        for action in deployed.actions
+        if action.name not in run[stack] and action.provider not in _NEED_NO_RESULT and not changes_service(action)
+        if not (stack == first and action.name in _after(deployed, chosen))
+    ]
+    missing = [f"{stack}/{action.name}" for stack, action in taken if not results.of_commit(stack, action.name)]
+    if missing:
+        raise Refusal(
+            f"{', '.join(missing)}: there is no earlier result for commit {results.commit[:7]}. Rehearse once without "
+            f"--{'only' if only else 'from'}"
+        )
+    return {
+        stack: Wish(given=_of(results.of_commit, stack), run=frozenset(run[stack]), keeps_services=keeps_services)
+        for stack in plan
+    }
+
+
+def _of(find: Callable[[str, str], Result | None], stack: str) -> Callable[[Action], Result | None]:
+    return lambda action: find(stack, action.name)
+
+
+def _is_before(plan: Mapping[str, Deployed], stack: str, other: str) -> bool:
+    stacks = list(plan)
+    return stacks.index(stack) < stacks.index(other)
+
+
+def _names(deployed: Deployed) -> list[str]:
+    return list(dict.fromkeys([*deployed.stages, *_all(deployed)]))
+
+
+def _all(deployed: Deployed) -> Iterable[str]:
+    return (action.name for action in deployed.actions)
+
+
+def _chosen(deployed: Deployed, name: str) -> Iterable[str]:
+    """The actions of a stage, or the one action."""
+    return (action.name for action in deployed.actions if name in (action.stage, action.name))
+
+
+def _after(deployed: Deployed, chosen: set[str]) -> list[str]:
+    """The actions that come after these and not beside one of them."""
+    groups = [group for groups in deployed.stages.values() for group in groups]
+    last = max(number for number, group in enumerate(groups) if any(action.name in chosen for action in group))
+    return [action.name for group in groups[last + 1 :] for action in group]
