@@ -20,7 +20,7 @@ from local.rehearsal.hosting import Hosting, Pace, Visitor, hosting_from_graph
 from local.rehearsal.images import Entry, Image, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
 
-PACE = Pace(waits=0.003, checks=0.04, least_grace=5)
+PACE = Pace(waits=0.003, checks=0.04, grace=0.04, least_grace=5)
 PORT = "8080"
 
 

@@ -91,7 +91,7 @@ def test_a_version_that_begins_to_listen_late_gets_no_request_too_early(sandbox:
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
     """
-    seldom = Pace(waits=0.003, checks=0.2, least_grace=20)
+    seldom = Pace(waits=0.003, checks=0.2, grace=0.2, least_grace=20)
     with running(sandbox, tmp_path, planned("dev", "allAtOnce", "codeDeploy"), pace=seldom) as served:
         late = ["sh", "-c", f"sleep 3; exec httpd -f -p {served.port} -h /srv"]
         files = {name: Entry(b"late") for name in ("srv/index.html", "srv/healthz")}
@@ -149,7 +149,7 @@ def test_a_task_gets_what_its_definition_says(sandbox: JobSandbox, tmp_path: Pat
 
 
 def test_jobs_and_their_containers_reach_the_service_by_its_name(sandbox: JobSandbox, tmp_path: Path) -> None:
-    patient = Pace(waits=0.1, checks=0.04)
+    patient = Pace(waits=0.1, checks=0.04, grace=0.04)
     with running(sandbox, tmp_path, planned("dev", "canary", "codeDeploy"), pace=patient) as served:
         url = f"http://{served.hosting.names[0]}"
         first = "200  Waiting for the first deployment."
@@ -223,7 +223,7 @@ printf 'Status: 503 Service Unavailable\\r\\nContent-Type: text/plain\\r\\n\\r\\
 
 
 def test_a_version_that_errs_once_it_serves_is_rolled_back_by_its_alarm(sandbox: JobSandbox, tmp_path: Path) -> None:
-    pace = Pace(waits=0.02, checks=0.04)
+    pace = Pace(waits=0.02, checks=0.04, grace=0.04)
     with running(sandbox, tmp_path, planned("ecs-blue-green", "blueGreen", "ecs"), pace=pace) as served:
         (first,) = served.visited()
         files = {"srv/cgi-bin/index.cgi": Entry(ERRORS, 0o755), "srv/healthz": Entry(b"well")}
@@ -241,7 +241,7 @@ def test_a_version_that_errs_once_it_serves_is_rolled_back_by_its_alarm(sandbox:
 
 
 def test_codedeploy_gives_up_tasks_that_never_become_healthy(sandbox: JobSandbox, tmp_path: Path) -> None:
-    pace = Pace(waits=0.001, checks=0.04, least_grace=5, least_patience=8)
+    pace = Pace(waits=0.001, checks=0.04, grace=0.04, least_grace=5, least_patience=8)
     with running(sandbox, tmp_path, planned("dev", "allAtOnce", "codeDeploy"), pace=pace) as served:
         (first,) = served.visited()
 
@@ -255,7 +255,7 @@ def test_codedeploy_gives_up_tasks_that_never_become_healthy(sandbox: JobSandbox
 
 
 def test_an_alarm_takes_codedeploy_back_after_the_shift(sandbox: JobSandbox, tmp_path: Path) -> None:
-    pace = Pace(waits=0.02, checks=0.04)
+    pace = Pace(waits=0.02, checks=0.04, grace=0.04)
     with running(sandbox, tmp_path, planned("prod", "linear", "codeDeploy"), pace=pace) as served:
         (first,) = served.visited()
         new = served.deploy(served.push(app("two")))

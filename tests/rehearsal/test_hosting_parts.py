@@ -104,7 +104,7 @@ def watched(clock: list[float], *, errors: int = 0, requests: int = 50, sick: in
             Alarm(name="sick", kind="unhealthy", threshold=1, minutes=3),
             Alarm(name="latency", kind="", threshold=1, minutes=3),
         ),
-        Pace(waits=1 / 60, checks=1 / 60),
+        Pace(waits=1 / 60, checks=1 / 60, grace=1 / 60),
     )
     balancer = Balancer()
     balancer.sick = sick

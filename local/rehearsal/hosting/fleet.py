@@ -107,7 +107,7 @@ class ContainerFleet:
         health = self._balancer.health(group, task.identity)
         task.healthy = run.healthy and (not group or health.state == "healthy")
         ran = time.monotonic() - self._since[task.arn]
-        if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.checks):
+        if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.grace):
             return
         port, task_set = service.load_balancers[0]["containerPort"], service.task_set(task)
         service.says(

@@ -11,14 +11,16 @@ class Pace:
 
     Attributes:
         waits: Of waits that somebody has chosen: bake times, the time after a shift of traffic, before old tasks end.
-        checks: Of the time between two health checks, and of the grace period.
-        least_grace: Seconds that a task has for its start in any case: it starts no faster here than on AWS.
+        checks: Of the time between two health checks.
+        grace: Of the health check grace period. An application starts no faster here than on AWS.
+        least_grace: Seconds that a task has for its start in any case.
         least_patience: Seconds that CodeDeploy waits for new tasks to be healthy, in any case.
         tick: Seconds between two looks at everything.
     """
 
     waits: float = 0.01
     checks: float = 0.1
+    grace: float = 1.0
     least_grace: float = 10.0
     least_patience: float = 120.0
     tick: float = 0.1

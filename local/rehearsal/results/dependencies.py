@@ -55,25 +55,30 @@ class Dependencies:
         self._hosting = _hash([each["inputs"] for each in graph if _HOSTING.match(each["type"])])
         self._objects = {item["key"]: item for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2")}
 
-    def of(self, action: Action, variables: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, str] | None:
+    def of(
+        self, action: Action, variables: Mapping[str, str], digests: Mapping[str, str], revision: str = ""
+    ) -> dict[str, str] | None:
         """Return the hash of each thing that an action's result depends on, by its name for people.
 
         Args:
             action: The action.
             variables: ``namespace.name`` -> value of all that is known in its run.
             digests: Artifact -> the hash of its content, of all that are known in its run.
+            revision: What a source action is to take; empty for the newest.
 
         Returns:
-            ``None`` when a variable or an input artifact is not known.
+            ``None`` when a variable or an input artifact is not known, or what is the newest.
         """
         known = {**variables, _THIS_RUN: "this run"}
         try:
             configuration = action.resolved(known)
         except DeployedProblem:
             return None
-        if any(name not in digests for name in action.inputs):
+        if any(name not in digests for name in action.inputs) or (action.category == "Source" and not revision):
             return None
         parts = {**self._everywhere, "its configuration": _hash([action.provider, configuration, action.outputs])}
+        if revision:
+            parts["the revision"] = revision
         parts |= {f"the artifact {name}": digests[name] for name in action.inputs}
         if action.project:
             parts |= self._of_project(self._deployed.project(action.name))

@@ -87,7 +87,7 @@ class Reuse:
         """Take the result of an action, or run it and keep what comes of it."""
         action = context.action
         digests = self._digests.setdefault(context.run.execution, {})
-        parts = self._dependencies.of(action, context.variables, digests)
+        parts = self._dependencies.of(action, context.variables, digests, context.revision)
         result = self._result(action, parts)
         if result and not (changes_service(action) and self._is_looked_at(context, digests)):
             return self._take(context, result, digests)
