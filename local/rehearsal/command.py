@@ -7,7 +7,6 @@ import contextlib
 import json
 import shlex
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -31,6 +30,7 @@ from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.saved import summary
 from local.rehearsal.report.terminal import View, view
 from local.rehearsal.report.write import write
+from local.rehearsal.temporary import everything_temporary_in, temporary_folder
 
 _TOOLS = ("aws", "builder", "docker", "haproxy", "ministack", "namespaces")
 _LIGHTHOUSE = ("chromium", "lighthouse")
@@ -82,7 +82,8 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
     _check_tools()
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
-        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))
+        folder = ends.enter_context(temporary_folder("rehearsal-")).path
+        ends.enter_context(everything_temporary_in(folder))
         source = Source.of(options.app, folder / "application", branch=branch)
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
