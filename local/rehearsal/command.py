@@ -7,7 +7,6 @@ import contextlib
 import json
 import shlex
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -36,6 +35,7 @@ from local.rehearsal.report.write import write
 from local.rehearsal.resources import Repository, repositories_elsewhere
 from local.rehearsal.results import ResultStore
 from local.rehearsal.selection import up_to, wishes
+from local.rehearsal.temporary import everything_temporary_in, temporary_folder
 from local.rehearsal.watching import again_and_again
 
 _TOOLS = ("aws", "builder", "docker", "haproxy", "ministack", "namespaces")
@@ -98,7 +98,8 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
     _check_tools()
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
-        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))
+        folder = ends.enter_context(temporary_folder("rehearsal-")).path
+        ends.enter_context(everything_temporary_in(folder))
         source = Source.of(options.app, folder / "application", branch=branch)
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))

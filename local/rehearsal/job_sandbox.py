@@ -27,7 +27,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -42,6 +41,7 @@ from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.loopback import listening_in
 from local.rehearsal.starting import await_ready
+from local.rehearsal.temporary import temporary_folder
 
 OTHER_ACCOUNT = "210987654321"
 """Where images are promoted to when the target is not the own account."""
@@ -74,21 +74,22 @@ class JobSandbox:
         repositories: the folder with ``OWNER/NAME.git`` of each repository on GitHub.
     """
 
+    folder: Path
     aws: AwsServices
     enter: tuple[str, ...]
+    repositories: Path
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="sandbox-"))  # short: sockets are in it
         self._machines = itertools.count(1)
         self._ends = contextlib.ExitStack()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
         self._mirrored: dict[str, dict[str, str]] = {}
-        self.repositories = self.folder / "git"
 
     def __enter__(self) -> Self:
         """Start it, and wait until all of it answers."""
         with contextlib.ExitStack() as ends:
-            ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            made = ends.enter_context(temporary_folder("sandbox-"))  # short: sockets are in it
+            self.folder, self.repositories = made.path, made.path / "git"
             hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account in _ACCOUNTS for region in _REGIONS]
             hosts += [LAYER_HOST.format(region=region) for region in _REGIONS]
             hosts += git_hosting.hosts(_REGIONS)
@@ -98,7 +99,7 @@ class JobSandbox:
             _make_authority(self.folder)
             certificate = self.certificate("server", hosts)
             self.repositories.mkdir()
-            holder = ends.enter_context(self._machine())
+            holder = ends.enter_context(self._machine(made.held_by))
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
             self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             engine = ends.enter_context(self._engine())
@@ -244,8 +245,8 @@ class JobSandbox:
         return f"unix://{self.docker_socket}"
 
     @contextlib.contextmanager
-    def _machine(self) -> Iterator[int]:
-        """The namespaces; gives the number of the process that holds them."""
+    def _machine(self, folder: int) -> Iterator[int]:
+        """The namespaces, which hold the folder; gives the number of the process that holds them."""
         unshare = [tools.command("unshare"), "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         first = [str(tools.engine() / "docker-init"), "-s", "--", "/bin/sh", "-euc", _START, "start"]
         with subprocess.Popen(
@@ -254,6 +255,7 @@ class JobSandbox:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            pass_fds=(folder,),
         ) as process:
             try:
                 await_ready(process, "The machine", (self.folder / "ready").exists)
@@ -305,10 +307,6 @@ class JobSandbox:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for group in Path("/sys/fs/cgroup").glob(f"**/{self.folder.name}"):
-            for folder in sorted([group, *group.rglob("*/")], reverse=True):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
 
     def docker_hub(self, region: str = REGION) -> dict[str, str]:
         """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.

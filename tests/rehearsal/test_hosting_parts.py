@@ -20,6 +20,7 @@ from local.rehearsal.hosting.existing import plain_hosting
 from local.rehearsal.hosting.from_graph import listeners_of, secrets_of, traffic_steps
 from local.rehearsal.hosting.load_balancer import Figures
 from local.rehearsal.loopback import serving_http
+from local.rehearsal.report.model import Sample
 
 SERVICE = "aws:ecs/service:Service"
 CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
@@ -149,32 +150,42 @@ def test_the_alarms_of_a_stack_are_told_by_what_they_look_at() -> None:
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Errs on one path, and breaks off on another."""
+    """Answers with the status that is asked for, and breaks off where none is."""
 
     def do_GET(self) -> None:  # http.server's name
-        if self.path == "/broken":
+        if self.path == "/0":
             return
-        self.send_response(503 if self.path == "/sorry" else 200)
+        self.send_response(int(self.path.strip("/") or 200))
         self.send_header("X-Version", "7")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
 
 def test_a_client_takes_down_each_answer() -> None:
-    with serving_http(Answers) as url:
-        with Visitor(url, "/", every=0.01, version=lambda headers, _body: headers["x-version"]) as visitor:
-            deadline = time.monotonic() + 10
-            while len(visitor.visits) < 5 and time.monotonic() < deadline:
-                time.sleep(0.01)
-        sorry, broken = Visitor(url, "/sorry").ask(), Visitor(url, "/broken").ask()
+    with (
+        serving_http(Answers) as url,
+        Visitor(url, "/", every=0.01, version=lambda headers, _body: headers["x-version"]) as visitor,
+    ):
+        deadline = time.monotonic() + 10
+        while len(visitor.visits) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     assert len(visitor.visits) >= 5
     assert visitor.failed == []
     assert visitor.versions == ["7"]
     times = [visit.time for visit in visitor.visits]
     assert times == sorted(times)
-    assert (sorry.failed, sorry.status) == (True, 503)
-    assert (broken.failed, broken.status, broken.error[:19]) == (True, 0, "RemoteDisconnected:")
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"), [(0, True), (200, False), (301, False), (401, False), (404, False), (500, True), (503, True)]
+)
+def test_a_request_fails_by_the_services_fault_alone(status: int, failed: bool) -> None:
+    """The report counts as the client does."""
+    with serving_http(Answers) as url:
+        visit = Visitor(url, f"/{status}").ask()
+    assert (visit.status, visit.failed, visit.error[:19]) == (status, failed, "" if status else "RemoteDisconnected:")
+    assert Sample(at=visit.time, status=visit.status).failed is failed
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -25,23 +26,54 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._processes: dict[int, str] = {}
+        self._groups: set[str] = set()
 
     @property
     def environment(self) -> dict[str, str]:
         return {**os.environ, "TMPDIR": str(self.folder)}
 
+    def note(self, command: int) -> None:
+        """Take down which processes and control groups a running command has."""
+        parents = {process: parent for process, (parent, _) in processes().items()}
+        children = [command]
+        for process in children:
+            children += [child for child, parent in parents.items() if parent == process]
+        now = processes()
+        self._processes = {process: now[process][1] for process in children if process in now}
+        self._groups = {path.name for path in self.folder.glob("**/sandbox-*")}
+
     def left(self) -> list[str]:
-        """Files, processes and mounts."""
+        """Files, processes, mounts and control groups; a network namespace ends with its processes and mounts."""
         found = [str(path) for path in self.folder.iterdir()]
-        for process in Path("/proc").glob("[0-9]*"):
+        now = processes()
+        for process, (_, started) in now.items():
             try:
-                words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                words = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            if str(self.folder) in words:
-                found.append(f"{process.name}: {words[:200]}")
+            if str(self.folder) in words or self._processes.get(process) == started:
+                found.append(f"{process}: {words[:200]}")
         mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
-        return found + [line for line in mounts if str(self.folder) in line]
+        groups = [str(path) for name in self._groups for path in Path("/sys/fs/cgroup").glob(f"**/{name}")]
+        return [*found, *(line for line in mounts if str(self.folder) in line), *groups]
+
+    def left_in_the_end(self) -> list[str]:
+        """What is left when everything has had its time to end."""
+        deadline = time.monotonic() + 20
+        while (left := self.left()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    """The parent of each process, and when it was started."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            found[int(process.name)] = (int(fields[1]), fields[19])
+    return found
 
 
 @pytest.fixture
@@ -105,26 +137,42 @@ def test_a_part_of_a_delivery_leaves_a_report_and_nothing_else(place: Place, tmp
     assert place.left() == []
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_a_rehearsal_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def running(place: Place, report: Path, moment: str) -> Iterator[subprocess.Popen[str]]:
+    """A rehearsal that has come to the line with this text."""
+    words = command("--stack", "dev", "--verbose", "--report", str(report))
     with subprocess.Popen(
-        command("--stack", "dev", "--report", str(tmp_path)),
-        cwd=ROOT,
-        env=place.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        words, cwd=ROOT, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
-        for line in process.stdout:
-            if "BuildImage begins" in line:
-                break
+        assert any(moment in line for line in process.stdout), "it has ended before"
+        place.note(process.pid)
+        yield process
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_rehearsal_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path) -> None:
+    with running(place, tmp_path, "BuildImage begins") as process:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
 
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "Interrupted."
-    deadline = time.monotonic() + 20
-    while place.left() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert place.left() == []
+    assert place.left_in_the_end() == []
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["CodePipeline, CodeBuild", "==> Build and push", "Started the deployment"],
+    ids=["start", "build", "deployment"],
+)
+def test_a_rehearsal_that_is_killed_leaves_nothing(place: Place, tmp_path: Path, moment: str) -> None:
+    """Up to a second later, so that it is killed in another state each time."""
+    with running(place, tmp_path, moment) as process:
+        time.sleep(time.time() % 1)
+        place.note(process.pid)
+        process.kill()
+        process.communicate()
+
+    assert place.left_in_the_end() == []
+    assert list(tmp_path.iterdir()) == []

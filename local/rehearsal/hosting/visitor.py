@@ -14,6 +14,16 @@ from urllib.parse import urlsplit
 _PATIENCE = 10.0
 
 
+def is_failure(status: int) -> bool:
+    """Return whether a request with this answer, 0 for none, has failed by the service's fault.
+
+    Answers 4xx are not its fault: an application may have no page at the address that is asked for, or may want a login
+    there. The metrics that alarms watch count the same, ``HTTPCode_ELB_5XX_Count`` and ``HTTPCode_Target_5XX_Count``:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+    """
+    return not 200 <= status < 500
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One request.
@@ -34,8 +44,8 @@ class Visit:
 
     @property
     def failed(self) -> bool:
-        """Whether a user would have seen an error."""
-        return not 200 <= self.status < 500
+        """Whether it has failed, see `is_failure`."""
+        return is_failure(self.status)
 
 
 class Visitor:
@@ -84,7 +94,7 @@ class Visitor:
 
     @property
     def failed(self) -> list[Visit]:
-        """The requests that a user would have seen fail."""
+        """The requests that have failed."""
         return [visit for visit in list(self.visits) if visit.failed]
 
     @property

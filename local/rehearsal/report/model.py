@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from local.rehearsal.hosting.visitor import is_failure
 from local.rehearsal.pipeline.execution import Status
 
 FORMAT: Literal[1] = 1
@@ -245,8 +246,8 @@ class Sample:
 
     @property
     def failed(self) -> bool:
-        """Whether a user would have noticed."""
-        return not 200 <= self.status < 400
+        """Whether it has failed, see `is_failure`."""
+        return is_failure(self.status)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
