@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.errors import Refusal
 from local.rehearsal.arguments import add_arguments, stack_files
+from local.stack_file import check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,8 @@ def _run(options: argparse.Namespace) -> int:
         return _rehearse(options)
     stack_file = (options.stack_file or ROOT / f"Pulumi.{options.stack}.yaml").resolve()
     if options.command in _DONE:
-        _check(stack_file, options.stack, given=options.stack_file is not None)
+        _find(stack_file, given=options.stack_file is not None)
+        check(stack_file, options.stack)
     from local.engine.stack import LocalStack  # noqa: PLC0415 - a wrong stack file is told without waiting for it
 
     stack = LocalStack(options.stack, project_dir=ROOT, stack_file=stack_file)
@@ -121,8 +123,8 @@ def _bring_tools(*, if_possible: bool) -> int:
 
 
 def _rehearse(options: argparse.Namespace) -> int:
-    for name, file in stack_files(options).items():
-        _check(file, name, given=options.stack_file is not None)
+    for file in stack_files(options).values():
+        _find(file, given=options.stack_file is not None)
     from local.rehearsal.command import rehearse  # noqa: PLC0415 - as above
 
     return rehearse(options, ["make", "rehearse"])
@@ -154,20 +156,14 @@ def _operate(stack: LocalStack, command: str, *, as_json: bool, with_diff: bool)
     return 0
 
 
-def _check(stack_file: Path, name: str, *, given: bool) -> None:
-    """Refuse a wrong stack file before the engine starts: everything that is wrong with it, a line each."""
+def _find(stack_file: Path, *, given: bool) -> None:
+    """Refuse a stack that has no file."""
     if not stack_file.is_file() and not given:
         stacks = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
         raise Refusal(
             f"{stack_file.name}: there is no such stack file. Stacks here: {', '.join(stacks) or 'none'} - "
             f"take one of them (STACK=...), or copy its file to {stack_file.name}."
         )
-    from components.settings import SettingsError, load_settings, load_stack_file  # noqa: PLC0415 - only when used
-
-    try:
-        load_settings(load_stack_file(stack_file), stack=name)
-    except SettingsError as error:
-        raise Refusal(str(error)) from None
 
 
 def _shown(path: Path) -> str:

@@ -52,10 +52,8 @@ from ministack.core.responses import request_scope  # type: ignore[import-untype
 from ministack.services import ecr  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal import git_hosting
+from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST
 
-REGISTRY_HOST = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
-LAYER_HOST = "prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com"
-"""Where Amazon ECR keeps layers, as its users see it in redirects."""
 _LAYER_HOST = re.compile(r"prod-([a-z0-9-]+)-starport-layer-bucket\.s3\.\1\.amazonaws\.com")
 _TARGET = "AmazonEC2ContainerRegistry_V20150921."
 _REGISTRY_PATH = re.compile(

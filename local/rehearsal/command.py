@@ -12,7 +12,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from components.engines.engine import DEPLOY_ACTION
 from local.errors import MissingTool, Refusal
 from local.npm import npm_cache
 from local.rehearsal import tools
@@ -28,10 +27,7 @@ from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
 from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
 from local.rehearsal.report.outcome import outcome
-from local.rehearsal.report.page import page
-from local.rehearsal.report.saved import summary
 from local.rehearsal.report.terminal import View, view
-from local.rehearsal.report.write import write
 from local.rehearsal.resources import Repository, repositories_elsewhere
 from local.rehearsal.results import ResultStore
 from local.rehearsal.selection import up_to, wishes
@@ -133,6 +129,10 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
         rehearsal.push(first, source, variables=dict(options.variable), until=until.get(first, ""))
         rehearsal.wait()
+        # Now that everything has ended: with them come Jinja and Pydantic, which the start need not wait for.
+        from local.rehearsal.report.saved import summary  # noqa: PLC0415 - as above
+        from local.rehearsal.report.write import write  # noqa: PLC0415 - as above
+
         made = collect(
             options.app.resolve().name,
             [_rehearsed(stack, folder) for stack in rehearsal.stacks.values()],
@@ -252,6 +252,8 @@ def _rehearsed(stack: Stack, folder: Path) -> Rehearsed:
 
 def _traffic(stack: Stack, visits: Sequence[Visit]) -> Traffic:
     """What the client saw, and when deployments went on."""
+    from components.engines.engine import DEPLOY_ACTION  # noqa: PLC0415 - Pulumi's SDK comes with it, and takes long
+
     samples = (Sample(at=visit.time, status=visit.status, version=visit.version, error=visit.error) for visit in visits)
     deploying = (
         run for execution in stack.runner.executions for run in execution.actions if run.action.name == DEPLOY_ACTION
@@ -274,6 +276,8 @@ def _draw(plan: Mapping[str, Deployed], options: argparse.Namespace) -> Path:
     """Draw the pipelines, without a run."""
     pipelines = [Rehearsed(stack=name, deployed=deployed, executions=()) for name, deployed in plan.items()]
     now = time.time()
+    from local.rehearsal.report.page import page  # noqa: PLC0415 - only here, see above
+
     file = options.report / "pipelines.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page(collect(options.app.resolve().name, pipelines, started=now, ended=now)), encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.go_tool import cache_directory, make_once
+from local.stack_file import check
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = tuple(
@@ -31,6 +32,7 @@ def deployed_graph(stack: str, stack_file: Path) -> list[dict[str, Any]]:
 
     Raises:
         EngineFailure: The program or the engine refused.
+        Refusal: The settings are wrong.
         MissingTool: There is no Pulumi CLI and no way to build it.
     """
     kept = cache_directory() / "graphs"
@@ -46,6 +48,7 @@ def deployed_graph(stack: str, stack_file: Path) -> list[dict[str, Any]]:
 
 def _deploy(stack: str, stack_file: Path, folder: Path) -> None:
     """Deploy into a state of its own, and write down what came of it."""
+    check(stack_file, stack)
     from local.engine.stack import LocalStack  # noqa: PLC0415 - it takes a second, which a kept graph saves
 
     with tempfile.TemporaryDirectory() as state:

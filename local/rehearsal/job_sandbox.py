@@ -34,12 +34,12 @@ from typing import Self
 
 from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
-from local.rehearsal.aws_server import LAYER_HOST, REGISTRY_HOST
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.base_images import PLATFORM, Content, Provided, Provision
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.loopback import listening_in
+from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST
 from local.rehearsal.starting import await_ready
 from local.rehearsal.temporary import temporary_folder
 

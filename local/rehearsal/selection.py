@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from local.errors import Refusal
 from local.rehearsal.deployed import Action, Deployed
 from local.rehearsal.results import Result, ResultStore, Wish
-from local.rehearsal.results.dependencies import changes_service
+from local.rehearsal.results.dependencies import is_deployment
 
 _NEED_NO_RESULT = frozenset({"CodeStarSourceConnection", "ECR", "Manual"})
 """What these providers do is done again without effort."""
@@ -92,7 +92,9 @@ def wishes(
         (stack, action)
         for stack, deployed in plan.items()
         for action in deployed.actions
-        if action.name not in run[stack] and action.provider not in _NEED_NO_RESULT and not changes_service(action)
+        if action.name not in run[stack]
+        and action.provider not in _NEED_NO_RESULT
+        and not is_deployment(deployed, action)
         if not (stack == first and action.name in _after(deployed, chosen))
     ]
     missing = [f"{stack}/{action.name}" for stack, action in taken if not results.of_commit(stack, action.name)]

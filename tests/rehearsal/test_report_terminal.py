@@ -33,7 +33,8 @@ from local.rehearsal.pipeline import (
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.outcome import outcome
-from local.rehearsal.report.terminal import Lines, Tree, view
+from local.rehearsal.report.terminal import Lines, view
+from local.rehearsal.report.terminal.tree import Tree
 
 PLAN = {stack: deployed(stack) for stack in ("dev", "prod")}
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from openapi_schema_validator import OAS30Validator
-
 from local.go_tool import cache_directory
 from local.npm import npm_ci
 
@@ -152,6 +150,8 @@ class Description:
         return value
 
     def _problems(self, schema: Mapping[str, Any], value: object, where: str, ignored: str = "") -> list[str]:
+        from openapi_schema_validator import OAS30Validator  # noqa: PLC0415 - a rehearsal starts, and goes, without it
+
         root = {**schema, "components": self._document["components"]}
         found = [error for error in OAS30Validator(root).iter_errors(value) if error.validator != ignored]
         return [f"{where}{''.join(f'.{step}' for step in error.absolute_path)}: {error.message}" for error in found]

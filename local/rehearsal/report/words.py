@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from rich.text import Text
-
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot hold and no reader wants."""
 _TROUBLE = re.compile(
@@ -65,10 +63,16 @@ def number(amount: float) -> str:
 def plain(line: str) -> str:
     """Return a log line without colours and control characters; of a progress bar what was left standing."""
     for part in reversed(line.rstrip("\r\n").split("\r")):
-        text = _CONTROL.sub("", Text.from_ansi(part).plain if "\x1b" in part else part)
+        text = _CONTROL.sub("", _colourless(part) if "\x1b" in part else part)
         if text:
             return text
     return ""
+
+
+def _colourless(line: str) -> str:
+    from rich.text import Text  # noqa: PLC0415 - most logs have no colours, and a rehearsal need not wait for Rich
+
+    return Text.from_ansi(line).plain
 
 
 def is_trouble(line: str) -> bool:

@@ -16,8 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.engines.code_deploy import WATCH_ACTION
-from components.engines.engine import DEPLOY_ACTION
 from local.rehearsal.deployed import Action, Deployed, DeployedProblem, Project
 from local.rehearsal.resources import Graph, values_of
 
@@ -25,13 +23,18 @@ _JOB = re.compile(r'jobs\.pyz" ([a-z-]+)')
 _BUNDLE = frozenset({"JOBS_BUNDLE", "JOBS_SHA256"})
 _THIS_RUN = "codepipeline.PipelineExecutionId"
 _SERVICE_URL = "SERVICE_URL"
+_DEPLOYING = ("CodeDeployToECS", "ECS")
+_FOLLOWS_SERVICE = "ecs:DescribeServices"
 _EMULATORS = Path(__file__).parents[1]
 _HOSTING = re.compile(r"aws:(ecs|lb|alb|codedeploy|cloudwatch/metricAlarm|appautoscaling)[:/]")
 
 
-def changes_service(action: Action) -> bool:
-    """Whether an action changes what the service runs."""
-    return action.name in (DEPLOY_ACTION, WATCH_ACTION)
+def is_deployment(deployed: Deployed, action: Action) -> bool:
+    """Whether an action changes what the service runs, or follows who does."""
+    if not action.project:
+        return action.provider in _DEPLOYING
+    statements = (each for policy in deployed.policies(action.name) for each in policy["Statement"])
+    return any(_FOLLOWS_SERVICE in statement.get("Action", ()) for statement in statements)
 
 
 class Dependencies:
@@ -84,12 +87,16 @@ class Dependencies:
             parts |= self._of_project(self._deployed.project(action.name))
         else:
             parts["the pipeline's role"] = _hash(self._deployed.policies_of(self._deployed.role))
-        if self.looks_at_service(action) or changes_service(action):
+        if self.looks_at_service(action) or self.is_deployment(action):
             parts["the service"] = self._hosting
         if self.looks_at_service(action):
-            delivered = [name for each in self._deployed.actions if changes_service(each) for name in each.inputs]
+            delivered = [name for each in self._deployed.actions if self.is_deployment(each) for name in each.inputs]
             parts["what is deployed"] = _hash([digests.get(name) for name in delivered])
         return parts
+
+    def is_deployment(self, action: Action) -> bool:
+        """Whether an action changes what the service runs, or follows who does."""
+        return is_deployment(self._deployed, action)
 
     def looks_at_service(self, action: Action) -> bool:
         """Whether an action sends requests to the deployed service."""

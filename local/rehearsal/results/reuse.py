@@ -19,7 +19,7 @@ from typing import Any
 from local.rehearsal.deployed import Action, Deployed
 from local.rehearsal.pipeline.action import ActionContext, ActionProvider, Completed
 from local.rehearsal.pipeline.store import ArtifactStore
-from local.rehearsal.results.dependencies import Dependencies, changes_service, content_digest, fingerprint
+from local.rehearsal.results.dependencies import Dependencies, content_digest, fingerprint
 from local.rehearsal.results.kept import Result, ResultStore
 from local.rehearsal.results.pushes import Pushes
 
@@ -89,7 +89,7 @@ class Reuse:
         digests = self._digests.setdefault(context.run.execution, {})
         parts = self._dependencies.of(action, context.variables, digests, context.revision)
         result = self._result(action, parts)
-        if result and not (changes_service(action) and self._is_looked_at(context, digests)):
+        if result and not (self._dependencies.is_deployment(action) and self._is_looked_at(context, digests)):
             return self._take(context, result, digests)
         self._say_what_changed(context, parts)
         before = self._pushes.look(self._deployed.policies(action.name))
@@ -114,7 +114,7 @@ class Reuse:
             parts = self._dependencies.of(action, variables, known)
             result = self._result(action, parts)
             if result is None:
-                if changes_service(action) or self._dependencies.looks_at_service(action):
+                if self._dependencies.is_deployment(action) or self._dependencies.looks_at_service(action):
                     return True
                 continue
             known |= result.digests

@@ -12,7 +12,6 @@ from typing import Protocol, Self, TextIO
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.pipeline.execution import ActionRun, Execution
 from local.rehearsal.report.terminal.lines import Lines
-from local.rehearsal.report.terminal.tree import Tree
 
 
 class View(Protocol):
@@ -47,7 +46,9 @@ def view(plan: Mapping[str, Deployed], *, stream: TextIO | None = None, verbose:
     stream = stream or sys.stdout
     if verbose or not stream.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
         return Lines(stream, verbose=verbose)
+    from local.rehearsal.report.terminal.tree import Tree  # noqa: PLC0415 - Rich takes time, and lines go without
+
     return Tree(plan, stream)
 
 
-__all__ = ["Lines", "Tree", "View", "view"]
+__all__ = ["Lines", "View", "view"]
