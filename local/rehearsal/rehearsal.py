@@ -185,17 +185,23 @@ class Rehearsal:
     def wait(self) -> None:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile."""
         while True:
-            self._start_for_new_images()  # or wait until somebody who is about it has
-            running = [
-                (stack.runner, execution)
-                for stack in self.stacks.values()
-                for execution in stack.runner.executions
-                if execution.ended is None
-            ]
+            running = self._running()
+            if not running:
+                # Only now: what has just ended may have pushed an image as its last deed.
+                self._start_for_new_images()  # or wait until somebody who is about it has
+                running = self._running()
             if not running:
                 return
             for runner, execution in running:
                 runner.wait(execution, _LOOK_SECONDS)
+
+    def _running(self) -> list[tuple[PipelineRunner, Execution]]:
+        return [
+            (stack.runner, execution)
+            for stack in self.stacks.values()
+            for execution in stack.runner.executions
+            if execution.ended is None
+        ]
 
     def scene(self, run: ActionRun) -> Scene | None:
         """Return where the commands of a failed build have ended; ``None`` when there were none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.pipeline.triggers import Arrivals, Push, push_event, reason_not_to_start, rules_of
+from local.rehearsal.rehearsal import Rehearsal
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
@@ -120,3 +122,32 @@ def test_a_rule_whose_role_may_not_start_the_pipeline_does_not() -> None:
     event = push_event(ACCOUNT, REGION, "shop-prod", "promoted", "sha256:1")
     with pytest.raises(Refusal, match="lacks codepipeline:StartPipelineExecution"):
         rule.request(event, (), account=ACCOUNT, region=REGION)
+
+
+def test_a_pipeline_is_awaited_that_the_last_deed_of_another_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dev ends, and with it pushes an image, at the very moment at which somebody looks for new images."""
+
+    def begin(stack: str) -> None:
+        running[stack].executions.append(SimpleNamespace(ended=None))
+
+    def look(rehearsal: Rehearsal) -> None:
+        looks.append(len(looks))
+        dev = rehearsal.stacks["dev"].runner.executions[0]
+        if dev.ended is None:
+            dev.ended = 1.0
+        elif not running["prod"].executions:
+            begin("prod")
+
+    def end(execution: Any, _seconds: float) -> None:  # noqa: ANN401 - as above
+        execution.ended = 2.0
+
+    running = {name: SimpleNamespace(executions=[], wait=end) for name in ("dev", "prod")}
+    looks: list[int] = []
+    begin("dev")
+    rehearsal: Any = Rehearsal.__new__(Rehearsal)
+    rehearsal.stacks = {name: SimpleNamespace(runner=runner) for name, runner in running.items()}
+    monkeypatch.setattr(Rehearsal, "_start_for_new_images", look)
+
+    rehearsal.wait()
+
+    assert [execution.ended for execution in running["prod"].executions] == [2.0]
