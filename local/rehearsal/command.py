@@ -30,7 +30,7 @@ from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.terminal import View, view
 from local.rehearsal.resources import Repository, repositories_elsewhere
 from local.rehearsal.results import ResultStore
-from local.rehearsal.selection import up_to, wishes
+from local.rehearsal.selection import place, up_to, wishes
 from local.rehearsal.temporary import everything_temporary_in, temporary_folder
 from local.rehearsal.watching import again_and_again
 
@@ -89,6 +89,8 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         print(f"The pipelines: {_draw(plan, options)}")
         return 0
     plan, until = up_to(plan, options.until or options.only)
+    if options.begin:
+        place(plan, options.begin)
     first = next(iter(plan))
     branch = _branch(plan[first])
     _check_tools()

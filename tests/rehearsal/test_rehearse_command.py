@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from local.__main__ import main
 from local.engine.stack import ROOT
+from local.rehearsal.arguments import EXAMPLE
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearse command")]
 
@@ -104,10 +106,26 @@ def test_the_stages_and_actions_can_be_listed_without_running_any(capsys: pytest
             ["--stack-file", "examples/Pulumi.classic.yaml"],
             "--stack-file is the file of one stack: name it with --stack",
         ),
-        (["--until", "Bild"], "shop-dev has no Bild; there are Source, Build, Deploy, Test, Promote, BuildImage,"),
+        (
+            ["--until", "Bild"],
+            "there is no stage or action Bild: dev has Source, Build, Deploy, Test, Promote, BuildImage",
+        ),
+        (["--until", "staging/Deploy"], "staging/Deploy: no stack staging is rehearsed here, only dev and prod"),
+        (
+            ["--from", "Bild"],
+            "there is no stage or action Bild: dev has Source, Build, Deploy, Test, Promote, BuildImage",
+        ),
         (["--stack", "prod"], "shop-prod begins with an image, and not with code: rehearse it after the stack"),
     ],
-    ids=["no folder", "no stack", "file of no stack", "no action", "prod alone"],
+    ids=[
+        "no folder",
+        "no stack",
+        "file of no stack",
+        "no action",
+        "no stack of an action",
+        "from no action",
+        "prod alone",
+    ],
 )
 def test_what_cannot_be_rehearsed_is_refused_with_the_way_out(
     words: list[str], said: str, place: Place, capsys: pytest.CaptureFixture[str]
@@ -120,20 +138,39 @@ def test_what_cannot_be_rehearsed_is_refused_with_the_way_out(
 
 
 def test_a_part_of_a_delivery_leaves_a_report_and_nothing_else(place: Place, tmp_path: Path) -> None:
-    words = command("--stack", "dev", "--until", "BuildImage", "--json", "--report", str(tmp_path))
-    done = subprocess.run(words, cwd=ROOT, env=place.environment, capture_output=True, text=True, check=False)
+    report, application = tmp_path / "report", tmp_path / "application"
+    shutil.copytree(EXAMPLE, application)
 
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
-    (run,) = summary["stacks"][0]["runs"]
-    assert [(action["action"], action["status"]) for action in run["actions"]] == [
-        ("Source", "Succeeded"),
-        ("BuildImage", "Succeeded"),
-    ]
+    def rehearsed(*words: str) -> subprocess.CompletedProcess[str]:
+        always = ("--app", str(application), "--until", "BuildImage", "--json", "--report", str(report))
+        return subprocess.run(
+            command(*always, *words), cwd=ROOT, env=place.environment, capture_output=True, text=True, check=False
+        )
+
+    def actions(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str, bool]]:
+        assert done.returncode == 0, done.stderr
+        (run,) = json.loads(done.stdout)["stacks"][0]["runs"]
+        return [(action["action"], action["status"], action["reused"]) for action in run["actions"]]
+
+    done = rehearsed("--fresh")
+    assert actions(done) == [("Source", "Succeeded", False), ("BuildImage", "Succeeded", False)]
     first = done.stderr.splitlines()[:10]
     assert first[0].startswith("dev: ")
-    assert {part["name"] for part in summary["emulated"]} <= {line[2:26].rstrip() for line in first}
-    assert {path.name for path in tmp_path.iterdir()} == {"rehearsal.html", "rehearsal.json", "junit.xml"}
+    emulated = {part["name"] for part in json.loads(done.stdout)["emulated"]}
+    assert emulated <= {line[2:26].rstrip() for line in first}
+    assert {path.name for path in report.iterdir()} == {"rehearsal.html", "rehearsal.json", "junit.xml"}
+    assert place.left() == []
+
+    for words in ((), ("--retry",)):
+        again = rehearsed(*words)
+        assert actions(again) == [("Source", "Succeeded", False), ("BuildImage", "Succeeded", True)]
+        assert "dev / Build / BuildImage as before, " in again.stderr
+    assert place.left() == []
+
+    (application / "server.py").write_text("# Another version\n")
+    refused = rehearsed("--retry")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("--retry continues the last rehearsal of the same commit, and there was none of ")
     assert place.left() == []
 
 

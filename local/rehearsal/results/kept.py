@@ -26,7 +26,7 @@ from local.rehearsal.base_images import Content, ImageStore
 from local.rehearsal.resources import Repository
 from local.rehearsal.results.pushes import Pushed
 
-_MOST_RESULTS, _MOST_COMMITS = 200, 10
+_MOST_RESULTS, _MOST_COMMITS, _MOST_APPLICATIONS = 200, 10, 50
 _FRESH_SECONDS = 3600
 """What has been written within so many seconds may belong to a rehearsal that runs now."""
 
@@ -184,6 +184,10 @@ class ResultStore:
         for blob in self.images.path("sha256:").glob("*"):
             if f"sha256:{blob.name}" not in kept and _age(blob, now) > _FRESH_SECONDS:
                 blob.unlink(missing_ok=True)
+        for file in sorted(self._folder.glob("applications/*.json"), key=lambda file: _age(file, now))[
+            _MOST_APPLICATIONS:
+        ]:
+            file.unlink(missing_ok=True)
         for unfinished in self._folder.glob("unfinished/*"):
             if _age(unfinished, now) > _FRESH_SECONDS:
                 shutil.rmtree(unfinished, ignore_errors=True)
