@@ -105,8 +105,10 @@ def test_a_part_of_a_delivery_leaves_a_report_and_nothing_else(place: Place, tmp
     assert place.left() == []
 
 
+@pytest.mark.parametrize("moment", ["Base images", "Source begins", "BuildImage begins"])
 @pytest.mark.usefixtures("interruptible")
-def test_a_rehearsal_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path) -> None:
+def test_a_rehearsal_that_is_interrupted_leaves_nothing(moment: str, place: Place, tmp_path: Path) -> None:
+    """Before anything has started, while the Docker engine starts beside the first action, and when all has."""
     with subprocess.Popen(
         command("--stack", "dev", "--report", str(tmp_path)),
         cwd=ROOT,
@@ -117,7 +119,7 @@ def test_a_rehearsal_that_is_interrupted_leaves_nothing(place: Place, tmp_path: 
     ) as process:
         assert process.stdout
         for line in process.stdout:
-            if "BuildImage begins" in line:
+            if moment in line:
                 break
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
