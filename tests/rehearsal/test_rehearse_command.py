@@ -69,13 +69,17 @@ def test_the_stages_and_actions_can_be_listed_without_running_any(capsys: pytest
         (["--app", "nowhere"], "nowhere is no folder: the folder of an application is wanted"),
         (["--stack", "staging"], "Pulumi.staging.yaml: there is no such stack file. Stacks here: dev, prod"),
         (
-            ["--stack-file", "examples/Pulumi.classic.yaml"],
-            "--stack-file is the file of one stack: name it with --stack",
+            ["--stack-file", "classic.yaml"],
+            "--stack-file classic.yaml does not say of which stack: --stack-file NAME=classic.yaml",
+        ),
+        (
+            ["--stack-file", "qa=qa.yaml"],
+            "--stack-file qa=qa.yaml: qa is not rehearsed, but dev, prod; name them all with --stack",
         ),
         (["--until", "Bild"], "shop-dev has no Bild; there are Source, Build, Deploy, Test, Promote, BuildImage,"),
         (["--stack", "prod"], "shop-prod begins with an image, and not with code: rehearse it after the stack"),
     ],
-    ids=["no folder", "no stack", "file of no stack", "no action", "prod alone"],
+    ids=["no folder", "no stack", "file of no stack", "file of another stack", "no action", "prod alone"],
 )
 def test_what_cannot_be_rehearsed_is_refused_with_the_way_out(
     words: list[str], said: str, place: Place, capsys: pytest.CaptureFixture[str]
