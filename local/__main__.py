@@ -123,8 +123,8 @@ def _bring_tools(*, if_possible: bool) -> int:
 
 
 def _rehearse(options: argparse.Namespace) -> int:
-    for file in stack_files(options).values():
-        _find(file, given=options.stack_file is not None)
+    for name, file in stack_files(options).items():
+        _find(file, given=file != ROOT / f"Pulumi.{name}.yaml")
     from local.rehearsal.command import rehearse  # noqa: PLC0415 - as above
 
     return rehearse(options, ["make", "rehearse"])

@@ -103,4 +103,5 @@ def warm_aws_cli(need: Callable[..., None]) -> Iterator[Path]:
     need("aws")
     # Not below pytest's own folder: a socket's path is short.
     with tempfile.TemporaryDirectory(prefix="aws-cli-") as folder, WarmAwsCli(Path(folder)) as cli:
+        cli.await_ready()
         yield cli.bin

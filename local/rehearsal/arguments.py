@@ -19,7 +19,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--stack", action="append", metavar="NAME", help="dev or prod alone; by default dev, and prod that it starts"
     )
-    command.add_argument("--stack-file", type=Path, metavar="FILE", help="the settings of the one --stack")
+    command.add_argument(
+        "--stack-file",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="other settings of a stack; NAME= may be left out with one --stack",
+    )
     command.add_argument(
         "--until", default="", metavar="NAME", help="end after this stage or action; prod/NAME for one of prod"
     )
@@ -75,11 +81,19 @@ def stack_files(options: argparse.Namespace) -> dict[str, Path]:
     """Return the settings of each stack that is rehearsed, in the order in which a change travels.
 
     Raises:
-        Refusal: A file is given, and it is not said of which stack.
+        Refusal: A file is given, and it is not said of which stack, or of one that is not rehearsed.
     """
     names = options.stack or ["dev", "prod"]
-    if options.stack_file:
-        if len(names) > 1 or not options.stack:
-            raise Refusal("--stack-file is the file of one stack: name it with --stack NAME")
-        return {names[0]: options.stack_file.resolve()}
-    return {name: _ROOT / f"Pulumi.{name}.yaml" for name in names}
+    files = {name: _ROOT / f"Pulumi.{name}.yaml" for name in names}
+    for given in options.stack_file:
+        name, named, file = given.partition("=")
+        if not named:
+            if len(options.stack or ()) != 1:
+                raise Refusal(f"--stack-file {given} does not say of which stack: --stack-file NAME={given}")
+            name, file = names[0], given
+        if name not in files:
+            raise Refusal(
+                f"--stack-file {given}: {name} is not rehearsed, but {', '.join(names)}; name them all with --stack"
+            )
+        files[name] = Path(file).resolve()
+    return files

@@ -91,7 +91,10 @@ def command() -> Path:
 
 def version() -> str:
     """Return the version of :func:`command`, such as ``2.38.5``."""
-    return _version_said_by(str(command())).removeprefix("aws-cli/")
+    found = command()
+    if found.is_relative_to(_folder()):
+        return found.parents[1].name  # asking it takes half a second
+    return _version_said_by(str(found)).removeprefix("aws-cli/")
 
 
 def bring() -> None:
@@ -190,7 +193,7 @@ class WarmAwsCli:
         return self._folder / "v2" / version() / "bin"
 
     def __enter__(self) -> Self:
-        """Start the server and wait until it takes calls."""
+        """Start the server; `await_ready` waits until it takes calls."""
         self.bin.mkdir(parents=True)
         aws = self.bin / "aws"
         python = Path(sys.executable).resolve()
@@ -214,8 +217,16 @@ class WarmAwsCli:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        await_ready(self._process, "The server of the AWS CLI", self._socket.exists)
         return self
+
+    def await_ready(self) -> None:
+        """Wait until the server takes calls.
+
+        Raises:
+            RuntimeError: It has ended before.
+        """
+        if self._process is not None:
+            await_ready(self._process, "The server of the AWS CLI", self._socket.exists)
 
     def __exit__(self, *_: object) -> None:
         """End the server, and the calls it carries out."""

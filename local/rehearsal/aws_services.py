@@ -90,6 +90,7 @@ class AwsServices:
             pass_fds=(self._socket.fileno(),),
         )
         self._socket.close()
+        self.client("sts")  # the first client takes longer than all others: it is made while the process starts
         await_ready(self._process, "The stand-in for AWS", self._answers)
         return self
 

@@ -46,14 +46,14 @@ echo 'Waiting for the first deployment.'
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Blob:
     """Content under its digest."""
 
     media_type: str
     content: bytes
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """`sha256:` and 64 hex digits."""
         return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
@@ -282,7 +282,8 @@ def busybox() -> Layer:
             "etc/group": Entry(b"root:x:0:\nnogroup:x:65534:\n"),
             "root/.profile": Entry(),
             "tmp/.keep": Entry(),
-        }
+        },
+        level=1,  # it is made anew in each process
     )
 
 
@@ -291,18 +292,19 @@ def buildkit(certificates: bytes) -> Image:
     built = tools.builder()
     runc = tools.command("runc")
     kept = built.bin.parent / f"layer-{Path(runc).stat().st_mtime_ns}.tar.gz"
-    if kept.is_file():
-        squeezed = kept.read_bytes()
-        large = Layer(Blob(LAYER, squeezed), f"sha256:{hashlib.sha256(gzip.decompress(squeezed)).hexdigest()}")
+    unpacked = kept.with_name(f"{kept.name}.diff-id")  # it takes half a second to find out; written before the layer
+    if kept.is_file() and unpacked.is_file():
+        large = Layer(Blob(LAYER, kept.read_bytes()), unpacked.read_text(encoding="ascii"))
     else:
         files = {f"usr/bin/{name}": Entry((built.bin / name).read_bytes(), 0o755) for name in ("buildkitd", "buildctl")}
         files["usr/bin/runc"] = Entry(Path(runc).read_bytes(), 0o755)
         for library in _libraries(runc):
             files[str(library).lstrip("/")] = Entry(library.read_bytes(), 0o755)
         large = layer(files, level=1)
-        unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
-        unfinished.write_bytes(large.blob.content)
-        unfinished.rename(kept)
+        for file, content in ((unpacked, large.diff_id.encode()), (kept, large.blob.content)):
+            unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+            unfinished.write_bytes(content)
+            unfinished.rename(file)
     own = layer({"etc/ssl/certs/ca-certificates.crt": Entry(certificates)})
     return image(busybox(), large, own, Entrypoint=["buildkitd"])
 

@@ -23,12 +23,15 @@ import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -37,6 +40,7 @@ from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.base_images import PLATFORM, Content, Provided, Provision
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
+from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.loopback import listening_in
 from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST
@@ -82,11 +86,15 @@ class JobSandbox:
     def __init__(self) -> None:
         self._machines = itertools.count(1)
         self._ends = contextlib.ExitStack()
+        self._naming = threading.Lock()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
         self._mirrored: dict[str, dict[str, str]] = {}
 
     def __enter__(self) -> Self:
-        """Start it, and wait until all of it answers."""
+        """Start it.
+
+        AWS answers then. The Docker engine and the AWS CLI are awaited where they are first needed.
+        """
         with contextlib.ExitStack() as ends:
             made = ends.enter_context(temporary_folder("sandbox-"))  # short: sockets are in it
             self.folder, self.repositories = made.path, made.path / "git"
@@ -101,21 +109,36 @@ class JobSandbox:
             self.repositories.mkdir()
             holder = ends.enter_context(self._machine(made.held_by))
             self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
+            starting = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
             self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
-            engine = ends.enter_context(self._engine())
             self.aws = ends.enter_context(
                 AwsServices(prefix=self.enter, certificate=certificate, repositories=self.repositories)
             )
+            ends.enter_context(self._engine(starting))
             commands = self.folder / "bin"
             commands.mkdir()
             (commands / "docker").symlink_to(_DOCKER)
             put_python(commands)  # a job has Python's standard library and nothing of ours
-            ends.enter_context(self._cli)
-            log = self.folder / "dockerd.log"
-            await_ready(engine, "The Docker engine", lambda: not self.docker("version", check=False).returncode, log)
-            self._buildkit = images.buildkit(self.certificates.read_bytes())
+            self._ready = starting.submit(ends.enter_context(self._cli).await_ready)
             self._ends = ends.pop_all()
         return self
+
+    def await_ready(self) -> None:
+        """Wait until builds can run: until the Docker engine and the AWS CLI answer.
+
+        Raises:
+            RuntimeError: One of them did not start.
+        """
+        self.await_engine()
+        self._ready.result()
+
+    def await_engine(self) -> None:
+        """Wait until the Docker engine answers.
+
+        Raises:
+            RuntimeError: It did not start.
+        """
+        self._running.result()
 
     def __exit__(self, *_: object) -> None:
         """End all of it."""
@@ -132,7 +155,8 @@ class JobSandbox:
         (folder / f"{name}.names").write_text(f"subjectAltName={names}\n")
         request = ("-keyout", f"{name}.key", "-out", f"{name}.csr")
         _openssl(folder, "req", *_KEY, "-subj", "/CN=rehearsal", *request)
-        authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
+        number = f"0x{secrets.token_hex(8)}"  # of its own: several may be made at a time
+        authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", number, "-days", "2")
         signed = ("-extfile", f"{name}.names", "-out", f"{name}.crt")
         _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *authority, *signed)
         made = folder / f"{name}.pem"
@@ -143,10 +167,11 @@ class JobSandbox:
     def name(self, host: str, address: str) -> None:
         """Give a name to an address of the machine, for its programs and for the containers that jobs start on it."""
         for file, line in (("hosts", f"{address} {host}"), ("container-hosts", f"{host}:{address}")):
-            path = self.folder / file
-            known = path.read_text().splitlines() if path.exists() else []
-            kept = [entry for entry in known if host not in re.split("[ :]", entry)]
-            path.write_text("".join(f"{entry}\n" for entry in [*kept, line]))  # in its place: it is mounted
+            with self._naming:
+                path = self.folder / file
+                known = path.read_text().splitlines() if path.exists() else []
+                kept = [entry for entry in known if host not in re.split("[ :]", entry)]
+                path.write_text("".join(f"{entry}\n" for entry in [*kept, line]))  # in its place: it is mounted
 
     @property
     def docker_socket(self) -> Path:
@@ -199,6 +224,7 @@ class JobSandbox:
             region: The region.
             proxy: By which the containers of this build reach what is not on the machine, see `egress.way_out`.
         """
+        self.await_ready()
         machine = f"machine-{next(self._machines)}"
         config = self.folder / machine
         (config / "cli-plugins").mkdir(parents=True)
@@ -232,6 +258,7 @@ class JobSandbox:
 
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""
+        self.await_engine()
         command = [*self.enter, str(tools.engine() / "docker"), *words]
         config = self.folder / "docker-config"
         config.mkdir(exist_ok=True)
@@ -265,7 +292,7 @@ class JobSandbox:
                 process.communicate()  # closes the standard input of the machine's first process
 
     @contextlib.contextmanager
-    def _engine(self) -> Iterator[subprocess.Popen[bytes]]:
+    def _engine(self, starting: ThreadPoolExecutor) -> Iterator[None]:
         """The Docker engine; ended in good order, so that it takes its containers and mounts away."""
         settings = {
             "features": {"containerd-snapshotter": True},  # keeps indexes and attestations, as newer engines do
@@ -289,15 +316,30 @@ class JobSandbox:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        self._running = starting.submit(self._await_engine, process)
         try:
-            yield process
+            yield
         finally:
             self._end_engine(process)
 
+    def _await_engine(self, process: subprocess.Popen[bytes]) -> None:
+        engine = EngineApi(self.docker_socket)
+
+        def answers() -> bool:
+            try:
+                return bool(engine.ask("GET", "/version", timeout=5))
+            except (OSError, EngineRefusal):
+                return False
+
+        await_ready(process, "The Docker engine", answers, self.folder / "dockerd.log")
+
     def _end_engine(self, process: subprocess.Popen[bytes]) -> None:
-        running = self.docker("ps", "--all", "--quiet", check=False).stdout.split()
-        if running:
-            self.docker("rm", "--force", "--volumes", *running, check=False)
+        with contextlib.suppress(
+            RuntimeError
+        ):  # one that is still about to start is awaited; one that did not, is gone
+            running = self.docker("ps", "--all", "--quiet", check=False).stdout.split()
+            if running:
+                self.docker("rm", "--force", "--volumes", *running, check=False)
         # The process here is nsenter; the engine is its child, told by the number it has on the machine.
         with contextlib.suppress(OSError):
             number = (self.folder / "docker.pid").read_text(encoding="ascii").strip()
@@ -316,7 +358,7 @@ class JobSandbox:
         if region not in self._mirrored:
             client, names = self.registry(ACCOUNT, region), {}
             for variable, name, tag, image in (
-                ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit),
+                ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit()),
                 ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner", "stand-in", images.scanner()),
                 ("", "docker/dockerfile", "1", images.dockerfile_frontend()),
             ):
@@ -328,6 +370,9 @@ class JobSandbox:
             )
             self._mirrored[region] = {variable: name for variable, name in names.items() if variable}
         return self._mirrored[region]
+
+    def _buildkit(self) -> images.Image:
+        return images.buildkit(self.certificates.read_bytes())
 
     @contextlib.contextmanager
     def serving_images(self, provision: Provision, *, cached_in: Sequence[str] = ()) -> Iterator[dict[str, str]]:
@@ -362,7 +407,7 @@ class JobSandbox:
     def _of_every_build(self) -> tuple[tuple[str, str, images.Image], ...]:
         """The variable of the job that names it, name with tag, and the image."""
         return (
-            ("BUILDKIT_IMAGE", f"moby/buildkit:v{tools.BUILDKIT}", self._buildkit),
+            ("BUILDKIT_IMAGE", f"moby/buildkit:v{tools.BUILDKIT}", self._buildkit()),
             ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner:stand-in", images.scanner()),
         )
 
@@ -399,11 +444,13 @@ class JobSandbox:
                 if process.stdout is None or process.stdout.readline() != "ready\n":
                     raise RuntimeError(f"The registries did not start. They said:\n{process.communicate()[1]}")
                 # The file is mounted: it is written, and not replaced.
-                names.write_text("".join([names.read_text(), *own]))
+                with self._naming:
+                    names.write_text("".join([names.read_text(), *own]))
                 yield
             finally:
-                kept = [line for line in names.read_text().splitlines(keepends=True) if line not in own]
-                names.write_text("".join(kept))
+                with self._naming:
+                    kept = [line for line in names.read_text().splitlines(keepends=True) if line not in own]
+                    names.write_text("".join(kept))
                 process.communicate()  # closes its standard input, at which it ends
 
 

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
-_LISTEN = """
-import socket, sys
-with socket.socket(fileno=int(sys.argv[1])) as back, socket.create_server(("127.0.0.1", int(sys.argv[2]))) as made:
-    made.listen(128)
-    socket.send_fds(back, [b"."], [made.fileno()])
-"""
-"""Opens a socket where it runs, and hands it to who has started it."""
+_NETWORK = 0x40000000
+"""``CLONE_NEWNET`` of setns(2)."""
 
 
 def listening_in(enter: Sequence[str], port: int = 0) -> socket.socket:
     """A socket of this process that listens on the loopback of another network namespace.
 
     Args:
-        enter: The command that runs another one there.
+        enter: The nsenter command that runs another one there.
         port: The port there; by default a free one.
     """
-    here, there = socket.socketpair()
-    with here, there:
-        command = [*enter, sys.executable, "-c", _LISTEN, str(there.fileno()), str(port)]
-        subprocess.run(command, pass_fds=[there.fileno()], capture_output=True, check=True)
-        _, (descriptor,), *_ = socket.recv_fds(here, 1, 1)
-    return socket.socket(fileno=descriptor)
+    process = enter[enter.index("--target") + 1]
+
+    def listen() -> socket.socket:
+        libc = ctypes.CDLL(None, use_errno=True)
+        with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
+            if libc.setns(namespace.fileno(), _NETWORK):
+                raise OSError(ctypes.get_errno(), f"the network of process {process} cannot be entered")
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+
+    with ThreadPoolExecutor(max_workers=1) as there:  # a namespace is a thread's own, and ends with it
+        return there.submit(listen).result()
 
 
 class _Quiet:

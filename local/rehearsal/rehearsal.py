@@ -7,10 +7,10 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from local.rehearsal.account import Account
 from local.rehearsal.actions.approval import Approval, Decide
@@ -30,8 +30,10 @@ from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
+from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
+from local.rehearsal.registry_names import REGISTRY_HOST
 from local.rehearsal.resources import Graph
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
 
@@ -39,9 +41,12 @@ _LOOK_SECONDS = 0.2
 """How often ECR is looked at for what has arrived."""
 _EMULATED = ("ECS", "CLOUDWATCH_LOGS", "CODEDEPLOY", "CODEPIPELINE")
 """The services that are this project's own emulators, as the variables of the AWS CLI name them."""
+_BEFORE_THE_SERVICE = ("Source", "Build")
+"""The stages whose actions ask nothing of the service, nor of what describes it."""
 _PATIENCE = 30.0
 """Seconds that an action has to end when everything around it has ended."""
 
+T = TypeVar("T")
 Watch = Callable[[str, Execution, ActionRun | None], None]
 """Called with the stack's name when a run of its pipeline, or an action of it, has changed."""
 
@@ -125,21 +130,26 @@ class Rehearsal:
         self.stacks: dict[str, Stack] = {}
 
     def __enter__(self) -> Self:
-        """Start everything, and make what the graphs declare."""
+        """Start everything, and make what the graphs declare; what the first actions do not need, beside them."""
         with contextlib.ExitStack() as ends:
             self.sandbox = ends.enter_context(JobSandbox())
-            self.account = Account(self.sandbox.aws, list(self._options.graphs.values()))
+            apart = ends.enter_context(contextlib.ExitStack())
+            beside = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
+            images = self.sandbox.serving_images(self._options.images, cached_in=self._regions_with_cache())
+            self._images = beside.submit(apart.enter_context, images)
+            self._machine = beside.submit(self.sandbox.await_ready)
+            account = beside.submit(Account, self.sandbox.aws, list(self._options.graphs.values()))
+            hostings = {name: self._hosting(name, graph, ends) for name, graph in self._options.graphs.items()}
+            self.account = account.result()
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
             self._token = secrets.token_hex(20)
-            self._images = ends.enter_context(
-                self.sandbox.serving_images(self._options.images, cached_in=(self.account.region,))
-            )
             self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
             self._writer = ends.enter_context(ThreadPoolExecutor(1, "results"))
             if self._options.results:
                 self._options.results.begin()
             for name, graph in self._options.graphs.items():
-                self.stacks[name] = self._stack(name, graph, ends)
+                self.stacks[name] = self._stack(name, graph, hostings[name], ends)
+            self._steady = beside.submit(self._await_services)
             ends.enter_context(self._hearing_of_images())
             self._ends = ends.pop_all()
         return self
@@ -183,8 +193,13 @@ class Rehearsal:
         return found.runner.start(trigger, variables=variables, until=until)
 
     def wait(self) -> None:
-        """Wait until no pipeline runs any more, those among them that images have started meanwhile."""
+        """Wait until no pipeline runs any more, those among them that images have started meanwhile.
+
+        Raises:
+            RuntimeError: Something that everything else needs did not start.
+        """
         while True:
+            self._check_start()
             running = self._running()
             if not running:
                 # Only now: what has just ended may have pushed an image as its last deed.
@@ -207,21 +222,55 @@ class Rehearsal:
         """Return where the commands of a failed build have ended; ``None`` when there were none."""
         return self._scenes.get(run.identity)
 
+    # What starts beside the first actions.
+
+    def _await_services(self) -> None:
+        """Wait until the services of all stacks have their first tasks."""
+        self.sandbox.await_engine()
+        for stack in self.stacks.values():
+            stack.hosting.await_first()
+
+    def _started(self, what: Future[T]) -> T:
+        """Return what an action needs of the start when it is there; `wait` tells if it does not come."""
+        try:
+            return what.result()
+        except Exception:  # noqa: BLE001 - it is told by the one who waits for the runs, and ends them all
+            raise ActionFailed("The rehearsal has not started as a whole.") from None
+
+    def _check_start(self) -> None:
+        for what in (self._images, self._machine, self._steady):
+            if what.done():
+                what.result()
+
+    def _regions_with_cache(self) -> list[str]:
+        """The regions in which builds fetch Docker Hub's images through a cache of Amazon ECR."""
+        uris = [
+            variable.value
+            for graph in self._options.graphs.values()
+            for project in Deployed.of(graph).projects.values()
+            for variable in project.variables
+            if variable.name == "DOCKER_HUB_CACHE_URI"
+        ]
+        return list(dict.fromkeys(found[2] for uri in uris if (found := REGISTRY_HOST.match(uri))))
+
     # What a stack is made of.
 
-    def _stack(self, name: str, graph: Graph, ends: contextlib.ExitStack) -> Stack:
+    def _hosting(self, name: str, graph: Graph, ends: contextlib.ExitStack) -> Hosting:
+        folder = self.sandbox.folder / "hosting" / name
+        hosting = hosting_from_graph(graph, self.sandbox, folder, pace=self._options.pace, wait=False)
+        return ends.enter_context(hosting)
+
+    def _stack(self, name: str, graph: Graph, hosting: Hosting, ends: contextlib.ExitStack) -> Stack:
         deployed = Deployed.of(graph)
         self._keep_secrets(deployed)
         recorded = CodePipeline(deployed.pipeline, account=self.account.identity, region=self.account.region)
-        hosting = ends.enter_context(
-            hosting_from_graph(graph, self.sandbox, self.sandbox.folder / "hosting" / name, pace=self._options.pace)
-        )
         served = [hosting.ecs, hosting.logs, recorded, *((hosting.code_deploy,) if hosting.code_deploy else ())]
         address = ends.enter_context(
             serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
         )
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
-        machines = _Machines(self.sandbox, {**self._options.environment, **services}, self._proxy)
+        environment = {**self._options.environment, **services}
+        machines = _Machines(self.sandbox, environment, self._proxy, lambda: self._started(self._machine))
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
             "ECR": EcrSource(account=self.account),
@@ -232,6 +281,7 @@ class Rehearsal:
         if hosting.code_deploy:
             providers["CodeDeployToECS"] = CodeDeployToEcs(ecs=hosting.ecs, code_deploy=hosting.code_deploy)
 
+        providers = {each: OnceSteady(runs, lambda: self._started(self._steady)) for each, runs in providers.items()}
         if self._options.results:
             reuse = self._reuse(name, graph, deployed, self._options.results)
             providers = {each: reuse.around(provider) for each, provider in providers.items()}
@@ -270,7 +320,7 @@ class Rehearsal:
 
     def _differs(self, project: Project) -> Mapping[str, str]:
         """What differs from AWS: which images build it, for which processor, and where GitHub is."""
-        here = {**self._images, "GITHUB_API_URL": self.github.url, "PLATFORM": PLATFORM}
+        here = {**self._started(self._images), "GITHUB_API_URL": self.github.url, "PLATFORM": PLATFORM}
         return {name: value for name, value in here.items() if name in project.defaults}
 
     def _keep_secrets(self, deployed: Deployed) -> None:
@@ -332,16 +382,34 @@ class Rehearsal:
         stack.runner.start(trigger, revisions, until=self._options.until.get(stack.name, ""))
 
 
+@dataclass(frozen=True, slots=True)
+class OnceSteady:
+    """A provider whose actions begin when the service is there, unless they are of those that do not look at it."""
+
+    provider: ActionProvider
+    await_steady: Callable[[], None]
+
+    def run(self, context: ActionContext) -> Completed:
+        """Carry out an action."""
+        if context.action.stage not in _BEFORE_THE_SERVICE:
+            self.await_steady()
+        return self.provider.run(context)
+
+
 class _Machines:
     """The sandbox's machines, which also know where this rehearsal's own services are.
 
     Those that build images reach the network through the proxy, if there is one.
     """
 
-    def __init__(self, sandbox: JobSandbox, environment: Mapping[str, str], proxy: str) -> None:
+    def __init__(
+        self, sandbox: JobSandbox, environment: Mapping[str, str], proxy: str, await_ready: Callable[[], None]
+    ) -> None:
         self._sandbox, self._environment, self._proxy = sandbox, environment, proxy
+        self._await_ready = await_ready
 
     def place(self, project: Project, credentials: Mapping[str, str], *, region: str) -> BuildHost:
         """Return a new machine."""
+        self._await_ready()
         proxy = self._proxy if _image_build(project) else ""
         return self._sandbox.place({**credentials, **self._environment}, region=region, proxy=proxy)

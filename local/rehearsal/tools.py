@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -215,11 +216,22 @@ def _npm() -> str:
     absent = _on_path("node", "npm")()
     if absent:
         return absent
-    said = subprocess.run([command("npm"), "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    said = _npm_version(Path(command("npm")))
     major = said.partition(".")[0]
     return (
         "" if major.isdigit() and int(major) >= _OLDEST_NPM else f"npm is {said or 'of no version'}, which is too old"
     )
+
+
+def _npm_version(npm: Path) -> str:
+    """Return npm's version as its own package says it, or else npm, which takes a quarter of a second to say so."""
+    try:
+        package = json.loads((npm.resolve().parents[1] / "package.json").read_text(encoding="utf-8"))
+        if package["name"] == "npm":
+            return str(package["version"])
+    except (OSError, ValueError, LookupError):
+        pass  # it is installed in another way
+    return subprocess.run([npm, "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _engine() -> str:

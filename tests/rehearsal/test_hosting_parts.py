@@ -188,6 +188,20 @@ def test_a_request_fails_by_the_services_fault_alone(status: int, failed: bool) 
     assert Sample(at=visit.time, status=visit.status).failed is failed
 
 
+def test_a_client_asks_nothing_before_there_is_somebody_to_ask() -> None:
+    asked = iter([False, False, True])
+    with serving_http(Answers) as url:
+        with Visitor(url, "/", every=0.01, begins=lambda: next(asked)) as visitor:
+            deadline = time.monotonic() + 10
+            while not visitor.visits and time.monotonic() < deadline:
+                time.sleep(0.01)
+        with Visitor(url, "/", every=0.01, begins=lambda: False) as early:
+            pass
+    assert visitor.visits
+    assert next(asked, "no more") == "no more"
+    assert early.visits == []
+
+
 @pytest.mark.parametrize(
     ("stack", "ports"),
     [

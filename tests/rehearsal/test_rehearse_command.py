@@ -103,8 +103,12 @@ def test_the_stages_and_actions_can_be_listed_without_running_any(capsys: pytest
         (["--app", "nowhere"], "nowhere is no folder: the folder of an application is wanted"),
         (["--stack", "staging"], "Pulumi.staging.yaml: there is no such stack file. Stacks here: dev, prod"),
         (
-            ["--stack-file", "examples/Pulumi.classic.yaml"],
-            "--stack-file is the file of one stack: name it with --stack",
+            ["--stack-file", "classic.yaml"],
+            "--stack-file classic.yaml does not say of which stack: --stack-file NAME=classic.yaml",
+        ),
+        (
+            ["--stack-file", "qa=qa.yaml"],
+            "--stack-file qa=qa.yaml: qa is not rehearsed, but dev, prod; name them all with --stack",
         ),
         (
             ["--until", "Bild"],
@@ -121,6 +125,7 @@ def test_the_stages_and_actions_can_be_listed_without_running_any(capsys: pytest
         "no folder",
         "no stack",
         "file of no stack",
+        "file of another stack",
         "no action",
         "no stack of an action",
         "from no action",
@@ -177,7 +182,7 @@ def test_a_part_of_a_delivery_leaves_a_report_and_nothing_else(place: Place, tmp
 @contextlib.contextmanager
 def running(place: Place, report: Path, moment: str) -> Iterator[subprocess.Popen[str]]:
     """A rehearsal that has come to the line with this text."""
-    words = command("--stack", "dev", "--verbose", "--report", str(report))
+    words = command("--stack", "dev", "--fresh", "--verbose", "--report", str(report))
     with subprocess.Popen(
         words, cwd=ROOT, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -187,9 +192,11 @@ def running(place: Place, report: Path, moment: str) -> Iterator[subprocess.Pope
         yield process
 
 
+@pytest.mark.parametrize("moment", ["Base images", "Source begins", "BuildImage begins"])
 @pytest.mark.usefixtures("interruptible")
-def test_a_rehearsal_that_is_interrupted_leaves_nothing(place: Place, tmp_path: Path) -> None:
-    with running(place, tmp_path, "BuildImage begins") as process:
+def test_a_rehearsal_that_is_interrupted_leaves_nothing(moment: str, place: Place, tmp_path: Path) -> None:
+    """Before anything has started, while the Docker engine starts beside the first action, and when all has."""
+    with running(place, tmp_path, moment) as process:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from local.rehearsal.ecs.state import Ending
-from local.rehearsal.hosting.engine_api import EngineApi, EngineRefusal
+from local.rehearsal.engine_api import EngineApi, EngineRefusal
 
 LABEL = "ecs-delivery.task"
 HOLDER = "ecs-delivery.invalid/holder:1"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from local.rehearsal import images
 from local.rehearsal.ecs.state import Ending, Service, Task
+from local.rehearsal.engine_api import EngineApi
 from local.rehearsal.hosting.alarms import Alarms
 from local.rehearsal.hosting.containers import HOLDER, Containers
-from local.rehearsal.hosting.engine_api import EngineApi
 from local.rehearsal.hosting.load_balancer import LoadBalancer
 from local.rehearsal.hosting.pace import Pace
 from local.rehearsal.job_sandbox import JobSandbox
@@ -43,7 +43,7 @@ class ContainerFleet:
         secret: Callable[[str], str],
         logs: Path,
         alarms: Alarms | None = None,
-        stand_ins: Mapping[str, images.Image] | None = None,
+        stand_ins: Mapping[str, Callable[[], images.Image]] | None = None,
     ) -> None:
         """Describe it.
 
@@ -55,16 +55,16 @@ class ContainerFleet:
             secret: The value behind ``valueFrom`` of a secret, or `MissingSecret`.
             logs: The folder for a file with what each task has written.
             alarms: The CloudWatch alarms that deployments may watch.
-            stand_ins: Images whose registry cannot be reached, by their names.
+            stand_ins: Make the images whose registry cannot be reached, by their names.
         """
-        self._engine = EngineApi(sandbox.docker_socket)
+        self._engine = EngineApi(sandbox.docker_socket, sandbox.await_engine)
         self._sandbox, self._balancer, self._region, self._pace = sandbox, balancer, region, pace
         self._secret, self._logs = secret, logs
         self.alarms_on = alarms or Alarms((), pace)
         self.written: Callable[[Task, str, str], None] = lambda _task, _container, _line: None
         self._runs: dict[str, Containers] = {}
         self._since: dict[str, float] = {}
-        self._stand_ins = {HOLDER: images.holder(), **(stand_ins or {})}
+        self._stand_ins = {HOLDER: images.holder, **(stand_ins or {})}
         self._loading = threading.Lock()
         self._loaded: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
@@ -173,10 +173,10 @@ class ContainerFleet:
             self._load(image, self._stand_ins[image])
         return image in self._stand_ins
 
-    def _load(self, name: str, image: images.Image) -> None:
+    def _load(self, name: str, make: Callable[[], images.Image]) -> None:
         with self._loading:
             if name not in self._loaded:
-                self._engine.load(images.archive(image, name))
+                self._engine.load(images.archive(make(), name))
                 self._loaded.add(name)
 
     def secret(self, value_from: str) -> str:

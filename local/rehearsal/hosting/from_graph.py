@@ -93,6 +93,7 @@ class Hosting:
         self._declared = _one(graph, _SERVICE)
         self._region, self._account = place_in(self._declared["arn"])
         self._first = _definition(_one(graph, _DEFINITION))
+        self._answers = self._existing or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
         self._secret = secret or secrets_of(sandbox.aws, region=self._region, account=self._account)
         self._wait, self._ends = wait, ExitStack()
         self._over = threading.Event()
@@ -137,7 +138,6 @@ class Hosting:
             for name in self.names:
                 self._sandbox.name(name, self.balancer.address)
             self.alarms = Alarms(tuple(alarms_from(self._graph)), self._pace)
-            answers = self._existing or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
             self._fleet = ContainerFleet(
                 self._sandbox,
                 self.balancer,
@@ -146,7 +146,7 @@ class Hosting:
                 secret=self._secret,
                 logs=self._folder / "logs",
                 alarms=self.alarms,
-                stand_ins={self._first["containerDefinitions"][0]["image"]: self._stand_in()} if answers else {},
+                stand_ins={self._first["containerDefinitions"][0]["image"]: self._stand_in} if self._answers else {},
             )
             ends.callback(self._fleet.close)
             self.ecs = Ecs(account=self._account, region=self._region, pace=0, fleet=self._fleet)
@@ -157,8 +157,8 @@ class Hosting:
             ticker.start()
             ends.callback(ticker.join)
             ends.callback(self._over.set)
-            if answers and self._wait and not self.await_steady():
-                raise RuntimeError(f"the service does not start; it said: {self.service.events[:5]} {self.fault}")
+            if self._wait:
+                self.await_first()
             self._ends = ends.pop_all()
         return self
 
@@ -183,17 +183,31 @@ class Hosting:
         """What answers the pipeline's jobs, for `local.rehearsal.emulated.serving`."""
         return (self.ecs, self.logs, *([self.code_deploy] if self.code_deploy else []))
 
+    def await_first(self) -> None:
+        """Wait until a service with a first definition of its own is steady.
+
+        Raises:
+            RuntimeError: It does not become so.
+        """
+        if self._answers and not self.await_steady():
+            raise RuntimeError(f"the service does not start; it said: {self.service.events[:5]} {self.fault}")
+
     def await_steady(self, seconds: float = _TO_START) -> bool:
         """Wait until as many tasks as desired are well and nothing is deployed; returns whether that is so."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self.fault:
-            with self.ecs.lock:
-                fit = sum(task.fit for task in self.service.tasks)
-                moving = self.service.controller == "ECS" and self.service.deployments[0].status in ONGOING
-                if fit == self.service.desired and not moving:
-                    return True
+        while time.monotonic() < deadline and not self.fault and not self._over.is_set():
+            if self.steady:
+                return True
             time.sleep(0.05)
         return False
+
+    @property
+    def steady(self) -> bool:
+        """Whether as many tasks as desired are well and nothing is deployed."""
+        with self.ecs.lock:
+            fit = sum(task.fit for task in self.service.tasks)
+            moving = self.service.controller == "ECS" and self.service.deployments[0].status in ONGOING
+            return fit == self.service.desired and not moving
 
     def version(self, target: str) -> str:
         """The task definition of a task, as family:revision; the load balancer's header names its task."""
@@ -202,7 +216,10 @@ class Hosting:
         return str(arns[0]).rpartition("/")[2] if arns else ""
 
     def visitor(self, path: str = "/", *, every: float = 0.05) -> Visitor:
-        """A client that asks the users' listener all the time, and knows which version answers."""
+        """A client that asks the users' listener all the time, and knows which version answers.
+
+        It begins when the service is steady for the first time, if it has a first definition of its own.
+        """
         header = SERVED_BY.lower()
         return Visitor(
             self.url,
@@ -210,16 +227,17 @@ class Hosting:
             every=every,
             host=self.names[0],
             version=lambda headers, _body: self.version(headers.get(header, "")),
+            begins=lambda: self.steady or not self._answers,
         )
 
     def _tick(self) -> None:
-        while not self._over.wait(self._pace.tick):
-            try:
+        try:
+            self.balancer.await_ready()
+            while not self._over.wait(self._pace.tick):
                 self._fleet.refresh()
                 self.ecs.advance()
-            except Exception:  # noqa: BLE001 - whoever waits for a deployment must not wait for ever
-                self.fault = traceback.format_exc()
-                return
+        except Exception:  # noqa: BLE001 - whoever waits for a deployment must not wait for ever
+            self.fault = traceback.format_exc()
 
     def _create(self) -> None:
         """Make in the emulators what the graph declares."""
@@ -267,7 +285,7 @@ def hosting_from_graph(
         folder: Where logs and configuration may be.
         pace: How fast time passes.
         secret: The value behind ``valueFrom`` of a secret, or `MissingSecret`; without one AWS is asked.
-        wait: Whether `with` goes on only when the service answers; else see `Hosting.await_steady`.
+        wait: Whether `with` goes on only when the service answers; else see `Hosting.await_first`.
 
     Raises:
         DeployedProblem: The stack deploys nothing, or into something that is not rehearsed here.

@@ -208,7 +208,7 @@ class LoadBalancer:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        """Start it and wait until it takes orders."""
+        """Start it; `await_ready` waits until it takes orders. Requests wait by themselves."""
         self._folder.mkdir(parents=True)
         self._weights.write_text("".join(f"{key} {bound}\n" for key, bound in self._first_bounds()))
         file = self._folder / "haproxy.cfg"
@@ -227,12 +227,16 @@ class LoadBalancer:
                 pass_fds=(self._socket.fileno(),),
             )
         self._socket.close()
-        try:
-            await_ready(self._process, "HAProxy", self._answers, self._folder / "haproxy.log")
-        except BaseException:
-            self._end()
-            raise
         return self
+
+    def await_ready(self) -> None:
+        """Wait until it takes orders.
+
+        Raises:
+            RuntimeError: It has ended before.
+        """
+        if self._process is not None:
+            await_ready(self._process, "HAProxy", self._answers, self._folder / "haproxy.log")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -63,6 +63,7 @@ class Visitor:
         every: float = 0.05,
         host: str = "",
         version: Callable[[Mapping[str, str], bytes], str] = lambda _headers, _body: "",
+        begins: Callable[[], bool] = lambda: True,
     ) -> None:
         """Describe it.
 
@@ -72,9 +73,10 @@ class Visitor:
             every: Seconds between the beginnings of two requests.
             host: The name to ask for, where it is not the address's.
             version: Tells from an answer's headers, in lower case, and its body which version has answered.
+            begins: Whether there is somebody to ask; before, nothing is asked.
         """
         self._place, self._path = urlsplit(url).netloc, path
-        self._every, self._version = every, version
+        self._every, self._version, self._begins = every, version, begins
         self._headers = {"Connection": "close", **({"Host": host} if host else {})}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visitor", daemon=True)
@@ -103,6 +105,9 @@ class Visitor:
         return list(dict.fromkeys(visit.version for visit in list(self.visits) if visit.version))
 
     def _run(self) -> None:
+        while not self._begins():
+            if self._over.wait(self._every):
+                return
         due = time.monotonic()
         while not self._over.wait(max(0.0, due - time.monotonic())):
             due = max(due + self._every, time.monotonic())

@@ -9,7 +9,7 @@ import base64
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,14 @@ class _Connection(http.client.HTTPConnection):
 class EngineApi:
     """The API of one engine."""
 
-    def __init__(self, socket_path: Path) -> None:
-        self._path = socket_path
+    def __init__(self, socket_path: Path, await_ready: Callable[[], None] = lambda: None) -> None:
+        """Describe it.
+
+        Args:
+            socket_path: Where it answers.
+            await_ready: Called before each question; returns when there is somebody to answer.
+        """
+        self._path, self._await_ready = socket_path, await_ready
 
     def ask(self, method: str, path: str, body: object = None, *, timeout: float | None = _PATIENCE) -> Any:  # noqa: ANN401 - JSON
         """Ask once; returns the answer's JSON, or None for none.
@@ -93,6 +99,7 @@ class EngineApi:
     def _answer(
         self, method: str, path: str, content: bytes, headers: Mapping[str, str], timeout: float | None
     ) -> http.client.HTTPResponse:
+        self._await_ready()
         connection = _Connection(self._path, timeout)
         connection.request(method, path, content, {**headers, "Connection": "close"})
         answer = connection.getresponse()

@@ -1,0 +1,88 @@
+"""The start of a rehearsal: what is beside its first actions, and what becomes of them when it fails."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local.rehearsal import images, tools
+from local.rehearsal.application import Source
+from local.rehearsal.arguments import EXAMPLE
+from local.rehearsal.base_images import needed, provide
+from local.rehearsal.deployed import Deployed
+from local.rehearsal.graphs import ROOT, deployed_graph
+from local.rehearsal.pipeline import Completed, Status
+from local.rehearsal.rehearsal import OnceSteady, Options, Rehearsal, image_builds
+
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
+
+
+def options(folder: Path) -> tuple[Source, Options]:
+    """The example application, and dev to rehearse with it."""
+    graph = deployed_graph("dev", ROOT / "Pulumi.dev.yaml")
+    source = Source.of(EXAMPLE, folder / "application", branch="main")
+    wanted = needed(source.folder, image_builds([Deployed.of(graph)]))
+    return source, Options(graphs={"dev": graph}, images=provide(wanted, network=False), decide=lambda *_: True)
+
+
+def test_what_does_not_start_beside_the_first_actions_ends_them_and_says_why(
+    need: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("namespaces", "docker", "builder", "ministack", "aws", "haproxy")
+    commands = tmp_path / "engine"
+    commands.mkdir()
+    for command in tools.engine().iterdir():
+        if command.name != "dockerd":
+            (commands / command.name).symlink_to(command)
+    (commands / "dockerd").write_text("#!/bin/sh\nsleep 1\necho no room on the device\nexit 1\n")
+    (commands / "dockerd").chmod(0o755)
+    monkeypatch.setattr(tools, "engine", lambda: commands)
+    source, wanted = options(tmp_path)
+
+    with Rehearsal(wanted, lambda *_: None) as rehearsal:
+        folder = rehearsal.sandbox.folder
+        run = rehearsal.push("dev", source)
+        with pytest.raises(
+            RuntimeError, match=r"^The Docker engine did not start\. It said:\nno room on the device\n$"
+        ):
+            rehearsal.wait()
+
+    assert [(action.action.name, action.status) for action in run.actions] == [
+        ("Source", Status.SUCCEEDED),
+        ("BuildImage", Status.FAILED),
+    ]
+    assert run.actions[-1].error == "The rehearsal has not started as a whole."
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "order"),
+    [("Source", ["runs"]), ("Build", ["runs"]), ("Deploy", ["awaited", "runs"]), ("Test", ["awaited", "runs"])],
+)
+def test_what_asks_the_service_waits_for_its_first_tasks(stage: str, order: Sequence[str]) -> None:
+    seen = []
+
+    class Provider:
+        def run(self, _context: Any) -> Completed:  # noqa: ANN401 - a context made of its stage
+            seen.append("runs")
+            return Completed(summary="done")
+
+    provider = OnceSteady(Provider(), lambda: seen.append("awaited"))
+    context: Any = SimpleNamespace(action=SimpleNamespace(stage=stage))
+    assert provider.run(context).summary == "done"
+    assert seen == order
+
+
+def test_the_kept_layer_of_buildkit_is_known_by_what_it_unpacks_to(need: Callable[..., None]) -> None:
+    need("builder")
+    images.buildkit(b"")
+    _, _, kept, _ = images.buildkit(b"certificate").blobs
+    (noted,) = tools.builder().bin.parent.glob("layer-*.diff-id")
+    assert noted.read_text(encoding="ascii") == f"sha256:{hashlib.sha256(gzip.decompress(kept.content)).hexdigest()}"
+    assert noted.with_suffix("").read_bytes() == kept.content
