@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.emulated import Policies
+from local.rehearsal.emulated import Policies, RolePolicies
 from local.rehearsal.resources import Graph, place_of, policies_of, repositories_elsewhere, values_of
 
 
@@ -26,6 +26,7 @@ class Account:
     Attributes:
         identity: The account's number.
         region: The region of its stacks.
+        roles: The policy documents of each role by its name.
     """
 
     def __init__(self, services: AwsServices, graphs: Sequence[Graph]) -> None:
@@ -37,7 +38,7 @@ class Account:
         self._services = services
         (place,) = {place_of(graph) for graph in graphs}
         self.region, self.identity = place
-        self._policies: dict[str, tuple[dict[str, Any], ...]] = {}
+        self.roles: dict[str, RolePolicies] = {}
         self._credentials: dict[str, dict[str, str]] = {}
         self._roles_by_key: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -60,7 +61,7 @@ class Account:
         with self._lock:
             if role not in self._credentials:
                 given = self._services.as_role(
-                    role, self._policies.get(role, ()), account=self.identity, region=self.region
+                    role, self.roles.get(role, ()), account=self.identity, region=self.region
                 )
                 self._credentials[role] = given
                 self._roles_by_key[given["AWS_ACCESS_KEY_ID"]] = role
@@ -68,7 +69,7 @@ class Account:
 
     def policies_of(self, access_key: str) -> Policies:
         """The policies of whoever was given an access key; none for an unknown one."""
-        return self._policies.get(self._roles_by_key.get(access_key, ""), ())
+        return self.roles.get(self._roles_by_key.get(access_key, ""), ())
 
     def keep_secret(self, name_or_arn: str, text: str) -> None:
         """Keep a secret, if there is none of this name."""
@@ -80,7 +81,7 @@ class Account:
                 raise
 
     def _make(self, graph: Graph) -> None:
-        self._policies |= policies_of(graph)
+        self.roles |= policies_of(graph)
         s3, ecr, logs = self.client("s3"), self.client("ecr"), self.client("logs")
         for bucket in values_of(graph, "aws:s3/bucket:Bucket"):
             s3.create_bucket(Bucket=bucket["bucket"], CreateBucketConfiguration={"LocationConstraint": self.region})

@@ -162,6 +162,23 @@ def _with_key(action: str, query: Any, path: str = "", headers: Any = None) -> d
 
 iam_actions.s3_service_context = _with_key
 
+_USED: set[tuple[str, str, str]] = set()
+"""Who was allowed what on which resource."""
+USED_PATH = "/_rehearsal/permissions"
+"""Where to read it, as JSON."""
+_evaluate = iam_evaluator.evaluate
+
+
+def _noting(request: Any, policies: Any, *limits: Any) -> Any:  # noqa: ANN401 - as ministack's
+    """Evaluate policies, and remember what they allow."""
+    result = _evaluate(request, policies, *limits)
+    if result.decision == "Allow":
+        _USED.add((request.principal_arn, request.action, request.resource_arn))
+    return result
+
+
+iam_evaluator.evaluate = _noting
+
 
 class EcrFrontend:
     """ministack with the behavior of Amazon ECR (ASGI)."""
@@ -180,6 +197,9 @@ class EcrFrontend:
             await ministack(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["path"] == USED_PATH:
+            await _send(send, _Answer(200, {}, json.dumps(sorted(_USED)).encode()), with_body=True)
+            return
         target = headers.get("x-amz-target", "")
         host = headers.get("host", "").partition(":")[0]
         path = str(scope["path"])

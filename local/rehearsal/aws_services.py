@@ -27,6 +27,7 @@ from local.rehearsal.starting import await_ready
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 _ROOT = Path(__file__).parents[2]
+_SESSION = re.compile(r"arn:aws:sts::\d{12}:assumed-role/([^/]+)/.*")
 _ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)")
 
 
@@ -93,6 +94,15 @@ class AwsServices:
         self.client("sts")  # the first client takes longer than all others: it is made while the process starts
         await_ready(self._process, "The stand-in for AWS", self._answers)
         return self
+
+    def used(self) -> dict[str, set[tuple[str, str]]]:
+        """Return what each role was allowed so far: actions, and the resources that they were meant for."""
+        used: dict[str, set[tuple[str, str]]] = {}
+        with urllib.request.urlopen(f"{self.endpoint}/_rehearsal/permissions", timeout=10) as answer:  # noqa: S310 - as above
+            for principal, action, resource in json.loads(answer.read()):
+                if session := _SESSION.fullmatch(principal):
+                    used.setdefault(session[1], set()).add((action, resource))
+        return used
 
     def _answers(self) -> bool:
         try:

@@ -144,6 +144,7 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
             emulated=EMULATED,
             base_images=[BaseImage(reference=str(image.name), origin=image.origin) for image in images.images],
             traffic=[_traffic(rehearsal.stacks[name], list(visitor.visits)) for name, visitor in visitors.items()],
+            permissions=rehearsal.permissions(),
             unproven=UNPROVEN,
         )
         written = write(made, options.report)

@@ -20,6 +20,7 @@ import yaml
 from local.errors import Refusal
 from local.rehearsal.codebuild.model import VARIABLE_TYPES, Build, Variable
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
+from local.rehearsal.emulated import Policies, RolePolicies
 from local.rehearsal.resources import PIPELINE, PROJECT, Graph, policies_of, values_of
 
 _REFERENCE = re.compile(r"#\{([^{}]*)\}")
@@ -132,6 +133,7 @@ class Deployed:
         artifact_bucket: The bucket of its artifact store.
         artifact_key: The ARN of the key that artifacts are encrypted with.
         role: The name of the pipeline's role.
+        roles: The policy documents of each role of the stack by its name.
     """
 
     pipeline: str
@@ -143,7 +145,7 @@ class Deployed:
     artifact_bucket: str
     artifact_key: str
     role: str
-    _policies: Mapping[str, tuple[dict[str, Any], ...]]
+    roles: Mapping[str, RolePolicies]
 
     @classmethod
     def of(cls, graph: Graph) -> Deployed:
@@ -160,7 +162,7 @@ class Deployed:
             artifact_bucket=pipeline["artifactStores"][0]["location"],
             artifact_key=pipeline["artifactStores"][0]["encryptionKey"]["id"],
             role=_role_name(pipeline["roleArn"]),
-            _policies=policies_of(graph),
+            roles=policies_of(graph),
         )
 
     @property
@@ -261,7 +263,7 @@ class Deployed:
                 raise DeployedProblem(f"action {action.name} reads {name}: give {wanted}, not {inputs[name]}")
         return frozenset(code)
 
-    def policies(self, action_name: str) -> tuple[dict[str, Any], ...]:
+    def policies(self, action_name: str) -> Policies:
         """Return the policy documents of the role under which an action's work is done.
 
         A CodeBuild action's work is done under its project's role, any other's under the pipeline's.
@@ -271,9 +273,9 @@ class Deployed:
         """
         return self.policies_of(self.project(action_name).role if self.action(action_name).project else self.role)
 
-    def policies_of(self, role: str) -> tuple[dict[str, Any], ...]:
+    def policies_of(self, role: str) -> Policies:
         """Return the policy documents of a role; none for one that is not the stack's."""
-        return self._policies.get(role, ())
+        return self.roles.get(role, ())
 
 
 def _filled(text: str, known: Mapping[str, str]) -> str:

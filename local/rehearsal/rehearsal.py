@@ -34,8 +34,10 @@ from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Complet
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
 from local.rehearsal.registry_names import REGISTRY_HOST
+from local.rehearsal.report.model import Permission
 from local.rehearsal.resources import Graph
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
+from local.rehearsal.usage import permissions
 
 _LOOK_SECONDS = 0.2
 """How often ECR is looked at for what has arrived."""
@@ -217,6 +219,14 @@ class Rehearsal:
             for execution in stack.runner.executions
             if execution.ended is None
         ]
+
+    def permissions(self) -> list[Permission]:
+        """Return the permissions of the roles that were at work, and which were used."""
+        used = self.sandbox.aws.used()
+        for roles in (self.account.roles, *(stack.deployed.roles for stack in self.stacks.values())):
+            for role, policies in roles.items():
+                used.setdefault(role, set()).update(policies.used)
+        return list(permissions(self.account.roles, used))
 
     def scene(self, run: ActionRun) -> Scene | None:
         """Return where the commands of a failed build have ended; ``None`` when there were none."""

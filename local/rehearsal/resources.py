@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from local.rehearsal.emulated import RolePolicies
+
 Resource: TypeAlias = Mapping[str, Any]
 Graph: TypeAlias = Sequence[Resource]
 """The resources of a deployed stack, as ``python -m local graph`` prints them."""
@@ -34,12 +36,12 @@ def place_of(graph: Graph) -> tuple[str, str]:
     return place_in(pipeline["arn"])
 
 
-def policies_of(graph: Graph) -> dict[str, tuple[dict[str, Any], ...]]:
+def policies_of(graph: Graph) -> dict[str, RolePolicies]:
     """Return the policy documents of each role by its name."""
-    policies: dict[str, tuple[dict[str, Any], ...]] = {}
+    documents: dict[str, list[dict[str, Any]]] = {}
     for values in values_of(graph, "aws:iam/rolePolicy:RolePolicy"):
-        policies[values["role"]] = (*policies.get(values["role"], ()), json.loads(values["policy"]))
-    return policies
+        documents.setdefault(values["role"], []).append(json.loads(values["policy"]))
+    return {role: RolePolicies(policies) for role, policies in documents.items()}
 
 
 class Repository(NamedTuple):

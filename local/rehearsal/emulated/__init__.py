@@ -4,7 +4,19 @@ Each holds what it is asked and what it answers against botocore's model of the 
 whether the caller's policies allow it. They stand beside ministack, for what that does not have or has too leniently.
 """
 
-from local.rehearsal.emulated.access import Need, allows, caller
+from local.rehearsal.emulated.access import Need, RolePolicies, allows, caller
 from local.rehearsal.emulated.service import Call, Emulated, Json, Operations, Policies, Refused, serving
 
-__all__ = ["Call", "Emulated", "Json", "Need", "Operations", "Policies", "Refused", "allows", "caller", "serving"]
+__all__ = [
+    "Call",
+    "Emulated",
+    "Json",
+    "Need",
+    "Operations",
+    "Policies",
+    "Refused",
+    "RolePolicies",
+    "allows",
+    "caller",
+    "serving",
+]

@@ -7,7 +7,7 @@ context, without which no condition is ever met. The evaluator behind them is ri
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,18 @@ class Need:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
+class RolePolicies(tuple[Mapping[str, Any], ...]):  # noqa: SLOT001 - Python gives a tuple no other slots
+    """The policy documents of a role, which remember what they have allowed.
+
+    Attributes:
+        used: The actions and resources.
+    """
+
+    def __init__(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        del documents  # they are the tuple
+        self.used: set[tuple[str, str]] = set()
+
+
 def allows(policies: Sequence[Mapping[str, Any]], need: Need, *, account: str, region: str) -> bool:
     """Whether a role with these policies may do this."""
     request = EvalContext(
@@ -46,7 +58,10 @@ def allows(policies: Sequence[Mapping[str, Any]], need: Need, *, account: str, r
         service_context={key.lower(): value for key, value in need.context.items()},
     )
     parsed = [parse_policy_document(json.dumps(policy)) for policy in policies]
-    return bool(evaluate(request, parsed).decision == "Allow")
+    allowed = bool(evaluate(request, parsed).decision == "Allow")
+    if allowed and isinstance(policies, RolePolicies):
+        policies.used.add((need.action, need.resource))
+    return allowed
 
 
 def caller(account: str) -> str:

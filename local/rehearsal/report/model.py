@@ -324,12 +324,19 @@ class SmokeTest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permission:
-    """A permission that a role is granted, and whether the rehearsal used it."""
+    """A permission that a role is granted.
+
+    Attributes:
+        role: The role's name.
+        action: The IAM action.
+        resource: The resource, which may hold wildcards.
+        used: Whether the rehearsal needed it; ``None`` when what would need it is not emulated.
+    """
 
     role: str
     action: str
     resource: str
-    used: bool
+    used: bool | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

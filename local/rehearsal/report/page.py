@@ -17,6 +17,7 @@ from local.rehearsal.report.words import clock, duration, is_trouble, moment, nu
 
 MOST_LINES = 2000
 """The last lines of an action's log that the page holds; ``rehearsal.json`` has them all."""
+_ORDER = {True: 0, False: 1, None: 2}
 _LAST_WORDS = 20
 """The last lines of a failed action's log that stand at the top."""
 
@@ -59,7 +60,12 @@ class Role:
     @property
     def used(self) -> int:
         """How many were used."""
-        return sum(each.used for each in self.permissions)
+        return sum(bool(each.used) for each in self.permissions)
+
+    @property
+    def asked(self) -> int:
+        """How many of them could be used here."""
+        return sum(each.used is not None for each in self.permissions)
 
 
 def page(rehearsal: Rehearsal) -> str:
@@ -132,8 +138,8 @@ def _facts(rehearsal: Rehearsal, version: str) -> Iterator[Fact]:
         state = "ok" if kept == len(scores) else "bad"
         yield Fact(name="Lighthouse budgets", value=f"{kept} of {len(scores)} kept", state=state, link="#lighthouse")
     if rehearsal.permissions is not None:
-        used = sum(each.used for each in rehearsal.permissions)
-        value = f"{number(used)} of {number(len(rehearsal.permissions))} used"
+        told = [each.used for each in rehearsal.permissions if each.used is not None]
+        value = f"{number(sum(told))} of {number(len(told))} used"
         yield Fact(name="Permissions", value=value, link="#permissions")
     yield Fact(name="Took", value=duration(rehearsal.seconds), link="#timeline")
 
@@ -173,7 +179,7 @@ def _by_page(scores: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def _roles(permissions: Sequence[Permission]) -> list[Role]:
-    ordered = sorted(permissions, key=lambda each: (each.role, not each.used, each.action, each.resource))
+    ordered = sorted(permissions, key=lambda each: (each.role, _ORDER[each.used], each.action, each.resource))
     return [
         Role(name=name, permissions=tuple(found))
         for name, found in itertools.groupby(ordered, key=lambda each: each.role)

@@ -81,7 +81,7 @@ def summary(rehearsal: Rehearsal) -> dict[str, Any]:
         "stacks": [_stack(rehearsal, pipeline) for pipeline in rehearsal.pipelines],
         "permissions": None
         if permissions is None
-        else {"granted": len(permissions), "used": sum(each.used for each in permissions)},
+        else {"granted": len(permissions), "used": sum(bool(each.used) for each in permissions)},
         "emulated": [dataclasses.asdict(each) for each in rehearsal.emulated],
         "base_images": [dataclasses.asdict(each) for each in rehearsal.base_images],
         "unproven": list(rehearsal.unproven),
