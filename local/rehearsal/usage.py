@@ -10,8 +10,21 @@ from ministack.core.iam_evaluator import fnmatch_iam, fnmatch_iam_cs  # type: ig
 from local.rehearsal.emulated import Policies
 from local.rehearsal.report.model import Permission
 
-NOT_EMULATED = ("kms:*", "logs:*", "codebuild:*", "s3:GetBucketAcl", "s3:GetBucketLocation")
-"""What a service itself does under a role, and its emulator does not: it encrypts, writes logs, keeps test reports."""
+NOT_EMULATED = (
+    "kms:*",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "codebuild:*",
+    "codedeploy:GetDeploymentConfig",
+    "s3:GetBucketAcl",
+    "s3:GetBucketLocation",
+    "s3:GetBucketVersioning",
+    "s3:GetObjectVersion",
+    "s3:ListBucket",
+    "s3:PutObjectAcl",
+)
+"""What CodePipeline and CodeBuild themselves do under a role, and their emulators do not: they encrypt, write logs, keep
+test reports, look at the artifact bucket."""
 
 
 def permissions(

@@ -120,6 +120,20 @@ def test_users_of_both_services_notice_nothing(delivery: Delivery) -> None:
         assert visitor.versions[:2] == [f"shop-{stack}-bootstrap:1", f"shop-{stack}:1"]
 
 
+def test_roles_use_what_they_are_granted(delivery: Delivery) -> None:
+    told = delivery.rehearsal.permissions()
+    used = {(each.role.rpartition("-role-")[0], each.action) for each in told if each.used}
+    assert {
+        ("shop-build-image", "ecr:PutImage"),
+        ("shop-promote-image", "ecr:PutImage"),
+        ("shop-delivery", "codedeploy:CreateDeployment"),
+        ("shop-watch-deployment", "ecs:DescribeServices"),
+        ("shop-create-github-release", "secretsmanager:GetSecretValue"),
+        ("shop-delivery-on-image-push", "codepipeline:StartPipelineExecution"),
+    } <= used
+    assert {each.used for each in told if each.action.startswith("kms:")} == {None}
+
+
 def test_the_same_commit_again_builds_and_releases_nothing_new(delivery: Delivery) -> None:
     images = delivery.rehearsal.account.client("ecr").describe_images(repositoryName="shop-dev")["imageDetails"]
     again = delivery.push(until="Deploy")
