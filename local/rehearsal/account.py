@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +18,30 @@ from local.rehearsal.resources import Graph, place_of, policies_of, values_of
 
 
 class Account:
-    """The account of deployed stacks, made in the emulators.
+    """The account and region of a deployed stack, made in the emulators.
 
-    What it makes: roles with their policies, buckets with their policies and objects, image repositories, log groups.
+    What it makes: buckets with their policies and objects, image repositories, log groups, and the roles that other
+    accounts may assume; every other role as soon as somebody acts by it.
     Encryption keys are not emulated, and neither is what a bucket's settings do by themselves, such as expiry.
 
     Attributes:
         identity: The account's number.
-        region: The region of its stacks.
+        region: The stack's region.
     """
 
-    def __init__(self, services: AwsServices, graphs: Sequence[Graph]) -> None:
-        """Make what the graphs declare.
+    def __init__(self, services: AwsServices, graph: Graph) -> None:
+        """Make what the graph declares.
 
         Raises:
             Refusal: An object of a graph is not on this machine any more.
         """
         self._services = services
-        (place,) = {place_of(graph) for graph in graphs}
-        self.region, self.identity = place
+        self.region, self.identity = place_of(graph)
         self._policies: dict[str, tuple[dict[str, Any], ...]] = {}
         self._credentials: dict[str, dict[str, str]] = {}
         self._roles_by_key: dict[str, str] = {}
         self._lock = threading.Lock()
-        for graph in graphs:
-            self._make(graph)
+        self._make(graph)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - made at run time
         """A client of the account's root user, for preparing and for looking."""
@@ -79,7 +79,7 @@ class Account:
         self._policies |= policies_of(graph)
         s3, ecr, logs = self.client("s3"), self.client("ecr"), self.client("logs")
         for bucket in values_of(graph, "aws:s3/bucket:Bucket"):
-            s3.create_bucket(Bucket=bucket["bucket"], CreateBucketConfiguration={"LocationConstraint": self.region})
+            s3.create_bucket(Bucket=bucket["bucket"], **_location(self.region))
         for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
             s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=_content(item))
         for policy in values_of(graph, "aws:s3/bucketPolicy:BucketPolicy"):
@@ -96,6 +96,19 @@ class Account:
             ecr.set_repository_policy(repositoryName=policy["repository"], policyText=policy["policy"])
         for group in values_of(graph, "aws:cloudwatch/logGroup:LogGroup"):
             logs.create_log_group(logGroupName=group["name"])
+        for role in values_of(graph, "aws:iam/role:Role"):
+            trust = json.loads(role["assumeRolePolicy"])
+            if any("AWS" in statement["Principal"] for statement in trust["Statement"]):
+                policies = self._policies.get(role["name"], ())
+                self._services.make_role(role["name"], policies, account=self.identity, trust=trust)
+
+
+def _location(region: str) -> dict[str, Any]:
+    """Where a bucket is made, which must not be said of us-east-1.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+    """
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 
 def _content(item: Mapping[str, Any]) -> bytes:

@@ -78,6 +78,8 @@ def stack_files(options: argparse.Namespace) -> dict[str, Path]:
                 raise Refusal(f"--stack-file {given} does not say of which stack: --stack-file NAME={given}")
             name, file = names[0], given
         if name not in files:
-            raise Refusal(f"--stack-file {given}: {name} is not rehearsed, but {', '.join(names)}; name them all with --stack")
+            raise Refusal(
+                f"--stack-file {given}: {name} is not rehearsed, but {', '.join(names)}; name them all with --stack"
+            )
         files[name] = Path(file).resolve()
     return files

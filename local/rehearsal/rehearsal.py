@@ -23,7 +23,7 @@ from local.rehearsal.application import Source
 from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import BuildHost, secret_and_key
-from local.rehearsal.deployed import Deployed, Project
+from local.rehearsal.deployed import Action, Deployed, Project
 from local.rehearsal.egress import way_out
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import Commit, GitHub
@@ -34,14 +34,14 @@ from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Complet
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
 from local.rehearsal.registry_names import REGISTRY_HOST
-from local.rehearsal.resources import Graph
+from local.rehearsal.resources import Graph, place_of
 
 _LOOK_SECONDS = 0.2
 """How often ECR is looked at for what has arrived."""
 _EMULATED = ("ECS", "CLOUDWATCH_LOGS", "CODEDEPLOY", "CODEPIPELINE")
 """The services that are this project's own emulators, as the variables of the AWS CLI name them."""
-_BEFORE_THE_SERVICE = ("Source", "Build")
-"""The stages whose actions ask nothing of the service, nor of what describes it."""
+_BEFORE_DEPLOYMENT = ("Source", "Build")
+"""The stages whose actions reach the service by Amazon ECS's API, or not at all."""
 _PATIENCE = 30.0
 """Seconds that an action has to end when everything around it has ended."""
 
@@ -57,6 +57,7 @@ class Stack:
     Attributes:
         name: Its name.
         deployed: Its pipeline.
+        account: Where it is.
         hosting: What it deploys to.
         runner: Runs it.
         rules: The rules that start it.
@@ -64,6 +65,7 @@ class Stack:
 
     name: str
     deployed: Deployed
+    account: Account
     hosting: Hosting
     runner: PipelineRunner
     rules: tuple[Rule, ...]
@@ -110,7 +112,6 @@ class Rehearsal:
 
     Attributes:
         sandbox: The machine that everything runs on.
-        account: The AWS account.
         github: GitHub's API.
         stacks: The stacks by name.
     """
@@ -124,20 +125,20 @@ class Rehearsal:
     def __enter__(self) -> Self:
         """Start everything, and make what the graphs declare; what the first actions do not need, beside them."""
         with contextlib.ExitStack() as ends:
-            self.sandbox = ends.enter_context(JobSandbox())
+            self.sandbox = ends.enter_context(JobSandbox(map(place_of, self._options.graphs.values())))
             apart = ends.enter_context(contextlib.ExitStack())
             beside = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
-            images = self.sandbox.serving_images(self._options.images, cached_in=self._regions_with_cache())
+            images = self.sandbox.serving_images(self._options.images, cached_in=self._caches())
             self._images = beside.submit(apart.enter_context, images)
             self._machine = beside.submit(self.sandbox.await_ready)
-            account = beside.submit(Account, self.sandbox.aws, list(self._options.graphs.values()))
-            hostings = {name: self._hosting(name, graph, ends) for name, graph in self._options.graphs.items()}
-            self.account = account.result()
+            accounts = beside.map(lambda graph: Account(self.sandbox.aws, graph), self._options.graphs.values())
+            hostings = [self._hosting(name, graph, ends) for name, graph in self._options.graphs.items()]
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
             self._token = secrets.token_hex(20)
             self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
-            for name, graph in self._options.graphs.items():
-                self.stacks[name] = self._stack(name, graph, hostings[name], ends)
+            graphs = self._options.graphs.items()
+            for (name, graph), account, hosting in zip(graphs, accounts, hostings, strict=True):
+                self.stacks[name] = self._stack(name, graph, account, hosting, ends)
             self._steady = beside.submit(self._await_services)
             ends.enter_context(self._hearing_of_images())
             self._ends = ends.pop_all()
@@ -221,8 +222,8 @@ class Rehearsal:
             if what.done():
                 what.result()
 
-    def _regions_with_cache(self) -> list[str]:
-        """The regions in which builds fetch Docker Hub's images through a cache of Amazon ECR."""
+    def _caches(self) -> list[tuple[str, str]]:
+        """The regions, with accounts, in which builds fetch Docker Hub's images through a cache of Amazon ECR."""
         uris = [
             variable.value
             for graph in self._options.graphs.values()
@@ -230,7 +231,7 @@ class Rehearsal:
             for variable in project.variables
             if variable.name == "DOCKER_HUB_CACHE_URI"
         ]
-        return list(dict.fromkeys(found[2] for uri in uris if (found := REGISTRY_HOST.match(uri))))
+        return list(dict.fromkeys((found[2], found[1]) for uri in uris if (found := REGISTRY_HOST.match(uri))))
 
     # What a stack is made of.
 
@@ -239,21 +240,19 @@ class Rehearsal:
         hosting = hosting_from_graph(graph, self.sandbox, folder, pace=self._options.pace, wait=False)
         return ends.enter_context(hosting)
 
-    def _stack(self, name: str, graph: Graph, hosting: Hosting, ends: contextlib.ExitStack) -> Stack:
+    def _stack(self, name: str, graph: Graph, account: Account, hosting: Hosting, ends: contextlib.ExitStack) -> Stack:
         deployed = Deployed.of(graph)
-        self._keep_secrets(deployed)
-        recorded = CodePipeline(deployed.pipeline, account=self.account.identity, region=self.account.region)
+        self._keep_secrets(deployed, account)
+        recorded = CodePipeline(deployed.pipeline, account=account.identity, region=account.region)
         served = [hosting.ecs, hosting.logs, recorded, *((hosting.code_deploy,) if hosting.code_deploy else ())]
-        address = ends.enter_context(
-            serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
-        )
+        address = ends.enter_context(serving(*served, policies_of=account.policies_of, listener=self.sandbox.listen()))
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
         environment = {**self._options.environment, **services}
         machines = _Machines(self.sandbox, environment, self._proxy, lambda: self._started(self._machine))
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
-            "ECR": EcrSource(account=self.account),
-            "CodeBuild": CodeBuild(account=self.account, machines=machines, differs=self._differs),
+            "ECR": EcrSource(account=account),
+            "CodeBuild": CodeBuild(account=account, machines=machines, differs=self._differs),
             "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.pace.waits),
             "Manual": Approval(decide=self._options.decide),
         }
@@ -268,31 +267,41 @@ class Rehearsal:
         waiting = {
             provider: OnceSteady(runs, lambda: self._started(self._steady)) for provider, runs in providers.items()
         }
-        runner = PipelineRunner(deployed, waiting, self._store(deployed), self.sandbox.folder / "runs" / name, watch)
-        return Stack(name=name, deployed=deployed, hosting=hosting, runner=runner, rules=tuple(rules_of(graph)))
+        runner = PipelineRunner(
+            deployed, waiting, self._store(deployed, account), self.sandbox.folder / "runs" / name, watch
+        )
+        return Stack(
+            name=name,
+            deployed=deployed,
+            account=account,
+            hosting=hosting,
+            runner=runner,
+            rules=tuple(rules_of(graph)),
+        )
 
-    def _store(self, deployed: Deployed) -> ArtifactStore:
+    @staticmethod
+    def _store(deployed: Deployed, account: Account) -> ArtifactStore:
         access = Access(
             bucket=deployed.artifact_bucket,
             pipeline=deployed.pipeline,
             role=deployed.role,
-            client=self.account.client_as(deployed.role, "s3"),
+            client=account.client_as(deployed.role, "s3"),
             key=deployed.artifact_key,
         )
-        return ArtifactStore(account=self.account.identity, region=self.account.region, as_pipeline=access)
+        return ArtifactStore(account=account.identity, region=account.region, as_pipeline=access)
 
     def _differs(self, project: Project) -> Mapping[str, str]:
         """What differs from AWS: which images build it, for which processor, and where GitHub is."""
         here = {**self._started(self._images), "GITHUB_API_URL": self.github.url, "PLATFORM": PLATFORM}
         return {name: value for name, value in here.items() if name in project.defaults}
 
-    def _keep_secrets(self, deployed: Deployed) -> None:
+    def _keep_secrets(self, deployed: Deployed, account: Account) -> None:
         """Keep the token of this GitHub under each secret that the projects name."""
         for project in deployed.projects.values():
             for variable in project.variables:
                 if variable.type == "SECRETS_MANAGER":
                     secret, key = secret_and_key(variable.value)
-                    self.account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
+                    account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
                     self._let_in(project)
 
     def _let_in(self, project: Project) -> None:
@@ -306,8 +315,10 @@ class Rehearsal:
 
     @contextlib.contextmanager
     def _hearing_of_images(self) -> Iterator[None]:
-        repositories = {name for stack in self.stacks.values() for rule in stack.rules for name in rule.repositories}
-        self._arrivals = Arrivals(self.account.client("ecr"), repositories)
+        self._arrivals = {
+            name: Arrivals(stack.account.client("ecr"), (known for rule in stack.rules for known in rule.repositories))
+            for name, stack in self.stacks.items()
+        }
         self._hearing = threading.Lock()
 
         def hear() -> None:
@@ -325,20 +336,21 @@ class Rehearsal:
     def _start_for_new_images(self) -> None:
         """Start the pipelines whose rules match an image that has arrived."""
         with self._hearing:
-            for repository, tag, digest in self._arrivals.new():
-                event = push_event(self.account.identity, self.account.region, repository, tag, digest)
-                for stack in self.stacks.values():
+            for name, stack in self.stacks.items():
+                for repository, tag, digest in self._arrivals[name].new():
+                    event = push_event(stack.account.identity, stack.account.region, repository, tag, digest)
                     for rule in stack.rules:
-                        if self._matches(rule, event):
+                        if self._matches(stack, rule, event):
                             self._start(stack, rule, event, f"Image {repository}:{tag}")
 
-    def _matches(self, rule: Rule, event: Mapping[str, Any]) -> bool:
+    @staticmethod
+    def _matches(stack: Stack, rule: Rule, event: Mapping[str, Any]) -> bool:
         """Whether EventBridge matches an event with the rule's pattern."""
-        events = self.account.client("events")
+        events = stack.account.client("events")
         return bool(events.test_event_pattern(EventPattern=rule.pattern, Event=json.dumps(event))["Result"])
 
     def _start(self, stack: Stack, rule: Rule, event: Mapping[str, Any], trigger: str) -> None:
-        account = self.account
+        account = stack.account
         policies = stack.deployed.policies_of(rule.role)
         request = rule.request(event, policies, account=account.identity, region=account.region)
         revisions = {item["actionName"]: item["revisionValue"] for item in request["sourceRevisions"]}
@@ -347,16 +359,26 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class OnceSteady:
-    """A provider whose actions begin when the service is there, unless they are of those that do not look at it."""
+    """A provider whose actions begin when the service is steady, unless they have nothing to do with it."""
 
     provider: ActionProvider
     await_steady: Callable[[], None]
 
     def run(self, context: ActionContext) -> Completed:
         """Carry out an action."""
-        if context.action.stage not in _BEFORE_THE_SERVICE:
+        if _looks_at_the_service(context.deployed, context.action):
             self.await_steady()
         return self.provider.run(context)
+
+
+def _looks_at_the_service(deployed: Deployed, action: Action) -> bool:
+    """Whether an action may see what state the service is in: by what it is for, or by what its project's role may."""
+    if action.stage not in _BEFORE_DEPLOYMENT:
+        return True
+    project = deployed.projects.get(action.project)
+    policies = deployed.policies_of(project.role) if project else ()
+    may = (name for policy in policies for statement in policy["Statement"] for name in statement["Action"])
+    return any(name.startswith("ecs:") for name in may)
 
 
 class _Machines:
