@@ -69,13 +69,13 @@ def test_what_does_not_start_beside_the_first_actions_ends_them_and_says_why(
         ("dev", "Source", ["runs"]),
         ("dev", "BuildImage", ["runs"]),
         ("dev", "PrepareDeployment", ["runs"]),
-        ("existing-hosting", "PrepareDeployment", ["awaited", "runs"]),
+        ("classic", "PrepareDeployment", ["awaited", "runs"]),
         ("dev", "DeployService", ["awaited", "runs"]),
         ("dev", "RunSmokeTest", ["awaited", "runs"]),
     ],
 )
 def test_what_asks_the_service_waits_for_its_first_tasks(stack: str, action: str, order: Sequence[str]) -> None:
-    """Of the jobs before the deployment that is the one which reads what runs in a service that exists."""
+    """Of the jobs before the deployment that is the one which compares with what runs."""
     seen = []
 
     class Provider:
