@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.emulated import Policies
-from local.rehearsal.resources import Graph, place_of, policies_of, values_of
+from local.rehearsal.pipeline.triggers import rules_of
+from local.rehearsal.resources import PROJECT, Graph, place_of, policies_of, values_of
 
 
 class Account:
@@ -101,6 +102,44 @@ class Account:
             if any("AWS" in statement["Principal"] for statement in trust["Statement"]):
                 policies = self._policies.get(role["name"], ())
                 self._services.make_role(role["name"], policies, account=self.identity, trust=trust)
+
+
+def check_places(graphs: Mapping[str, Graph]) -> None:
+    """Refuse stacks that are not where they can be rehearsed, or not where another one looks for them.
+
+    Args:
+        graphs: The graph of each stack by its name.
+
+    Raises:
+        Refusal: So it is; with the keys of the stack files that say where.
+    """
+    for name, graph in graphs.items():
+        region, _ = place_of(graph)
+        if region.startswith(("cn-", "us-gov-")):
+            raise Refusal(f"{name} is in {region}, whose names are others: rehearse it with another aws:region")
+        for repository, target in _promotions(graph):
+            for other, watching in graphs.items():
+                there = place_of(watching)
+                watched = {known for rule in rules_of(watching) for known in rule.repositories}
+                if other != name and repository in watched and there != target:
+                    raise Refusal(
+                        f"{name} promotes into {repository} of {_words(target)}, and {other} watches that of "
+                        f"{_words(there)}, so that it would never start. Say where {other} is, in its stack file:\n"
+                        f'  aws:region: {target[0]}\n  aws:allowedAccountIds: ["{target[1]}"]\n'
+                        f"or correct accountId and region below ecs-delivery:promotion in that of {name}."
+                    )
+
+
+def _promotions(graph: Graph) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The repositories that a stack promotes into, with region and account."""
+    for project in values_of(graph, PROJECT):
+        given = {item["name"]: item["value"] for item in project["environment"]["environmentVariables"]}
+        if "TARGET_REGISTRY" in given:
+            yield given["TARGET_REPOSITORY"], (given["TARGET_REGION"], given["TARGET_REGISTRY"])
+
+
+def _words(place: tuple[str, str]) -> str:
+    return f"account {place[1]} in {place[0]}"
 
 
 def _location(region: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from local.errors import MissingTool, Refusal
 from local.npm import npm_cache
 from local.rehearsal import tools
+from local.rehearsal.account import check_places
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import stack_files
 from local.rehearsal.base_images import PLATFORM, Provision, needed, provide
@@ -69,6 +70,7 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
     """
     started = time.time()
     graphs = {name: deployed_graph(name, file) for name, file in stack_files(options).items()}
+    check_places(graphs)
     plan = {name: Deployed.of(graph) for name, graph in graphs.items()}
     if options.list:
         _print_list(plan)

@@ -23,6 +23,7 @@ from local.engine.providers.sdk_types import ResourceType, Sdk, UnknownTokenErro
 from local.engine.providers.server import Context, refuse, serve
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_ACCOUNT = re.compile(r"\d{12}")
 _RANDOM_LETTERS = 7
 """How many hexadecimal digits Pulumi puts behind a name it makes up, after a dash."""
 
@@ -58,6 +59,8 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
             found.append(Problem("region", "is missing: set `aws:region` in the stack file, for example eu-west-1"))
         elif isinstance(region, str) and region != UNKNOWN and not _REGION.fullmatch(region):
             found.append(Problem("region", f"must be a region such as eu-west-1, got {region!r}"))
+        if not found and not _ACCOUNT.fullmatch(account := _account(config)):
+            found.append(Problem("allowedAccountIds", f"must name accounts by 12 digits in quotes, got {account!r}"))
         return pb.CheckResponse(inputs=request.news, failures=_failures(found))
 
     def DiffConfig(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
