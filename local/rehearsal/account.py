@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +14,36 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.emulated import Policies, RolePolicies
-from local.rehearsal.resources import Graph, place_of, policies_of, repositories_elsewhere, values_of
+from local.rehearsal.pipeline.triggers import rules_of
+from local.rehearsal.resources import PROJECT, Graph, place_of, policies_of, repositories_elsewhere, values_of
 
 
 class Account:
-    """The account of deployed stacks, made in the emulators.
+    """The account and region of a deployed stack, made in the emulators.
 
-    What it makes: roles with their policies, buckets with their policies and objects, image repositories, log groups.
-    Repositories that roles push to and that are another stack's are made, too, and are empty.
+    What it makes: buckets with their policies and objects, image repositories, log groups, and the roles that other
+    accounts may assume; every other role as soon as somebody acts by it.
     Encryption keys are not emulated, and neither is what a bucket's settings do by themselves, such as expiry.
 
     Attributes:
         identity: The account's number.
-        region: The region of its stacks.
+        region: The stack's region.
         roles: The policy documents of each role by its name.
     """
 
-    def __init__(self, services: AwsServices, graphs: Sequence[Graph]) -> None:
-        """Make what the graphs declare.
+    def __init__(self, services: AwsServices, graph: Graph) -> None:
+        """Make what the graph declares.
 
         Raises:
             Refusal: An object of a graph is not on this machine any more.
         """
         self._services = services
-        (place,) = {place_of(graph) for graph in graphs}
-        self.region, self.identity = place
+        self.region, self.identity = place_of(graph)
         self.roles: dict[str, RolePolicies] = {}
         self._credentials: dict[str, dict[str, str]] = {}
         self._roles_by_key: dict[str, str] = {}
         self._lock = threading.Lock()
-        for graph in graphs:
-            self._make(graph)
-        for repository in repositories_elsewhere(graphs):
-            ecr = services.client("ecr", account=repository.account, region=repository.region)
-            ecr.create_repository(repositoryName=repository.name)
+        self._make(graph)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - made at run time
         """A client of the account's root user, for preparing and for looking."""
@@ -84,7 +81,7 @@ class Account:
         self.roles |= policies_of(graph)
         s3, ecr, logs = self.client("s3"), self.client("ecr"), self.client("logs")
         for bucket in values_of(graph, "aws:s3/bucket:Bucket"):
-            s3.create_bucket(Bucket=bucket["bucket"], CreateBucketConfiguration={"LocationConstraint": self.region})
+            s3.create_bucket(Bucket=bucket["bucket"], **_location(self.region))
         for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
             s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=_content(item))
         for policy in values_of(graph, "aws:s3/bucketPolicy:BucketPolicy"):
@@ -101,6 +98,64 @@ class Account:
             ecr.set_repository_policy(repositoryName=policy["repository"], policyText=policy["policy"])
         for group in values_of(graph, "aws:cloudwatch/logGroup:LogGroup"):
             logs.create_log_group(logGroupName=group["name"])
+        for role in values_of(graph, "aws:iam/role:Role"):
+            trust = json.loads(role["assumeRolePolicy"])
+            if any("AWS" in statement["Principal"] for statement in trust["Statement"]):
+                policies = self.roles.get(role["name"], ())
+                self._services.make_role(role["name"], policies, account=self.identity, trust=trust)
+
+
+def make_repositories_elsewhere(services: AwsServices, graphs: Sequence[Graph]) -> None:
+    """Make the repositories that roles of these stacks push to and that are another stack's, without anything in them."""
+    for repository in repositories_elsewhere(graphs):
+        ecr = services.client("ecr", account=repository.account, region=repository.region)
+        ecr.create_repository(repositoryName=repository.name)
+
+
+def check_places(graphs: Mapping[str, Graph]) -> None:
+    """Refuse stacks that are not where they can be rehearsed, or not where another one looks for them.
+
+    Args:
+        graphs: The graph of each stack by its name.
+
+    Raises:
+        Refusal: So it is; with the keys of the stack files that say where.
+    """
+    for name, graph in graphs.items():
+        region, _ = place_of(graph)
+        if region.startswith(("cn-", "us-gov-")):
+            raise Refusal(f"{name} is in {region}, whose names are others: rehearse it with another aws:region")
+        for repository, target in _promotions(graph):
+            for other, watching in graphs.items():
+                there = place_of(watching)
+                watched = {known for rule in rules_of(watching) for known in rule.repositories}
+                if other != name and repository in watched and there != target:
+                    raise Refusal(
+                        f"{name} promotes into {repository} of {_words(target)}, and {other} watches that of "
+                        f"{_words(there)}, so that it would never start. Say where {other} is, in its stack file:\n"
+                        f'  aws:region: {target[0]}\n  aws:allowedAccountIds: ["{target[1]}"]\n'
+                        f"or correct accountId and region below ecs-delivery:promotion in that of {name}."
+                    )
+
+
+def _promotions(graph: Graph) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The repositories that a stack promotes into, with region and account."""
+    for project in values_of(graph, PROJECT):
+        given = {item["name"]: item["value"] for item in project["environment"]["environmentVariables"]}
+        if "TARGET_REGISTRY" in given:
+            yield given["TARGET_REPOSITORY"], (given["TARGET_REGION"], given["TARGET_REGISTRY"])
+
+
+def _words(place: tuple[str, str]) -> str:
+    return f"account {place[1]} in {place[0]}"
+
+
+def _location(region: str) -> dict[str, Any]:
+    """Where a bucket is made, which must not be said of us-east-1.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+    """
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 
 def _content(item: Mapping[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ from pathlib import Path
 from local.errors import MissingTool, Refusal
 from local.npm import npm_cache
 from local.rehearsal import tools
+from local.rehearsal.account import check_places
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import stack_files
 from local.rehearsal.base_images import PLATFORM, Provision, needed, provide
@@ -28,7 +29,7 @@ from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
 from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.terminal import View, view
-from local.rehearsal.resources import Repository, repositories_elsewhere
+from local.rehearsal.resources import Graph, Repository, repositories_elsewhere
 from local.rehearsal.results import ResultStore
 from local.rehearsal.selection import place, up_to, wishes
 from local.rehearsal.temporary import everything_temporary_in, temporary_folder
@@ -81,6 +82,7 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         )
     started = time.time()
     graphs = {name: deployed_graph(name, file) for name, file in stack_files(options).items()}
+    check_places(graphs)
     plan = {name: Deployed.of(graph) for name, graph in graphs.items()}
     if options.list:
         _print_list(plan)
@@ -91,6 +93,18 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
     plan, until = up_to(plan, options.until or options.only)
     if options.begin:
         place(plan, options.begin)
+    return _deliver(options, command, {name: graphs[name] for name in plan}, plan, until, started)
+
+
+def _deliver(
+    options: argparse.Namespace,
+    command: Sequence[str],
+    graphs: Mapping[str, Graph],
+    plan: Mapping[str, Deployed],
+    until: Mapping[str, str],
+    started: float,
+) -> int:
+    """Run the pipelines, and write down what came of it; returns the exit code."""
     first = next(iter(plan))
     branch = _branch(plan[first])
     _check_tools()
@@ -115,10 +129,10 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
             needed(source.folder, image_builds(plan.values())), given=options.image, network=options.network
         )
         shown = ends.enter_context(_view(plan, options))
-        elsewhere = repositories_elsewhere([graphs[name] for name in plan])
+        elsewhere = repositories_elsewhere(list(graphs.values()))
         shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images, elsewhere))
         settings = Options(
-            graphs={name: graphs[name] for name in plan},
+            graphs=graphs,
             images=images,
             decide=lambda action, about, _seconds: _decide(shown, action, about, approve=options.approve),
             network=options.network,

@@ -20,7 +20,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,10 +91,10 @@ def address(connection_arn: str, repository: str) -> str:
     return f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{identity}/{repository}.git"
 
 
-def hosts(regions: tuple[str, ...]) -> list[str]:
+def hosts(regions: Iterable[str]) -> list[str]:
     """The names under which all this is reached."""
     services = ("codeconnections", "codestar-connections")
-    return [GITHUB, *(f"{service}.{region}.amazonaws.com" for service in services for region in regions)]
+    return [GITHUB, *(f"{service}.{region}.amazonaws.com" for region in regions for service in services)]
 
 
 def asked(host: str, path: str, authorization: str) -> Asked | None:

@@ -29,7 +29,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -83,12 +83,19 @@ class JobSandbox:
     enter: tuple[str, ...]
     repositories: Path
 
-    def __init__(self) -> None:
+    def __init__(self, places: Iterable[tuple[str, str]] = ()) -> None:
+        """Describe it; `with` starts it.
+
+        Args:
+            places: More regions, each with an account, whose names lead to the machine.
+        """
+        regions, accounts = zip(*places, strict=True) if (places := list(places)) else ((), ())
+        self._regions, self._accounts = {*_REGIONS, *regions}, {*_ACCOUNTS, *accounts}
         self._machines = itertools.count(1)
         self._ends = contextlib.ExitStack()
         self._naming = threading.Lock()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
-        self._mirrored: dict[str, dict[str, str]] = {}
+        self._mirrored: dict[tuple[str, str], dict[str, str]] = {}
 
     def __enter__(self) -> Self:
         """Start it.
@@ -98,9 +105,10 @@ class JobSandbox:
         with contextlib.ExitStack() as ends:
             made = ends.enter_context(temporary_folder("sandbox-"))  # short: sockets are in it
             self.folder, self.repositories = made.path, made.path / "git"
-            hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account in _ACCOUNTS for region in _REGIONS]
-            hosts += [LAYER_HOST.format(region=region) for region in _REGIONS]
-            hosts += git_hosting.hosts(_REGIONS)
+            registries = itertools.product(sorted(self._accounts), sorted(self._regions))
+            hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account, region in registries]
+            hosts += [LAYER_HOST.format(region=region) for region in sorted(self._regions)]
+            hosts += git_hosting.hosts(sorted(self._regions))
             names = {"127.0.0.1": ["localhost", *hosts], DOCKER_HUB: DOCKER_HUB_HOSTS}
             lines = [f"{address} {' '.join(known)}\n" for address, known in names.items()]
             (self.folder / "hosts").write_text("".join(lines))
@@ -350,39 +358,42 @@ class JobSandbox:
             process.kill()
             process.wait()
 
-    def docker_hub(self, region: str = REGION) -> dict[str, str]:
+    def docker_hub(self, region: str = REGION, account: str = ACCOUNT) -> dict[str, str]:
         """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.
 
         The images are stand-ins with digests of their own, so that the pinned ones cannot be used.
         """
-        if region not in self._mirrored:
-            client, names = self.registry(ACCOUNT, region), {}
+        if (region, account) not in self._mirrored:
+            client, names = self.registry(account, region), {}
             for variable, name, tag, image in (
                 ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit()),
                 ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner", "stand-in", images.scanner()),
                 ("", "docker/dockerfile", "1", images.dockerfile_frontend()),
             ):
-                self.repository(f"{MIRROR}/{name}", region=region)
+                self.repository(f"{MIRROR}/{name}", account=account, region=region)
                 names[variable] = f"{name}:{tag}@{client.push(f'{MIRROR}/{name}', image, tag)}"
-            secret = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:ecr-pullthroughcache/docker-hub-AbCdEf"
-            self.aws.client("ecr", region=region).create_pull_through_cache_rule(
+            secret = f"arn:aws:secretsmanager:{region}:{account}:secret:ecr-pullthroughcache/docker-hub-AbCdEf"
+            self.aws.client("ecr", account=account, region=region).create_pull_through_cache_rule(
                 ecrRepositoryPrefix=MIRROR, upstreamRegistryUrl="registry-1.docker.io", credentialArn=secret
             )
-            self._mirrored[region] = {variable: name for variable, name in names.items() if variable}
-        return self._mirrored[region]
+            self._mirrored[region, account] = {variable: name for variable, name in names.items() if variable}
+        return self._mirrored[region, account]
 
     def _buildkit(self) -> images.Image:
         return images.buildkit(self.certificates.read_bytes())
 
     @contextlib.contextmanager
-    def serving_images(self, provision: Provision, *, cached_in: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+    def serving_images(
+        self, provision: Provision, *, cached_in: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[dict[str, str]]:
         """Serve base images under the names of their registries, and what each build fetches of Docker Hub anyway.
 
         Gives the variables that name the latter for a build.
 
         Args:
             provision: The images.
-            cached_in: The regions whose pull-through cache for Docker Hub has them, too, as if by earlier pulls.
+            cached_in: The regions, each with its account, whose pull-through cache for Docker Hub has them, too, as if
+                by earlier pulls.
         """
         images_by_name = {f"{image.name.address}:{image.name.reference}": image.content for image in provision.images}
         variables = {}
@@ -393,14 +404,14 @@ class JobSandbox:
         hosts = set()
         for image in provision.images:
             ecr = REGISTRY_HOST.fullmatch(image.name.host)
-            if ecr and ecr[1] in _ACCOUNTS and ecr[2] in _REGIONS:
+            if ecr and ecr[1] in self._accounts and ecr[2] in self._regions:
                 self._put(provision, image, image.name.repository, ecr[1], ecr[2])
             elif image.name.host != "docker.io":
                 hosts.add(image.name.host)
             else:
-                for region in cached_in:
-                    self.docker_hub(region)
-                    self._put(provision, image, f"{MIRROR}/{image.name.repository}", ACCOUNT, region)
+                for region, account in cached_in:
+                    self.docker_hub(region, account)
+                    self._put(provision, image, f"{MIRROR}/{image.name.repository}", account, region)
         with self._registries(hosts, images_by_name, provision.store.folder):
             yield variables
 

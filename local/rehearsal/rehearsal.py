@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from local.rehearsal.account import Account
+from local.rehearsal.account import Account, make_repositories_elsewhere
 from local.rehearsal.actions.approval import Approval, Decide
 from local.rehearsal.actions.code_build import CodeBuild
 from local.rehearsal.actions.code_deploy import CodeDeployToEcs
@@ -23,9 +23,9 @@ from local.rehearsal.application import Source
 from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import BuildHost, Scene, secret_and_key
-from local.rehearsal.deployed import Deployed, Project
+from local.rehearsal.deployed import Action, Deployed, Project
 from local.rehearsal.egress import way_out
-from local.rehearsal.emulated import serving
+from local.rehearsal.emulated import Policies, serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
@@ -35,7 +35,7 @@ from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
 from local.rehearsal.registry_names import REGISTRY_HOST
 from local.rehearsal.report.model import Permission
-from local.rehearsal.resources import Graph
+from local.rehearsal.resources import Graph, place_of
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
 from local.rehearsal.usage import permissions
 
@@ -43,8 +43,8 @@ _LOOK_SECONDS = 0.2
 """How often ECR is looked at for what has arrived."""
 _EMULATED = ("ECS", "CLOUDWATCH_LOGS", "CODEDEPLOY", "CODEPIPELINE")
 """The services that are this project's own emulators, as the variables of the AWS CLI name them."""
-_BEFORE_THE_SERVICE = ("Source", "Build")
-"""The stages whose actions ask nothing of the service, nor of what describes it."""
+_BEFORE_DEPLOYMENT = ("Source", "Build")
+"""The stages whose actions reach the service by Amazon ECS's API, or not at all."""
 _PATIENCE = 30.0
 """Seconds that an action has to end when everything around it has ended."""
 
@@ -60,6 +60,7 @@ class Stack:
     Attributes:
         name: Its name.
         deployed: Its pipeline.
+        account: Where it is.
         hosting: What it deploys to.
         runner: Runs it.
         rules: The rules that start it.
@@ -67,6 +68,7 @@ class Stack:
 
     name: str
     deployed: Deployed
+    account: Account
     hosting: Hosting
     runner: PipelineRunner
     rules: tuple[Rule, ...]
@@ -119,7 +121,6 @@ class Rehearsal:
 
     Attributes:
         sandbox: The machine that everything runs on.
-        account: The AWS account.
         github: GitHub's API.
         stacks: The stacks by name.
     """
@@ -134,23 +135,24 @@ class Rehearsal:
     def __enter__(self) -> Self:
         """Start everything, and make what the graphs declare; what the first actions do not need, beside them."""
         with contextlib.ExitStack() as ends:
-            self.sandbox = ends.enter_context(JobSandbox())
+            self.sandbox = ends.enter_context(JobSandbox(map(place_of, self._options.graphs.values())))
             apart = ends.enter_context(contextlib.ExitStack())
             beside = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
-            images = self.sandbox.serving_images(self._options.images, cached_in=self._regions_with_cache())
+            images = self.sandbox.serving_images(self._options.images, cached_in=self._caches())
             self._images = beside.submit(apart.enter_context, images)
             self._machine = beside.submit(self.sandbox.await_ready)
-            account = beside.submit(Account, self.sandbox.aws, list(self._options.graphs.values()))
-            hostings = {name: self._hosting(name, graph, ends) for name, graph in self._options.graphs.items()}
-            self.account = account.result()
+            accounts = beside.map(lambda graph: Account(self.sandbox.aws, graph), self._options.graphs.values())
+            hostings = [self._hosting(name, graph, ends) for name, graph in self._options.graphs.items()]
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
             self._token = secrets.token_hex(20)
             self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
             self._writer = ends.enter_context(ThreadPoolExecutor(1, "results"))
             if self._options.results:
                 self._options.results.begin()
-            for name, graph in self._options.graphs.items():
-                self.stacks[name] = self._stack(name, graph, hostings[name], ends)
+            graphs = self._options.graphs.items()
+            for (name, graph), account, hosting in zip(graphs, accounts, hostings, strict=True):
+                self.stacks[name] = self._stack(name, graph, account, hosting, ends)
+            make_repositories_elsewhere(self.sandbox.aws, list(self._options.graphs.values()))
             self._steady = beside.submit(self._await_services)
             ends.enter_context(self._hearing_of_images())
             self._ends = ends.pop_all()
@@ -222,11 +224,12 @@ class Rehearsal:
 
     def permissions(self) -> list[Permission]:
         """Return the permissions of the roles that were at work, and which were used."""
-        used = self.sandbox.aws.used()
-        for roles in (self.account.roles, *(stack.deployed.roles for stack in self.stacks.values())):
-            for role, policies in roles.items():
+        used, granted = self.sandbox.aws.used(), dict[str, Policies]()
+        for stack in self.stacks.values():
+            granted |= stack.account.roles
+            for role, policies in [*stack.account.roles.items(), *stack.deployed.roles.items()]:
                 used.setdefault(role, set()).update(policies.used)
-        return list(permissions(self.account.roles, used))
+        return list(permissions(granted, used))
 
     def scene(self, run: ActionRun) -> Scene | None:
         """Return where the commands of a failed build have ended; ``None`` when there were none."""
@@ -252,8 +255,8 @@ class Rehearsal:
             if what.done():
                 what.result()
 
-    def _regions_with_cache(self) -> list[str]:
-        """The regions in which builds fetch Docker Hub's images through a cache of Amazon ECR."""
+    def _caches(self) -> list[tuple[str, str]]:
+        """The regions, with accounts, in which builds fetch Docker Hub's images through a cache of Amazon ECR."""
         uris = [
             variable.value
             for graph in self._options.graphs.values()
@@ -261,7 +264,7 @@ class Rehearsal:
             for variable in project.variables
             if variable.name == "DOCKER_HUB_CACHE_URI"
         ]
-        return list(dict.fromkeys(found[2] for uri in uris if (found := REGISTRY_HOST.match(uri))))
+        return list(dict.fromkeys((found[2], found[1]) for uri in uris if (found := REGISTRY_HOST.match(uri))))
 
     # What a stack is made of.
 
@@ -270,21 +273,19 @@ class Rehearsal:
         hosting = hosting_from_graph(graph, self.sandbox, folder, pace=self._options.pace, wait=False)
         return ends.enter_context(hosting)
 
-    def _stack(self, name: str, graph: Graph, hosting: Hosting, ends: contextlib.ExitStack) -> Stack:
+    def _stack(self, name: str, graph: Graph, account: Account, hosting: Hosting, ends: contextlib.ExitStack) -> Stack:
         deployed = Deployed.of(graph)
-        self._keep_secrets(deployed)
-        recorded = CodePipeline(deployed.pipeline, account=self.account.identity, region=self.account.region)
+        self._keep_secrets(deployed, account)
+        recorded = CodePipeline(deployed.pipeline, account=account.identity, region=account.region)
         served = [hosting.ecs, hosting.logs, recorded, *((hosting.code_deploy,) if hosting.code_deploy else ())]
-        address = ends.enter_context(
-            serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
-        )
+        address = ends.enter_context(serving(*served, policies_of=account.policies_of, listener=self.sandbox.listen()))
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
         environment = {**self._options.environment, **services}
         machines = _Machines(self.sandbox, environment, self._proxy, lambda: self._started(self._machine))
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
-            "ECR": EcrSource(account=self.account),
-            "CodeBuild": CodeBuild(account=self.account, machines=machines, differs=self._differs, scenes=self._scenes),
+            "ECR": EcrSource(account=account),
+            "CodeBuild": CodeBuild(account=account, machines=machines, differs=self._differs, scenes=self._scenes),
             "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.pace.waits),
             "Manual": Approval(decide=self._options.decide),
         }
@@ -293,7 +294,7 @@ class Rehearsal:
 
         providers = {each: OnceSteady(runs, lambda: self._started(self._steady)) for each, runs in providers.items()}
         if self._options.results:
-            reuse = self._reuse(name, graph, deployed, self._options.results)
+            reuse = self._reuse(name, graph, deployed, account, self._options.results)
             providers = {each: reuse.around(provider) for each, provider in providers.items()}
 
         def watch(execution: Execution, run: ActionRun | None) -> None:
@@ -301,10 +302,19 @@ class Rehearsal:
                 recorded.remember(run)
             self._watch(name, execution, run)
 
-        runner = PipelineRunner(deployed, providers, self._store(deployed), self.sandbox.folder / "runs" / name, watch)
-        return Stack(name=name, deployed=deployed, hosting=hosting, runner=runner, rules=tuple(rules_of(graph)))
+        runner = PipelineRunner(
+            deployed, providers, self._store(deployed, account), self.sandbox.folder / "runs" / name, watch
+        )
+        return Stack(
+            name=name,
+            deployed=deployed,
+            account=account,
+            hosting=hosting,
+            runner=runner,
+            rules=tuple(rules_of(graph)),
+        )
 
-    def _reuse(self, name: str, graph: Graph, deployed: Deployed, results: ResultStore) -> Reuse:
+    def _reuse(self, name: str, graph: Graph, deployed: Deployed, account: Account, results: ResultStore) -> Reuse:
         options = self._options
         base_images = {str(image.name): image.content.digest for image in options.images.images}
         return Reuse(
@@ -313,33 +323,34 @@ class Rehearsal:
             Dependencies(graph, deployed, base_images, network=options.network, environment=options.environment),
             results,
             Pushes(self.sandbox, results.images),
-            lambda store, artifact, file: store.as_role("root", self.account.client("s3")).put(artifact, file),
+            lambda store, artifact, file: store.as_role("root", account.client("s3")).put(artifact, file),
             options.wish.get(name, Wish()),
             self._writer,
         )
 
-    def _store(self, deployed: Deployed) -> ArtifactStore:
+    @staticmethod
+    def _store(deployed: Deployed, account: Account) -> ArtifactStore:
         access = Access(
             bucket=deployed.artifact_bucket,
             pipeline=deployed.pipeline,
             role=deployed.role,
-            client=self.account.client_as(deployed.role, "s3"),
+            client=account.client_as(deployed.role, "s3"),
             key=deployed.artifact_key,
         )
-        return ArtifactStore(account=self.account.identity, region=self.account.region, as_pipeline=access)
+        return ArtifactStore(account=account.identity, region=account.region, as_pipeline=access)
 
     def _differs(self, project: Project) -> Mapping[str, str]:
         """What differs from AWS: which images build it, for which processor, and where GitHub is."""
         here = {**self._started(self._images), "GITHUB_API_URL": self.github.url, "PLATFORM": PLATFORM}
         return {name: value for name, value in here.items() if name in project.defaults}
 
-    def _keep_secrets(self, deployed: Deployed) -> None:
+    def _keep_secrets(self, deployed: Deployed, account: Account) -> None:
         """Keep the token of this GitHub under each secret that the projects name."""
         for project in deployed.projects.values():
             for variable in project.variables:
                 if variable.type == "SECRETS_MANAGER":
                     secret, key = secret_and_key(variable.value)
-                    self.account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
+                    account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
                     self._let_in(project)
 
     def _let_in(self, project: Project) -> None:
@@ -353,8 +364,10 @@ class Rehearsal:
 
     @contextlib.contextmanager
     def _hearing_of_images(self) -> Iterator[None]:
-        repositories = {name for stack in self.stacks.values() for rule in stack.rules for name in rule.repositories}
-        self._arrivals = Arrivals(self.account.client("ecr"), repositories)
+        self._arrivals = {
+            name: Arrivals(stack.account.client("ecr"), (known for rule in stack.rules for known in rule.repositories))
+            for name, stack in self.stacks.items()
+        }
         self._hearing = threading.Lock()
 
         def hear() -> None:
@@ -372,20 +385,21 @@ class Rehearsal:
     def _start_for_new_images(self) -> None:
         """Start the pipelines whose rules match an image that has arrived."""
         with self._hearing:
-            for repository, tag, digest in self._arrivals.new():
-                event = push_event(self.account.identity, self.account.region, repository, tag, digest)
-                for stack in self.stacks.values():
+            for name, stack in self.stacks.items():
+                for repository, tag, digest in self._arrivals[name].new():
+                    event = push_event(stack.account.identity, stack.account.region, repository, tag, digest)
                     for rule in stack.rules:
-                        if self._matches(rule, event):
+                        if self._matches(stack, rule, event):
                             self._start(stack, rule, event, f"Image {repository}:{tag}")
 
-    def _matches(self, rule: Rule, event: Mapping[str, Any]) -> bool:
+    @staticmethod
+    def _matches(stack: Stack, rule: Rule, event: Mapping[str, Any]) -> bool:
         """Whether EventBridge matches an event with the rule's pattern."""
-        events = self.account.client("events")
+        events = stack.account.client("events")
         return bool(events.test_event_pattern(EventPattern=rule.pattern, Event=json.dumps(event))["Result"])
 
     def _start(self, stack: Stack, rule: Rule, event: Mapping[str, Any], trigger: str) -> None:
-        account = self.account
+        account = stack.account
         policies = stack.deployed.policies_of(rule.role)
         request = rule.request(event, policies, account=account.identity, region=account.region)
         revisions = {item["actionName"]: item["revisionValue"] for item in request["sourceRevisions"]}
@@ -394,16 +408,26 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class OnceSteady:
-    """A provider whose actions begin when the service is there, unless they are of those that do not look at it."""
+    """A provider whose actions begin when the service is steady, unless they have nothing to do with it."""
 
     provider: ActionProvider
     await_steady: Callable[[], None]
 
     def run(self, context: ActionContext) -> Completed:
         """Carry out an action."""
-        if context.action.stage not in _BEFORE_THE_SERVICE:
+        if _looks_at_the_service(context.deployed, context.action):
             self.await_steady()
         return self.provider.run(context)
+
+
+def _looks_at_the_service(deployed: Deployed, action: Action) -> bool:
+    """Whether an action may see what state the service is in: by what it is for, or by what its project's role may."""
+    if action.stage not in _BEFORE_DEPLOYMENT:
+        return True
+    project = deployed.projects.get(action.project)
+    policies = deployed.policies_of(project.role) if project else ()
+    may = (name for policy in policies for statement in policy["Statement"] for name in statement["Action"])
+    return any(name.startswith("ecs:") for name in may)
 
 
 class _Machines:

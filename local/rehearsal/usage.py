@@ -23,8 +23,8 @@ NOT_EMULATED = (
     "s3:ListBucket",
     "s3:PutObjectAcl",
 )
-"""What CodePipeline and CodeBuild themselves do under a role, and their emulators do not: they encrypt, write logs, keep
-test reports, look at the artifact bucket."""
+"""What CodePipeline and CodeBuild themselves do under a role, and their emulators do not: encrypting, writing logs,
+keeping test reports, looking at the artifact bucket."""
 
 
 def permissions(

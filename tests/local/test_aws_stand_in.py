@@ -153,6 +153,15 @@ def config_failures(config: Values) -> list[str]:
             {"region": "eu-west-1", "defaultTags": '{"tag": {}}'},
             "`defaultTags.tag` is not a known property; did you mean `tags`?",
         ),
+        ({"region": "eu-west-1", "allowedAccountIds": '["222222222222"]'}, ""),
+        (
+            {"region": "eu-west-1", "allowedAccountIds": '["2222"]'},
+            "`allowedAccountIds` must name accounts by 12 digits in quotes, got '2222'",
+        ),
+        (
+            {"region": "eu-west-1", "allowedAccountIds": "[222222222222]"},
+            "`allowedAccountIds[0]` must be a string, got the number 2.22222e+11",
+        ),
         ({"region": "eu-west-1", "regoin": "x"}, "`regoin` is not a known property; did you mean `region`?"),
     ],
 )

@@ -93,7 +93,7 @@ def rehearsal(sandbox: JobSandbox, machine: Machine, tmp_path_factory: pytest.Te
     ecr = sandbox.aws.client("ecr", region=REGION)
     if name not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]:
         sandbox.repository(name, region=REGION)
-    with sandbox.serving_images(machine.provision, cached_in=[REGION]) as variables:
+    with sandbox.serving_images(machine.provision, cached_in=[(REGION, ACCOUNT)]) as variables:
         yield Rehearsal(Jobs(sandbox, machine.stack, tmp_path_factory.mktemp("builds")), variables)
 
 

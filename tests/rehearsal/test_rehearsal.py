@@ -135,10 +135,18 @@ def test_roles_use_what_they_are_granted(delivery: Delivery) -> None:
 
 
 def test_the_same_commit_again_builds_and_releases_nothing_new(delivery: Delivery) -> None:
-    images = delivery.rehearsal.account.client("ecr").describe_images(repositoryName="shop-dev")["imageDetails"]
+    images = (
+        delivery.rehearsal.stacks["dev"]
+        .account.client("ecr")
+        .describe_images(repositoryName="shop-dev")["imageDetails"]
+    )
     again = delivery.push(until="Deploy")
     assert (again.status, errors(again)) == (Status.SUCCEEDED, {})
-    now = delivery.rehearsal.account.client("ecr").describe_images(repositoryName="shop-dev")["imageDetails"]
+    now = (
+        delivery.rehearsal.stacks["dev"]
+        .account.client("ecr")
+        .describe_images(repositoryName="shop-dev")["imageDetails"]
+    )
     assert {image["imageDigest"] for image in now} == {image["imageDigest"] for image in images}
     assert len(delivery.runs("prod")) == 1
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from summary import program
 
 from local.rehearsal import images, tools
 from local.rehearsal.application import Source
@@ -48,6 +49,7 @@ def test_what_does_not_start_beside_the_first_actions_ends_them_and_says_why(
     with Rehearsal(wanted, lambda *_: None) as rehearsal:
         folder = rehearsal.sandbox.folder
         run = rehearsal.push("dev", source)
+        assert rehearsal.stacks["dev"].runner.wait(run, 60)
         with pytest.raises(
             RuntimeError, match=r"^The Docker engine did not start\. It said:\nno room on the device\n$"
         ):
@@ -62,10 +64,18 @@ def test_what_does_not_start_beside_the_first_actions_ends_them_and_says_why(
 
 
 @pytest.mark.parametrize(
-    ("stage", "order"),
-    [("Source", ["runs"]), ("Build", ["runs"]), ("Deploy", ["awaited", "runs"]), ("Test", ["awaited", "runs"])],
+    ("stack", "action", "order"),
+    [
+        ("dev", "Source", ["runs"]),
+        ("dev", "BuildImage", ["runs"]),
+        ("dev", "PrepareDeployment", ["runs"]),
+        ("classic", "PrepareDeployment", ["awaited", "runs"]),
+        ("dev", "DeployService", ["awaited", "runs"]),
+        ("dev", "RunSmokeTest", ["awaited", "runs"]),
+    ],
 )
-def test_what_asks_the_service_waits_for_its_first_tasks(stage: str, order: Sequence[str]) -> None:
+def test_what_asks_the_service_waits_for_its_first_tasks(stack: str, action: str, order: Sequence[str]) -> None:
+    """Of the jobs before the deployment that is the one which compares with what runs."""
     seen = []
 
     class Provider:
@@ -74,7 +84,8 @@ def test_what_asks_the_service_waits_for_its_first_tasks(stage: str, order: Sequ
             return Completed(summary="done")
 
     provider = OnceSteady(Provider(), lambda: seen.append("awaited"))
-    context: Any = SimpleNamespace(action=SimpleNamespace(stage=stage))
+    deployed = Deployed.of([found.as_dict() for found in program(stack)])
+    context: Any = SimpleNamespace(deployed=deployed, action=deployed.action(action))
     assert provider.run(context).summary == "done"
     assert seen == order
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
 from local.engine.providers import lookups
-from local.engine.providers.catalogue import GENERIC, KINDS, Facts, Kind, invent
+from local.engine.providers.catalogue import ACCOUNT, GENERIC, KINDS, Facts, Kind, invent
 from local.engine.providers.checks import Problem, problems, suggest
 from local.engine.providers.protocol import UNKNOWN, Value, from_struct, plain, plugin_pb2, provider_pb2_grpc, to_struct
 from local.engine.providers.protocol import provider_pb2 as pb
@@ -23,6 +23,7 @@ from local.engine.providers.sdk_types import ResourceType, Sdk, UnknownTokenErro
 from local.engine.providers.server import Context, refuse, serve
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_ACCOUNT = re.compile(r"\d{12}")
 _RANDOM_LETTERS = 7
 """How many hexadecimal digits Pulumi puts behind a name it makes up, after a dash."""
 
@@ -38,7 +39,7 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, sdk: Sdk, version: str) -> None:
         self._sdk = sdk
         self._version = version
-        self._region = ""
+        self._region, self._account = "", ACCOUNT
         self._default_tags: dict[str, Value] = {}
         self._made_by: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
@@ -58,6 +59,8 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
             found.append(Problem("region", "is missing: set `aws:region` in the stack file, for example eu-west-1"))
         elif isinstance(region, str) and region != UNKNOWN and not _REGION.fullmatch(region):
             found.append(Problem("region", f"must be a region such as eu-west-1, got {region!r}"))
+        if not found and not _ACCOUNT.fullmatch(account := _account(config)):
+            found.append(Problem("allowedAccountIds", f"must name accounts by 12 digits in quotes, got {account!r}"))
         return pb.CheckResponse(inputs=request.news, failures=_failures(found))
 
     def DiffConfig(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
@@ -66,10 +69,11 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         return pb.DiffResponse(replaces=["region"] if old.get("region") != new.get("region") else [])
 
     def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
-        """Take region and default tags."""
+        """Take region, account and default tags."""
         config = _config(from_struct(request.args))
         region = config.get("region")
         self._region = region if isinstance(region, str) else ""
+        self._account = _account(config)
         tags = config.get("defaultTags")
         if isinstance(tags, dict) and isinstance(tags.get("tags"), dict):
             self._default_tags = dict(tags["tags"])  # type: ignore[arg-type]  # mypy does not narrow items
@@ -139,7 +143,9 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         found = problems(self._sdk, lookups.FUNCTIONS[request.tok], arguments)
         if found:
             return pb.InvokeResponse(failures=_failures(found))
-        return pb.InvokeResponse(**{"return": to_struct(lookups.answer(request.tok, arguments, self._region))})
+        return pb.InvokeResponse(
+            **{"return": to_struct(lookups.answer(request.tok, arguments, self._region, self._account))}
+        )
 
     # What the answers are made of.
 
@@ -188,6 +194,7 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
             name=name if isinstance(name, str) else "",
             region=region if isinstance(region, str) else self._region,
             inputs=given,
+            account=self._account,
         )
 
     def _known(self, resource: ResourceType, inputs: Mapping[str, Value]) -> dict[str, Value]:
@@ -238,6 +245,15 @@ def _config(values: Mapping[str, Value]) -> dict[str, Value]:
             except ValueError:
                 continue
     return {key: value for key, value in config.items() if key not in {"version", "pluginDownloadURL"}}
+
+
+def _account(config: Mapping[str, Value]) -> str:
+    """The account whose credentials the provider would have to be given: the first that ``allowedAccountIds`` names.
+
+    https://www.pulumi.com/registry/packages/aws/installation-configuration/
+    """
+    allowed = config.get("allowedAccountIds")
+    return allowed[0] if isinstance(allowed, list) and allowed and isinstance(allowed[0], str) else ACCOUNT
 
 
 def _made_up(urn: str, kind: Kind, given: Mapping[str, Value]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from local.engine.providers.protocol import Value
 
 ACCOUNT = "123456789012"
-"""The account everything pretends to live in; AWS's own example number."""
+"""The account in which everything pretends to live that names no other; AWS's own example number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,14 @@ class Facts:
         name: its physical name, empty if it has none.
         region: region it lives in.
         inputs: its inputs, free of secret wrappers.
+        account: account it lives in.
     """
 
     seed: str
     name: str
     region: str
     inputs: Mapping[str, Value]
+    account: str = ACCOUNT
 
     @property
     def partition(self) -> str:
@@ -67,7 +69,7 @@ class Facts:
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of something in this account and region."""
-        return f"arn:{self.partition}:{service}:{self.region}:{ACCOUNT}:{resource}"
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 class Document(NamedTuple):
@@ -187,7 +189,7 @@ KINDS: Mapping[str, Kind] = {
         replaced_by=_words("bucket key"),
     ),
     "aws:iam/role:Role": Kind(
-        arn=lambda f: f"arn:{f.partition}:iam::{ACCOUNT}:role{f.text('path', '/')}{f.name}",
+        arn=lambda f: f"arn:{f.partition}:iam::{f.account}:role{f.text('path', '/')}{f.name}",
         longest=64,
         replaced_by=_words("name namePrefix path"),
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: role trust policy length, and the
@@ -236,7 +238,7 @@ KINDS: Mapping[str, Kind] = {
     "aws:ecr/repository:Repository": Kind(
         arn=lambda f: f.arn("ecr", f"repository/{f.name}"),
         longest=256,
-        computed={"repositoryUrl": lambda f: f"{ACCOUNT}.dkr.ecr.{f.region}.{f.domain}/{f.name}"},
+        computed={"repositoryUrl": lambda f: f"{f.account}.dkr.ecr.{f.region}.{f.domain}/{f.name}"},
         replaced_by=_words("name encryptionConfigurations"),
     ),
     # AWS has no update of a lifecycle policy: putting another one is what the provider calls a replacement.
@@ -336,7 +338,7 @@ GENERIC = Kind()
 """A type nobody has reviewed: named if it has an optional name, a new resource if that name changes."""
 
 
-def computed(token: str, seed: str, inputs: Mapping[str, Any], region: str) -> dict[str, Value]:
+def computed(token: str, seed: str, inputs: Mapping[str, Any], region: str, account: str = ACCOUNT) -> dict[str, Value]:
     """Return the outputs of one of `KINDS` that AWS derives.
 
     Args:
@@ -344,9 +346,10 @@ def computed(token: str, seed: str, inputs: Mapping[str, Any], region: str) -> d
         seed: what makes it this resource and no other.
         inputs: its inputs.
         region: the region it lives in.
+        account: the account it lives in.
     """
     kind = KINDS[token]
-    facts = Facts(seed, str(inputs.get(kind.name) or ""), region, inputs)
+    facts = Facts(seed, str(inputs.get(kind.name) or ""), region, inputs, account)
     arn: dict[str, Value] = {"arn": kind.arn(facts)} if kind.arn else {}
     return {**arn, **{output: rule(facts) for output, rule in kind.computed.items()}}
 

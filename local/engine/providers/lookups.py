@@ -32,15 +32,16 @@ FUNCTIONS: Mapping[str, ObjectType] = {
 """The arguments of every function that is answered, all of which must be given."""
 
 
-def answer(function: str, arguments: Mapping[str, Value], region: str) -> dict[str, Value]:
+def answer(function: str, arguments: Mapping[str, Value], region: str, account: str) -> dict[str, Value]:
     """Answer a function.
 
     Args:
         function: one of `FUNCTIONS`.
         arguments: what was asked, without problems.
         region: the provider's region.
+        account: the account it acts in.
     """
     if function == _ZONES:
         return {"names": [f"{region}{letter}" for letter in "abc"]}
     seed = f"{function} {sorted(arguments.items(), key=str)}"
-    return {**computed(_DESCRIBED[function], seed, arguments, region), **arguments}
+    return {**computed(_DESCRIBED[function], seed, arguments, region, account), **arguments}
