@@ -23,7 +23,7 @@ from local.rehearsal.base_images import PLATFORM, Provision, needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
-from local.rehearsal.hosting import Visit
+from local.rehearsal.hosting import Secrets, Visit
 from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
 from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
@@ -31,6 +31,7 @@ from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.saved import summary
 from local.rehearsal.report.terminal import View, view
 from local.rehearsal.report.write import write
+from local.rehearsal.resources import Graph
 
 _TOOLS = ("aws", "builder", "docker", "haproxy", "ministack", "namespaces")
 _LIGHTHOUSE = ("chromium", "lighthouse")
@@ -78,12 +79,13 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         return 0
     first = next(iter(plan))
     branch = _branch(plan[first])
-    plan[first].up_to(options.until)
+    secrets = _secrets(graphs, plan[first], options)
     _check_tools()
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
         folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-")))
         source = Source.of(options.app, folder / "application", branch=branch)
+        _keep_out(options.secrets, options.app, source)
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
         images = provide(
@@ -97,6 +99,7 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
             decide=lambda action, about, _seconds: _decide(shown, action, about, approve=options.approve),
             network=options.network,
             environment=environment,
+            secrets=secrets,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
@@ -156,6 +159,23 @@ def _branch(deployed: Deployed) -> str:
         f"{deployed.pipeline} begins with an image, and not with code: rehearse it after the stack that promotes the "
         "image, as `make rehearse` does with dev and prod"
     )
+
+
+def _secrets(graphs: Mapping[str, Graph], first: Deployed, options: argparse.Namespace) -> Secrets:
+    """The secrets of what is deployed; none are needed for a part of a delivery that deploys nothing."""
+    plan = first.up_to(options.until)
+    deploys = any(action.name == DEPLOY_ACTION for _, groups in plan for group in groups for action in group)
+    return Secrets.of(graphs if deploys else {}, options.secrets)
+
+
+def _keep_out(file: Path | None, application: Path, source: Source) -> None:
+    """Refuse a file of secrets that would be delivered with the application."""
+    if file and file.resolve().is_relative_to(application.resolve()):
+        within = file.resolve().relative_to(application.resolve())
+        if (source.folder / within).exists():
+            raise Refusal(
+                f"{file} would be delivered with the application: list it in .gitignore, or keep it elsewhere"
+            )
 
 
 def _view(plan: Mapping[str, Deployed], options: argparse.Namespace) -> View:

@@ -28,7 +28,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Self
@@ -82,7 +82,7 @@ class JobSandbox:
         self._machines = itertools.count(1)
         self._ends = contextlib.ExitStack()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
-        self._mirrored: dict[str, dict[str, str]] = {}
+        self._mirrored: dict[tuple[str, str], dict[str, str]] = {}
         self.repositories = self.folder / "git"
 
     def __enter__(self) -> Self:
@@ -310,36 +310,37 @@ class JobSandbox:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
-    def docker_hub(self, region: str = REGION) -> dict[str, str]:
+    def docker_hub(self, region: str = REGION, prefix: str = MIRROR) -> dict[str, str]:
         """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.
 
         The images are stand-ins with digests of their own, so that the pinned ones cannot be used.
         """
-        if region not in self._mirrored:
+        if (region, prefix) not in self._mirrored:
             client, names = self.registry(ACCOUNT, region), {}
             for variable, name, tag, image in (
                 ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit),
                 ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner", "stand-in", images.scanner()),
                 ("", "docker/dockerfile", "1", images.dockerfile_frontend()),
             ):
-                self.repository(f"{MIRROR}/{name}", region=region)
-                names[variable] = f"{name}:{tag}@{client.push(f'{MIRROR}/{name}', image, tag)}"
+                self.repository(f"{prefix}/{name}", region=region)
+                names[variable] = f"{name}:{tag}@{client.push(f'{prefix}/{name}', image, tag)}"
             secret = f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:ecr-pullthroughcache/docker-hub-AbCdEf"
             self.aws.client("ecr", region=region).create_pull_through_cache_rule(
-                ecrRepositoryPrefix=MIRROR, upstreamRegistryUrl="registry-1.docker.io", credentialArn=secret
+                ecrRepositoryPrefix=prefix, upstreamRegistryUrl="registry-1.docker.io", credentialArn=secret
             )
-            self._mirrored[region] = {variable: name for variable, name in names.items() if variable}
-        return self._mirrored[region]
+            self._mirrored[region, prefix] = {variable: name for variable, name in names.items() if variable}
+        return self._mirrored[region, prefix]
 
     @contextlib.contextmanager
-    def serving_images(self, provision: Provision, *, cached_in: Sequence[str] = ()) -> Iterator[dict[str, str]]:
+    def serving_images(self, provision: Provision, *, caches: Collection[str] = ()) -> Iterator[dict[str, str]]:
         """Serve base images under the names of their registries, and what each build fetches of Docker Hub anyway.
 
         Gives the variables that name the latter for a build.
 
         Args:
             provision: The images.
-            cached_in: The regions whose pull-through cache for Docker Hub has them, too, as if by earlier pulls.
+            caches: The addresses of pull-through caches for Docker Hub that have them, too, as if by earlier pulls:
+                registry and prefix.
         """
         images_by_name = {f"{image.name.address}:{image.name.reference}": image.content for image in provision.images}
         variables = {}
@@ -355,9 +356,11 @@ class JobSandbox:
             elif image.name.host != "docker.io":
                 hosts.add(image.name.host)
             else:
-                for region in cached_in:
-                    self.docker_hub(region)
-                    self._put(provision, image, f"{MIRROR}/{image.name.repository}", ACCOUNT, region)
+                for cache in caches:
+                    host, _, prefix = cache.partition("/")
+                    account, region = host.split(".")[0], host.split(".")[3]
+                    self.docker_hub(region, prefix)
+                    self._put(provision, image, f"{prefix}/{image.name.repository}", account, region)
         with self._registries(hosts, images_by_name, provision.store.folder):
             yield variables
 

@@ -26,7 +26,7 @@ from local.rehearsal.deployed import Deployed, Project
 from local.rehearsal.egress import way_out
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import Commit, GitHub
-from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
+from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.store import Access
@@ -74,6 +74,7 @@ class Options:
         pace: How fast time passes.
         network: Whether the RUN lines of image builds reach the machine's network.
         environment: More environment variables of the machines that builds run on.
+        secrets: What the application's containers read.
     """
 
     graphs: Mapping[str, Graph]
@@ -82,6 +83,7 @@ class Options:
     pace: Pace = field(default_factory=Pace)
     network: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=Secrets)
 
 
 def image_builds(pipelines: Iterable[Deployed]) -> list[DockerBuild]:
@@ -97,6 +99,13 @@ def _image_build(project: Project) -> DockerBuild | None:
         return None
     arguments = json.loads(given["BUILD_ARGS"])
     return DockerBuild(dockerfile=given["DOCKERFILE"], target=given["BUILD_TARGET"], arguments=arguments)
+
+
+def docker_hub_caches(pipelines: Iterable[Deployed]) -> set[str]:
+    """Return the pull-through caches that pipelines fetch Docker Hub's images through, as registry and prefix."""
+    projects = (project for deployed in pipelines for project in deployed.projects.values())
+    variables = (variable for project in projects for variable in project.variables)
+    return {variable.value for variable in variables if variable.name == "DOCKER_HUB_CACHE_URI" and variable.value}
 
 
 class Rehearsal:
@@ -123,7 +132,9 @@ class Rehearsal:
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
             self._token = secrets.token_hex(20)
             self._images = ends.enter_context(
-                self.sandbox.serving_images(self._options.images, cached_in=(self.account.region,))
+                self.sandbox.serving_images(
+                    self._options.images, caches=docker_hub_caches(map(Deployed.of, self._options.graphs.values()))
+                )
             )
             self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
             for name, graph in self._options.graphs.items():
@@ -192,7 +203,13 @@ class Rehearsal:
         self._keep_secrets(deployed)
         recorded = CodePipeline(deployed.pipeline, account=self.account.identity, region=self.account.region)
         hosting = ends.enter_context(
-            hosting_from_graph(graph, self.sandbox, self.sandbox.folder / "hosting" / name, pace=self._options.pace)
+            hosting_from_graph(
+                graph,
+                self.sandbox,
+                self.sandbox.folder / "hosting" / name,
+                pace=self._options.pace,
+                secrets=self._options.secrets,
+            )
         )
         served = [hosting.ecs, hosting.logs, recorded, *((hosting.code_deploy,) if hosting.code_deploy else ())]
         address = ends.enter_context(
