@@ -106,7 +106,7 @@ class Account:
 
 
 def make_repositories_elsewhere(services: AwsServices, graphs: Sequence[Graph]) -> None:
-    """Make the repositories that roles of these stacks push to and that are another stack's, without anything in them."""
+    """Make the repositories that roles of these stacks push to and that are another stack's, with nothing in them."""
     for repository in repositories_elsewhere(graphs):
         ecr = services.client("ecr", account=repository.account, region=repository.region)
         ecr.create_repository(repositoryName=repository.name)

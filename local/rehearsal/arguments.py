@@ -65,6 +65,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--network", action="store_true", help="fetch base images, and let RUN lines reach this machine's network"
     )
+    command.add_argument(
+        "--secrets",
+        type=Path,
+        metavar="FILE",
+        help="values of the secrets that containers read: NAME=VALUE lines, or JSON",
+    )
     command.add_argument("--report", type=Path, default=REPORTS, metavar="FOLDER", help="default: .local/rehearsal")
     command.add_argument("--verbose", action="store_true", help="print every line of every log")
     command.add_argument("--json", action="store_true", help="print what came of it as JSON, and nothing else")

@@ -22,7 +22,7 @@ from local.rehearsal.base_images import PLATFORM, Provision, needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import PROGRAM, ROOT, deployed_graph
-from local.rehearsal.hosting import Visit
+from local.rehearsal.hosting import Secrets, Visit
 from local.rehearsal.interactive import open_shell
 from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
 from local.rehearsal.report.collect import Rehearsed, collect
@@ -30,7 +30,7 @@ from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Tra
 from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.terminal import View, view
 from local.rehearsal.resources import Graph, Repository, repositories_elsewhere
-from local.rehearsal.results import ResultStore
+from local.rehearsal.results import ResultStore, is_deployment
 from local.rehearsal.selection import place, up_to, wishes
 from local.rehearsal.temporary import everything_temporary_in, temporary_folder
 from local.rehearsal.watching import again_and_again
@@ -107,12 +107,14 @@ def _deliver(
     """Run the pipelines, and write down what came of it; returns the exit code."""
     first = next(iter(plan))
     branch = _branch(plan[first])
+    secrets = _secrets(graphs, plan, until, options.secrets)
     _check_tools()
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
         folder = ends.enter_context(temporary_folder("rehearsal-")).path
         ends.enter_context(everything_temporary_in(folder))
         source = Source.of(options.app, folder / "application", branch=branch)
+        _keep_out(options.secrets, options.app, source)
         if options.fault:
             source = source.changed(break_app(source.folder, options.fault))
         results = ResultStore(options.app, source.commit)
@@ -140,6 +142,7 @@ def _deliver(
             results=results,
             wish=wish,
             until=until,
+            secrets=secrets,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
@@ -223,6 +226,29 @@ def _branch(deployed: Deployed) -> str:
         f"{deployed.pipeline} begins with an image, and not with code: rehearse it after the stack that promotes the "
         "image, as `make rehearse` does with dev and prod"
     )
+
+
+def _secrets(
+    graphs: Mapping[str, Graph], plan: Mapping[str, Deployed], until: Mapping[str, str], file: Path | None
+) -> Secrets:
+    """The secrets of what is deployed; none are needed by a stack that deploys nothing in this rehearsal."""
+    deploying = {
+        name: graphs[name]
+        for name, deployed in plan.items()
+        for _, groups in deployed.up_to(until.get(name, ""))
+        if any(is_deployment(deployed, action) for group in groups for action in group)
+    }
+    return Secrets.of(deploying, file)
+
+
+def _keep_out(file: Path | None, application: Path, source: Source) -> None:
+    """Refuse a file of secrets that would be delivered with the application."""
+    if file and file.resolve().is_relative_to(application.resolve()):
+        within = file.resolve().relative_to(application.resolve())
+        if (source.folder / within).exists():
+            raise Refusal(
+                f"{file} would be delivered with the application: list it in .gitignore, or keep it elsewhere"
+            )
 
 
 def _view(plan: Mapping[str, Deployed], options: argparse.Namespace) -> View:

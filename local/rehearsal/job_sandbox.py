@@ -29,7 +29,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -95,7 +95,7 @@ class JobSandbox:
         self._ends = contextlib.ExitStack()
         self._naming = threading.Lock()
         self._clients: dict[tuple[str, str], RegistryClient] = {}
-        self._mirrored: dict[tuple[str, str], dict[str, str]] = {}
+        self._mirrored: dict[tuple[str, str, str], dict[str, str]] = {}
 
     def __enter__(self) -> Self:
         """Start it.
@@ -358,42 +358,40 @@ class JobSandbox:
             process.kill()
             process.wait()
 
-    def docker_hub(self, region: str = REGION, account: str = ACCOUNT) -> dict[str, str]:
+    def docker_hub(self, region: str = REGION, account: str = ACCOUNT, prefix: str = MIRROR) -> dict[str, str]:
         """Fill the cache of Docker Hub in this region; gives the variables that name its images for a build.
 
         The images are stand-ins with digests of their own, so that the pinned ones cannot be used.
         """
-        if (region, account) not in self._mirrored:
+        if (region, account, prefix) not in self._mirrored:
             client, names = self.registry(account, region), {}
             for variable, name, tag, image in (
                 ("BUILDKIT_IMAGE", "moby/buildkit", f"v{tools.BUILDKIT}", self._buildkit()),
                 ("SBOM_GENERATOR_IMAGE", "docker/buildkit-syft-scanner", "stand-in", images.scanner()),
                 ("", "docker/dockerfile", "1", images.dockerfile_frontend()),
             ):
-                self.repository(f"{MIRROR}/{name}", account=account, region=region)
-                names[variable] = f"{name}:{tag}@{client.push(f'{MIRROR}/{name}', image, tag)}"
+                self.repository(f"{prefix}/{name}", account=account, region=region)
+                names[variable] = f"{name}:{tag}@{client.push(f'{prefix}/{name}', image, tag)}"
             secret = f"arn:aws:secretsmanager:{region}:{account}:secret:ecr-pullthroughcache/docker-hub-AbCdEf"
             self.aws.client("ecr", account=account, region=region).create_pull_through_cache_rule(
-                ecrRepositoryPrefix=MIRROR, upstreamRegistryUrl="registry-1.docker.io", credentialArn=secret
+                ecrRepositoryPrefix=prefix, upstreamRegistryUrl="registry-1.docker.io", credentialArn=secret
             )
-            self._mirrored[region, account] = {variable: name for variable, name in names.items() if variable}
-        return self._mirrored[region, account]
+            self._mirrored[region, account, prefix] = {variable: name for variable, name in names.items() if variable}
+        return self._mirrored[region, account, prefix]
 
     def _buildkit(self) -> images.Image:
         return images.buildkit(self.certificates.read_bytes())
 
     @contextlib.contextmanager
-    def serving_images(
-        self, provision: Provision, *, cached_in: Sequence[tuple[str, str]] = ()
-    ) -> Iterator[dict[str, str]]:
+    def serving_images(self, provision: Provision, *, caches: Collection[str] = ()) -> Iterator[dict[str, str]]:
         """Serve base images under the names of their registries, and what each build fetches of Docker Hub anyway.
 
         Gives the variables that name the latter for a build.
 
         Args:
             provision: The images.
-            cached_in: The regions, each with its account, whose pull-through cache for Docker Hub has them, too, as if
-                by earlier pulls.
+            caches: The addresses of pull-through caches for Docker Hub that have them, too, as if by earlier pulls:
+                registry and prefix.
         """
         images_by_name = {f"{image.name.address}:{image.name.reference}": image.content for image in provision.images}
         variables = {}
@@ -409,9 +407,11 @@ class JobSandbox:
             elif image.name.host != "docker.io":
                 hosts.add(image.name.host)
             else:
-                for region, account in cached_in:
-                    self.docker_hub(region, account)
-                    self._put(provision, image, f"{MIRROR}/{image.name.repository}", account, region)
+                for cache in caches:
+                    host, _, prefix = cache.partition("/")
+                    account, region = host.split(".")[0], host.split(".")[3]
+                    self.docker_hub(region, account, prefix)
+                    self._put(provision, image, f"{prefix}/{image.name.repository}", account, region)
         with self._registries(hosts, images_by_name, provision.store.folder):
             yield variables
 

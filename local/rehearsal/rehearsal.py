@@ -27,13 +27,12 @@ from local.rehearsal.deployed import Action, Deployed, Project
 from local.rehearsal.egress import way_out
 from local.rehearsal.emulated import Policies, serving
 from local.rehearsal.github import Commit, GitHub
-from local.rehearsal.hosting import Hosting, Pace, hosting_from_graph
+from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
-from local.rehearsal.registry_names import REGISTRY_HOST
 from local.rehearsal.report.model import Permission
 from local.rehearsal.resources import Graph, place_of
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
@@ -88,6 +87,7 @@ class Options:
         results: Where results of actions are kept; by default nowhere.
         wish: Which of them are wanted, by stack.
         until: The stage or action after which a run that an image has started ends, by stack.
+        secrets: What the application's containers read.
     """
 
     graphs: Mapping[str, Graph]
@@ -99,6 +99,7 @@ class Options:
     results: ResultStore | None = None
     wish: Mapping[str, Wish] = field(default_factory=dict)
     until: Mapping[str, str] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=Secrets)
 
 
 def image_builds(pipelines: Iterable[Deployed]) -> list[DockerBuild]:
@@ -114,6 +115,13 @@ def _image_build(project: Project) -> DockerBuild | None:
         return None
     arguments = json.loads(given["BUILD_ARGS"])
     return DockerBuild(dockerfile=given["DOCKERFILE"], target=given["BUILD_TARGET"], arguments=arguments)
+
+
+def docker_hub_caches(pipelines: Iterable[Deployed]) -> set[str]:
+    """Return the pull-through caches that pipelines fetch Docker Hub's images through, as registry and prefix."""
+    projects = (project for deployed in pipelines for project in deployed.projects.values())
+    variables = (variable for project in projects for variable in project.variables)
+    return {variable.value for variable in variables if variable.name == "DOCKER_HUB_CACHE_URI" and variable.value}
 
 
 class Rehearsal:
@@ -138,7 +146,9 @@ class Rehearsal:
             self.sandbox = ends.enter_context(JobSandbox(map(place_of, self._options.graphs.values())))
             apart = ends.enter_context(contextlib.ExitStack())
             beside = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
-            images = self.sandbox.serving_images(self._options.images, cached_in=self._caches())
+            images = self.sandbox.serving_images(
+                self._options.images, caches=docker_hub_caches(map(Deployed.of, self._options.graphs.values()))
+            )
             self._images = beside.submit(apart.enter_context, images)
             self._machine = beside.submit(self.sandbox.await_ready)
             accounts = beside.map(lambda graph: Account(self.sandbox.aws, graph), self._options.graphs.values())
@@ -255,22 +265,13 @@ class Rehearsal:
             if what.done():
                 what.result()
 
-    def _caches(self) -> list[tuple[str, str]]:
-        """The regions, with accounts, in which builds fetch Docker Hub's images through a cache of Amazon ECR."""
-        uris = [
-            variable.value
-            for graph in self._options.graphs.values()
-            for project in Deployed.of(graph).projects.values()
-            for variable in project.variables
-            if variable.name == "DOCKER_HUB_CACHE_URI"
-        ]
-        return list(dict.fromkeys((found[2], found[1]) for uri in uris if (found := REGISTRY_HOST.match(uri))))
-
     # What a stack is made of.
 
     def _hosting(self, name: str, graph: Graph, ends: contextlib.ExitStack) -> Hosting:
         folder = self.sandbox.folder / "hosting" / name
-        hosting = hosting_from_graph(graph, self.sandbox, folder, pace=self._options.pace, wait=False)
+        hosting = hosting_from_graph(
+            graph, self.sandbox, folder, pace=self._options.pace, secrets=self._options.secrets, wait=False
+        )
         return ends.enter_context(hosting)
 
     def _stack(self, name: str, graph: Graph, account: Account, hosting: Hosting, ends: contextlib.ExitStack) -> Stack:
@@ -320,7 +321,14 @@ class Rehearsal:
         return Reuse(
             name,
             deployed,
-            Dependencies(graph, deployed, base_images, network=options.network, environment=options.environment),
+            Dependencies(
+                graph,
+                deployed,
+                base_images,
+                options.secrets.fingerprint,
+                network=options.network,
+                environment=options.environment,
+            ),
             results,
             Pushes(self.sandbox, results.images),
             lambda store, artifact, file: store.as_role("root", account.client("s3")).put(artifact, file),

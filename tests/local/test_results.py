@@ -86,6 +86,7 @@ class Machine:
         self.kept = folder / "results"
         self.code = "the code"
         self.base_images = {"python:3": "sha256:1"}
+        self.secrets = ""
         self.settings: dict[str, object] = {}
         self.fails: set[str] = set()
         self.ran: list[str] = []
@@ -115,7 +116,7 @@ class Machine:
             reuse = Reuse(
                 self.stack,
                 self.deployed,
-                Dependencies(self.graph, self.deployed, self.base_images, **self.settings),
+                Dependencies(self.graph, self.deployed, self.base_images, self.secrets, **self.settings),
                 self.store,
                 self.registry,
                 lambda _store, artifact, file: str(bucket.put(artifact, file)),
@@ -255,6 +256,10 @@ def another_service(machine: Machine) -> None:
     group["inputs"]["deregistrationDelay"] = 1
 
 
+def another_secret(machine: Machine) -> None:
+    machine.secrets = "another"
+
+
 @pytest.mark.parametrize(
     ("change", "run"),
     [
@@ -270,6 +275,7 @@ def another_service(machine: Machine) -> None:
         (other_code, {"BuildImage", "BuildSmokeTestImage"}),
         (another_base_image, {"BuildImage", "BuildSmokeTestImage"}),
         (another_service, {"RunSmokeTest", "RunLighthouse", *DEPLOYMENT}),
+        (another_secret, {"RunSmokeTest", "RunLighthouse", *DEPLOYMENT}),
         (another_setting, None),
     ],
     ids=lambda value: getattr(value, "__qualname__", "").split(".")[0],

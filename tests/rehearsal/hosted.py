@@ -16,7 +16,7 @@ from mocked import REGION
 
 from local.rehearsal.code_deploy import BlueGreen
 from local.rehearsal.emulated import Refused
-from local.rehearsal.hosting import Hosting, Pace, Visitor, hosting_from_graph
+from local.rehearsal.hosting import Hosting, Pace, Secrets, Visitor, hosting_from_graph
 from local.rehearsal.images import Entry, Image, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
 
@@ -144,13 +144,13 @@ def running(
     stack: DeliveredStack,
     *,
     pace: Pace = PACE,
-    secret: Callable[[str], str] | None = None,
+    secrets: Secrets | None = None,
 ) -> Iterator[Running]:
     """Let a stack's service run, and see that nothing of it is left afterwards."""
     sandbox.repository(stack.repository.partition("/")[2], region=REGION)
     before = left_on(sandbox)  # other tests' builders may be there
     with (
-        hosting_from_graph(stack.graph, sandbox, folder, pace=pace, secret=secret) as hosting,
+        hosting_from_graph(stack.graph, sandbox, folder, pace=pace, secrets=secrets) as hosting,
         hosting.visitor() as visitor,
     ):
         yield Running(stack, sandbox, hosting, visitor)

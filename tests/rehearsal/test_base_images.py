@@ -21,10 +21,11 @@ from local.rehearsal.base_images import ImageName, ImageStore, Mention, Provisio
 from local.rehearsal.egress import hint, way_out
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.loopback import serving_http
+from local.rehearsal.rehearsal import docker_hub_caches
 
 GHCR, OTHER = "ghcr.io/example/base:1", "registry.example.com:5443/team/tool:2"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-OWN = f"{REGISTRY}/docker-hub/team/data:3"
+OWN = f"{REGISTRY}/hub/team/data:3"
 """Of the cache, which is what the job's role may read of Amazon ECR beside its own repository."""
 DOCKERFILE = f"""\
 # syntax=docker/dockerfile:1.4
@@ -35,7 +36,7 @@ FROM busybox
 COPY --from=base /file /file
 COPY --from=registry.example.com:5443/team/tool@{{digest}} /tool /tool
 COPY --from={OWN} /data /data
-COPY --from={REGISTRY}/docker-hub/library/alpine:3 /bin/busybox /copied
+COPY --from={REGISTRY}/hub/library/alpine:3 /bin/busybox /copied
 COPY --from=node /answer /answer
 CMD ["cat", "/file", "/tool", "/data", "/answer"]
 """
@@ -82,7 +83,7 @@ def machine(sandbox: JobSandbox, saved: Path, tmp_path_factory: pytest.TempPathF
         patch.setenv("PATH", str(tools.engine()), prepend=":")
         wanted = [*needed(code, BUILDS), *map(mention, ("alpine:3.20", "gcr.io/distroless/static:nonroot", "python:3"))]
         provision = provide(wanted, given=[str(saved)], network=False, store=store)
-    return Machine(code, provision, DeliveredStack("dev", {"build": {"dockerHubCache": "docker-hub"}}))
+    return Machine(code, provision, DeliveredStack("dev", {"build": {"dockerHubCache": "hub"}}))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def rehearsal(sandbox: JobSandbox, machine: Machine, tmp_path_factory: pytest.Te
     ecr = sandbox.aws.client("ecr", region=REGION)
     if name not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]:
         sandbox.repository(name, region=REGION)
-    with sandbox.serving_images(machine.provision, cached_in=[(REGION, ACCOUNT)]) as variables:
+    with sandbox.serving_images(machine.provision, caches=docker_hub_caches([machine.stack.deployed])) as variables:
         yield Rehearsal(Jobs(sandbox, machine.stack, tmp_path_factory.mktemp("builds")), variables)
 
 
@@ -110,7 +111,7 @@ def test_it_is_said_where_each_image_is_from(machine: Machine) -> None:
         "busybox:latest: stand-in: busybox",
         f"registry.example.com:5443/team/tool@{tool.content.digest}: given by you",
         f"{OWN}: given by you",
-        f"{REGISTRY}/docker-hub/library/alpine:3: stand-in: busybox",
+        f"{REGISTRY}/hub/library/alpine:3: stand-in: busybox",
     ]
 
 
@@ -122,6 +123,11 @@ def test_afterwards_nothing_answers_for_docker_hub(sandbox: JobSandbox, machine:
     assert (sandbox.folder / "hosts").read_text() == hosts
     with watching_docker_hub(sandbox, tmp_path / "hub") as seen:
         assert seen.read_text() == ""
+
+
+def test_the_cache_is_filled_where_a_stack_has_one_and_nowhere_else(machine: Machine) -> None:
+    assert docker_hub_caches([machine.stack.deployed]) == {f"{REGISTRY}/hub"}
+    assert docker_hub_caches([DeliveredStack("dev").deployed]) == set()
 
 
 def test_a_build_finds_them_under_their_names(rehearsal: Rehearsal, machine: Machine, tmp_path: Path) -> None:
@@ -141,7 +147,7 @@ def test_what_the_cache_has_is_not_asked_of_docker_hub(
     registry = sandbox.registry(region=REGION)
     for image in machine.provision.images:
         if image.name.host == "docker.io":
-            content = registry.manifest(f"docker-hub/{image.name.repository}", image.name.tag)
+            content = registry.manifest(f"hub/{image.name.repository}", image.name.tag)
             assert content == machine.provision.store.read(image.content.digest)
 
 
@@ -149,6 +155,11 @@ def test_the_engine_finds_them_too(rehearsal: Rehearsal) -> None:
     """What runs beside the application, such as a proxy, is named like that."""
     assert rehearsal.jobs.docker("run", "--rm", "alpine:3.20", "echo", "ran").stdout == "ran\n"
     assert rehearsal.jobs.docker("run", "--rm", "gcr.io/distroless/static:nonroot", "id", "-u").stdout == "65532\n"
+
+
+@pytest.mark.parametrize("command", ["pip", "pip3", "python -m pip"])
+def test_python_has_its_package_manager(rehearsal: Rehearsal, command: str) -> None:
+    assert rehearsal.jobs.docker("run", "--rm", "python:3", *command.split(), "--version").stdout.startswith("pip ")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rehearsing import Need
 
 from local.rehearsal.codebuild import Result
 from local.rehearsal.emulated import serving
-from local.rehearsal.hosting import Pace
+from local.rehearsal.hosting import Pace, Secrets
 from local.rehearsal.images import Entry, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
 
@@ -104,13 +104,11 @@ def test_a_version_that_begins_to_listen_late_gets_no_request_too_early(sandbox:
 def test_a_task_gets_what_its_definition_says(sandbox: JobSandbox, tmp_path: Path) -> None:
     """Two containers share a network; each has its own variables, user and file system."""
     script = (
-        'echo "$GREETING $TOKEN $(id -u) $(pwd) $(ulimit -n)"; touch /x 2>&1; touch /tmp/y && echo "written"; '
-        f"exec httpd -f -p {PORT} -h /srv"
+        'echo "$GREETING $TOKEN ${#TOKEN} $(id -u) $(pwd) $(ulimit -n)"; touch /x 2>&1; touch /tmp/y && echo "written";'
+        f" exec httpd -f -p {PORT} -h /srv"
     )
     secrets = {"arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-AbCdEf": "sesame"}
-    with running(
-        sandbox, tmp_path, planned("existing-network", "rolling", "ecs"), secret=secrets.__getitem__
-    ) as served:
+    with running(sandbox, tmp_path, planned("existing-network", "rolling", "ecs"), secrets=Secrets(secrets)) as served:
         web = image(
             busybox(),
             layer({"srv/index.html": Entry(b"well"), "tmp/.keep": Entry()}),
@@ -142,10 +140,30 @@ def test_a_task_gets_what_its_definition_says(sandbox: JobSandbox, tmp_path: Pat
         assert served.visited() == [new]
         (task, *_) = [task for task in served.hosting.service.tasks if task.fit]
         written = (tmp_path / "logs" / f"{task.identity}.log").read_text(encoding="utf-8").splitlines()
-        assert "shop | it's me sesame 65534 /srv 777" in written
+        assert "shop | it's me *** 6 65534 /srv 777" in written, "a secret is there, and is not shown"
         assert "shop | touch: /x: Read-only file system" in written
         assert "shop | written" in written
         assert "beside | well" in written, "it reaches the other one, and its end is not the task's"
+
+
+def test_health_checks_are_requests_of_http_1_1_for_an_address(sandbox: JobSandbox, tmp_path: Path) -> None:
+    """Some applications refuse HTTP/1.0, and some every name that they are not told of."""
+    answer = r"""#!/bin/sh
+read -r _ _ version; host=; agent=
+while read -r name value && [ "$value" ]; do
+  case "$name" in [Hh]ost:) host=$value ;; [Uu]ser-[Aa]gent:) agent=$value ;; esac
+done
+echo "$version|$host|$agent" | tr -d '\r' >&2
+printf 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+"""
+    with running(sandbox, tmp_path, planned("existing-network", "rolling", "ecs")) as served:
+        listening = ["nc", "-ll", "-p", str(PORT), "-e", "/bin/answer"]
+        web = image(busybox(), layer({"bin/answer": Entry(answer.encode(), 0o755)}), Entrypoint=listening)
+        served.deploy(served.push(web))
+        assert served.settled() == "SUCCESSFUL"
+        (task, *_) = [task for task in served.hosting.service.tasks if task.fit]
+        written = (tmp_path / "logs" / f"{task.identity}.log").read_text(encoding="utf-8").splitlines()
+    assert "shop | HTTP/1.1|10.0.0.10|ELB-HealthChecker/2.0" in written
 
 
 def test_jobs_and_their_containers_reach_the_service_by_its_name(sandbox: JobSandbox, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from delivered_stack import DeliveredStack
 from hosted import Running, app, running
 from rehearsing import Need
 
-from local.rehearsal.hosting.containers import MissingSecret
 from local.rehearsal.images import Image
 from local.rehearsal.job_sandbox import JobSandbox
 
@@ -21,16 +20,12 @@ def _tools(need: Need) -> None:
     need("namespaces", "docker", "haproxy")
 
 
-def no_secret(value_from: str) -> str:
-    raise MissingSecret(f"failed to fetch secret {value_from}: ResourceNotFoundException: there is none")
-
-
 @pytest.fixture(scope="module")
 def served(sandbox: JobSandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service that ECS deploys by tasks that replace others; whatever fails leaves it as it was."""
     # Without the alarm on unhealthy tasks, which may go off before as many have failed as break the circuit.
     stack = DeliveredStack("existing-network", {"hosting": {"alarms": {"enabled": False}}})
-    with running(sandbox, tmp_path_factory.mktemp("hosting"), stack, secret=no_secret) as made:
+    with running(sandbox, tmp_path_factory.mktemp("hosting"), stack) as made:
         yield made
 
 

@@ -1,48 +1,24 @@
-"""Parts of the hosting that runs for real, each by itself: secrets, alarms, the steps of a shift, a client."""
+"""Parts of the hosting that runs for real, each by itself: alarms, the steps of a shift, a client."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from delivered_stack import client
-from mocked import REGION
 from summary import program
 
-from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.hosting import Pace, Visitor
 from local.rehearsal.hosting.alarms import Alarm, Alarms, alarms_from
-from local.rehearsal.hosting.containers import MissingSecret
 from local.rehearsal.hosting.existing import plain_hosting
-from local.rehearsal.hosting.from_graph import listeners_of, secrets_of, traffic_steps
+from local.rehearsal.hosting.from_graph import listeners_of, traffic_steps
 from local.rehearsal.hosting.load_balancer import Figures
 from local.rehearsal.loopback import serving_http
 from local.rehearsal.report.model import Sample
 
 SERVICE = "aws:ecs/service:Service"
 CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
-
-
-def test_a_secret_is_read_by_what_a_task_definition_calls_it(aws: AwsServices) -> None:
-    text = json.dumps({"password": "sesame"})
-    made = client(aws, "secretsmanager").create_secret(Name="hosting/database", SecretString=text)
-    client(aws, "ssm").put_parameter(Name="/hosting/url", Value="postgres://", Type="SecureString")
-    read = secrets_of(aws, region=REGION, account=ACCOUNT)
-
-    assert read(made["ARN"]) == text
-    assert read(f"{made['ARN']}:password::") == "sesame"
-    assert read(f"{made['ARN']}:password:AWSCURRENT:") == "sesame"
-    assert read("/hosting/url") == "postgres://"
-    assert read(f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/hosting/url") == "postgres://"
-    with pytest.raises(MissingSecret, match="did not contain json key user"):
-        read(f"{made['ARN']}:user::")
-    with pytest.raises(MissingSecret, match=r"failed to fetch secret .*: ResourceNotFoundException: "):
-        read(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:hosting/none-AbCdEf")
-    with pytest.raises(MissingSecret, match="ParameterNotFound"):
-        read("/hosting/none")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ _REFUSING = """#!/bin/sh
 echo "${0##*/}: this is a stand-in for a base image, without packages: give the rehearsal the real one by --image." >&2
 exit 1
 """
+_PIP = b"""#!/usr/local/bin/python3
+import sys
+from pip._internal.cli.main import main
+sys.exit(main())
+"""
 _PACKAGE_MANAGERS = ("apk", "apt", "apt-get", "dnf", "microdnf", "yum")
 _DISTROLESS = ("distroless/static", "distroless/base", "distroless/cc")
 _SYSTEM = (
@@ -200,6 +205,8 @@ def _python_image(program: str) -> Image:
     pip = library / "site-packages" / "pip"
     for file in _files(pip) if pip.is_dir() else ():
         files[f"{home}/site-packages/pip/{file.relative_to(pip)}"] = Entry(file.read_bytes(), 0o644)
+    if pip.is_dir():
+        files |= dict.fromkeys((f"usr/local/bin/{name}" for name in ("pip", "pip3")), Entry(_PIP, 0o755))
     files |= libraries([program, *(str(file) for file in own if file.suffix == ".so")])
     return _image(files, "python3", f"PYTHON_VERSION={platform.python_version()}")
 

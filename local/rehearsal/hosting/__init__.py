@@ -5,6 +5,7 @@
 
 from local.rehearsal.hosting.from_graph import Hosting, hosting_from_graph
 from local.rehearsal.hosting.pace import Pace
+from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.hosting.visitor import Visit, Visitor
 
-__all__ = ["Hosting", "Pace", "Visit", "Visitor", "hosting_from_graph"]
+__all__ = ["Hosting", "Pace", "Secrets", "Visit", "Visitor", "hosting_from_graph"]

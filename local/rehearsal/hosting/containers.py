@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from local.rehearsal.ecs.state import Ending
 from local.rehearsal.engine_api import EngineApi, EngineRefusal
+from local.rehearsal.hosting.secrets import MissingSecret
 
 LABEL = "ecs-delivery.task"
 HOLDER = "ecs-delivery.invalid/holder:1"
@@ -30,10 +31,6 @@ _STEP = 0.1
 _EXITED = "Essential container in task exited"
 _OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 _UNHEALTHY = "Task failed container health checks"
-
-
-class MissingSecret(LookupError):  # noqa: N818 - an answer, not a fault
-    """A secret cannot be had; its text is AWS's reason."""
 
 
 class Surroundings(Protocol):

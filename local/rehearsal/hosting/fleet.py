@@ -16,6 +16,7 @@ from local.rehearsal.hosting.alarms import Alarms
 from local.rehearsal.hosting.containers import HOLDER, Containers
 from local.rehearsal.hosting.load_balancer import LoadBalancer
 from local.rehearsal.hosting.pace import Pace
+from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.job_sandbox import JobSandbox
 
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/")
@@ -40,7 +41,7 @@ class ContainerFleet:
         *,
         region: str,
         pace: Pace,
-        secret: Callable[[str], str],
+        secrets: Secrets,
         logs: Path,
         alarms: Alarms | None = None,
         stand_ins: Mapping[str, Callable[[], images.Image]] | None = None,
@@ -52,14 +53,14 @@ class ContainerFleet:
             balancer: What sends them traffic.
             region: The service's region.
             pace: How fast time passes.
-            secret: The value behind ``valueFrom`` of a secret, or `MissingSecret`.
+            secrets: What containers read, and what none of them shows.
             logs: The folder for a file with what each task has written.
             alarms: The CloudWatch alarms that deployments may watch.
             stand_ins: Make the images whose registry cannot be reached, by their names.
         """
         self._engine = EngineApi(sandbox.docker_socket, sandbox.await_engine)
         self._sandbox, self._balancer, self._region, self._pace = sandbox, balancer, region, pace
-        self._secret, self._logs = secret, logs
+        self._secrets, self._logs = secrets, logs
         self.alarms_on = alarms or Alarms((), pace)
         self.written: Callable[[Task, str, str], None] = lambda _task, _container, _line: None
         self._runs: dict[str, Containers] = {}
@@ -181,7 +182,7 @@ class ContainerFleet:
 
     def secret(self, value_from: str) -> str:
         """The value of a secret."""
-        return self._secret(value_from)
+        return self._secrets.value(value_from)
 
     def credentials(self, image: str) -> Mapping[str, str]:
         """What opens a registry of Amazon ECR: the account's root does, as its tasks' execution role."""
@@ -193,7 +194,8 @@ class ContainerFleet:
         return {"username": user, "password": password, "serveraddress": client.host}
 
     def write(self, task: Task, container: str, line: str) -> None:
-        """Keep a line that a container has written."""
+        """Keep a line that a container has written, without the secrets in it."""
+        line = self._secrets.hide(line)
         with (self._logs / f"{task.identity}.log").open("a", encoding="utf-8") as file:
             file.write(f"{container} | {line}\n")
         self.written(task, container, line)

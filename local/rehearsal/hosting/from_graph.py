@@ -11,28 +11,25 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
-
 from local.rehearsal import images
-from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_deploy import CodeDeploy, Traffic
 from local.rehearsal.deployed import DeployedProblem
 from local.rehearsal.ecs import Ecs
 from local.rehearsal.ecs.state import ONGOING, Service
 from local.rehearsal.emulated import Emulated
 from local.rehearsal.hosting.alarms import Alarms, alarms_from
-from local.rehearsal.hosting.containers import MissingSecret
 from local.rehearsal.hosting.existing import plain_hosting
 from local.rehearsal.hosting.fleet import ContainerFleet
 from local.rehearsal.hosting.load_balancer import SERVED_BY, Forward, Listener, LoadBalancer, TargetGroup
 from local.rehearsal.hosting.pace import Pace
+from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.hosting.visitor import Visitor
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.logs import Logs
@@ -83,7 +80,7 @@ class Hosting:
         folder: Path,
         *,
         pace: Pace,
-        secret: Callable[[str], str] | None,
+        secrets: Secrets,
         wait: bool,
     ) -> None:
         self._existing = not any(resource["type"] == _SERVICE for resource in graph)
@@ -94,7 +91,7 @@ class Hosting:
         self._region, self._account = place_in(self._declared["arn"])
         self._first = _definition(_one(graph, _DEFINITION))
         self._answers = self._existing or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
-        self._secret = secret or secrets_of(sandbox.aws, region=self._region, account=self._account)
+        self._secrets = secrets
         self._wait, self._ends = wait, ExitStack()
         self._over = threading.Event()
         self.fault = ""
@@ -143,7 +140,7 @@ class Hosting:
                 self.balancer,
                 region=self._region,
                 pace=self._pace,
-                secret=self._secret,
+                secrets=self._secrets,
                 logs=self._folder / "logs",
                 alarms=self.alarms,
                 stand_ins={self._first["containerDefinitions"][0]["image"]: self._stand_in} if self._answers else {},
@@ -274,7 +271,7 @@ def hosting_from_graph(
     folder: Path,
     *,
     pace: Pace | None = None,
-    secret: Callable[[str], str] | None = None,
+    secrets: Secrets | None = None,
     wait: bool = True,
 ) -> Hosting:
     """The hosting that a stack has deployed, or a plain one for names of another's; `with` starts it.
@@ -284,50 +281,13 @@ def hosting_from_graph(
         sandbox: Where its containers and its load balancer run.
         folder: Where logs and configuration may be.
         pace: How fast time passes.
-        secret: The value behind ``valueFrom`` of a secret, or `MissingSecret`; without one AWS is asked.
+        secrets: What containers read.
         wait: Whether `with` goes on only when the service answers; else see `Hosting.await_first`.
 
     Raises:
         DeployedProblem: The stack deploys nothing, or into something that is not rehearsed here.
     """
-    return Hosting(graph, sandbox, folder, pace=pace or Pace(), secret=secret, wait=wait)
-
-
-def secrets_of(aws: AwsServices, *, region: str, account: str) -> Callable[[str], str]:
-    """What reads secrets as the agent of a task does: of Secrets Manager, or parameters of Systems Manager.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
-    """
-
-    def read(value_from: str) -> str:
-        try:
-            if ":secretsmanager:" in value_from:
-                return _from_secrets_manager(aws.client("secretsmanager", account=account, region=region), value_from)
-            name = value_from.partition(":parameter")[2] if value_from.startswith("arn:") else value_from
-            client = aws.client("ssm", account=account, region=region)
-            return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
-        except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            raise MissingSecret(f"failed to fetch secret {value_from}: {code}: {message}") from error
-
-    return read
-
-
-def _from_secrets_manager(client: Any, value_from: str) -> str:  # noqa: ANN401 - made at run time
-    """The whole of a secret, or a key of its JSON: ``ARN:key:version-stage:version-id``."""
-    parts = value_from.split(":")
-    key, stage, version = (*parts[7:], "", "", "")[:3]
-    wanted = {"VersionStage": stage, "VersionId": version}
-    found = client.get_secret_value(
-        SecretId=":".join(parts[:7]), **{name: value for name, value in wanted.items() if value}
-    )
-    text = str(found["SecretString"])
-    if not key:
-        return text
-    try:
-        return str(json.loads(text)[key])
-    except (ValueError, KeyError, TypeError) as error:
-        raise MissingSecret(f"retrieved secret from Secrets Manager did not contain json key {key}") from error
+    return Hosting(graph, sandbox, folder, pace=pace or Pace(), secrets=secrets or Secrets(), wait=wait)
 
 
 # How the graph is read.

@@ -36,8 +36,8 @@ SERVED_BY = "X-Rehearsal-Target"
 _OUTSIDE = 900
 """HAProxy's number of the socket that is reached from outside the machine."""
 _PATIENCE = 20.0
-_HOST = "10.0.0.10"
-"""What health checks call a target: not by the service's name."""
+_CHECK_HEADERS = "hdr Host 10.0.0.10 hdr User-Agent ELB-HealthChecker/2.0 hdr Connection close"
+"""Health checks call a target by an address, and not by the service's name."""
 _LEAST_TIMEOUT = 10.0
 """Seconds that a health check waits in any case: this machine may be busy where Fargate's would not be."""
 _PASSED = ("L7OK", "L7OKC")
@@ -448,7 +448,7 @@ class LoadBalancer:
                 f"backend {group.name}",
                 "  balance roundrobin",
                 "  option httpchk",
-                f"  http-check send meth GET uri {group.path} hdr User-Agent ELB-HealthChecker/2.0 hdr Host {_HOST}",
+                f"  http-check send meth GET uri {group.path} ver HTTP/1.1 {_CHECK_HEADERS}",
                 f"  http-check expect status {group.matcher}",
                 f"  timeout check {round(max(group.timeout, _LEAST_TIMEOUT) * 1000)}ms",
                 "",

@@ -43,19 +43,27 @@ class Dependencies:
     An instance is a snapshot: what changes on disk later is not seen.
     """
 
-    def __init__(self, graph: Graph, deployed: Deployed, base_images: Mapping[str, str], **settings: object) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        deployed: Deployed,
+        base_images: Mapping[str, str],
+        secrets: str = "",
+        **settings: object,
+    ) -> None:
         """Read it.
 
         Args:
             graph: The stack's resources.
             deployed: Its pipeline.
             base_images: Base image -> its digest.
+            secrets: The fingerprint of what the application's containers read.
             settings: What else decides about every action.
         """
         self._deployed = deployed
         self._base_images = base_images
         self._everywhere = {"the rehearsal": _hash({"code": _emulators(), **settings})}
-        self._hosting = _hash([each["inputs"] for each in graph if _HOSTING.match(each["type"])])
+        self._hosting = _hash([[each["inputs"] for each in graph if _HOSTING.match(each["type"])], secrets])
         self._objects = {item["key"]: item for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2")}
 
     def of(

@@ -1,0 +1,197 @@
+"""The secrets that an application's containers read: their values are in a file of the user's, and are never shown.
+
+On AWS, ECS reads them: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from local.errors import Refusal
+from local.rehearsal.resources import Graph, values_of
+
+_HIDDEN = "***"
+_SHORT = 4
+"""Characters below which a text is not hidden: it would be found in every other line."""
+_NOTHING = re.compile(r"[ \t]*(?:#.*)?(?:\r?\n|$)")
+_ASSIGNMENT = re.compile(
+    r"""[ \t]*(?:export[ \t]+)?(?P<name>[^\s=#'"]+)[ \t]*=[ \t]*"""
+    r"""(?:'(?P<plain>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>(?!['"])[^\r\n]*?))"""
+    r"""[ \t]*(?:(?<=[ \t])#[^\r\n]*)?(?:\r?\n|$)""",
+    re.DOTALL,
+)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+_SECRET_ARN = re.compile(r"(arn:[^:]+:secretsmanager:[^:]*:\d+:secret:([^:]+))(?::([^:]*):[^:]*:[^:]*)?")
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
+"""What ARNs have behind a name: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
+
+
+class MissingSecret(LookupError):  # noqa: N818 - an answer, not a fault
+    """A secret cannot be had; its text is AWS's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Secrets as a task definition names them.
+
+    Attributes:
+        values: What a container gets, by ``valueFrom``.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, graphs: Mapping[str, Graph], file: Path | None) -> Self:
+        """Return all that deployed stacks read, with the values of a file.
+
+        Args:
+            graphs: The graph of each stack by its name.
+            file: Lines of ``NAME=VALUE`` or a JSON object. A name is that of the container's variable, or the name or
+                ARN of the secret or parameter.
+
+        Raises:
+            Refusal: The file cannot be read, or values are missing; it names all of them, and shows no value.
+        """
+        given = _read(file) if file else {}
+        values: dict[str, str] = {}
+        missing: dict[tuple[str, str], list[str]] = {}
+        for stack, graph in graphs.items():
+            for variable, value_from in _read_by(graph):
+                value = _value(variable, value_from, given)
+                if value is None:
+                    missing.setdefault((variable, value_from), []).append(stack)
+                else:
+                    values[value_from] = value
+        if missing:
+            lines = (f"  {name} of {' and '.join(at)}: {source}" for (name, source), at in missing.items())
+            raise Refusal("\n".join([f"The application reads secrets, and {_lacking(file)}:", *lines, _WAY]))
+        return cls(values)
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that changes with them and from which nobody can guess them."""
+        text = json.dumps(dict(self.values), sort_keys=True).encode()
+        return hashlib.scrypt(text, salt=b"ecs-delivery", n=2**14, r=8, p=1).hex() if self.values else ""
+
+    def value(self, value_from: str) -> str:
+        """Return what a container gets.
+
+        Raises:
+            MissingSecret: There is no such secret.
+        """
+        if value_from not in self.values:
+            raise MissingSecret(f"failed to fetch secret {value_from}: ResourceNotFoundException: it has no value here")
+        return self.values[value_from]
+
+    def hide(self, text: str) -> str:
+        """Return a text without any of their values, or parts of them."""
+        for part in sorted({part for value in self.values.values() for part in _parts(value)}, key=len, reverse=True):
+            text = text.replace(part, _HIDDEN)
+        return text
+
+
+_WAY = (
+    "Write them into a file, one NAME=VALUE a line or as a JSON object, and give it by --secrets FILE. A name is that "
+    "of the variable, or the name or ARN of the secret or parameter."
+)
+
+
+def _lacking(file: Path | None) -> str:
+    return f"{file} has no value for these" if file else "none is given"
+
+
+def _read(file: Path) -> dict[str, str]:
+    """The values of a file by their names."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise Refusal(
+            f"--secrets {file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
+        ) from None
+    if text.lstrip().startswith("{"):
+        try:
+            return {
+                name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(text).items()
+            }
+        except ValueError as error:  # its own text may show a value
+            line = getattr(error, "lineno", 1)
+            raise Refusal(f"--secrets {file}:{line} is no JSON") from None
+    found: dict[str, str] = {}
+    place = 0
+    while place < len(text):
+        if nothing := _NOTHING.match(text, place):
+            place = nothing.end()
+            if nothing.end() > nothing.start():
+                continue
+        assignment = _ASSIGNMENT.match(text, place)
+        if assignment is None:
+            line = text.count("\n", 0, place) + 1
+            raise Refusal(
+                f"--secrets {file}:{line} is not NAME=VALUE; a value with blanks or several lines is in quotes"
+            )
+        quoted = assignment["quoted"]
+        if quoted is not None:
+            quoted = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), quoted, flags=re.DOTALL)
+        found[assignment["name"]] = next(
+            part for part in (assignment["plain"], quoted, assignment["bare"]) if part is not None
+        )
+        place = assignment.end()
+    return found
+
+
+def _read_by(graph: Graph) -> Iterator[tuple[str, str]]:
+    """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in."""
+    for stored in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
+        if '"containerDefinitions"' in (stored.get("content") or ""):
+            for container in json.loads(stored["content"])["containerDefinitions"]:
+                for secret in container.get("secrets", ()):
+                    yield secret["name"], secret["valueFrom"]
+
+
+def _value(variable: str, value_from: str, given: Mapping[str, str]) -> str | None:
+    """What is given for a secret, or the key of it that is named; ``None`` when it is not."""
+    secret = _SECRET_ARN.fullmatch(value_from)
+    if secret is None:
+        path = value_from.rpartition(":parameter")[2]
+        names = (value_from, path, path.removeprefix("/"), variable)
+        return next((given[name] for name in names if name in given), None)
+    arn, name, key = secret.groups()
+    if value_from in given:
+        return given[value_from]
+    whole = next((given[known] for known in (arn, name, _SUFFIX.sub("", name)) if known in given), None)
+    if whole is None or not key:
+        return given.get(variable) if whole is None else whole
+    try:
+        found = json.loads(whole)[key]
+    except (ValueError, KeyError, TypeError):
+        raise Refusal(f"The value that --secrets gives for {name} is no JSON object with the key {key}") from None
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def _parts(value: str) -> Iterator[str]:
+    """What is hidden of a value: all of it, each of its lines, and each text in its JSON."""
+    for text in (value, *value.splitlines(), *_leaves(value)):
+        if len(text.strip()) >= _SHORT:
+            yield text
+
+
+def _leaves(value: str) -> Iterator[str]:
+    try:
+        inside = json.loads(value)
+    except ValueError:
+        return
+    waiting: list[Any] = [inside]
+    while waiting:
+        match waiting.pop():
+            case dict() as pairs:
+                waiting += pairs.values()
+            case list() as entries:
+                waiting += entries
+            case str() as text:
+                yield text
