@@ -12,8 +12,8 @@ from mocked import REGION
 from local.errors import Refusal
 from local.rehearsal.account import check_places
 from local.rehearsal.application import Source
-from local.rehearsal.aws_services import ACCOUNT
 from local.rehearsal.arguments import EXAMPLE
+from local.rehearsal.aws_services import ACCOUNT
 from local.rehearsal.base_images import needed, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
