@@ -195,9 +195,10 @@ def _check_together(options: argparse.Namespace) -> None:
 
 def _check_tools() -> None:
     """Bring what is missing, if that can be."""
+    tools.check_machine()
     if not tools.missing(_TOOLS):
         return
-    tools.bring()
+    tools.bring(_TOOLS)
     left = tools.missing(_TOOLS)
     if left:
         raise MissingTool("\n".join(["A rehearsal needs:", *(f"  {line}" for line in left)]))

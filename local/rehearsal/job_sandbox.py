@@ -251,7 +251,7 @@ class JobSandbox:
             "HOME": str(home),
             "DOCKER_HOST": self._docker_host,
             "DOCKER_CONFIG": str(config),
-            "REHEARSAL_DOCKER": str(tools.engine() / "docker"),
+            "REHEARSAL_DOCKER": tools.engine()["docker"],
             "REHEARSAL_HOSTS": str(self.folder / "container-hosts"),
             "REHEARSAL_MACHINE": machine,
             "SSL_CERT_FILE": str(self.certificates),
@@ -267,7 +267,7 @@ class JobSandbox:
     def docker(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the Docker client on the machine, signed in to the registries that `registry` has given."""
         self.await_engine()
-        command = [*self.enter, str(tools.engine() / "docker"), *words]
+        command = [*self.enter, tools.engine()["docker"], *words]
         config = self.folder / "docker-config"
         config.mkdir(exist_ok=True)
         auths = {client.host: {"auth": client.token} for client in self._clients.values()}
@@ -283,7 +283,7 @@ class JobSandbox:
     def _machine(self, folder: int) -> Iterator[int]:
         """The namespaces, which hold the folder; gives the number of the process that holds them."""
         unshare = [tools.command("unshare"), "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        first = [str(tools.engine() / "docker-init"), "-s", "--", "/bin/sh", "-euc", _START, "start"]
+        first = [tools.engine()["docker-init"], "-s", "--", "/bin/sh", "-euc", _START, "start"]
         with subprocess.Popen(
             [*unshare, *first, str(self.folder)],
             env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
@@ -315,10 +315,12 @@ class JobSandbox:
         }
         file = self.folder / "daemon.json"
         file.write_text(json.dumps(settings))
-        path = f"{tools.engine()}:{os.environ['PATH']}:/usr/sbin:/sbin"
+        commands = tools.engine()
+        folders = dict.fromkeys(str(Path(command).parent) for command in commands.values())
+        path = ":".join([*folders, os.environ["PATH"], "/usr/sbin:/sbin"])
         with (self.folder / "dockerd.log").open("wb") as log:
             process = subprocess.Popen(
-                [*self.enter, str(tools.engine() / "dockerd"), "--config-file", str(file)],
+                [*self.enter, commands["dockerd"], "--config-file", str(file)],
                 env={"PATH": path, "HOME": str(self.folder), "SSL_CERT_FILE": str(self.certificates)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

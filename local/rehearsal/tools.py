@@ -4,7 +4,8 @@
 
 - packages of the machine's own release, when it is run by root;
 - the AWS CLI v2 in the version that `local.rehearsal.aws_cli` pins;
-- a Docker engine from Debian's next release, unpacked into the user's cache and not installed;
+- a Docker engine from Debian's next release, unpacked into the user's cache and not installed, unless the machine has
+  one that is new enough: its programs are run then, in the rehearsal's own namespaces and with data of their own;
 - BuildKit with its Dockerfile frontend, and buildx, in the versions that builds use, built from their Go modules.
 
 `missing` says what a test cannot do without.
@@ -21,7 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +40,13 @@ NODE = "install Node.js 20 or newer with npm 10 or newer: https://nodejs.org"
 _OLDEST_NPM = 10
 """npm 9, which Debian 13 has, finds no lock file where packages are overridden that others ask the latest of."""
 _ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "tini")
-_ENGINE_COMMANDS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "ctr")
+_ENGINE_COMMANDS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "docker-init", "docker-proxy")
+_ENGINE_PLACES = "/usr/local/libexec/docker:/usr/libexec/docker:/usr/local/lib/docker:/usr/lib/docker"
+"""Where a Docker engine looks for helpers before it does so on PATH: https://github.com/moby/moby/pull/45198."""
+_OLDEST_ENGINE = 26
+"""Of the Docker engine: its containerd image store keeps indexes and attestations."""
 _NEXT_RELEASE = {"bookworm": "trixie"}
-"""Debian's release with a Docker engine new enough (26: the containerd image store keeps indexes and attestations),
-by the release of the machine. Debian 12's own is 20.10."""
+"""Debian's release with a Docker engine new enough, by the release of the machine. Debian 12's own is 20.10."""
 _RELEASES = ("trixie",)
 _PACKAGES = {
     "busybox": "busybox-static",
@@ -68,10 +72,12 @@ class Tool:
     Attributes:
         problem: what is missing of it here, in words; empty when it can be used.
         cure: the command that brings it.
+        commands: those of its commands that a package of the machine's release brings.
     """
 
     problem: Callable[[], str]
     cure: str = HOW
+    commands: tuple[str, ...] = ()
 
 
 def builder() -> GoTool:
@@ -105,9 +111,49 @@ def frontend() -> GoTool:
     )
 
 
-def engine() -> Path:
-    """The folder with the Docker engine's commands."""
+def engine() -> dict[str, str]:
+    """The paths of the Docker engine's commands by name: the machine's own, or else those in the user's cache."""
+    own = {name: _find(name, _ENGINE_PLACES) or "" for name in _ENGINE_COMMANDS}
+    return {name: str(_brought_engine() / name) for name in _ENGINE_COMMANDS} if _problem_of_own_engine() else own
+
+
+def _brought_engine() -> Path:
     return cache_directory() / "docker-engine" / "bin"
+
+
+def _problem_of_own_engine() -> str:
+    """Why the Docker engine that is installed on this machine cannot be run for a rehearsal; empty when it can."""
+    absent = [name for name in _ENGINE_COMMANDS if _find(name, _ENGINE_PLACES) is None]
+    if absent:
+        return f"{', '.join(absent)} not on PATH"
+    dockerd = _find("dockerd") or ""
+    version = _version_of_engine(dockerd, Path(dockerd).stat().st_mtime_ns)
+    major = version.partition(".")[0]
+    new = major.isdigit() and int(major) >= _OLDEST_ENGINE
+    return "" if new else f"{dockerd} is {version or 'of no version'}, and {_OLDEST_ENGINE} or newer is wanted"
+
+
+@functools.cache
+def _version_of_engine(dockerd: str, _changed: int) -> str:
+    said = subprocess.run([dockerd, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.match(r"Docker version (\S+?),", said)
+    return found[1] if found else ""
+
+
+def check_machine() -> None:
+    """Refuse a machine on which nothing can be rehearsed, whatever is brought.
+
+    Raises:
+        MissingTool: it has no namespaces, or this user may not make any.
+    """
+    what = "Jobs of the pipeline run in namespaces of their own, which need"
+    if sys.platform != "linux":
+        there = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
+        raise MissingTool(
+            f"{what} Linux, and this is {there}: repeat the command as root of a virtual machine with Linux."
+        )
+    if os.geteuid() != 0:
+        raise MissingTool(f"{what} root: repeat the command as root.")
 
 
 def missing(names: Iterable[str]) -> list[str]:
@@ -134,25 +180,26 @@ def command(name: str) -> str:
     return found
 
 
-def bring() -> None:
-    """Bring every tool that is missing, telling what and how far.
+def bring(names: Iterable[str] = ()) -> None:
+    """Bring tools that are missing, telling what and how far.
+
+    Args:
+        names: those whose packages are wanted; by default all.
 
     Raises:
         MissingTool: something can only be brought by somebody else, or there is nothing to bring it with.
         Refusal: bringing it failed.
     """
+    wanted = tuple(names) or tuple(TOOLS)
     aws_cli.bring()
-    if os.geteuid() != 0:
-        raise MissingTool(
-            "Tests that execute jobs of the pipeline in namespaces of their own need root. To run them too, repeat\n"
-            "the command as root, on Debian 12 or 13."
-        )
+    check_machine()
     release = _release_with_engine() if _engine() else ""  # what cannot be had is said before anything is built
-    _install_packages()
+    _install_packages({command for name in wanted for command in TOOLS[name].commands})
     builder().build()
     frontend().build()
-    _unpack_engine(release)
-    left = missing(TOOLS)
+    if release:
+        _unpack_engine(release)
+    left = missing(wanted)
     if left:
         raise MissingTool("\n".join(["These tools are still missing:", *(f"  {line}" for line in left)]))
 
@@ -174,7 +221,7 @@ def versions() -> str:
     """
     commands = (
         ["dpkg-query", "--show", *sorted(set(_PACKAGES.values()))],
-        *([str(engine() / name), "--version"] for name in ("dockerd", "containerd")),
+        *([engine()[name], "--version"] for name in ("dockerd", "containerd")),
         *([name, "--version"] for name in ("node", "npm")),
     )
     there = [command for command in commands if _find(command[0])]
@@ -193,9 +240,9 @@ def _on_path(*commands: str) -> Callable[[], str]:
     return problem
 
 
-def _find(command: str) -> str | None:
-    """A command on PATH, or where a system keeps what only root runs."""
-    return shutil.which(command) or shutil.which(command, path="/usr/sbin:/sbin")
+def _find(command: str, places: str = "") -> str | None:
+    """A command on PATH, or where a system keeps what only root runs, or in more places."""
+    return shutil.which(command) or shutil.which(command, path=f"/usr/sbin:/sbin:{places}")
 
 
 def _namespaces() -> str:
@@ -208,7 +255,7 @@ def _namespaces() -> str:
     tried = subprocess.run(
         ["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True, check=False
     )
-    return f"unshare: {tried.stderr.strip()}" if tried.returncode else ""
+    return f"{tried.stderr.strip()} (a container has to be a privileged one)" if tried.returncode else ""
 
 
 @functools.cache
@@ -235,8 +282,14 @@ def _npm_version(npm: Path) -> str:
 
 
 def _engine() -> str:
-    absent = [command for command in _ENGINE_COMMANDS if not (engine() / command).is_file()]
-    return f"{engine()} lacks {', '.join(absent)}" if absent else _on_path("runc")()
+    own = _problem_of_own_engine()
+    if own and not _is_brought():
+        return f"{own}, and none is in {_brought_engine()}"
+    return _on_path("runc")()
+
+
+def _is_brought() -> bool:
+    return all((_brought_engine() / command).is_file() for command in _ENGINE_COMMANDS)
 
 
 def _builder() -> str:
@@ -246,28 +299,32 @@ def _builder() -> str:
     return _on_path("runc", "busybox")()
 
 
+def _commands(*names: str) -> Tool:
+    return Tool(_on_path(*names), commands=names)
+
+
 TOOLS = {
     "aws": Tool(aws_cli.problem, "make tools" if aws_cli.can_be_brought() else aws_cli.INSTALLING),
     "ministack": Tool(_ministack, "make install"),
-    "namespaces": Tool(_namespaces),
-    "docker": Tool(_engine),
-    "builder": Tool(_builder),
-    "chromium": Tool(_on_path("chromium")),
+    "namespaces": Tool(_namespaces, commands=("unshare", "nsenter", "ip", "openssl", "pkill")),
+    "docker": Tool(_engine, commands=("runc",)),
+    "builder": Tool(_builder, commands=("runc", "busybox")),
+    "chromium": _commands("chromium"),
     "lighthouse": Tool(_npm, NODE),
     "github": Tool(_on_path("npm"), NODE),  # npm fetches GitHub's description of its API
     "iam-data": Tool(_on_path("npm"), NODE),  # and IAM's table of actions
     "cdk": Tool(_on_path("node", "npm"), NODE),
-    "openssl": Tool(_on_path("openssl")),
-    "git": Tool(_on_path("git")),
-    "git-lfs": Tool(_on_path("git", "git-lfs")),
-    "haproxy": Tool(_on_path("haproxy", "setpriv")),
+    "openssl": _commands("openssl"),
+    "git": _commands("git"),
+    "git-lfs": _commands("git", "git-lfs"),
+    "haproxy": _commands("haproxy", "setpriv"),
 }
 """By the name that `need` takes in tests."""
 
 
-def _install_packages() -> None:
+def _install_packages(commands: Collection[str]) -> None:
     """Install the packages whose commands are missing; needs root."""
-    absent = [command for command in _PACKAGES if _find(command) is None]
+    absent = [command for command in _PACKAGES if command in commands and _find(command) is None]
     if not absent:
         return
     packages = sorted({_PACKAGES[command] for command in absent})
@@ -282,8 +339,8 @@ def _install_packages() -> None:
 
 def _unpack_engine(release: str) -> None:
     """Fetch the Docker engine's packages of a release of Debian and lay their commands into the cache."""
-    target = engine().parent
-    if target.exists() and _engine():  # it lacks something
+    target = _brought_engine().parent
+    if target.exists() and not _is_brought():
         shutil.rmtree(target)
 
     def make(folder: Path) -> None:
@@ -307,7 +364,10 @@ def _release_with_engine() -> str:
         return own
     if own not in _NEXT_RELEASE:
         known = ", ".join([*_NEXT_RELEASE, *_RELEASES])
-        raise MissingTool(f"A Docker engine is fetched for Debian ({known}) only, and this machine is none of these.")
+        raise MissingTool(
+            f"There is no Docker engine that can be used ({_problem_of_own_engine()}), and one is fetched for Debian "
+            f"({known}) only. Install version {_OLDEST_ENGINE} or newer: https://docs.docker.com/engine/install"
+        )
     return _NEXT_RELEASE[own]
 
 

@@ -80,7 +80,7 @@ def machine(sandbox: JobSandbox, saved: Path, tmp_path_factory: pytest.TempPathF
     (code / "Dockerfile").write_text(DOCKERFILE.format(digest=content.digest))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{sandbox.folder}/docker.sock")
-        patch.setenv("PATH", str(tools.engine()), prepend=":")
+        patch.setenv("PATH", str(Path(tools.engine()["docker"]).parent), prepend=":")
         wanted = [*needed(code, BUILDS), *map(mention, ("alpine:3.20", "gcr.io/distroless/static:nonroot", "python:3"))]
         provision = provide(wanted, given=[str(saved)], network=False, store=store)
     return Machine(code, provision, DeliveredStack("dev", {"build": {"dockerHubCache": "hub"}}))

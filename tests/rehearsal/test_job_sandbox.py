@@ -85,8 +85,9 @@ def test_a_missing_tool_is_named_with_its_cure_and_its_test_is_skipped(
     need: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    commands = "dockerd, docker, containerd, containerd-shim-runc-v2, ctr"
-    line = f"docker: {tmp_path}/ecs-delivery/docker-engine/bin lacks {commands} (bring it: {tools.HOW})"
+    monkeypatch.setattr(tools, "_problem_of_own_engine", lambda: "dockerd not on PATH")
+    folder = tmp_path / "ecs-delivery" / "docker-engine" / "bin"
+    line = f"docker: dockerd not on PATH, and none is in {folder} (bring it: {tools.HOW})"
     with pytest.raises(pytest.skip.Exception, match=re.escape(line)):
         need("docker")
     with pytest.raises(LookupError, match="'dokcer' is no tool of the rehearsal; there are aws, builder, "):
@@ -123,11 +124,81 @@ def test_the_version_of_npm_is_read_where_its_package_says_it(monkeypatch: pytes
 def test_without_root_only_what_needs_none_is_brought(monkeypatch: pytest.MonkeyPatch) -> None:
     brought = []
     monkeypatch.setattr(aws_cli, "bring", lambda: brought.append("aws"))
-    monkeypatch.setattr(tools, "_install_packages", lambda: pytest.fail("packages are installed"))
+    monkeypatch.setattr(tools, "_install_packages", lambda _: pytest.fail("packages are installed"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(MissingTool, match=r"need root\. To run them too, repeat\nthe command as root"):
+    with pytest.raises(MissingTool, match=r"^Jobs of the pipeline run in .* need root: repeat the command as root\.$"):
         tools.bring()
     assert brought == ["aws"]
+
+
+def test_a_machine_without_namespaces_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(
+        MissingTool, match=r"^Jobs .* need Linux, and this is macOS: repeat the command as root of .*\.$"
+    ):
+        tools.check_machine()
+
+
+def engine_of(folder: Path, version: str) -> Path:
+    """A machine's own Docker engine, as Docker's packages lay it, which says that it is of this version."""
+    folder.mkdir()
+    for name in ("docker", "containerd", "containerd-shim-runc-v2", "libexec/docker-init", "libexec/docker-proxy"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).symlink_to("/bin/true")
+    (folder / "dockerd").write_text(f"#!/bin/sh\necho 'Docker version {version}, build 1234567'\n")
+    (folder / "dockerd").chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [
+        ("26.1.5+dfsg1", ""),
+        ("29.1.3", ""),
+        ("20.10.24+dfsg1", "{dockerd} is 20.10.24+dfsg1, and 26 or newer is wanted"),
+        ("unknown-version", "{dockerd} is unknown-version, and 26 or newer is wanted"),
+    ],
+)
+def test_the_machines_own_engine_is_run_if_it_is_new_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, problem: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own = engine_of(tmp_path / "own", version)
+    monkeypatch.setattr(tools, "_ENGINE_PLACES", str(own / "libexec"))
+    monkeypatch.setenv("PATH", str(own))
+    brought = tmp_path / "ecs-delivery" / "docker-engine" / "bin"
+    assert tools._problem_of_own_engine() == problem.format(dockerd=own / "dockerd")
+    assert tools.engine()["dockerd"] == str((brought if problem else own) / "dockerd")
+    assert tools.engine()["docker-init"] == str((brought if problem else own / "libexec") / "docker-init")
+
+    (own / "containerd").unlink()
+    monkeypatch.setattr(tools, "_find", lambda name, _places="": shutil.which(name, path=f"{own}:{own}/libexec"))
+    assert tools._problem_of_own_engine() == "containerd not on PATH"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "ID=fedora\n")
+    with pytest.raises(
+        MissingTool, match=r"^There is no Docker engine that can be used \(containerd not on PATH\), and "
+    ):
+        tools._release_with_engine()
+
+
+def test_the_machines_own_engine_runs_in_the_sandboxs_namespaces(
+    need: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    need("namespaces", "docker", "builder", "ministack", "aws")
+    own = tmp_path / "own"
+    own.mkdir()
+    for name, command in tools.engine().items():
+        (own / name).symlink_to(Path(command).resolve())
+    monkeypatch.setenv("PATH", str(own), prepend=os.pathsep)
+    monkeypatch.setattr(tools, "_brought_engine", lambda: tmp_path / "none")
+    assert tools.missing(["docker"]) == []
+    with JobSandbox() as sandbox:
+        found = sandbox.docker("info", "--format", "{{.ServerVersion}} {{.DockerRootDir}} {{.Driver}}").stdout.split()
+        running = processes_of(str(sandbox.folder))
+    version = subprocess.run([own / "dockerd", "--version"], capture_output=True, text=True, check=True).stdout
+    assert found == [version.split()[2].rstrip(","), str(sandbox.folder / "data"), "overlayfs"]
+    assert any(words.startswith(f"{own / 'dockerd'} --config-file") for words in running)
+    assert any(words.startswith("containerd ") for words in running)
 
 
 def test_without_go_the_builder_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

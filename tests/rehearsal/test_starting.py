@@ -36,14 +36,11 @@ def test_what_does_not_start_beside_the_first_actions_ends_them_and_says_why(
     need: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need("namespaces", "docker", "builder", "ministack", "aws", "haproxy")
-    commands = tmp_path / "engine"
-    commands.mkdir()
-    for command in tools.engine().iterdir():
-        if command.name != "dockerd":
-            (commands / command.name).symlink_to(command)
-    (commands / "dockerd").write_text("#!/bin/sh\nsleep 1\necho no room on the device\nexit 1\n")
-    (commands / "dockerd").chmod(0o755)
-    monkeypatch.setattr(tools, "engine", lambda: commands)
+    commands = tools.engine()
+    failing = tmp_path / "dockerd"
+    failing.write_text("#!/bin/sh\nsleep 1\necho no room on the device\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(tools, "engine", lambda: {**commands, "dockerd": str(failing)})
     source, wanted = options(tmp_path)
 
     with Rehearsal(wanted, lambda *_: None) as rehearsal:

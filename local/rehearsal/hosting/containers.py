@@ -327,7 +327,7 @@ class Containers:
 
     def _address(self) -> str:
         found = self._engine.ask("GET", f"/containers/{self._holder or self.parts[0].identity}/json")
-        return str(found["NetworkSettings"]["IPAddress"])
+        return str(found["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
 
     # What is seen of them while they run.
 
