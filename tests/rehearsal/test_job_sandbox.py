@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
