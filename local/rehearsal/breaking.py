@@ -62,6 +62,11 @@ def _health(folder: Path, _dockerfile: str, _smoke: str) -> str:
     return "/healthz answers 503"
 
 
+def _migration(folder: Path, _dockerfile: str, _smoke: str) -> str:
+    _replace(folder / "shop" / "products.py", {r"CREATE TABLE products": "CREATE TABEL products"})
+    return "a migration is not SQL, so that the application does not start"
+
+
 def _lighthouse(folder: Path, _dockerfile: str, _smoke: str) -> str:
     missing = (
         r' lang="[^"]*"',
@@ -79,6 +84,7 @@ BREAKS: Mapping[str, Callable[[Path, str, str], str]] = {
     "lighthouse": _lighthouse,
     "smoke": _failing_smoke,
     "crash": _crash,
+    "migration": _migration,
 }
 """The faults by name."""
 

@@ -237,7 +237,7 @@ def test_some_faults_fit_any_application(tmp_path: Path, what: str, file: str) -
         ("lighthouse", "this fault is put into the code of examples/app"),
         ("build", "the application has no Dockerfile to put the fault into"),
         ("smoke", "the application has no Dockerfile to put the fault into"),
-        ("nonsense", "there is no fault 'nonsense'; there are build, health, lighthouse, smoke, crash"),
+        ("nonsense", "there is no fault 'nonsense'; there are build, health, lighthouse, smoke, crash, migration"),
     ],
 )
 def test_a_fault_that_does_not_fit_is_refused(tmp_path: Path, what: str, said: str) -> None:

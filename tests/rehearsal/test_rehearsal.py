@@ -156,6 +156,7 @@ def test_the_same_commit_again_builds_and_releases_nothing_new(delivery: Deliver
     [
         {"build": ("BuildImage", "no-such-option")},
         {"crash": ("WatchDeployment", "broken on purpose")},
+        {"migration": ("WatchDeployment", 'the migration 001 products failed: near "TABEL": syntax error')},
         {"health": ("WatchDeployment", "health checks")},
         {"smoke": ("RunSmokeTest", "the smoke test of"), "lighthouse": ("RunLighthouse", "accessibility")},
     ],

@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+from shop import products
 from shop.server import Server
 from shop.site import Site
 
@@ -20,6 +21,7 @@ def main() -> None:
     logging.basicConfig(level=level, format='{"time":"%(asctime)s","level":"%(levelname)s","message":"%(message)s"}')
     here = Path(__file__).resolve().parent.parent
     site = Site.load(here / "public", version=(here / "VERSION").read_text(encoding="utf-8").strip())
+    site = site.with_page("/products.json", products.load(), "application/json")
     port = int(os.environ.get("PORT", "8080"))
     with Server(site, port) as server:
         # As process 1 of a container nothing ends it unless it does so itself. A thread, because `shutdown` waits for

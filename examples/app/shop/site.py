@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shop.assets import HASHED
@@ -44,6 +44,10 @@ class Site:
             fingerprint.update(file.read_bytes())
         pages["/"] = pages["/index.html"]
         return cls(pages, version, fingerprint.hexdigest()[:12])
+
+    def with_page(self, path: str, content: bytes, media_type: str) -> Site:
+        """Return it with one page more, which may be another one the next time."""
+        return replace(self, pages={**self.pages, path: Page(content, media_type, _ASK_AGAIN)})
 
 
 def _page(file: Path) -> Page:
