@@ -155,7 +155,7 @@ def test_its_own_tests_pass() -> None:
     command = [sys.executable, "-m", "unittest", "discover", "tests"]
     done = subprocess.run(command, cwd=EXAMPLE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Ran 4 tests" in done.stderr
+    assert "Ran 7 tests" in done.stderr
 
 
 def test_the_dev_stack_builds_these(rehearsal: Rehearsal) -> None:
@@ -208,6 +208,7 @@ def test_the_service_runs_as_the_stack_has_it(rehearsal: Rehearsal, built: Built
         assert (status, headers["X-Version"]) == (200, (example.folder / "VERSION").read_text().strip())
         assert "Fresh today" in page
         assert container.get("/healthz")[::2] == (200, "ok\n")
+        assert json.loads(container.get("/products.json")[2])[0] == {"name": "Apples", "cents": 290}
         name = container.inspect()["Id"]
         rehearsal.jobs.docker("stop", "--time", "10", name)
         assert container.inspect()["State"]["ExitCode"] == 0
@@ -250,6 +251,13 @@ def test_a_crash_ends_the_container(rehearsal: Rehearsal, broken: Source) -> Non
     with rehearsal.running(image_json(rehearsal.build(broken))) as container:
         assert container.until(lambda state: not state["Running"])["ExitCode"] == 1
         assert "broken on purpose" in container.log()
+
+
+@pytest.mark.parametrize("broken", ["migration"], indirect=True)
+def test_a_broken_migration_ends_the_container_and_is_named(rehearsal: Rehearsal, broken: Source) -> None:
+    with rehearsal.running(image_json(rehearsal.build(broken))) as container:
+        assert container.until(lambda state: not state["Running"])["ExitCode"] == 1
+        assert 'the migration 001 products failed: near "TABEL"' in container.log()
 
 
 @pytest.mark.parametrize("broken", ["smoke"], indirect=True)
