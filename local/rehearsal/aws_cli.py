@@ -209,8 +209,9 @@ class WarmAwsCli:
             env={
                 "AWS_CONFIG_FILE": str(configuration),
                 "WARM_AWS_CLI_SOCKET": str(self._socket),
+                "AWS_CLI_SESSION_ID_DISABLED": "true",  # as the plugin has it for each call
                 "PATH": os.environ["PATH"],
-                "HOME": os.environ.get("HOME", "/"),
+                "HOME": str(self._folder),
                 "LC_ALL": "C.UTF-8",  # as every buildspec has it
             },
             stdin=subprocess.PIPE,

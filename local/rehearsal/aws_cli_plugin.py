@@ -131,6 +131,9 @@ def _become(call: bytes, streams: list[int]) -> None:
         os.chdir(folder)
         os.environ.clear()
         os.environb.update(entry.partition(b"=")[::2] for entry in environment)
+        # They are in a database, which a forked process cannot lock when its parent has it open: each call
+        # took up to a minute then. https://github.com/aws/aws-cli/blob/v2/awscli/telemetry.py
+        os.environ["AWS_CLI_SESSION_ID_DISABLED"] = "true"
         own = os.path.join(os.path.dirname(sys.modules["awscli"].__file__ or ""), "data")  # noqa: PTH118, PTH120 - as it does
         os.environ["AWS_DATA_PATH"] = os.pathsep.join(filter(None, [os.environ.get("AWS_DATA_PATH"), own]))
         time.tzset()

@@ -415,6 +415,18 @@ def test_the_warm_cli_works_in_the_callers_folder_and_ends_with_its_caller(
         assert caller.stdout.read() == b""
 
 
+def test_the_warm_cli_keeps_no_sessions_in_a_home(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> None:
+    """Their database was open in the server, so that each call waited a minute for a lock that it could not get."""
+    environment = {**aws.as_role("caller", []), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [warm_aws_cli / "aws", "s3", "ls"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "AccessDenied" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    home = warm_aws_cli.parents[2]  # of the server
+    assert {path.name for path in home.iterdir()} == {"config", "plugins", "socket", "v2"}
+
+
 # The machine.
 
 
