@@ -39,7 +39,8 @@ class Logs(Emulated):
             raise Refused("ResourceNotFoundException", "The specified log group does not exist.")
         if parameters["logStreamName"] not in streams:
             raise Refused("ResourceNotFoundException", "The specified log stream does not exist.")
-        lines = streams[parameters["logStreamName"]][-parameters.get("limit", _MOST) :]
+        # An event has a text: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_InputLogEvent.html
+        lines = [line for line in streams[parameters["logStreamName"]] if line][-parameters.get("limit", _MOST) :]
         now = int(time.time() * 1000)
         return {
             "events": [{"timestamp": now, "message": line, "ingestionTime": now} for line in lines],

@@ -123,6 +123,14 @@ def test_what_is_not_there_is_refused(
     assert answer.value.code == code
 
 
+def test_an_empty_line_of_a_log_is_no_event(ecs: Ecs) -> None:
+    """A stack trace has some; the driver sends none of them, and CloudWatch Logs would take none."""
+    ecs.logs["/ecs/shop"] = {"shop/a": ["one", "", "two", ""]}
+    logs = Logs(ecs)
+    events = logs.owner("GetLogEvents", logGroupName="/ecs/shop", logStreamName="shop/a", limit=2)["events"]
+    assert [event["message"] for event in events] == ["one", "two"]
+
+
 def test_a_group_has_one_deployment_at_a_time(code_deploy: CodeDeploy) -> None:
     code_deploy.deploy("shop:2", nobody)
 

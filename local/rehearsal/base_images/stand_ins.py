@@ -38,6 +38,7 @@ from pip._internal.cli.main import main
 sys.exit(main())
 """
 _PACKAGE_MANAGERS = ("apk", "apt", "apt-get", "dnf", "microdnf", "yum")
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _DISTROLESS = ("distroless/static", "distroless/base", "distroless/cc")
 _SYSTEM = (
     "libc.so.6",
@@ -170,10 +171,13 @@ def _system_image(program: str, user: str) -> Image:
         ("group", "root:x:0:\nnonroot:x:65532:\n"),
     ):
         files[f"etc/{account}"] = Entry(text.encode())
-    certificates = Path("/etc/ssl/certs/ca-certificates.crt")
-    if certificates.is_file():
-        files[str(certificates).lstrip("/")] = Entry(certificates.read_bytes())
-    return _image(files, "sh", user=user)
+    return _image({**files, **_certificates()}, "sh", user=user)
+
+
+def _certificates() -> dict[str, Entry]:
+    """The authorities that this machine trusts, among them that of a network which looks into what RUN lines fetch."""
+    file = Path(_CERTIFICATES)
+    return {_CERTIFICATES.lstrip("/"): Entry(file.read_bytes())} if file.is_file() else {}
 
 
 def _frontend() -> StandIn:
@@ -208,7 +212,8 @@ def _python_image(program: str) -> Image:
     if pip.is_dir():
         files |= dict.fromkeys((f"usr/local/bin/{name}" for name in ("pip", "pip3")), Entry(_PIP, 0o755))
     files |= libraries([program, *(str(file) for file in own if file.suffix == ".so")])
-    return _image(files, "python3", f"PYTHON_VERSION={platform.python_version()}")
+    environment = f"PYTHON_VERSION={platform.python_version()}", f"SSL_CERT_FILE={_CERTIFICATES}"
+    return _image({**files, **_certificates()}, "python3", *environment)
 
 
 def _node() -> StandIn | None:
@@ -238,7 +243,8 @@ def _node_image(program: str, version: str) -> Image:
     if modules.is_dir():
         for name in ("npm", "npx"):
             files[f"usr/local/bin/{name}"] = Entry(link=f"../lib/node_modules/npm/bin/{name}-cli.js")
-    return _image(files, "node", f"NODE_VERSION={version}")
+    environment = f"NODE_VERSION={version}", f"NODE_EXTRA_CA_CERTS={_CERTIFICATES}"
+    return _image({**files, **_certificates()}, "node", *environment)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -254,5 +260,6 @@ def _files(folder: Path) -> list[Path]:
 def _fingerprint(what: str, *programs: str) -> str:
     """A key that changes with the programs, with busybox, and with how images are made of them."""
     paths = [Path(tools.command("busybox")), *map(Path, programs), Path(__file__), Path(str(images.__file__))]
-    facts = [what, *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths)]
+    there = [path.stat() for path in (*paths, Path(_CERTIFICATES)) if path.is_file()]
+    facts = [what, *map(str, paths), *((found.st_size, found.st_mtime_ns) for found in there)]
     return f"{what} {hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"
