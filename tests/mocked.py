@@ -8,7 +8,6 @@ does has been drained before `build` returns.
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import json
 import runpy
@@ -21,6 +20,7 @@ from pulumi.runtime import config, rpc, stack
 from pulumi.runtime.mocks import MockCallArgs, MockEngine, MockMonitor, MockResourceArgs, Mocks, MockSettings
 from pulumi.runtime.settings import ROOT, configure
 
+from local.engine.lean import lean_run
 from local.engine.providers import catalogue
 
 REPOSITORY = Path(__file__).parent.parent
@@ -268,7 +268,6 @@ def build(
     monitor = RecordingMonitor(graph)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    gc.disable()  # a program runs once and ends; collecting in between is a third of its time
     try:
         ROOT.set(None)
         config.set_all_config(
@@ -290,10 +289,10 @@ def build(
         def program() -> None:
             builder()
 
-        # An output that was made outside of this loop would be waited for without end.
-        loop.run_until_complete(asyncio.wait_for(stack.run_in_stack(program), timeout=120))
+        with lean_run():
+            # An output that was made outside of this loop would be waited for without end.
+            loop.run_until_complete(asyncio.wait_for(stack.run_in_stack(program), timeout=120))
     finally:
-        gc.enable()
         loop.close()
         asyncio.set_event_loop(None)
         ROOT.set(None)

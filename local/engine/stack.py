@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
+import importlib.metadata
 import os
 import re
 import runpy
@@ -19,10 +21,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pulumi import RunError, automation, log
+from pulumi import RunError, automation
 from semver import VersionInfo
 
-from local.engine.plugins import install_plugins
+from local.engine.lean import lean_run
+from local.engine.providers.aws import AwsStandIn
+from local.engine.providers.awsx import AwsxStandIn
+from local.engine.providers.sdk_types import Sdk
+from local.engine.providers.server import serving
 from local.engine.pulumi_cli import PulumiCli, find_pulumi
 from local.errors import Refusal
 
@@ -206,14 +212,14 @@ class LocalStack:
 
     def _run(self, operation: str, *, diff: bool) -> Outcome:
         """Run one operation of the engine with the program in this process."""
-        with self._surroundings(), _debug_messages_kept():
+        with self._surroundings(), lean_run(), _stand_ins() as ports:
             self._prepare()
             importing = threading.Thread(target=self._import_ahead)
             importing.start()
 
             program = _Program(self.project_dir / "__main__.py", importing)
             record = _Record()
-            stack = _Stack(self.name, self._workspace(program))
+            stack = _Stack(self.name, self._workspace(program, ports=ports))
             run: Callable[..., automation.PreviewResult | automation.UpResult] = getattr(stack, operation)
             try:
                 with _interrupts_left_to_the_engine():
@@ -234,10 +240,8 @@ class LocalStack:
         return record.outcome(result.stdout)
 
     def _prepare(self) -> None:
-        """Bring plugins, state and configuration into the state folder."""
-        home = self.state_dir / "home"
-        shutil.rmtree(home / "logs", ignore_errors=True)
-        install_plugins(home)
+        """Bring state and configuration into the state folder."""
+        shutil.rmtree(self.state_dir / "home" / "logs", ignore_errors=True)
         settings = self.stack_file.read_text(encoding="utf-8")
         if re.search(r"^\s+secure:\s", settings, re.MULTILINE):
             raise Refusal(
@@ -284,7 +288,7 @@ class LocalStack:
             raise EngineFailure([f"pulumi {self.pulumi.version} made a stack without a passphrase salt"])
         return match[0]
 
-    def _workspace(self, program: Callable[[], None] | None, folder: str | None = None) -> _Workspace:
+    def _workspace(self, program: _Program | None, folder: str | None = None, ports: str = "") -> _Workspace:
         return _Workspace(
             work_dir=folder or str(self.project_dir),
             program=program,
@@ -294,6 +298,7 @@ class LocalStack:
                 "PULUMI_BACKEND_URL": (self.state_dir / "state").as_uri(),
                 "PULUMI_CONFIG_PASSPHRASE": "",
                 "PULUMI_CREDENTIAL_STORE": "plaintext",
+                "PULUMI_DEBUG_PROVIDERS": ports,
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                 "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
                 "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
@@ -458,15 +463,19 @@ def _readable(value: Any) -> Any:  # noqa: ANN401 - whatever a program hands out
             return value
 
 
+_sdk = functools.cache(Sdk)
+"""Types that have been read once are known to all runs of this process."""
+
+
 @contextlib.contextmanager
-def _debug_messages_kept() -> Iterator[None]:
-    """Keep back the SDK's debug messages: each is a request to the engine, which shows none of them."""
-    debug = log.debug
-    log.debug = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        log.debug = debug
+def _stand_ins() -> Iterator[str]:
+    """Serve the stand-in providers as long as the block lasts; gives their ports as PULUMI_DEBUG_PROVIDERS has them."""
+    aws, awsx = (importlib.metadata.version(name) for name in ("pulumi-aws", "pulumi-awsx"))
+    with (
+        serving(lambda: AwsStandIn(_sdk("pulumi_aws"), aws)) as aws_port,
+        serving(lambda: AwsxStandIn(_sdk("pulumi_awsx"), awsx, aws)) as awsx_port,
+    ):
+        yield f"aws:{aws_port},awsx:{awsx_port}"
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from local.engine.providers.checks import Problem, problems, suggest
 from local.engine.providers.protocol import UNKNOWN, Value, from_struct, plain, plugin_pb2, provider_pb2_grpc, to_struct
 from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import ResourceType, Sdk, UnknownTokenError
-from local.engine.providers.server import Context, refuse, serve
+from local.engine.providers.server import Context, refuse
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _ACCOUNT = re.compile(r"\d{12}")
@@ -268,8 +268,3 @@ def _made_up(urn: str, kind: Kind, given: Mapping[str, Value]) -> str:
 def _failures(found: Iterable[Problem]) -> list[pb.CheckFailure]:
     # The engine puts the resource's type and name in front; given the property too, it would add the value it has.
     return [pb.CheckFailure(reason=f"`{problem.path}` {problem.reason}") for problem in found]
-
-
-def main(version: str) -> None:
-    """Serve the stand-in for pulumi-aws of this version."""
-    serve(AwsStandIn(Sdk("pulumi_aws"), version))

@@ -8,7 +8,6 @@ is not rebuilt is refused by name.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from local.engine.providers.protocol import (
 )
 from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import Sdk
-from local.engine.providers.server import Context, refuse, serve
+from local.engine.providers.server import Context, refuse
 
 _VPC = "awsx:ec2:Vpc"
 _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
@@ -246,8 +245,3 @@ class _Vpc:
         if wanted > len(there):
             raise ValueError(f"`numberOfAvailabilityZones` must be at most {len(there)} here, got {wanted}")
         return there[:wanted]
-
-
-def main(version: str) -> None:
-    """Serve the stand-in for pulumi-awsx of this version."""
-    serve(AwsxStandIn(Sdk("pulumi_awsx"), version, importlib.metadata.version("pulumi-aws")))

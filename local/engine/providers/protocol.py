@@ -1,42 +1,12 @@
-"""The provider protocol's messages, and plain Python values for what travels in them.
-
-`pulumi.runtime.proto` holds the messages, but importing it imports the whole SDK: a third of a second for every
-provider process. The generated modules only ever import each other, so they are loaded here as a package of their own.
-"""
+"""The provider protocol's messages, and plain Python values for what travels in them."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]  # protobuf ships no types
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, resource_pb2, resource_pb2_grpc
-
-else:
-    _ALIAS = "ecs_delivery_pulumi_proto"
-
-    def _load(name: str) -> ModuleType:
-        """Import one generated module without importing `pulumi`."""
-        if _ALIAS not in sys.modules:
-            spec = importlib.util.find_spec("pulumi")
-            package = ModuleType(_ALIAS)
-            package.__path__ = [str(Path(spec.origin).parent / "runtime" / "proto")]
-            sys.modules[_ALIAS] = package
-        return importlib.import_module(f"{_ALIAS}.{name}")
-
-    plugin_pb2 = _load("plugin_pb2")
-    provider_pb2 = _load("provider_pb2")
-    provider_pb2_grpc = _load("provider_pb2_grpc")
-    resource_pb2 = _load("resource_pb2")
-    resource_pb2_grpc = _load("resource_pb2_grpc")
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, resource_pb2, resource_pb2_grpc
 
 Value: TypeAlias = "bool | float | str | list[Value] | dict[str, Value] | None"
 """A value on the wire. Secrets, assets and references are dictionaries with a signature."""

@@ -1,8 +1,7 @@
 """What the installed Pulumi SDK says about resource types, read from its source text.
 
-The generated SDK is very regular, so its types can be read without importing it. That matters twice: a
-stand-in provider starts with every preview, and importing the SDK costs it a second; and a type nobody uses costs
-nothing at all. Whatever does not look as expected raises `SdkLayoutError` rather than being guessed.
+The generated SDK is very regular, so its types can be read without importing it, which takes a second; a type that
+nobody uses takes no time at all. Whatever does not look as expected raises `SdkLayoutError` rather than being guessed.
 """
 
 from __future__ import annotations
