@@ -6,6 +6,7 @@ On AWS, ECS reads them: https://docs.aws.amazon.com/AmazonECS/latest/developergu
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -13,20 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from dotenv.parser import parse_stream
+
 from local.errors import Refusal
 from local.rehearsal.resources import Graph, values_of
 
 _HIDDEN = "***"
 _SHORT = 4
 """Characters below which a text is not hidden: it would be found in every other line."""
-_NOTHING = re.compile(r"[ \t]*(?:#.*)?(?:\r?\n|$)")
-_ASSIGNMENT = re.compile(
-    r"""[ \t]*(?:export[ \t]+)?(?P<name>[^\s=#'"]+)[ \t]*=[ \t]*"""
-    r"""(?:'(?P<plain>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>(?!['"])[^\r\n]*?))"""
-    r"""[ \t]*(?:(?<=[ \t])#[^\r\n]*)?(?:\r?\n|$)""",
-    re.DOTALL,
-)
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _SECRET_ARN = re.compile(r"(arn:[^:]+:secretsmanager:[^:]*:\d+:secret:([^:]+))(?::([^:]*):[^:]*:[^:]*)?")
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 """What ARNs have behind a name: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
@@ -122,26 +117,16 @@ def _read(file: Path) -> dict[str, str]:
         except ValueError as error:  # its own text may show a value
             line = getattr(error, "lineno", 1)
             raise Refusal(f"--secrets {file}:{line} is no JSON") from None
-    found: dict[str, str] = {}
-    place = 0
-    while place < len(text):
-        if nothing := _NOTHING.match(text, place):
-            place = nothing.end()
-            if nothing.end() > nothing.start():
-                continue
-        assignment = _ASSIGNMENT.match(text, place)
-        if assignment is None:
-            line = text.count("\n", 0, place) + 1
+    found = {}
+    for each in parse_stream(io.StringIO(text)):
+        if each.error or (each.key and each.value is None):
+            said = each.original.string
+            line = each.original.line + said[: len(said) - len(said.lstrip())].count("\n")
             raise Refusal(
                 f"--secrets {file}:{line} is not NAME=VALUE; a value with blanks or several lines is in quotes"
             )
-        quoted = assignment["quoted"]
-        if quoted is not None:
-            quoted = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), quoted, flags=re.DOTALL)
-        found[assignment["name"]] = next(
-            part for part in (assignment["plain"], quoted, assignment["bare"]) if part is not None
-        )
-        place = assignment.end()
+        if each.key:
+            found[each.key] = each.value or ""
     return found
 
 
