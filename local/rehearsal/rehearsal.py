@@ -195,9 +195,7 @@ class Rehearsal:
             hosting_from_graph(graph, self.sandbox, self.sandbox.folder / "hosting" / name, pace=self._options.pace)
         )
         served = [hosting.ecs, hosting.logs, recorded, *((hosting.code_deploy,) if hosting.code_deploy else ())]
-        address = ends.enter_context(
-            serving(*served, policies_of=self.account.policies_of, listener=self.sandbox.listen())
-        )
+        address = ends.enter_context(serving(*served, caller_of=self.account.caller_of, listener=self.sandbox.listen()))
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
         machines = _Machines(self.sandbox, {**self._options.environment, **services}, self._proxy)
         providers: dict[str, ActionProvider] = {

@@ -5,6 +5,18 @@ whether the caller's policies allow it. They stand beside ministack, for what th
 """
 
 from local.rehearsal.emulated.access import Need, allows, caller
-from local.rehearsal.emulated.service import Call, Emulated, Json, Operations, Policies, Refused, serving
+from local.rehearsal.emulated.service import Call, Caller, Emulated, Json, Operations, Policies, Refused, serving
 
-__all__ = ["Call", "Emulated", "Json", "Need", "Operations", "Policies", "Refused", "allows", "caller", "serving"]
+__all__ = [
+    "Call",
+    "Caller",
+    "Emulated",
+    "Json",
+    "Need",
+    "Operations",
+    "Policies",
+    "Refused",
+    "allows",
+    "caller",
+    "serving",
+]

@@ -49,6 +49,6 @@ def allows(policies: Sequence[Mapping[str, Any]], need: Need, *, account: str, r
     return bool(evaluate(request, parsed).decision == "Allow")
 
 
-def caller(account: str) -> str:
+def caller(account: str, role: str = "build") -> str:
     """Who asks, in the words of a refusal."""
-    return f"arn:aws:sts::{account}:assumed-role/build/AWSCodeBuild"
+    return f"arn:aws:sts::{account}:assumed-role/{role}/AWSCodeBuild"
