@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from jobs import job, registry
 
+NOT_STARTED = 125
+"""What `docker run` ends with when it cannot start a container: https://docs.docker.com/engine/containers/run/#exit-status"""
+
 
 def main() -> None:
     """Do the job."""
@@ -17,6 +20,8 @@ def main() -> None:
     registry.login(registry.repository(image["repository"]))
     command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", image["uri"])
     code = job.stream(f"Smoke-test {url}", *command, check=False)
+    if code == NOT_STARTED:
+        job.ended("the smoke test could not be started", command, code, "".join(job.last_lines))
     if code:
         job.fail(f"the smoke test of {url} ended with code {code}; its log is above.", code)
     job.say(f"The smoke test of {url} passed.")

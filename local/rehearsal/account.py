@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # s
 
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.emulated import Policies, RolePolicies
+from local.rehearsal.emulated import Caller, RolePolicies
 from local.rehearsal.pipeline.triggers import rules_of
 from local.rehearsal.resources import PROJECT, Graph, place_of, policies_of, repositories_elsewhere, values_of
 
@@ -64,9 +64,10 @@ class Account:
                 self._roles_by_key[given["AWS_ACCESS_KEY_ID"]] = role
             return self._credentials[role]
 
-    def policies_of(self, access_key: str) -> Policies:
-        """The policies of whoever was given an access key; none for an unknown one."""
-        return self.roles.get(self._roles_by_key.get(access_key, ""), ())
+    def caller_of(self, access_key: str) -> Caller:
+        """Whoever was given an access key; somebody without any permission for an unknown one."""
+        role = self._roles_by_key.get(access_key, "")
+        return Caller(role, self.roles.get(role, ()))
 
     def keep_secret(self, name_or_arn: str, text: str) -> None:
         """Keep a secret, if there is none of this name."""

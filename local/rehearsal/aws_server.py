@@ -178,6 +178,29 @@ def _noting(request: Any, policies: Any, *limits: Any) -> Any:  # noqa: ANN401 -
 
 
 iam_evaluator.evaluate = _noting
+_access_denied = iam_actions.access_denied_response
+
+
+def _naming_the_resource(
+    service: str,
+    action: str,
+    principal: str,
+    request: str,
+    *,
+    message: str = "",
+    error_code: str = "",
+    **more: Any,  # noqa: ANN401 - as ministack's
+) -> Any:  # noqa: ANN401 - as ministack's
+    """The answer to a request that policies do not allow, with the resource that ministack leaves out.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    if not message and not error_code and not more.get("resource_policy_arn"):
+        message = identity_denial_message(action, principal, more["resource_arn"], more["explicit_deny"])
+    return _access_denied(service, action, principal, request, message=message, error_code=error_code, **more)
+
+
+iam_actions.access_denied_response = _naming_the_resource
 
 
 class EcrFrontend:

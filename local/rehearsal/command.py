@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import select
 import shlex
 import sys
 import threading
@@ -136,7 +137,7 @@ def _deliver(
         settings = Options(
             graphs=graphs,
             images=images,
-            decide=lambda action, about, _seconds: _decide(shown, action, about, approve=options.approve),
+            decide=lambda *asked: _decide(shown, *asked, approve=options.approve),
             network=options.network,
             environment=environment,
             results=results,
@@ -269,14 +270,16 @@ def _facts(images: Provision, elsewhere: Sequence[Repository]) -> list[str]:
     return lines
 
 
-def _decide(shown: View, action: str, about: str, *, approve: bool) -> bool | None:
+def _decide(shown: View, action: str, about: str, seconds: float, *, approve: bool) -> bool | None:
     """Ask a person, where there is one."""
     if approve:
         return True
     if not sys.stdin.isatty():
-        return None
+        raise Refusal("Nobody can be asked for an approval without a terminal; --approve says yes.")
     with shown.paused():
         print(f"{action} waits for an approval. {about}".strip(), "Approve? [y/N] ", sep="\n", end="", file=sys.stderr)
+        if not select.select([sys.stdin], [], [], seconds)[0]:
+            return None
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

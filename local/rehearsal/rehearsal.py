@@ -279,7 +279,7 @@ class Rehearsal:
         self._keep_secrets(deployed, account)
         recorded = CodePipeline(deployed.pipeline, account=account.identity, region=account.region)
         served = [hosting.ecs, hosting.logs, recorded, *((hosting.code_deploy,) if hosting.code_deploy else ())]
-        address = ends.enter_context(serving(*served, policies_of=account.policies_of, listener=self.sandbox.listen()))
+        address = ends.enter_context(serving(*served, caller_of=account.caller_of, listener=self.sandbox.listen()))
         services = {f"AWS_ENDPOINT_URL_{service}": address for service in _EMULATED}
         environment = {**self._options.environment, **services}
         machines = _Machines(self.sandbox, environment, self._proxy, lambda: self._started(self._machine))

@@ -534,6 +534,17 @@ def test_a_failing_smoke_test_fails_the_job_with_its_own_code(machine: Machine) 
     assert "GET / 500" in result.stdout
 
 
+def test_a_smoke_test_that_cannot_be_started_ends_with_dockers_words(machine: Machine) -> None:
+    signs_in(machine)
+    machine.answer("docker run", errors="docker: Error response from daemon: connection refused\n", code=125)
+
+    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example")
+
+    assert result.returncode == 1
+    assert "FAILED: the smoke test could not be started: `docker run --rm` ended with code 125" in result.stderr
+    assert "  | docker: Error response from daemon: connection refused" in result.stderr
+
+
 REFUSED = "An error occurred (AccessDeniedException) when calling the operation: not allowed"
 
 

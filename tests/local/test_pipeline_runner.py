@@ -196,7 +196,7 @@ def test_a_fault_of_the_rehearsal_is_told_from_one_of_the_delivery(dev: Rehearse
     dev.actions.work["BuildImage"] = break_
     run = dev.run().last("BuildImage")
     assert run
-    assert run.error.startswith("The rehearsal itself failed:\nTraceback")
+    assert run.error.startswith("The rehearsal itself failed: ZeroDivisionError()\nTraceback")
 
 
 def test_a_retry_runs_what_failed_and_goes_on_with_the_same_run(dev: Rehearsed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -182,14 +182,18 @@ class Builder:
 
     def policies(self, action: str, *, without: str = "") -> list[dict[str, Any]]:
         """The policies of an action's role, less one permission of what its job needs beside its scripts."""
-        policies = json.loads(json.dumps(self._stack.deployed.policies(action)))
-        for policy in policies:
-            for statement in policy["Statement"]:
-                if statement["Sid"] == "ReadJobs":
-                    continue
+        return less(self._stack.deployed.policies(action), without)
+
+
+def less(policies: Iterable[Mapping[str, Any]], without: str) -> list[dict[str, Any]]:
+    """The policies of a role, less one permission of what its job needs beside its scripts."""
+    left = json.loads(json.dumps(list(policies)))
+    for policy in left:
+        for statement in policy["Statement"]:
+            if statement["Sid"] != "ReadJobs":
                 statement["Action"] = [name for name in statement["Action"] if name != without]
-            policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
-        return [policy for policy in policies if policy["Statement"]]
+        policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
+    return [policy for policy in left if policy["Statement"]]
 
 
 @cache

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ import pytest
 from local.__main__ import main
 from local.engine.stack import ROOT
 from local.rehearsal.arguments import EXAMPLE
+from local.rehearsal.command import _decide
+from local.rehearsal.report.terminal import Lines
+
+APPROVED = """config:
+  aws:region: eu-west-1
+  ecs-delivery:application: { name: shop, port: 8080, healthCheckPath: /healthz }
+  ecs-delivery:source: { github: { repository: example/shop, branch: main } }
+  ecs-delivery:hosting: { loadBalancer: { plainHttp: true } }
+  ecs-delivery:promotion: { enabled: true, repository: shop-prod, approval: { enabled: true } }
+"""
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearse command")]
 
@@ -177,6 +188,37 @@ def test_a_part_of_a_delivery_leaves_a_report_and_nothing_else(place: Place, tmp
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("--retry continues the last rehearsal of the same commit, and there was none of ")
     assert place.left() == []
+
+
+def test_an_approval_that_nobody_can_be_asked_for_fails_with_the_way_out(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(APPROVED)
+    words = command("--stack", "dev", "--stack-file", str(file), "--json", "--report", str(tmp_path / "report"))
+    done = subprocess.run(
+        words, cwd=ROOT, env=place.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1, done.stderr
+    (run,) = json.loads(done.stdout)["stacks"][0]["runs"]
+    last = run["actions"][-1]
+    assert (last["action"], last["status"]) == ("ApprovePromotion", "Failed")
+    assert last["error"] == "Nobody can be asked for an approval without a terminal; --approve says yes."
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "decision"),
+    [("y\n", 60, True), ("no\n", 60, False), ("", 0.01, None)],
+    ids=["yes", "no", "late"],
+)
+def test_a_person_at_a_terminal_is_asked_for_as_long_as_the_approval_waits(
+    said: str, seconds: float, decision: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        os.write(ours, said.encode())
+        assert _decide(Lines(StringIO()), "Approve", "Look at dev.", seconds, approve=False) is decision
+    os.close(ours)
 
 
 @contextlib.contextmanager

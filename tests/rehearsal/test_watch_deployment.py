@@ -20,7 +20,7 @@ from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
-from local.rehearsal.emulated import Emulated, serving
+from local.rehearsal.emulated import Caller, Emulated, serving
 from local.rehearsal.logs import Logs
 from local.rehearsal.pipeline import ActionRun, Status
 
@@ -208,11 +208,11 @@ def test_fewer_failures_than_set_off_the_circuit_breaker_stop_nothing(ready: Beg
     action = deployment.begin(Behaviour.CRASH)
     look = deployment.ecs.call
 
-    def calm(operation: str, parameters: dict[str, Any], policies: Any = None) -> dict[str, Any]:  # noqa: ANN401
+    def calm(operation: str, parameters: dict[str, Any], by: Caller | None = None) -> dict[str, Any]:
         failed = [task for task in deployment.service.tasks if task.stop_code]
         if len(failed) >= 4:
             deployment.service.course = healthy(deployment)
-        return look(operation, parameters, policies)
+        return look(operation, parameters, by)
 
     deployment.ecs.call = calm  # type: ignore[method-assign] # a service that changes its mind
 
@@ -317,10 +317,10 @@ def test_a_deployment_that_ends_when_it_is_to_be_stopped_counts_as_it_ended(read
     deployment.begin(Behaviour.CRASH)
     call = deployment.code_deploy.call
 
-    def ended(operation: str, parameters: dict[str, Any], policies: Any = None) -> dict[str, Any]:  # noqa: ANN401
+    def ended(operation: str, parameters: dict[str, Any], by: Caller | None = None) -> dict[str, Any]:
         if operation == "StopDeployment" and deployment.newest.status == "InProgress":
             deployment.newest.end(*(("Succeeded",) if before == "done" else ("Stopped", "MANUAL_STOP", "By a person")))
-        return call(operation, parameters, policies)
+        return call(operation, parameters, by)
 
     deployment.code_deploy.call = ended  # type: ignore[method-assign] # somebody is faster
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal.account import Account
 from local.rehearsal.codebuild import BuildHost, Result, Scene, Secrets, run_build
@@ -92,7 +92,7 @@ def secrets_of(client: Callable[[], Any]) -> Secrets:
     def secret(identifier: str) -> str:
         try:
             return str(client().get_secret_value(SecretId=identifier)["SecretString"])
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise LookupError(str(error)) from None
 
     return secret

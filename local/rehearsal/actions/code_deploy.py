@@ -39,7 +39,7 @@ class CodeDeployToEcs:
             raise ActionFailed("The AppSpec file has no placeholder <TASK_DEFINITION>.")
         over = threading.Event()
         try:
-            registered = self.ecs.call("RegisterTaskDefinition", definition, context.policies)["taskDefinition"]
+            registered = self.ecs.call("RegisterTaskDefinition", definition, context.by)["taskDefinition"]
             revision = registered["taskDefinitionArn"]
             context.say(f"Registered {revision.rpartition('/')[2]}")
             made = self.code_deploy.deploy(revision, lambda _made: over.set())

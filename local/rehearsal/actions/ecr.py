@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal.account import Account
 from local.rehearsal.emulated import Need
@@ -59,6 +59,6 @@ class EcrSource:
     def _image(self, name: str, wanted: dict[str, str]) -> dict[str, Any]:
         try:
             found: dict[str, Any] = self.account.client("ecr").describe_images(repositoryName=name, imageIds=[wanted])
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise ActionFailed(str(error)) from None
         return dict(found["imageDetails"][0])

@@ -68,7 +68,7 @@ class EcsAction:
 
     def _call(self, context: ActionContext, operation: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         try:
-            return self.ecs.call(operation, parameters, context.policies)
+            return self.ecs.call(operation, parameters, context.by)
         except Refused as refused:
             raise ActionFailed(f"{refused.code}: {refused.message}") from None
 

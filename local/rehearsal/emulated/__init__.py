@@ -5,10 +5,11 @@ whether the caller's policies allow it. They stand beside ministack, for what th
 """
 
 from local.rehearsal.emulated.access import Need, RolePolicies, allows, caller
-from local.rehearsal.emulated.service import Call, Emulated, Json, Operations, Policies, Refused, serving
+from local.rehearsal.emulated.service import Call, Caller, Emulated, Json, Operations, Policies, Refused, serving
 
 __all__ = [
     "Call",
+    "Caller",
     "Emulated",
     "Json",
     "Need",

@@ -64,6 +64,6 @@ def allows(policies: Sequence[Mapping[str, Any]], need: Need, *, account: str, r
     return allowed
 
 
-def caller(account: str) -> str:
+def caller(account: str, role: str = "build") -> str:
     """Who asks, in the words of a refusal."""
-    return f"arn:aws:sts::{account}:assumed-role/build/AWSCodeBuild"
+    return f"arn:aws:sts::{account}:assumed-role/{role}/AWSCodeBuild"

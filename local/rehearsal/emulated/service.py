@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from local.rehearsal.emulated.access import Need, allows, caller
 from local.rehearsal.emulated.model import answer_problems, request_problems, service_model
@@ -28,6 +28,18 @@ Policies: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 _KEY = re.compile(r"Credential=([^/]+)/")
+
+
+class Caller(NamedTuple):
+    """Who makes a request.
+
+    Attributes:
+        role: The name of the role that was assumed.
+        policies: The role's policies; ``None`` for the account's owner, who may do everything.
+    """
+
+    role: str
+    policies: Policies | None
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -89,13 +101,13 @@ class Emulated:
         """Answer a call of the account's owner, which is not recorded."""
         return self._answered(operation, parameters)
 
-    def call(self, operation: str, parameters: Json, policies: Policies | None = None) -> Json:
+    def call(self, operation: str, parameters: Json, by: Caller | None = None) -> Json:
         """Answer one request.
 
         Args:
             operation: What is asked for.
             parameters: The request.
-            policies: Those of the role that asks; by default the emulator's own.
+            by: Who asks; by default somebody with the emulator's own policies.
 
         Raises:
             Refused: The service says no.
@@ -106,7 +118,7 @@ class Emulated:
                 raise Refused("UnsupportedFeatureException", f"{operation} is not rehearsed here; there are: {known}")
             self._check_request(operation, parameters)
             self.calls.append(Call(operation, copy.deepcopy(parameters)))
-            self._check_access(self.needs(operation, parameters), self.policies if policies is None else policies)
+            self._check_access(self.needs(operation, parameters), by or Caller("build", self.policies))
             return self._answered(operation, parameters)
 
     def _answered(self, operation: str, parameters: Json) -> Json:
@@ -121,25 +133,25 @@ class Emulated:
         if problems := request_problems(self.SERVICE, operation, parameters):
             raise Refused(self.INVALID, "; ".join(problems))
 
-    def _check_access(self, needs: Sequence[Need], policies: Policies | None) -> None:
+    def _check_access(self, needs: Sequence[Need], by: Caller) -> None:
         for need in needs:
-            if policies is not None and not allows(policies, need, account=self.account, region=self.region):
+            if by.policies is not None and not allows(by.policies, need, account=self.account, region=self.region):
                 raise Refused(
                     "AccessDeniedException",
-                    f"User: {caller(self.account)} is not authorized to perform: {need.action} on resource: "
+                    f"User: {caller(self.account, by.role)} is not authorized to perform: {need.action} on resource: "
                     f"{need.resource} because no identity-based policy allows the {need.action} action",
                 )
 
 
 @contextmanager
 def serving(
-    *services: Emulated, policies_of: Callable[[str], Policies] | None = None, listener: socket.socket | None = None
+    *services: Emulated, caller_of: Callable[[str], Caller] | None = None, listener: socket.socket | None = None
 ) -> Iterator[str]:
     """Serve as long as the block lasts; gives the address for ``AWS_ENDPOINT_URL_ECS`` and the like.
 
     Args:
         services: What is served.
-        policies_of: The policies of whoever has an access key; by default each emulator's own. A signature is not
+        caller_of: Whose an access key is; by default somebody's with each emulator's own policies. A signature is not
             checked: who knows a key here was given it.
         listener: A socket that listens already, on loopback; by default a free port.
     """
@@ -151,8 +163,8 @@ def serving(
         def do_POST(self) -> None:  # http.server's name
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             key = _KEY.search(self.headers.get("Authorization", ""))
-            policies = policies_of(key[1] if key else "") if policies_of else None
-            status, answer = _answer(by_prefix, self.headers.get("X-Amz-Target", ""), body, policies)
+            by = caller_of(key[1] if key else "") if caller_of else None
+            status, answer = _answer(by_prefix, self.headers.get("X-Amz-Target", ""), body, by)
             text = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -165,11 +177,11 @@ def serving(
 
 
 def _answer(
-    services: Mapping[str, Emulated], target: str, body: bytes, policies: Policies | None
+    services: Mapping[str, Emulated], target: str, body: bytes, by: Caller | None
 ) -> tuple[int, dict[str, Any]]:
     prefix, _, operation = target.partition(".")
     try:
-        return 200, services[prefix].call(operation, json.loads(body or b"{}"), policies)
+        return 200, services[prefix].call(operation, json.loads(body or b"{}"), by)
     except Refused as refused:
         return 400, {"__type": refused.code, "message": refused.message}
     except Exception:  # noqa: BLE001 - a fault of the stand-in must be told from a refusal

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local.rehearsal.deployed import Action, Deployed
-from local.rehearsal.emulated import Need, allows
+from local.rehearsal.emulated import Caller, Need, allows
 from local.rehearsal.pipeline.execution import ActionRun
 from local.rehearsal.pipeline.store import ArtifactStore
 
@@ -78,6 +78,11 @@ class ActionContext:
     def action(self) -> Action:
         """The action."""
         return self.run.action
+
+    @property
+    def by(self) -> Caller:
+        """The pipeline's role, as it makes requests."""
+        return Caller(self.deployed.role, self.policies)
 
     def say(self, line: str) -> None:
         """Add a line to the action's log."""

@@ -191,8 +191,8 @@ class PipelineRunner:
             run.end(Status.FAILED, error=str(failure))
         except (StoreRefused, Refusal) as refused:
             run.end(Status.FAILED, error=str(refused))
-        except Exception:  # noqa: BLE001 - a fault of the rehearsal must be told from one of the delivery, and not be lost
-            run.end(Status.FAILED, error=f"The rehearsal itself failed:\n{traceback.format_exc()}")
+        except Exception as error:  # noqa: BLE001 - a fault of the rehearsal must be told from one of the delivery, and not be lost
+            run.end(Status.FAILED, error=f"The rehearsal itself failed: {error!r}\n{traceback.format_exc()}")
         self._watch(execution, run)
         return run
 

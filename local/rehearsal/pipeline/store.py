@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
 
 _ALPHABET = string.ascii_letters + string.digits
 
 
 class StoreRefused(Exception):  # noqa: N818 - an outcome
-    """The bucket refuses what somebody wants of it."""
+    """The bucket refuses what somebody wants of it, or cannot be reached."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,14 +42,14 @@ class Access:
         """Store an artifact; returns its key.
 
         Raises:
-            StoreRefused: The role may not.
+            StoreRefused: The role may not, or the bucket cannot be reached.
         """
         name = "".join(secrets.choice(_ALPHABET) for _ in range(7))
         key = f"{self.pipeline[:20]}/{artifact[:10]}/{name}"
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.key}
         try:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=file.read_bytes(), **encryption)
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise self._refused("s3:PutObject", key, error) from None
         return key
 
@@ -57,17 +57,17 @@ class Access:
         """Fetch an artifact into a file; returns the file.
 
         Raises:
-            StoreRefused: The role may not.
+            StoreRefused: The role may not, or the bucket cannot be reached.
         """
         try:
             content = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             raise self._refused("s3:GetObject", key, error) from None
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         return target
 
-    def _refused(self, action: str, key: str, error: ClientError) -> StoreRefused:
+    def _refused(self, action: str, key: str, error: Exception) -> StoreRefused:
         return StoreRefused(f"{self.role} cannot {action} on arn:aws:s3:::{self.bucket}/{key}: {error}")
 
 
