@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from faults import Fault, Faults, crash, lost, refusal
@@ -21,8 +21,8 @@ from local.rehearsal.base_images import needed, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Pace, Visitor
-from local.rehearsal.pipeline import ActionProvider, Execution, PipelineRunner, Status
-from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
+from local.rehearsal.pipeline import Execution, PipelineRunner, Status
+from local.rehearsal.rehearsal import OnceSteady, Options, Rehearsal, Stack, image_builds
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal faults")]
 
@@ -192,13 +192,16 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
     )
     faults = Faults(FAULTS)
 
-    def runner(deployed: Deployed, providers: dict[str, ActionProvider], *more: object) -> PipelineRunner:
-        return PipelineRunner(deployed, {name: faults.struck(each) for name, each in providers.items()}, *more)  # type: ignore[arg-type]
+    def runner(deployed: Deployed, providers: dict[str, OnceSteady], *more: object) -> PipelineRunner:
+        struck = {name: replace(each, provider=faults.struck(each.provider)) for name, each in providers.items()}
+        return PipelineRunner(deployed, struck, *more)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("local.rehearsal.rehearsal.PipelineRunner", runner)
         with Rehearsal(options, lambda *_: None) as rehearsal, faults.striking(rehearsal):
             stacks = rehearsal.stacks
+            for stack in stacks.values():
+                stack.hosting.await_first()
             with stacks["dev"].hosting.visitor() as dev, stacks["prod"].hosting.visitor() as prod:
                 made = Delivery(rehearsal, source, {"dev": dev, "prod": prod})
                 made.deliver()
