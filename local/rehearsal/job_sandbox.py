@@ -105,7 +105,7 @@ class JobSandbox:
     def __enter__(self) -> Self:
         """Start it.
 
-        AWS answers then. The Docker engine and the AWS CLI are awaited where they are first needed.
+        AWS, the Docker engine and the AWS CLI are awaited where they are first needed.
         """
         with contextlib.ExitStack() as ends:
             ends.callback(shutil.rmtree, self.folder, ignore_errors=True)
