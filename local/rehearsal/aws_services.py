@@ -59,10 +59,11 @@ class AwsServices:
         self._process: subprocess.Popen[bytes] | None = None
         self._session = botocore.session.Session()
         self._clients: dict[tuple[str, str, str], Any] = {}
-        self._lock = threading.Lock()
+        self._lock, self._starting = threading.Lock(), threading.Lock()
+        self._ready = False
 
     def __enter__(self) -> Self:
-        """Start the process and wait until it answers."""
+        """Start the process. Requests wait by themselves until it answers, and a client is had only then."""
         command = [sys.executable, "-m", "local.rehearsal.aws_server", "--bind", f"fd://{self._socket.fileno()}"]
         if self._certificate:
             secure = ("--secure-bind", "127.0.0.1:443", "--certificate", str(self._certificate))
@@ -91,8 +92,6 @@ class AwsServices:
             pass_fds=(self._socket.fileno(),),
         )
         self._socket.close()
-        self.client("sts")  # the first client takes longer than all others: it is made while the process starts
-        await_ready(self._process, "The stand-in for AWS", self._answers)
         return self
 
     def used(self) -> dict[str, set[tuple[str, str]]]:
@@ -138,7 +137,19 @@ class AwsServices:
                 self._clients[key] = self._session.create_client(
                     service, region_name=region, endpoint_url=self.endpoint, **credentials
                 )
-            return self._clients[key]
+        self._await_ready()  # making the first client takes as long as the process takes to start
+        return self._clients[key]
+
+    def _await_ready(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            RuntimeError: It has ended before.
+        """
+        with self._starting:
+            if self._process is not None and not self._ready:
+                await_ready(self._process, "The stand-in for AWS", self._answers)
+                self._ready = True
 
     def environment(self, *, region: str = REGION) -> dict[str, str]:
         """The variables by which the AWS CLI finds this and nothing else; no credentials."""

@@ -24,10 +24,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # ships no types
-from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # ships no types
-from botocore.credentials import Credentials  # type: ignore[import-untyped]  # ships no types
-
 GITHUB = "github.com"
 CONNECTIONS = re.compile(r"(codeconnections|codestar-connections)\.([a-z0-9-]+)\.amazonaws\.com")
 PUBLIC = "git-daemon-export-ok"
@@ -76,6 +72,11 @@ class Asked(NamedTuple):
 
         As https://github.com/aws/aws-cli/blob/develop/awscli/customizations/codecommit.py makes it.
         """
+        # A quarter of what the stand-in for AWS imports, which is waited for; a clone through a connection is rare.
+        from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+        from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+        from botocore.credentials import Credentials  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+
         time, signature = self.signed
         signer = SigV4Auth(Credentials(self.key, secret, self.token or None), "codecommit", self.region)
         request = AWSRequest("GIT", f"https://{host}{path}")

@@ -61,10 +61,15 @@ _REGIONS = (REGION, "eu-west-1", "us-east-1")
 _START = """
 ip link set lo up
 mount --bind "$1/hosts" /etc/hosts
+mkdir -p /run/containerd
+mount -t tmpfs containerd /run/containerd
 touch "$1/ready"
 exec cat
 """
-"""What the machine's first process does: its standard input is closed when whoever started it is gone."""
+"""What the machine's first process does: its standard input is closed when whoever started it is gone.
+
+A Docker engine that finds a containerd at its usual address has its containers run by that one, which is outside.
+"""
 _DOCKER = Path(__file__).with_name("docker.sh")
 
 
@@ -100,7 +105,7 @@ class JobSandbox:
     def __enter__(self) -> Self:
         """Start it.
 
-        AWS answers then. The Docker engine and the AWS CLI are awaited where they are first needed.
+        AWS, the Docker engine and the AWS CLI are awaited where they are first needed.
         """
         with contextlib.ExitStack() as ends:
             made = ends.enter_context(temporary_folder("sandbox-"))  # short: sockets are in it
@@ -309,6 +314,7 @@ class JobSandbox:
             "exec-root": str(self.folder / "run"),
             "pidfile": str(self.folder / "docker.pid"),
             "cgroup-parent": f"/{self.folder.name}",
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],  # systemd's takes another parent, and is outside
             "bip": f"{BRIDGE}/24",
             "iptables": False,  # nothing to route to; and the machine may have no iptables
             "ip6tables": False,

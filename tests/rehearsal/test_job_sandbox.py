@@ -448,6 +448,30 @@ def test_the_outside_does_not_see_it(sandbox: JobSandbox) -> None:
     assert HOST not in Path("/etc/hosts").read_text()
 
 
+def test_the_containerd_of_a_machine_with_docker_and_systemd_is_left_alone(need: Callable[..., None]) -> None:
+    """Where one stands at its usual address, a Docker engine starts none of its own."""
+    need("namespaces", "docker", "builder", "ministack", "aws")
+    program = """
+from local.rehearsal.job_sandbox import JobSandbox
+with JobSandbox() as sandbox:
+    print(sandbox.docker("info", "--format", "{{.CgroupDriver}}").stdout.strip(), sandbox.folder)
+    with open(sandbox.folder / "run" / "containerd" / "containerd.pid") as file:
+        print(file.read())
+"""
+    machine = """
+mount -t tmpfs run /run
+mkdir -p /run/containerd /run/systemd/system
+touch /run/containerd/containerd.sock
+exec "$@"
+"""
+    command = ["unshare", "--mount", "sh", "-euc", machine, "machine", sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, pid = done.stdout.splitlines()
+    assert first.startswith("cgroupfs ")
+    assert pid.isdigit()
+
+
 @pytest.mark.parametrize("ends", ["in good order", "killed"])
 def test_nothing_is_left_of_a_machine_that_has_ended(need: Callable[..., None], ends: str) -> None:
     """Killed: as when somebody ends the tests with SIGKILL. What is in the namespaces then ends by itself."""
