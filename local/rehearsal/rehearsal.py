@@ -23,7 +23,7 @@ from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import BuildHost, secret_and_key
 from local.rehearsal.deployed import Deployed, Project
-from local.rehearsal.egress import way_out
+from local.rehearsal.egress import names_lead_out, way_out
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
@@ -137,6 +137,8 @@ class Rehearsal:
                 )
             )
             self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
+            if self._options.network:
+                ends.enter_context(names_lead_out(self.sandbox.holder))
             for name, graph in self._options.graphs.items():
                 self.stacks[name] = self._stack(name, graph, ends)
             ends.enter_context(self._hearing_of_images())
