@@ -7,11 +7,12 @@ A folder that is no Git repository of its own, such as one within a larger repos
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,7 @@ _NOBODY = {
     for what, value in (("NAME", "ecs-delivery rehearsal"), ("EMAIL", "rehearsal@localhost"))
 }
 _LARGE_FILES = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=", "filter.lfs.required=true")
+_ON_GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 _AS_COMMITTED = ("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false", "core.symlinks=true")
 
 
@@ -42,6 +44,7 @@ class Source:
         date: When, in UTC, by ISO 8601.
         branch: The branch it is on.
         origin: Where it is from, in words.
+        submodules: The repositories of GitHub that are checked out in it, by ``owner/name``.
     """
 
     folder: Path
@@ -51,6 +54,7 @@ class Source:
     date: str
     branch: str
     origin: str
+    submodules: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def of(cls, application: Path, folder: Path, *, branch: str = "") -> Self:
@@ -82,7 +86,7 @@ class Source:
         if changed:
             _commit_from(application, folder, tracked=bool(head))
             origin += " and what is not committed yet" if head else ""
-        return cls._at_head(folder, own, origin)
+        return replace(cls._at_head(folder, own, origin), submodules=_submodules(application) if head else {})
 
     def changed(self, what: str) -> Self:
         """Return the same with the files of its folder as they are now, committed.
@@ -92,15 +96,18 @@ class Source:
         """
         _git(self.folder, "add", "--all", "--force")
         _git(self.folder, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", what, at=self.date)
-        return self._at_head(self.folder, self.branch, f"{self.origin}, changed: {what}")
+        changed = self._at_head(self.folder, self.branch, f"{self.origin}, changed: {what}")
+        return replace(changed, submodules=self.submodules)
 
     def archive(self, target: Path) -> Path:
         """Write the artifact of a source action with the output artifact format ``CODE_ZIP``."""
         return archive(self.folder, target)
 
     def publish(self, sandbox: JobSandbox, repository: str) -> None:
-        """Put it on the sandbox's GitHub, private, under a name such as ``owner/name``."""
+        """Put it on the sandbox's GitHub, private, under a name such as ``owner/name``, and its submodules for all."""
         sandbox.publish(self.folder, repository)
+        for name, folder in self.submodules.items():
+            sandbox.publish(folder, name, public=True)
 
     def reference(self, sandbox: JobSandbox, repository: str, connection_arn: str) -> Path:
         """Write the artifact of a source action with ``CODEBUILD_CLONE_REF``, of what was published."""
@@ -169,6 +176,15 @@ def _clone(application: Path, folder: Path) -> None:
         trusting.write(f'[safe]\ndirectory = "{application}"\ndirectory = "{application / ".git"}"\n')
         trusting.flush()
         _run(folder.parent, application, *clone, config=trusting.name)
+
+
+def _submodules(application: Path) -> dict[str, Path]:
+    """The submodules that are checked out, by the names that their repositories have on GitHub."""
+    listed = _ask(application, "config", "--file", ".gitmodules", "--null", "--get-regexp", "", fails=True)
+    values = dict(entry.split("\n", 1) for entry in listed.split("\0") if "\n" in entry)
+    urls = {key.removesuffix(".url"): _ON_GITHUB.search(url) for key, url in values.items() if key.endswith(".url")}
+    folders = {found[1]: application / values.get(f"{key}.path", "") for key, found in urls.items() if found}
+    return {name: folder for name, folder in folders.items() if (folder / ".git").exists() and folder != application}
 
 
 def _commit_from(application: Path, folder: Path, *, tracked: bool) -> None:

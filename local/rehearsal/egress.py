@@ -1,28 +1,42 @@
-"""The way out for builds, where the user allows it: an HTTP proxy from the job sandbox to the machine's own network.
+"""The way out for builds, where the user allows it: from the job sandbox to the machine's own network.
 
-The sandbox has no network beyond itself. The proxy's socket is made in the sandbox's network namespace and served from
-here, in the machine's. What goes through it are the requests of programs that know a proxy by ``HTTP_PROXY`` and its
-like, as package managers do; BuildKit hands these variables to ``RUN`` and keeps them out of the image:
-https://docs.docker.com/build/building/variables/#proxy-arguments.
+The sandbox has no network beyond itself. Sockets are made in the sandbox's network namespace and served from here, in
+the machine's:
+
+- An HTTP proxy, for programs that know one by ``HTTP_PROXY`` and its like, as most package managers do; BuildKit hands
+  these variables to ``RUN`` and keeps them out of the image:
+  https://docs.docker.com/build/building/variables/#proxy-arguments.
+- A name server, for all others, such as Java's: it answers a name with an address of the sandbox's own, whose ports 80
+  and 443 lead to that name. Containers on the bridge, which are the application's, get no answer.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
+import ipaddress
+import os
 import re
 import selectors
 import socket
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
-from socketserver import StreamRequestHandler, ThreadingTCPServer
+from pathlib import Path
+from socketserver import BaseRequestHandler, StreamRequestHandler, ThreadingTCPServer, ThreadingUDPServer
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from local.rehearsal.loopback import listening_in
 
 PORT = 3128
+NAME_SERVER = "198.19.255.53"
+"""The name server, on the loopback of the sandbox: of the addresses that RFC 2544 keeps for measuring."""
+_ADDRESSES = ipaddress.ip_network("198.19.0.0/17")
+_WEB = (80, 443)
+_OF_THE_SANDBOX = ("127.", "198.19.")
+_CLONE_NEWNET = 0x40000000
 _CONNECT_SECONDS = 20
 _IDLE_SECONDS = 300
 _NO_NETWORK = re.compile(
@@ -56,6 +70,82 @@ def hint(log: str) -> str:
     return ""
 
 
+@contextlib.contextmanager
+def names_lead_out(process: int) -> Iterator[None]:
+    """Let every name of the network lead out of a network namespace.
+
+    Args:
+        process: A process in the namespace.
+    """
+    with _NameServer(process) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+            server.close_all()
+
+
+class _NameServer(ThreadingUDPServer):
+    """Answers A questions, and opens the ports of what it answers: https://www.rfc-editor.org/rfc/rfc1035."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, process: int) -> None:
+        self._process, self._lock = process, threading.Lock()
+        self._free = _ADDRESSES.hosts()
+        self._addresses: dict[str, str] = {}
+        self._ways: list[_WayTo] = []
+        super().__init__((NAME_SERVER, 53), _Question, bind_and_activate=False)
+        self.socket.close()
+        self.socket = _socket_in(process, socket.SOCK_DGRAM, NAME_SERVER, 53)
+
+    def address_of(self, name: str) -> str:
+        """Return the address that leads to a name; empty when this machine knows no such name."""
+        with self._lock:
+            if name not in self._addresses:
+                self._addresses[name] = self._opened(name) if _is_known(name) else ""
+            return self._addresses[name]
+
+    def _opened(self, name: str) -> str:
+        address = str(next(self._free))
+        for port in _WEB:
+            way = _WayTo(name, port, _socket_in(self._process, socket.SOCK_STREAM, address, port))
+            self._ways.append(way)
+            threading.Thread(target=way.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
+        return address
+
+    def close_all(self) -> None:
+        """Close the ports."""
+        for way in self._ways:
+            way.shutdown()
+            way.server_close()
+
+
+class _Question(BaseRequestHandler):
+    server: _NameServer
+
+    def handle(self) -> None:
+        """Answer one question of a build."""
+        asked, answering = self.request
+        if not self.client_address[0].startswith(_OF_THE_SANDBOX):
+            return
+        labels, place = [], 12
+        while length := asked[place]:
+            labels.append(asked[place + 1 : place + 1 + length].decode("latin-1"))
+            place += 1 + length
+        question = asked[12 : place + 5]
+        address = self.server.address_of(".".join(labels).lower())
+        kind = int.from_bytes(asked[place + 1 : place + 3], "big")
+        record = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04" + socket.inet_aton(address) if address and kind == 1 else b""
+        flags = b"\x81\x80" if address else b"\x81\x83"
+        head = asked[:2] + flags + b"\0\x01" + (b"\0\x01" if record else b"\0\0") + b"\0\0\0\0"
+        answering.sendto(head + question + record, self.client_address)
+
+
 class _Proxy(ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
@@ -80,7 +170,7 @@ class _Handler(StreamRequestHandler):
             head.append(line)
         if len(words) != 3:
             return
-        method, target, _ = words
+        method, target = words[0], self.target(words[1])
         try:
             outside = _tunnel(target) if method == "CONNECT" else _asked(method, target, head)
         except (OSError, ValueError) as error:
@@ -91,6 +181,37 @@ class _Handler(StreamRequestHandler):
             if method == "CONNECT":
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             _join(self.connection, outside)
+
+    def target(self, asked: str) -> str:
+        """Return the whole address of what is asked for."""
+        return asked
+
+
+class _WayTo(_Proxy):
+    """A port that leads to the same port of a name."""
+
+    def __init__(self, name: str, port: int, listening: socket.socket) -> None:
+        self.name, self.port = name, port
+        super().__init__(listening)
+        self.RequestHandlerClass = _Passing
+
+
+class _Passing(_Handler):
+    server: _WayTo
+
+    def handle(self) -> None:
+        """Pass a connection on; to a proxy, it is a request by plain HTTP that is passed on."""
+        if not self.client_address[0].startswith(_OF_THE_SANDBOX):
+            return
+        if self.server.port == _WEB[0] and _upstream("http", self.server.name):
+            super().handle()
+            return
+        with contextlib.suppress(OSError), _tunnel(f"{self.server.name}:{self.server.port}") as outside:
+            _join(self.connection, outside)
+
+    def target(self, asked: str) -> str:
+        """Return the whole address of what is asked for."""
+        return f"http://{self.server.name}{asked}"
 
 
 def _join(one: socket.socket, other: socket.socket) -> None:
@@ -149,6 +270,47 @@ def _upstream(kind: str, host: str) -> SplitResult | None:
     if not known or urllib.request.proxy_bypass(host):
         return None
     return urlsplit(known if "://" in known else f"http://{known}")
+
+
+def _is_known(name: str) -> bool:
+    """Whether there is such a name, as far as this machine can know: its own proxies may know more."""
+    if _upstream("http", name) or _upstream("https", name):
+        return True
+    try:
+        return bool(socket.getaddrinfo(name, _WEB[1]))
+    except OSError:
+        return False
+
+
+def _socket_in(process: int, kind: socket.SocketKind, host: str, port: int) -> socket.socket:
+    """A socket of this process in another network namespace: a thread enters it, and ends there."""
+    made: list[socket.socket | OSError] = []
+
+    def make() -> None:
+        try:
+            _enter(process)
+            own = socket.socket(socket.AF_INET, kind)
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            own.bind((host, port))
+            if kind == socket.SOCK_STREAM:
+                own.listen(128)
+            made.append(own)
+        except OSError as error:
+            made.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    return made[0]
+
+
+def _enter(process: int) -> None:
+    """Enter the network namespace of a process with this thread: https://man7.org/linux/man-pages/man2/setns.2.html."""
+    with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _authorization(upstream: SplitResult | None) -> str:

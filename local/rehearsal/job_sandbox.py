@@ -40,6 +40,7 @@ from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
 from local.rehearsal.base_images import PLATFORM, Content, Provided, Provision
 from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
+from local.rehearsal.egress import NAME_SERVER
 from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.loopback import listening_in
@@ -60,6 +61,7 @@ _ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
 _REGIONS = (REGION, "eu-west-1", "us-east-1")
 _START = """
 ip link set lo up
+ip route add local 198.19.0.0/16 dev lo
 mount --bind "$1/hosts" /etc/hosts
 mkdir -p /run/containerd
 mount -t tmpfs containerd /run/containerd
@@ -80,12 +82,14 @@ class JobSandbox:
         folder: where its files are.
         aws: AWS, seen from outside.
         enter: the command that runs another one on the machine.
+        holder: the process that is the machine's first one.
         repositories: the folder with ``OWNER/NAME.git`` of each repository on GitHub.
     """
 
     folder: Path
     aws: AwsServices
     enter: tuple[str, ...]
+    holder: int
     repositories: Path
 
     def __init__(self, places: Iterable[tuple[str, str]] = ()) -> None:
@@ -120,8 +124,8 @@ class JobSandbox:
             _make_authority(self.folder)
             certificate = self.certificate("server", hosts)
             self.repositories.mkdir()
-            holder = ends.enter_context(self._machine(made.held_by))
-            self.enter = (tools.command("nsenter"), "--target", str(holder), "--net", "--mount", "--pid", "--")
+            self.holder = ends.enter_context(self._machine(made.held_by))
+            self.enter = (tools.command("nsenter"), "--target", str(self.holder), "--net", "--mount", "--pid", "--")
             starting = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
             self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
             self.aws = ends.enter_context(
@@ -318,6 +322,7 @@ class JobSandbox:
             "bip": f"{BRIDGE}/24",
             "iptables": False,  # nothing to route to; and the machine may have no iptables
             "ip6tables": False,
+            "dns": [NAME_SERVER],  # it answers builds, where the user lets them out
         }
         file = self.folder / "daemon.json"
         file.write_text(json.dumps(settings))

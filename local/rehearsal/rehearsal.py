@@ -24,7 +24,7 @@ from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import BuildHost, Scene, secret_and_key
 from local.rehearsal.deployed import Action, Deployed, Project
-from local.rehearsal.egress import way_out
+from local.rehearsal.egress import names_lead_out, way_out
 from local.rehearsal.emulated import Policies, serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
@@ -156,6 +156,8 @@ class Rehearsal:
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
             self._token = secrets.token_hex(20)
             self._proxy = ends.enter_context(way_out(self.sandbox.enter)) if self._options.network else ""
+            if self._options.network:
+                ends.enter_context(names_lead_out(self.sandbox.holder))
             self._writer = ends.enter_context(ThreadPoolExecutor(1, "results"))
             if self._options.results:
                 self._options.results.begin()

@@ -182,6 +182,30 @@ def test_large_files_stay_pointers(need: Callable[..., None], code: Path, tmp_pa
     assert everything(code) == before
 
 
+def test_submodules_that_are_checked_out_are_taken_along(code: Path, tmp_path: Path) -> None:
+    """A clone fetches them from GitHub, where the rehearsal has what is checked out here."""
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "--quiet")
+    (library / "lib.py").write_text("x")
+    git(library, "add", "--all")
+    git(library, "commit", "--quiet", "--message", "a library")
+    for name in ("one lib", "two", "elsewhere"):
+        git(code, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), f"vendor/{name}")
+    modules = ("config", "--file", ".gitmodules")
+    for name, url in (("one lib", "https://github.com/example/lib.git"), ("two", "git@github.com:example/two.js")):
+        git(code, *modules, f"submodule.vendor/{name}.url", url)
+    git(code, *modules, "submodule.gone.url", "https://github.com/example/gone")
+    git(code, *modules, "submodule.gone.path", "vendor/gone")
+    source = Source.of(code, tmp_path / "source")
+    assert source.submodules == {
+        "example/lib": code / "vendor" / "one lib",
+        "example/two.js": code / "vendor" / "two",
+    }
+    assert source.changed("something").submodules == source.submodules
+    assert (source.folder / "vendor" / "one lib").is_dir()
+
+
 def test_a_repository_of_another_user_is_read(need: Callable[..., None], code: Path, tmp_path: Path) -> None:
     need("namespaces")  # for root, who alone may give files away
     for path in (code, *code.rglob("*")):

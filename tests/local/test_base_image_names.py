@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from dockerfiles import ARGUMENTS, CASES, UNUSED, Case
 
+from local.errors import Refusal
 from local.rehearsal.base_images import DockerBuild, ImageName, fetched_images, needed
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -81,8 +82,17 @@ def test_several_builds_name_each_image_once_with_all_places(tmp_path: Path) -> 
     (tmp_path / "smoke").mkdir()
     (tmp_path / "Dockerfile").write_text("\nFROM python:3\n")
     (tmp_path / "smoke" / "Dockerfile").write_text("FROM python:3\nCOPY --from=busybox / /\n")
-    builds = [DockerBuild(dockerfile=name) for name in ("Dockerfile", "smoke/Dockerfile", "missing/Dockerfile")]
+    builds = [DockerBuild(dockerfile=name) for name in ("Dockerfile", "smoke/Dockerfile")]
     assert [(str(mention.name), mention.where) for mention in needed(tmp_path, builds)] == [
         ("python:3", "Dockerfile:2, smoke/Dockerfile:1"),
         ("busybox:latest", "smoke/Dockerfile:2"),
     ]
+
+
+def test_a_dockerfile_that_is_not_there_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python:3\n")
+    builds = [DockerBuild(dockerfile=name) for name in ("Dockerfile", "smoke/Dockerfile", "docker/Dockerfile")]
+    with pytest.raises(Refusal, match=r"has no smoke/Dockerfile and no docker/Dockerfile, .* edit build.dockerfile"):
+        needed(tmp_path, builds)
+    (tmp_path / ".gitmodules").write_text("")
+    assert [str(mention.name) for mention in needed(tmp_path, builds)] == ["python:3"], "a submodule may have it"

@@ -166,7 +166,9 @@ def test_the_dev_stack_builds_these(rehearsal: Rehearsal) -> None:
 
 def test_a_build_that_gets_a_base_image_has_it_from_the_pipeline(tmp_path: Path) -> None:
     """Its Dockerfile names it by an argument, whatever that has as default."""
-    (tmp_path / "docker").mkdir()
+    for folder in ("docker", "smoke"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "smoke" / "Dockerfile").write_text("FROM scratch\n")
     (tmp_path / "docker" / "Dockerfile").write_text("ARG BASE_IMAGE=node:22\nFROM ${BASE_IMAGE} AS runtime\nFROM x\n")
     found = builds_of(DeliveredStack("everything-on").deployed)
     assert {(build.dockerfile, build.target) for build in found} == {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -14,11 +16,11 @@ from mocked import REGION
 from test_application import BUILDS, Rehearsal
 from test_images import Jobs, failure, image_json, watching_docker_hub
 
-from local.rehearsal import tools
+from local.rehearsal import egress, tools
 from local.rehearsal.application import Source
 from local.rehearsal.aws_services import ACCOUNT
 from local.rehearsal.base_images import ImageName, ImageStore, Mention, Provision, load_given, needed, provide
-from local.rehearsal.egress import hint, way_out
+from local.rehearsal.egress import hint, names_lead_out, way_out
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.loopback import serving_http
 from local.rehearsal.rehearsal import docker_hub_caches
@@ -182,28 +184,73 @@ def test_what_is_not_there_is_said(
 FETCHING = """\
 FROM python:3
 RUN ["python", "-c", "from urllib.request import *; urlretrieve('http://packages.example.com/list', '/list')"]
-CMD ["cat", "/list"]
+COPY fetch.py /
+RUN ["python", "/fetch.py"]
+CMD ["cat", "/list", "/all"]
+"""
+_WITHOUT_PROXY = """
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+Path("/all").write_bytes(build_opener(ProxyHandler({})).open("http://packages.example.com/all").read())
 """
 
 
 def test_run_lines_get_out_where_they_may(
     rehearsal: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the machine's own proxy here, which is a site of this test; the image knows nothing of it."""
+    """By the machine's own proxy here, which is a site of this test; programs need not know any, and images none."""
     code = tmp_path / "code"
     code.mkdir()
     (code / "Dockerfile").write_text(FETCHING)
+    (code / "fetch.py").write_text(_WITHOUT_PROXY)
     result = rehearsal.build(Source.of(code, tmp_path / "kept-in"))
     assert hint(failure(result)).startswith("RUN lines have no network here")
-    with serving_http(Packages) as own, way_out(rehearsal.jobs.sandbox.enter) as proxy:
+    sandbox = rehearsal.jobs.sandbox
+    with serving_http(Packages) as own, way_out(sandbox.enter) as proxy, names_lead_out(sandbox.holder):
         monkeypatch.setenv("http_proxy", own)
         monkeypatch.setattr(rehearsal.jobs, "proxy", proxy)
         result = rehearsal.build(Source.of(code, tmp_path / "source"))
+        fetch = ("run", "--rm", "busybox", "wget", "-q", "-O", "-", "http://packages.example.com/")
+        assert "bad address" in sandbox.docker(*fetch, check=False).stderr, "the application has no way out"
     assert result.succeeded, result.log
     uri = image_json(result)["uri"]
-    assert rehearsal.jobs.docker("run", "--rm", uri).stdout == "http://packages.example.com/list"
+    assert rehearsal.jobs.docker("run", "--rm", uri).stdout == (
+        "http://packages.example.com/listhttp://packages.example.com/all"
+    )
     environment = rehearsal.jobs.docker("image", "inspect", "--format", "{{json .Config.Env}}", uri).stdout
     assert "proxy" not in environment.lower()
+
+
+_ASKING = """
+import socket, sys, urllib.request
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(10)
+for name, kind in (("localhost", 1), ("localhost", 28), ("nowhere.invalid", 1)):
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    question = b"ab\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0" + labels + b"\\0\\0" + bytes([kind]) + b"\\0\\1"
+    asking.sendto(question, (sys.argv[1], 53))
+    answer = asking.recv(512)
+    print(name, answer[:2] == b"ab", answer[3] & 15, answer[7])
+    if answer[7]:
+        url = f"http://{socket.inet_ntoa(answer[-4:])}:{sys.argv[2]}/x"
+        print(urllib.request.urlopen(url, timeout=10).read().decode())
+"""
+
+
+def test_every_name_that_there_is_leads_out(sandbox: JobSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of this machine's here; no name is made up, and there are no addresses of another kind."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    before = threading.active_count()
+    with serving_http(Packages) as site:
+        port = site.rpartition(":")[2]
+        monkeypatch.setattr(egress, "_WEB", (80, int(port)))
+        with names_lead_out(sandbox.holder):
+            command = [*sandbox.enter, sys.executable, "-c", _ASKING, egress.NAME_SERVER, port]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["localhost True 0 1", "/x", "localhost True 0 0", "nowhere.invalid True 3 0"]
+    assert threading.active_count() == before
 
 
 class Packages(BaseHTTPRequestHandler):

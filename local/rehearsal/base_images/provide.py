@@ -81,18 +81,27 @@ class Provision:
 def needed(code: Path, builds: Iterable[DockerBuild], platform: str = stand_ins.PLATFORM) -> list[Mention]:
     """Return the images that these builds fetch, each once.
 
-    A Dockerfile that is not there is the business of the job that builds it.
+    Raises:
+        Refusal: A Dockerfile is not there. One in a submodule is the business of the job that builds it.
     """
     found: dict[ImageName, Mention] = {}
+    missing = []
     for build in builds:
         file = code / build.dockerfile
-        if file.is_file():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            for mention in fetched_images(
-                text, file=build.dockerfile, target=build.target, arguments=build.arguments, platform=platform
-            ):
-                known = found.get(mention.name)
-                found[mention.name] = replace(known, where=f"{known.where}, {mention.where}") if known else mention
+        if not file.is_file():
+            missing.append(build.dockerfile)
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        for mention in fetched_images(
+            text, file=build.dockerfile, target=build.target, arguments=build.arguments, platform=platform
+        ):
+            known = found.get(mention.name)
+            found[mention.name] = replace(known, where=f"{known.where}, {mention.where}") if known else mention
+    if missing and not (code / ".gitmodules").is_file():
+        raise Refusal(
+            f"The application has no {' and no '.join(missing)}, and the pipeline builds an image of it: "
+            "add it, or edit build.dockerfile or build.smokeTest in the stack file"
+        )
     return list(found.values())
 
 
