@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import functools
+import gc
 import signal
 import sys
 import tempfile
@@ -53,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         deployed = callspec.params.get("deployed") if callspec else None
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}:{deployed}" if deployed else item.path.name))
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector modules and tests: they stay, and it would look at all of them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _place(item: pytest.Item) -> tuple[int, bool]:

@@ -38,12 +38,13 @@ def lean_run() -> Iterator[None]:
 async def _wait_for_outputs_at_once(await_all_outstanding_tasks: bool = True) -> None:
     """Wait until all outputs are known or one has failed, then as the SDK does.
 
-    That looks at all outputs again whenever one is known.
+    That looks at all outputs again whenever one is known. Outputs of another thread's loop are left to it: mocks answer
+    in threads, and what is done there wakes nobody here.
     """
-    failed = False
+    loop, failed = asyncio.get_running_loop(), False
     while not failed:
         with SETTINGS.lock:
-            pending = [output for output in SETTINGS.outputs if not output.done()]
+            pending = [output for output in SETTINGS.outputs if output.get_loop() is loop and not output.done()]
         if not pending:
             break
         done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)

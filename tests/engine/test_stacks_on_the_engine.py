@@ -46,8 +46,10 @@ class Deployed:
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
-        """Its outputs."""
-        return self.stack.outputs()
+        """Its outputs, which belong to the stack itself."""
+        (stack,) = (resource for resource in self.graph if resource["type"] == "pulumi:pulumi:Stack")
+        outputs: dict[str, Any] = stack["outputs"]
+        return outputs
 
     @cached_property
     def unedited(self) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from typing import NoReturn, cast
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
@@ -11,8 +12,17 @@ from summary import program, stack_files
 
 from local.engine.providers.aws import AwsStandIn
 from local.engine.providers.catalogue import ACCOUNT, KINDS, Document
-from local.engine.providers.protocol import UNKNOWN, Value, from_struct, is_unknown, provider_pb2, to_struct
+from local.engine.providers.protocol import (
+    UNKNOWN,
+    Value,
+    from_struct,
+    is_unknown,
+    provider_pb2,
+    provider_pb2_grpc,
+    to_struct,
+)
 from local.engine.providers.sdk_types import Sdk
+from local.engine.providers.server import serving
 
 SDK = Sdk("pulumi_aws")
 SECRET: Value = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hunter2"}
@@ -366,3 +376,20 @@ def test_a_misspelt_argument_of_a_function_is_refused(provider: Provider) -> Non
         "`port` is required and missing",
         "`loadBalancer` is not a known property; did you mean `loadBalancerArn`?",
     ]
+
+
+def test_each_connection_has_a_provider_of_its_own() -> None:
+    """A change of the region has the engine configure two: the old one deletes what the new one does not make."""
+    made = dict[str, Value]()
+    with ExitStack() as stack:
+        port = stack.enter_context(serving(lambda: AwsStandIn(SDK, "7.51.1")))
+        regions = ("eu-west-1", "us-east-1")
+        option = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}", option)) for _ in regions]
+        stubs = [provider_pb2_grpc.ResourceProviderStub(channel) for channel in channels]
+        for region, stub in zip(regions, stubs, strict=True):
+            stub.Configure(provider_pb2.ConfigureRequest(args=to_struct({"region": region})))
+        request = provider_pb2.CreateRequest(urn=Provider.urn(LOGS, "shop"), properties=to_struct({"name": "shop"}))
+        for region, stub in zip(regions, stubs, strict=True):
+            made[region] = from_struct(stub.Create(request).properties)["arn"]
+    assert made == {region: f"arn:aws:logs:{region}:{ACCOUNT}:log-group:shop" for region in regions}
