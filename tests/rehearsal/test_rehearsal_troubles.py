@@ -137,6 +137,8 @@ def delivery(
         )
         made.rehearsal = ends.enter_context(Rehearsal(options, lambda *_: None))
         stacks = made.rehearsal.stacks.items()
+        for _, stack in stacks:
+            stack.hosting.await_first()
         made.visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in stacks}
         yield made
 
@@ -194,7 +196,7 @@ def test_an_approval_that_is_refused_or_times_out_keeps_an_image_from_prod(deliv
 
 def test_an_image_that_is_gone_is_named_and_a_retry_deploys_it_when_it_is_back(delivery: Delivery) -> None:
     before = delivery.answering()
-    ecr = delivery.rehearsal.account.client("ecr")
+    ecr = delivery.rehearsal.stacks["prod"].account.client("ecr")
     promoted = [{"imageTag": "promoted"}]
     (image,) = ecr.batch_get_image(repositoryName="shop-prod", imageIds=promoted)["images"]
     tags = ecr.describe_images(repositoryName="shop-prod", imageIds=promoted)["imageDetails"][0]["imageTags"]
@@ -251,7 +253,7 @@ def test_commits_at_once_overtake_each_other_in_dev_and_queue_in_prod(delivery: 
         assert go.wait(60)
 
     def until_the_tag_moves(context: ActionContext) -> None:
-        ecr = delivery.rehearsal.account.client("ecr")
+        ecr = delivery.rehearsal.stacks["prod"].account.client("ecr")
 
         def promoted() -> str:
             found = ecr.describe_images(repositoryName="shop-prod", imageIds=[{"imageTag": "promoted"}])
