@@ -298,6 +298,9 @@ def test_it_says_what_has_changed(dev: Machine) -> None:
     built = execution.last("BuildImage")
     assert built
     assert built.log[0] == "Changed since the last rehearsal: the artifact Source"
+    again = dev.rehearse().last("BuildImage")
+    assert again
+    assert (again.reused, again.log) == (True, ["BuildImage runs"])
 
 
 def test_an_id_of_the_run_is_no_change_and_neither_is_the_time_of_packing(dev: Machine) -> None:
@@ -460,6 +463,21 @@ def test_a_result_that_cannot_be_kept_is_said_and_the_delivery_goes_on(
     )
     dev.rehearse()
     assert set(dev.ran) == dev.all_but()
+
+
+def test_an_image_that_cannot_be_put_back_fails_its_action_as_one_that_ran(
+    dev: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev.rehearse()
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("PUT manifests: 500")
+
+    monkeypatch.setattr(Registry, "put_back", refuse)
+    run = dev.rehearse().last("BuildImage")
+    assert run
+    assert (run.status, run.reused) == ("Failed", False)
+    assert "PUT manifests: 500" in run.error
 
 
 def test_results_and_images_that_nobody_has_used_for_long_are_deleted(

@@ -92,9 +92,9 @@ class Reuse:
         if result and not (self._dependencies.is_deployment(action) and self._is_looked_at(context, digests)):
             return self._take(context, result, digests)
         self._say_what_changed(context, parts)
-        before = self._pushes.look(self._deployed.policies(action.name))
+        before, said = self._pushes.look(self._deployed.policies(action.name)), len(context.run.log)
         completed = provider.run(context)
-        self._keep(context, completed, parts, before, digests)
+        self._keep(context, completed, parts, before, digests, said)
         return completed
 
     def _result(self, action: Action, parts: Mapping[str, str] | None) -> Result | None:
@@ -124,7 +124,6 @@ class Reuse:
     def _take(self, context: ActionContext, result: Result, digests: dict[str, str]) -> Completed:
         """Put everything where the action had left it."""
         action = context.action
-        context.run.reused = True
         identity = fingerprint(result.parts)
         self._pushes.put_back(result.pushed)
         artifacts = {name: self._put(context.store, name, file) for name, file in result.artifacts.items()}
@@ -132,6 +131,7 @@ class Reuse:
         self._store.note(self._stack, action.name, identity)
         for line in result.log:
             context.say(line)
+        context.run.reused = True
         return Completed(summary=result.summary, variables=result.variables, artifacts=artifacts)
 
     def _say_what_changed(self, context: ActionContext, parts: Mapping[str, str] | None) -> None:
@@ -148,6 +148,7 @@ class Reuse:
         parts: Mapping[str, str] | None,
         before: Any,  # noqa: ANN401 - what `Pushes.look` returns
         digests: dict[str, str],
+        said: int,
     ) -> None:
         """Note what an action has left, and write it down beside what goes on."""
         folder = context.folder / "kept"
@@ -161,7 +162,7 @@ class Reuse:
             at=time.time(),
             summary=completed.summary,
             variables=completed.variables,
-            log=tuple(context.run.log),
+            log=tuple(context.run.log[said:]),
             artifacts=files,
             digests=own,
             pushed=self._pushes.since(before),
