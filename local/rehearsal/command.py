@@ -81,6 +81,12 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
         again_and_again(
             [sys.executable, "-m", "local", *again[1:]], [options.app, *stack_files(options).values(), *PROGRAM]
         )
+    with temporary_folder("rehearsal-") as made, everything_temporary_in(made.path):
+        return _rehearse(options, command, made.path)
+
+
+def _rehearse(options: argparse.Namespace, command: Sequence[str], folder: Path) -> int:
+    """Rehearse a delivery, with all temporary files in a folder."""
     started = time.time()
     graphs = {name: deployed_graph(name, file) for name, file in stack_files(options).items()}
     check_places(graphs)
@@ -94,7 +100,7 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
     plan, until = up_to(plan, options.until or options.only)
     if options.begin:
         place(plan, options.begin)
-    return _deliver(options, command, {name: graphs[name] for name in plan}, plan, until, started)
+    return _deliver(options, command, {name: graphs[name] for name in plan}, plan, until, folder, started)
 
 
 def _deliver(
@@ -103,6 +109,7 @@ def _deliver(
     graphs: Mapping[str, Graph],
     plan: Mapping[str, Deployed],
     until: Mapping[str, str],
+    folder: Path,
     started: float,
 ) -> int:
     """Run the pipelines, and write down what came of it; returns the exit code."""
@@ -112,8 +119,6 @@ def _deliver(
     _check_tools()
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
-        folder = ends.enter_context(temporary_folder("rehearsal-")).path
-        ends.enter_context(everything_temporary_in(folder))
         source = Source.of(options.app, folder / "application", branch=branch)
         _keep_out(options.secrets, options.app, source)
         if options.fault:
