@@ -100,6 +100,11 @@ def test_secrets_are_asked_for_before_anything_starts_and_their_file_stays_out(
     lacking = f"The application reads secrets, and none is given:\n  TOKEN of dev: {secret}\nWrite them into a file, "
     assert lacking in capsys.readouterr().err
     application.mkdir()
+    (application / "a").touch()
+    assert main([*words, "--app", str(application), "--until", "BuildImage"]) == 1
+    assert capsys.readouterr().err.startswith("The application has no Dockerfile"), (
+        "nothing is deployed, so none is read"
+    )
     (application / ".env").write_text("TOKEN=open-sesame\n")
     assert main([*words, "--app", str(application), "--secrets", str(application / ".env")]) == 1
     said = capsys.readouterr().err
