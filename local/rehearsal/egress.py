@@ -41,7 +41,7 @@ _CONNECT_SECONDS = 20
 _IDLE_SECONDS = 300
 _NO_NETWORK = re.compile(
     r"bad address '|Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo|"
-    r"Temporary failure resolving|EAI_AGAIN|ENOTFOUND|no such host|Network is unreachable"
+    r"Temporary failure resolving|Unknown ?[Hh]ost|EAI_AGAIN|ENOTFOUND|no such host|Network is unreachable"
 )
 
 
@@ -66,7 +66,7 @@ def way_out(enter: Sequence[str], port: int = PORT) -> Iterator[str]:
 def hint(log: str) -> str:
     """Return what to say below the log of a build that failed for want of a network; empty for any other."""
     if _NO_NETWORK.search(log):
-        return "RUN lines have no network here; --network lets them out through this machine's."
+        return "RUN lines have no network here without --network, which lets them out through this machine's."
     return ""
 
 

@@ -131,6 +131,8 @@ def test_nothing_is_left_of_it() -> None:
     [
         ("wget: bad address 'example.com'", True),
         ("npm error code EAI_AGAIN", True),
+        ("Could not transfer artifact: Unknown host repo.maven.apache.org", True),
+        ("java.net.UnknownHostException: repo.maven.apache.org", True),
         ("Could not fetch URL: [Errno -3] Temporary failure in name resolution", True),
         ("error: no such instruction", False),
     ],

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from local.rehearsal.base_images import needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
-from local.rehearsal.hosting import Visitor
+from local.rehearsal.hosting import Secrets, Visitor
 from local.rehearsal.pipeline import Execution, Status
 from local.rehearsal.rehearsal import Options, Rehearsal, image_builds
 from local.rehearsal.report.terminal import Lines
@@ -57,12 +58,24 @@ class Delivery:
         return self.visitors[stack].ask().version
 
 
+def reading_a_secret(graph: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same stack with a secret of its application, without which no task starts."""
+    for resource in graph:
+        template = resource["inputs"].get("content") or ""
+        if '"containerDefinitions"' in template:
+            definition = json.loads(template)
+            definition["containerDefinitions"][0]["secrets"] = [{"name": "TOKEN", "valueFrom": "/shop/token"}]
+            resource["inputs"]["content"] = json.dumps(definition)
+    return graph
+
+
 @pytest.fixture(scope="module")
 def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
     """Both stacks, and the application delivered once, from its push to its release."""
     need("namespaces", "docker", "builder", "ministack", "aws", "haproxy", "chromium", "lighthouse")
     folder = tmp_path_factory.mktemp("rehearsal")
-    graphs = {name: deployed_graph(name, ROOT / f"Pulumi.{name}.yaml") for name in ("dev", "prod")}
+    graphs = {name: reading_a_secret(deployed_graph(name, ROOT / f"Pulumi.{name}.yaml")) for name in ("dev", "prod")}
+    (folder / "secrets").write_text("TOKEN=open-sesame\n")
     source = Source.of(EXAMPLE, folder / "application", branch="main")
     builds = image_builds(map(Deployed.of, graphs.values()))
     cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
@@ -71,6 +84,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
         images=provide(needed(source.folder, builds), network=False),
         decide=lambda *_: True,
         environment={"npm_config_cache": str(cache), "npm_config_prefer_offline": "true"},
+        secrets=Secrets.of(graphs, folder / "secrets"),
     )
     shown = StringIO()
     with Rehearsal(options, Lines(shown).changed) as rehearsal:

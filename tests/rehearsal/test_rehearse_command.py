@@ -153,6 +153,35 @@ def test_what_cannot_be_rehearsed_is_refused_with_the_way_out(
     assert "Traceback" not in output.err
 
 
+def test_secrets_are_asked_for_before_anything_starts_and_their_file_stays_out(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.left() == []  # the tools are there
+    stack, application = tmp_path / "Pulumi.dev.yaml", tmp_path / "shop"
+    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/token-AbCdEf"  # noqa: S105 - a name
+    text = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    stack.write_text(text.replace("    memory: 512\n", f'    memory: 512\n    secrets: {{ TOKEN: "{secret}" }}\n'))
+    words = ["rehearse", "--stack", "dev", "--stack-file", str(stack)]
+    assert main(words) == 1
+    lacking = f"The application reads secrets, and none is given:\n  TOKEN of dev: {secret}\nWrite them into a file, "
+    assert lacking in capsys.readouterr().err
+    application.mkdir()
+    (application / "a").touch()
+    assert main([*words, "--app", str(application), "--until", "BuildImage"]) == 1
+    assert capsys.readouterr().err.startswith("The application has no Dockerfile"), (
+        "nothing is deployed, so none is read"
+    )
+    (application / ".env").write_text("TOKEN=open-sesame\n")
+    assert main([*words, "--app", str(application), "--secrets", str(application / ".env")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{application}/.env would be delivered with the application: list it in .gitignore, or")
+    (application / ".gitignore").write_text(".env\n")
+    assert main([*words, "--app", str(application), "--secrets", str(application / ".env")]) == 1
+    assert capsys.readouterr().err.startswith("The application has no Dockerfile and no smoke/Dockerfile, "), (
+        "it goes on"
+    )
+
+
 def test_a_part_of_a_delivery_leaves_a_report_and_nothing_else(place: Place, tmp_path: Path) -> None:
     report, application = tmp_path / "report", tmp_path / "application"
     shutil.copytree(EXAMPLE, application)
