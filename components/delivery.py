@@ -23,7 +23,7 @@ from components.pipeline.model import ExecutionMode, PipelineModel
 from components.settings import Settings
 from components.stages import StageContext
 from components.stages.source import SourceStage
-from components.wanted import wanted_of
+from components.stages.wanted import wanted_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

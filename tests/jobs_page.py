@@ -1,6 +1,6 @@
 """The generated part of docs/jobs.md: what each job takes, gives and may do.
 
-`make golden` writes it anew, from the buildspecs and from the graphs of the stack files.
+`make golden` writes it anew, from the buildspecs and from the graphs of the stack files and the sections' examples.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from summary import program, stack_files
+from summary import graph_names, program, stack_files
 
 from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec
 from local.rehearsal.deployed import Action, Deployed, Project
@@ -25,10 +25,10 @@ JOBS = tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One job as a stack file's pipeline uses it.
+    """One job as a pipeline uses it.
 
     Attributes:
-        stack: The stack file's name.
+        stack: The graph's name, as in :func:`summary.graph_names`.
         action: The pipeline's action.
     """
 
@@ -37,7 +37,7 @@ class Use:
 
     @property
     def pipeline(self) -> Deployed:
-        """The pipeline of the stack file."""
+        """The pipeline."""
         return deployed(self.stack)
 
     @property
@@ -58,16 +58,16 @@ class Use:
 
 @cache
 def deployed(stack: str) -> Deployed:
-    """The pipeline of one of the repository's stack files."""
+    """The pipeline of one of the graphs."""
     return Deployed.of([item.as_dict() for item in program(stack)])
 
 
 @cache
 def uses(job: str) -> list[Use]:
-    """Every action of every stack file that runs the job; the stack file with the most in it comes first."""
+    """Every action that runs the job; the stack file with the most in it comes first, the sections' examples last."""
     return [
         Use(stack, action)
-        for stack in sorted(stack_files(), key=lambda name: (name != "everything-on", name))
+        for stack in sorted(graph_names(), key=lambda name: (name != "everything-on", name not in stack_files(), name))
         for action in deployed(stack).actions
         if action.project and job_of(deployed(stack).project(action.name).buildspec) == job
     ]
@@ -100,8 +100,8 @@ def chapter(job: str) -> Iterator[str]:
     spec, used = load_buildspec(job), uses(job)
     if not used:
         raise SystemExit(
-            f"docs/jobs.md: no stack file uses the job {job} - add its stage to STAGES in "
-            "components/stages/__init__.py, and switch it on in one of the files in examples/"
+            f"docs/jobs.md: nothing uses the job {job} - add its stage to STAGES in components/stages/__init__.py, "
+            "and switch it on in the example of its section in components/settings/root.py"
         )
     example = used[0]
     yield f"### {job}"
@@ -119,7 +119,8 @@ def chapter(job: str) -> Iterator[str]:
             value, origin = by_project[name], "Secrets Manager" if name in spec.secrets else "the project"
         yield f"| `{name}` | {code(spec.variables.get(name, ''))} | {origin} | {code(value)} |"
     yield ""
-    yield f"Permissions in the stack file `{example.stack}`, in addition to the common ones:"
+    where = f"in the stack file `{example.stack}`" if example.stack in stack_files() else "with its section's example"
+    yield f"Permissions {where}, in addition to the common ones:"
     yield ""
     if not own(example):
         yield "- none"

@@ -24,7 +24,7 @@ from components.pipeline.connection import connection_of
 from components.pipeline.model import Action
 from components.settings import Settings, load_settings
 from components.stages import Stage, StageContext
-from components.wanted import args_of, connection_args, registry_args
+from components.stages.wanted import args_of, connection_args, registry_args
 
 TAGS = {"Application": "shop", "Environment": "dev", "ManagedBy": "ecs-delivery"}
 CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0f0f0f0f-1234-4abc-8def-0123456789ab"

@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mocked import Graph, Resource, build_program
+from mocked import REGION, Graph, Resource, build_program
 
-from components.settings import load_stack_file
+from components.settings import Settings, load_stack_file
+from components.settings.reader.messages import PREFIX
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -25,10 +26,27 @@ def stack_files() -> dict[str, Path]:
     return {path.name.split(".")[1]: path for path in sorted(found)}
 
 
+EXAMPLES = "examples"
+"""Name of the graph of :func:`section_examples`: what no stack file of the repository switches on is in it."""
+
+
+def section_examples() -> dict[str, Any]:
+    """A stack file's content with every section as `components/settings/root.py` gives it as an example."""
+    fields = Settings.model_fields.values()
+    sections = {f"{PREFIX}{field.alias}": field.examples[0] for field in fields if field.examples}
+    return {"aws:region": REGION, **sections}
+
+
+def graph_names() -> list[str]:
+    """The names of all graphs that are judged."""
+    return [*stack_files(), EXAMPLES]
+
+
 @cache
 def program(name: str) -> Graph:
-    """The graph of one stack file of the repository; made once, so not to be changed."""
-    return build_program(load_stack_file(stack_files()[name]), stack_name=name)
+    """One of the graphs of :func:`graph_names`; made once, so not to be changed."""
+    values = section_examples() if name == EXAMPLES else load_stack_file(stack_files()[name])
+    return build_program(values, stack_name=name)
 
 
 def summary(graph: Graph) -> str:

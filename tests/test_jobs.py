@@ -54,7 +54,7 @@ def is_beside_a_deployment(use: Use) -> bool:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_stack_file_of_the_repository_uses_each_job(job: str) -> None:
+def test_a_stack_file_or_the_example_of_a_section_uses_each_job(job: str) -> None:
     assert uses(job)
 
 

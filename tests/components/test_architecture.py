@@ -14,7 +14,7 @@ from components.settings.section import Section
 from components.stages import STAGES, SharedFacts
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("foundation", "images", "pipeline", "jobs", "engines", "settings", "hosting", "stages", "wanted", "delivery")
+ROOMS = ("foundation", "images", "pipeline", "jobs", "engines", "settings", "hosting", "stages", "delivery")
 """The rooms of `components`, from the ground up."""
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "components").rglob("*.py"))}
 
@@ -98,7 +98,7 @@ def test_a_toggle_is_read_where_a_stage_says_whether_it_is_wanted_and_nowhere_el
         and _section_of(node.value) in {*optional, "section"}
     }
     assert readers == {f"components/stages/{name}.py:wanted" for name in optional} | {
-        "components/wanted.py:shared_facts"
+        "components/stages/wanted.py:shared_facts"
     }
 
 

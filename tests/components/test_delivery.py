@@ -15,7 +15,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, Resource, build_program
-from summary import GOLDEN, program, stack_files, summary
+from summary import GOLDEN, graph_names, program, stack_files, summary
 
 from components.foundation.iam import UNSCOPEABLE, UNSCOPED
 from components.jobs import buildspec
@@ -73,7 +73,7 @@ def on(request: pytest.FixtureRequest) -> frozenset[str]:
 
 
 @pytest.fixture(
-    params=[*COMBINATIONS, *stack_files()],
+    params=[*COMBINATIONS, *graph_names()],
     ids=lambda param: param if isinstance(param, str) else label(param),
     scope="module",
 )

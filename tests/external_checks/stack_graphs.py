@@ -1,4 +1,4 @@
-"""The graphs that others are asked about: every stack file of the repository, and the choices none of them makes."""
+"""The graphs that others are asked about: stack files, examples of sections, and the choices none of them makes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 from aws_requests import Described
 from mocked import Graph, build_program
-from summary import program, stack_files
+from summary import graph_names, program
 
 _HOSTING = {
     "existing": {
@@ -110,7 +110,7 @@ OTHER_CHOICES: Mapping[str, tuple[str, Mapping[str, object]]] = {
 }
 """Stack name and configuration by the name of the graph."""
 
-NAMES = (*stack_files(), *OTHER_CHOICES)
+NAMES = (*graph_names(), *OTHER_CHOICES)
 """Every graph there is to judge."""
 
 

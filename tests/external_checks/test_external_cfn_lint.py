@@ -13,7 +13,7 @@ from mocked import REGION
 from planted_faults import NOTHING, Fault
 from rewriting import Places
 from stack_graphs import NAMES, described, input_paths
-from summary import stack_files
+from summary import graph_names
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("I4010", "*"): "asks for a description of the architecture in the template, and nobody reads this template",
@@ -123,7 +123,7 @@ def exceptions_for(finding: Finding) -> set[tuple[str, str]]:
     return {key for key in EXCEPTIONS if key[0] == finding.rule and fnmatchcase(finding.type, key[1])}
 
 
-@pytest.mark.parametrize("name", stack_files())
+@pytest.mark.parametrize("name", graph_names())
 def test_cfn_lint_has_nothing_against_a_graph(name: str) -> None:
     found = [str(finding) for finding in found_in(name) if not exceptions_for(finding)]
     assert not found, "\n".join(found)
@@ -131,7 +131,7 @@ def test_cfn_lint_has_nothing_against_a_graph(name: str) -> None:
 
 @pytest.mark.parametrize("exception", EXCEPTIONS, ids=" ".join)
 def test_an_exception_is_still_needed(exception: tuple[str, str]) -> None:
-    assert any(exception in exceptions_for(finding) for name in stack_files() for finding in found_in(name))
+    assert any(exception in exceptions_for(finding) for name in graph_names() for finding in found_in(name))
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

@@ -12,7 +12,7 @@ from samples import GITHUB, KEY, REGISTRY, TAGS, foundation, resolved, shop
 
 from components.images.registry import Registry, RegistryArgs
 from components.settings import Settings
-from components.wanted import registry_args
+from components.stages.wanted import registry_args
 
 PROMOTER = "arn:aws:iam::210987654321:role/shop-dev-promote"
 IMAGE = {"repository": "shop-prod", "tag": "promoted"}

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from job_scripts import files, texts
 from mocked import Graph
-from summary import program, stack_files
+from summary import graph_names, program
 
 from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec
 
@@ -75,7 +75,7 @@ def problems(
     return found
 
 
-@pytest.mark.parametrize("name", stack_files())
+@pytest.mark.parametrize("name", graph_names())
 def test_in_every_stack_each_action_finds_the_files_it_opens(name: str) -> None:
     graph = program(name)
     assert problems(graph.pipeline["stages"], jobs_of(graph)) == []

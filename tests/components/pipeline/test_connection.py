@@ -11,7 +11,7 @@ from samples import CONNECTION, GITHUB, foundation, resolved, shop
 
 from components.foundation.iam import policy_document
 from components.pipeline.connection import Connection, connection_of
-from components.wanted import connection_args
+from components.stages.wanted import connection_args
 
 OLD_CONNECTION = CONNECTION.replace("codeconnections", "codestar-connections")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from summary import program, stack_files
+from summary import graph_names, program
 
 from components.delivery import Delivery
 from components.settings import Settings
@@ -29,7 +29,7 @@ def keys(shape: Shape, above: str = "") -> Iterator[tuple[str, type[Section], st
 
 
 def test_every_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the program makes one of the repository's stacks; what checks the stack file before that does not count."""
+    """While the program makes one of the stacks; what checks the stack file before that does not count."""
     read = set[tuple[type[Section], str]]()
     begun = False
 
@@ -47,7 +47,7 @@ def test_every_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Section, "__getattribute__", noted, raising=False)
     monkeypatch.setattr(Delivery, "__init__", begin)
-    for name in stack_files():
+    for name in graph_names():
         program.__wrapped__(name)
         begun = False
 

@@ -28,7 +28,7 @@ from components.engines import ENGINES
 from components.hosting.task_definition_template import KEY as TEMPLATE_KEY
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.build import BuildStage, BuildStageArgs
-from components.wanted import args_of
+from components.stages.wanted import args_of
 
 COMMIT = {
     "COMMIT_ID": "#{Source.CommitId}",

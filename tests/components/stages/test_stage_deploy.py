@@ -16,7 +16,7 @@ from components.engines.code_deploy import minutes_to_decide
 from components.engines.deployment_configuration import deployment_configuration
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.deploy import DeployStage, DeployStageArgs
-from components.wanted import args_of
+from components.stages.wanted import args_of
 
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")
 REVISIONS = arn("ecs", "task-definition/shop-dev:*")

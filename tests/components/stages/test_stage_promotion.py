@@ -17,7 +17,7 @@ from samples import (
 
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.promotion import PromotionStage, PromotionStageArgs
-from components.wanted import args_of
+from components.stages.wanted import args_of
 
 OTHER_ACCOUNT = "210987654321"
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/shop-promote"

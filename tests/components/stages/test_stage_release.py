@@ -9,7 +9,7 @@ from samples import BuiltStage, arn, build_stage, image_repository, shop, start_
 
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.release import ReleaseStage, ReleaseStageArgs
-from components.wanted import args_of
+from components.stages.wanted import args_of
 
 SECRET_ARN = arn("secretsmanager", "secret:shop/github-AbCdEf")
 PUSHED = {"ecr": {"repository": "shop-prod", "tag": "promoted"}}

@@ -9,7 +9,7 @@ from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, imag
 
 from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
 from components.stages.source import SourceStage
-from components.wanted import args_of
+from components.stages.wanted import args_of
 
 OLD_CONNECTION = CONNECTION.replace("codeconnections", "codestar-connections")
 IMAGE = {"repository": "shop-prod", "tag": "promoted"}

@@ -13,7 +13,7 @@ from samples import BUCKET, LOGIN, TAGS, BuiltStage, arn, build_stage, pull_stat
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.tests import TestsStage, TestsStageArgs
-from components.wanted import args_of
+from components.stages.wanted import args_of
 
 RUNS = Variable(
     name="LIGHTHOUSE_RUNS",
