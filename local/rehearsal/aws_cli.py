@@ -11,6 +11,7 @@ it once, with ``aws_cli_plugin.py`` as a plugin that forks a process for each ca
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -230,6 +231,13 @@ class WarmAwsCli:
             await_ready(self._process, "The server of the AWS CLI", self._socket.exists)
 
     def __exit__(self, *_: object) -> None:
-        """End the server, and the calls it carries out."""
-        if self._process is not None:
-            self._process.communicate(timeout=10)  # closes its standard input, and with that it ends
+        """End the server, and the calls it carries out; one that does not serve yet is killed."""
+        if self._process is None:
+            return
+        with self._process as process:
+            if process.stdin:
+                process.stdin.close()  # with that it ends, once it serves
+            if self._socket.exists():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=10)
+            process.kill()

@@ -127,7 +127,8 @@ class JobSandbox:
             self.holder = ends.enter_context(self._machine(made.held_by))
             self.enter = (tools.command("nsenter"), "--target", str(self.holder), "--net", "--mount", "--pid", "--")
             starting = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
-            self._cli = WarmAwsCli(self.folder / "cli", prefix=self.enter)
+            with_it = (*self.enter, tools.command("setpriv"), "--pdeathsig", "KILL")  # the process here is nsenter
+            self._cli = WarmAwsCli(self.folder / "cli", prefix=with_it)
             self.aws = ends.enter_context(
                 AwsServices(prefix=self.enter, certificate=certificate, repositories=self.repositories)
             )

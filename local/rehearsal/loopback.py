@@ -19,16 +19,16 @@ def listening_in(enter: Sequence[str], port: int = 0) -> socket.socket:
     """A socket of this process that listens on the loopback of another network namespace.
 
     Args:
-        enter: The nsenter command that runs another one there.
+        enter: The nsenter command that runs another one there; none for this process's own.
         port: The port there; by default a free one.
     """
-    process = enter[enter.index("--target") + 1]
 
     def listen() -> socket.socket:
-        libc = ctypes.CDLL(None, use_errno=True)
-        with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
-            if libc.setns(namespace.fileno(), _NETWORK):
-                raise OSError(ctypes.get_errno(), f"the network of process {process} cannot be entered")
+        if enter:
+            process = enter[enter.index("--target") + 1]
+            with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _NETWORK):
+                    raise OSError(ctypes.get_errno(), f"the network of process {process} cannot be entered")
         return socket.create_server(("127.0.0.1", port), backlog=128)
 
     with ThreadPoolExecutor(max_workers=1) as there:  # a namespace is a thread's own, and ends with it
