@@ -106,9 +106,9 @@ class _NameServer(ThreadingUDPServer):
     def address_of(self, name: str) -> str:
         """Return the address that leads to a name; empty when this machine knows no such name."""
         with self._lock:
-            if name not in self._addresses:
-                self._addresses[name] = self._opened(name) if _is_known(name) else ""
-            return self._addresses[name]
+            if name not in self._addresses and _is_known(name):
+                self._addresses[name] = self._opened(name)
+            return self._addresses.get(name, "")
 
     def _opened(self, name: str) -> str:
         address = str(next(self._free))
@@ -117,6 +117,9 @@ class _NameServer(ThreadingUDPServer):
             self._ways.append(way)
             threading.Thread(target=way.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
         return address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own types
+        """Keep quiet: what is no question gets no answer."""
 
     def close_all(self) -> None:
         """Close the ports."""
