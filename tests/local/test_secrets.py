@@ -159,7 +159,7 @@ def test_a_fingerprint_changes_with_the_values_and_shows_none() -> None:
 def test_a_secret_of_a_job_is_read_under_a_role_that_may_read_its_arn(
     need: Callable[..., None], known_as: str, allowed: str
 ) -> None:
-    """By its complete ARN, whose last six characters are the policy's, too, or by its name, as the stack file has it."""
+    """By its complete ARN, whose last six characters the policy has, too, or by the name in the stack file."""
     need("ministack")
     may = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": allowed}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
