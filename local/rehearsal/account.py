@@ -67,10 +67,10 @@ class Account:
         return self._policies.get(self._roles_by_key.get(access_key, ""), ())
 
     def keep_secret(self, name_or_arn: str, text: str) -> None:
-        """Keep a secret, if there is none of this name."""
+        """Keep a secret, if there is none of this name; one that is known by its ARN has that one."""
         name = name_or_arn.partition(":secret:")[2] or name_or_arn
         try:
-            self.client("secretsmanager").create_secret(Name=name, SecretString=text)
+            self.client("secretsmanager").create_secret(Name=name, SecretString=text, Description=name_or_arn)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceExistsException":
                 raise

@@ -49,7 +49,7 @@ from ministack.app import app as ministack  # type: ignore[import-untyped]  # sh
 from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]  # ships no types
 from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]  # ships no types
 from ministack.core.responses import request_scope  # type: ignore[import-untyped]  # ships no types
-from ministack.services import ecr  # type: ignore[import-untyped]  # ships no types
+from ministack.services import ecr, secretsmanager  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal import git_hosting
 
@@ -525,6 +525,19 @@ async def _send(send: Any, answer: _Answer, *, with_body: bool) -> None:  # noqa
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})
 
 
+def _keep_arns() -> None:
+    """Let a secret have the ARN that its description says: roles may read that one, and the suffix is not made up."""
+    store = secretsmanager._store_new_secret  # noqa: SLF001 - it has no other way
+
+    def stored(name: str, **settings: Any) -> tuple[str, str]:  # noqa: ANN401 - ministack's
+        arn, version = store(name, **settings)
+        if settings["description"].startswith("arn:"):
+            arn = secretsmanager._secrets[name]["ARN"] = settings["description"]  # noqa: SLF001 - as above
+        return arn, version
+
+    secretsmanager._store_new_secret = stored  # noqa: SLF001 - as above
+
+
 def main() -> None:
     """Serve until told to end, or until whoever started this is gone and standard input with it."""
     parser = argparse.ArgumentParser(prog="python -m local.rehearsal.aws_server", description=__doc__)
@@ -533,6 +546,7 @@ def main() -> None:
     parser.add_argument("--certificate", help="PEM file with the certificate and its key, for HTTPS")
     parser.add_argument("--repositories", type=Path, help="folder with OWNER/NAME.git of each repository")
     options = parser.parse_args()
+    _keep_arns()
     config = Config()
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"

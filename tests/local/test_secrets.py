@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.errors import Refusal
+from local.rehearsal.account import Account
+from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.hosting.secrets import MissingSecret, Secrets
 
-SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/database-AbCdEf"  # noqa: S105 - a name
+SECRETS = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+SECRET = f"{SECRETS}shop/database-AbCdEf"
 PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/url"
 BARE = "arn:aws:ssm:eu-west-1:123456789012:parameter/url"
 
@@ -142,3 +146,24 @@ def test_no_value_is_shown_nor_a_part_of_one(tmp_path: Path) -> None:
         secrets.hide("abc is too short to be told from other words") == "abc is too short to be told from other words"
     )
     assert "sesame" not in repr(secrets)
+
+
+@pytest.mark.parametrize(("known_as", "allowed"), [(SECRET, SECRET), ("shop/token", f"{SECRETS}shop/token-??????")])
+def test_a_secret_of_a_job_is_read_under_a_role_that_may_read_its_arn(
+    need: Callable[..., None], known_as: str, allowed: str
+) -> None:
+    """By its complete ARN, whose last six characters are the policy's, too, or by its name."""
+    need("ministack")
+    may = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": allowed}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    place = {"arn": "arn:aws:codepipeline:eu-west-1:123456789012:shop"}
+    deployed = [
+        {"type": "aws:codepipeline/pipeline:Pipeline", "inputs": place, "outputs": {}},
+        {"type": "aws:iam/rolePolicy:RolePolicy", "inputs": {"role": "release", "policy": policy}, "outputs": {}},
+    ]
+    with AwsServices() as aws:
+        account = Account(aws, [deployed])
+        account.keep_secret(known_as, "sesame")
+        account.keep_secret(known_as, "another")
+        read = account.client_as("release", "secretsmanager").get_secret_value(SecretId=known_as)
+        assert read["SecretString"] == "sesame"
