@@ -37,7 +37,9 @@ _OUTSIDE = 900
 """HAProxy's number of the socket that is reached from outside the machine."""
 _PATIENCE = 20.0
 _CHECK_HEADERS = "hdr Host 10.0.0.10 hdr User-Agent ELB-HealthChecker/2.0 hdr Connection close"
-"""Health checks call a target by an address, and not by the service's name."""
+"""Health checks call a target by an address, and not by the service's name. Their version is that of the target group:
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html#target-group-protocol-version.
+"""
 _LEAST_TIMEOUT = 10.0
 """Seconds that a health check waits in any case: this machine may be busy where Fargate's would not be."""
 _PASSED = ("L7OK", "L7OKC")
