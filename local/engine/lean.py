@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pulumi import log
 from pulumi.runtime import resource, stack
@@ -36,17 +37,23 @@ def lean_run() -> Iterator[None]:
 
 
 async def _wait_for_outputs_at_once(await_all_outstanding_tasks: bool = True) -> None:
-    """Wait until all outputs are known or one has failed, then as the SDK does.
+    """Wait for requests as the SDK does, then until all outputs are known or one has failed; the SDK has the last word.
 
-    That looks at all outputs again whenever one is known. Outputs of another thread's loop are left to it: mocks answer
-    in threads, and what is done there wakes nobody here.
+    It looks at all outputs again whenever one is known. What is known in another loop it would wait for without end, if
+    nothing else were left to wake it: mocks answer in threads, and a test may have made an output when it was imported.
     """
     loop, failed = asyncio.get_running_loop(), False
-    while not failed:
+    pending: list[asyncio.Task[Any]] | None = None
+    while pending != [] and not failed:
+        await _wait_for_rpcs(await_all_outstanding_tasks=False)
         with SETTINGS.lock:
+            SETTINGS.outputs.difference_update([output for output in SETTINGS.outputs if _known(output)])
             pending = [output for output in SETTINGS.outputs if output.get_loop() is loop and not output.done()]
-        if not pending:
-            break
-        done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
-        failed = any(output.cancelled() or output.exception() for output in done)
+        if pending:
+            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
+            failed = not all(_known(output) for output in done)
     await _wait_for_rpcs(await_all_outstanding_tasks)
+
+
+def _known(output: asyncio.Task[Any]) -> bool:
+    return output.done() and not output.cancelled() and output.exception() is None
