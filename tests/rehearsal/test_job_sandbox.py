@@ -505,8 +505,9 @@ with JobSandbox() as sandbox:
 def left_of(folder: str) -> list[str]:
     """The processes, mounts, control groups and files of a machine."""
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line]
-    groups = Path("/sys/fs/cgroup").glob(f"**/{Path(folder).name}")
-    return [*processes_of(folder), *mounts, *map(str, groups), *map(str, Path(folder).parent.glob(Path(folder).name))]
+    # Other machines end meanwhile, and with them what is being looked through, which `os.walk` takes as it comes.
+    groups = [path for path, _, _ in os.walk("/sys/fs/cgroup") if Path(path).name == Path(folder).name]
+    return [*processes_of(folder), *mounts, *groups, *map(str, Path(folder).parent.glob(Path(folder).name))]
 
 
 def processes_of(folder: str) -> list[str]:

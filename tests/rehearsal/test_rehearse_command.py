@@ -68,7 +68,8 @@ class Place:
             if str(self.folder) in words or self._processes.get(process) == started:
                 found.append(f"{process}: {words[:200]}")
         mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
-        groups = [str(path) for name in self._groups for path in Path("/sys/fs/cgroup").glob(f"**/{name}")]
+        # Other machines end meanwhile, and with them what is being looked through, which `os.walk` takes as it comes.
+        groups = [path for path, _, _ in os.walk("/sys/fs/cgroup") if Path(path).name in self._groups]
         return [*found, *(line for line in mounts if str(self.folder) in line), *groups]
 
     def left_in_the_end(self) -> list[str]:
