@@ -86,7 +86,8 @@ def test_a_shell_opens_where_a_job_has_failed(sandbox: JobSandbox, tmp_path: Pat
     arguments = [list(scene.enter), dict(scene.environment), scene.folder, str(tmp_path)]
     shown = in_terminal(
         SHELL.format(arguments=arguments),
-        ("# ", 'echo "[$GIVEN] [$FOUND] [$SECRET]"; pwd; readlink /proc/self/ns/net; echo "to s"leep; sleep 60\n'),
+        ("# ", 'echo "[$GIVEN] [$FOUND] [$SECRET]"; pwd; readlink /proc/self/ns/net\n'),
+        ("# ", 'sh -c "echo to s\\"\\"leep; exec sleep 60"\n'),  # in the foreground when it says so
         ("to sleep", "\x03"),
         ("# ", 'echo "still "here\n'),
         ("still here", "exit\n"),

@@ -118,7 +118,7 @@ class Scene:
     """
 
     enter: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     folder: str
 
 
