@@ -73,6 +73,7 @@ def in_terminal(program: str, *steps: tuple[str, str]) -> str:
     return shown
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_shell_opens_where_a_job_has_failed(sandbox: JobSandbox, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
