@@ -312,6 +312,13 @@ def test_an_id_of_the_run_is_no_change_and_neither_is_the_time_of_packing(dev: M
     assert set(dev.ran) == ALWAYS
 
 
+def test_the_order_in_which_the_engine_lists_resources_is_no_change(dev: Machine) -> None:
+    dev.rehearse()
+    dev.graph.reverse()
+    dev.rehearse()
+    assert set(dev.ran) == ALWAYS
+
+
 def test_a_service_that_somebody_looks_at_afterwards_is_deployed(dev: Machine) -> None:
     dev.rehearse()
     dev.rehearse(Wish(keeps_services=True))

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,9 @@ class Dependencies:
         self._deployed = deployed
         self._base_images = base_images
         self._everywhere = {"the rehearsal": _hash({"code": _emulators(), **settings})}
-        self._hosting = _hash([[each["inputs"] for each in graph if _HOSTING.match(each["type"])], secrets])
+        self._hosting = _hash(
+            [_in_any_order(each["inputs"] for each in graph if _HOSTING.match(each["type"])), secrets]
+        )
         self._objects = {item["key"]: item for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2")}
 
     def of(
@@ -94,7 +96,7 @@ class Dependencies:
         if action.project:
             parts |= self._of_project(self._deployed.project(action.name))
         else:
-            parts["the pipeline's role"] = _hash(self._deployed.policies_of(self._deployed.role))
+            parts["the pipeline's role"] = _hash(_in_any_order(self._deployed.policies_of(self._deployed.role)))
         if self.looks_at_service(action) or self.is_deployment(action):
             parts["the service"] = self._hosting
         if self.looks_at_service(action):
@@ -118,11 +120,11 @@ class Dependencies:
         parts = {
             "its buildspec": _hash([project.buildspec, project.timeout_minutes]),
             "its project's variables": _hash(variables),
-            "its role": _hash(self._deployed.policies_of(project.role)),
+            "its role": _hash(_in_any_order(self._deployed.policies_of(project.role))),
         }
         named = [item for key, item in self._objects.items() if any(key in each["value"] for each in variables)]
         if named:
-            parts["files of the stack"] = _hash([_content(item) for item in named])
+            parts["files of the stack"] = _hash(sorted(_content(item) for item in named))
         bundle = self._bundle(project)
         job = _JOB.search(project.buildspec)
         if bundle and job:
@@ -155,6 +157,11 @@ def content_digest(file: Path) -> str:
             held = hashlib.sha256(archive.read(item)).hexdigest()
             digest.update(f"{item.filename}\0{item.external_attr >> 16:o}\0{held}\n".encode())
     return digest.hexdigest()
+
+
+def _in_any_order(values: Iterable[object]) -> list[str]:
+    """The values as texts in one order: the engine lists resources in the order in which they came to be."""
+    return sorted(json.dumps(value, sort_keys=True, default=str) for value in values)
 
 
 def _hash(value: object) -> str:
