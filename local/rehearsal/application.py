@@ -27,6 +27,7 @@ _NOBODY = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "ecs-delivery rehearsal"), ("EMAIL", "rehearsal@localhost"))
 }
+_LISTED = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
 _LARGE_FILES = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=", "filter.lfs.required=true")
 _ON_GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 _AS_COMMITTED = ("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false", "core.symlinks=true")
@@ -207,13 +208,21 @@ def _commit_from(application: Path, folder: Path, *, tracked: bool) -> None:
     _git(folder, "clean", "--quiet", "--force", "-d", "-x")  # files that are deleted, and were checked out
 
 
+def files_of(folder: Path) -> list[str]:
+    """Return the files below a folder that Git tracks or would add; none where there is no repository."""
+    return _names(_ask(folder, *_LISTED, "--", ".", fails=True))
+
+
+def _names(listed: str) -> list[str]:
+    return list(dict.fromkeys(name for name in listed.split("\0") if name))
+
+
 def _files(application: Path, folder: Path) -> list[str]:
     """The files that Git tracks or would add, below the application's folder."""
-    listed = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    found = _ask(application, *listed, "--", ".", fails=True)
-    if not found:  # no repository, or all of it is ignored by the one around it
-        found = _ask(application, f"--git-dir={folder / '.git'}", f"--work-tree={application}", *listed)
-    names = dict.fromkeys(name for name in found.split("\0") if name)
+    names = files_of(application)
+    if not names:  # no repository, or all of it is ignored by the one around it
+        own = (f"--git-dir={folder / '.git'}", f"--work-tree={application}")
+        names = _names(_ask(application, *own, *_LISTED))
     # A tracked file may be deleted, and a folder that is a repository of its own is a submodule, or nobody's.
     return [name for name in names if os.path.lexists(application / name)]
 

@@ -52,7 +52,7 @@ from ministack.core.responses import request_scope  # type: ignore[import-untype
 from ministack.services import ecr, secretsmanager  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal import git_hosting
-from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST
+from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST, USED_PATH
 
 _LAYER_HOST = re.compile(r"prod-([a-z0-9-]+)-starport-layer-bucket\.s3\.\1\.amazonaws\.com")
 _TARGET = "AmazonEC2ContainerRegistry_V20150921."
@@ -164,8 +164,6 @@ iam_actions.s3_service_context = _with_key
 
 _USED: set[tuple[str, str, str]] = set()
 """Who was allowed what on which resource."""
-USED_PATH = "/_rehearsal/permissions"
-"""Where to read it, as JSON."""
 _evaluate = iam_evaluator.evaluate
 
 

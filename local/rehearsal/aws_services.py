@@ -22,6 +22,7 @@ from typing import Any, Self
 import botocore.session  # type: ignore[import-untyped]  # ships no types
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
+from local.rehearsal.registry_names import USED_PATH
 from local.rehearsal.starting import await_ready
 
 ACCOUNT = "123456789012"
@@ -97,7 +98,7 @@ class AwsServices:
     def used(self) -> dict[str, set[tuple[str, str]]]:
         """Return what each role was allowed so far: actions, and the resources that they were meant for."""
         used: dict[str, set[tuple[str, str]]] = {}
-        with urllib.request.urlopen(f"{self.endpoint}/_rehearsal/permissions", timeout=10) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(f"{self.endpoint}{USED_PATH}", timeout=10) as answer:  # noqa: S310 - as above
             for principal, action, resource in json.loads(answer.read()):
                 if session := _SESSION.fullmatch(principal):
                     used.setdefault(session[1], set()).add((action, resource))

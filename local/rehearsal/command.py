@@ -19,13 +19,13 @@ from local.rehearsal import tools
 from local.rehearsal.account import check_places
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import stack_files
-from local.rehearsal.base_images import PLATFORM, Provision, needed, provide
+from local.rehearsal.base_images import PLATFORM, Provision, builds_of, needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import PROGRAM, ROOT, deployed_graph
 from local.rehearsal.hosting import Secrets, Visit
 from local.rehearsal.interactive import open_shell
-from local.rehearsal.rehearsal import Options, Rehearsal, Stack, image_builds
+from local.rehearsal.rehearsal import Options, Rehearsal, Stack
 from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
 from local.rehearsal.report.outcome import outcome
@@ -133,9 +133,7 @@ def _deliver(
             only=options.only,
             keeps_services=options.keep,
         )
-        images = provide(
-            needed(source.folder, image_builds(plan.values())), given=options.image, network=options.network
-        )
+        images = provide(needed(source.folder, builds_of(*plan.values())), given=options.image, network=options.network)
         shown = ends.enter_context(_view(plan, options))
         elsewhere = repositories_elsewhere(list(graphs.values()))
         shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images, elsewhere))
@@ -152,7 +150,7 @@ def _deliver(
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
-        rehearsal.push(first, source, variables=dict(options.variable), until=until.get(first, ""))
+        rehearsal.push(first, source, variables=dict(options.variable))
         rehearsal.wait()
         # Now that everything has ended: with them come Jinja and Pydantic, which the start need not wait for.
         from local.rehearsal.report.saved import summary  # noqa: PLC0415 - as above

@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ctypes
 import ipaddress
-import os
 import re
 import selectors
 import socket
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from functools import partial
 from socketserver import BaseRequestHandler, StreamRequestHandler, ThreadingTCPServer, ThreadingUDPServer
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from local.rehearsal.loopback import listening_in
+from local.rehearsal.loopback import in_network_of, listening_in
 
 PORT = 3128
 NAME_SERVER = "198.19.255.53"
@@ -36,7 +34,6 @@ NAME_SERVER = "198.19.255.53"
 _ADDRESSES = ipaddress.ip_network("198.19.0.0/17")
 _WEB = (80, 443)
 _OF_THE_SANDBOX = ("127.", "198.19.")
-_CLONE_NEWNET = 0x40000000
 _CONNECT_SECONDS = 20
 _IDLE_SECONDS = 300
 _NO_NETWORK = re.compile(
@@ -101,7 +98,7 @@ class _NameServer(ThreadingUDPServer):
         self._ways: list[_WayTo] = []
         super().__init__((NAME_SERVER, 53), _Question, bind_and_activate=False)
         self.socket.close()
-        self.socket = _socket_in(process, socket.SOCK_DGRAM, NAME_SERVER, 53)
+        self.socket = in_network_of(process, partial(_answering, NAME_SERVER, 53))
 
     def address_of(self, name: str) -> str:
         """Return the address that leads to a name; empty when this machine knows no such name."""
@@ -113,7 +110,8 @@ class _NameServer(ThreadingUDPServer):
     def _opened(self, name: str) -> str:
         address = str(next(self._free))
         for port in _WEB:
-            way = _WayTo(name, port, _socket_in(self._process, socket.SOCK_STREAM, address, port))
+            listen = partial(socket.create_server, (address, port), backlog=128)
+            way = _WayTo(name, port, in_network_of(self._process, listen))
             self._ways.append(way)
             threading.Thread(target=way.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
         return address
@@ -285,35 +283,12 @@ def _is_known(name: str) -> bool:
         return False
 
 
-def _socket_in(process: int, kind: socket.SocketKind, host: str, port: int) -> socket.socket:
-    """A socket of this process in another network namespace: a thread enters it, and ends there."""
-    made: list[socket.socket | OSError] = []
-
-    def make() -> None:
-        try:
-            _enter(process)
-            own = socket.socket(socket.AF_INET, kind)
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            own.bind((host, port))
-            if kind == socket.SOCK_STREAM:
-                own.listen(128)
-            made.append(own)
-        except OSError as error:
-            made.append(error)
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    if isinstance(made[0], OSError):
-        raise made[0]
-    return made[0]
-
-
-def _enter(process: int) -> None:
-    """Enter the network namespace of a process with this thread: https://man7.org/linux/man-pages/man2/setns.2.html."""
-    with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
-        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+def _answering(host: str, port: int) -> socket.socket:
+    """A socket for datagrams."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((host, port))
+    return made
 
 
 def _authorization(upstream: SplitResult | None) -> str:

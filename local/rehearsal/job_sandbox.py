@@ -356,9 +356,8 @@ class JobSandbox:
         await_ready(process, "The Docker engine", answers, self.folder / "dockerd.log")
 
     def _end_engine(self, process: subprocess.Popen[bytes]) -> None:
-        with contextlib.suppress(
-            RuntimeError
-        ):  # one that is still about to start is awaited; one that did not, is gone
+        # An engine that is still about to start is awaited; one that did not start is gone.
+        with contextlib.suppress(RuntimeError):
             running = self.docker("ps", "--all", "--quiet", check=False).stdout.split()
             if running:
                 self.docker("rm", "--force", "--volumes", *running, check=False)

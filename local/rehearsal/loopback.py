@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import ctypes
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TypeVar
 
 _NETWORK = 0x40000000
 """``CLONE_NEWNET`` of setns(2)."""
+_T = TypeVar("_T")
+
+
+def in_network_of(process: int | str, make: Callable[[], _T]) -> _T:
+    """Call something in the network namespace of a process, such as to open a socket, which stays there.
+
+    A thread enters the namespace and ends in it: https://man7.org/linux/man-pages/man2/setns.2.html.
+
+    Raises:
+        OSError: The namespace cannot be entered.
+    """
+
+    def enter_and_make() -> _T:
+        with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
+            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _NETWORK):
+                raise OSError(ctypes.get_errno(), f"the network of process {process} cannot be entered")
+        return make()
+
+    with ThreadPoolExecutor(max_workers=1) as there:
+        return there.submit(enter_and_make).result()
 
 
 def listening_in(enter: Sequence[str], port: int = 0) -> socket.socket:
@@ -22,17 +44,8 @@ def listening_in(enter: Sequence[str], port: int = 0) -> socket.socket:
         enter: The nsenter command that runs another one there; none for this process's own.
         port: The port there; by default a free one.
     """
-
-    def listen() -> socket.socket:
-        if enter:
-            process = enter[enter.index("--target") + 1]
-            with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _NETWORK):
-                    raise OSError(ctypes.get_errno(), f"the network of process {process} cannot be entered")
-        return socket.create_server(("127.0.0.1", port), backlog=128)
-
-    with ThreadPoolExecutor(max_workers=1) as there:  # a namespace is a thread's own, and ends with it
-        return there.submit(listen).result()
+    listen = partial(socket.create_server, ("127.0.0.1", port), backlog=128)
+    return in_network_of(enter[enter.index("--target") + 1], listen) if enter else listen()
 
 
 class _Quiet:

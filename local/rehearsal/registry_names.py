@@ -1,4 +1,4 @@
-"""The names that Amazon ECR goes by on AWS, and here, too."""
+"""What the stand-in for AWS answers under: the names of Amazon ECR on AWS, and a path of its own."""
 
 from __future__ import annotations
 
@@ -7,3 +7,5 @@ import re
 REGISTRY_HOST = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 LAYER_HOST = "prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com"
 """Where Amazon ECR keeps layers, as its users see it in redirects."""
+USED_PATH = "/_rehearsal/permissions"
+"""Where it says, as JSON, who was allowed what on which resource."""

@@ -20,12 +20,12 @@ from local.rehearsal.actions.connection import Connection
 from local.rehearsal.actions.ecr import EcrSource
 from local.rehearsal.actions.ecs import EcsAction
 from local.rehearsal.application import Source
-from local.rehearsal.base_images import PLATFORM, DockerBuild, Provision
+from local.rehearsal.base_images import PLATFORM, Provision, build_of
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import BuildHost, Scene, secret_and_key
 from local.rehearsal.deployed import Action, Deployed, Project
 from local.rehearsal.egress import names_lead_out, way_out
-from local.rehearsal.emulated import Policies, serving
+from local.rehearsal.emulated import Policies, granted, serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
 from local.rehearsal.job_sandbox import JobSandbox
@@ -86,7 +86,7 @@ class Options:
         environment: More environment variables of the machines that builds run on.
         results: Where results of actions are kept; by default nowhere.
         wish: Which of them are wanted, by stack.
-        until: The stage or action after which a run that an image has started ends, by stack.
+        until: The stage or action after which runs end, by stack; by default the last.
         secrets: What the application's containers read.
     """
 
@@ -100,21 +100,6 @@ class Options:
     wish: Mapping[str, Wish] = field(default_factory=dict)
     until: Mapping[str, str] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=Secrets)
-
-
-def image_builds(pipelines: Iterable[Deployed]) -> list[DockerBuild]:
-    """Return what the jobs of pipelines build images of."""
-    projects = (project for deployed in pipelines for project in deployed.projects.values())
-    return [build for build in map(_image_build, projects) if build]
-
-
-def _image_build(project: Project) -> DockerBuild | None:
-    """What a project builds an image of, as it and its buildspec say; ``None`` when it builds none."""
-    given = {**project.defaults, **{variable.name: variable.value for variable in project.variables}}
-    if "BUILD_ARGS" not in given:
-        return None
-    arguments = json.loads(given["BUILD_ARGS"])
-    return DockerBuild(dockerfile=given["DOCKERFILE"], target=given["BUILD_TARGET"], arguments=arguments)
 
 
 def docker_hub_caches(pipelines: Iterable[Deployed]) -> set[str]:
@@ -191,7 +176,7 @@ class Rehearsal:
             stack: The stack's name.
             source: The commit.
             variables: Pipeline variables that differ from their defaults, by name.
-            until: The stage or the action after which the run ends; by default the last.
+            until: The stage or the action after which the run ends; by default that of the options, or the last.
 
         Raises:
             Refusal: There is no such variable, stage or action.
@@ -206,7 +191,7 @@ class Rehearsal:
         pushed = Push(branch=source.branch, paths=source.changed_paths)
         reason = reason_not_to_start(found.deployed.triggers, pushed)
         trigger = f"By hand, since the push does not start it: {reason}" if reason else f"Push to {source.branch}"
-        return found.runner.start(trigger, variables=variables, until=until)
+        return found.runner.start(trigger, variables=variables, until=until or self._options.until.get(stack, ""))
 
     def wait(self) -> None:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile.
@@ -436,8 +421,7 @@ def _looks_at_the_service(deployed: Deployed, action: Action) -> bool:
         return True
     project = deployed.projects.get(action.project)
     policies = deployed.policies_of(project.role) if project else ()
-    may = (name for policy in policies for statement in policy["Statement"] for name in statement["Action"])
-    return any(name.startswith("ecs:") for name in may)
+    return any(name.startswith("ecs:") for name, _ in granted(policies))
 
 
 class _Machines:
@@ -455,5 +439,5 @@ class _Machines:
     def place(self, project: Project, credentials: Mapping[str, str], *, region: str) -> BuildHost:
         """Return a new machine."""
         self._await_ready()
-        proxy = self._proxy if _image_build(project) else ""
+        proxy = self._proxy if build_of(project) else ""
         return self._sandbox.place({**credentials, **self._environment}, region=region, proxy=proxy)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from local.rehearsal.emulated import RolePolicies
+from local.rehearsal.emulated import RolePolicies, granted
 
 Resource: TypeAlias = Mapping[str, Any]
 Graph: TypeAlias = Sequence[Resource]
@@ -54,13 +54,9 @@ class Repository(NamedTuple):
 
 def pushed_to(policies: Iterable[Mapping[str, Any]]) -> Iterator[Repository]:
     """Yield the repositories that policies let somebody push to, as far as they are named."""
-    for policy in policies:
-        for statement in policy["Statement"]:
-            actions, resources = statement.get("Action", ()), statement.get("Resource", ())
-            if statement["Effect"] == "Allow" and "ecr:PutImage" in actions:
-                for arn in [resources] if isinstance(resources, str) else resources:
-                    if repository := _repository(arn):
-                        yield repository
+    for action, arn in granted(policies):
+        if action == "ecr:PutImage" and (repository := _repository(arn)):
+            yield repository
 
 
 def repositories_elsewhere(graphs: Sequence[Graph]) -> list[Repository]:

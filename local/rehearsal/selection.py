@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from local.errors import Refusal
 from local.rehearsal.deployed import Action, Deployed
@@ -82,20 +82,14 @@ def wishes(
     if not begin and not only:
         return {stack: Wish(fresh=fresh, keeps_services=keeps_services) for stack in plan}
     first, name = place(plan, begin or only)
-    chosen = set(_chosen(plan[first], name))
-    run = {
-        stack: set[str]() if stack == first or _is_before(plan, stack, first) else set(_all(plan[stack]))
-        for stack in plan
-    }
-    run[first] = chosen | (set() if only else set(_after(plan[first], chosen)))
+    stacks = list(plan)
+    before = {stack: plan[stack].actions for stack in stacks[: stacks.index(first)]}
+    before[first] = _before(plan[first], name)
     taken = [
         (stack, action)
-        for stack, deployed in plan.items()
-        for action in deployed.actions
-        if action.name not in run[stack]
-        and action.provider not in _NEED_NO_RESULT
-        and not is_deployment(deployed, action)
-        if not (stack == first and action.name in _after(deployed, chosen))
+        for stack, actions in before.items()
+        for action in actions
+        if action.provider not in _NEED_NO_RESULT and not is_deployment(plan[stack], action)
     ]
     missing = [f"{stack}/{action.name}" for stack, action in taken if not results.of_commit(stack, action.name)]
     if missing:
@@ -104,8 +98,12 @@ def wishes(
             f"--{'only' if only else 'from'}"
         )
     return {
-        stack: Wish(given=_of(results.of_commit, stack), run=frozenset(run[stack]), keeps_services=keeps_services)
-        for stack in plan
+        stack: Wish(
+            given=_of(results.of_commit, stack),
+            run={action.name for action in deployed.actions if action not in before.get(stack, ())},
+            keeps_services=keeps_services,
+        )
+        for stack, deployed in plan.items()
     }
 
 
@@ -113,26 +111,12 @@ def _of(find: Callable[[str, str], Result | None], stack: str) -> Callable[[Acti
     return lambda action: find(stack, action.name)
 
 
-def _is_before(plan: Mapping[str, Deployed], stack: str, other: str) -> bool:
-    stacks = list(plan)
-    return stacks.index(stack) < stacks.index(other)
-
-
 def _names(deployed: Deployed) -> list[str]:
-    return list(dict.fromkeys([*deployed.stages, *_all(deployed)]))
+    return list(dict.fromkeys([*deployed.stages, *(action.name for action in deployed.actions)]))
 
 
-def _all(deployed: Deployed) -> Iterable[str]:
-    return (action.name for action in deployed.actions)
-
-
-def _chosen(deployed: Deployed, name: str) -> Iterable[str]:
-    """The actions of a stage, or the one action."""
-    return (action.name for action in deployed.actions if name in (action.stage, action.name))
-
-
-def _after(deployed: Deployed, chosen: set[str]) -> list[str]:
-    """The actions that come after these and not beside one of them."""
+def _before(deployed: Deployed, name: str) -> tuple[Action, ...]:
+    """The actions that come before a stage or an action, or beside it."""
     groups = [group for groups in deployed.stages.values() for group in groups]
-    last = max(number for number, group in enumerate(groups) if any(action.name in chosen for action in group))
-    return [action.name for group in groups[last + 1 :] for action in group]
+    here = next(place for place, group in enumerate(groups) if any(name in (each.stage, each.name) for each in group))
+    return tuple(each for group in groups[: here + 1] for each in group if name not in (each.stage, each.name))

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from ministack.core.iam_evaluator import fnmatch_iam, fnmatch_iam_cs  # type: ignore[import-untyped]  # ships no types
 
-from local.rehearsal.emulated import Policies
+from local.rehearsal.emulated import Policies, granted
 from local.rehearsal.report.model import Permission
 
 NOT_EMULATED = (
@@ -28,35 +28,22 @@ keeping test reports, looking at the artifact bucket."""
 
 
 def permissions(
-    granted: Mapping[str, Policies], used: Mapping[str, AbstractSet[tuple[str, str]]]
+    roles: Mapping[str, Policies], used: Mapping[str, AbstractSet[tuple[str, str]]]
 ) -> Iterator[Permission]:
     """Yield the permissions of each role that was at work.
 
     Args:
-        granted: The policy documents of each role.
+        roles: The policy documents of each role.
         used: The actions that each role was allowed, with the resources that they were meant for.
     """
-    for role, policies in granted.items():
+    for role, policies in roles.items():
         if not used.get(role):
             continue
-        for action, pattern in dict.fromkeys(_granted(policies)):
+        for action, pattern in dict.fromkeys(granted(policies)):
             was_used = any(_covers(action, pattern, *each) for each in used[role])
             told = was_used or not any(fnmatch_iam(action, each) for each in NOT_EMULATED)
             yield Permission(role=role, action=action, resource=pattern, used=was_used if told else None)
 
 
-def _granted(policies: Policies) -> Iterator[tuple[str, str]]:
-    for policy in policies:
-        for statement in policy["Statement"]:
-            if statement["Effect"] == "Allow":
-                for action in _several(statement["Action"]):
-                    for resource in _several(statement["Resource"]):
-                        yield action, resource
-
-
 def _covers(action: str, pattern: str, asked: str, resource: str) -> bool:
     return bool(fnmatch_iam(asked, action) and fnmatch_iam_cs(resource, pattern))
-
-
-def _several(text: str | list[str]) -> list[str]:
-    return [text] if isinstance(text, str) else text

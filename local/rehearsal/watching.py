@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from local.rehearsal.application import files_of
 
 _LOOK_SECONDS = 0.3
 _QUIET_SECONDS = 0.5
@@ -67,10 +68,8 @@ def _files(folder: Path) -> Iterator[Path]:
     if folder.is_file():
         yield folder
         return
-    listed = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    settings = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    done = subprocess.run(listed, env=settings, capture_output=True, check=False)
-    if done.returncode == 0:
-        yield from (folder / os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+    names = files_of(folder)
+    if names:
+        yield from (folder / name for name in names)
     else:
         yield from (path for path in folder.rglob("*") if ".git" not in path.parts and not path.is_dir())

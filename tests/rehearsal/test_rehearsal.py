@@ -15,13 +15,13 @@ import pytest
 from local.npm import npm_cache
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import EXAMPLE
-from local.rehearsal.base_images import needed, provide
+from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Secrets, Visitor
 from local.rehearsal.pipeline import Execution, Status
-from local.rehearsal.rehearsal import Options, Rehearsal, image_builds
+from local.rehearsal.rehearsal import Options, Rehearsal
 from local.rehearsal.report.terminal import Lines
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
@@ -77,7 +77,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
     graphs = {name: reading_a_secret(deployed_graph(name, ROOT / f"Pulumi.{name}.yaml")) for name in ("dev", "prod")}
     (folder / "secrets").write_text("TOKEN=open-sesame\n")
     source = Source.of(EXAMPLE, folder / "application", branch="main")
-    builds = image_builds(map(Deployed.of, graphs.values()))
+    builds = builds_of(*map(Deployed.of, graphs.values()))
     cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
     options = Options(
         graphs=graphs,

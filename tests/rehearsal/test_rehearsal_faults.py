@@ -17,12 +17,12 @@ from hosted import await_
 from local.npm import npm_cache
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import EXAMPLE
-from local.rehearsal.base_images import needed, provide
+from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Pace, Visitor
 from local.rehearsal.pipeline import Execution, PipelineRunner, Status
-from local.rehearsal.rehearsal import OnceSteady, Options, Rehearsal, Stack, image_builds
+from local.rehearsal.rehearsal import OnceSteady, Options, Rehearsal, Stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal faults")]
 
@@ -185,7 +185,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
     cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
     options = Options(
         graphs=graphs,
-        images=provide(needed(source.folder, image_builds(map(Deployed.of, graphs.values()))), network=False),
+        images=provide(needed(source.folder, builds_of(*map(Deployed.of, graphs.values()))), network=False),
         decide=lambda *_: True,
         pace=Pace(waits=0.002, least_grace=60),
         environment={"npm_config_cache": str(cache), "npm_config_prefer_offline": "true"},

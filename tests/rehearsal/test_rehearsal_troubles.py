@@ -18,12 +18,12 @@ from hosted import await_
 from components.settings import load_stack_file
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import EXAMPLE
-from local.rehearsal.base_images import needed, provide
+from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Pace, Visitor
 from local.rehearsal.pipeline import ActionContext, ActionProvider, Completed, Execution, PipelineRunner, Status
-from local.rehearsal.rehearsal import Options, Rehearsal, image_builds
+from local.rehearsal.rehearsal import Options, Rehearsal
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal troubles")]
 
@@ -128,7 +128,7 @@ def delivery(
         made = Delivery(source, disk)
         options = Options(
             graphs=graphs,
-            images=provide(needed(source.folder, image_builds(map(Deployed.of, graphs.values()))), network=False),
+            images=provide(needed(source.folder, builds_of(*map(Deployed.of, graphs.values()))), network=False),
             decide=made.decide,
             pace=Pace(waits=0.002, least_grace=60),
         )

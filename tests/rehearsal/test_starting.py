@@ -15,11 +15,11 @@ from summary import program
 from local.rehearsal import images, tools
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import EXAMPLE
-from local.rehearsal.base_images import needed, provide
+from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.pipeline import Completed, Status
-from local.rehearsal.rehearsal import OnceSteady, Options, Rehearsal, image_builds
+from local.rehearsal.rehearsal import OnceSteady, Options, Rehearsal
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsal")]
 
@@ -28,7 +28,7 @@ def options(folder: Path) -> tuple[Source, Options]:
     """The example application, and dev to rehearse with it."""
     graph = deployed_graph("dev", ROOT / "Pulumi.dev.yaml")
     source = Source.of(EXAMPLE, folder / "application", branch="main")
-    wanted = needed(source.folder, image_builds([Deployed.of(graph)]))
+    wanted = needed(source.folder, builds_of(Deployed.of(graph)))
     return source, Options(graphs={"dev": graph}, images=provide(wanted, network=False), decide=lambda *_: True)
 
 

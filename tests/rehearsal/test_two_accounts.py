@@ -14,11 +14,11 @@ from local.rehearsal.account import check_places
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import EXAMPLE
 from local.rehearsal.aws_services import ACCOUNT
-from local.rehearsal.base_images import needed, provide
+from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.pipeline import Status
-from local.rehearsal.rehearsal import Options, Rehearsal, image_builds
+from local.rehearsal.rehearsal import Options, Rehearsal
 from local.rehearsal.resources import place_of
 
 DEV, PROD = "111111111111", "222222222222"
@@ -58,7 +58,7 @@ def test_an_image_that_is_promoted_into_another_account_starts_prod_there(
     graphs = {name: deployed_graph(name, stack_file(name, tmp_path)) for name in CHANGES}
     assert [place_of(graph) for graph in graphs.values()] == [("eu-west-1", DEV), ("us-east-1", PROD)]
     source = Source.of(EXAMPLE, tmp_path / "application", branch="main")
-    images = provide(needed(source.folder, image_builds(map(Deployed.of, graphs.values()))), network=False)
+    images = provide(needed(source.folder, builds_of(*map(Deployed.of, graphs.values()))), network=False)
     with Rehearsal(Options(graphs=graphs, images=images, decide=lambda *_: True), lambda *_: None) as rehearsal:
         dev = rehearsal.push("dev", source)
         rehearsal.wait()

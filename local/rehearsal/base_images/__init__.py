@@ -3,10 +3,10 @@
 from local.rehearsal.base_images.archives import load_given
 from local.rehearsal.base_images.dockerfile import Mention, fetched_images
 from local.rehearsal.base_images.names import ImageName
-from local.rehearsal.base_images.provide import DockerBuild, Provided, Provision, builds_of, needed, provide
+from local.rehearsal.base_images.provide import DockerBuild, Provided, Provision, build_of, builds_of, needed, provide
 from local.rehearsal.base_images.registry import Registries
 from local.rehearsal.base_images.stand_ins import PLATFORM
-from local.rehearsal.base_images.store import INDEXES, Content, ImageStore
+from local.rehearsal.base_images.store import INDEXES, Content, ImageStore, blobs_of
 
 __all__ = [
     "INDEXES",
@@ -19,6 +19,8 @@ __all__ = [
     "Provided",
     "Provision",
     "Registries",
+    "blobs_of",
+    "build_of",
     "builds_of",
     "fetched_images",
     "load_given",

@@ -13,7 +13,7 @@ from local.rehearsal.base_images.dockerfile import Mention, fetched_images
 from local.rehearsal.base_images.names import ImageName
 from local.rehearsal.base_images.registry import NotThere, Registries
 from local.rehearsal.base_images.store import Content, ImageStore
-from local.rehearsal.deployed import Deployed
+from local.rehearsal.deployed import Deployed, Project
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,22 +31,24 @@ class DockerBuild:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
-def builds_of(deployed: Deployed) -> list[DockerBuild]:
-    """Return the builds of images that a deployed pipeline has."""
-    found = []
-    for project in deployed.projects.values():
-        variables = {variable.name: variable.value for variable in project.variables}
-        if "DOCKERFILE" in variables:
-            # The pipeline's other source says which image it is, and has it: nothing is to be fetched for it.
-            base = {"BASE_IMAGE": "scratch"} if variables.get("BASE_IMAGE_REPOSITORY_URI") else {}
-            found.append(
-                DockerBuild(
-                    dockerfile=variables["DOCKERFILE"],
-                    target=variables.get("BUILD_TARGET", ""),
-                    arguments={**json.loads(variables.get("BUILD_ARGS", "{}")), **base},
-                )
-            )
-    return found
+def build_of(project: Project) -> DockerBuild | None:
+    """Return what a project builds an image of, as it and its buildspec say; ``None`` when it builds none."""
+    variables = {**project.defaults, **{variable.name: variable.value for variable in project.variables}}
+    if "DOCKERFILE" not in variables:
+        return None
+    # The pipeline's other source says which image it is, and has it: nothing is to be fetched for it.
+    base = {"BASE_IMAGE": "scratch"} if variables.get("BASE_IMAGE_REPOSITORY_URI") else {}
+    return DockerBuild(
+        dockerfile=variables["DOCKERFILE"],
+        target=variables.get("BUILD_TARGET", ""),
+        arguments={**json.loads(variables.get("BUILD_ARGS", "{}")), **base},
+    )
+
+
+def builds_of(*pipelines: Deployed) -> list[DockerBuild]:
+    """Return the builds of images that deployed pipelines have."""
+    projects = (project for deployed in pipelines for project in deployed.projects.values())
+    return list(filter(None, map(build_of, projects)))
 
 
 @dataclass(frozen=True, slots=True)

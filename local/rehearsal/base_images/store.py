@@ -108,7 +108,7 @@ class ImageStore:
                 return self.image(self.of_platform(content, platform) or content, platform)
             manifest = Blob(content.media_type, self.read(content.digest))
             return Image(manifest, (), tuple(self.image(part, platform) for part in parts))
-        blobs = [Blob(entry["mediaType"], self.read(entry["digest"])) for entry in _blobs(document)]
+        blobs = [Blob(entry["mediaType"], self.read(entry["digest"])) for entry in blobs_of(document)]
         return Image(Blob(content.media_type, self.read(content.digest)), tuple(blobs))
 
     def of_platform(self, content: Content, platform: str) -> Content | None:
@@ -125,7 +125,7 @@ class ImageStore:
         """Return whether everything is here that a machine of this platform needs of an image."""
         manifest = self.of_platform(content, platform) if content.digest in self else None
         return manifest is not None and all(
-            entry["digest"] in self for entry in _blobs(self.json(manifest.digest)) if "urls" not in entry
+            entry["digest"] in self for entry in blobs_of(self.json(manifest.digest)) if "urls" not in entry
         )
 
     def remember(self, key: str, content: Content, **more: object) -> None:
@@ -163,5 +163,6 @@ def pieces_of(file: Any) -> Iterator[bytes]:  # noqa: ANN401 - anything with `re
         yield piece
 
 
-def _blobs(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def blobs_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what an image's manifest says of its configuration and layers."""
     return [manifest["config"], *manifest["layers"]]

@@ -4,7 +4,7 @@ Each holds what it is asked and what it answers against botocore's model of the 
 whether the caller's policies allow it. They stand beside ministack, for what that does not have or has too leniently.
 """
 
-from local.rehearsal.emulated.access import Need, RolePolicies, allows, caller
+from local.rehearsal.emulated.access import Need, RolePolicies, allows, caller, granted
 from local.rehearsal.emulated.service import Call, Caller, Emulated, Json, Operations, Policies, Refused, serving
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "RolePolicies",
     "allows",
     "caller",
+    "granted",
     "serving",
 ]

@@ -6,8 +6,9 @@ context, without which no condition is ever met. The evaluator behind them is ri
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,18 @@ class RolePolicies(tuple[Mapping[str, Any], ...]):  # noqa: SLOT001 - Python giv
     def __init__(self, documents: Iterable[Mapping[str, Any]]) -> None:
         del documents  # they are the tuple
         self.used: set[tuple[str, str]] = set()
+
+
+def granted(policies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield each action that policies allow, with each resource that they allow it on; either may hold wildcards."""
+    for policy in policies:
+        for statement in policy["Statement"]:
+            if statement["Effect"] == "Allow":
+                yield from itertools.product(_several(statement["Action"]), _several(statement["Resource"]))
+
+
+def _several(text: str | list[str]) -> list[str]:
+    return [text] if isinstance(text, str) else text
 
 
 def allows(policies: Sequence[Mapping[str, Any]], need: Need, *, account: str, region: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,8 @@ from local.rehearsal.hosting.load_balancer import LoadBalancer
 from local.rehearsal.hosting.pace import Pace
 from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.job_sandbox import JobSandbox
+from local.rehearsal.registry_names import REGISTRY_HOST
 
-_ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/")
 _ENDS = 40.0
 """Seconds for the last tasks to end."""
 
@@ -186,7 +185,7 @@ class ContainerFleet:
 
     def credentials(self, image: str) -> Mapping[str, str]:
         """What opens a registry of Amazon ECR: the account's root does, as its tasks' execution role."""
-        found = _ECR.match(image)
+        found = REGISTRY_HOST.fullmatch(image.partition("/")[0])
         if found is None:
             return {}
         client = self._sandbox.registry(found[1], found[2])

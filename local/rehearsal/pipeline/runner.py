@@ -144,13 +144,13 @@ class PipelineRunner:
 
     def _go(self, execution: Execution, plan: Plan) -> Execution:
         execution.plan = plan
-        thread = threading.Thread(target=self._run, args=(execution, plan), name=f"run {execution.number}")
+        thread = threading.Thread(target=self._run, args=(execution,), name=f"run {execution.number}")
         self._threads[execution.identity] = thread
         thread.start()
         return execution
 
-    def _run(self, execution: Execution, plan: Plan) -> None:
-        for stage, groups in plan:
+    def _run(self, execution: Execution) -> None:
+        for stage, groups in execution.plan:
             if not self._doors.enter(stage, execution):
                 stopped = execution.stop_requested.is_set()
                 execution.end(Status.STOPPED if stopped else Status.SUPERSEDED, f"before stage {stage}")

@@ -16,7 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from local.rehearsal.base_images import build_of
 from local.rehearsal.deployed import Action, Deployed, DeployedProblem, Project
+from local.rehearsal.emulated import granted
 from local.rehearsal.resources import Graph, values_of
 
 _JOB = re.compile(r'jobs\.pyz" ([a-z-]+)')
@@ -33,8 +35,7 @@ def is_deployment(deployed: Deployed, action: Action) -> bool:
     """Whether an action changes what the service runs, or follows who does."""
     if not action.project:
         return action.provider in _DEPLOYING
-    statements = (each for policy in deployed.policies(action.name) for each in policy["Statement"])
-    return any(_FOLLOWS_SERVICE in statement.get("Action", ()) for statement in statements)
+    return any(allowed == _FOLLOWS_SERVICE for allowed, _ in granted(deployed.policies(action.name)))
 
 
 class Dependencies:
@@ -129,7 +130,7 @@ class Dependencies:
         job = _JOB.search(project.buildspec)
         if bundle and job:
             parts["its script"] = _scripts(bundle, job[1].replace("-", "_"))
-        if "BUILD_ARGS" in {**project.defaults, **{each["name"]: "" for each in variables}}:
+        if build_of(project):
             parts["base images"] = _hash(self._base_images)
         return parts
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from local.rehearsal.base_images import INDEXES, PLATFORM, Content, ImageStore
+from local.rehearsal.base_images import INDEXES, PLATFORM, Content, ImageStore, blobs_of
 from local.rehearsal.emulated import Policies
 from local.rehearsal.images import Blob, Image, RegistryClient
 from local.rehearsal.job_sandbox import JobSandbox
@@ -83,9 +82,11 @@ class Pushes:
         if content.digest not in self.store:
             return
         document = self.store.json(content.digest)
-        for entry in document.get("manifests", ()):
-            yield from self.blobs(Content(entry["digest"], entry["mediaType"]))
-        yield from (entry["digest"] for entry in _blobs(document))
+        if content.media_type in INDEXES:
+            for entry in document["manifests"]:
+                yield from self.blobs(Content(entry["digest"], entry["mediaType"]))
+        else:
+            yield from (entry["digest"] for entry in blobs_of(document))
 
     def _registry(self, repository: Repository) -> RegistryClient:
         return self._sandbox.registry(repository.account, repository.region)
@@ -110,14 +111,10 @@ class Pushes:
         if content.media_type in INDEXES:
             parts = [Content(entry["digest"], entry["mediaType"]) for entry in document["manifests"]]
             return Image(manifest, (), tuple(self._image(repository, part) for part in parts))
-        blobs = [Blob(entry["mediaType"], self._blob(repository, entry["digest"])) for entry in _blobs(document)]
+        blobs = [Blob(entry["mediaType"], self._blob(repository, entry["digest"])) for entry in blobs_of(document)]
         return Image(manifest, tuple(blobs))
 
     def _blob(self, repository: Repository, digest: str) -> bytes:
         if digest in self.store:
             return self.store.read(digest)
         return self._registry(repository).blob(repository.name, digest)
-
-
-def _blobs(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [*([manifest["config"]] if "config" in manifest else []), *manifest.get("layers", ())]
