@@ -31,6 +31,10 @@ class _OneForEachConnection:
         """Take note that the engine attaches; who it is, a stand-in need not know."""
         return empty_pb2.Empty()
 
+    def Cancel(self, _request: object, _context: Context) -> empty_pb2.Empty:  # noqa: N802 - the protocol's name
+        """Have nothing to cancel: a stand-in's operation ends as soon as it has begun."""
+        return empty_pb2.Empty()
+
     def __getattr__(self, name: str) -> Callable[[Any, Context], Any]:
         def call(request: object, context: Context) -> object:
             with self._lock:

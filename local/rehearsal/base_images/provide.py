@@ -46,8 +46,10 @@ def build_of(project: Project) -> DockerBuild | None:
 
 
 def builds_of(*pipelines: Deployed) -> list[DockerBuild]:
-    """Return the builds of images that deployed pipelines have."""
-    projects = (project for deployed in pipelines for project in deployed.projects.values())
+    """Return the builds of images that deployed pipelines have, in the order in which they run."""
+    projects = (
+        deployed.projects[action.project] for deployed in pipelines for action in deployed.actions if action.project
+    )
     return list(filter(None, map(build_of, projects)))
 
 
@@ -100,8 +102,9 @@ def needed(code: Path, builds: Iterable[DockerBuild], platform: str = stand_ins.
             known = found.get(mention.name)
             found[mention.name] = replace(known, where=f"{known.where}, {mention.where}") if known else mention
     if missing and not (code / ".gitmodules").is_file():
+        lacking = " and no ".join(dict.fromkeys(missing))
         raise Refusal(
-            f"The application has no {' and no '.join(missing)}, and the pipeline builds an image of it: "
+            f"The application has no {lacking}, and the pipeline builds an image of it: "
             "add it, or edit build.dockerfile or build.smokeTest in the stack file"
         )
     return list(found.values())
