@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local.rehearsal.arguments import add_arguments
 from local.rehearsal.breaking import BREAKS
-from local.rehearsal.command import UNPROVEN
+from local.rehearsal.delivery import UNPROVEN
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "rehearsal.md").read_text(encoding="utf-8")

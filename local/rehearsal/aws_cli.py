@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from typing import Self
 
 from local.errors import MissingTool, Refusal
 from local.go_tool import cache_directory, make_once, say
-from local.rehearsal.starting import await_ready
+from local.rehearsal.starting import await_ready, end_inside
 
 PIN = Path(__file__).with_name("aws-cli-requirements.txt")
 """Package, version and hash, as pip reads them."""
@@ -240,4 +241,7 @@ class WarmAwsCli:
             if self._socket.exists():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=10)
-            process.kill()
+            if self._prefix:
+                end_inside(process, signal.SIGKILL)
+            else:
+                process.kill()

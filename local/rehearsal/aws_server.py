@@ -43,12 +43,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
+import botocore.session  # type: ignore[import-untyped]  # ships no types
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app as ministack  # type: ignore[import-untyped]  # ships no types
-from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]  # ships no types
+from ministack.core import iam_actions, iam_evaluator, responses  # type: ignore[import-untyped]  # ships no types
 from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]  # ships no types
-from ministack.core.responses import request_scope  # type: ignore[import-untyped]  # ships no types
 from ministack.services import ecr, secretsmanager  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal import git_hosting
@@ -397,7 +397,7 @@ class EcrFrontend:
 
     async def _referrers(self, ask: _Ask, where: _Where, digest: str) -> _Answer:
         """What has this digest as its subject."""
-        with request_scope(where.account, where.region):
+        with responses.request_scope(where.account, where.region):
             images = json.loads(ecr._list_images({"repositoryName": where.name})[2])["imageIds"]  # noqa: SLF001 - see below
         # The registry's protocol cannot list what has no tag, hence ministack's own function.
         found = []
@@ -448,7 +448,7 @@ def _check(caller: _Caller, permission: str, where: _Where) -> None:
     """Refuse what the caller's policies do not allow."""
     action = f"ecr:{permission}"
     resource = f"arn:aws:ecr:{where.region}:{where.account}:repository/{where.name}"
-    with request_scope(caller.account, where.region):
+    with responses.request_scope(caller.account, where.region):
         principal = iam_evaluator.resolve_principal(caller.key, caller.account)
         if isinstance(principal, iam_evaluator.AuthError):
             raise _Refused(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
@@ -465,7 +465,7 @@ def _git_problem(asked: git_hosting.Asked | None, host: str, path: str) -> git_h
     """Why a request to a connection's address is refused; `None` when it is not."""
     if asked is None:
         return git_hosting.refusal(401, "credentials wanted")
-    with request_scope(asked.account, asked.region):
+    with responses.request_scope(asked.account, asked.region):
         credential = iam_evaluator.resolve_credential(asked.key, asked.account, asked.token or None)
         if isinstance(credential, iam_evaluator.CredentialResolutionError):
             return git_hosting.refusal(403, credential.message)
@@ -505,7 +505,7 @@ def _decision(
 
 def _encryption(where: _Where) -> dict[str, str] | None:
     """How a repository is encrypted; nothing where there is none."""
-    with request_scope(where.account, where.region):
+    with responses.request_scope(where.account, where.region):
         status, _, body = ecr._describe_repositories({"repositoryNames": [where.name]})  # noqa: SLF001 - as above
     return dict(json.loads(body)["repositories"][0]["encryptionConfiguration"]) if status == HTTPStatus.OK else None
 
@@ -586,6 +586,11 @@ def main() -> None:
     parser.add_argument("--repositories", type=Path, help="folder with OWNER/NAME.git of each repository")
     options = parser.parse_args()
     _keep_arns()
+    # ministack would read each service's model with its first answer, each time by a session that reads all over again.
+    session = botocore.session.Session()
+    botocore.session.get_session = lambda: session
+    for service in ("iam", "sts", "s3", "ecr", "logs", "secretsmanager"):
+        responses._service_model(service)  # noqa: SLF001 - as above
     config = Config()
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"

@@ -19,9 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import botocore.session  # type: ignore[import-untyped]  # ships no types
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
-
+from local.rehearsal.emulated.model import botocore_session
 from local.rehearsal.registry_names import USED_PATH
 from local.rehearsal.starting import await_ready
 
@@ -58,7 +56,7 @@ class AwsServices:
         self.port: int = self._socket.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
-        self._session = botocore.session.Session()
+        self._session: Any = None
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._lock, self._starting = threading.Lock(), threading.Lock()
         self._ready = False
@@ -114,9 +112,8 @@ class AwsServices:
     def __exit__(self, *_: object) -> None:
         """End the process."""
         if self._process is not None:
-            self._process.terminate()
             try:
-                self._process.communicate(timeout=10)
+                self._process.communicate(timeout=10)  # closes its standard input, at which it ends
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.communicate()
@@ -134,6 +131,7 @@ class AwsServices:
     def _client(self, service: str, region: str, credentials: Mapping[str, str]) -> Any:  # noqa: ANN401 - as above
         key = (service, region, credentials["aws_access_key_id"])
         with self._lock:  # a session is no thing for several threads, the clients it makes are
+            self._session = self._session or botocore_session()  # only now: the process starts meanwhile
             if key not in self._clients:
                 self._clients[key] = self._session.create_client(
                     service, region_name=region, endpoint_url=self.endpoint, **credentials
@@ -206,9 +204,7 @@ class AwsServices:
         trust = _trust_as_ministack_reads(trust or {"Version": "2012-10-17", "Statement": [root]})
         try:
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "EntityAlreadyExists":
-                raise
+        except iam.exceptions.EntityAlreadyExistsException:
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
         # Somebody may be at work under the role: what stays allowed is never taken away meanwhile.
         named = {f"policy-{number}": json.dumps(policy) for number, policy in enumerate(policies)}

@@ -4,62 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import select
-import shlex
 import sys
-import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from local.errors import MissingTool, Refusal
-from local.npm import npm_cache
+from local.errors import Refusal
 from local.rehearsal import tools
-from local.rehearsal.account import check_places
-from local.rehearsal.application import Source
 from local.rehearsal.arguments import stack_files
-from local.rehearsal.base_images import PLATFORM, Provision, builds_of, needed, provide
-from local.rehearsal.breaking import break_app
-from local.rehearsal.deployed import Deployed
-from local.rehearsal.graphs import PROGRAM, ROOT, deployed_graph
-from local.rehearsal.hosting import Secrets, Visit
-from local.rehearsal.interactive import open_shell
-from local.rehearsal.rehearsal import Options, Rehearsal, Stack
-from local.rehearsal.report.collect import Rehearsed, collect
-from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
-from local.rehearsal.report.outcome import outcome
-from local.rehearsal.report.terminal import View, view
-from local.rehearsal.resources import Graph, Repository, repositories_elsewhere
-from local.rehearsal.results import ResultStore, is_deployment
-from local.rehearsal.selection import place, up_to, wishes
+from local.rehearsal.graphs import PROGRAM, deployed_graph
+from local.rehearsal.job_sandbox import machine_for
 from local.rehearsal.temporary import everything_temporary_in, temporary_folder
-from local.rehearsal.watching import again_and_again
-
-_TOOLS = ("aws", "builder", "docker", "haproxy", "ministack", "namespaces")
-_LIGHTHOUSE = ("chromium", "lighthouse")
-_LIGHTHOUSE_PACKAGES = ROOT / "buildspecs" / "lighthouse"
-_AGAIN = "To run the job again: python3 $JOBS_DIR/jobs.pyz JOB, as at the end of the log."
-UNPROVEN = (
-    "That AWS has room: quotas, capacity, the account's own policies and network are not emulated.",
-    "That the connection to GitHub is confirmed, and that a push reaches CodePipeline.",
-    "That jobs find in AWS's build images what they find on this machine.",
-    "Encryption keys and their policies, DNS, certificates, security groups and subnets.",
-    "Times: waits are shortened, machines are others, and images are built for this machine's processor.",
-)
-"""What a rehearsal does not prove."""
-EMULATED = tuple(
-    Emulated(name=name, meaning=meaning)
-    for name, meaning in {
-        "AWS's APIs": "ministack on loopback; the roles' own policies decide, encryption keys do nothing",
-        "CodePipeline, CodeBuild": "run here by AWS's rules; jobs find this machine's tools, not those of AWS's images",
-        "ECR": "a registry under ECR's names, with its permissions and its immutable tags",
-        "ECS, CodeDeploy, ELB": "containers behind HAProxy; waits take a hundredth of their time",
-        "GitHub": "repository and releases on loopback; nothing is published",
-        "Processor": f"images are built for {PLATFORM}, whatever the stack files say",
-    }.items()
-)
-"""What is emulated, and what that means."""
 
 
 def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
@@ -77,6 +32,8 @@ def rehearse(options: argparse.Namespace, command: Sequence[str]) -> int:
     """
     _check_together(options)
     if options.watch:
+        from local.rehearsal.watching import again_and_again  # noqa: PLC0415 - only here, see below
+
         again = [word for word in sys.argv if word != "--watch"]
         again_and_again(
             [sys.executable, "-m", "local", *again[1:]], [options.app, *stack_files(options).values(), *PROGRAM]
@@ -89,98 +46,16 @@ def _rehearse(options: argparse.Namespace, command: Sequence[str], folder: Path)
     """Rehearse a delivery, with all temporary files in a folder."""
     started = time.time()
     graphs = {name: deployed_graph(name, file) for name, file in stack_files(options).items()}
-    check_places(graphs)
-    plan = {name: Deployed.of(graph) for name, graph in graphs.items()}
-    if options.list:
-        _print_list(plan)
-        return 0
-    if options.graph:
-        print(f"The pipelines: {_draw(plan, options)}")
-        return 0
-    plan, until = up_to(plan, options.until or options.only)
-    if options.begin:
-        place(plan, options.begin)
-    return _deliver(options, command, {name: graphs[name] for name in plan}, plan, until, folder, started)
-
-
-def _deliver(
-    options: argparse.Namespace,
-    command: Sequence[str],
-    graphs: Mapping[str, Graph],
-    plan: Mapping[str, Deployed],
-    until: Mapping[str, str],
-    folder: Path,
-    started: float,
-) -> int:
-    """Run the pipelines, and write down what came of it; returns the exit code."""
-    first = next(iter(plan))
-    branch = _branch(plan[first])
-    secrets = _secrets(graphs, plan, until, options.secrets)
-    _check_tools()
-    environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
-        source = Source.of(options.app, folder / "application", branch=branch)
-        _keep_out(options.secrets, options.app, source)
-        if options.fault:
-            source = source.changed(break_app(source.folder, options.fault))
-        results = ResultStore(options.app, source.commit)
-        wish = wishes(
-            plan,
-            results,
-            fresh=options.fresh,
-            retry=options.retry,
-            begin=options.begin,
-            only=options.only,
-            keeps_services=options.keep,
-        )
-        images = provide(needed(source.folder, builds_of(*plan.values())), given=options.image, network=options.network)
-        shown = ends.enter_context(_view(plan, options))
-        elsewhere = repositories_elsewhere(list(graphs.values()))
-        shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images, elsewhere))
-        settings = Options(
-            graphs=graphs,
-            images=images,
-            decide=lambda *asked: _decide(shown, *asked, approve=options.approve),
-            network=options.network,
-            environment=environment,
-            results=results,
-            wish=wish,
-            until=until,
-            secrets=secrets,
-        )
-        rehearsal = ends.enter_context(Rehearsal(settings, shown.changed))
-        visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
-        rehearsal.push(first, source, variables=dict(options.variable))
-        rehearsal.wait()
-        # Now that everything has ended: with them come Jinja and Pydantic, which the start need not wait for.
-        from local.rehearsal.report.saved import summary  # noqa: PLC0415 - as above
-        from local.rehearsal.report.write import write  # noqa: PLC0415 - as above
+        sandbox = None
+        if not (options.list or options.graph or tools.missing(tools.REHEARSAL)):
+            sandbox = ends.enter_context(machine_for(graphs.values()))
+        # Only now: the machine starts meanwhile, which takes as long as this import.
+        from local.rehearsal.delivery import deliver, look  # noqa: PLC0415 - as above
 
-        made = collect(
-            options.app.resolve().name,
-            [_rehearsed(stack, folder) for stack in rehearsal.stacks.values()],
-            started=started,
-            ended=time.time(),
-            command=shlex.join(command),
-            emulated=EMULATED,
-            base_images=[BaseImage(reference=str(image.name), origin=image.origin) for image in images.images],
-            traffic=[_traffic(rehearsal.stacks[name], list(visitor.visits)) for name, visitor in visitors.items()],
-            permissions=rehearsal.permissions(),
-            unproven=UNPROVEN,
-        )
-        written = write(made, options.report)
-        came = outcome(made)
-        shown.end([came.headline, f"Report: {written}"])
-        if options.json:
-            print(json.dumps(summary(made), indent=2))
-        if options.shell:
-            _open_shell(rehearsal, folder)
-        if options.keep:
-            _keep(rehearsal)
-    for problem in results.problems:
-        print(problem, file=sys.stderr)
-    results.tidy_up()
-    return 0 if came.succeeded else 1
+        if options.list or options.graph:
+            return look(options, graphs)
+        return deliver(options, command, graphs, folder, started=started, sandbox=sandbox)
 
 
 def _check_together(options: argparse.Namespace) -> None:
@@ -195,164 +70,3 @@ def _check_together(options: argparse.Namespace) -> None:
         raise Refusal("--watch goes on by itself: leave out --keep and --shell, or --watch")
     if options.shell and not sys.stdin.isatty():
         raise Refusal("--shell opens a shell, which needs a terminal")
-
-
-def _check_tools() -> None:
-    """Bring what is missing, if that can be."""
-    tools.check_machine()
-    if not tools.missing(_TOOLS):
-        return
-    tools.bring(_TOOLS)
-    left = tools.missing(_TOOLS)
-    if left:
-        raise MissingTool("\n".join(["A rehearsal needs:", *(f"  {line}" for line in left)]))
-
-
-def _environment(pipelines: Collection[Deployed]) -> dict[str, str]:
-    """What machines need for what the pipelines do."""
-    projects = [project for deployed in pipelines for project in deployed.projects.values()]
-    if not any("LIGHTHOUSE_LOCK" in [variable.name for variable in project.variables] for project in projects):
-        return {}
-    lines = tools.missing(_LIGHTHOUSE)
-    if lines:
-        raise MissingTool("\n".join(["Lighthouse is on, which needs:", *(f"  {line}" for line in lines)]))
-    return {
-        "npm_config_cache": str(npm_cache("lighthouse", _LIGHTHOUSE_PACKAGES)),
-        "npm_config_prefer_offline": "true",
-    }
-
-
-def _branch(deployed: Deployed) -> str:
-    """The branch that a pipeline's source action takes."""
-    for action in deployed.actions:
-        if action.provider == "CodeStarSourceConnection":
-            return action.configuration["BranchName"]
-    raise Refusal(
-        f"{deployed.pipeline} begins with an image, and not with code: rehearse it after the stack that promotes the "
-        "image, as `make rehearse` does with dev and prod"
-    )
-
-
-def _secrets(
-    graphs: Mapping[str, Graph], plan: Mapping[str, Deployed], until: Mapping[str, str], file: Path | None
-) -> Secrets:
-    """The secrets of what is deployed; none are needed by a stack that deploys nothing in this rehearsal."""
-    deploying = {
-        name: graphs[name]
-        for name, deployed in plan.items()
-        for _, groups in deployed.up_to(until.get(name, ""))
-        if any(is_deployment(deployed, action) for group in groups for action in group)
-    }
-    return Secrets.of(deploying, file)
-
-
-def _keep_out(file: Path | None, application: Path, source: Source) -> None:
-    """Refuse a file of secrets that would be delivered with the application."""
-    if file and file.resolve().is_relative_to(application.resolve()):
-        within = file.resolve().relative_to(application.resolve())
-        if (source.folder / within).exists():
-            raise Refusal(
-                f"{file} would be delivered with the application: list it in .gitignore, or keep it elsewhere"
-            )
-
-
-def _view(plan: Mapping[str, Deployed], options: argparse.Namespace) -> View:
-    return view(plan, stream=sys.stderr if options.json else sys.stdout, verbose=options.verbose)
-
-
-def _facts(images: Provision, elsewhere: Sequence[Repository]) -> list[str]:
-    width = max(len(part.name) for part in EMULATED)
-    lines = [f"{part.name:<{width}}  {part.meaning}" for part in EMULATED]
-    stand_ins = [image for image in images.images if image.stands_in]
-    if stand_ins:
-        named = "; ".join(f"{image.name}: {image.origin}" for image in stand_ins)
-        lines.append(f"{'Base images':<{width}}  stand-ins, where there is no internet: {named}")
-    if elsewhere:
-        named = ", ".join(repository.name for repository in elsewhere)
-        lines.append(f"{'Other stacks':<{width}}  {named}: made here, empty, and nothing starts when an image arrives")
-    return lines
-
-
-def _decide(shown: View, action: str, about: str, seconds: float, *, approve: bool) -> bool | None:
-    """Ask a person, where there is one."""
-    if approve:
-        return True
-    if not sys.stdin.isatty():
-        raise Refusal("Nobody can be asked for an approval without a terminal; --approve says yes.")
-    with shown.paused():
-        print(f"{action} waits for an approval. {about}".strip(), "Approve? [y/N] ", sep="\n", end="", file=sys.stderr)
-        if not select.select([sys.stdin], [], [], seconds)[0]:
-            return None
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _rehearsed(stack: Stack, folder: Path) -> Rehearsed:
-    def artifact(key: str) -> Path | None:
-        return stack.runner.store.as_pipeline.get(key, folder / "artifacts" / stack.name / key)
-
-    return Rehearsed(
-        stack=stack.name,
-        deployed=stack.deployed,
-        executions=stack.runner.executions,
-        reused=[run.identity for execution in stack.runner.executions for run in execution.actions if run.reused],
-        artifact=artifact,
-        service_url=stack.hosting.names[0] if stack.hosting.names else "",
-    )
-
-
-def _traffic(stack: Stack, visits: Sequence[Visit]) -> Traffic:
-    """What the client saw, and when deployments went on."""
-    from components.engines.engine import DEPLOY_ACTION  # noqa: PLC0415 - Pulumi's SDK comes with it, and takes long
-
-    samples = (Sample(at=visit.time, status=visit.status, version=visit.version, error=visit.error) for visit in visits)
-    deploying = (
-        run for execution in stack.runner.executions for run in execution.actions if run.action.name == DEPLOY_ACTION
-    )
-    phases = (Phase(name=run.action.name, started=run.started, ended=run.ended) for run in deploying)
-    return Traffic(stack=stack.name, samples=tuple(samples), phases=tuple(phases))
-
-
-def _print_list(plan: Mapping[str, Deployed]) -> None:
-    for name, deployed in plan.items():
-        print(f"{name}: {deployed.pipeline}, {deployed.execution_mode.lower()}")
-        for stage, groups in deployed.stages.items():
-            print(f"  {stage}")
-            for group in groups:
-                for action in group:
-                    print(f"    {action.run_order}  {action.name:<24}{action.provider}")
-
-
-def _draw(plan: Mapping[str, Deployed], options: argparse.Namespace) -> Path:
-    """Draw the pipelines, without a run."""
-    pipelines = [Rehearsed(stack=name, deployed=deployed, executions=()) for name, deployed in plan.items()]
-    now = time.time()
-    from local.rehearsal.report.page import page  # noqa: PLC0415 - only here, see above
-
-    file = options.report / "pipelines.html"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(page(collect(options.app.resolve().name, pipelines, started=now, ended=now)), encoding="utf-8")
-    return Path(file)
-
-
-def _open_shell(rehearsal: Rehearsal, folder: Path) -> None:
-    """Let a person work in the build that has failed, or say that none has."""
-    for name, stack in rehearsal.stacks.items():
-        for execution in stack.runner.executions:
-            for run in execution.actions:
-                scene = rehearsal.scene(run)
-                if scene:
-                    where = f"{name} / {run.action.stage} / {run.action.name}"
-                    role = stack.deployed.project(run.action.name).role
-                    title = f"{where}, as {role}. {_AGAIN} `exit` ends the rehearsal."
-                    open_shell(scene, title, folder)
-                    return
-    print("No build has failed: there is nothing to open a shell in.", file=sys.stderr)
-
-
-def _keep(rehearsal: Rehearsal) -> None:
-    """Leave everything running until somebody has seen enough."""
-    for name, stack in rehearsal.stacks.items():
-        print(f"{name} answers at {stack.hosting.url}")
-    print("Ctrl-C ends it.", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()

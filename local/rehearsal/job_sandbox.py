@@ -31,7 +31,7 @@ import sys
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -45,7 +45,8 @@ from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.loopback import listening_in
 from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST
-from local.rehearsal.starting import await_ready
+from local.rehearsal.resources import Graph, place_of
+from local.rehearsal.starting import await_ready, end_inside
 from local.rehearsal.temporary import temporary_folder
 
 OTHER_ACCOUNT = "210987654321"
@@ -75,6 +76,11 @@ A Docker engine that finds a containerd at its usual address has its containers 
 _DOCKER = Path(__file__).with_name("docker.sh")
 
 
+def machine_for(graphs: Iterable[Graph]) -> JobSandbox:
+    """Return the machine for a rehearsal of deployed stacks, which starts its Docker engine when it wants to."""
+    return JobSandbox(map(place_of, graphs), engine=False)
+
+
 class JobSandbox:
     """The machine, for as long as the `with` block lasts.
 
@@ -92,17 +98,20 @@ class JobSandbox:
     holder: int
     repositories: Path
 
-    def __init__(self, places: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, places: Iterable[tuple[str, str]] = (), *, engine: bool = True) -> None:
         """Describe it; `with` starts it.
 
         Args:
             places: More regions, each with an account, whose names lead to the machine.
+            engine: Whether that starts the Docker engine and the AWS CLI, too; else see `start_engine`.
         """
         regions, accounts = zip(*places, strict=True) if (places := list(places)) else ((), ())
         self._regions, self._accounts = {*_REGIONS, *regions}, {*_ACCOUNTS, *accounts}
         self._machines = itertools.count(1)
         self._ends = contextlib.ExitStack()
-        self._naming = threading.Lock()
+        self._with_engine = engine
+        self._naming, self._begun = threading.Lock(), threading.Event()
+        self._running: Future[None] | None = None
         self._clients: dict[tuple[str, str], RegistryClient] = {}
         self._mirrored: dict[tuple[str, str, str], dict[str, str]] = {}
 
@@ -126,20 +135,29 @@ class JobSandbox:
             self.repositories.mkdir()
             self.holder = ends.enter_context(self._machine(made.held_by))
             self.enter = (tools.command("nsenter"), "--target", str(self.holder), "--net", "--mount", "--pid", "--")
-            starting = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
+            self._starting = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
             with_it = (*self.enter, tools.command("setpriv"), "--pdeathsig", "KILL")  # the process here is nsenter
             self._cli = WarmAwsCli(self.folder / "cli", prefix=with_it)
             self.aws = ends.enter_context(
                 AwsServices(prefix=self.enter, certificate=certificate, repositories=self.repositories)
             )
-            ends.enter_context(self._engine(starting))
             commands = self.folder / "bin"
             commands.mkdir()
             (commands / "docker").symlink_to(_DOCKER)
             put_python(commands)  # a job has Python's standard library and nothing of ours
-            self._ready = starting.submit(ends.enter_context(self._cli).await_ready)
+            if self._with_engine:
+                self._start_engine(ends)
             self._ends = ends.pop_all()
         return self
+
+    def start_engine(self) -> None:
+        """Start the Docker engine and the AWS CLI, once; they take much of what another start needs meanwhile."""
+        self._start_engine(self._ends)
+
+    def _start_engine(self, ends: contextlib.ExitStack) -> None:
+        ends.enter_context(self._engine())
+        self._begun.set()
+        self._ready = self._starting.submit(ends.enter_context(self._cli).await_ready)
 
     def await_ready(self) -> None:
         """Wait until builds can run: until the Docker engine and the AWS CLI answer.
@@ -151,15 +169,19 @@ class JobSandbox:
         self._ready.result()
 
     def await_engine(self) -> None:
-        """Wait until the Docker engine answers.
+        """Wait until the Docker engine is started, and answers.
 
         Raises:
-            RuntimeError: It did not start.
+            RuntimeError: It did not start, or everything ends before it is started.
         """
+        self._begun.wait()
+        if self._running is None:
+            raise RuntimeError("The machine ends before its Docker engine was started.")
         self._running.result()
 
     def __exit__(self, *_: object) -> None:
         """End all of it."""
+        self._begun.set()
         self._ends.close()
 
     @property
@@ -310,7 +332,7 @@ class JobSandbox:
                 process.communicate()  # closes the standard input of the machine's first process
 
     @contextlib.contextmanager
-    def _engine(self, starting: ThreadPoolExecutor) -> Iterator[None]:
+    def _engine(self) -> Iterator[None]:
         """The Docker engine; ended in good order, so that it takes its containers and mounts away."""
         settings = {
             "features": {"containerd-snapshotter": True},  # keeps indexes and attestations, as newer engines do
@@ -338,7 +360,7 @@ class JobSandbox:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._running = starting.submit(self._await_engine, process)
+        self._running = self._starting.submit(self._await_engine, process)
         try:
             yield
         finally:
@@ -361,10 +383,7 @@ class JobSandbox:
             running = self.docker("ps", "--all", "--quiet", check=False).stdout.split()
             if running:
                 self.docker("rm", "--force", "--volumes", *running, check=False)
-        # The process here is nsenter; the engine is its child, told by the number it has on the machine.
-        with contextlib.suppress(OSError):
-            number = (self.folder / "docker.pid").read_text(encoding="ascii").strip()
-            subprocess.run([*self.enter, "/bin/kill", "-TERM", number], capture_output=True, check=False)
+        end_inside(process)
         try:
             process.wait(timeout=15)
         except subprocess.TimeoutExpired:

@@ -28,13 +28,13 @@ from local.rehearsal.egress import names_lead_out, way_out
 from local.rehearsal.emulated import Policies, granted, serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
-from local.rehearsal.job_sandbox import JobSandbox
+from local.rehearsal.job_sandbox import JobSandbox, machine_for
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
 from local.rehearsal.report.model import Permission
-from local.rehearsal.resources import Graph, place_of
+from local.rehearsal.resources import Graph
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
 from local.rehearsal.usage import permissions
 
@@ -118,8 +118,15 @@ class Rehearsal:
         stacks: The stacks by name.
     """
 
-    def __init__(self, options: Options, watch: Watch) -> None:
-        self._options, self._watch = options, watch
+    def __init__(self, options: Options, watch: Watch, sandbox: JobSandbox | None = None) -> None:
+        """Describe it; `with` starts it.
+
+        Args:
+            options: What is wanted of it.
+            watch: Is told what changes.
+            sandbox: The machine, see `machine_for`, if it is there already; it ends with the rehearsal.
+        """
+        self._options, self._watch, self._given = options, watch, sandbox
         self._ends = contextlib.ExitStack()
         self._over = threading.Event()
         self._scenes: dict[str, Scene] = {}
@@ -128,14 +135,10 @@ class Rehearsal:
     def __enter__(self) -> Self:
         """Start everything, and make what the graphs declare; what the first actions do not need, beside them."""
         with contextlib.ExitStack() as ends:
-            self.sandbox = ends.enter_context(JobSandbox(map(place_of, self._options.graphs.values())))
+            self.sandbox = self._given or machine_for(self._options.graphs.values()).__enter__()
+            ends.push(self.sandbox)
             apart = ends.enter_context(contextlib.ExitStack())
             beside = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
-            images = self.sandbox.serving_images(
-                self._options.images, caches=docker_hub_caches(map(Deployed.of, self._options.graphs.values()))
-            )
-            self._images = beside.submit(apart.enter_context, images)
-            self._machine = beside.submit(self.sandbox.await_ready)
             accounts = beside.map(lambda graph: Account(self.sandbox.aws, graph), self._options.graphs.values())
             hostings = [self._hosting(name, graph, ends) for name, graph in self._options.graphs.items()]
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
@@ -150,6 +153,12 @@ class Rehearsal:
             for (name, graph), account, hosting in zip(graphs, accounts, hostings, strict=True):
                 self.stacks[name] = self._stack(name, graph, account, hosting, ends)
             make_repositories_elsewhere(self.sandbox.aws, list(self._options.graphs.values()))
+            images = self.sandbox.serving_images(
+                self._options.images, caches=docker_hub_caches(map(Deployed.of, self._options.graphs.values()))
+            )
+            self.sandbox.start_engine()  # only now: a source action needs none, and there are few processors
+            self._images = beside.submit(apart.enter_context, images)
+            self._machine = beside.submit(self.sandbox.await_ready)
             self._steady = beside.submit(self._await_services)
             ends.enter_context(self._hearing_of_images())
             self._ends = ends.pop_all()

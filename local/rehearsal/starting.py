@@ -1,7 +1,10 @@
-"""Waiting for a process that serves something."""
+"""A process that serves something: waiting until it does, and ending it where it is nsenter's."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,3 +25,14 @@ def await_ready(
             said = (log.read_bytes() if log else process.communicate()[1])[-4000:].decode(errors="replace")
             raise RuntimeError(f"{what} did not start. It said:\n{said}")
         time.sleep(0.02)
+
+
+def end_inside(process: subprocess.Popen[bytes], by: signal.Signals = signal.SIGTERM) -> None:
+    """Signal what nsenter has started on a machine; when that ends, so does nsenter.
+
+    To end nsenter itself would leave its child to this machine's first process, and the other machine would end only
+    when that one has looked after it, which may take seconds.
+    """
+    with contextlib.suppress(OSError):  # it has ended
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split():
+            os.kill(int(child), by)

@@ -48,6 +48,8 @@ _OLDEST_ENGINE = 26
 _NEXT_RELEASE = {"bookworm": "trixie"}
 """Debian's release with a Docker engine new enough, by the release of the machine. Debian 12's own is 20.10."""
 _RELEASES = ("trixie",)
+REHEARSAL = ("aws", "builder", "docker", "haproxy", "ministack", "namespaces")
+"""What every rehearsal needs."""
 _PACKAGES = {
     "busybox": "busybox-static",
     "chromium": "chromium",

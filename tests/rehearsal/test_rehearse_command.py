@@ -20,7 +20,7 @@ import pytest
 from local.__main__ import main
 from local.engine.stack import ROOT
 from local.rehearsal.arguments import EXAMPLE
-from local.rehearsal.command import _decide
+from local.rehearsal.delivery import _decide
 from local.rehearsal.report.terminal import Lines
 
 APPROVED = """config:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.errors import Refusal
 from local.rehearsal.base_images import archives, stand_ins
@@ -13,7 +14,9 @@ from local.rehearsal.base_images.dockerfile import Mention, fetched_images
 from local.rehearsal.base_images.names import ImageName
 from local.rehearsal.base_images.registry import NotThere, Registries
 from local.rehearsal.base_images.store import Content, ImageStore
-from local.rehearsal.deployed import Deployed, Project
+
+if TYPE_CHECKING:
+    from local.rehearsal.deployed import Deployed, Project
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

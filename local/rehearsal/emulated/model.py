@@ -8,17 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.model import ServiceModel, Shape  # type: ignore[import-untyped]  # ships no types
-from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
-from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # ships no types
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel, Shape  # type: ignore[import-untyped]  # ships no types
+    from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
 
 
 @cache
 def service_model(service: str) -> ServiceModel:
     """Return the model of a service as botocore ships it, by botocore's name of the service."""
-    return Session().get_service_model(service)
+    return botocore_session().get_service_model(service)
+
+
+def botocore_session() -> Session:
+    """Return a session of its own, as threads need one each; all share what they have read of botocore's data."""
+    import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415 - a start need not wait for it
+
+    made = botocore.session.Session()
+    made.register_component("data_loader", _data())
+    return made
+
+
+@cache
+def _data() -> Any:  # noqa: ANN401 - ships no types
+    import botocore.loaders  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+
+    return botocore.loaders.create_loader()
 
 
 def request_problems(service: str, operation: str, parameters: dict[str, Any]) -> list[str]:
@@ -32,6 +48,8 @@ def answer_problems(service: str, operation: str, answer: dict[str, Any]) -> lis
 
 
 def _problems(value: dict[str, Any], shape: Shape, operation: str) -> list[str]:
+    from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+
     report = ParamValidator().validate(value, shape).generate_report()
     return [*report.splitlines(), *_limits(value, shape, operation)]
 

@@ -176,6 +176,7 @@ class ContainerFleet:
     def _load(self, name: str, make: Callable[[], images.Image]) -> None:
         with self._loading:
             if name not in self._loaded:
+                self._sandbox.await_engine()  # before the image is made: that takes from whatever else starts
                 self._engine.load(images.archive(make(), name))
                 self._loaded.add(name)
 

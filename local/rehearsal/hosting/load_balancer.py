@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Self
 
 from local.rehearsal import tools
-from local.rehearsal.starting import await_ready
+from local.rehearsal.starting import await_ready, end_inside
 
 SERVED_BY = "X-Rehearsal-Target"
 """The header with the name of the target that has answered."""
@@ -256,11 +256,8 @@ class LoadBalancer:
         self._socket.close()
         if self._process is None:
             return
-        self._process.terminate()
+        end_inside(self._process)
         self._process.wait()
-        deadline = time.monotonic() + _PATIENCE
-        while self._answers() and time.monotonic() < deadline:
-            time.sleep(0.02)
         ip = (tools.command("ip"), "address", "delete", f"{self.address}/32", "dev", "lo")
         subprocess.run([*self._enter, *ip], check=False, capture_output=True)
 
