@@ -130,6 +130,7 @@ class Rehearsal:
         self._ends = contextlib.ExitStack()
         self._over = threading.Event()
         self._scenes: dict[str, Scene] = {}
+        self._fault: Exception | None = None
         self.stacks: dict[str, Stack] = {}
 
     def __enter__(self) -> Self:
@@ -206,16 +207,18 @@ class Rehearsal:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile.
 
         Raises:
-            RuntimeError: Something that everything else needs did not start.
+            RuntimeError: Something that everything else needs did not start, or went wrong meanwhile.
+            Exception: What the watcher raised, such as that nobody reads the output any more.
         """
         while True:
-            self._check_start()
+            self._check()
             running = self._running()
             if not running:
                 # Only now: what has just ended may have pushed an image as its last deed.
                 self._start_for_new_images()  # or wait until somebody who is about it has
                 running = self._running()
             if not running:
+                self._check()
                 return
             for runner, execution in running:
                 runner.wait(execution, _LOOK_SECONDS)
@@ -256,10 +259,14 @@ class Rehearsal:
         except Exception:  # noqa: BLE001 - it is told by the one who waits for the runs, and ends them all
             raise ActionFailed("The rehearsal has not started as a whole.") from None
 
-    def _check_start(self) -> None:
+    def _check(self) -> None:
         for what in (self._images, self._machine, self._steady):
             if what.done():
                 what.result()
+        for stack in self.stacks.values():
+            self._fault = self._fault or stack.runner.fault
+        if self._fault:
+            raise self._fault
 
     # What a stack is made of.
 
@@ -375,8 +382,11 @@ class Rehearsal:
         self._hearing = threading.Lock()
 
         def hear() -> None:
-            while not self._over.wait(_LOOK_SECONDS):
-                self._start_for_new_images()
+            try:
+                while not self._over.wait(_LOOK_SECONDS):
+                    self._start_for_new_images()
+            except Exception as error:  # noqa: BLE001 - it is told by the one who waits for the runs
+                self._fault = error
 
         thread = threading.Thread(target=hear, name="EventBridge")
         thread.start()

@@ -199,6 +199,26 @@ def test_a_fault_of_the_rehearsal_is_told_from_one_of_the_delivery(dev: Rehearse
     assert run.error.startswith("The rehearsal itself failed: ZeroDivisionError()\nTraceback")
 
 
+@pytest.mark.parametrize("calls", [0, 1, 2, 3], ids=["stage", "action", "end of an action", "next action"])
+def test_a_run_whose_watcher_fails_has_an_end(calls: int, tmp_path: Path) -> None:
+    """Such as one that writes to somebody who does not read any more."""
+    dev, seen = Rehearsed(tmp_path), []
+
+    def watch(*change: object) -> None:
+        seen.append(change)
+        if len(seen) > calls:
+            raise BrokenPipeError
+
+    runner = PipelineRunner(
+        dev.deployed, {action.provider: dev.actions for action in dev.deployed.actions}, STORE, tmp_path, watch
+    )
+    execution = runner.start("a person")
+    assert runner.wait(execution, 10)
+    assert execution.status == Status.FAILED
+    assert execution.ended is not None
+    assert isinstance(runner.fault, BrokenPipeError)
+
+
 def test_a_retry_runs_what_failed_and_goes_on_with_the_same_run(dev: Rehearsed) -> None:
     """https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-retry.html"""
     dev.actions.work["DeployService"] = fail

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from terminals import in_terminal
 
 from local.__main__ import main
 from local.engine.stack import ROOT
@@ -41,38 +40,6 @@ open_shell(Scene(enter=tuple(enter), environment=environment, folder=folder), "A
 """
 
 
-def in_terminal(program: str, *steps: tuple[str, str]) -> str:
-    """Run Python in a terminal of its own, and return all that the terminal shows.
-
-    Args:
-        program: Its text.
-        steps: What is waited for, and what is typed then, one after the other.
-    """
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, start_new_session=True
-    )
-    os.close(theirs)
-    shown, seen, left = "", 0, list(steps)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (process.poll() is None or select.select([ours], [], [], 0)[0]):
-        if not select.select([ours], [], [], 0.2)[0]:
-            continue
-        try:
-            shown += os.read(ours, 65536).decode(errors="replace").replace("\r", "")
-        except OSError:  # the other end is closed
-            break
-        while left and left[0][0] in shown[seen:]:
-            wanted, typed = left.pop(0)
-            seen = shown.index(wanted, seen) + len(wanted)
-            os.write(ours, typed.encode())
-    os.close(ours)
-    process.kill()
-    process.wait()
-    assert left == [], shown
-    return shown
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_a_shell_opens_where_a_job_has_failed(sandbox: JobSandbox, tmp_path: Path) -> None:
     source = tmp_path / "source"
@@ -86,7 +53,7 @@ def test_a_shell_opens_where_a_job_has_failed(sandbox: JobSandbox, tmp_path: Pat
     scene = result.scene
     arguments = [list(scene.enter), dict(scene.environment), scene.folder, str(tmp_path)]
     shown = in_terminal(
-        SHELL.format(arguments=arguments),
+        [sys.executable, "-c", SHELL.format(arguments=arguments)],
         ("# ", 'echo "[$GIVEN] [$FOUND] [$SECRET]"; pwd; readlink /proc/self/ns/net\n'),
         ("# ", 'sh -c "echo to s\\"\\"leep; exec sleep 60"\n'),  # in the foreground when it says so
         ("to sleep", "\x03"),

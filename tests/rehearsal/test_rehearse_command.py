@@ -16,6 +16,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from terminals import in_terminal
 
 from local.__main__ import main
 from local.engine.stack import ROOT
@@ -264,6 +265,19 @@ def running(place: Place, report: Path, moment: str) -> Iterator[subprocess.Pope
         yield process
 
 
+@pytest.mark.parametrize("moment", ["dev: ", "Source succeeded"], ids=["first line", "in a run"])
+def test_a_rehearsal_whose_output_nobody_reads_any_more_ends(place: Place, tmp_path: Path, moment: str) -> None:
+    """As with `make rehearse | head`."""
+    with running(place, tmp_path, moment) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        said = process.stderr.read()
+        assert process.wait(timeout=60) == 1
+    assert said == ""
+    assert place.left_in_the_end() == []
+
+
 @pytest.mark.parametrize("moment", ["Base images", "Source begins", "BuildImage begins"])
 @pytest.mark.usefixtures("interruptible")
 def test_a_rehearsal_that_is_interrupted_leaves_nothing(moment: str, place: Place, tmp_path: Path) -> None:
@@ -292,3 +306,51 @@ def test_a_rehearsal_that_is_killed_leaves_nothing(place: Place, tmp_path: Path,
 
     assert place.left_in_the_end() == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shell_opens_in_a_job_that_has_failed_and_its_end_is_that_of_the_rehearsal(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(place.folder))
+    words = command("--break", "build", "--until", "BuildImage", "--shell", "--report", str(tmp_path / "report"))
+    shown = in_terminal(
+        words,
+        ("`exit` ends the rehearsal.", "aws sts get-caller-identity --query Arn --output text; ls Dockerfile\n"),
+        ("Dockerfile\n", 'python3 "$JOBS_DIR/jobs.pyz" build-image; echo "it ended ""with $?"; exit\n'),
+        seconds=120,
+    )
+
+    assert "dev / Build / BuildImage, as shop-build-image-role-" in shown
+    assert "assumed-role/shop-build-image-role-" in shown
+    again = shown.partition("`exit` ends the rehearsal.")[2]
+    assert "no-such-option" in again
+    assert "it ended with 1" in again
+    assert place.left_in_the_end() == []
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_rehearsal_is_repeated_for_a_changed_file_until_ctrl_c(place: Place, tmp_path: Path) -> None:
+    application = tmp_path / "application"
+    shutil.copytree(EXAMPLE, application)
+    words = command("--app", str(application), "--until", "Source", "--watch", "--report", str(tmp_path / "report"))
+    with subprocess.Popen(
+        words, cwd=ROOT, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+
+        def until(line_with: str) -> str:
+            return next(line for line in process.stdout or () if line_with in line)
+
+        until("Source succeeded")
+        until("Waiting for a change.")
+        (application / "README.md").write_text("Another application\n")
+        assert until("Changed: ") == "Changed: README.md\n"
+        until("Source succeeded")
+        until("Waiting for a change.")
+        place.note(process.pid)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "Interrupted."
+    assert place.left_in_the_end() == []

@@ -31,6 +31,7 @@ class PipelineRunner:
         deployed: The pipeline.
         store: Its artifact bucket.
         executions: All its runs, the oldest first.
+        fault: What went wrong with a run that is nothing of the pipeline's, such as what its watcher raised.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class PipelineRunner:
         self._doors = _Doors(deployed.execution_mode)
         self._threads: dict[str, threading.Thread] = {}
         self._attempts = itertools.count(1)
+        self.fault: Exception | None = None
 
     def start(
         self,
@@ -150,6 +152,13 @@ class PipelineRunner:
         return execution
 
     def _run(self, execution: Execution) -> None:
+        try:
+            self._run_stages(execution)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the run must not wait for ever
+            self.fault = error
+            execution.end(Status.FAILED, f"the rehearsal itself failed: {error!r}")
+
+    def _run_stages(self, execution: Execution) -> None:
         for stage, groups in execution.plan:
             if not self._doors.enter(stage, execution):
                 stopped = execution.stop_requested.is_set()
