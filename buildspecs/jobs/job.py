@@ -158,7 +158,7 @@ def ended(why: str, command: tuple[str, ...], code: int, printed: str) -> NoRetu
     lines = [line for line in printed.splitlines() if line.strip()][-TAIL:]
     last = "\n".join(f"  | {line}" for line in lines) or "  | (it printed nothing)"
     old = _too_old(printed) if command[0] == "aws" and _UNKNOWN.search(printed) else ""
-    fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}. Its last lines:\n{last}{old}")
+    fail(f"{why}: `{shlex.join(command[:3])}` ended with code {code}.\nIts last lines:\n{last}{old}")
 
 
 def _too_old(printed: str) -> str:

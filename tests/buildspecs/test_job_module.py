@@ -130,7 +130,7 @@ def test_a_failing_command_shows_its_last_lines(how: str, capsys: pytest.Capture
     assert end.value.code == 1
     assert shown.out.startswith("==> Count\n    $ ")
     assert "FAILED: Count: `" in shown.err
-    assert "ended with code 7. Its last lines:\n  | 79\n" in shown.err
+    assert "ended with code 7.\nIts last lines:\n  | 79\n" in shown.err
     assert shown.err.endswith("  | 98\n")
 
 

@@ -123,6 +123,23 @@ def test_without_a_terminal_a_failing_action_has_its_reason_and_the_end_of_its_l
     assert printed[place + 22] == f"        | ERROR: {first}"
 
 
+def test_what_the_reason_quotes_of_the_log_is_not_repeated(tmp_path: Path) -> None:
+    execution = failing(tmp_path)
+    run = execution.last("DeployService")
+    assert run
+    run.log[:] = [
+        "what came before",
+        "\x1b[31mno such option\x1b[0m",
+        "FAILED: It could not be built.",
+        "  | no such option",
+    ]
+    run.error = "BUILD: a command ended with 1\nFAILED: It could not be built.\nIts last lines:\n  | no such option"
+    expected = ["the last lines of its log, of 4:", "| what came before"]
+    assert [line.strip() for line in lines(execution) if "last lines of" in line or "before" in line] == expected
+    del run.log[0]
+    assert not any("last lines of" in line for line in lines(execution))
+
+
 def test_verbose_prints_every_line_of_every_log_once(tmp_path: Path) -> None:
     printed = lines(failing(tmp_path), verbose=True)
     assert [line for line in printed if "RUN make" in line] == [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot hold and no reader wants."""
@@ -73,6 +75,23 @@ def _colourless(line: str) -> str:
     from rich.text import Text  # noqa: PLC0415 - most logs have no colours, and a rehearsal need not wait for Rich
 
     return Text.from_ansi(line).plain
+
+
+def last_lines(log: Sequence[str], reason: str, most: int) -> list[str]:
+    """Return the last lines of a log that the reason of a failure does not quote, as they may be shown.
+
+    Args:
+        log: Its lines.
+        reason: Why the action failed, which may quote lines of it, with a bar before each.
+        most: How many are wanted.
+    """
+    quoted = {_bare(line) for line in reason.splitlines()}
+    own = (line for line in reversed(log) if _bare(line) not in quoted)
+    return [plain(line) for line in islice(own, most)][::-1]
+
+
+def _bare(line: str) -> str:
+    return plain(line).strip().removeprefix("FAILED: ").removeprefix("| ")
 
 
 def is_trouble(line: str) -> bool:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
-from local.rehearsal.report.words import clock, duration, plain
+from local.rehearsal.report.words import clock, duration, last_lines, plain
 
 TAIL = 20
 """So many last lines of a failing action's log are shown."""
@@ -95,10 +95,11 @@ class Lines:
         self._say(f"{name} {run.status.lower()} after {duration(run.seconds)}: {plain(first)}")
         for line in rest:
             self._print(f"        {plain(line)}")
-        if not self._verbose and run.log:
+        tail = [] if self._verbose else last_lines(run.log, run.error, TAIL)
+        if tail:
             self._print(f"        the last lines of its log, of {len(run.log)}:")
-            for line in run.log[-TAIL:]:
-                self._print(f"        | {plain(line)}")
+            for line in tail:
+                self._print(f"        | {line}")
 
     def _is_new(self, identity: str, status: Status) -> bool:
         was = self._seen.get(identity)

@@ -17,7 +17,7 @@ from rich.text import Text
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
 from local.rehearsal.report.terminal.lines import lenient
-from local.rehearsal.report.words import clock, duration, plain
+from local.rehearsal.report.words import clock, duration, last_lines, plain
 
 _A_SECOND = 8
 """So often the tree is drawn, however often something changes."""
@@ -143,9 +143,9 @@ class Tree:
         lines = [Text.assemble(mark, (where, "bold red")), *(Text(f"    {line}", "red") for line in reason)]
         if not whole:
             return [_fitting(line) for line in lines[:4]]
-        if run.log:
+        if tail := last_lines(run.log, run.error, _LAST_WORDS):
             lines += [Text(), Text(f"    The last lines of its log, of {len(run.log)}:", "dim")]
-            lines += [Text(f"    {plain(line)}") for line in run.log[-_LAST_WORDS:]]
+            lines += [Text(f"    {line}") for line in tail]
         return lines
 
     def _pipelines(self, *, whole: bool) -> list[Text]:
