@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
-from local.engine.providers import lookups
+from local.engine.providers import changes, lookups
 from local.engine.providers.catalogue import ACCOUNT, GENERIC, KINDS, Facts, Kind, invent
 from local.engine.providers.checks import Problem, problems, suggest
 from local.engine.providers.protocol import UNKNOWN, Value, from_struct, plain, plugin_pb2, provider_pb2_grpc, to_struct
@@ -24,6 +24,10 @@ from local.engine.providers.server import Context, refuse
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _ACCOUNT = re.compile(r"\d{12}")
+_TARGET = "aws:cloudwatch/eventTarget:EventTarget"
+_OLD_FIRST = ("aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+_NAMED_BY_DEFAULT = ("aws:codedeploy/deploymentConfig:DeploymentConfig",)
+"""Types whose name has a default, which is no name that Pulumi makes up in the bridge's sense."""
 _RANDOM_LETTERS = 7
 """How many hexadecimal digits Pulumi puts behind a name it makes up, after a dash."""
 
@@ -98,14 +102,25 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         """Say which changes mean a new resource; what has changed in which way, the engine finds out by itself."""
         token, resource = self._type(request.urn, context)
-        kind = KINDS.get(token, GENERIC)
         old, new = _plain(from_struct(request.old_inputs)), _plain(from_struct(request.news))
-        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
-        replaces = sorted(changed & (kind.replaced_by | {"region"}))
-        # A name the program chose cannot belong to the old and the new one at once.
-        chosen = kind.name in resource.inputs.properties and new.get(kind.name) != _made_up(request.urn, kind, new)
-        delete_first = bool(replaces) and chosen and kind.name not in changed
-        return pb.DiffResponse(replaces=replaces, deleteBeforeReplace=delete_first)
+        names = changes.changed(token, _plain(from_struct(request.olds)), old, new)
+        replaces = changes.replacing(token, names, new)
+        delete_first = bool(replaces) and self._goes_first(request.urn, token, resource, new)
+        nothing = pb.DiffResponse.DIFF_UNKNOWN if names else pb.DiffResponse.DIFF_NONE
+        return pb.DiffResponse(replaces=replaces, deleteBeforeReplace=delete_first, changes=nothing)
+
+    @staticmethod
+    def _goes_first(urn: str, token: str, resource: ResourceType, new: Mapping[str, Value]) -> bool:
+        """Whether the old resource is deleted before the new one is made.
+
+        That is so for a few types, and wherever the program gives a name that Pulumi would make up, also another one:
+        nameRequiresDeleteBeforeReplace in
+        https://github.com/pulumi/pulumi-terraform-bridge/blob/main/pkg/tfbridge/schema.go.
+        """
+        name = "targetId" if token == _TARGET else KINDS.get(token, GENERIC).name
+        named_by_pulumi = name in resource.inputs.properties and token not in _NAMED_BY_DEFAULT
+        chosen = new.get(name) not in (None, _made_up(urn, KINDS.get(token, GENERIC), new))
+        return token in _OLD_FIRST or (named_by_pulumi and chosen)
 
     def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
         """Make up what AWS would return; in a preview only what is known beforehand."""
@@ -120,10 +135,11 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def Update(self, request: pb.UpdateRequest, context: Context) -> pb.UpdateResponse:
         """Keep what AWS made up, take over what the program changed."""
-        _, resource = self._type(request.urn, context)
+        token, resource = self._type(request.urn, context)
         inputs = from_struct(request.news)
-        old_inputs = from_struct(request.old_inputs)
-        kept = {name: value for name, value in from_struct(request.olds).items() if name not in old_inputs}
+        olds, old_inputs = from_struct(request.olds), from_struct(request.old_inputs)
+        kept = {name: value for name, value in olds.items() if name not in old_inputs}
+        kept |= changes.kept(token, olds, old_inputs, inputs)
         outputs = {**kept, **self._known(resource, inputs), **inputs}
         return pb.UpdateResponse(properties=to_struct(outputs))
 

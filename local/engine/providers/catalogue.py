@@ -1,8 +1,8 @@
 """What the stand-in knows about AWS resource types beyond what the SDK's types say.
 
-Three things the SDK does not tell: what a resource's ARN and id look like, which outputs AWS derives from what, and
-which changes it cannot make in place. The last list follows the `ForceNew` marks of the Terraform provider that
-pulumi-aws is made from. The types are those that this program makes; the tests' mocks answer by the same list.
+Two things the SDK does not tell: what a resource's ARN and id look like, and which outputs AWS derives from what. Which
+changes AWS cannot make in place, `changes` says. The types are those that this program makes; the tests' mocks answer
+by the same list.
 """
 
 from __future__ import annotations
@@ -98,7 +98,6 @@ class Kind:
         name: the input that names it and is invented when not given; empty if there is none.
         longest: the most characters such a name may have.
         computed: outputs AWS derives, by name.
-        replaced_by: inputs whose change means a new resource.
         document: the limit of its document, if it has one.
     """
 
@@ -107,26 +106,20 @@ class Kind:
     name: str = "name"
     longest: int = 255
     computed: Mapping[str, Callable[[Facts], Value]] = field(default_factory=dict)
-    replaced_by: frozenset[str] = frozenset({"name", "namePrefix"})
     document: Document | None = None
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-def _of_bucket(replaced_by: str = "bucket expectedBucketOwner", document: Document | None = None) -> Kind:
+def _of_bucket(document: Document | None = None) -> Kind:
     """A setting of a bucket, which goes by the bucket's name."""
-    return Kind(identity=lambda f: f.text("bucket"), name="", replaced_by=_words(replaced_by), document=document)
+    return Kind(identity=lambda f: f.text("bucket"), name="", document=document)
 
 
-def _ec2(prefix: str, resource: str, replaced_by: str, *, name: str = "") -> Kind:
+def _ec2(prefix: str, resource: str, *, name: str = "") -> Kind:
     """Something of EC2: its id is a prefix and 17 hexadecimal digits."""
     return Kind(
         arn=lambda f: f.arn("ec2", f"{resource}/{prefix}-{f.hex(17)}"),
         identity=lambda f: f"{prefix}-{f.hex(17)}",
         name=name,
-        replaced_by=_words(replaced_by),
     )
 
 
@@ -144,15 +137,10 @@ def _service_arn(facts: Facts) -> str:
     return facts.arn("ecs", f"service/{cluster}/{facts.name}")
 
 
-def _by_arn(arn: Callable[[Facts], str], replaced_by: str, **more: Any) -> Kind:  # noqa: ANN401 - the fields of Kind
+def _by_arn(arn: Callable[[Facts], str], **more: Any) -> Kind:  # noqa: ANN401 - the fields of Kind
     """Something that is known by its ARN."""
-    return Kind(arn=arn, identity=arn, replaced_by=_words(replaced_by), **more)
+    return Kind(arn=arn, identity=arn, **more)
 
-
-_TASK_DEFINITION = """
-    family containerDefinitions cpu memory networkMode executionRoleArn taskRoleArn requiresCompatibilities
-    runtimePlatform ephemeralStorage volumes placementConstraints proxyConfiguration pidMode ipcMode
-"""
 
 KINDS: Mapping[str, Kind] = {
     "aws:kms/key:Key": Kind(
@@ -160,12 +148,10 @@ KINDS: Mapping[str, Kind] = {
         identity=lambda f: f.uuid,
         name="",
         computed={"keyId": lambda f: f.uuid},
-        replaced_by=_words("customKeyStoreId customerMasterKeySpec keyUsage multiRegion xksKeyId"),
     ),
     "aws:kms/keyPolicy:KeyPolicy": Kind(
         identity=lambda f: f.text("keyId"),
         name="",
-        replaced_by=_words("keyId"),
         # https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html
         document=Document("policy", 32768, "LimitExceededException"),
     ),
@@ -173,25 +159,22 @@ KINDS: Mapping[str, Kind] = {
         arn=lambda f: f"arn:{f.partition}:s3:::{f.name}",
         name="bucket",
         longest=63,
-        replaced_by=_words("bucket bucketPrefix bucketNamespace objectLockEnabled"),
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _of_bucket(),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _of_bucket("bucket"),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _of_bucket(),
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
-    "aws:s3/bucketPolicy:BucketPolicy": _of_bucket("bucket", Document("policy", 20480, "PolicyTooLarge")),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _of_bucket("bucket"),
+    "aws:s3/bucketPolicy:BucketPolicy": _of_bucket(Document("policy", 20480, "PolicyTooLarge")),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _of_bucket(),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _of_bucket(),
     "aws:s3/bucketVersioning:BucketVersioning": _of_bucket(),
     "aws:s3/bucketObjectv2:BucketObjectv2": Kind(
         arn=lambda f: f"arn:{f.partition}:s3:::{f.text('bucket')}/{f.text('key')}",
         identity=lambda f: f"{f.text('bucket')}/{f.text('key')}",
         name="",
-        replaced_by=_words("bucket key"),
     ),
     "aws:iam/role:Role": Kind(
         arn=lambda f: f"arn:{f.partition}:iam::{f.account}:role{f.text('path', '/')}{f.name}",
         longest=64,
-        replaced_by=_words("name namePrefix path"),
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: role trust policy length, and the
         # sum of a role's inline policies. Every role of this program has one.
         document=Document("assumeRolePolicy", 2048, "LimitExceeded: Cannot exceed quota for ACLSizePerRole"),
@@ -199,39 +182,33 @@ KINDS: Mapping[str, Kind] = {
     "aws:iam/rolePolicy:RolePolicy": Kind(
         identity=lambda f: f"{f.text('role')}:{f.name}",
         longest=128,
-        replaced_by=_words("name namePrefix role"),
         document=Document("policy", 10240, "LimitExceeded: Maximum policy size exceeded for the role"),
     ),
-    "aws:codebuild/project:Project": _by_arn(lambda f: f.arn("codebuild", f"project/{f.name}"), "name"),
+    "aws:codebuild/project:Project": _by_arn(lambda f: f.arn("codebuild", f"project/{f.name}")),
     "aws:codebuild/reportGroup:ReportGroup": _by_arn(
-        lambda f: f.arn("codebuild", f"report-group/{f.name}"), "name type", longest=128
+        lambda f: f.arn("codebuild", f"report-group/{f.name}"), longest=128
     ),
     "aws:codepipeline/pipeline:Pipeline": Kind(
         arn=lambda f: f.arn("codepipeline", f.name),
         longest=100,
-        replaced_by=_words("name"),
     ),
     "aws:codedeploy/application:Application": Kind(
         arn=lambda f: f.arn("codedeploy", f"application:{f.name}"),
         identity=lambda f: f"{f.uuid}:{f.name}",
         longest=100,
-        replaced_by=_words("computePlatform"),
     ),
     "aws:codedeploy/deploymentGroup:DeploymentGroup": Kind(
         arn=lambda f: f.arn("codedeploy", f"deploymentgroup:{f.text('appName')}/{f.text('deploymentGroupName')}"),
         identity=lambda f: f.uuid,
         name="",
-        replaced_by=_words("appName"),
     ),
     "aws:codedeploy/deploymentConfig:DeploymentConfig": Kind(
         arn=lambda f: f.arn("codedeploy", f"deploymentconfig:{f.name}"),
         name="deploymentConfigName",
         longest=100,
-        replaced_by=_words("deploymentConfigName computePlatform minimumHealthyHosts trafficRoutingConfig zonalConfig"),
     ),
     "aws:codeconnections/connection:Connection": _by_arn(
         lambda f: f.arn("codeconnections", f"connection/{f.uuid}"),
-        "name hostArn providerType",
         longest=32,
         computed={"connectionStatus": lambda _: "PENDING"},
     ),
@@ -239,60 +216,47 @@ KINDS: Mapping[str, Kind] = {
         arn=lambda f: f.arn("ecr", f"repository/{f.name}"),
         longest=256,
         computed={"repositoryUrl": lambda f: f"{f.account}.dkr.ecr.{f.region}.{f.domain}/{f.name}"},
-        replaced_by=_words("name encryptionConfigurations"),
     ),
     # AWS has no update of a lifecycle policy: putting another one is what the provider calls a replacement.
-    "aws:ecr/lifecyclePolicy:LifecyclePolicy": Kind(
-        identity=lambda f: f.text("repository"), name="", replaced_by=_words("repository policy")
-    ),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": Kind(identity=lambda f: f.text("repository"), name=""),
     "aws:cloudwatch/logGroup:LogGroup": Kind(
         arn=lambda f: f.arn("logs", f"log-group:{f.name}"),
         longest=512,
-        replaced_by=_words("name namePrefix logGroupClass"),
     ),
     "aws:cloudwatch/eventRule:EventRule": Kind(
         arn=lambda f: f.arn("events", "rule/" + "/".join(filter(None, (f.text("eventBusName"), f.name)))),
         longest=64,
-        replaced_by=_words("name namePrefix eventBusName"),
     ),
     "aws:cloudwatch/eventTarget:EventTarget": Kind(
         identity=lambda f: f"{f.text('rule')}-{f.text('targetId', f.hex(8))}",
         name="",
-        replaced_by=_words("rule eventBusName targetId"),
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Kind(
         arn=lambda f: f.arn("cloudwatch", f"alarm:{f.name}"),
-        replaced_by=_words("name"),
     ),
-    "aws:ecs/cluster:Cluster": _by_arn(lambda f: f.arn("ecs", f"cluster/{f.name}"), "name"),
-    "aws:ecs/service:Service": _by_arn(
-        _service_arn, "name cluster deploymentController launchType schedulingStrategy iamRole"
-    ),
+    "aws:ecs/cluster:Cluster": _by_arn(lambda f: f.arn("ecs", f"cluster/{f.name}")),
+    "aws:ecs/service:Service": _by_arn(_service_arn),
     "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": Kind(
-        identity=lambda f: f.text("clusterName"), name="", replaced_by=_words("clusterName")
+        identity=lambda f: f.text("clusterName"), name=""
     ),
     "aws:appautoscaling/target:Target": Kind(
         arn=lambda f: f.arn("application-autoscaling", f"scalable-target/{f.hex(24)}"),
         identity=lambda f: f.text("resourceId"),
         name="",
-        replaced_by=_words("resourceId scalableDimension serviceNamespace"),
     ),
     "aws:appautoscaling/policy:Policy": Kind(
         arn=lambda f: f.arn(
             "autoscaling",
             f"scalingPolicy:{f.uuid}:resource/{f.text('serviceNamespace')}/{f.text('resourceId')}:policyName/{f.name}",
         ),
-        replaced_by=_words("name resourceId scalableDimension serviceNamespace"),
     ),
     "aws:ecs/taskDefinition:TaskDefinition": Kind(
         arn=lambda f: f.arn("ecs", f"task-definition/{f.text('family')}:1"),
         identity=lambda f: f.text("family"),
         name="",
-        replaced_by=_words(_TASK_DEFINITION),
     ),
     "aws:lb/loadBalancer:LoadBalancer": _by_arn(
         lambda f: f.arn("elasticloadbalancing", f"loadbalancer/app/{f.name}/{f.hex(16)}"),
-        "name namePrefix internal loadBalancerType customerOwnedIpv4Pool",
         longest=32,
         computed={
             "arnSuffix": lambda f: f"app/{f.name}/{f.hex(16)}",
@@ -302,35 +266,27 @@ KINDS: Mapping[str, Kind] = {
     ),
     "aws:lb/targetGroup:TargetGroup": _by_arn(
         lambda f: f.arn("elasticloadbalancing", f"targetgroup/{f.name}/{f.hex(16)}"),
-        "name namePrefix port protocol protocolVersion targetType vpcId ipAddressType",
         longest=32,
         computed={"arnSuffix": lambda f: f"targetgroup/{f.name}/{f.hex(16)}"},
     ),
-    "aws:lb/listener:Listener": _by_arn(
-        _below("loadBalancerArn", "loadbalancer", "listener"), "loadBalancerArn", name=""
-    ),
-    "aws:lb/listenerRule:ListenerRule": _by_arn(
-        _below("listenerArn", "listener", "listener-rule"), "listenerArn", name=""
-    ),
-    "aws:ec2/vpc:Vpc": _ec2("vpc", "vpc", "cidrBlock ipv4IpamPoolId ipv4NetmaskLength"),
-    "aws:ec2/subnet:Subnet": _ec2("subnet", "subnet", "vpcId cidrBlock availabilityZone availabilityZoneId"),
-    "aws:ec2/internetGateway:InternetGateway": _ec2("igw", "internet-gateway", ""),
-    "aws:ec2/routeTable:RouteTable": _ec2("rtb", "route-table", "vpcId"),
+    "aws:lb/listener:Listener": _by_arn(_below("loadBalancerArn", "loadbalancer", "listener"), name=""),
+    "aws:lb/listenerRule:ListenerRule": _by_arn(_below("listenerArn", "listener", "listener-rule"), name=""),
+    "aws:ec2/vpc:Vpc": _ec2("vpc", "vpc"),
+    "aws:ec2/subnet:Subnet": _ec2("subnet", "subnet"),
+    "aws:ec2/internetGateway:InternetGateway": _ec2("igw", "internet-gateway"),
+    "aws:ec2/routeTable:RouteTable": _ec2("rtb", "route-table"),
     "aws:ec2/route:Route": Kind(
         identity=lambda f: f"r-{f.text('routeTableId')}{f.hex(10)}",
         name="",
-        replaced_by=_words("routeTableId destinationCidrBlock destinationIpv6CidrBlock destinationPrefixListId"),
     ),
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": _ec2("rtbassoc", "route-table", "subnetId gatewayId"),
-    "aws:ec2/eip:Eip": _ec2("eipalloc", "elastic-ip", "domain address customerOwnedIpv4Pool"),
-    "aws:ec2/natGateway:NatGateway": _ec2("nat", "natgateway", "allocationId subnetId connectivityType"),
-    "aws:ec2/securityGroup:SecurityGroup": _ec2(
-        "sg", "security-group", "name namePrefix description vpcId", name="name"
-    ),
-    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2("sg", "security-group", "vpcId"),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2("vpce", "vpc-endpoint", "vpcId serviceName vpcEndpointType"),
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ec2("sgr", "security-group-rule", "securityGroupId"),
-    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _ec2("sgr", "security-group-rule", "securityGroupId"),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": _ec2("rtbassoc", "route-table"),
+    "aws:ec2/eip:Eip": _ec2("eipalloc", "elastic-ip"),
+    "aws:ec2/natGateway:NatGateway": _ec2("nat", "natgateway"),
+    "aws:ec2/securityGroup:SecurityGroup": _ec2("sg", "security-group", name="name"),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2("sg", "security-group"),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2("vpce", "vpc-endpoint"),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ec2("sgr", "security-group-rule"),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _ec2("sgr", "security-group-rule"),
 }
 """The reviewed types. Every other type of the SDK is served too, by `GENERIC`."""
 

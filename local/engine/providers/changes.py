@@ -1,0 +1,126 @@
+"""What AWS's provider makes of changed properties: an update, a replacement, or nothing.
+
+The facts are in ``changes.tsv``, read from the provider's source. Where a fact depends on other values, it does so here
+for what this program gives; any other such property counts as replaced, which is what a preview must not hide. Sets
+within a property are compared as lists.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.engine.providers.protocol import Value
+
+TABLE = Path(__file__).with_name("changes.tsv")
+Values = Mapping[str, Value]
+Condition = Callable[[Values], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """What the provider makes of a change of one property.
+
+    Attributes:
+        force_new: ``yes``, ``no``, ``conditional: WHEN``, or ``?`` where it is not known.
+        given: ``required``, ``optional`` or ``optional+computed``.
+        ordered: Whether a list in another order is another value.
+        kept_when_dropped: Whether a value that is no longer given stays.
+    """
+
+    force_new: str
+    given: str
+    ordered: bool
+    kept_when_dropped: bool
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether AWS has a value of its own where none is given."""
+        return self.given == "optional+computed"
+
+
+def _of_network_balancers(new: Values) -> bool:
+    return new.get("loadBalancerType") not in (None, "application")
+
+
+CONDITIONS: Mapping[tuple[str, str], Condition] = {
+    ("aws:lb/loadBalancer:LoadBalancer", "securityGroups"): _of_network_balancers,
+    ("aws:lb/loadBalancer:LoadBalancer", "subnets"): _of_network_balancers,
+}
+"""Whether a change replaces, by the new inputs, where it does so only sometimes."""
+_UNREVIEWED = {name: Property("yes", "optional+computed", True, True) for name in ("name", "namePrefix", "region")}  # noqa: FBT003 - as in the class
+
+
+@functools.cache
+def table() -> Mapping[str, Mapping[str, Property]]:
+    """Return the properties of each type."""
+    lines = (line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    found: dict[str, dict[str, Property]] = {}
+    for row in csv.DictReader(lines, delimiter="\t"):
+        found.setdefault(row["type"], {})[row["property"]] = Property(
+            force_new=row["forceNew"],
+            given=row["given"],
+            ordered=row["order"] != "no",
+            kept_when_dropped=row["keptWhenDropped"] == "yes",
+        )
+    return found
+
+
+def properties(token: str) -> Mapping[str, Property]:
+    """Return what is known of a type's properties; of one that nobody has reviewed that its name cannot change."""
+    return table().get(token, _UNREVIEWED)
+
+
+def changed(token: str, state: Values, old: Values, new: Values) -> set[str]:
+    """Return the properties in which the provider finds a difference.
+
+    Args:
+        token: The resource's type.
+        state: What is known of the resource, computed values included.
+        old: The inputs that it was last given.
+        new: The inputs that it is given now.
+    """
+    known = properties(token)
+    return {name for name in old.keys() | new.keys() if _differs(known.get(name), name, state, old, new)}
+
+
+def replacing(token: str, names: set[str], new: Values) -> list[str]:
+    """Return which of the changed properties mean a new resource."""
+    return sorted(name for name in names if _replaces(token, name, new))
+
+
+def kept(token: str, state: Values, old: Values, new: Values) -> dict[str, Value]:
+    """Return the values that are no longer given and stay."""
+    known = properties(token)
+    return {
+        name: state.get(name, value)
+        for name, value in old.items()
+        if name not in new and (found := known.get(name)) and found.is_computed and found.kept_when_dropped
+    }
+
+
+def _replaces(token: str, name: str, new: Values) -> bool:
+    found = properties(token).get(name)
+    if found is None or found.force_new == "no":
+        return False
+    condition = CONDITIONS.get((token, name))
+    return condition(new) if condition else found.force_new != "?"
+
+
+def _differs(found: Property | None, name: str, state: Values, old: Values, new: Values) -> bool:
+    if found is None:
+        return old.get(name) != new.get(name)
+    if name not in new and found.is_computed and found.kept_when_dropped:
+        return False
+    before = state.get(name) if found.is_computed and name not in old else old.get(name)
+    if found.ordered or not isinstance(before, list):
+        return before != new.get(name)
+    return _in_any_order(before) != _in_any_order(new.get(name))
+
+
+def _in_any_order(value: Value) -> object:
+    return sorted(json.dumps(item, sort_keys=True) for item in value) if isinstance(value, list) else value
