@@ -147,7 +147,7 @@ def test_a_pipeline_is_awaited_that_the_last_deed_of_another_has_started(monkeyp
     rehearsal: Any = Rehearsal.__new__(Rehearsal)
     rehearsal.stacks = {name: SimpleNamespace(runner=runner) for name, runner in running.items()}
     monkeypatch.setattr(Rehearsal, "_start_for_new_images", look)
-    monkeypatch.setattr(Rehearsal, "_check_start", lambda _rehearsal: None)
+    monkeypatch.setattr(Rehearsal, "_check", lambda _rehearsal: None)
 
     rehearsal.wait()
 
