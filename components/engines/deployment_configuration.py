@@ -17,6 +17,11 @@ STRATEGIES: Final[Mapping[Strategy, str]] = {
     "linear": "LINEAR",
 }
 """ECS's names of the strategies."""
+NO_ALARMS: Final[Mapping[str, object]] = {"alarmNames": [], "enable": False, "rollback": False}
+"""What takes the alarms of a service away: ECS keeps what it is not told, and wants all three fields.
+
+https://github.com/aws/copilot-cli/pull/4565
+"""
 
 
 def deployment_configuration(rollout: Rollout) -> dict[str, object]:

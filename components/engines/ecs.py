@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from components.engines.deployment_configuration import deployment_configuration
+from components.engines.deployment_configuration import NO_ALARMS, deployment_configuration
 from components.engines.engine import (
     DEPLOY_ACTION,
     MINUTES_TO_ROLL_BACK,
@@ -22,6 +22,9 @@ from components.pipeline.variables import DELIVERED_IMAGE
 
 def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
     target, rollout = deployment.target, deployment.rollout
+    configuration = deployment_configuration(rollout)
+    if target.ready:  # a service that exists keeps the alarms that it has
+        configuration.setdefault("alarms", NO_ALARMS)
     project = deployment.stage.project(
         "deploy-ecs",
         description="Registers the task definition, updates the service and follows the deployment",
@@ -29,7 +32,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
         variables={
             "CLUSTER": target.cluster,
             "SERVICE": target.service,
-            "DEPLOYMENT_CONFIGURATION": json.dumps(deployment_configuration(rollout), sort_keys=True),
+            "DEPLOYMENT_CONFIGURATION": json.dumps(configuration, sort_keys=True),
             "LOG_GROUP": target.log_group,
             "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
         },
@@ -63,7 +66,7 @@ ECS = Engine(
     longest_interval_minutes=1440,
     controller="ECS",
     traffic_switch=TrafficSwitch.RULES,
-    writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION),
+    writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION, "alarms"),
     # ECS's own deployments with two target groups let them change places.
     writes_when_shifting=(
         "loadBalancers[0].targetGroupArn",

@@ -32,7 +32,7 @@ class ArtifactBucket(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         self._foundation = foundation
         self._prefix = artifact_prefix(foundation.prefix)
-        child = pulumi.ResourceOptions(parent=self)
+        child = pulumi.ResourceOptions(parent=self, protect=foundation.protect)
 
         bucket = private_bucket(name, self, foundation)
         self.name = bucket.bucket
@@ -78,7 +78,7 @@ class ArtifactBucket(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        self.bucket_policy = bucket_policy(name, self, bucket, self._own_statements())
+        self.bucket_policy = bucket_policy(name, self, bucket, foundation, self._own_statements())
         self.register_outputs({"bucket": self.name})
 
     def read_write(self, *, as_pipeline: bool = False) -> tuple[Statement, ...]:

@@ -19,7 +19,8 @@ class EncryptionKeyArgs:
 
     Attributes:
         prefix: ``<application>-<stack>``, for the key's description.
-        protect: Pulumi refuses to delete the key, and a deleted one can be restored for 30 days instead of 7.
+        protect: Pulumi refuses to delete the key and its policy, and a deleted key can be restored for 30 days instead
+            of 7.
         tags: Tags of the key.
         formerly: Parent and name of the key in stacks that were made when it belonged to another component.
     """
@@ -59,7 +60,7 @@ class EncryptionKey(pulumi.ComponentResource):
             f"{name}-key-policy",
             key_id=key.key_id,
             policy=self._policy(),
-            opts=pulumi.ResourceOptions(parent=self, aliases=self._formerly_named("-policy")),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, aliases=self._formerly_named("-policy")),
         )
         self.register_outputs({"arn": self.arn})
 

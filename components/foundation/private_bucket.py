@@ -30,13 +30,17 @@ def private_bucket(name: str, component: pulumi.ComponentResource, foundation: F
         f"{name}-ownership",
         bucket=bucket.bucket,
         rule={"object_ownership": "BucketOwnerEnforced"},
-        opts=pulumi.ResourceOptions(parent=component),
+        opts=pulumi.ResourceOptions(parent=component, protect=foundation.protect),
     )
     return bucket
 
 
 def bucket_policy(
-    name: str, component: pulumi.ComponentResource, bucket: s3.Bucket, statements: Sequence[Mapping[str, Any]]
+    name: str,
+    component: pulumi.ComponentResource,
+    bucket: s3.Bucket,
+    foundation: Foundation,
+    statements: Sequence[Mapping[str, Any]],
 ) -> s3.BucketPolicy:
     """Block public access, then set the policy: the statements, and that nobody comes over plain HTTP.
 
@@ -44,6 +48,7 @@ def bucket_policy(
         name: The component's name.
         component: What the bucket belongs to.
         bucket: The bucket.
+        foundation: Whether the bucket is protected, and with it what keeps it closed.
         statements: What else the bucket's own policy says.
     """
     public_access = s3.BucketPublicAccessBlock(
@@ -53,7 +58,7 @@ def bucket_policy(
         block_public_policy=True,
         ignore_public_acls=True,
         restrict_public_buckets=True,
-        opts=pulumi.ResourceOptions(parent=component),
+        opts=pulumi.ResourceOptions(parent=component, protect=foundation.protect),
     )
     deny_plain_http = {
         "Sid": "DenyPlainHttp",
@@ -68,5 +73,5 @@ def bucket_policy(
         bucket=bucket.bucket,
         policy=resource_policy([deny_plain_http, *statements]),
         # S3 refuses two changes of a bucket's access at the same moment.
-        opts=pulumi.ResourceOptions(parent=component, depends_on=[public_access]),
+        opts=pulumi.ResourceOptions(parent=component, depends_on=[public_access], protect=foundation.protect),
     )

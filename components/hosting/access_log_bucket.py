@@ -27,7 +27,7 @@ class AccessLogBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, foundation: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child = pulumi.ResourceOptions(parent=self, protect=foundation.protect)
         bucket = private_bucket(name, self, foundation)
         self.name = bucket.bucket
         s3.BucketServerSideEncryptionConfiguration(
@@ -57,6 +57,7 @@ class AccessLogBucket(pulumi.ComponentResource):
             name,
             self,
             bucket,
+            foundation,
             [
                 {
                     "Sid": "AddAccessLogs",

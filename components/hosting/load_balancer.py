@@ -200,7 +200,8 @@ class LoadBalancer(pulumi.ComponentResource):
                 )
             ],
             tags=self._args.foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            # Of a stack that had plain HTTP the users' listener has to leave port 80 first.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.production]),
         )
 
     def _rule(self, role: str, listener: lb.Listener, weights: Sequence[int]) -> lb.ListenerRule:

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import importlib
 import importlib.metadata
+import itertools
+import json
 import os
 import re
 import runpy
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +31,7 @@ from local.engine.providers.aws import AwsStandIn
 from local.engine.providers.awsx import AwsxStandIn
 from local.engine.providers.sdk_types import Sdk
 from local.engine.providers.server import serving
+from local.engine.providers.world import World
 from local.engine.pulumi_cli import PulumiCli, find_pulumi
 from local.errors import Refusal
 
@@ -210,10 +213,19 @@ class LocalStack:
         resources: list[dict[str, Any]] = (deployment or {}).get("resources", [])
         return resources
 
+    def _recorded(self) -> list[dict[str, Any]]:
+        """The resources of the state, as it is kept; values that are secret are sealed in it."""
+        files = list((self.state_dir / "state" / ".pulumi" / "stacks").glob(f"*/{self.name}.json"))
+        checkpoint = json.loads(files[0].read_text(encoding="utf-8"))["checkpoint"] if files else {}
+        resources: list[dict[str, Any]] = (checkpoint.get("latest") or {}).get("resources") or []
+        return resources
+
     def _run(self, operation: str, *, diff: bool) -> Outcome:
         """Run one operation of the engine with the program in this process."""
-        with self._surroundings(), lean_run(), _stand_ins() as ports:
+        with self._surroundings(), lean_run(), contextlib.ExitStack() as ends:
             self._prepare()
+            world = World.of(self._recorded())
+            ports = ends.enter_context(_stand_ins(world))
             importing = threading.Thread(target=self._import_ahead)
             importing.start()
 
@@ -237,6 +249,8 @@ class LocalStack:
             finally:
                 importing.join()
                 self._remember_imports()
+            if races := world.handed_over_in_no_order(_dependencies(self._recorded())):
+                raise EngineFailure(races)
         return record.outcome(result.stdout)
 
     def _prepare(self) -> None:
@@ -468,11 +482,11 @@ _sdk = functools.cache(Sdk)
 
 
 @contextlib.contextmanager
-def _stand_ins() -> Iterator[str]:
+def _stand_ins(world: World) -> Iterator[str]:
     """Serve the stand-in providers as long as the block lasts; gives their ports as PULUMI_DEBUG_PROVIDERS has them."""
     aws, awsx = (importlib.metadata.version(name) for name in ("pulumi-aws", "pulumi-awsx"))
     with (
-        serving(lambda: AwsStandIn(_sdk("pulumi_aws"), aws)) as aws_port,
+        serving(lambda: AwsStandIn(_sdk("pulumi_aws"), aws, world)) as aws_port,
         serving(lambda: AwsxStandIn(_sdk("pulumi_awsx"), awsx, aws)) as awsx_port,
     ):
         yield f"aws:{aws_port},awsx:{awsx_port}"
@@ -489,6 +503,18 @@ def _interrupts_left_to_the_engine() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _dependencies(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """What each URN depends on, its parent included."""
+    return {
+        found["urn"]: {
+            *found.get("dependencies", ()),
+            *itertools.chain(*(urns or () for urns in found.get("propertyDependencies", {}).values())),
+            *filter(None, [found.get("parent")]),
+        }
+        for found in resources
+    }
 
 
 def _said(error: automation.CommandError) -> str:

@@ -384,10 +384,27 @@ def test_nothing_is_made_twice_where_hosting_exists() -> None:
 
 def test_hosting_that_is_made_protects_its_log_bucket_and_load_balancer_too() -> None:
     graph = build_program({**stack_file(frozenset(), protect=True), "ecs-delivery:hosting": MADE})
-    assert {item.type for item in graph if item.protect} == STATEFUL
-    assert all(item.protect for item in graph if item.type in STATEFUL)
+    assert {item.type for item in graph if item.protect} == STATEFUL | GUARDS
+    assert all(item.protect for item in graph if item.type in STATEFUL | GUARDS)
     assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [False, False]
     assert graph.one("aws:lb/loadBalancer:LoadBalancer").inputs["enableDeletionProtection"] is True
+
+
+def test_every_run_takes_alarms_away_that_are_off_but_those_of_a_service_that_exists() -> None:
+    """ECS keeps what it is not told."""
+    ecs = {"engine": "ecs"}
+    off = {"alarmNames": [], "enable": False, "rollback": False}
+    on = {"alarmNames": [f"shop-dev-{name}" for name in ("errors", "latency", "unhealthy-hosts")]}
+    for hosting, alarms in (
+        (MADE, {**on, "enable": True, "rollback": True}),
+        ({**MADE, "alarms": {"enabled": False}}, off),
+        ({"existing": {"cluster": "shop", "service": "shop", "executionRole": "shop-execution"}}, None),
+    ):
+        graph = build_program({**stack_file(frozenset()), "ecs-delivery:hosting": hosting, "ecs-delivery:deploy": ecs})
+        project = graph.one("aws:codebuild/project:Project", "shop-deploy-ecs-project").inputs["environment"]
+        variables = {item["name"]: item["value"] for item in project["environmentVariables"]}
+        said = json.loads(variables["DEPLOYMENT_CONFIGURATION"])
+        assert said.get("alarms") == alarms
 
 
 def test_the_first_run_waits_for_the_service_it_deploys_to() -> None:
@@ -398,12 +415,22 @@ def test_the_first_run_waits_for_the_service_it_deploys_to() -> None:
 
 
 STATEFUL = {"aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:ecr/repository:Repository"}
+GUARDS = {
+    "aws:kms/keyPolicy:KeyPolicy",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "aws:s3/bucketVersioning:BucketVersioning",
+}
+"""What keeps a bucket and the key closed; an edit changes each in place, so that protection is never in its way."""
 
 
-def test_with_protection_exactly_key_bucket_and_repositories_are_protected() -> None:
+def test_with_protection_key_bucket_and_repositories_are_protected_with_what_keeps_them_closed() -> None:
     graph = build_program(stack_file(frozenset(TOGGLES), protect=True))
-    assert {item.type for item in graph if item.protect} == STATEFUL
-    assert all(item.protect for item in graph if item.type in STATEFUL)
+    assert {item.type for item in graph if item.protect} == STATEFUL | GUARDS
+    assert all(item.protect for item in graph if item.type in STATEFUL | GUARDS)
     assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [False]
     assert {item.inputs["forceDelete"] for item in graph.of("aws:ecr/repository:Repository")} == {False}
 

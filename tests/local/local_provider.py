@@ -63,9 +63,13 @@ class Provider:
         )
         return self.standin.Diff(request, self.context)
 
-    def update(self, token: str, state: Values, old: Values, new: Values, name: str = "shop") -> Values:
+    def update(self, token: str, state: Values, old: Values, new: Values, identity: str, name: str = "shop") -> Values:
         request = provider_pb2.UpdateRequest(
-            urn=self.urn(token, name), olds=to_struct(state), old_inputs=to_struct(old), news=to_struct(new)
+            urn=self.urn(token, name),
+            id=identity,
+            olds=to_struct(state),
+            old_inputs=to_struct(old),
+            news=to_struct(new),
         )
         return from_struct(self.standin.Update(request, self.context).properties)
 

@@ -231,9 +231,9 @@ def test_a_secret_input_comes_back_as_a_secret(provider: Provider) -> None:
 
 def test_an_update_keeps_what_aws_made_up_and_drops_inputs_no_longer_given(provider: Provider) -> None:
     old: Values = {"name": "shop", "retentionInDays": 30.0, "kmsKeyId": "key"}
-    _, state = provider.create(LOGS, old)
+    identity, state = provider.create(LOGS, old)
     new: Values = {"name": "shop", "retentionInDays": 60.0}
-    updated = provider.update(LOGS, state, old, new)
+    updated = provider.update(LOGS, state, old, new, identity)
     assert updated["arn"] == state["arn"]
     assert updated["retentionInDays"] == 60.0
     assert "kmsKeyId" not in updated

@@ -90,12 +90,13 @@ def test_a_set_in_another_order_is_no_change_and_a_list_is_one(provider: Provide
 
 
 def test_a_value_that_is_dropped_and_that_aws_has_itself_stays(provider: Provider) -> None:
-    old: Values = {"loadBalancerArn": "x", "protocol": "HTTPS", "sslPolicy": "policy", "defaultActions": []}
-    new: Values = {"loadBalancerArn": "x", "protocol": "HTTP", "defaultActions": []}
-    response = provider.diff(LISTENER, old, {**new, "protocol": "HTTPS"})
+    old: Values = {"loadBalancerArn": "x", "port": 443.0, "protocol": "HTTPS", "sslPolicy": "policy"}
+    new: Values = {"loadBalancerArn": "x", "port": 443.0, "protocol": "HTTPS"}
+    response = provider.diff(LISTENER, old, new)
     assert response.changes == response.DIFF_NONE
-    updated = provider.update(LISTENER, {**old, "arn": "y"}, old, new)
-    assert (updated["protocol"], updated["sslPolicy"]) == ("HTTP", "policy")
+    identity, state = provider.create(LISTENER, old)
+    updated = provider.update(LISTENER, state, old, {**new, "port": 8443.0}, identity)
+    assert (updated["port"], updated["sslPolicy"]) == (8443.0, "policy")
 
 
 def test_a_value_that_is_given_as_it_is_already_is_no_change(provider: Provider) -> None:

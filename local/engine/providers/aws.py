@@ -11,6 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
@@ -21,6 +22,7 @@ from local.engine.providers.protocol import UNKNOWN, Value, from_struct, plain, 
 from local.engine.providers.protocol import provider_pb2 as pb
 from local.engine.providers.sdk_types import ResourceType, Sdk, UnknownTokenError
 from local.engine.providers.server import Context, refuse
+from local.engine.providers.world import Refused, Resource, World
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _ACCOUNT = re.compile(r"\d{12}")
@@ -38,10 +40,12 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
     Args:
         sdk: the types of pulumi-aws.
         version: the version of pulumi-aws it stands for.
+        world: what is in the account; by default nothing.
     """
 
-    def __init__(self, sdk: Sdk, version: str) -> None:
+    def __init__(self, sdk: Sdk, version: str, world: World | None = None) -> None:
         self._sdk = sdk
+        self._world = world or World()
         self._version = version
         self._region, self._account = "", ACCOUNT
         self._default_tags: dict[str, Value] = {}
@@ -119,7 +123,8 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         """
         name = "targetId" if token == _TARGET else KINDS.get(token, GENERIC).name
         named_by_pulumi = name in resource.inputs.properties and token not in _NAMED_BY_DEFAULT
-        chosen = new.get(name) not in (None, _made_up(urn, KINDS.get(token, GENERIC), new))
+        made_up = re.escape(_beginning(urn, KINDS.get(token, GENERIC), new)) + rf"[0-9a-f]{{{_RANDOM_LETTERS}}}"
+        chosen = new.get(name) is not None and not re.fullmatch(made_up, str(new[name]))
         return token in _OLD_FIRST or (named_by_pulumi and chosen)
 
     def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
@@ -128,9 +133,11 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         inputs = from_struct(request.properties)
         if request.preview:
             return pb.CreateResponse(properties=to_struct({**self._known(resource, inputs), **inputs}))
-        facts = self._facts(request.urn, token, _plain(inputs))
+        facts = self._facts(request.urn, token, _plain(inputs), seed=self._world.seed(request.urn))
         identity = KINDS.get(token, GENERIC).identity(facts) or facts.hex(17)
         outputs = {**self._computed(token, resource, facts), **self._known(resource, inputs), **inputs}
+        with _answering(context):
+            self._world.make(Resource(request.urn, token, identity, _plain(outputs)))
         return pb.CreateResponse(id=identity, properties=to_struct(outputs))
 
     def Update(self, request: pb.UpdateRequest, context: Context) -> pb.UpdateResponse:
@@ -141,11 +148,16 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         kept = {name: value for name, value in olds.items() if name not in old_inputs}
         kept |= changes.kept(token, olds, old_inputs, inputs)
         outputs = {**kept, **self._known(resource, inputs), **inputs}
+        if not request.preview:
+            with _answering(context):
+                self._world.change(Resource(request.urn, token, request.id, _plain(outputs)))
         return pb.UpdateResponse(properties=to_struct(outputs))
 
     def Delete(self, request: pb.DeleteRequest, context: Context) -> empty_pb2.Empty:
-        """Forget it: nothing was ever there."""
-        self._type(request.urn, context)
+        """Have it no more."""
+        token, _ = self._type(request.urn, context)
+        with _answering(context):
+            self._world.remove(token, request.id)
         return empty_pb2.Empty()
 
     # Functions.
@@ -185,11 +197,15 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
             before = old.get(kind.name)
             same_rule = old.get(prefix_input) == given.get(prefix_input)
             keep = isinstance(before, str) and same_rule
-            given[kind.name] = before if keep else _made_up(urn, kind, given)
+            given[kind.name] = before if keep else _beginning(urn, kind, given) + self._random_letters(urn)
         name = given[kind.name]
         if isinstance(name, str) and name != UNKNOWN and len(name) > kind.longest:
             return [Problem(kind.name, f"must have at most {kind.longest} characters, got {len(name)} ({name!r})")]
         return []
+
+    def _random_letters(self, urn: str) -> str:
+        """What Pulumi adds to a name, except that it is always the same; another one for what replaces a resource."""
+        return Facts(self._world.seed(urn), "", "", {}).hex(_RANDOM_LETTERS)
 
     def _claim(self, urn: str, token: str, kind: Kind, given: Mapping[str, Value]) -> list[Problem]:
         """Refuse a second resource that would be the very same thing in AWS."""
@@ -202,11 +218,11 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
             return []
         return [Problem(kind.name, f"would make {identity!r} twice: {owner.rpartition('::')[2]!r} is the same thing")]
 
-    def _facts(self, urn: str, token: str, given: Mapping[str, Value]) -> Facts:
+    def _facts(self, urn: str, token: str, given: Mapping[str, Value], seed: str = "") -> Facts:
         name = given.get(KINDS.get(token, GENERIC).name)
         region = given.get("region")
         return Facts(
-            seed=urn,
+            seed=seed or urn,
             name=name if isinstance(name, str) else "",
             region=region if isinstance(region, str) else self._region,
             inputs=given,
@@ -235,6 +251,15 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
             elif output not in resource.inputs.properties:
                 outputs[output] = invent(output, shape.kind, token, facts)
         return outputs
+
+
+@contextmanager
+def _answering(context: Context) -> Iterator[None]:
+    """Answer with what a service says when it refuses."""
+    try:
+        yield
+    except Refused as refused:
+        refuse(context, str(refused))
 
 
 def _too_long(kind: Kind, given: Mapping[str, Value]) -> Iterator[Problem]:
@@ -272,13 +297,11 @@ def _account(config: Mapping[str, Value]) -> str:
     return allowed[0] if isinstance(allowed, list) and allowed and isinstance(allowed[0], str) else ACCOUNT
 
 
-def _made_up(urn: str, kind: Kind, given: Mapping[str, Value]) -> str:
-    """The name Pulumi would make up, except that it is always the same for the same resource."""
+def _beginning(urn: str, kind: Kind, given: Mapping[str, Value]) -> str:
+    """What a name that Pulumi makes up begins with."""
     prefix = given.get(f"{kind.name}Prefix")
     base = prefix if isinstance(prefix, str) else f"{urn.rpartition('::')[2]}-"
-    if kind is KINDS["aws:s3/bucket:Bucket"]:
-        base = base.lower()
-    return base + Facts(urn, "", "", {}).hex(_RANDOM_LETTERS)
+    return base.lower() if kind is KINDS["aws:s3/bucket:Bucket"] else base
 
 
 def _failures(found: Iterable[Problem]) -> list[pb.CheckFailure]:

@@ -1,0 +1,363 @@
+"""What is in the account while the engine works: places that only one resource takes, and what may not go while in use.
+
+AWS's services refuse the second claim of a place and the removal of what is used; what they say is read from the models
+that botocore ships. A deployment begins with what the stack's state holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from local.engine.providers.protocol import Value
+
+Values = Mapping[str, Value]
+Key = tuple[Hashable, ...]
+BALANCER = "aws:lb/loadBalancer:LoadBalancer"
+BUCKET = "aws:s3/bucket:Bucket"
+CLUSTER = "aws:ecs/cluster:Cluster"
+GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
+LISTENER = "aws:lb/listener:Listener"
+REPOSITORY = "aws:ecr/repository:Repository"
+RULE = "aws:lb/listenerRule:ListenerRule"
+SERVICE = "aws:ecs/service:Service"
+TARGETS = "aws:lb/targetGroup:TargetGroup"
+
+
+class Refused(Exception):  # noqa: N818 - the service's answer
+    """A service says no."""
+
+
+class Call(NamedTuple):
+    """An operation of a service, and an error that it answers with; the names are botocore's.
+
+    Attributes:
+        service: Such as ``elbv2``.
+        operation: Such as ``CreateListener``.
+        error: The error's shape, such as ``DuplicateListenerException``.
+        message: What it says, where the model does not.
+    """
+
+    service: str
+    operation: str
+    error: str
+    message: str = ""
+
+    def refuse(self, about: str) -> Refused:
+        """Return the answer.
+
+        Args:
+            about: Which resources it is about.
+        """
+        said = self.message or documented(self)
+        return Refused(f"{self.service} {self.operation}: {self.error}: {said} ({about})")
+
+
+@cache
+def documented(call: Call) -> str:
+    """Return what the service's model says of an error; empty where the operation does not have it."""
+    model = _session().get_service_model(call.service).operation_model(call.operation)
+    shape = next((shape for shape in model.error_shapes if shape.name == call.error), None)
+    text = shape.documentation if shape else ""
+    return text.replace("<p>", "").replace("</p>", "").strip()
+
+
+@cache
+def _session() -> Any:  # noqa: ANN401 - ships no types
+    import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415 - only a refusal needs it
+
+    return botocore.session.Session()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that only one resource can take.
+
+    Attributes:
+        call: What a second claim is answered with.
+        keys: The places that a resource takes, by its inputs.
+    """
+
+    call: Call
+    keys: Callable[[Values], Iterable[Key]]
+
+
+def _of(*names: str) -> Callable[[Values], Iterable[Key]]:
+    """The place is these inputs together."""
+    return lambda inputs: [tuple(_text(inputs[name]) for name in names)] if all(map(inputs.get, names)) else []
+
+
+def _text(value: Value) -> str:
+    """A value in one way: a whole number travels as 80.0, and is kept as 80."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _services(inputs: Values) -> Iterator[Key]:
+    """The services of a deployment group."""
+    service = inputs.get("ecsService")
+    if isinstance(service, dict):
+        yield (str(service.get("clusterName")), str(service.get("serviceName")))
+
+
+def _named(service: str, operation: str, error: str, name: str = "name", message: str = "") -> tuple[Place, ...]:
+    return (Place(Call(service, operation, error, message), _of(name)),)
+
+
+PLACES: Mapping[str, tuple[Place, ...]] = {
+    LISTENER: (Place(Call("elbv2", "CreateListener", "DuplicateListenerException"), _of("loadBalancerArn", "port")),),
+    RULE: (Place(Call("elbv2", "CreateRule", "PriorityInUseException"), _of("listenerArn", "priority")),),
+    BALANCER: _named("elbv2", "CreateLoadBalancer", "DuplicateLoadBalancerNameException"),
+    TARGETS: _named("elbv2", "CreateTargetGroup", "DuplicateTargetGroupNameException"),
+    SERVICE: (
+        Place(
+            # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+            Call("ecs", "CreateService", "InvalidParameterException", "Creation of service was not idempotent."),
+            _of("cluster", "name"),
+        ),
+    ),
+    GROUP: (
+        Place(
+            Call("codedeploy", "CreateDeploymentGroup", "DeploymentGroupAlreadyExistsException"),
+            _of("appName", "deploymentGroupName"),
+        ),
+        Place(Call("codedeploy", "CreateDeploymentGroup", "ECSServiceMappingLimitExceededException"), _services),
+    ),
+    "aws:codedeploy/application:Application": _named(
+        "codedeploy", "CreateApplication", "ApplicationAlreadyExistsException"
+    ),
+    "aws:codedeploy/deploymentConfig:DeploymentConfig": _named(
+        "codedeploy", "CreateDeploymentConfig", "DeploymentConfigAlreadyExistsException", "deploymentConfigName"
+    ),
+    REPOSITORY: _named("ecr", "CreateRepository", "RepositoryAlreadyExistsException"),
+    BUCKET: _named("s3", "CreateBucket", "BucketAlreadyOwnedByYou", "bucket"),
+    "aws:iam/role:Role": _named("iam", "CreateRole", "EntityAlreadyExistsException"),
+    "aws:cloudwatch/logGroup:LogGroup": _named("logs", "CreateLogGroup", "ResourceAlreadyExistsException"),
+    "aws:codebuild/project:Project": _named("codebuild", "CreateProject", "ResourceAlreadyExistsException"),
+    "aws:codebuild/reportGroup:ReportGroup": _named("codebuild", "CreateReportGroup", "ResourceAlreadyExistsException"),
+    "aws:codepipeline/pipeline:Pipeline": _named("codepipeline", "CreatePipeline", "PipelineNameInUseException"),
+}
+"""The places by the type that takes them.
+
+What is put, and not created, takes none: a rule, an alarm, an inline policy or a setting of a bucket that is there is
+replaced by the one that is put. See `World.remove` for what that means.
+"""
+
+
+@dataclass(slots=True)
+class Resource:
+    """Something that is there.
+
+    Attributes:
+        urn: Which resource of the program it is.
+        token: Its type.
+        identity: Its ID.
+        values: Its inputs, and where it has none what AWS has made up.
+    """
+
+    urn: str
+    token: str
+    identity: str
+    values: dict[str, Value]
+
+    @property
+    def name(self) -> str:
+        """Its name in the program."""
+        return self.urn.rpartition("::")[2]
+
+    @property
+    def places(self) -> list[tuple[Call, Key]]:
+        """The places that it takes."""
+        return [(place.call, key) for place in PLACES.get(self.token, ()) for key in place.keys(self.values)]
+
+
+@dataclass(slots=True)
+class World:
+    """The account, for one operation of the engine.
+
+    Attributes:
+        resources: What is there.
+    """
+
+    resources: list[Resource] = field(default_factory=list)
+    _gone: list[Resource] = field(default_factory=list)
+    _freed: dict[tuple[Call, Key], Resource] = field(default_factory=dict)
+    _handed_over: list[tuple[Call, Resource, Resource]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(cls, resources: Iterable[Mapping[str, Any]]) -> World:
+        """Return the account as a stack's state has it."""
+        there = (found for found in resources if found.get("custom") and found["type"].startswith("aws:"))
+        return cls(
+            [
+                Resource(each["urn"], each["type"], each["id"], {**each.get("outputs", {}), **each.get("inputs", {})})
+                for each in there
+                if each.get("id")
+            ]
+        )
+
+    def seed(self, urn: str) -> str:
+        """Return what tells the next resource of a URN apart from the one that is there, or was."""
+        with self._lock:
+            before = [each for each in (*self._gone, *self.resources) if each.urn == urn]
+        return f"{urn}#{before[-1].identity}" if before else urn
+
+    def make(self, resource: Resource) -> None:
+        """Have a resource that is made.
+
+        Raises:
+            Refused: A place of it is taken.
+        """
+        with self._lock:
+            self._claim(resource, None)
+            self.resources.append(resource)
+
+    def change(self, resource: Resource) -> None:
+        """Have a resource as it is now.
+
+        Raises:
+            Refused: A place that it takes now is taken by another one.
+        """
+        with self._lock:
+            before = self._find(resource.token, resource.identity)
+            for problem in _WRONG.get(resource.token, ()):
+                problem(before, resource)
+            self._claim(resource, before)
+            if before:
+                self._free((place for place in before.places if place not in resource.places), before)
+                self.resources.remove(before)
+            self.resources.append(resource)
+
+    def remove(self, token: str, identity: str) -> None:
+        """Have a resource no more.
+
+        Raises:
+            Refused: It is protected, in use, or not empty.
+        """
+        with self._lock:
+            found = self._find(token, identity)
+            if found is None:
+                return
+            for problem in _IN_THE_WAY.get(token, ()):
+                problem(self, found)
+            self.resources.remove(found)
+            self._gone.append(found)
+            self._free(found.places, found)
+            if token == BALANCER:  # its listeners go with it, and their rules
+                arns = {other.identity for other in self.resources if other.values.get("loadBalancerArn") == identity}
+                self.resources[:] = [
+                    other
+                    for other in self.resources
+                    if other.identity not in arns and other.values.get("listenerArn") not in arns
+                ]
+
+    def handed_over_in_no_order(self, dependencies: Mapping[str, Iterable[str]]) -> list[str]:
+        """Return the places that one resource has left and another one has taken with nothing that orders the two.
+
+        Whether that works on AWS is a race, whichever way it went here.
+
+        Args:
+            dependencies: What each URN depends on, parents included.
+        """
+        return [
+            f"{later.name} takes the place of {earlier.name} in the same update, and does not depend on it: "
+            f"{call.service} {call.operation} may answer {call.error}"
+            for call, earlier, later in self._handed_over
+            if earlier.urn != later.urn and earlier.urn not in _all(later.urn, dependencies)
+        ]
+
+    def _find(self, token: str, identity: str) -> Resource | None:
+        return next((each for each in self.resources if (each.token, each.identity) == (token, identity)), None)
+
+    def _claim(self, resource: Resource, before: Resource | None) -> None:
+        kept = before.places if before else []
+        for call, key in (place for place in resource.places if place not in kept):
+            for other in self.resources:
+                if other is not before and (call, key) in other.places:
+                    raise call.refuse(f"{other.name} is there: {', '.join(map(str, key))}")
+            if earlier := self._freed.get((call, key)):
+                self._handed_over.append((call, earlier, resource))
+
+    def _free(self, places: Iterable[tuple[Call, Key]], resource: Resource) -> None:
+        self._freed |= dict.fromkeys(places, resource)
+
+
+def _all(urn: str, dependencies: Mapping[str, Iterable[str]]) -> set[str]:
+    """Everything that a resource depends on."""
+    found, open_ = set[str](), [urn]
+    while open_:
+        for other in dependencies.get(open_.pop(), ()):
+            if other not in found:
+                found.add(other)
+                open_.append(other)
+    return found
+
+
+# What cannot be.
+
+
+def _has_a_policy_without_tls(_before: Resource | None, listener: Resource) -> None:
+    if listener.values.get("protocol") == "HTTP" and listener.values.get("sslPolicy"):
+        # AWS's provider keeps the policy that is no longer given: terraform-provider-aws#1851, #10961.
+        message = "An SSL policy cannot be specified for HTTP listeners"
+        raise Call("elbv2", "ModifyListener", "ValidationError", message).refuse(listener.name)
+
+
+def _has_alarms_no_more(before: Resource | None, service: Resource) -> None:
+    if before and before.values.get("alarms") and not service.values.get("alarms"):
+        # AWS's provider sends the block without names: https://github.com/aws-controllers-k8s/community/issues/2087.
+        message = "missing required field, UpdateServiceInput.DeploymentConfiguration.Alarms.AlarmNames"
+        raise Call("ecs", "UpdateService", "1 validation error(s) found", message).refuse(service.name)
+
+
+_WRONG: Mapping[str, tuple[Callable[[Resource | None, Resource], None], ...]] = {
+    LISTENER: (_has_a_policy_without_tls,),
+    SERVICE: (_has_alarms_no_more,),
+}
+
+
+# What may not go.
+
+
+def _is_protected(_world: World, balancer: Resource) -> None:
+    if balancer.values.get("enableDeletionProtection") is True:
+        call = Call("elbv2", "DeleteLoadBalancer", "OperationNotPermittedException")
+        raise call.refuse(f"{balancer.name} has deletion protection")
+
+
+def _is_forwarded_to(world: World, group: Resource) -> None:
+    for other in world.resources:
+        actions = other.values.get("defaultActions") if other.token == LISTENER else other.values.get("actions")
+        if other.token in (LISTENER, RULE) and group.identity in str(actions):
+            call = Call("elbv2", "DeleteTargetGroup", "ResourceInUseException")
+            raise call.refuse(f"{other.name} forwards to {group.name}")
+
+
+def _has_images(_world: World, repository: Resource) -> None:
+    if repository.values.get("forceDelete") is not True:  # after any run of the pipeline it has some
+        raise Call("ecr", "DeleteRepository", "RepositoryNotEmptyException").refuse(repository.name)
+
+
+def _has_objects(_world: World, bucket: Resource) -> None:
+    if bucket.values.get("forceDestroy") is not True:  # after any run of the pipeline it has some
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        message = "The bucket you tried to delete is not empty."
+        raise Call("s3", "DeleteBucket", "BucketNotEmpty", message).refuse(bucket.name)
+
+
+def _has_services(world: World, cluster: Resource) -> None:
+    for other in world.resources:
+        if other.token == SERVICE and str(other.values.get("cluster")).rpartition("/")[2] == cluster.values.get("name"):
+            raise Call("ecs", "DeleteCluster", "ClusterContainsServicesException").refuse(other.name)
+
+
+_IN_THE_WAY: Mapping[str, tuple[Callable[[World, Resource], None], ...]] = {
+    BALANCER: (_is_protected,),
+    TARGETS: (_is_forwarded_to,),
+    REPOSITORY: (_has_images,),
+    BUCKET: (_has_objects,),
+    CLUSTER: (_has_services,),
+}

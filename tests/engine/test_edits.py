@@ -1,0 +1,162 @@
+"""Edits of the stack file of a deployed stack: what the engine makes of them in an account that refuses as AWS does."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.engine.stack import EngineFailure, LocalStack, Outcome
+
+pytestmark = pytest.mark.engine
+
+CERTIFICATE = {
+    "certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234",
+    "domainName": "shop.example.com",
+}
+PRODUCTION, REDIRECT = "shop-hosting-load-balancer-production", "shop-hosting-load-balancer-redirect"
+ENGINES: dict[str, dict[str, Any]] = {
+    "codeDeploy": {"engine": "codeDeploy"},
+    "ecs rolling": {"engine": "ecs"},
+    "ecs blue/green": {"engine": "ecs", "strategy": "blueGreen"},
+    "ecsAction": {"engine": "ecsAction"},
+}
+Config = dict[str, Any]
+
+
+class Live:
+    """A stack that is deployed, and whose file is edited.
+
+    Attributes:
+        config: The stack file's values.
+    """
+
+    def __init__(self, folder: Path, deploy: dict[str, Any]) -> None:
+        self.folder = folder
+        self.config: Config = {
+            "aws:region": "eu-west-1",
+            "ecs-delivery:application": {"name": "shop"},
+            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
+            "ecs-delivery:deploy": deploy,
+            "ecs-delivery:hosting": {"loadBalancer": {"plainHttp": True}},
+        }
+
+    def stack(self) -> LocalStack:
+        file = self.folder / "Pulumi.live.yaml"
+        file.write_text(yaml.safe_dump({"config": self.config}), encoding="utf-8")
+        return LocalStack("live", stack_file=file, state_dir=self.folder / "state")
+
+    def up(self, edit: Callable[[Config], None] = lambda _: None) -> Outcome:
+        """Edit the file and deploy it; a preview finds nothing left to change then."""
+        edit(self.config)
+        outcome = self.stack().up()
+        assert self.stack().preview().changes == ()
+        return outcome
+
+    def rewrite(self, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+        """Edit the state, as a refresh leaves it."""
+        (file,) = self.folder.glob("state/state/.pulumi/stacks/**/live.json")
+        state = json.loads(file.read_text(encoding="utf-8"))
+        edit(state["checkpoint"]["latest"]["resources"])
+        file.write_text(json.dumps(state), encoding="utf-8")
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Callable[[str], Live]:
+    """A stack deployed by one of the engines."""
+
+    @cache
+    def deployed(engine: str) -> Live:
+        made = Live(tmp_path, copy.deepcopy(ENGINES[engine]))
+        made.up()
+        return made
+
+    return deployed
+
+
+def takes_a_certificate(config: Config) -> None:
+    config["ecs-delivery:hosting"]["loadBalancer"] = dict(CERTIFICATE)
+
+
+def takes_plain_http(config: Config) -> None:
+    config["ecs-delivery:hosting"]["loadBalancer"] = {"plainHttp": True}
+
+
+def alarms(*, on: bool) -> Callable[[Config], None]:
+    def edit(config: Config) -> None:
+        config["ecs-delivery:hosting"]["alarms"] = {"enabled": on}
+
+    return edit
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_certificate_takes_the_place_of_plain_http_in_one_update(engine: str, live: Callable[[str], Live]) -> None:
+    """The users' listener leaves port 80 before the redirect takes it, and keeps the target group that serves."""
+    outcome = live(engine).up(takes_a_certificate)
+    order = [step.name for step in outcome.changes]
+    assert order.index(PRODUCTION) < order.index(REDIRECT)
+    (listener,) = (step for step in outcome.changes if step.name == PRODUCTION)
+    assert (listener.op, listener.replaced_by) == ("update", ())
+    assert set(listener.changed) == {"certificateArn", "port", "protocol", "sslPolicy"}
+
+
+def test_the_way_back_to_plain_http_is_refused_as_aws_does_and_changes_nothing(live: Callable[[str], Live]) -> None:
+    stack = live("codeDeploy")
+    stack.up(takes_a_certificate)
+    before = [resource for resource in stack.stack().graph() if resource["type"] == "aws:lb/listener:Listener"]
+    takes_plain_http(stack.config)
+    with pytest.raises(EngineFailure, match="An SSL policy cannot be specified for HTTP listeners"):
+        stack.stack().up()
+    after = [resource for resource in stack.stack().graph() if resource["type"] == "aws:lb/listener:Listener"]
+    assert after == before
+
+
+def test_the_way_back_to_plain_http_that_is_documented_works(live: Callable[[str], Live]) -> None:
+    """docs/hosting.md: two commands of the AWS CLI, a refresh, the edit."""
+
+    def by_hand(resources: list[dict[str, Any]]) -> None:
+        resources[:] = [found for found in resources if not found["urn"].endswith(REDIRECT)]
+        for found in resources:
+            if found["type"] == "aws:lb/listener:Listener":
+                port = 80 if found["urn"].endswith(PRODUCTION) else 8080
+                for values in (found["inputs"], found["outputs"]):
+                    values |= {"port": port, "protocol": "HTTP", "sslPolicy": "", "certificateArn": ""}
+
+    stack = live("codeDeploy")
+    stack.up(takes_a_certificate)
+    stack.rewrite(by_hand)
+    outcome = stack.up(takes_plain_http)
+    assert not [
+        step for step in outcome.changes if "replace" in step.op or (step.op == "delete" and "listener" in step.type)
+    ]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_alarms_can_be_switched_off_and_on(engine: str, live: Callable[[str], Live]) -> None:
+    stack = live(engine)
+    for on, op in ((False, "delete"), (True, "create")):
+        outcome = stack.up(alarms(on=on))
+        assert {step.op for step in outcome.changes if step.type.endswith(":MetricAlarm")} == {op}
+        assert not [step for step in outcome.changes if step.type.endswith(":Service")]
+
+
+def test_the_alarms_of_a_service_that_an_earlier_version_named_stay_until_its_next_run(
+    live: Callable[[str], Live],
+) -> None:
+    """Taken away here, AWS's provider would give no names, which the SDK refuses."""
+
+    def named(resources: list[dict[str, Any]]) -> None:
+        (service,) = (found for found in resources if found["type"] == "aws:ecs/service:Service")
+        for values in (service["inputs"], service["outputs"]):
+            values["alarms"] = {"alarmNames": ["shop-live-errors"], "enable": True, "rollback": True}
+
+    stack = live("ecs rolling")
+    stack.rewrite(named)
+    assert stack.up().changes == ()
+    stack.up(alarms(on=False))
