@@ -52,6 +52,8 @@ _STACK_TYPE = "pulumi:pulumi:Stack"
 _COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _FOREIGN = ("AWS_", "PULUMI_")
 """Environment variables that would reach the user's own accounts and logins."""
+_FAILED = "update failed"
+"""What the engine says beside the reason."""
 _FAILED_CLEAN_UP = "Exception calling application: "
 """gRPC's words when the SDK trips over registrations that are still open while it cleans up after a crash."""
 _NOTHING = automation.UpdateSummary("", datetime.fromtimestamp(0, UTC), "", {}, {}, "")
@@ -421,8 +423,9 @@ class _Record:
 
     @property
     def errors(self) -> list[str]:
-        """The errors, without a failed clean-up after them: whether it fails is a race, and it says nothing new."""
-        return [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)]
+        """The errors, without what says nothing new; whether a clean-up after them fails is a race besides."""
+        told = [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)]
+        return [error for error in told if error != _FAILED] or told
 
     def outcome(self, text: str) -> Outcome:
         """Everything told so far, and what was printed meanwhile."""

@@ -164,7 +164,7 @@ def _rule(operation: str) -> tuple[Call, ...]:
 
 def _one_deployment_configuration(params: dict[str, Any]) -> dict[str, Any]:
     """What Pulumi has beside ``deploymentConfiguration`` and the API in it."""
-    within = ("alarms", "deploymentCircuitBreaker", "maximumPercent", "minimumHealthyPercent")
+    within = ("deploymentCircuitBreaker", "maximumPercent", "minimumHealthyPercent")
     moved = {key: params.pop(key) for key in within if key in params}
     return {**params, "deploymentConfiguration": {**params.get("deploymentConfiguration", {}), **moved}}
 

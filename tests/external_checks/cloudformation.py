@@ -201,7 +201,6 @@ TYPES: Mapping[str, Written] = {
         places={
             **_TAGS,
             "name": _to("ServiceName"),
-            "alarms": _ADDED,
             "capacityProviderStrategies": _to("CapacityProviderStrategy"),
             _MINUTES: Place(to="BakeTimeInMinutes", change=int),
             _CANARY_MINUTES: Place(to="CanaryBakeTimeInMinutes", change=int),
