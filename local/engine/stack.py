@@ -52,7 +52,7 @@ _STACK_TYPE = "pulumi:pulumi:Stack"
 _COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _FOREIGN = ("AWS_", "PULUMI_")
 """Environment variables that would reach the user's own accounts and logins."""
-_FAILED = "update failed"
+_FAILED = ("preview failed", "update failed")
 """What the engine says beside the reason."""
 _FAILED_CLEAN_UP = "Exception calling application: "
 """gRPC's words when the SDK trips over registrations that are still open while it cleans up after a crash."""
@@ -175,7 +175,15 @@ class LocalStack:
         return self._run("up", diff=diff)
 
     def destroy(self, *, diff: bool = False) -> Outcome:
-        """Delete everything, then the state itself; arguments and errors as for `preview`."""
+        """Delete everything, then the state itself; arguments and errors as for `preview`.
+
+        What is protected is refused before anything is deleted, as by the CLI, which plans first.
+        """
+        protected = sorted(found["urn"].rpartition("::")[2] for found in self._recorded() if found.get("protect"))
+        if protected:
+            told = f"{len(protected)} resources are protected, and nothing was deleted: {', '.join(protected)}."
+            way_out = "To remove them set retention.protect to false in its file, deploy that, and destroy it then."
+            raise EngineFailure([f"{told} {way_out}"])
         outcome = self._run("destroy", diff=diff)
         shutil.rmtree(self.state_dir)
         return outcome
@@ -425,7 +433,7 @@ class _Record:
     def errors(self) -> list[str]:
         """The errors, without what says nothing new; whether a clean-up after them fails is a race besides."""
         told = [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)]
-        return [error for error in told if error != _FAILED] or told
+        return [error for error in told if error not in _FAILED] or told
 
     def outcome(self, text: str) -> Outcome:
         """Everything told so far, and what was printed meanwhile."""

@@ -160,3 +160,48 @@ def test_the_alarms_of_a_service_that_an_earlier_version_named_stay_until_its_ne
     stack.rewrite(named)
     assert stack.up().changes == ()
     stack.up(alarms(on=False))
+
+
+def test_a_protected_stack_is_refused_as_a_whole_and_can_be_removed_as_the_readme_says(
+    live: Callable[[str], Live],
+) -> None:
+    def protect(*, on: bool) -> Callable[[Config], None]:
+        def edit(config: Config) -> None:
+            config["ecs-delivery:retention"] = {"protect": on}
+
+        return edit
+
+    stack = live("codeDeploy")
+    stack.up(protect(on=True))
+    before = stack.stack().graph()
+    protected = sorted(resource["name"] for resource in before if resource["protect"])
+    with pytest.raises(EngineFailure) as refused:
+        stack.stack().destroy()
+    assert str(refused.value).startswith(
+        f"{len(protected)} resources are protected, and nothing was deleted: {', '.join(protected)}. To remove them "
+    )
+    assert stack.stack().graph() == before
+
+    stack.up(protect(on=False))
+    stack.stack().destroy()
+    assert not stack.stack().exists
+
+
+def test_a_stack_whose_traffic_was_moved_to_the_other_group_is_removed(live: Callable[[str], Live]) -> None:
+    """A target group that a listener forwards to goes after the listener, whichever that is."""
+
+    def shifted(resources: list[dict[str, Any]]) -> None:
+        blue, green = (
+            next(found["id"] for found in resources if found["urn"].endswith(f"-{colour}"))
+            for colour in ("blue", "green")
+        )
+        for found in resources:
+            if found["type"] == "aws:lb/listener:Listener":
+                for values in (found["inputs"], found["outputs"]):
+                    assert values["defaultActions"][0]["targetGroupArn"] == blue
+                    values["defaultActions"][0]["targetGroupArn"] = green
+
+    stack = live("codeDeploy")
+    stack.rewrite(shifted)
+    stack.stack().destroy()
+    assert not stack.stack().exists

@@ -140,6 +140,16 @@ def test_what_is_in_use_is_not_removed(resource: Resource, beside: list[Resource
     assert resource in account.resources
 
 
+def test_what_has_been_put_in_the_place_of_another_resource_is_not_removed_with_it() -> None:
+    """A bucket policy, say, of another name in the program: Pulumi puts the new one first, and deletes the old one."""
+    policy = "aws:s3/bucketPolicy:BucketPolicy"
+    old, new = (Resource(Provider.urn(policy, name), policy, "shop-artifacts", {}) for name in ("old", "new"))
+    account = World([old])
+    account.make(new)
+    with pytest.raises(world.Refused, match=r"^new has taken the place of old, .* Give new an alias instead"):
+        account.remove(policy, "shop-artifacts", old.urn)
+
+
 def test_listeners_go_with_their_load_balancer_and_rules_with_their_listener() -> None:
     balancer = made(BALANCER, {})
     listener = made(LISTENER, {"loadBalancerArn": balancer.identity}, "listener")

@@ -89,7 +89,8 @@ class ApplicationSection(Section):
     port: int = Field(default=8080, ge=1, le=65535, description="Port the container listens on.", examples=[8080])
     health_check_path: UrlPath = Field(
         default="/",
-        description="Path that answers 2xx or 3xx when the application is well.",
+        description="Path that answers 2xx or 3xx when the application is well. An edit takes effect with `pulumi up`, "
+        "for the version that runs, too: both have to answer it.",
         examples=["/healthz"],
     )
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = Field(

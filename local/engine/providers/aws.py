@@ -157,7 +157,7 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         """Have it no more."""
         token, _ = self._type(request.urn, context)
         with _answering(context):
-            self._world.remove(token, request.id)
+            self._world.remove(token, request.id, request.urn)
         return empty_pb2.Empty()
 
     # Functions.

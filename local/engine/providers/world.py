@@ -139,11 +139,26 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
     "aws:codebuild/reportGroup:ReportGroup": _named("codebuild", "CreateReportGroup", "ResourceAlreadyExistsException"),
     "aws:codepipeline/pipeline:Pipeline": _named("codepipeline", "CreatePipeline", "PipelineNameInUseException"),
 }
-"""The places by the type that takes them.
-
-What is put, and not created, takes none: a rule, an alarm, an inline policy or a setting of a bucket that is there is
-replaced by the one that is put. See `World.remove` for what that means.
-"""
+"""The places by the type that takes them."""
+PUT = frozenset(
+    {
+        "aws:cloudwatch/eventRule:EventRule",
+        "aws:cloudwatch/eventTarget:EventTarget",
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+        "aws:ecr/repositoryPolicy:RepositoryPolicy",
+        "aws:iam/rolePolicy:RolePolicy",
+        "aws:kms/keyPolicy:KeyPolicy",
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        "aws:s3/bucketObjectv2:BucketObjectv2",
+        "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+        "aws:s3/bucketPolicy:BucketPolicy",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        "aws:s3/bucketVersioning:BucketVersioning",
+    }
+)
+"""Types that are put in the place of what is there, so that two resources of the program may be one in AWS."""
 
 
 @dataclass(slots=True)
@@ -231,18 +246,19 @@ class World:
                 self.resources.remove(before)
             self.resources.append(resource)
 
-    def remove(self, token: str, identity: str) -> None:
+    def remove(self, token: str, identity: str, urn: str = "") -> None:
         """Have a resource no more.
 
         Raises:
-            Refused: It is protected, in use, or not empty.
+            Refused: It is protected, in use, not empty, or another one's, too.
         """
         with self._lock:
-            found = self._find(token, identity)
+            found = self._find(token, identity, urn)
             if found is None:
                 return
             for problem in _IN_THE_WAY.get(token, ()):
                 problem(self, found)
+            self._check_twins(found)
             self.resources.remove(found)
             self._gone.append(found)
             self._free(found.places, found)
@@ -269,8 +285,19 @@ class World:
             if earlier.urn != later.urn and earlier.urn not in _all(later.urn, dependencies)
         ]
 
-    def _find(self, token: str, identity: str) -> Resource | None:
-        return next((each for each in self.resources if (each.token, each.identity) == (token, identity)), None)
+    def _find(self, token: str, identity: str, urn: str = "") -> Resource | None:
+        found = (each for each in self.resources if (each.token, each.identity) == (token, identity))
+        return next((each for each in found if urn in ("", each.urn)), None)
+
+    def _check_twins(self, resource: Resource) -> None:
+        """Refuse what AWS does not: a removal that takes what another resource of the program has just put there."""
+        for other in self.resources:
+            same = (other.token, other.identity) == (resource.token, resource.identity) and other is not resource
+            if same and resource.token in PUT:
+                raise Refused(
+                    f"{other.name} has taken the place of {resource.name}, which is the same in AWS "
+                    f"({resource.identity}): its removal would remove both. Give {other.name} an alias instead."
+                )
 
     def _claim(self, resource: Resource, before: Resource | None) -> None:
         kept = before.places if before else []
