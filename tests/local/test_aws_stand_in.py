@@ -193,6 +193,12 @@ def test_after_up_every_computed_output_is_there_and_the_arn_has_awss_form(
     assert not any(map(is_unknown, outputs.values()))
 
 
+def test_an_elastic_ip_address_is_known_by_its_allocation(provider: Provider) -> None:
+    """AWS's provider passes the one for the other, as does awsx."""
+    identity, outputs = provider.made("aws:ec2/eip:Eip", {})
+    assert outputs["allocationId"] == identity
+
+
 @pytest.mark.parametrize(
     ("region", "inputs", "arn", "domain"),
     [

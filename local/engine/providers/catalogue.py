@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -280,7 +280,9 @@ KINDS: Mapping[str, Kind] = {
         name="",
     ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _ec2("rtbassoc", "route-table"),
-    "aws:ec2/eip:Eip": _ec2("eipalloc", "elastic-ip"),
+    "aws:ec2/eip:Eip": replace(
+        _ec2("eipalloc", "elastic-ip"), computed={"allocationId": lambda f: f"eipalloc-{f.hex(17)}"}
+    ),
     "aws:ec2/natGateway:NatGateway": _ec2("nat", "natgateway"),
     "aws:ec2/securityGroup:SecurityGroup": _ec2("sg", "security-group", name="name"),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2("sg", "security-group"),
