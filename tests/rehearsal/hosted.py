@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -75,7 +76,11 @@ class Running:
         else:
             service = self.hosting.service
             where = {"cluster": service.cluster.rpartition("/")[2], "service": service.name}
-            self.hosting.ecs.owner("UpdateService", **where, taskDefinition=revision)
+            said: dict[str, Any] = {}
+            if self._stack.deployed.action("DeployService").project:  # CodePipeline's own action says nothing of it
+                variables = self._stack.variables("DeployService")
+                said = {"deploymentConfiguration": json.loads(variables["DEPLOYMENT_CONFIGURATION"])}
+            self.hosting.ecs.owner("UpdateService", **where, **said, taskDefinition=revision)
         return revision.rpartition("/")[2]
 
     def settled(self) -> str:
