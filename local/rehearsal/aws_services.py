@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from local.rehearsal.emulated.model import botocore_session
+from local.aws_models import botocore_session
 from local.rehearsal.registry_names import USED_PATH
 from local.rehearsal.starting import await_ready
 

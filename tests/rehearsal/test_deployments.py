@@ -17,11 +17,12 @@ from mocked import REGION
 from rehearsing import in_this_process
 
 from components.jobs.buildspec import load_buildspec
+from local.aws_models import service_model
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import serving
-from local.rehearsal.emulated.model import request_problems, service_model
+from local.rehearsal.emulated.model import request_problems
 from local.rehearsal.logs import Logs
 
 ECS_NATIVE = "ecs-native"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
+from local.aws_models import service_model
 from local.engine.providers.protocol import Value
 
 Values = Mapping[str, Value]
@@ -59,17 +60,10 @@ class Call(NamedTuple):
 @cache
 def documented(call: Call) -> str:
     """Return what the service's model says of an error; empty where the operation does not have it."""
-    model = _session().get_service_model(call.service).operation_model(call.operation)
+    model = service_model(call.service).operation_model(call.operation)
     shape = next((shape for shape in model.error_shapes if shape.name == call.error), None)
     text = shape.documentation if shape else ""
     return text.replace("<p>", "").replace("</p>", "").strip()
-
-
-@cache
-def _session() -> Any:  # noqa: ANN401 - ships no types
-    import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415 - only a refusal needs it
-
-    return botocore.session.Session()
 
 
 @dataclass(frozen=True, slots=True)
