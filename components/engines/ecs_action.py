@@ -49,7 +49,8 @@ ECS_ACTION = Engine(
     options=frozenset({"timeout_minutes"}),
     controller="ECS",
     traffic_switch=TrafficSwitch.NOTHING,
-    writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION),
+    # The alarms: those that another engine has left; AWS's provider cannot take them away (own_deployments).
+    writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION, "alarms"),
     ships_image_only=True,
     deploy=_deploy,
 )

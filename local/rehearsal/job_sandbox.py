@@ -179,9 +179,13 @@ class JobSandbox:
             raise RuntimeError("The machine ends before its Docker engine was started.")
         self._running.result()
 
+    def give_up(self) -> None:
+        """Let nobody wait any longer for an engine that is not started; one that is goes on."""
+        self._begun.set()
+
     def __exit__(self, *_: object) -> None:
         """End all of it."""
-        self._begun.set()
+        self.give_up()
         self._ends.close()
 
     @property

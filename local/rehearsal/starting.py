@@ -33,6 +33,11 @@ def end_inside(process: subprocess.Popen[bytes], by: signal.Signals = signal.SIG
     To end nsenter itself would leave its child to this machine's first process, and the other machine would end only
     when that one has looked after it, which may take seconds.
     """
-    with contextlib.suppress(OSError):  # it has ended
-        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split():
-            os.kill(int(child), by)
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(OSError):  # it ends meanwhile
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+        for child in map(int, children):
+            os.kill(child, by)
+        if not children:
+            process.send_signal(by)

@@ -106,7 +106,9 @@ def test_a_certificate_takes_the_place_of_plain_http_in_one_update(engine: str, 
     assert set(listener.changed) == {"certificateArn", "port", "protocol", "sslPolicy"}
 
 
-def test_the_way_back_to_plain_http_is_refused_as_aws_does_and_changes_nothing(live: Callable[[str], Live]) -> None:
+def test_the_way_back_to_plain_http_is_refused_as_aws_does_and_leaves_the_listeners(
+    live: Callable[[str], Live],
+) -> None:
     stack = live("codeDeploy")
     stack.up(takes_a_certificate)
     before = [resource for resource in stack.stack().graph() if resource["type"] == "aws:lb/listener:Listener"]
@@ -160,6 +162,16 @@ def test_the_alarms_of_a_service_that_an_earlier_version_named_stay_until_its_ne
     stack.rewrite(named)
     assert stack.up().changes == ()
     stack.up(alarms(on=False))
+
+
+def test_another_region_makes_everything_anew(live: Callable[[str], Live]) -> None:
+    """Names are taken by region: what is made there first is no second claim."""
+
+    def moved(config: Config) -> None:
+        config["aws:region"] = "eu-central-1"
+
+    outcome = live("codeDeploy").up(moved)
+    assert {step.op for step in outcome.changes if step.type == "aws:lb/loadBalancer:LoadBalancer"} >= {"replace"}
 
 
 def test_a_protected_stack_is_refused_as_a_whole_and_can_be_removed_as_the_readme_says(

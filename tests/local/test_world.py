@@ -72,6 +72,18 @@ def test_a_place_that_is_taken_is_refused_and_another_one_is_not(what: str) -> N
     account.make(made(token, dict(taken), "third"))
 
 
+def test_a_name_is_taken_in_its_region_alone() -> None:
+    """All of a stack is made anew when its region is edited, before the old one goes."""
+    account = World()
+    alarm = "aws:cloudwatch/metricAlarm:MetricAlarm"
+    for token in (TARGETS, alarm):
+        account.make(made(token, {"name": "shop", "region": "eu-west-1"}))
+        account.make(made(token, {"name": "shop", "region": "eu-central-1"}, "second"))
+    account.make(Resource(Provider.urn(alarm, "first"), alarm, "shop", {"region": "eu-west-1"}))
+    account.make(Resource(Provider.urn(alarm, "third"), alarm, "shop", {"region": "eu-central-1"}))
+    account.remove(alarm, "shop", Provider.urn(alarm, "first"))
+
+
 def test_a_service_belongs_to_one_deployment_group() -> None:
     _, taken, _, _ = TAKEN["a deployment group's service"]
     account = World()

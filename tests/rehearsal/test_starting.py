@@ -18,6 +18,7 @@ from local.rehearsal.arguments import EXAMPLE
 from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT, deployed_graph
+from local.rehearsal.hosting.fleet import ContainerFleet
 from local.rehearsal.pipeline import Completed, Status
 from local.rehearsal.rehearsal import OnceSteady, Options, Rehearsal
 
@@ -58,6 +59,29 @@ def test_what_does_not_start_beside_the_first_actions_ends_them_and_says_why(
     ]
     assert run.actions[-1].error == "The rehearsal has not started as a whole."
     assert not folder.exists()
+
+
+def test_a_start_that_fails_before_the_engine_is_started_waits_for_no_task(
+    need: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is to start waits for the engine, and whoever ends the service for the task."""
+    need("namespaces", "docker", "builder", "ministack", "aws", "haproxy")
+    _, wanted = options(tmp_path)
+    close, left = ContainerFleet.close, []
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no stack can be made")
+
+    def closing(fleet: ContainerFleet) -> None:
+        close(fleet)
+        left.append([run.removed for run in fleet._runs.values()])
+
+    monkeypatch.setattr("local.rehearsal.hosting.fleet._ENDS", 5)
+    monkeypatch.setattr(ContainerFleet, "close", closing)
+    monkeypatch.setattr(Rehearsal, "_stack", fails)
+    with pytest.raises(RuntimeError, match=r"^no stack can be made$"), Rehearsal(wanted, lambda *_: None):
+        pass
+    assert left == [[True, True]]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ that botocore ships. A deployment begins with what the stack's state holds.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ def documented(call: Call) -> str:
     model = service_model(call.service).operation_model(call.operation)
     shape = next((shape for shape in model.error_shapes if shape.name == call.error), None)
     text = shape.documentation if shape else ""
-    return text.replace("<p>", "").replace("</p>", "").strip()
+    return re.sub(r"<[^>]+>", "", text).partition(" For more information")[0].strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,13 @@ class Resource:
     @property
     def places(self) -> list[tuple[Call, Key]]:
         """The places that it takes."""
-        return [(place.call, key) for place in PLACES.get(self.token, ()) for key in place.keys(self.values)]
+        places = PLACES.get(self.token, ())
+        return [(place.call, (self.region, *key)) for place in places for key in place.keys(self.values)]
+
+    @property
+    def region(self) -> str:
+        """Where it is; empty for what is in all of them, such as a role."""
+        return str(self.values.get("region", ""))
 
 
 @dataclass(slots=True)
@@ -236,7 +243,7 @@ class World:
                 problem(before, resource)
             self._claim(resource, before)
             if before:
-                self._free((place for place in before.places if place not in resource.places), before)
+                self._free((place for place in before.places if place not in resource.places), resource)
                 self.resources.remove(before)
             self.resources.append(resource)
 
@@ -286,8 +293,8 @@ class World:
     def _check_twins(self, resource: Resource) -> None:
         """Refuse what AWS does not: a removal that takes what another resource of the program has just put there."""
         for other in self.resources:
-            same = (other.token, other.identity) == (resource.token, resource.identity) and other is not resource
-            if same and resource.token in PUT:
+            same = (other.token, other.identity, other.region) == (resource.token, resource.identity, resource.region)
+            if same and other is not resource and resource.token in PUT:
                 raise Refused(
                     f"{other.name} has taken the place of {resource.name}, which is the same in AWS "
                     f"({resource.identity}): its removal would remove both. Give {other.name} an alias instead."
@@ -298,7 +305,7 @@ class World:
         for call, key in (place for place in resource.places if place not in kept):
             for other in self.resources:
                 if other is not before and (call, key) in other.places:
-                    raise call.refuse(f"{other.name} is there: {', '.join(map(str, key))}")
+                    raise call.refuse(f"{other.name} is there: {', '.join(filter(None, map(str, key)))}")
             if earlier := self._freed.get((call, key)):
                 self._handed_over.append((call, earlier, resource))
 
@@ -370,8 +377,9 @@ def _has_objects(_world: World, bucket: Resource) -> None:
 
 
 def _has_services(world: World, cluster: Resource) -> None:
-    for other in world.resources:
-        if other.token == SERVICE and str(other.values.get("cluster")).rpartition("/")[2] == cluster.values.get("name"):
+    services = (other for other in world.resources if (other.token, other.region) == (SERVICE, cluster.region))
+    for other in services:
+        if str(other.values.get("cluster")).rpartition("/")[2] == cluster.values.get("name"):
             raise Call("ecs", "DeleteCluster", "ClusterContainsServicesException").refuse(other.name)
 
 

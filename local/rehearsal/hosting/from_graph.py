@@ -146,6 +146,7 @@ class Hosting:
                 stand_ins={self._first["containerDefinitions"][0]["image"]: self._stand_in} if self._answers else {},
             )
             ends.callback(self._fleet.close)
+            ends.callback(self._sandbox.give_up)  # before that: a task may wait for an engine that is not started
             self.ecs = Ecs(account=self._account, region=self._region, pace=0, fleet=self._fleet)
             self._fleet.written = lambda task, container, line: self.ecs.log(task, [line], container)
             self.logs = Logs(self.ecs)

@@ -48,7 +48,7 @@ def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
     [
         ({}, ("taskDefinition", "desiredCount", "loadBalancers", "networkConfiguration", "launchType")),
         ({"engine": "ecs"}, ("taskDefinition", "desiredCount", "alarms", *NAMED)),
-        ({"engine": "ecsAction"}, ("taskDefinition", "desiredCount", *NAMED)),
+        ({"engine": "ecsAction"}, ("taskDefinition", "desiredCount", "alarms", *NAMED)),
         *(
             (
                 deploy,
