@@ -179,7 +179,7 @@ class LocalStack:
 
         What is protected is refused before anything is deleted, as by the CLI, which plans first.
         """
-        protected = sorted(found["urn"].rpartition("::")[2] for found in self._recorded() if found.get("protect"))
+        protected = sorted(found["urn"].rpartition("::")[2] for found in self._resources() if found.get("protect"))
         if protected:
             told = f"{len(protected)} resources are protected, and nothing was deleted: {', '.join(protected)}."
             way_out = "To remove them set retention.protect to false in its file, deploy that, and destroy it then."
@@ -216,14 +216,6 @@ class LocalStack:
         return outputs
 
     def _resources(self) -> list[dict[str, Any]]:
-        if not self.exists:
-            return []
-        with self._surroundings():
-            deployment = self._workspace(None).export_stack(self.name).deployment
-        resources: list[dict[str, Any]] = (deployment or {}).get("resources", [])
-        return resources
-
-    def _recorded(self) -> list[dict[str, Any]]:
         """The resources of the state, as it is kept; values that are secret are sealed in it."""
         files = list((self.state_dir / "state" / ".pulumi" / "stacks").glob(f"*/{self.name}.json"))
         checkpoint = json.loads(files[0].read_text(encoding="utf-8"))["checkpoint"] if files else {}
@@ -234,7 +226,7 @@ class LocalStack:
         """Run one operation of the engine with the program in this process."""
         with self._surroundings(), lean_run(), contextlib.ExitStack() as ends:
             self._prepare()
-            world = World.of(self._recorded())
+            world = World.of(self._resources())
             ports = ends.enter_context(_stand_ins(world))
             importing = threading.Thread(target=self._import_ahead)
             importing.start()
@@ -259,7 +251,7 @@ class LocalStack:
             finally:
                 importing.join()
                 self._remember_imports()
-            if races := world.handed_over_in_no_order(_dependencies(self._recorded())):
+            if races := world.handed_over_in_no_order(_dependencies(self._resources())):
                 raise EngineFailure(races)
         return record.outcome(result.stdout)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
-from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
 from fake_tools import DIGEST, JOBS, Machine, deployment
 from job_scripts import calls, files
 from samples import BUNDLE_VARIABLES
@@ -22,6 +21,7 @@ from samples import BUNDLE_VARIABLES
 from components.jobs.buildspec import FOLDER, load_buildspec
 from components.jobs.bundle import pack
 from components.settings.secrets import names_a_secret
+from local.aws_models import botocore_session, service_model
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 SCRIPT_FILES = sorted(JOBS.glob("[!_]*.py"))
@@ -193,7 +193,7 @@ def aws_operations(script: Path) -> set[tuple[str, str]]:
     """The service and the operation of each AWS CLI command in a script, as the CLI names them."""
     tuples = [node.elts for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Tuple)]
     calls = [node.args for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
-    services = set(Session().get_available_services())
+    services = set(botocore_session().get_available_services())
     words = [[getattr(node, "value", None) for node in nodes] for nodes in (*tuples, *calls)]
     named = [[CLI_NAMES.get(str(word), word) for word in row] for row in words]
     pairs = {pair for row in named for pair in itertools.pairwise(row) if pair[0] in services}
@@ -205,13 +205,13 @@ def test_each_list_that_the_aws_cli_does_not_page_is_paged_by_its_job() -> None:
     seen, unpaged = set[str](), set[str]()
     for script in SCRIPT_FILES:
         for service, operation in aws_operations(script):
-            model = Session().get_service_model(service)
+            model = service_model(service)
             name = next((name for name in model.operation_names if xform_name(name, "-") == operation), "")
             answer = model.operation_model(name).output_shape if name else None
             if answer is None or not TOKENS & answer.members.keys():
                 continue
             seen.add(operation)
-            if name not in Session().get_paginator_model(service)._paginator_config:
+            if name not in botocore_session().get_paginator_model(service)._paginator_config:
                 unpaged |= {f"{script.name}: {operation}"} if '"--next-token"' not in script.read_text() else set()
 
     assert unpaged == set()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from live_stack import Config, LiveStack, State
 
 from local.engine.stack import EngineFailure, LocalStack, Outcome
 
@@ -27,44 +26,28 @@ ENGINES: dict[str, dict[str, Any]] = {
     "ecs blue/green": {"engine": "ecs", "strategy": "blueGreen"},
     "ecsAction": {"engine": "ecsAction"},
 }
-Config = dict[str, Any]
 
 
-class Live:
+class Live(LiveStack):
     """A stack that is deployed, and whose file is edited.
 
     Attributes:
-        config: The stack file's values.
+        values: The stack file's values.
     """
 
     def __init__(self, folder: Path, deploy: dict[str, Any]) -> None:
-        self.folder = folder
-        self.config: Config = {
-            "aws:region": "eu-west-1",
-            "ecs-delivery:application": {"name": "shop"},
-            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
-            "ecs-delivery:deploy": deploy,
-            "ecs-delivery:hosting": {"loadBalancer": {"plainHttp": True}},
-        }
+        super().__init__(folder)
+        self.values = self.config(deploy)
 
     def stack(self) -> LocalStack:
-        file = self.folder / "Pulumi.live.yaml"
-        file.write_text(yaml.safe_dump({"config": self.config}), encoding="utf-8")
-        return LocalStack("live", stack_file=file, state_dir=self.folder / "state")
+        return self.with_config(self.values)
 
     def up(self, edit: Callable[[Config], None] = lambda _: None) -> Outcome:
         """Edit the file and deploy it; a preview finds nothing left to change then."""
-        edit(self.config)
+        edit(self.values)
         outcome = self.stack().up()
         assert self.stack().preview().changes == ()
         return outcome
-
-    def rewrite(self, edit: Callable[[list[dict[str, Any]]], None]) -> None:
-        """Edit the state, as a refresh leaves it."""
-        (file,) = self.folder.glob("state/state/.pulumi/stacks/**/live.json")
-        state = json.loads(file.read_text(encoding="utf-8"))
-        edit(state["checkpoint"]["latest"]["resources"])
-        file.write_text(json.dumps(state), encoding="utf-8")
 
 
 @pytest.fixture
@@ -112,7 +95,7 @@ def test_the_way_back_to_plain_http_is_refused_as_aws_does_and_leaves_the_listen
     stack = live("codeDeploy")
     stack.up(takes_a_certificate)
     before = [resource for resource in stack.stack().graph() if resource["type"] == "aws:lb/listener:Listener"]
-    takes_plain_http(stack.config)
+    takes_plain_http(stack.values)
     with pytest.raises(EngineFailure, match="An SSL policy cannot be specified for HTTP listeners"):
         stack.stack().up()
     after = [resource for resource in stack.stack().graph() if resource["type"] == "aws:lb/listener:Listener"]
@@ -122,7 +105,7 @@ def test_the_way_back_to_plain_http_is_refused_as_aws_does_and_leaves_the_listen
 def test_the_way_back_to_plain_http_that_is_documented_works(live: Callable[[str], Live]) -> None:
     """docs/hosting.md: two commands of the AWS CLI, a refresh, the edit."""
 
-    def by_hand(resources: list[dict[str, Any]]) -> None:
+    def by_hand(resources: State) -> None:
         resources[:] = [found for found in resources if not found["urn"].endswith(REDIRECT)]
         for found in resources:
             if found["type"] == "aws:lb/listener:Listener":
@@ -153,7 +136,7 @@ def test_the_alarms_of_a_service_that_an_earlier_version_named_stay_until_its_ne
 ) -> None:
     """Taken away here, AWS's provider would give no names, which the SDK refuses."""
 
-    def named(resources: list[dict[str, Any]]) -> None:
+    def named(resources: State) -> None:
         (service,) = (found for found in resources if found["type"] == "aws:ecs/service:Service")
         for values in (service["inputs"], service["outputs"]):
             values["alarms"] = {"alarmNames": ["shop-live-errors"], "enable": True, "rollback": True}
@@ -202,7 +185,7 @@ def test_a_protected_stack_is_refused_as_a_whole_and_can_be_removed_as_the_readm
 def test_a_stack_whose_traffic_was_moved_to_the_other_group_is_removed(live: Callable[[str], Live]) -> None:
     """A target group that a listener forwards to goes after the listener, whichever that is."""
 
-    def shifted(resources: list[dict[str, Any]]) -> None:
+    def shifted(resources: State) -> None:
         blue, green = (
             next(found["id"] for found in resources if found["urn"].endswith(f"-{colour}"))
             for colour in ("blue", "green")

@@ -6,7 +6,6 @@ change then, whichever engine deployed and however; and a switch of the engine m
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from live_stack import LiveStack, State
 
 from local.engine.stack import EngineFailure, LocalStack
 
@@ -35,35 +34,13 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "the Amazon ECS action": {"engine": "ecsAction"},
 }
 
-State = list[dict[str, Any]]
 
-
-class Deployed:
-    """A stack with hosting made from nothing."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+class Deployed(LiveStack):
+    """A stack whose file says how it deploys."""
 
     def stack(self, deploy: dict[str, Any]) -> LocalStack:
         """The stack with another way to deploy in its file."""
-        config = {
-            "aws:region": "eu-west-1",
-            "ecs-delivery:application": {"name": "shop"},
-            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
-            "ecs-delivery:deploy": deploy,
-            "ecs-delivery:hosting": {"loadBalancer": {"plainHttp": True}, "service": {"scaling": {"maximum": 9}}},
-        }
-        file = self.folder / "Pulumi.live.yaml"
-        file.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
-        return LocalStack("live", stack_file=file, state_dir=self.folder / "state")
-
-    def rewrite(self, *edits: Callable[[State], None]) -> None:
-        """Edit the state, in the file that the engine keeps it in."""
-        (file,) = self.folder.glob("state/state/.pulumi/stacks/**/live.json")
-        state = json.loads(file.read_text(encoding="utf-8"))
-        for edit in edits:
-            edit(state["checkpoint"]["latest"]["resources"])
-        file.write_text(json.dumps(state), encoding="utf-8")
+        return self.with_config(self.config(deploy, service={"scaling": {"maximum": 9}}))
 
 
 Deploy = Callable[[dict[str, Any]], Deployed]

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from aws_requests import Request
-from botocore.model import ServiceModel, Shape  # type: ignore[import-untyped]  # ships no types
-from botocore.session import Session  # type: ignore[import-untyped]  # ships no types
+from botocore.model import Shape  # type: ignore[import-untyped]  # ships no types
 from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # ships no types
 
-
-@cache
-def service_model(service: str) -> ServiceModel:
-    """The model of one service, as botocore ships it."""
-    return Session().get_service_model(service)
+from local.aws_models import service_model
 
 
 def problems(request: Request) -> list[str]:

@@ -7,12 +7,12 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 import pytest
-from aws_shapes import service_model
 from planted_faults import NOTHING, Fault
 from policies import Finding, actions, findings, policies
 from stack_graphs import NAMES, described
 
 from components.foundation.iam import UNSCOPED
+from local.aws_models import service_model
 
 NEWER_THAN_PARLIAMENT: Mapping[str, tuple[str, str]] = {
     "ecs:StopServiceDeployment": ("ecs", "StopServiceDeployment"),

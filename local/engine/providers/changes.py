@@ -42,6 +42,11 @@ class Property:
         """Whether AWS has a value of its own where none is given."""
         return self.given == "optional+computed"
 
+    @property
+    def stays(self) -> bool:
+        """Whether a value that is no longer given stays as a whole; of a block only the block does."""
+        return self.is_computed and self.kept_when_dropped
+
 
 def _of_network_balancers(new: Values) -> bool:
     return new.get("loadBalancerType") not in (None, "application")
@@ -99,7 +104,7 @@ def kept(token: str, state: Values, old: Values, new: Values) -> dict[str, Value
     return {
         name: state.get(name, value)
         for name, value in old.items()
-        if name not in new and (found := known.get(name)) and found.is_computed and found.kept_when_dropped
+        if name not in new and (found := known.get(name)) and found.stays
     }
 
 
@@ -114,7 +119,7 @@ def _replaces(token: str, name: str, new: Values) -> bool:
 def _differs(found: Property | None, name: str, state: Values, old: Values, new: Values) -> bool:
     if found is None:
         return old.get(name) != new.get(name)
-    if name not in new and found.is_computed and found.kept_when_dropped:
+    if name not in new and found.stays:
         return False
     before = state.get(name) if found.is_computed and name not in old else old.get(name)
     if found.ordered or not isinstance(before, list):

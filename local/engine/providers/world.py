@@ -97,8 +97,8 @@ def _services(inputs: Values) -> Iterator[Key]:
         yield (str(service.get("clusterName")), str(service.get("serviceName")))
 
 
-def _named(service: str, operation: str, error: str, name: str = "name", message: str = "") -> tuple[Place, ...]:
-    return (Place(Call(service, operation, error, message), _of(name)),)
+def _named(service: str, operation: str, error: str, name: str = "name") -> tuple[Place, ...]:
+    return (Place(Call(service, operation, error), _of(name)),)
 
 
 PLACES: Mapping[str, tuple[Place, ...]] = {
@@ -239,8 +239,8 @@ class World:
         """
         with self._lock:
             before = self._find(resource.token, resource.identity)
-            for problem in _WRONG.get(resource.token, ()):
-                problem(before, resource)
+            if check := _WRONG.get(resource.token):
+                check(before, resource)
             self._claim(resource, before)
             if before:
                 self._free((place for place in before.places if place not in resource.places), resource)
@@ -257,8 +257,8 @@ class World:
             found = self._find(token, identity, urn)
             if found is None:
                 return
-            for problem in _IN_THE_WAY.get(token, ()):
-                problem(self, found)
+            if check := _IN_THE_WAY.get(token):
+                check(self, found)
             self._check_twins(found)
             self.resources.remove(found)
             self._gone.append(found)
@@ -341,9 +341,9 @@ def _has_alarms_no_more(before: Resource | None, service: Resource) -> None:
         raise Call("ecs", "UpdateService", "1 validation error(s) found", message).refuse(service.name)
 
 
-_WRONG: Mapping[str, tuple[Callable[[Resource | None, Resource], None], ...]] = {
-    LISTENER: (_has_a_policy_without_tls,),
-    SERVICE: (_has_alarms_no_more,),
+_WRONG: Mapping[str, Callable[[Resource | None, Resource], None]] = {
+    LISTENER: _has_a_policy_without_tls,
+    SERVICE: _has_alarms_no_more,
 }
 
 
@@ -383,10 +383,10 @@ def _has_services(world: World, cluster: Resource) -> None:
             raise Call("ecs", "DeleteCluster", "ClusterContainsServicesException").refuse(other.name)
 
 
-_IN_THE_WAY: Mapping[str, tuple[Callable[[World, Resource], None], ...]] = {
-    BALANCER: (_is_protected,),
-    TARGETS: (_is_forwarded_to,),
-    REPOSITORY: (_has_images,),
-    BUCKET: (_has_objects,),
-    CLUSTER: (_has_services,),
+_IN_THE_WAY: Mapping[str, Callable[[World, Resource], None]] = {
+    BALANCER: _is_protected,
+    TARGETS: _is_forwarded_to,
+    REPOSITORY: _has_images,
+    BUCKET: _has_objects,
+    CLUSTER: _has_services,
 }
