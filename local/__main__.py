@@ -19,7 +19,8 @@ from local.stack_file import check
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from local.engine.stack import LocalStack, Outcome
+    from local.engine.outcome import Outcome
+    from local.engine.stack import LocalStack
 
 ROOT = Path(__file__).parents[1]
 _DONE = {"preview": "Planned", "up": "Deployed", "destroy": "Destroyed"}

@@ -7,10 +7,12 @@ Here they stand in the program's tree, in the same order every time, so that two
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from local.engine.stack import Outcome, Step
+from local.engine.effects import Effect, effects
+from local.engine.outcome import Outcome, Step
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "same": "", "read": ">"}
 _PLANNED = {"create": "to create", "update": "to update", "delete": "to delete", "replace": "to replace"}
@@ -20,7 +22,7 @@ _MOST_PATHS = 4
 
 
 def report(outcome: Outcome, *, planned: bool) -> str:
-    """Describe an outcome: the tree of what changes, the outputs, the sums.
+    """Describe an outcome: what users notice and when, the tree of what changes, the outputs, the sums.
 
     Args:
         outcome: what the engine did or would do.
@@ -30,8 +32,21 @@ def report(outcome: Outcome, *, planned: bool) -> str:
         lines without colour, each ended.
     """
     steps = _merged(outcome.steps)
-    parts = [list(_tree(steps)), list(_outputs(outcome.outputs)), _sums(steps, _PLANNED if planned else _DONE)]
+    parts = [list(_effects(effects(outcome.steps))), list(_tree(steps)), list(_outputs(outcome.outputs)), _sums(steps, _PLANNED if planned else _DONE)]
     return "".join(f"{line}\n" for part in parts if part for line in (*part, ""))
+
+
+def _effects(found: Sequence[Effect]) -> Iterator[str]:
+    """When what takes effect; docs/edits.md has the same sentences for every key."""
+    noticed = [effect for effect in found if effect.words]
+    if found and not noticed:
+        yield "Users notice nothing of it."
+    when = None
+    for effect in noticed:
+        if effect.when is not when:
+            yield f"{effect.when.value.capitalize()}:"
+        when = effect.when
+        yield from textwrap.wrap(effect.words, 110, initial_indent="  ", subsequent_indent="  ")
 
 
 def _merged(steps: Sequence[Step]) -> dict[str, Step]:

@@ -18,7 +18,6 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from pulumi import RunError, automation
 from semver import VersionInfo
 
 from local.engine.lean import lean_run
+from local.engine.outcome import Outcome, Step
 from local.engine.providers.aws import AwsStandIn
 from local.engine.providers.awsx import AwsxStandIn
 from local.engine.providers.sdk_types import Sdk
@@ -48,6 +48,7 @@ _UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _OWN_SECRETS = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", re.MULTILINE)
 _SALT = re.compile(r"^encryptionsalt: .*$", re.MULTILINE)
 _AHEAD = re.compile(r"components(\..*)?|pulumi_aws\.\w+\.outputs")
+_DROPPED = (automation.DiffKind.DELETE, automation.DiffKind.DELETE_REPLACE)
 _STACK_TYPE = "pulumi:pulumi:Stack"
 _COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _FOREIGN = ("AWS_", "PULUMI_")
@@ -69,56 +70,6 @@ class EngineFailure(Exception):  # noqa: N818 - the outcome of a run, like a fai
     def __init__(self, messages: Sequence[str]) -> None:
         super().__init__("\n".join(messages) or "the engine failed without saying why")
         self.messages = tuple(messages)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What the engine does, or would do, with one resource.
-
-    Attributes:
-        op: `same`, `create`, `update`, `delete`, `replace`, `create-replacement`, `delete-replaced`, `read` ...
-        urn: the resource.
-        type: its type token.
-        name: its logical name.
-        parent: the URN of the component it belongs to; empty directly below the stack.
-        changed: paths of the changed properties, such as `stages[0].name`.
-        replaced_by: inputs whose change makes it a new resource.
-    """
-
-    op: str
-    urn: str
-    type: str
-    name: str
-    parent: str = ""
-    changed: tuple[str, ...] = ()
-    replaced_by: tuple[str, ...] = ()
-
-    @property
-    def is_replacement(self) -> bool:
-        """Whether the resource is made anew."""
-        return self.op in {"replace", "create-replacement", "delete-replaced"}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a preview, up or destroy did or would do.
-
-    Attributes:
-        steps: every step but the stack's and the providers' own, in the engine's order.
-        outputs: the stack's outputs; `UNKNOWN` and `SECRET` stand in their places.
-        messages: warnings and notes, each once.
-        text: what the engine printed.
-    """
-
-    steps: tuple[Step, ...]
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    messages: tuple[str, ...] = ()
-    text: str = ""
-
-    @property
-    def changes(self) -> tuple[Step, ...]:
-        """The steps that change something."""
-        return tuple(step for step in self.steps if step.op not in {"same", "read"})
 
 
 class LocalStack:
@@ -442,6 +393,7 @@ class _Record:
             name=step.urn.rpartition("::")[2],
             parent=state.parent if state else "",
             changed=tuple(step.detailed_diff or step.diffs or ()),
+            dropped=tuple(path for path, diff in (step.detailed_diff or {}).items() if diff.diff_kind in _DROPPED),
             replaced_by=tuple(step.keys or ()),
         )
 

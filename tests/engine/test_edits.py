@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from live_stack import Config, LiveStack, State
 
-from local.engine.stack import EngineFailure, LocalStack, Outcome
+from local.engine.outcome import Outcome
+from local.engine.stack import EngineFailure, LocalStack
 
 pytestmark = pytest.mark.engine
 

@@ -16,7 +16,8 @@ from summary import stack_files
 
 from components.jobs import bundle as job_bundle
 from components.jobs.bundle import key_of, pack
-from local.engine.stack import UNKNOWN, EngineFailure, LocalStack, Outcome
+from local.engine.outcome import Outcome
+from local.engine.stack import UNKNOWN, EngineFailure, LocalStack
 
 pytestmark = pytest.mark.engine
 

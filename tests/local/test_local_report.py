@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from local.engine.outcome import Outcome, Step
 from local.engine.report import report
-from local.engine.stack import UNKNOWN, Outcome, Step
+from local.engine.stack import UNKNOWN
 
 TOP = "urn:pulumi:dev::shop::demo:index:Box::shop"
 

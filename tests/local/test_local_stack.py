@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from local.engine.outcome import Outcome
 from local.engine.providers import awsx
 from local.engine.providers.protocol import Value
-from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack, Outcome
+from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack
 from local.errors import Refusal
 
 pytestmark = [

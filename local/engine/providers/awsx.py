@@ -85,7 +85,7 @@ class AwsxStandIn(provider_pb2_grpc.ResourceProviderServicer):
             raise ValueError("; ".join(f"`{problem.path}` {problem.reason}" for problem in found))
         with grpc.insecure_channel(request.monitorEndpoint) as channel:
             monitor = resource_pb2_grpc.ResourceMonitorStub(channel)
-            return _Vpc(monitor, request, given, self._aws_version).build()
+            return Vpc(monitor, request, given, self._aws_version).build()
 
 
 def _problems(given: Mapping[str, Value]) -> Iterator[Problem]:
@@ -129,15 +129,22 @@ class _Made:
 
 
 @dataclass(slots=True)
-class _Vpc:
-    """One VPC being built."""
+class Vpc:
+    """One VPC being built.
+
+    Attributes:
+        monitor: What resources are registered with.
+        request: What is to be built.
+        given: Its inputs.
+        aws_version: The version of the aws provider its children are made with.
+        made: Children by the part of their type's token behind `aws:ec2/`, subnets by their kind.
+    """
 
     monitor: resource_pb2_grpc.ResourceMonitorStub
     request: pb.ConstructRequest
     given: Mapping[str, Value]
     aws_version: str
     made: dict[str, list[_Made]] = field(default_factory=lambda: defaultdict(list))
-    """Children by the part of their type's token behind `aws:ec2/`, subnets by their kind."""
 
     def build(self) -> pb.ConstructResponse:
         """Register the component and everything below it."""

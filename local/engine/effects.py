@@ -1,0 +1,133 @@
+"""When an edit of the stack file takes effect, and what it does to users: said of the steps that the engine plans.
+
+The facts are in ``effects.tsv``, a rule for each kind of step; the page ``docs/edits.md`` and every preview say it in
+these words.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from local.engine.outcome import Step
+
+TABLE = Path(__file__).with_name("effects.tsv")
+UNKNOWN = "It is not known what this does:"
+_TOP = re.compile(r"[^.\[]*")
+_OPERATIONS = {"create": "+", "delete": "-", "update": "~", "replace": "+-"}
+_GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
+_PROJECT = "aws:codebuild/project:Project"
+_PIPELINE = "aws:codepipeline/pipeline:Pipeline"
+
+
+class When(Enum):
+    """When an edit takes effect; the first of several is what counts."""
+
+    NOT_IN_PLACE = "not possible in place"
+    REPLACED = "replaced"
+    REMOVED = "removed"
+    AT_ONCE = "at once"
+    NEXT_RUN = "with the next run"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a step does to users.
+
+    Attributes:
+        when: When it does.
+        words: What it does, in sentences; empty where nobody notices.
+        source: The page on which AWS says so; empty where it follows from the program.
+    """
+
+    when: When
+    words: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    type: str
+    name: re.Pattern[str]
+    operation: str
+    property: str
+    engine: str
+    effect: Effect
+
+    def is_about(self, step: Step, operation: str, changed: str, engine: str) -> bool:
+        return (
+            step.type == self.type
+            and self.operation in ("", operation)
+            and self.property in ("", changed, changed.lstrip("-"))
+            and self.engine in ("", engine)
+            and bool(self.name.search(step.name))
+        )
+
+
+def effects(steps: Sequence[Step]) -> list[Effect]:
+    """Return what the steps do, the weightiest first, each effect once; nothing for a stack that is new.
+
+    Where something is not possible in place, all else is of no interest.
+
+    Args:
+        steps: All that the engine plans or did, steps that change nothing included: they tell how the stack deploys.
+    """
+    if not any(step.type == _PIPELINE and step.op != "create" for step in steps):
+        return []
+    engine = _engine(steps)
+    there = {rule for step in steps for rule in _of(step, engine)}
+    order = list(When)
+    places = {rule: place for place, rule in enumerate(_rules())}
+    sort = sorted(there, key=lambda rule: (order.index(rule.effect.when), places.get(rule, -1), rule.effect.words))
+    found = list(dict.fromkeys(rule.effect for rule in sort))
+    return found[:1] if found and found[0].when is When.NOT_IN_PLACE else found
+
+
+def _of(step: Step, engine: str) -> Iterator[_Rule]:
+    operation = "+-" if step.is_replacement else _OPERATIONS.get(step.op)
+    if operation is None or not step.is_of_aws:
+        return
+    for name in _properties(step) if operation == "~" else [""]:
+        rule = next((rule for rule in _rules() if rule.is_about(step, operation, name, engine)), None)
+        yield rule or _unknown(step, operation, name)
+
+
+def _unknown(step: Step, operation: str, changed: str) -> _Rule:
+    about = f" ({changed})" if changed else ""
+    words = f"{UNKNOWN} {operation} {step.type} {step.name}{about}."
+    return _Rule(step.type, _TOP, operation, changed, "", Effect(When.AT_ONCE, words))
+
+
+def _properties(step: Step) -> list[str]:
+    """The changed properties, of a path the first part; a hyphen is before one that is given no more."""
+    return sorted({("-" if path in step.dropped else "") + _TOP.findall(path)[0] for path in step.changed})
+
+
+def _engine(steps: Iterable[Step]) -> str:
+    """How the stack deploys afterwards."""
+    there = [step for step in steps if step.op != "delete"]
+    if any(step.type == _GROUP for step in there):
+        return "codeDeploy"
+    by_job = any(step.type == _PROJECT and step.name.endswith("-deploy-ecs-project") for step in there)
+    return "ecs" if by_job else "ecsAction"
+
+
+@functools.cache
+def _rules() -> tuple[_Rule, ...]:
+    lines = (line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return tuple(
+        _Rule(
+            row["type"],
+            re.compile(row["name"]),
+            row["operation"],
+            row["property"],
+            row["engine"],
+            Effect(When(row["when"]), row["words"], row["source"]),
+        )
+        for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    )
