@@ -271,7 +271,7 @@ class Edit:
         old: The key's value before; ``None`` where it is not there.
         new: The value afterwards; ``None`` where it is taken away.
         before: The file's content before.
-        after: The content afterwards.
+        sets: What is set in it, by path; the base is, too, so that it can be set in another file.
     """
 
     key: str
@@ -279,12 +279,12 @@ class Edit:
     old: object
     new: object
     before: Config
-    after: Config
+    sets: Values
 
     @property
     def steps(self) -> list[Step]:
-        """What a preview plans, as far as it follows from the program and the provider's facts."""
-        return list(_Planned(_graph(self.before), _graph(self.after)).steps())
+        """What a preview plans."""
+        return planned(self.before, changed(self.before, self.sets))
 
 
 def keys() -> dict[str, Shape]:
@@ -304,10 +304,16 @@ def edits() -> Iterator[Edit]:
 def _edit(key: str, engine: str, tried: Tried) -> Edit:
     stages = {} if key.partition(".")[0] in BY_ENGINE else STAGES
     before = config({**STACK, **ENGINES[engine], **stages, **tried.base})
-    after = _with(before, {**tried.along, key: tried.value})
     leaf, old = keys()[key], _value(before, key)
     default = None if leaf.required else leaf.default
-    return Edit(key, engine, default if old is None else old, tried.value, before, after)
+    return Edit(
+        key,
+        engine,
+        default if old is None else old,
+        tried.value,
+        before,
+        {**tried.base, **tried.along, key: tried.value},
+    )
 
 
 def config(values: Values) -> Config:
@@ -316,11 +322,16 @@ def config(values: Values) -> Config:
     Args:
         values: What it says, by path; a later one is set in what an earlier one has set.
     """
-    return _with({"aws:region": "eu-west-1"}, values)
+    return changed({"aws:region": "eu-west-1"}, values)
 
 
-def _with(content: Config, values: Values) -> Config:
-    """The content with other values; what is ``None`` is taken away."""
+def changed(content: Config, values: Values) -> Config:
+    """A stack file's content with other values.
+
+    Args:
+        content: The content as it is.
+        values: What is set, by path; ``None`` is taken away.
+    """
     new = copy.deepcopy(content)
     for path, value in values.items():
         section, *inner = path.split(".")
@@ -357,6 +368,16 @@ def _graph(content: Config) -> Graph:
 
 
 # What a preview plans.
+
+
+def planned(before: Config, after: Config) -> list[Step]:
+    """What a preview plans, as far as it follows from the program and the provider's facts.
+
+    Args:
+        before: The content of the file of the stack that is deployed.
+        after: The content that it has now.
+    """
+    return list(_Planned(_graph(before), _graph(after)).steps())
 
 
 @dataclass(frozen=True, slots=True)

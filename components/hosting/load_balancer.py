@@ -99,7 +99,9 @@ class LoadBalancer(pulumi.ComponentResource):
             enable_deletion_protection=args.foundation.protect,
             access_logs=lb.LoadBalancerAccessLogsArgs(bucket=args.logs.name, enabled=True) if args.logs else None,
             tags=args.foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.logs.policy] if args.logs else None),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.foundation.protect, depends_on=[args.logs.policy] if args.logs else None
+            ),
         )
         self._arn, self.arn_suffix = balancer.arn, balancer.arn_suffix
         self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
@@ -167,7 +169,8 @@ class LoadBalancer(pulumi.ComponentResource):
                 unhealthy_threshold=check.unhealthy_threshold,
             ),
             tags=self._args.foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            # Another VPC means other groups, which AWS refuses half-way; of two the second may go with its engine.
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.foundation.protect and colour == "blue"),
         )
 
     def _listener(self, role: str, port: int) -> lb.Listener:

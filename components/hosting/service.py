@@ -137,6 +137,7 @@ class Service(pulumi.ComponentResource):
             tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                protect=args.foundation.protect,
                 depends_on=[providers, *args.balancer.complete, *moved_by, *args.roles.policies, *args.after],
                 ignore_changes=[*args.engine.written(args.rollout), *WRITTEN_BY_SCALING],
             ),

@@ -31,7 +31,7 @@ class TaskRolesArgs:
         repository: Where the image comes from.
         log_group_arn: Where the containers log to.
         secrets: ARNs of the secrets and parameters the task definition reads.
-        task_role: Name or ARN of a role that exists; ``None`` for one made here.
+        task_role: Name or ARN of a role that exists; ``None`` for the one made here.
         exec: Whether a person may open a shell in a task.
     """
 
@@ -79,21 +79,19 @@ class TaskRoles(pulumi.ComponentResource):
                 f"{name}-execution-policy", role=execution.name, policy=policy_document(starting), opts=child
             )
         ]
-        if args.task_role is not None:
-            self.task_role_arn = account.role_arn(args.task_role)
-        else:
-            task = iam.Role(
-                f"{name}-task",
-                description=f"What {prefix} itself may do",
-                assume_role_policy=trust,
-                tags=tags,
-                opts=child,
+        # It stays when the stack file names another: the tasks that run have it until the next deployment.
+        task = iam.Role(
+            f"{name}-task",
+            description=f"What {prefix} itself may do",
+            assume_role_policy=trust,
+            tags=tags,
+            opts=child,
+        )
+        self.task_role_arn = task.arn if args.task_role is None else account.role_arn(args.task_role)
+        if args.exec and args.task_role is None:
+            policies.append(
+                iam.RolePolicy(f"{name}-task-policy", role=task.name, policy=policy_document(shell), opts=child)
             )
-            self.task_role_arn = task.arn
-            if args.exec:
-                policies.append(
-                    iam.RolePolicy(f"{name}-task-policy", role=task.name, policy=policy_document(shell), opts=child)
-                )
         self.policies = tuple(policies)
         self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
 

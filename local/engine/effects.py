@@ -51,7 +51,18 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
+    """What is said of a kind of step.
+
+    Attributes:
+        type: The type of the resource.
+        name: What its name has in it.
+        operation: ``+`` create, ``-`` delete, ``~`` update or ``+-`` replace; empty for all.
+        property: What is updated, with a hyphen before it where it is given no more; empty for all.
+        engine: How the stack deploys afterwards; empty for all.
+        effect: What is said.
+    """
+
     type: str
     name: re.Pattern[str]
     operation: str
@@ -60,6 +71,14 @@ class _Rule:
     effect: Effect
 
     def is_about(self, step: Step, operation: str, changed: str, engine: str) -> bool:
+        """Whether this is said of a step.
+
+        Args:
+            step: The step.
+            operation: Its operation.
+            changed: One of the properties that it updates.
+            engine: How the stack deploys afterwards.
+        """
         return (
             step.type == self.type
             and self.operation in ("", operation)
@@ -79,28 +98,38 @@ def effects(steps: Sequence[Step]) -> list[Effect]:
     """
     if not any(step.type == _PIPELINE and step.op != "create" for step in steps):
         return []
-    engine = _engine(steps)
-    there = {rule for step in steps for rule in _of(step, engine)}
     order = list(When)
-    places = {rule: place for place, rule in enumerate(_rules())}
-    sort = sorted(there, key=lambda rule: (order.index(rule.effect.when), places.get(rule, -1), rule.effect.words))
+    places = {rule: place for place, rule in enumerate(rules())}
+    sort = sorted(
+        rules_of(steps), key=lambda rule: (order.index(rule.effect.when), places.get(rule, -1), rule.effect.words)
+    )
     found = list(dict.fromkeys(rule.effect for rule in sort))
     return found[:1] if found and found[0].when is When.NOT_IN_PLACE else found
 
 
-def _of(step: Step, engine: str) -> Iterator[_Rule]:
+def rules_of(steps: Sequence[Step]) -> set[Rule]:
+    """Return the rules that the steps follow.
+
+    Args:
+        steps: As :func:`effects` takes them.
+    """
+    engine = _engine(steps)
+    return {rule for step in steps for rule in _of(step, engine)}
+
+
+def _of(step: Step, engine: str) -> Iterator[Rule]:
     operation = "+-" if step.is_replacement else _OPERATIONS.get(step.op)
     if operation is None or not step.is_of_aws:
         return
     for name in _properties(step) if operation == "~" else [""]:
-        rule = next((rule for rule in _rules() if rule.is_about(step, operation, name, engine)), None)
+        rule = next((rule for rule in rules() if rule.is_about(step, operation, name, engine)), None)
         yield rule or _unknown(step, operation, name)
 
 
-def _unknown(step: Step, operation: str, changed: str) -> _Rule:
+def _unknown(step: Step, operation: str, changed: str) -> Rule:
     about = f" ({changed})" if changed else ""
     words = f"{UNKNOWN} {operation} {step.type} {step.name}{about}."
-    return _Rule(step.type, _TOP, operation, changed, "", Effect(When.AT_ONCE, words))
+    return Rule(step.type, _TOP, operation, changed, "", Effect(When.AT_ONCE, words))
 
 
 def _properties(step: Step) -> list[str]:
@@ -118,10 +147,11 @@ def _engine(steps: Iterable[Step]) -> str:
 
 
 @functools.cache
-def _rules() -> tuple[_Rule, ...]:
+def rules() -> tuple[Rule, ...]:
+    """Return every rule, the weightiest first."""
     lines = (line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     return tuple(
-        _Rule(
+        Rule(
             row["type"],
             re.compile(row["name"]),
             row["operation"],

@@ -32,7 +32,12 @@ def report(outcome: Outcome, *, planned: bool) -> str:
         lines without colour, each ended.
     """
     steps = _merged(outcome.steps)
-    parts = [list(_effects(effects(outcome.steps))), list(_tree(steps)), list(_outputs(outcome.outputs)), _sums(steps, _PLANNED if planned else _DONE)]
+    parts = [
+        list(_effects(effects(outcome.steps))),
+        list(_tree(steps)),
+        list(_outputs(outcome.outputs)),
+        _sums(steps, _PLANNED if planned else _DONE),
+    ]
     return "".join(f"{line}\n" for part in parts if part for line in (*part, ""))
 
 

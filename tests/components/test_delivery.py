@@ -382,9 +382,12 @@ def test_nothing_is_made_twice_where_hosting_exists() -> None:
     assert not kinds & {"ec2", "vpc", "lb", "ecs", "appautoscaling"}
 
 
-def test_hosting_that_is_made_protects_its_log_bucket_and_load_balancer_too() -> None:
+def test_hosting_that_is_made_protects_its_log_bucket_service_and_load_balancer_too() -> None:
+    """The second target group is not: it goes with the engine that needs it."""
     graph = build_program({**stack_file(frozenset(), protect=True), "ecs-delivery:hosting": MADE})
-    assert {item.type for item in graph if item.protect} == STATEFUL | GUARDS
+    serving = {"aws:ecs/service:Service", "aws:lb/loadBalancer:LoadBalancer", "aws:lb/targetGroup:TargetGroup"}
+    assert {item.type for item in graph if item.protect} == STATEFUL | GUARDS | serving
+    assert [item.name for item in graph.of("TargetGroup") if item.protect] == ["shop-hosting-load-balancer-blue"]
     assert all(item.protect for item in graph if item.type in STATEFUL | GUARDS)
     assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [False, False]
     assert graph.one("aws:lb/loadBalancer:LoadBalancer").inputs["enableDeletionProtection"] is True

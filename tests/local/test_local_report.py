@@ -68,6 +68,12 @@ def test_changes_are_named_and_what_stays_is_only_counted() -> None:
         )
     )
     assert report(outcome, planned=False) == (
+        "At once:\n"
+        "  Log lines older than the new retention are deleted, or kept longer.\n"
+        "With the next run:\n"
+        "  The pipeline takes its new form; a run that is under way ends as failed after the actions that are\n"
+        "  running, so start it again.\n"
+        "\n"
         "    shop          demo:index:Box\n"
         "+-  ├─ shop-app   aws:codedeploy:Application  [computePlatform; a new one because of computePlatform]\n"
         " ~  ├─ shop-logs  aws:cloudwatch:LogGroup  [retentionInDays]\n"
@@ -82,5 +88,22 @@ def test_changes_are_named_and_what_stays_is_only_counted() -> None:
 @pytest.mark.parametrize(
     ("steps", "said"), [((step("same", "a", "aws:kms/key:Key"),), "1 unchanged\n\n"), ((), "Nothing there.\n\n")]
 )
+def test_a_change_that_users_do_not_notice_is_said_to_be_one() -> None:
+    steps = (
+        step("same", "shop-pipe", "aws:codepipeline/pipeline:Pipeline"),
+        step("update", "shop-role", "aws:iam/role:Role", changed=("description",)),
+    )
+    assert report(Outcome(steps), planned=True).startswith("Users notice nothing of it.\n\n")
+
+
+def test_a_change_without_a_rule_is_named() -> None:
+    steps = (
+        step("same", "shop-pipe", "aws:codepipeline/pipeline:Pipeline"),
+        step("update", "shop-queue", "aws:sqs/queue:Queue", changed=("delaySeconds",)),
+    )
+    told = report(Outcome(steps), planned=True)
+    assert "It is not known what this does: ~ aws:sqs/queue:Queue shop-queue (delaySeconds)." in told
+
+
 def test_no_change_is_one_line(steps: tuple[Step, ...], said: str) -> None:
     assert report(Outcome(steps), planned=True) == said

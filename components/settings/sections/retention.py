@@ -17,7 +17,8 @@ class RetentionSection(Section):
 
     protect: bool = Field(
         default=False,
-        description="Whether registry, artifact bucket and key are protected from deletion; right for prod.",
+        description="Whether service, load balancer, registry, buckets and key are protected from deletion; right for "
+        "prod.",
         examples=[True],
     )
     artifact_days: int = Field(

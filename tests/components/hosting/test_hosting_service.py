@@ -197,7 +197,9 @@ def test_tasks_may_read_their_secrets_pull_their_image_and_write_their_log() -> 
 def test_a_task_role_of_ones_own_is_taken_as_it_is() -> None:
     found = made({"service": {"taskRole": "shop-task", "exec": True}}, application=WRITABLE)
     assert found.graph.exports["roles"][1] == "arn:aws:iam::123456789012:role/shop-task"
-    assert [item.name for item in found.graph.of("aws:iam/role:Role")] == ["hosting-roles-execution"]
+    (own,) = (item for item in found.graph.of("aws:iam/role:Role") if item.name == "hosting-roles-task")
+    assert own.urn in found.graph.resources, "the tasks that run have it until the next deployment"
+    assert [item.name for item in found.graph.of("RolePolicy") if "task-policy" in item.name] == []
 
 
 # --- what runs first ------------------------------------------------------------------------------------------------

@@ -1,0 +1,74 @@
+"""docs/edits.md and every preview say when an edit takes effect, and what users notice of it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from edits import ENGINES, edits, keys
+from edits_page import PAGE, completed, found
+
+from local.aws_models import service_model
+from local.engine import effects
+from local.engine.effects import When
+
+OF_CODE = ("-jobs-object$", "-lighthouse-")
+"""Rules about what is made from the code of this repository, which no edit of a stack file changes."""
+SERVICE = "aws:ecs/service:Service"
+DEPLOYS = "ECS deploys the running version again"
+
+
+def test_the_page_is_what_the_edits_make_of_it() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+
+    assert text == completed(text), "write it anew: make golden"
+
+
+def test_every_key_is_edited() -> None:
+    assert {edit.key for edit, _ in found()} == set(keys())
+
+
+def test_every_edit_changes_something_and_every_change_has_a_rule() -> None:
+    unchanged = [f"{edit.key} ({edit.engine})" for edit, _ in found() if all(step.op == "same" for step in edit.steps)]
+    unknown = {effect.words for _, told in found() for effect in told if effect.words.startswith(effects.UNKNOWN)}
+
+    assert unchanged == [], "give another value to try, in tests/edits.py"
+    assert unknown == set(), f"write a rule, in {effects.TABLE.name}"
+
+
+def test_every_rule_is_about_an_edit() -> None:
+    used = {rule for edit, _ in found() for rule in effects.rules_of(edit.steps)}
+    unused = [rule for rule in effects.rules() if rule not in used and rule.name.pattern not in OF_CODE]
+
+    assert [(rule.type, rule.name.pattern, rule.operation, rule.property, rule.engine) for rule in unused] == []
+
+
+def test_what_is_not_possible_in_place_names_another_way() -> None:
+    refused = {effect.words for _, told in found() for effect in told if effect.when is When.NOT_IN_PLACE}
+
+    assert refused
+    assert [words for words in refused if "docs/hosting.md" not in words and "second stack" not in words] == []
+
+
+@pytest.mark.parametrize("name", sorted({rule.property for rule in effects.rules() if rule.type == SERVICE} - {""}))
+def test_ecs_deploys_again_where_its_model_says_so(name: str) -> None:
+    """ECS's own description of UpdateService says of each parameter whether it "triggers a new service deployment"."""
+    members = service_model("ecs").operation_model("UpdateService").input_shape.members
+    told = members[PARAMETERS.get(name, name)].documentation
+    triggers = re.search(r"(?:parameter|configuration)[^.]* triggers a new", told) is not None
+    rules = [rule for rule in effects.rules() if (rule.type, rule.property) == (SERVICE, name)]
+
+    assert {rule.effect.words.startswith(DEPLOYS) for rule in rules} == {triggers}
+
+
+PARAMETERS = {
+    "capacityProviderStrategies": "capacityProviderStrategy",
+    "deploymentCircuitBreaker": "deploymentConfiguration",
+    "deploymentMaximumPercent": "deploymentConfiguration",
+    "deploymentMinimumHealthyPercent": "deploymentConfiguration",
+}
+"""What AWS's provider calls otherwise than ECS."""
+
+
+def test_each_engine_is_tried() -> None:
+    assert {edit.engine for edit in edits()} == set(ENGINES)
