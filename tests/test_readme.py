@@ -76,7 +76,9 @@ WANTED = {
 OTHERWISE: dict[str, Callable[[Graph], bool]] = {
     "HTTPS": lambda graph: graph.exports["serviceUrl"] == "https://shop.example.com",
     "A service that exists": lambda graph: graph.of("aws:ecs/service:Service") == [],
-    "Deletion protection of service, load balancer, registry, buckets and key": lambda graph: any(item.protect for item in graph),
+    "Deletion protection of service, load balancer, registry, buckets and key": lambda graph: any(
+        item.protect for item in graph
+    ),
 }
 """What is not an action of the pipeline."""
 

@@ -85,9 +85,6 @@ def test_changes_are_named_and_what_stays_is_only_counted() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("steps", "said"), [((step("same", "a", "aws:kms/key:Key"),), "1 unchanged\n\n"), ((), "Nothing there.\n\n")]
-)
 def test_a_change_that_users_do_not_notice_is_said_to_be_one() -> None:
     steps = (
         step("same", "shop-pipe", "aws:codepipeline/pipeline:Pipeline"),
@@ -105,5 +102,8 @@ def test_a_change_without_a_rule_is_named() -> None:
     assert "It is not known what this does: ~ aws:sqs/queue:Queue shop-queue (delaySeconds)." in told
 
 
+@pytest.mark.parametrize(
+    ("steps", "said"), [((step("same", "a", "aws:kms/key:Key"),), "1 unchanged\n\n"), ((), "Nothing there.\n\n")]
+)
 def test_no_change_is_one_line(steps: tuple[Step, ...], said: str) -> None:
     assert report(Outcome(steps), planned=True) == said
