@@ -105,7 +105,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "application.containerName": [Tried("web")],
     "application.port": [Tried(3000)],
     "application.cpu": [Tried(1024, along={"application.memory": 2048})],
-    "application.memory": [Tried(1024)],
+    "application.memory": [Tried(4096, base={"application.cpu": 1024, "application.memory": 2048})],
     "application.architecture": [Tried("x86_64")],
     "application.desiredCount": [Tried(4)],
     "application.readOnlyRootFilesystem": [Tried(False)],
@@ -168,7 +168,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.existing.serviceUrl": [_of_existing("https://shop.example.com", along={"tests.enabled": True})],
     "hosting.existing.logGroup": [_of_existing("/ecs/shop")],
     "hosting.network.natGateways": [Tried("single"), Tried("none", base={"hosting.network.natGateways": "single"})],
-    "hosting.network.availabilityZones": [Tried(3)],
+    "hosting.network.availabilityZones": [Tried(3), Tried(2, base={"hosting.network.availabilityZones": 3})],
     "hosting.network.taskSubnets": [
         Tried("private"),
         Tried("public", base={"hosting.network.taskSubnets": "private"}),
@@ -182,7 +182,10 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.network.existing.privateSubnets": [
         Tried(["subnet-0a1b2c3d4e5f67892", "subnet-0a1b2c3d4e5f67899"], base=_IN_OWN_NETWORK)
     ],
-    "hosting.loadBalancer.internal": [Tried(True), Tried(False, base={"hosting.loadBalancer.internal": True})],
+    "hosting.loadBalancer.internal": [
+        Tried(True, base={"tests.enabled": False}),
+        Tried(False, base={"tests.enabled": False, "hosting.loadBalancer.internal": True}),
+    ],
     "hosting.loadBalancer.certificateArn": [
         Tried(
             _CERTIFICATE,
@@ -214,12 +217,14 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.loadBalancer.healthCheck.gracePeriodSeconds": [Tried(90)],
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
     "hosting.service.capacityProvider": [Tried("fargateSpot", engines=("ecs, rolling", "ecs, blueGreen", "ecsAction"))],
-    "hosting.service.scaling.minimum": [Tried(1)],
+    "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
     "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=("ecs, rolling", "ecsAction"))],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],
     "hosting.alarms.errorPercent": [Tried(10)],
-    "hosting.alarms.unhealthyHosts": [Tried(2, base={"application.desiredCount": 4})],
+    "hosting.alarms.unhealthyHosts": [
+        Tried(2, base={"application.desiredCount": 4, "hosting.service.scaling.minimum": 2})
+    ],
     "hosting.alarms.minutes": [
         Tried(3, base={"deploy.terminationWaitMinutes": 6}, engines=("codeDeploy",)),
         Tried(3, engines=("ecs, rolling", "ecsAction")),
@@ -425,8 +430,8 @@ class _Planned:
         names |= {name for name, urns in after.needs.items() if urns & self._replaced}
         names -= after.ignored
         if changes.replacing(after.type, names, after.inputs):
-            # What takes from the component takes from the VPC.
-            self._replaced |= {urn, urn.partition("$" + VPC)[0]}
+            # What takes from the component takes from the VPC, its first child.
+            self._replaced |= {urn, urn.removesuffix(f"$aws:ec2/vpc:Vpc::{after.name}")}
             return "replace", tuple(sorted(names))
         return ("update" if names else "same"), tuple(sorted(names))
 
@@ -455,11 +460,12 @@ def _asset(value: object) -> object:
 class _Children:
     """Takes the place of the engine while the local provider makes a VPC: keeps what is registered."""
 
-    def __init__(self) -> None:
+    def __init__(self, component: str) -> None:
+        self._component = component
         self.made: dict[str, _Given] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 - messages of Pulumi's protocol
-        urn = f"{request.parent}${request.type}::{request.name}"
+        urn = f"{request.parent}${request.type}::{request.name}" if request.custom else self._component
         if request.custom:
             inputs = from_struct(request.object)
             needs = {name: frozenset({str(value)}) for name, value in inputs.items() if str(value) in self.made}
@@ -476,7 +482,7 @@ class _Children:
 
 def _children(component: Resource) -> dict[str, _Given]:
     """What the local provider makes for a VPC."""
-    engine: Any = _Children()
-    request = pb.ConstructRequest(name=component.name, parent=component.urn)
+    engine: Any = _Children(component.urn)
+    request = pb.ConstructRequest(name=component.name)
     Vpc(engine, request, dict(component.inputs), "").build()
     return {**engine.made}

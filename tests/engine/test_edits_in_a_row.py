@@ -1,0 +1,106 @@
+"""The edits of docs/edits.md, made of a deployed stack with the real engine, in an account that refuses as AWS does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from edits import ENGINES, STACK, Edit, changed, config, edits, planned
+from live_stack import Config, LiveStack
+
+from local.engine.effects import When, effects
+from local.engine.outcome import Outcome, Step
+from local.engine.stack import EngineFailure
+
+pytestmark = pytest.mark.engine
+
+AT_A_TIME = 3
+"""How many keys are edited before the next `pulumi up`: each takes a second."""
+TRIED_ONCE = (
+    "application.",
+    "deploy.",
+    "hosting.alarms",
+    "hosting.loadBalancer",
+    "hosting.network",
+    "hosting.service",
+    "retention",
+)
+"""Beginnings of the keys that are edited with CodeDeploy."""
+NO_SECOND_GROUP = "`loadBalancers[0].advancedConfiguration.alternateTargetGroupArn` is required and missing"
+"""What AWS's provider says of a service that is to have two target groups and has one; docs/hosting.md names it."""
+DIFFERENT = (
+    "application.containerName",
+    "application.port",
+    "deploy.",
+    "hosting.alarms.enabled",
+    "hosting.loadBalancer.certificateArn",
+    "hosting.loadBalancer.testPort",
+    "hosting.network",
+    "hosting.service",
+)
+"""Beginnings of the keys whose edits are not the same with the other engines."""
+
+
+class Edited(LiveStack):
+    """A deployed stack whose file is edited.
+
+    Attributes:
+        content: The file's content.
+    """
+
+    def __init__(self, folder: Path, engine: str) -> None:
+        super().__init__(folder)
+        self.content = config({**STACK, **ENGINES[engine]})
+        self.with_config(self.content).up()
+
+    def refused(self, content: Config) -> list[str] | str:
+        """What a preview of another content says is not possible in place, or fails with."""
+        try:
+            return words(When.NOT_IN_PLACE, self.with_config(content).preview().steps)
+        except EngineFailure as failure:
+            return failure.messages[0].rpartition(": ")[2]
+
+    def up(self, content: Config) -> Outcome:
+        """Deploy another content; a preview finds nothing left to change then."""
+        self.content = content
+        outcome = self.with_config(content).up()
+        assert self.with_config(content).preview().changes == ()
+        return outcome
+
+
+def in_turns(engine: str) -> Iterator[list[Edit]]:
+    """The edits of an engine, a few at a time; no key is edited twice at a time."""
+    keys = TRIED_ONCE if engine == "codeDeploy" else DIFFERENT
+    wanted = [edit for edit in edits() if edit.engine == engine and edit.key.startswith(keys)]
+    wanted = [edit for edit in wanted if "existing" not in edit.key and "staticFiles" not in edit.key]
+    turns: dict[int, list[Edit]] = {}
+    for _, of_key in groupby(wanted, lambda edit: edit.key):
+        for turn, edit in enumerate(of_key):
+            turns.setdefault(turn, []).append(edit)
+    for turn in turns.values():
+        yield from (turn[start : start + AT_A_TIME] for start in range(0, len(turn), AT_A_TIME))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_edit_that_is_possible_in_place_works_and_does_what_is_said(engine: str, tmp_path: Path) -> None:
+    stack = Edited(tmp_path, engine)
+    for turn in in_turns(engine):
+        content = stack.content
+        for edit in turn:
+            after = changed(content, edit.sets)
+            if refused := words(When.NOT_IN_PLACE, planned(content, after)):
+                assert stack.refused(after) in (refused, NO_SECOND_GROUP), edit.key
+            else:
+                content = after
+        said = [words(when, planned(stack.content, content)) for when in When]
+        steps = stack.up(content).steps
+        assert [words(when, steps) for when in When] == said, [edit.key for edit in turn]
+    stack.with_config(stack.content).destroy()
+    assert not stack.with_config(stack.content).exists
+
+
+def words(when: When, steps: Sequence[Step]) -> list[str]:
+    """What is said of steps under one heading."""
+    return [effect.words for effect in effects(steps) if effect.when is when and effect.words]
