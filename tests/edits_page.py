@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from edits import BY_ENGINE, ENGINES, Edit, edits, keys
+from edits import BY_ENGINE, ENGINES, Edit, edits
 
 from components.settings.reader.messages import PREFIX, as_yaml
 from components.settings.root import Settings

@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).with_name("external_checks"))]
 
 import account_page  # noqa: E402 - the path is set just above
+import edits_page  # noqa: E402
 import jobs_page  # noqa: E402
 import permissions_page  # noqa: E402
 import summary  # noqa: E402
@@ -13,5 +14,5 @@ import summary  # noqa: E402
 from components.settings.reader import generate  # noqa: E402
 
 if __name__ == "__main__":
-    for page in (generate, summary, jobs_page, permissions_page, account_page):
+    for page in (generate, summary, jobs_page, permissions_page, account_page, edits_page):
         page.main()

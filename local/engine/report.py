@@ -42,7 +42,7 @@ def report(outcome: Outcome, *, planned: bool) -> str:
 
 
 def _effects(found: Sequence[Effect]) -> Iterator[str]:
-    """When what takes effect; docs/edits.md has the same sentences for every key."""
+    """When what takes effect; ``docs/edits.md`` has the same sentences for every key."""
     noticed = [effect for effect in found if effect.words]
     if found and not noticed:
         yield "Users notice nothing of it."
@@ -51,7 +51,7 @@ def _effects(found: Sequence[Effect]) -> Iterator[str]:
         if effect.when is not when:
             yield f"{effect.when.value.capitalize()}:"
         when = effect.when
-        yield from textwrap.wrap(effect.words, 110, initial_indent="  ", subsequent_indent="  ")
+        yield from textwrap.wrap(effect.words, 100, initial_indent="  ", subsequent_indent="  ")
 
 
 def _merged(steps: Sequence[Step]) -> dict[str, Step]:
