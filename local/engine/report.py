@@ -30,7 +30,8 @@ def report(outcome: Outcome, *, planned: bool) -> str:
         lines without colour, each ended.
     """
     steps = _merged(outcome.steps)
-    parts = [list(_tree(steps)), list(_outputs(outcome.outputs)), _sums(steps, _PLANNED if planned else _DONE)]
+    sums = _sums(steps, _PLANNED if planned else _DONE)
+    parts = [list(_tree(steps)), list(_deployments(outcome.deployments)), list(_outputs(outcome.outputs)), sums]
     return "".join(f"{line}\n" for part in parts if part for line in (*part, ""))
 
 
@@ -92,6 +93,13 @@ def _changes(step: Step) -> str:
         f"; a new one because of {', '.join(step.replaced_by)}" if step.is_replacement and step.replaced_by else ""
     )
     return f"[{named}{f' and {more} more' if more > 0 else ''}{because}]"
+
+
+def _deployments(deployments: Sequence[str]) -> Iterator[str]:
+    """What the engine does not say: ECS answers some updates with a deployment."""
+    if deployments:
+        yield "ECS deploys at once, beside the pipeline"
+        yield from (f"  {deployment}" for deployment in deployments)
 
 
 def _outputs(outputs: Mapping[str, object]) -> Iterator[str]:

@@ -45,6 +45,13 @@ def test_a_plan_stands_in_the_programs_tree_sorted_by_name() -> None:
     )
 
 
+def test_what_ecs_deploys_by_itself_is_told() -> None:
+    outcome = Outcome((step("same", "a", "aws:kms/key:Key"),), deployments=("shop, for networkConfiguration",))
+    assert report(outcome, planned=True) == (
+        "ECS deploys at once, beside the pipeline\n  shop, for networkConfiguration\n\n1 unchanged\n\n"
+    )
+
+
 def test_changes_are_named_and_what_stays_is_only_counted() -> None:
     outcome = Outcome(
         (
