@@ -672,6 +672,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
         variable["name"]: variable["value"] for variable in project["inputs"]["environment"]["environmentVariables"]
     }
     if "DEPLOYMENT_CONFIGURATION" in variables:
+        strategy = json.loads(variables["CAPACITY_PROVIDER_STRATEGY"] or "[]")
         yield Request(
             origin=f"variables of {project['name']}",
             service="ecs",
@@ -680,6 +681,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
                 "cluster": variables["CLUSTER"],
                 "service": variables["SERVICE"],
                 "deploymentConfiguration": json.loads(variables["DEPLOYMENT_CONFIGURATION"]),
+                **({"capacityProviderStrategy": strategy, "forceNewDeployment": True} if strategy else {}),
             },
         )
 
