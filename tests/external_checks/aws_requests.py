@@ -261,7 +261,6 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
                 "networkConfiguration.assignPublicIp": Place(
                     to="assignPublicIp", change=lambda public: "ENABLED" if public else "DISABLED"
                 ),
-                "forceNewDeployment": pulumi_only("a parameter of UpdateService, sent with every later change"),
                 "waitForSteadyState": pulumi_only("what Pulumi does after the request"),
             },
             finish=_one_deployment_configuration,
