@@ -429,7 +429,7 @@ class _Planned:
         names = changes.changed(after.type, before.inputs, before.inputs, after.inputs)
         names |= {name for name, urns in after.needs.items() if urns & self._replaced}
         names -= after.ignored
-        if changes.replacing(after.type, names, after.inputs):
+        if changes.replacing(after.type, names, before.inputs, after.inputs):
             # What takes from the component takes from the VPC, its first child.
             self._replaced |= {urn, urn.removesuffix(f"$aws:ec2/vpc:Vpc::{after.name}")}
             return "replace", tuple(sorted(names))

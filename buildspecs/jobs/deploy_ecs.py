@@ -3,8 +3,9 @@
 Reads deployment.json and taskdef.json. A deployment that ECS rolls back or stops fails this job at once, with the
 reasons of the stopped tasks; one that takes longer than the timeout is rolled back. Run again, the job starts no second
 deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
-Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION (JSON as UpdateService takes it),
-LOG_GROUP (of the containers; the last lines of one that failed are shown), TIMEOUT_MINUTES.
+Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION and CAPACITY_PROVIDER_STRATEGY (JSON as
+UpdateService takes them; without a strategy the service keeps its own), LOG_GROUP (of the containers; the last lines of
+one that failed are shown), TIMEOUT_MINUTES.
 """
 
 from __future__ import annotations
@@ -70,10 +71,12 @@ class Service:
                 return found
             token, again = ("--next-token", answer["nextToken"]), True
 
-    def update(self, revision: str, configuration: str) -> None:
-        """Ask ECS to run this revision."""
+    def update(self, revision: str, configuration: str, strategy: str) -> None:
+        """Ask ECS to run this revision, on other capacity providers if there is a strategy."""
         shape = ("--deployment-configuration", configuration) if configuration else ()
-        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape)
+        # ECS takes another strategy with a forced deployment only.
+        place = ("--capacity-provider-strategy", strategy, "--force-new-deployment") if strategy else ()
+        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape, *place)
         job.aws("Update the service", *command)
 
 
@@ -89,6 +92,15 @@ def said(value: Any) -> Any:  # noqa: ANN401 - any part of a task definition
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two revisions, as ECS answers them, say the same."""
     return all(said(one.get(key)) == said(other.get(key)) for key in {*one, *other} - {*OF_A_REVISION})
+
+
+def moved(service: dict[str, Any], strategy: list[dict[str, Any]]) -> bool:
+    """Whether a service, as ECS answers it, is to run on other capacity providers than it does."""
+
+    def providers(said: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
+        return sorted((item["capacityProvider"], item.get("weight", 0), item.get("base", 0)) for item in said)
+
+    return bool(strategy) and providers(service.get("capacityProviderStrategy", [])) != providers(strategy)
 
 
 def described(arn: str, *, again: bool = False) -> dict[str, Any]:
@@ -186,6 +198,8 @@ def main() -> None:
     service = Service(job.require("CLUSTER"), job.require("SERVICE"))
     configuration = job.optional("DEPLOYMENT_CONFIGURATION")
     inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict)
+    strategy = job.optional("CAPACITY_PROVIDER_STRATEGY")
+    wanted = inputs.parsed("CAPACITY_PROVIDER_STRATEGY", strategy, list)
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
     deployment = delivered.read_json("deployment.json", "container")
     definition = job.read_json("taskdef.json", "family", "containerDefinitions")
@@ -195,19 +209,20 @@ def main() -> None:
         given = f"taskdef.json gives the container {deployment['container']!r} the image {image}"
         job.fail(f"{given}, the pipeline delivers {deployment['digest']}.")
 
-    asked = service.describe()["taskDefinition"]
+    found = service.describe()
+    asked, moves = found["taskDefinition"], moved(found, wanted)
     register = ("ecs", "register-task-definition", "--cli-input-json", "file://taskdef.json")
     registered = job.aws("Register the task definition", *register)["taskDefinition"]
     revision = str(registered["taskDefinitionArn"])
     look = ("ecs", "describe-task-definition", "--task-definition", asked)
     runs_it = same(registered, job.aws("Look at what the service is asked to run", *look)["taskDefinition"])
     known = service.deployments()
-    arn = left_over(known) if runs_it else ""
+    arn = left_over(known) if runs_it and not moves else ""
     if arn:
         revision = asked
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
-        service.update(revision, configuration)
+        service.update(revision, configuration, strategy if moves else "")
     version = Version(revision, definition, job.optional("LOG_GROUP"))
     arn = follow(service, version, known, arn, minutes)
     job.say(f"{service.name} runs {revision}")

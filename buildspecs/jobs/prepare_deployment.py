@@ -4,10 +4,11 @@ Reads image.json and the template that the program stored; cross-checks containe
 appspec.yaml, imageDetail.json (CodeDeploy), imagedefinitions.json (Amazon ECS action), deployment.json (later stages).
 Before a deployment that ships images only, it also compares the template with what the service runs.
 
-Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, IMAGE_ONLY (true: the
-deployment changes nothing of the running task definition but the image; or false), CLUSTER and SERVICE (names, for
-IMAGE_ONLY), IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or on
-this image; or false), TAG_PREFIX (of that tag, may be empty).
+Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, APPSPEC (JSON: what the AppSpec
+says of network and capacity provider; empty for a service that keeps its own), IMAGE_ONLY (true: the deployment changes
+nothing of the running task definition but the image; or false), CLUSTER and SERVICE (names, for IMAGE_ONLY),
+IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or on this image; or
+false), TAG_PREFIX (of that tag, may be empty).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jobs import delivered, job, registry, task_definition, version_tag
+from jobs import delivered, inputs, job, registry, task_definition, version_tag
 
 NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
 
@@ -46,11 +47,12 @@ def chosen_container(definition: dict[str, Any], name: str, port: str) -> dict[s
     return containers[name]
 
 
-def appspec(container: str, port: int) -> dict[str, Any]:
+def appspec(container: str, port: int, placement: dict[str, Any]) -> dict[str, Any]:
     """CodeDeploy's application specification; the action itself fills in the task definition's ARN."""
     properties = {
         "TaskDefinition": "<TASK_DEFINITION>",
         "LoadBalancerInfo": {"ContainerName": container, "ContainerPort": port},
+        **placement,
     }
     return {"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": properties}}]}
 
@@ -81,11 +83,30 @@ def refuse_lost_edits(definition: dict[str, Any], container: str, address: str) 
     )
 
 
+def refuse_another_capacity_provider(placement: dict[str, Any]) -> None:
+    """End the job when the service runs on another capacity provider: the Amazon ECS action would leave it there."""
+    wanted = [entry["CapacityProvider"] for entry in placement.get("CapacityProviderStrategy", [])]
+    cluster, service = job.require("CLUSTER"), job.require("SERVICE")
+    answer = job.aws("Look up the service", "ecs", "describe-services", "--cluster", cluster, "--services", service)
+    running = [entry["capacityProvider"] for entry in answer["services"][0].get("capacityProviderStrategy", [])]
+    if wanted and running != wanted:
+        strategy = " ".join(f"capacityProvider={name},weight=1" for name in wanted)
+        job.fail(
+            f"the Amazon ECS action ships nothing but the image, and {service} runs on {', '.join(running) or 'none'}, "
+            f"not on {', '.join(wanted)} as the stack file says.\n"
+            "Either set deploy.engine to ecs or codeDeploy, which ship it, or do it once by hand:\n"
+            f"  aws ecs update-service --cluster {cluster} --service {service} --force-new-deployment "
+            f"--capacity-provider-strategy {strategy}\n"
+            "and then retry this action."
+        )
+
+
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
     address, name = job.require("TASK_DEFINITION_TEMPLATE"), job.require("CONTAINER_NAME")
     mapped = job.require("CONTAINER_PORT")
+    placement = inputs.parsed("APPSPEC", job.optional("APPSPEC"), dict)
     image_only, released = job.require("IMAGE_ONLY") == "true", job.require("RELEASED") == "true"
     image = delivered.read_json("image.json", "repository", "uri", "tag", "commit", "version", "source", "created")
     digest, repository = image["digest"], registry.repository(image["repository"])
@@ -104,12 +125,13 @@ def main() -> None:
         job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")
     if image_only:
         refuse_lost_edits(definition, name, address)
+        refuse_another_capacity_provider(placement)
 
     job.write_json("taskdef.json", definition)
     # With this option the AWS CLI holds the file against ECS's model and calls nobody.
     check = ("--cli-input-json", "file://taskdef.json", "--generate-cli-skeleton", "output")
     job.run("Check the task definition", "aws", "ecs", "register-task-definition", *check)
-    job.write_json("appspec.yaml", appspec(name, port))  # JSON is YAML
+    job.write_json("appspec.yaml", appspec(name, port, placement))  # JSON is YAML
     job.write_json("imageDetail.json", {"ImageURI": image["uri"]})
     job.write_json("imagedefinitions.json", [{"name": name, "imageUri": image["uri"]}])
     environment = {entry["name"]: entry.get("value", "") for entry in container.get("environment", [])}

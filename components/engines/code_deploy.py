@@ -125,6 +125,8 @@ CODE_DEPLOY = Engine(
         "loadBalancers",
         "networkConfiguration",
         "launchType",
+        # No deployment writes it, but that page does not have it among what may be updated with this controller.
+        "enableExecuteCommand",
     ),
     # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
     one_at_a_time=True,

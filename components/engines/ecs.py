@@ -33,6 +33,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             "CLUSTER": target.cluster,
             "SERVICE": target.service,
             "DEPLOYMENT_CONFIGURATION": json.dumps(configuration, sort_keys=True),
+            "CAPACITY_PROVIDER_STRATEGY": json.dumps(target.placement.strategy) if target.placement else "",
             "LOG_GROUP": target.log_group,
             "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
         },

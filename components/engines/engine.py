@@ -19,8 +19,13 @@ DEPLOY_ACTION = "DeployService"
 MINUTES_TO_ROLL_BACK = 5
 """What a job gets beyond its own timeout, to roll the service back and to say why."""
 
-WRITTEN_BY_DEPLOYMENTS = ("taskDefinition",)
-"""Properties of the service that the deployments of every engine write."""
+WRITTEN_BY_DEPLOYMENTS = ("taskDefinition", "capacityProviderStrategies")
+"""Properties of the service that the deployments of every engine write.
+
+The capacity provider is one of them because AWS's provider changes it by making a new service, unless it is given
+``forceNewDeployment``, which it then sends with every change: capacityProviderStrategyCustomizeDiff in
+https://github.com/hashicorp/terraform-provider-aws/blob/v6.58.0/internal/service/ecs/service.go.
+"""
 NAMED_BY_TASK_DEFINITION = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
 """ECS refuses a name or a port that the running task definition does not have: they change together with it."""
 

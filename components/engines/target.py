@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -9,6 +10,48 @@ import pulumi
 from components.foundation.account import AwsAccount
 from components.foundation.account_needs import Need, ServiceLinkedRole
 from components.foundation.iam import Statement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """Where the tasks of a service made here run, as every deployment says it.
+
+    Attributes:
+        subnets: The subnets.
+        security_group: The tasks' security group.
+        public_ip: Whether a task gets a public IP address.
+        capacity_provider: ECS's name of what runs them.
+    """
+
+    subnets: pulumi.Input[Sequence[str]]
+    security_group: pulumi.Input[str]
+    public_ip: bool
+    capacity_provider: str
+
+    @property
+    def strategy(self) -> list[dict[str, object]]:
+        """ECS's ``capacityProviderStrategy``."""
+        return [{"capacityProvider": self.capacity_provider, "weight": 1}]
+
+    @property
+    def app_spec(self) -> pulumi.Output[str]:
+        """What an AppSpec says of it, as JSON; of the network all of it, or CodeDeploy takes none.
+
+        Without a strategy a deployment takes the service off its capacity provider
+        (https://github.com/aws/containers-roadmap/issues/1752).
+        https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-resources.html
+        """
+        network = {
+            "Subnets": self.subnets,
+            "SecurityGroups": [self.security_group],
+            "AssignPublicIp": "ENABLED" if self.public_ip else "DISABLED",
+        }
+        strategy = [{"CapacityProvider": self.capacity_provider, "Weight": 1}]
+        properties = {
+            "NetworkConfiguration": {"AwsvpcConfiguration": network},
+            "CapacityProviderStrategy": strategy,
+        }
+        return pulumi.Output.json_dumps(properties, sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +71,7 @@ class DeploymentTarget:
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
         grace_period_seconds: How long a starting task may fail its health checks, where known.
+        placement: Where its tasks run; ``None`` for a service that exists, which keeps its own.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
         ready: What must be made before anything can be deployed; nothing for a service that exists.
         load_balancer_dns_name: The load balancer's own name, of one made here.
@@ -49,6 +93,7 @@ class DeploymentTarget:
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
     grace_period_seconds: int | None = None
+    placement: Placement | None = None
     alarms: tuple[str, ...] = ()
     ready: tuple[pulumi.Resource, ...] = ()
     load_balancer_dns_name: pulumi.Output[str] | None = None

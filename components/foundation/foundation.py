@@ -24,8 +24,8 @@ class Foundation:
         log_days: Log retention in days.
         artifact_days: Days after which artifacts are deleted.
         images: Number of tagged images to keep in each repository.
-        protect: Whether Pulumi refuses to delete key, buckets, repositories, load balancer and service, and AWS those of them
-            that are not empty, and the load balancer.
+        protect: Whether Pulumi refuses to delete key, buckets, repositories, load balancer and service, and AWS
+            those of them that are not empty, and the load balancer.
     """
 
     prefix: str

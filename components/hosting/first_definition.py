@@ -18,7 +18,14 @@ from components.hosting.task_roles import TaskRoles
 from components.images.repository import Repository
 from components.settings import ApplicationSection
 
-BOOTSTRAP_IS_WRITTEN_ONCE: Final = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "volumes")
+BOOTSTRAP_IS_WRITTEN_ONCE: Final = (
+    "containerDefinitions",
+    "cpu",
+    "memory",
+    "runtimePlatform",
+    "taskRoleArn",
+    "volumes",
+)
 """A new revision of it would run nowhere."""
 
 

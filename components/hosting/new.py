@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 
-from components.engines import DeploymentTarget, Engine, Rollout, TrafficSwitch
+from components.engines import DeploymentTarget, Engine, Placement, Rollout, TrafficSwitch
 from components.foundation.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
@@ -21,6 +21,8 @@ from components.hosting.service import Service, ServiceArgs
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
 from components.images.repository import Repository
 from components.settings import ApplicationSection, HostingSection
+
+CAPACITY_PROVIDERS: Final = {"fargate": "FARGATE", "fargateSpot": "FARGATE_SPOT"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +114,12 @@ class NewHosting(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        self._placement = Placement(
+            subnets=self._network.task_subnets,
+            security_group=groups.tasks,
+            public_ip=made.network.tasks_in_public,
+            capacity_provider=CAPACITY_PROVIDERS[made.service.capacity_provider],
+        )
         self._service = Service(
             f"{name}-service",
             ServiceArgs(
@@ -123,8 +131,7 @@ class NewHosting(pulumi.ComponentResource):
                 repository=args.repository,
                 roles=self._roles,
                 log_group=self._logs.name,
-                subnets=self._network.task_subnets,
-                security_group=groups.tasks,
+                placement=self._placement,
                 balancer=self._balancer,
                 after=(*endpoints, *self._alarms.all),
             ),
@@ -160,6 +167,7 @@ class NewHosting(pulumi.ComponentResource):
             test_listener_arn=balancer.test.arn if balancer.test else None,
             service_url=balancer.url,
             grace_period_seconds=self._args.hosting.load_balancer.health_check.grace_period_seconds,
+            placement=self._placement,
             alarms=self._alarms.names,
             ready=(self._service.service, *self._alarms.all),
             load_balancer_dns_name=balancer.dns_name,

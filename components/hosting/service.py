@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import pulumi
 from pulumi_aws import ecs
 
-from components.engines import Engine, Rollout
+from components.engines import Engine, Placement, Rollout
 from components.foundation.account_needs import FARGATE, FARGATE_SPOT, Need
 from components.foundation.foundation import Foundation
 from components.hosting.first_definition import FirstDefinitionArgs, first_definition_of
@@ -22,8 +22,6 @@ from components.settings import ApplicationSection, HostingSection
 
 DURING_DEPLOYMENT: Final = 2
 """Sets of tasks that run while a deployment lasts."""
-
-CAPACITY_PROVIDERS: Final = {"fargate": "FARGATE", "fargateSpot": "FARGATE_SPOT"}
 
 WRITTEN_BY_SCALING: Final = ("desiredCount",)
 
@@ -41,8 +39,7 @@ class ServiceArgs:
         repository: Where the application's images come from.
         roles: The roles of its tasks.
         log_group: Name of the log group of its containers.
-        subnets: Where tasks run.
-        security_group: The tasks' security group.
+        placement: Where tasks run.
         balancer: The load balancer.
         after: What must be there, beside load balancer and roles, before a task can start.
     """
@@ -55,8 +52,7 @@ class ServiceArgs:
     repository: Repository
     roles: TaskRoles
     log_group: pulumi.Output[str]
-    subnets: pulumi.Input[Sequence[str]]
-    security_group: pulumi.Input[str]
+    placement: Placement
     balancer: LoadBalancer
     after: Sequence[pulumi.Resource]
 
@@ -79,7 +75,7 @@ class Service(pulumi.ComponentResource):
         self._name, self._args = name, args
         self.needs = (_need(args),)
         child = pulumi.ResourceOptions(parent=self)
-        settings, by_ecs = args.hosting.service, args.engine.deployed_by_ecs
+        settings, placement, by_ecs = args.hosting.service, args.placement, args.engine.deployed_by_ecs
         load_balancers, moved_by = self._load_balancers()
         first = first_definition_of(
             f"{name}-first-definition",
@@ -111,24 +107,20 @@ class Service(pulumi.ComponentResource):
             task_definition=first.arn,
             desired_count=args.application.desired_count,
             deployment_controller=ecs.ServiceDeploymentControllerArgs(type=args.engine.controller),
-            # CodeDeploy's deployments know the launch type only (containers-roadmap#1752).
+            # With CodeDeploy the first deployment's AppSpec brings the capacity provider.
             launch_type=None if by_ecs else "FARGATE",
             capacity_provider_strategies=[
-                ecs.ServiceCapacityProviderStrategyArgs(
-                    capacity_provider=CAPACITY_PROVIDERS[settings.capacity_provider], weight=1
-                )
+                ecs.ServiceCapacityProviderStrategyArgs(capacity_provider=placement.capacity_provider, weight=1)
             ]
             if by_ecs
             else None,
             network_configuration=ecs.ServiceNetworkConfigurationArgs(
-                subnets=args.subnets,
-                security_groups=[args.security_group],
-                assign_public_ip=args.hosting.network.tasks_in_public,
+                subnets=placement.subnets,
+                security_groups=[placement.security_group],
+                assign_public_ip=placement.public_ip,
             ),
             load_balancers=load_balancers,
             health_check_grace_period_seconds=args.hosting.load_balancer.health_check.grace_period_seconds,
-            # The provider takes no other way to change the capacity provider.
-            force_new_deployment=True if by_ecs else None,
             enable_execute_command=settings.exec,
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from components.engines import ENGINES, TrafficSwitch
+from components.engines import TrafficSwitch
 from components.settings.conflicts import CONFLICTS
 from components.settings.section import Problem
 from components.settings.sections.application import ApplicationSection
@@ -63,23 +63,6 @@ def most_tasks_are_not_fewer_than_the_fewest(
             message=f"must be between hosting.service.scaling's minimum and maximum, {fewest} and "
             f"{scaling.effective_maximum(application.desired_count)}, got {application.desired_count}",
             fix=f"pulumi config set --path 'ecs-delivery:application.desiredCount' {fewest}",
-        )
-
-
-def spot_needs_an_engine_that_keeps_it(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
-    """Yield Spot with an engine whose new tasks would not run on it.
-
-    A deployment of CodeDeploy whose AppSpec names no capacity provider drops the service's, and the service cannot be
-    given another one but by such a deployment (https://github.com/aws/containers-roadmap/issues/1752).
-    """
-    keeps_spot = next(engine.name for engine in ENGINES.values() if engine.deployed_by_ecs)
-    if hosting.service.capacity_provider == "fargateSpot" and not deploy.chosen_engine.deployed_by_ecs:
-        yield Problem(
-            path=("hosting", "service", "capacityProvider"),
-            message=f"must be fargate with engine {deploy.engine}, whose deployments would take the service off Spot "
-            "again, got fargateSpot",
-            fix="pulumi config set --path 'ecs-delivery:hosting.service.capacityProvider' fargate, or "
-            f"pulumi config set --path 'ecs-delivery:deploy.engine' {keeps_spot}",
         )
 
 
@@ -311,7 +294,6 @@ def promotion_leads_elsewhere(
 RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     hosting_says_how_it_is_reached,
     most_tasks_are_not_fewer_than_the_fewest,
-    spot_needs_an_engine_that_keeps_it,
     scaling_by_requests_needs_one_target_group,
     alarms_fit_into_a_deployment,
     exec_needs_a_writable_root,

@@ -50,12 +50,14 @@ class Outcome:
         steps: every step but the stack's and the providers' own, in the engine's order.
         outputs: the stack's outputs; `UNKNOWN` and `SECRET` stand in their places.
         messages: warnings and notes, each once.
+        deployments: which services ECS deploys because of it, beside the pipeline.
         text: what the engine printed.
     """
 
     steps: tuple[Step, ...]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    deployments: tuple[str, ...] = ()
     text: str = ""
 
     @property

@@ -35,6 +35,7 @@ def report(outcome: Outcome, *, planned: bool) -> str:
     parts = [
         list(_effects(effects(outcome.steps))),
         list(_tree(steps)),
+        list(_deployments(outcome.deployments)),
         list(_outputs(outcome.outputs)),
         _sums(steps, _PLANNED if planned else _DONE),
     ]
@@ -112,6 +113,13 @@ def _changes(step: Step) -> str:
         f"; a new one because of {', '.join(step.replaced_by)}" if step.is_replacement and step.replaced_by else ""
     )
     return f"[{named}{f' and {more} more' if more > 0 else ''}{because}]"
+
+
+def _deployments(deployments: Sequence[str]) -> Iterator[str]:
+    """What the engine does not say: ECS answers some updates with a deployment."""
+    if deployments:
+        yield "ECS deploys at once, beside the pipeline"
+        yield from (f"  {deployment}" for deployment in deployments)
 
 
 def _outputs(outputs: Mapping[str, object]) -> Iterator[str]:

@@ -204,7 +204,7 @@ class LocalStack:
                 self._remember_imports()
             if races := world.handed_over_in_no_order(_dependencies(self._resources())):
                 raise EngineFailure(races)
-        return record.outcome(result.stdout)
+        return record.outcome(result.stdout, world.deployments)
 
     def _prepare(self) -> None:
         """Bring state and configuration into the state folder."""
@@ -378,9 +378,10 @@ class _Record:
         told = [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)]
         return [error for error in told if error not in _FAILED] or told
 
-    def outcome(self, text: str) -> Outcome:
-        """Everything told so far, and what was printed meanwhile."""
-        return Outcome(tuple(self._steps.values()), self._outputs, tuple(dict.fromkeys(self._messages)), text)
+    def outcome(self, text: str, deployments: Iterable[str]) -> Outcome:
+        """Everything told so far, what was printed meanwhile, and what ECS deploys by itself."""
+        messages, deployed = tuple(dict.fromkeys(self._messages)), tuple(dict.fromkeys(deployments))
+        return Outcome(tuple(self._steps.values()), self._outputs, messages, deployed, text)
 
     def _take_step(self, step: automation.StepEventMetadata) -> None:
         if step.type == _STACK_TYPE or step.type.startswith("pulumi:providers:"):

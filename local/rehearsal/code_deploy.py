@@ -63,6 +63,8 @@ class BlueGreen:
 
     Attributes:
         identity: Its ID.
+        definition: The task definition.
+        placed: What its AppSpec says of network and capacity providers, as CreateTaskSet takes it.
         status: Created, InProgress, Succeeded, Failed or Stopped.
         error: Code and message of what went wrong.
         rolled_back: Whether it was asked to roll back when it was stopped.
@@ -74,6 +76,7 @@ class BlueGreen:
 
     identity: str
     definition: Json
+    placed: Json
     ended: Callable[[BlueGreen], None]
     status: str = "Created"
     error: Mapping[str, str] = field(default_factory=dict)
@@ -123,12 +126,13 @@ class CodeDeploy(Emulated):
             return [Need("codedeploy:StopDeployment", "*")]
         return [Need(f"codedeploy:{operation}", self.arn(f"deploymentgroup:{self._application}/{self._group}"))]
 
-    def deploy(self, revision: str, ended: Callable[[BlueGreen], None]) -> BlueGreen:
+    def deploy(self, revision: str, ended: Callable[[BlueGreen], None], placed: Json | None = None) -> BlueGreen:
         """Start a deployment of a revision of the task definition, which is what CodePipeline's action does.
 
         Args:
             revision: The ARN of the revision.
             ended: Called when the deployment has come to its end; Amazon ECS answers nobody meanwhile.
+            placed: What the AppSpec says of network and capacity providers, see `local.rehearsal.app_spec`.
 
         Raises:
             Refused: Another deployment of the group goes on.
@@ -137,7 +141,8 @@ class CodeDeploy(Emulated):
             message = f"The Deployment Group '{self._group}' already has an active Deployment"
             raise Refused("DeploymentLimitExceededException", message)
         definition = self._ecs.owner("DescribeTaskDefinition", taskDefinition=revision)["taskDefinition"]
-        made = BlueGreen(f"d-{''.join(secrets.choice(_ALPHABET) for _ in range(9))}", definition, ended)
+        identity = f"d-{''.join(secrets.choice(_ALPHABET) for _ in range(9))}"
+        made = BlueGreen(identity, definition, placed or {}, ended)
         self.deployments.append(made)
         self._service.course = self._forward(made)
         return made
@@ -155,7 +160,11 @@ class CodeDeploy(Emulated):
         made.status = "InProgress"
         old = made.original = next(task_set for task_set in service.task_sets if task_set.status == "PRIMARY")
         free = next((group for group in traffic.groups if group != old.revision.group), "")
-        new = made.task_set = self._ecs.task_set(service, made.definition, made.identity, free)
+        try:
+            new = made.task_set = self._ecs.task_set(service, made.definition, made.identity, free, made.placed)
+        except Refused as refused:
+            self.fail(made, "ECS_UPDATE_ERROR", refused.message)
+            return
         yield
         new.desired, new.steady = service.desired, service.desired == 0
         service.says(f"updated computedDesiredCount for taskSet ecs-svc/{new.identity} to {new.desired}.")
@@ -173,7 +182,8 @@ class CodeDeploy(Emulated):
                 yield from self._watch(made, minutes)
             if made.status not in _ONGOING:
                 return
-        new.status, old.status, service.definition = "PRIMARY", "ACTIVE", made.definition
+        new.status, old.status = "PRIMARY", "ACTIVE"
+        service.definition, service.placement = made.definition, new.revision.placement
         yield from self._watch(made, traffic.termination_minutes)
         if made.status not in _ONGOING:
             return
@@ -229,7 +239,8 @@ class CodeDeploy(Emulated):
             return  # nothing was changed yet, or there is no way back any more
         for listener in (self._traffic.production, self._traffic.test):
             self._route(listener, made, 0.0)
-        made.percent, old.status, self._service.definition = 0.0, "PRIMARY", old.revision.definition
+        made.percent, old.status = 0.0, "PRIMARY"
+        self._service.definition, self._service.placement = old.revision.definition, old.revision.placement
         yield from self._drain(new)
 
     def _drain(self, task_set: TaskSet) -> Iterator[None]:

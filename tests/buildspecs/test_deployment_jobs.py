@@ -42,6 +42,7 @@ PREPARE = {
     "TASK_DEFINITION_TEMPLATE": "s3://artifacts/shop/taskdef template.json",
     "CONTAINER_NAME": "shop",
     "CONTAINER_PORT": "8080",
+    "APPSPEC": "",
     "IMAGE_ONLY": "false",
     "CLUSTER": "main",
     "SERVICE": "shop",
@@ -58,6 +59,7 @@ DEPLOY = {
     "CLUSTER": "main",
     "SERVICE": "shop",
     "DEPLOYMENT_CONFIGURATION": "{}",
+    "CAPACITY_PROVIDER_STRATEGY": "",
     "LOG_GROUP": "/ecs/shop",
     "TIMEOUT_MINUTES": "30",
 }
@@ -281,9 +283,39 @@ def test_a_deployment_that_is_not_released_needs_no_version(machine: Machine) ->
     assert machine.exports == "export DEPLOYED_VERSION=0123abc-12345678\n"
 
 
-def runs(machine: Machine, definition: dict[str, Any]) -> None:
+PLACEMENT = {
+    "NetworkConfiguration": {
+        "AwsvpcConfiguration": {"Subnets": ["subnet-1"], "SecurityGroups": ["sg-1"], "AssignPublicIp": "ENABLED"}
+    },
+    "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}],
+}
+SPOT = [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
+
+
+def test_the_appspec_says_where_the_tasks_run(machine: Machine) -> None:
+    offers(machine)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "APPSPEC": json.dumps(PLACEMENT)})
+
+    assert result.returncode == 0, result.stderr
+    (resource,) = machine.json("appspec.yaml")["Resources"]
+    assert resource["TargetService"]["Properties"] == {
+        "TaskDefinition": "<TASK_DEFINITION>",
+        "LoadBalancerInfo": {"ContainerName": "shop", "ContainerPort": 8080},
+        **PLACEMENT,
+    }
+
+
+def test_an_appspec_that_is_no_object_is_named(machine: Machine) -> None:
+    result = machine.run("prepare_deployment", **{**PREPARE, "APPSPEC": "[]"})
+
+    assert result.returncode == 2
+    assert "APPSPEC must be a JSON object, got []" in result.stderr
+
+
+def runs(machine: Machine, definition: dict[str, Any], **service: object) -> None:
     """The service runs this definition."""
-    machine.answer("aws ecs describe-services", {"services": [{"taskDefinition": RUNNING}]})
+    machine.answer("aws ecs describe-services", {"services": [{"taskDefinition": RUNNING, **service}]})
     machine.answer(f"aws ecs describe-task-definition {RUNNING}", {"taskDefinition": as_ecs_answers(definition)})
 
 
@@ -316,6 +348,38 @@ def test_the_ecs_action_never_loses_an_edit(machine: Machine) -> None:
     assert "set deploy.engine to ecs or codeDeploy" in result.stderr
     assert "aws ecs register-task-definition --cli-input-json file://taskdef.json" in result.stderr
     assert not (machine.folder / "imagedefinitions.json").exists()
+
+
+@pytest.mark.parametrize("placement", [PLACEMENT, {}], ids=["made here", "keeps its own"])
+def test_the_ecs_action_goes_on_when_the_service_is_where_it_is_to_be(
+    machine: Machine, placement: dict[str, Any]
+) -> None:
+    offers(machine)
+    runs(machine, TEMPLATE, capacityProviderStrategy=SPOT)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "IMAGE_ONLY": "true", "APPSPEC": json.dumps(placement)})
+
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("running", "said"), [({}, "none"), ({"capacityProviderStrategy": [{"capacityProvider": "FARGATE"}]}, "FARGATE")]
+)
+def test_the_ecs_action_never_leaves_a_service_on_another_capacity_provider(
+    machine: Machine, running: dict[str, object], said: str
+) -> None:
+    offers(machine)
+    runs(machine, TEMPLATE, **running)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "IMAGE_ONLY": "true", "APPSPEC": json.dumps(PLACEMENT)})
+
+    assert result.returncode == 1
+    assert f"shop runs on {said}, not on FARGATE_SPOT as the stack file says" in result.stderr
+    assert (
+        "  aws ecs update-service --cluster main --service shop --force-new-deployment "
+        "--capacity-provider-strategy capacityProvider=FARGATE_SPOT,weight=1\n"
+    ) in result.stderr
+    assert not (machine.folder / "appspec.yaml").exists()
 
 
 def test_a_service_that_is_not_there_is_named(machine: Machine) -> None:
@@ -427,6 +491,29 @@ def test_a_deployment_is_followed_to_its_success(deploying: Machine) -> None:
     ]
 
 
+STRATEGY = json.dumps([{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
+
+
+@pytest.mark.parametrize(
+    ("running", "moves"),
+    [([], True), ([{"capacityProvider": "FARGATE"}], True), (SPOT, False)],
+    ids=["from a launch type", "from another one", "stays"],
+)
+def test_a_service_is_moved_to_its_capacity_provider_once(
+    deploying: Machine, running: list[dict[str, object]], *, moves: bool
+) -> None:
+    """ECS takes it with a forced deployment only, and a deployment that moves nothing says nothing of it."""
+    deploying.answer("aws ecs describe-services", service(**({"capacityProviderStrategy": running} if running else {})))
+    deploying.answer("aws ecs describe-service-deployments", state("SUCCESSFUL"))
+
+    result = deploying.run("deploy_ecs", **{**DEPLOY, "CAPACITY_PROVIDER_STRATEGY": STRATEGY})
+
+    assert result.returncode == 0, result.stderr
+    (update,) = deploying.called("aws ecs update-service")
+    assert update.after("--capacity-provider-strategy") == ([STRATEGY] if moves else [])
+    assert ("--force-new-deployment" in update.words) is moves
+
+
 def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deploying: Machine) -> None:
     events = [{"message": "(service shop) is unable to place a task"}]
     deploying.answer("aws ecs describe-services", service(events=events))
@@ -529,6 +616,17 @@ def test_what_is_served_or_on_its_way_already_is_not_deployed_again(machine: Mac
     assert machine.called("aws ecs describe-service-deployments")[0].words[-3] == DEPLOYMENT
     assert f"{RUNNING} says the same: nothing to deploy, and no task is restarted" in result.stdout
     assert machine.exports == f"export SERVICE_DEPLOYMENT_ARN={DEPLOYMENT}\n"
+
+
+def test_what_is_served_on_another_capacity_provider_is_deployed(machine: Machine) -> None:
+    """Only the stack file was edited: no new image, and the same task definition."""
+    same_is_served(machine, entry(DEPLOYMENT, "SUCCESSFUL", 2.5))
+    machine.answer("aws ecs update-service", code=255, errors="enough")
+
+    machine.run("deploy_ecs", **{**DEPLOY, "CAPACITY_PROVIDER_STRATEGY": STRATEGY})
+
+    (update,) = machine.called("aws ecs update-service")
+    assert update.after("--capacity-provider-strategy") == [STRATEGY]
 
 
 @pytest.mark.parametrize("newest", [status for status in UNHAPPY if status != "SOMETHING_NEW"])

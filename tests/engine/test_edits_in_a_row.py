@@ -77,8 +77,8 @@ def in_turns(engine: str) -> Iterator[list[Edit]]:
     wanted = [edit for edit in wanted if "existing" not in edit.key and "staticFiles" not in edit.key]
     turns: dict[int, list[Edit]] = {}
     for _, of_key in groupby(wanted, lambda edit: edit.key):
-        for turn, edit in enumerate(of_key):
-            turns.setdefault(turn, []).append(edit)
+        for number, edit in enumerate(of_key):
+            turns.setdefault(number, []).append(edit)
     for turn in turns.values():
         yield from (turn[start : start + AT_A_TIME] for start in range(0, len(turn), AT_A_TIME))
 

@@ -103,10 +103,17 @@ def the_other_target_group_at_the_service(state: State) -> None:
 
 
 def nothing_but_the_task_set_of_code_deploy(state: State) -> None:
-    """A service with task sets shows neither network nor launch type of its own."""
+    """A service with task sets shows neither network nor launch type of its own; the strategy is its last AppSpec's."""
     for values in both(of(state, SERVICE)[0]):
         values.pop("networkConfiguration")
         values["launchType"] = ""
+        values["capacityProviderStrategies"] = [{"capacityProvider": "FARGATE", "weight": 1}]
+
+
+def another_capacity_provider(state: State) -> None:
+    """What the last run brought; the stack file says another one since, or the run was another commit's."""
+    for values in both(of(state, SERVICE)[0]):
+        values["capacityProviderStrategies"] = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
 
 
 def all_traffic_on_the_other_target_group(state: State) -> None:
@@ -123,7 +130,7 @@ def all_traffic_on_the_other_target_group(state: State) -> None:
 
 
 def written_by(deploy: dict[str, Any]) -> list[Callable[[State], None]]:
-    edits: list[Callable[[State], None]] = [a_new_task_definition, another_count]
+    edits: list[Callable[[State], None]] = [a_new_task_definition, another_capacity_provider, another_count]
     if deploy["engine"] == "codeDeploy":
         edits.append(nothing_but_the_task_set_of_code_deploy)
     if deploy["engine"] == "codeDeploy" or "strategy" in deploy:
@@ -143,7 +150,7 @@ def test_what_a_deployment_does_not_write_is_put_back(up: Deploy) -> None:
 
     def by_hand(state: State) -> None:
         for values in both(of(state, SERVICE)[0]):
-            values["enableExecuteCommand"] = True
+            values["enableEcsManagedTags"] = False
             values["healthCheckGracePeriodSeconds"] = 5
 
     deploy = DEPLOYMENTS["codeDeploy all at once"]
@@ -151,7 +158,7 @@ def test_what_a_deployment_does_not_write_is_put_back(up: Deploy) -> None:
     deployed.rewrite(*written_by(deploy), by_hand)
     (step,) = deployed.stack(deploy).preview().changes
     assert (step.op, step.type) == ("update", SERVICE)
-    assert set(step.changed) == {"enableExecuteCommand", "healthCheckGracePeriodSeconds"}
+    assert set(step.changed) == {"enableEcsManagedTags", "healthCheckGracePeriodSeconds"}
 
 
 def test_a_switch_of_the_engine_changes_the_service_at_once(up: Deploy) -> None:

@@ -261,7 +261,6 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
                 "networkConfiguration.assignPublicIp": Place(
                     to="assignPublicIp", change=lambda public: "ENABLED" if public else "DISABLED"
                 ),
-                "forceNewDeployment": pulumi_only("a parameter of UpdateService, sent with every later change"),
                 "waitForSteadyState": pulumi_only("what Pulumi does after the request"),
             },
             finish=_one_deployment_configuration,
@@ -672,6 +671,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
         variable["name"]: variable["value"] for variable in project["inputs"]["environment"]["environmentVariables"]
     }
     if "DEPLOYMENT_CONFIGURATION" in variables:
+        strategy = json.loads(variables["CAPACITY_PROVIDER_STRATEGY"] or "[]")
         yield Request(
             origin=f"variables of {project['name']}",
             service="ecs",
@@ -680,6 +680,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
                 "cluster": variables["CLUSTER"],
                 "service": variables["SERVICE"],
                 "deploymentConfiguration": json.loads(variables["DEPLOYMENT_CONFIGURATION"]),
+                **({"capacityProviderStrategy": strategy, "forceNewDeployment": True} if strategy else {}),
             },
         )
 

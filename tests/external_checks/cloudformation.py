@@ -213,7 +213,6 @@ TYPES: Mapping[str, Written] = {
             "networkConfiguration.assignPublicIp": Place(
                 to="AssignPublicIp", change=lambda public: "ENABLED" if public else "DISABLED"
             ),
-            "forceNewDeployment": pulumi_only("a parameter of UpdateService, sent with every later change"),
             "waitForSteadyState": pulumi_only("what Pulumi does after the request"),
         },
         adds=_own_deployments,

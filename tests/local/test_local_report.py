@@ -46,6 +46,13 @@ def test_a_plan_stands_in_the_programs_tree_sorted_by_name() -> None:
     )
 
 
+def test_what_ecs_deploys_by_itself_is_told() -> None:
+    outcome = Outcome((step("same", "a", "aws:kms/key:Key"),), deployments=("shop, for networkConfiguration",))
+    assert report(outcome, planned=True) == (
+        "ECS deploys at once, beside the pipeline\n  shop, for networkConfiguration\n\n1 unchanged\n\n"
+    )
+
+
 def test_changes_are_named_and_what_stays_is_only_counted() -> None:
     outcome = Outcome(
         (
@@ -71,8 +78,8 @@ def test_changes_are_named_and_what_stays_is_only_counted() -> None:
         "At once:\n"
         "  Log lines older than the new retention are deleted, or kept longer.\n"
         "With the next run:\n"
-        "  The pipeline takes its new form; a run that is under way ends as failed after the actions that\n"
-        "  are running, so start it again.\n"
+        "  The pipeline takes its new form; a run that is under way ends as failed after the actions that are\n"
+        "  running, so start it again.\n"
         "\n"
         "    shop          demo:index:Box\n"
         "+-  ├─ shop-app   aws:codedeploy:Application  [computePlatform; a new one because of computePlatform]\n"

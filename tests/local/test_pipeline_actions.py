@@ -26,7 +26,16 @@ from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed
 
 CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/11111111-2222-4333-8444-555555555555"
-APP_SPEC = "Resources: [{TargetService: {Properties: {TaskDefinition: <TASK_DEFINITION>}}}]"
+APP_SPEC = """
+version: 0.0
+Resources:
+  - TargetService:
+      Type: AWS::ECS::Service
+      Properties:
+        TaskDefinition: <TASK_DEFINITION>
+        LoadBalancerInfo: {ContainerName: shop, ContainerPort: 8080}
+"""
+ON_SPOT = APP_SPEC + "        CapacityProviderStrategy: [{CapacityProvider: FARGATE_SPOT, Weight: 1}]\n"
 
 
 class Deploying:
@@ -35,7 +44,7 @@ class Deploying:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ecs = Ecs()
-        self.ecs.owner("CreateCluster", clusterName="main")
+        self.ecs.owner("CreateCluster", clusterName="main", capacityProviders=["FARGATE", "FARGATE_SPOT"])
         self.ecs.owner("RegisterTaskDefinition", **definition())
         self.ecs.owner(
             "CreateService",
@@ -43,6 +52,7 @@ class Deploying:
             serviceName="shop",
             taskDefinition="shop:1",
             desiredCount=2,
+            launchType="FARGATE",
             deploymentController={"type": "CODE_DEPLOY"},
             loadBalancers=[{"targetGroupArn": "blue", "containerName": "shop", "containerPort": 8080}],
         )
@@ -121,7 +131,14 @@ def test_an_artifact_without_its_file_fails_the_action(deploying: Deploying, fil
 
 def test_an_appspec_without_placeholder_fails_the_action(deploying: Deploying) -> None:
     with pytest.raises(ActionFailed, match="no placeholder <TASK_DEFINITION>"):
-        deploying.run(deploying.context(app_spec="Resources: []"))
+        deploying.run(deploying.context(app_spec=APP_SPEC.replace("<TASK_DEFINITION>", "shop:2")))
+
+
+def test_the_task_set_is_made_as_the_appspec_says(deploying: Deploying) -> None:
+    deploying.run(deploying.context(app_spec=ON_SPOT))
+    (task_set,) = deploying.service.view()["taskSets"]
+    assert task_set["capacityProviderStrategy"] == [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
+    assert "launchType" not in task_set
 
 
 def test_a_run_that_is_stopped_stops_its_deployment_and_rolls_it_back(deploying: Deploying) -> None:

@@ -20,6 +20,7 @@ from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.codebuild import BuildHost, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.ecs import Ecs
+from local.rehearsal.resources import values_of
 
 COMMIT = "0123abc"
 
@@ -117,7 +118,10 @@ class DeliveredStack:
                 "productionListenerRule": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener-rule/app/s/1/2/3",
                 "roleArn": f"arn:aws:iam::{ACCOUNT}:role/shift",
             }
-        ecs.owner("CreateCluster", clusterName=prepare["CLUSTER"])
+        made = next(values_of(self.graph, "aws:ecs/service:Service"), {})
+        strategy = [{**item, "weight": int(item["weight"])} for item in made.get("capacityProviderStrategies") or ()]
+        providers = ["FARGATE", "FARGATE_SPOT"]
+        ecs.owner("CreateCluster", clusterName=prepare["CLUSTER"], capacityProviders=providers)
         ecs.owner("RegisterTaskDefinition", **first)
         ecs.owner(
             "CreateService",
@@ -128,6 +132,7 @@ class DeliveredStack:
             deploymentConfiguration=configuration,
             deploymentController={"type": "ECS" if by_ecs else "CODE_DEPLOY"},
             loadBalancers=[balancer],
+            **({"capacityProviderStrategy": strategy} if strategy else {"launchType": "FARGATE"}),
         )
         if by_ecs:
             ecs.settle(ecs.service(prepare["SERVICE"], prepare["CLUSTER"]))

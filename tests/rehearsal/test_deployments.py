@@ -18,12 +18,14 @@ from rehearsing import in_this_process
 
 from components.jobs.buildspec import load_buildspec
 from local.aws_models import service_model
+from local.rehearsal.app_spec import task_set_of
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import serving
 from local.rehearsal.emulated.model import request_problems
 from local.rehearsal.logs import Logs
+from local.rehearsal.resources import values_of
 
 ECS_NATIVE = "ecs-native"
 ECS_COMMANDS = [xform_name(name, "-") for name in service_model("ecs").operation_names]
@@ -67,8 +69,38 @@ APPSPEC = {
                                         },
                                     },
                                     "PlatformVersion": {"type": "string"},
-                                    "NetworkConfiguration": {"type": "object"},
-                                    "CapacityProviderStrategy": {"type": "array"},
+                                    "NetworkConfiguration": {
+                                        "type": "object",
+                                        "required": ["AwsvpcConfiguration"],
+                                        "additionalProperties": False,
+                                        "properties": {
+                                            "AwsvpcConfiguration": {
+                                                "type": "object",
+                                                # "All or none of the settings must be specified."
+                                                "required": ["Subnets", "SecurityGroups", "AssignPublicIp"],
+                                                "additionalProperties": False,
+                                                "properties": {
+                                                    "Subnets": {"$ref": "#/$defs/names"},
+                                                    "SecurityGroups": {"$ref": "#/$defs/names"},
+                                                    "AssignPublicIp": {"enum": ["ENABLED", "DISABLED"]},
+                                                },
+                                            }
+                                        },
+                                    },
+                                    "CapacityProviderStrategy": {
+                                        "type": "array",
+                                        "minItems": 1,
+                                        "items": {
+                                            "type": "object",
+                                            "required": ["CapacityProvider"],
+                                            "additionalProperties": False,
+                                            "properties": {
+                                                "CapacityProvider": {"type": "string"},
+                                                "Base": {"type": "integer"},
+                                                "Weight": {"type": "integer"},
+                                            },
+                                        },
+                                    },
                                 },
                             },
                         },
@@ -78,6 +110,7 @@ APPSPEC = {
         },
     },
     "additionalProperties": False,
+    "$defs": {"names": {"type": "array", "minItems": 1, "items": {"type": "string"}}},
 }
 
 
@@ -176,9 +209,22 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return artifact_of
 
 
-@pytest.mark.parametrize("stack", ["everything-on", "ecs-native", "classic"])
+def placed(stack: DeliveredStack) -> dict[str, Any]:
+    """What the service is made with, as a task set takes it; nothing of a service that exists."""
+    services = list(values_of(stack.graph, "aws:ecs/service:Service"))
+    if not services:
+        return {}
+    network = services[0]["networkConfiguration"]
+    public = "ENABLED" if network["assignPublicIp"] else "DISABLED"
+    return {
+        "networkConfiguration": {"awsvpcConfiguration": {**network, "assignPublicIp": public}},
+        "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}],
+    }
+
+
+@pytest.mark.parametrize("stack", ["dev", "everything-on", "ecs-native", "classic"])
 def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> None:
-    """For the engines codeDeploy, ecs and ecsAction."""
+    """For the engines codeDeploy, into a service made here and into one that exists, ecs and ecsAction."""
     delivery = deliver(stack)
     container = delivery.stack.variables("PrepareDeployment")["CONTAINER_NAME"]
 
@@ -199,6 +245,7 @@ def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> Non
     Draft202012Validator(APPSPEC).validate(appspec)
     target = appspec["Resources"][0]["TargetService"]["Properties"]
     assert target["LoadBalancerInfo"] == {"ContainerName": container, "ContainerPort": 8080}
+    assert task_set_of(files["appspec.yaml"], definition) == placed(delivery.stack)
     assert json.loads(files["imageDetail.json"]) == {"ImageURI": uri}
     assert json.loads(files["imagedefinitions.json"]) == [{"name": container, "imageUri": uri}]
     facts = json.loads(files["deployment.json"])
@@ -480,6 +527,46 @@ def test_a_run_after_a_failure_deploys_again(deliver: Deliver, prepared: Prepare
 
     assert result.succeeded, result.log
     assert delivery.service.running == [f"{delivery.stack.template['family']}:3"]
+
+
+def test_another_capacity_provider_is_deployed_though_the_image_is_the_same(
+    deliver: Deliver, prepared: Prepared
+) -> None:
+    """And once only: the next run of the same has nothing to do."""
+    delivery = deliver("ecs-blue-green", pace=9)
+    artifact = prepared(delivery)
+    on_demand = [{"capacityProvider": "FARGATE", "weight": 1}]
+    first = delivery.deploy(artifact, CAPACITY_PROVIDER_STRATEGY=json.dumps(on_demand))
+    assert first.succeeded, first.log
+    assert delivery.service.view()["capacityProviderStrategy"] == [{**on_demand[0], "base": 0}]
+
+    moved = delivery.deploy(artifact)
+    again = delivery.deploy(artifact)
+
+    assert moved.succeeded, moved.log
+    spot = {"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}
+    assert delivery.service.view()["capacityProviderStrategy"] == [spot]
+    assert again.succeeded, again.log
+    assert "nothing to deploy" in again.log
+    assert len(delivery.service.deployments) == 3
+
+
+def test_the_ecs_action_never_leaves_the_service_on_another_capacity_provider(deliver: Deliver) -> None:
+    delivery = deliver("classic", {"hosting": {"existing": None, "loadBalancer": {"plainHttp": True}}})
+    assert delivery.prepare().succeeded
+    strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    edited = {"CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]}
+
+    result = delivery.prepare(APPSPEC=json.dumps(edited))
+
+    assert not result.succeeded
+    assert "runs on FARGATE, not on FARGATE_SPOT as the stack file says" in result.log
+    remedy = next(line.split() for line in result.log.splitlines() if "aws ecs update-service" in line)
+    assert remedy[-2:] == ["--capacity-provider-strategy", "capacityProvider=FARGATE_SPOT,weight=1"]
+    assert "--force-new-deployment" in remedy
+    where = {"cluster": delivery.service.cluster, "service": delivery.service.name}
+    delivery.ecs.owner("UpdateService", **where, forceNewDeployment=True, capacityProviderStrategy=strategy)
+    assert delivery.prepare(APPSPEC=json.dumps(edited)).succeeded
 
 
 def test_a_changed_environment_is_deployed_though_the_image_is_the_same(

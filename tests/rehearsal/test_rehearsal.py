@@ -134,6 +134,16 @@ def test_users_of_both_services_notice_nothing(delivery: Delivery) -> None:
         assert visitor.versions[:2] == [f"shop-{stack}-bootstrap:1", f"shop-{stack}:1"]
 
 
+def test_the_tasks_run_where_the_stack_files_say(delivery: Delivery) -> None:
+    """By the AppSpec that the pipeline wrote: the services themselves were made with the launch type."""
+    for stack in delivery.rehearsal.stacks.values():
+        (task_set,) = stack.hosting.service.view()["taskSets"]
+        network = task_set["networkConfiguration"]["awsvpcConfiguration"]
+        assert task_set["capacityProviderStrategy"] == [{"capacityProvider": "FARGATE", "weight": 1, "base": 0}]
+        assert network["assignPublicIp"] == "ENABLED"
+        assert len(network["subnets"]) == 2
+
+
 def test_roles_use_what_they_are_granted(delivery: Delivery) -> None:
     told = delivery.rehearsal.permissions()
     used = {(each.role.rpartition("-role-")[0], each.action) for each in told if each.used}

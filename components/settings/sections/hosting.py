@@ -417,7 +417,8 @@ class ServiceSection(Section):
 
     capacity_provider: Literal["fargate", "fargateSpot"] = Field(
         default="fargate",
-        description="What tasks run on; Spot is cheaper, and AWS may take a task away with two minutes' notice.",
+        description="What tasks run on; Spot is cheaper, and AWS may take a task away with two minutes' notice. "
+        "An edit ships with the next run.",
         examples=["fargateSpot"],
     )
     task_role: Role | None = Field(
@@ -426,7 +427,10 @@ class ServiceSection(Section):
         examples=["shop-task"],
     )
     exec: bool = Field(
-        default=False, description="Whether a person may open a shell in a task (ECS Exec).", examples=[True]
+        default=False,
+        description="Whether a person may open a shell in a task (ECS Exec), of those that start from then on; on a "
+        "service that runs with codeDeploy a person has to switch it, see docs/hosting.md.",
+        examples=[True],
     )
     scaling: ScalingSection = Field(
         default=ScalingSection(), description="How many tasks run.", examples=[{"maximum": 10}]

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
 
-from local.engine.providers import changes, lookups
+from local.engine.providers import changes, ecs_service, lookups
 from local.engine.providers.catalogue import ACCOUNT, GENERIC, KINDS, Facts, Kind, invent
 from local.engine.providers.checks import Problem, problems, suggest
 from local.engine.providers.protocol import UNKNOWN, Value, from_struct, plain, plugin_pb2, provider_pb2_grpc, to_struct
@@ -108,7 +108,7 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         token, resource = self._type(request.urn, context)
         old, new = _plain(from_struct(request.old_inputs)), _plain(from_struct(request.news))
         names = changes.changed(token, _plain(from_struct(request.olds)), old, new)
-        replaces = changes.replacing(token, names, new)
+        replaces = changes.replacing(token, names, old, new)
         delete_first = bool(replaces) and self._goes_first(request.urn, token, resource, new)
         nothing = pb.DiffResponse.DIFF_UNKNOWN if names else pb.DiffResponse.DIFF_NONE
         return pb.DiffResponse(replaces=replaces, deleteBeforeReplace=delete_first, changes=nothing)
@@ -148,6 +148,10 @@ class AwsStandIn(provider_pb2_grpc.ResourceProviderServicer):
         kept = {name: value for name, value in olds.items() if name not in old_inputs}
         kept |= changes.kept(token, olds, old_inputs, inputs)
         outputs = {**kept, **self._known(resource, inputs), **inputs}
+        if token == ecs_service.TOKEN and (
+            why := ecs_service.deployment(_plain({**olds, **old_inputs}), _plain(outputs))
+        ):
+            self._world.deployments.append(f"{request.urn.rpartition('::')[2]}, for {', '.join(why)}")
         if not request.preview:
             with _answering(context):
                 self._world.change(Resource(request.urn, token, request.id, _plain(outputs)))

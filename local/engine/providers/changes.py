@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from local.engine.providers.protocol import Value
 
 TABLE = Path(__file__).with_name("changes.tsv")
 Values = Mapping[str, Value]
-Condition = Callable[[Values], bool]
+Condition = Callable[[Values, Values], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +47,21 @@ class Property:
         return self.is_computed and self.kept_when_dropped
 
 
-def _of_network_balancers(new: Values) -> bool:
+def _of_network_balancers(_old: Values, new: Values) -> bool:
     return new.get("loadBalancerType") not in (None, "application")
 
 
+def _without_a_deployment_or_at_an_end(old: Values, new: Values) -> bool:
+    name = "capacityProviderStrategies"
+    return new.get("forceNewDeployment") is not True or not old.get(name) or not new.get(name)
+
+
 CONDITIONS: Mapping[tuple[str, str], Condition] = {
+    ("aws:ecs/service:Service", "capacityProviderStrategies"): _without_a_deployment_or_at_an_end,
     ("aws:lb/loadBalancer:LoadBalancer", "securityGroups"): _of_network_balancers,
     ("aws:lb/loadBalancer:LoadBalancer", "subnets"): _of_network_balancers,
 }
-"""Whether a change replaces, by the new inputs, where it does so only sometimes."""
+"""Whether a change replaces, by the old inputs and the new, where it does so only sometimes."""
 _UNREVIEWED = {name: Property("yes", "optional+computed", True, True) for name in ("name", "namePrefix", "region")}  # noqa: FBT003 - as in the class
 
 
@@ -93,9 +98,9 @@ def changed(token: str, state: Values, old: Values, new: Values) -> set[str]:
     return {name for name in old.keys() | new.keys() if _differs(known.get(name), name, state, old, new)}
 
 
-def replacing(token: str, names: set[str], new: Values) -> list[str]:
+def replacing(token: str, names: set[str], old: Values, new: Values) -> list[str]:
     """Return which of the changed properties mean a new resource."""
-    return sorted(name for name in names if _replaces(token, name, new))
+    return sorted(name for name in names if _replaces(token, name, old, new))
 
 
 def kept(token: str, state: Values, old: Values, new: Values) -> dict[str, Value]:
@@ -108,12 +113,12 @@ def kept(token: str, state: Values, old: Values, new: Values) -> dict[str, Value
     }
 
 
-def _replaces(token: str, name: str, new: Values) -> bool:
+def _replaces(token: str, name: str, old: Values, new: Values) -> bool:
     found = properties(token).get(name)
     if found is None or found.force_new == "no":
         return False
     condition = CONDITIONS.get((token, name))
-    return condition(new) if condition else found.force_new != "?"
+    return condition(old, new) if condition else found.force_new != "?"
 
 
 def _differs(found: Property | None, name: str, state: Values, old: Values, new: Values) -> bool:
@@ -122,10 +127,7 @@ def _differs(found: Property | None, name: str, state: Values, old: Values, new:
     if name not in new and found.stays:
         return False
     before = state.get(name) if found.is_computed and name not in old else old.get(name)
-    if found.ordered or not isinstance(before, list):
-        return before != new.get(name)
-    return _in_any_order(before) != _in_any_order(new.get(name))
-
-
-def _in_any_order(value: Value) -> object:
-    return sorted(json.dumps(item, sort_keys=True) for item in value) if isinstance(value, list) else value
+    after = new.get(name)
+    if found.ordered or not isinstance(before, list) or not isinstance(after, list):
+        return before != after
+    return any(before.count(item) != after.count(item) for item in (*before, *after))

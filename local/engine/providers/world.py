@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from local.aws_models import service_model
+from local.engine.providers import ecs_service
 from local.engine.providers.protocol import Value
 
 Values = Mapping[str, Value]
@@ -25,7 +26,7 @@ GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 LISTENER = "aws:lb/listener:Listener"
 REPOSITORY = "aws:ecr/repository:Repository"
 RULE = "aws:lb/listenerRule:ListenerRule"
-SERVICE = "aws:ecs/service:Service"
+SERVICE = ecs_service.TOKEN
 TARGETS = "aws:lb/targetGroup:TargetGroup"
 
 
@@ -195,9 +196,11 @@ class World:
 
     Attributes:
         resources: What is there.
+        deployments: Which services ECS deploys by itself because they were changed, and what it does so for.
     """
 
     resources: list[Resource] = field(default_factory=list)
+    deployments: list[str] = field(default_factory=list)
     _gone: list[Resource] = field(default_factory=list)
     _freed: dict[tuple[Call, Key], Resource] = field(default_factory=dict)
     _handed_over: list[tuple[Call, Resource, Resource]] = field(default_factory=list)
@@ -240,7 +243,7 @@ class World:
         with self._lock:
             before = self._find(resource.token, resource.identity)
             if check := _WRONG.get(resource.token):
-                check(before, resource)
+                check(self, before, resource)
             self._claim(resource, before)
             if before:
                 self._free((place for place in before.places if place not in resource.places), resource)
@@ -327,23 +330,29 @@ def _all(urn: str, dependencies: Mapping[str, Iterable[str]]) -> set[str]:
 # What cannot be.
 
 
-def _has_a_policy_without_tls(_before: Resource | None, listener: Resource) -> None:
+def _has_a_policy_without_tls(_world: World, _before: Resource | None, listener: Resource) -> None:
     if listener.values.get("protocol") == "HTTP" and listener.values.get("sslPolicy"):
         # AWS's provider keeps the policy that is no longer given: terraform-provider-aws#1851, #10961.
         message = "An SSL policy cannot be specified for HTTP listeners"
         raise Call("elbv2", "ModifyListener", "ValidationError", message).refuse(listener.name)
 
 
-def _has_alarms_no_more(before: Resource | None, service: Resource) -> None:
+def _is_not_updated(world: World, before: Resource | None, service: Resource) -> None:
+    def has_role() -> bool:
+        runs = (other for other in world.resources if other.values.get("arn") == service.values.get("taskDefinition"))
+        return all(definition.values.get("taskRoleArn") for definition in runs)
+
+    if before and (message := ecs_service.refusal(before.values, service.values, has_role)):
+        raise Call("ecs", "UpdateService", "InvalidParameterException", message).refuse(service.name)
     if before and before.values.get("alarms") and not service.values.get("alarms"):
         # AWS's provider sends the block without names: https://github.com/aws-controllers-k8s/community/issues/2087.
         message = "missing required field, UpdateServiceInput.DeploymentConfiguration.Alarms.AlarmNames"
         raise Call("ecs", "UpdateService", "1 validation error(s) found", message).refuse(service.name)
 
 
-_WRONG: Mapping[str, Callable[[Resource | None, Resource], None]] = {
+_WRONG: Mapping[str, Callable[[World, Resource | None, Resource], None]] = {
     LISTENER: _has_a_policy_without_tls,
-    SERVICE: _has_alarms_no_more,
+    SERVICE: _is_not_updated,
 }
 
 

@@ -10,6 +10,7 @@ import json
 import threading
 from dataclasses import dataclass
 
+from local.rehearsal.app_spec import AppSpecProblem, task_set_of
 from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
 from local.rehearsal.ecs import Ecs
 from local.rehearsal.emulated import Need, Refused
@@ -35,14 +36,16 @@ class CodeDeployToEcs:
             )
         )
         app_spec = context.read(given["AppSpecTemplateArtifact"], given.get("AppSpecTemplatePath", "appspec.yaml"))
-        if "<TASK_DEFINITION>" not in app_spec:
-            raise ActionFailed("The AppSpec file has no placeholder <TASK_DEFINITION>.")
+        try:
+            placed = task_set_of(app_spec, definition)
+        except AppSpecProblem as problem:
+            raise ActionFailed(f"The AppSpec file is not valid: {problem}.") from None
         over = threading.Event()
         try:
             registered = self.ecs.call("RegisterTaskDefinition", definition, context.by)["taskDefinition"]
             revision = registered["taskDefinitionArn"]
             context.say(f"Registered {revision.rpartition('/')[2]}")
-            made = self.code_deploy.deploy(revision, lambda _made: over.set())
+            made = self.code_deploy.deploy(revision, lambda _made: over.set(), placed)
         except Refused as refused:
             raise ActionFailed(f"{refused.code}: {refused.message}") from None
         context.known_as(made.identity)

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from local.ecs_updates import refused_with_code_deploy, starts_deployment
 from local.rehearsal.ecs.endings import scaled_in
 from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
 from local.rehearsal.ecs.lifecycle import Lifecycle
+from local.rehearsal.ecs.placement import MUST_FORCE, Placement, Places
 from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task, TaskSet
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused, caller
 
@@ -45,6 +47,13 @@ class Ecs(Emulated):
         logs: What containers have written: log group -> log stream -> lines. A task definition makes its group.
         pace: How many steps a deployment goes each time it is looked at.
         fleet: What runs the tasks; unless one is given, nothing does, and what becomes of them is scripted.
+
+    Args:
+        account: The account.
+        region: The region.
+        pace: See above.
+        fleet: See above.
+        networks: The VPC of each subnet and of each security group; unless they are given, all are there.
     """
 
     SERVICE = "ecs"
@@ -57,13 +66,16 @@ class Ecs(Emulated):
         region: str = "eu-west-1",
         pace: int = 1,
         fleet: Fleet | None = None,
+        networks: tuple[Mapping[str, str], Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__(account=account, region=region)
         self.pace = pace
+        self._networks = networks
         self.fleet: Fleet = fleet or ScriptedFleet(self.behaviour, self.log)
         self.behaviours: dict[str, Behaviour] = {}
         self.logs: dict[str, dict[str, list[str]]] = {}
         self._clusters: dict[str, Json] = {}
+        self._places: dict[str, Places] = {}
         self._services: dict[tuple[str, str], Service] = {}
         self._families: dict[str, list[Json]] = {}
         self._revisions: dict[str, tuple[Service, Revision]] = {}
@@ -190,6 +202,8 @@ class Ecs(Emulated):
 
     def _create_cluster(self, parameters: Json) -> Json:
         name = parameters.get("clusterName", "default")
+        subnets, groups = self._networks or (None, {})
+        self._places[name] = Places(parameters.get("capacityProviders", ()), subnets, groups)
         self._clusters[name] = {"clusterArn": self._arn("cluster", name), "clusterName": name, "status": "ACTIVE"}
         return {"cluster": self._clusters[name]}
 
@@ -206,6 +220,8 @@ class Ecs(Emulated):
             desired=parameters.get("desiredCount", 1),
             configuration=parameters.get("deploymentConfiguration", {}),
             controller=controller,
+            placement=self._places[cluster].placement(parameters),
+            launch_type=parameters.get("launchType", "EC2"),
             load_balancers=parameters.get("loadBalancers", []),
             grace=parameters.get("healthCheckGracePeriodSeconds", 0),
         )
@@ -226,11 +242,33 @@ class Ecs(Emulated):
             service.tasks.append(task)
             self.fleet.start(service, task)
 
-    def task_set(self, service: Service, definition: Json, external_id: str = "", group: str = "") -> TaskSet:
-        """Make a task set without tasks; for CodeDeploy, which makes one for each of its deployments."""
+    def task_set(
+        self,
+        service: Service,
+        definition: Json,
+        external_id: str = "",
+        group: str = "",
+        placed: Json | None = None,
+    ) -> TaskSet:
+        """Make a task set without tasks; for CodeDeploy, which makes one for each of its deployments.
+
+        Args:
+            service: Its service.
+            definition: What it runs.
+            external_id: The deployment.
+            group: The target group its tasks register with; the service's unless one is given.
+            placed: What its AppSpec says of network and capacity providers, as CreateTaskSet takes it.
+
+        Raises:
+            Refused: The tasks cannot be put there.
+        """
         place, name = service.arn.split("/")[1:]
         arn = self._arn("service-revision", place, name, _number())
-        revision = Revision(arn, definition, group or service.group)
+        # An AppSpec without a strategy takes the service off its providers, one without a network keeps it:
+        # https://github.com/aws/containers-roadmap/issues/1752, and the page of the AppSpec.
+        kept = Placement(service.launch_type, (), service.placement.network) if placed is not None else None
+        placement = self._places[place].placement(placed or {}, kept or service.placement)
+        revision = Revision(arn, definition, group or service.group, placement)
         made = TaskSet(self._arn("task-set", place, name, _number()), revision, external_id=external_id)
         service.task_sets.append(made)
         return made
@@ -261,24 +299,24 @@ class Ecs(Emulated):
         return {"services": found, "failures": _missing(missing)}
 
     def _update_service(self, parameters: Json) -> Json:
-        service = self._found(parameters)
+        service, forced = self._found(parameters), parameters.get("forceNewDeployment", False)
         if service.status != "ACTIVE":
             raise Refused("ServiceNotActiveException", "Service was not ACTIVE.")
+        members = parameters.keys() - {"cluster", "service"} - ({"forceNewDeployment"} if not forced else set())
+        if service.controller == "CODE_DEPLOY" and (said := refused_with_code_deploy(members)):
+            raise Refused("InvalidParameterException", said)
         wanted, before = parameters.get("taskDefinition"), service.definition
-        if wanted and service.controller == "CODE_DEPLOY":
-            raise Refused(
-                "InvalidParameterException",
-                "Unable to update task definition on services with a CODE_DEPLOY deployment controller. "
-                "Use AWS CodeDeploy to trigger a new deployment.",
-            )
+        placement = self._places[self._cluster(parameters)].placement(parameters, service.placement)
+        if placement.strategy != service.placement.strategy and not forced:
+            raise Refused("InvalidParameterException", MUST_FORCE)
         definition = self._definition(wanted, "TaskDefinition not found.") if wanted else before
         _check_ports(service, definition)
         configuration = {**service.configuration, **parameters.get("deploymentConfiguration", {})}
         _check_configuration(service, configuration)
-        service.configuration, service.definition = configuration, definition
+        service.configuration, service.definition, service.placement = configuration, definition, placement
         service.desired = parameters.get("desiredCount", service.desired)
-        # "This parameter doesn't trigger a new service deployment", says the model of the others.
-        if definition is not before or parameters.get("forceNewDeployment"):
+        same = {"taskDefinition"} if definition is before else set[str]()
+        if any(starts_deployment(member) for member in members - same):
             self._deploy(service)
         return {"service": service.view()}
 
@@ -289,7 +327,9 @@ class Ecs(Emulated):
         replaces = last is not None and last.status in ONGOING
         shifts = service.stable is not None and service.configuration.get("strategy") in _SHIFTING
         group = service.other_group if shifts else service.group
-        target = Revision(self._arn("service-revision", place, name, _number()), service.definition, group)
+        target = Revision(
+            self._arn("service-revision", place, name, _number()), service.definition, group, service.placement
+        )
         self._revisions[target.arn] = (service, target)
         made = Deployment(
             arn=self._arn("service-deployment", place, name, secrets.token_urlsafe(15)),
@@ -396,6 +436,7 @@ class Ecs(Emulated):
                 "clusterArn": service.cluster,
                 "taskDefinition": revision.definition["taskDefinitionArn"],
                 "createdAt": revision.created,
+                **revision.placement.view,
             }
             for arn in arns
             if arn in self._revisions

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.rehearsal.ecs.placement import Placement
+
 
 class Behaviour(enum.Enum):
     """What becomes of tasks with a certain image."""
@@ -37,11 +39,13 @@ class Revision:
         arn: Its ARN.
         definition: The task definition it runs.
         group: The ARN of the target group that its tasks register with; empty without a load balancer.
+        placement: What its tasks run on, and where.
     """
 
     arn: str
     definition: dict[str, Any]
     group: str = ""
+    placement: Placement = field(default_factory=Placement)
     created: float = field(default_factory=time.time)
 
 
@@ -143,6 +147,7 @@ class Task:
             "desiredStatus": "STOPPED" if self.stop_code else "RUNNING",
             "createdAt": self.created,
             "containers": containers,
+            **self.revision.placement.runs_on,
         }
         if self.stop_code:
             answer |= {"stopCode": self.stop_code, "stoppedReason": self.stopped_reason}
@@ -284,6 +289,7 @@ class TaskSet:
             "computedDesiredCount": self.desired,
             "runningCount": service.count(self.revision, "RUNNING"),
             "createdAt": self.created,
+            **self.revision.placement.view,
             "stabilityStatus": "STEADY_STATE" if self.steady else "STABILIZING",
             "stabilityStatusAt": time.time(),
             "loadBalancers": [
@@ -307,6 +313,9 @@ class Service:
     configuration: dict[str, Any]
     controller: str = "ECS"
     status: str = "ACTIVE"
+    placement: Placement = field(default_factory=Placement)
+    # What it was made with; a deployment of CodeDeploy without a strategy goes back to it.
+    launch_type: str = "EC2"
     load_balancers: list[dict[str, Any]] = field(default_factory=list)
     # Seconds in which a starting task may fail its health checks.
     grace: float = 0.0
@@ -395,6 +404,7 @@ class Service:
             "taskDefinition": self.definition["taskDefinitionArn"],
             "deploymentController": {"type": self.controller},
             "events": self.events[:100],
+            **self.placement.view,
         }
         if self.controller == "CODE_DEPLOY":
             answer["taskSets"] = [task_set.view(self) for task_set in self.task_sets]

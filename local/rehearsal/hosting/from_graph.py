@@ -37,6 +37,8 @@ from local.rehearsal.resources import PROJECT, Graph, place_in, values_of
 
 _SERVICE = "aws:ecs/service:Service"
 _CLUSTER = "aws:ecs/cluster:Cluster"
+_PROVIDERS = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
+_SUBNET, _SECURITY_GROUP = "aws:ec2/subnet:Subnet", "aws:ec2/securityGroup:SecurityGroup"
 _DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 _BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 _GROUP = "aws:lb/targetGroup:TargetGroup"
@@ -147,7 +149,13 @@ class Hosting:
             )
             ends.callback(self._fleet.close)
             ends.callback(self._sandbox.give_up)  # before that: a task may wait for an engine that is not started
-            self.ecs = Ecs(account=self._account, region=self._region, pace=0, fleet=self._fleet)
+            self.ecs = Ecs(
+                account=self._account,
+                region=self._region,
+                pace=0,
+                fleet=self._fleet,
+                networks=None if self._existing else _networks(self._graph),
+            )
             self._fleet.written = lambda task, container, line: self.ecs.log(task, [line], container)
             self.logs = Logs(self.ecs)
             self._create()
@@ -241,7 +249,8 @@ class Hosting:
         """Make in the emulators what the graph declares."""
         declared, (_, _, name) = self._declared, self._declared["arn"].rpartition(":")[2].split("/")
         cluster = _one(self._graph, _CLUSTER)["name"]
-        self.ecs.owner("CreateCluster", clusterName=cluster)
+        providers = [name for found in _all(self._graph, _PROVIDERS) for name in found["capacityProviders"]]
+        self.ecs.owner("CreateCluster", clusterName=cluster, capacityProviders=providers)
         registered = self.ecs.owner("RegisterTaskDefinition", **self._first)["taskDefinition"]
         self.ecs.owner(
             "CreateService",
@@ -253,6 +262,7 @@ class Hosting:
             deploymentConfiguration=_configuration(declared),
             loadBalancers=declared["loadBalancers"],
             healthCheckGracePeriodSeconds=declared.get("healthCheckGracePeriodSeconds", 0),
+            **_placed(declared),
         )
         self.service = self.ecs.service(name, cluster)
         groups = list(_all(self._graph, _DEPLOYMENT_GROUP))
@@ -335,6 +345,31 @@ def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
         "containerDefinitions": json.loads(declared["containerDefinitions"]),
         "volumes": [{"name": volume["name"]} for volume in declared.get("volumes", ())],
     }
+
+
+def _placed(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a service's tasks run, as CreateService takes it."""
+    made = {key: declared[key] for key in ("launchType",) if declared.get(key)}
+    if declared.get("capacityProviderStrategies"):
+        made["capacityProviderStrategy"] = declared["capacityProviderStrategies"]
+    if "networkConfiguration" in declared:
+        network = declared["networkConfiguration"]
+        public = "ENABLED" if network.get("assignPublicIp") else "DISABLED"
+        made["networkConfiguration"] = {"awsvpcConfiguration": {**network, "assignPublicIp": public}}
+    return made
+
+
+def _networks(graph: Graph) -> tuple[dict[str, str], dict[str, str]]:
+    """The VPC of each subnet and of each security group; subnets that the stack file names are where the groups are."""
+
+    def of(kind: str) -> dict[str, str]:
+        return {found["arn"].rpartition("/")[2]: str(found["vpcId"]) for found in _all(graph, kind)}
+
+    groups, subnets = of(_SECURITY_GROUP), of(_SUBNET)
+    if not subnets:
+        named = _one(graph, _SERVICE).get("networkConfiguration", {}).get("subnets", [])
+        subnets = dict.fromkeys(named, next(iter(groups.values()), ""))
+    return subnets, groups
 
 
 def _configuration(declared: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,13 +26,14 @@ NATIVE: dict[str, dict[str, Any]] = {
 
 
 WRITABLE = {"name": "shop", "readOnlyRootFilesystem": False}
+EVERY = ("taskDefinition", "capacityProviderStrategies", "desiredCount")
 NAMED = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
 
 
-def test_a_change_of_the_capacity_provider_is_possible_where_ecs_deploys_itself() -> None:
-    """The provider refuses it otherwise; CodeDeploy's services have none."""
-    assert made(deploy={"engine": "ecs"}).service["forceNewDeployment"] is True
-    assert "forceNewDeployment" not in made().service
+@pytest.mark.parametrize("deploy", [{}, {"engine": "ecs"}, {"engine": "ecsAction"}, *NATIVE.values()])
+def test_no_update_of_the_service_is_a_deployment_beside_the_pipelines(deploy: dict[str, Any]) -> None:
+    """AWS's provider would send ``forceNewDeployment`` with every one of them."""
+    assert "forceNewDeployment" not in made(deploy=deploy).service
 
 
 def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
@@ -46,15 +47,14 @@ def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
 @pytest.mark.parametrize(
     ("deploy", "ignored"),
     [
-        ({}, ("taskDefinition", "desiredCount", "loadBalancers", "networkConfiguration", "launchType")),
-        ({"engine": "ecs"}, ("taskDefinition", "desiredCount", "alarms", *NAMED)),
-        ({"engine": "ecsAction"}, ("taskDefinition", "desiredCount", "alarms", *NAMED)),
+        ({}, (*EVERY, "loadBalancers", "networkConfiguration", "launchType", "enableExecuteCommand")),
+        ({"engine": "ecs"}, (*EVERY, "alarms", *NAMED)),
+        ({"engine": "ecsAction"}, (*EVERY, "alarms", *NAMED)),
         *(
             (
                 deploy,
                 (
-                    "taskDefinition",
-                    "desiredCount",
+                    *EVERY,
                     "alarms",
                     *NAMED,
                     "loadBalancers[0].targetGroupArn",
@@ -69,10 +69,11 @@ def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
 def test_what_a_deployment_or_the_scaling_writes_is_ignored_and_nothing_else(
     deploy: dict[str, Any], ignored: tuple[str, ...]
 ) -> None:
-    """The task definition is the pipeline's and the count the scaling's.
+    """Task definition and capacity provider are the pipeline's, and the count is the scaling's.
 
     With CodeDeploy load balancers, network and launch type belong to the task set of the last deployment, and an
-    update of the service is refused (pulumi-aws#1096, #3821). ECS's own deployments swap the two target groups.
+    update of the service is refused (pulumi-aws#1096, #3821), as one of ECS Exec may be. ECS's own deployments swap
+    the two target groups.
     """
     assert set(made(deploy=deploy).one("aws:ecs/service:Service").ignore_changes) == set(ignored)
 
@@ -88,8 +89,9 @@ def test_the_deployment_controller_is_the_engines(deploy: dict[str, Any], contro
     assert made(deploy=deploy).service["deploymentController"] == {"type": controller}
 
 
-def test_code_deploy_knows_the_launch_type_only() -> None:
-    service = made().service
+def test_code_deploys_service_is_made_with_the_launch_type() -> None:
+    """The first deployment brings the capacity provider."""
+    service = made({"service": {"capacityProvider": "fargateSpot"}}).service
     assert service["launchType"] == "FARGATE"
     assert not {"capacityProviderStrategies", "deploymentConfiguration", "deploymentCircuitBreaker", "alarms"} & set(
         service
@@ -98,9 +100,32 @@ def test_code_deploy_knows_the_launch_type_only() -> None:
 
 @pytest.mark.parametrize(("wanted", "provider"), [("fargate", "FARGATE"), ("fargateSpot", "FARGATE_SPOT")])
 def test_the_capacity_provider_is_the_users_choice(wanted: str, provider: str) -> None:
-    service = made({"service": {"capacityProvider": wanted}}, deploy={"engine": "ecs"}).service
-    assert service["capacityProviderStrategies"] == [{"capacityProvider": provider, "weight": 1}]
-    assert "launchType" not in service
+    found = made({"service": {"capacityProvider": wanted}}, deploy={"engine": "ecs"})
+    strategy = [{"capacityProvider": provider, "weight": 1}]
+    assert found.service["capacityProviderStrategies"] == strategy
+    assert "launchType" not in found.service
+    assert found.hosting.placement is not None
+    assert found.hosting.placement.strategy == strategy
+
+
+@pytest.mark.parametrize(
+    ("network", "public"), [({}, True), ({"natGateways": "single"}, False), ({"taskSubnets": "private"}, False)]
+)
+def test_every_deployment_is_told_where_the_tasks_run(network: dict[str, Any], *, public: bool) -> None:
+    """As the service is made; CodeDeploy takes all of the network or none of it."""
+    found = made({"network": network, "service": {"capacityProvider": "fargateSpot"}})
+    said = found.service["networkConfiguration"]
+    assert json.loads(found.graph.exports["appSpec"]) == {
+        "NetworkConfiguration": {
+            "AwsvpcConfiguration": {
+                "Subnets": said["subnets"],
+                "SecurityGroups": said["securityGroups"],
+                "AssignPublicIp": "ENABLED" if public else "DISABLED",
+            }
+        },
+        "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}],
+    }
+    assert said["assignPublicIp"] is public
 
 
 @pytest.mark.parametrize("strategy", NATIVE)

@@ -24,7 +24,7 @@ from samples import (
     start_statement,
 )
 
-from components.engines import ENGINES
+from components.engines import ENGINES, Placement
 from components.hosting.task_definition_template import KEY as TEMPLATE_KEY
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.build import BuildStage, BuildStageArgs
@@ -354,6 +354,7 @@ def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
         "TASK_DEFINITION_TEMPLATE": TEMPLATE,
         "CONTAINER_NAME": "shop",
         "CONTAINER_PORT": "8080",
+        "APPSPEC": "",
         "IMAGE_ONLY": "false",
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",
@@ -361,6 +362,24 @@ def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
         "TAG_PREFIX": "",
     }
     assert from_code().machine("prepare-deployment")[0] == "ARM_LAMBDA_CONTAINER"
+
+
+def test_the_appspec_says_where_the_tasks_of_a_service_made_here_run() -> None:
+    """A service that exists keeps its own network and capacity provider."""
+    placement = Placement(
+        subnets=["subnet-1", "subnet-2"], security_group="sg-1", public_ip=False, capacity_provider="FARGATE_SPOT"
+    )
+    built = build_stage(BuildStage, shop(), placement=placement)
+    assert json.loads(built.variables("prepare-deployment")["APPSPEC"]) == {
+        "NetworkConfiguration": {
+            "AwsvpcConfiguration": {
+                "Subnets": ["subnet-1", "subnet-2"],
+                "SecurityGroups": ["sg-1"],
+                "AssignPublicIp": "DISABLED",
+            }
+        },
+        "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}],
+    }
 
 
 def test_what_will_be_released_is_checked_before_it_is_deployed() -> None:

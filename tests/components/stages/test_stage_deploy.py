@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stage, shop, start_statement
 
-from components.engines import ENGINES
+from components.engines import ENGINES, Placement
 from components.engines.code_deploy import minutes_to_decide
 from components.engines.deployment_configuration import deployment_configuration
 from components.pipeline.model import Action, Artifact, Category, Provider
@@ -309,9 +309,18 @@ def test_the_job_knows_service_configuration_and_time() -> None:
     assert variables == {
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",
+        "CAPACITY_PROVIDER_STRATEGY": "",
         "LOG_GROUP": "/ecs/shop-dev",
         "TIMEOUT_MINUTES": "60",
     }
+
+
+def test_the_job_moves_a_service_made_here_to_its_capacity_provider() -> None:
+    placement = Placement(subnets=[], security_group="sg-1", public_ip=True, capacity_provider="FARGATE_SPOT")
+    built = build_stage(DeployStage, shop(deploy={"engine": "ecs"}), placement=placement)
+    assert json.loads(built.variables("deploy-ecs")["CAPACITY_PROVIDER_STRATEGY"]) == [
+        {"capacityProvider": "FARGATE_SPOT", "weight": 1}
+    ]
 
 
 def test_the_job_has_time_left_to_roll_back() -> None:
