@@ -26,8 +26,8 @@ VPC = "awsx:ec2:Vpc"
 
 ENGINES: Mapping[str, Values] = {
     "codeDeploy": {"deploy.engine": "codeDeploy"},
-    "ecs, rolling": {"deploy.engine": "ecs"},
-    "ecs, blueGreen": {"deploy.engine": "ecs", "deploy.strategy": "blueGreen"},
+    "ecs rolling": {"deploy.engine": "ecs"},
+    "ecs blueGreen": {"deploy.engine": "ecs", "deploy.strategy": "blueGreen"},
     "ecsAction": {"deploy.engine": "ecsAction"},
 }
 """How the stacks deploy whose files are edited."""
@@ -67,7 +67,7 @@ class Tried:
     engines: tuple[str, ...] = ()
 
 
-_SHIFTING = ("codeDeploy", "ecs, blueGreen")
+_SHIFTING = ("codeDeploy", "ecs blueGreen")
 _CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
 _EXISTING: Values = {
     "hosting.loadBalancer": None,
@@ -133,17 +133,17 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "build.smokeTest.enabled": [Tried(False), Tried(True, base={"build.smokeTest.enabled": False})],
     "build.smokeTest.dockerfile": [Tried("tests/Dockerfile")],
     "build.smokeTest.context": [Tried("tests")],
-    "deploy.engine": [Tried("ecs", engines=("codeDeploy",)), Tried("codeDeploy", engines=("ecs, rolling",))],
+    "deploy.engine": [Tried("ecs", engines=("codeDeploy",)), Tried("codeDeploy", engines=("ecs rolling",))],
     "deploy.strategy": [
         Tried("canary", engines=_SHIFTING),
-        Tried("blueGreen", engines=("ecs, rolling",)),
+        Tried("blueGreen", engines=("ecs rolling",)),
     ],
     "deploy.step.percent": [Tried(20, base={"deploy.strategy": "canary"}, engines=_SHIFTING)],
     "deploy.step.intervalMinutes": [Tried(10, base={"deploy.strategy": "canary"}, engines=_SHIFTING)],
-    "deploy.bakeMinutes": [Tried(10, engines=("ecs, blueGreen",))],
+    "deploy.bakeMinutes": [Tried(10, engines=("ecs blueGreen",))],
     "deploy.terminationWaitMinutes": [Tried(10, engines=("codeDeploy",))],
-    "deploy.timeoutMinutes": [Tried(45, engines=("ecs, rolling", "ecs, blueGreen", "ecsAction"))],
-    "deploy.alarms": [Tried(["shop-errors"], engines=("codeDeploy", "ecs, rolling", "ecs, blueGreen"))],
+    "deploy.timeoutMinutes": [Tried(45, engines=("ecs rolling", "ecs blueGreen", "ecsAction"))],
+    "deploy.alarms": [Tried(["shop-errors"], engines=("codeDeploy", "ecs rolling", "ecs blueGreen"))],
     "deploy.staticFiles.enabled": [
         Tried(True, base={"deploy.staticFiles": {**_UPLOADED, "enabled": False}}, engines=("codeDeploy",)),
         _of_files(False),
@@ -216,9 +216,9 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.loadBalancer.healthCheck.healthyThreshold": [Tried(3)],
     "hosting.loadBalancer.healthCheck.gracePeriodSeconds": [Tried(90)],
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
-    "hosting.service.capacityProvider": [Tried("fargateSpot", engines=("ecs, rolling", "ecs, blueGreen", "ecsAction"))],
+    "hosting.service.capacityProvider": [Tried("fargateSpot", engines=("ecs rolling", "ecs blueGreen", "ecsAction"))],
     "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
-    "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=("ecs, rolling", "ecsAction"))],
+    "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=("ecs rolling", "ecsAction"))],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],
     "hosting.alarms.errorPercent": [Tried(10)],
@@ -227,7 +227,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "hosting.alarms.minutes": [
         Tried(3, base={"deploy.terminationWaitMinutes": 6}, engines=("codeDeploy",)),
-        Tried(3, engines=("ecs, rolling", "ecsAction")),
+        Tried(3, engines=("ecs rolling", "ecsAction")),
     ],
     "tests.enabled": [Tried(False), Tried(True, base={"tests.enabled": False})],
     "tests.lighthouse.budgets.performance": [Tried(70)],

@@ -53,7 +53,7 @@ def _rows() -> Iterator[tuple[str, str, str, str]]:
         words = f"{_value(edit.old)} → {_value(edit.new)}"
         rows.setdefault((edit.key, words, said(told)), []).append(edit.engine)
     for (key, words, what), engines in rows.items():
-        yield key, words, "all" if len(engines) == len(ENGINES) else "; ".join(engines), what
+        yield key, words, "all" if len(engines) == len(ENGINES) else ", ".join(engines), what
 
 
 def said(told: tuple[Effect, ...]) -> str:

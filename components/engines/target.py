@@ -33,24 +33,25 @@ class Placement:
         """ECS's ``capacityProviderStrategy``."""
         return [{"capacityProvider": self.capacity_provider, "weight": 1}]
 
-    @property
-    def app_spec(self) -> pulumi.Output[str]:
-        """What an AppSpec says of it, as JSON; of the network all of it, or CodeDeploy takes none.
+    def app_spec(self, *, network: bool) -> pulumi.Output[str]:
+        """Return what an AppSpec says of it, as JSON; of the network all of it, or CodeDeploy takes none.
 
         Without a strategy a deployment takes the service off its capacity provider
         (https://github.com/aws/containers-roadmap/issues/1752).
         https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-resources.html
+
+        Args:
+            network: Whether deployments move the tasks to another network, too; else the service says it.
         """
-        network = {
+        where = {
             "Subnets": self.subnets,
             "SecurityGroups": [self.security_group],
             "AssignPublicIp": "ENABLED" if self.public_ip else "DISABLED",
         }
         strategy = [{"CapacityProvider": self.capacity_provider, "Weight": 1}]
-        properties = {
-            "NetworkConfiguration": {"AwsvpcConfiguration": network},
-            "CapacityProviderStrategy": strategy,
-        }
+        properties: dict[str, object] = {"CapacityProviderStrategy": strategy}
+        if network:
+            properties["NetworkConfiguration"] = {"AwsvpcConfiguration": where}
         return pulumi.Output.json_dumps(properties, sort_keys=True)
 
 

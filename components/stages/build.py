@@ -171,7 +171,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
                 "CONTAINER_PORT": str(context.application.port),
-                "APPSPEC": hosting.placement.app_spec if hosting.placement else "",
+                "APPSPEC": hosting.placement.app_spec(network=not engine.deployed_by_ecs) if hosting.placement else "",
                 "IMAGE_ONLY": json.dumps(engine.ships_image_only),
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,

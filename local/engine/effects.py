@@ -57,7 +57,7 @@ class Rule:
     Attributes:
         type: The type of the resource.
         name: What its name has in it.
-        operation: ``+`` create, ``-`` delete, ``~`` update or ``+-`` replace; empty for all.
+        operation: ``+`` create, ``-`` delete, ``~`` update or ``+-`` replace, or several of them; empty for all.
         property: What is updated, with a hyphen before it where it is given no more; empty for all.
         engine: How the stack deploys afterwards; empty for all.
         effect: What is said.
@@ -81,7 +81,7 @@ class Rule:
         """
         return (
             step.type == self.type
-            and self.operation in ("", operation)
+            and (not self.operation or operation in self.operation.split())
             and self.property in ("", changed, changed.lstrip("-"))
             and self.engine in ("", engine)
             and bool(self.name.search(step.name))

@@ -25,6 +25,7 @@ CLUSTER = "aws:ecs/cluster:Cluster"
 GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 LISTENER = "aws:lb/listener:Listener"
 REPOSITORY = "aws:ecr/repository:Repository"
+SUBNET = "aws:ec2/subnet:Subnet"
 RULE = "aws:lb/listenerRule:ListenerRule"
 SERVICE = ecs_service.TOKEN
 TARGETS = "aws:lb/targetGroup:TargetGroup"
@@ -392,10 +393,21 @@ def _has_services(world: World, cluster: Resource) -> None:
             raise Call("ecs", "DeleteCluster", "ClusterContainsServicesException").refuse(other.name)
 
 
+def _has_tasks(world: World, subnet: Resource) -> None:
+    for service in (other for other in world.resources if other.token == SERVICE):
+        if subnet.identity in str(service.values.get("networkConfiguration")):
+            # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+            message = f"The subnet '{subnet.identity}' has dependencies and cannot be deleted."
+            raise Call("ec2", "DeleteSubnet", "DependencyViolation", message).refuse(
+                f"tasks of {service.name} run there"
+            )
+
+
 _IN_THE_WAY: Mapping[str, Callable[[World, Resource], None]] = {
     BALANCER: _is_protected,
     TARGETS: _is_forwarded_to,
     REPOSITORY: _has_images,
     BUCKET: _has_objects,
     CLUSTER: _has_services,
+    SUBNET: _has_tasks,
 }

@@ -73,7 +73,7 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
         pulumi.export("roles", [hosting.execution_role_arn, hosting.task_role_arn])
         pulumi.export("listeners", [hosting.production_listener_arn, hosting.test_listener_arn])
         pulumi.export("targetGroups", list(hosting.target_groups))
-        pulumi.export("appSpec", hosting.placement.app_spec if hosting.placement else None)
+        pulumi.export("appSpec", hosting.placement.app_spec(network=True) if hosting.placement else None)
 
     return Made(build(program), built[0])
 
