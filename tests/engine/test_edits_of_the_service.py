@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_stack import Config, LiveStack, State
+from live_stack import SERVICE, Config, LiveStack, deployed
 
 from local.engine.stack import EngineFailure, Outcome
 
 pytestmark = pytest.mark.engine
 
-SERVICE, DEFINITION = "aws:ecs/service:Service", "aws:ecs/taskDefinition:TaskDefinition"
+DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 PROJECT, POLICY = "aws:codebuild/project:Project", "aws:iam/rolePolicy:RolePolicy"
 ENGINES: dict[str, dict[str, Any]] = {
     "codeDeploy": {"engine": "codeDeploy"},
@@ -50,14 +50,6 @@ class Live(LiveStack):
         graph = self.with_config(self.values(ENGINES[engine])).graph()
         (found,) = (each for each in graph if each["type"] == token and name in each["name"])
         return found["inputs"]
-
-
-def deployed(resources: State) -> None:
-    """The pipeline has brought its first version: what runs is a revision that Pulumi does not know."""
-    for found in resources:
-        if found["type"] == SERVICE:
-            for values in (found["inputs"], found["outputs"]):
-                values["taskDefinition"] = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop-live:7"
 
 
 @pytest.fixture(scope="module")
