@@ -322,6 +322,7 @@ class LocalStack:
             pulumi_command=self._command,
             env_vars={
                 **vault,
+                "GOGC": "400",  # the CLI collects less garbage: a sixth less work, for more memory
                 "PULUMI_HOME": str(self.state_dir / "home"),
                 "PULUMI_BACKEND_URL": (self.state_dir / "state").as_uri(),
                 "PULUMI_CONFIG_PASSPHRASE": "",  # opens what an earlier version of this program has deployed

@@ -156,7 +156,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "build"
-        self.pace = 1.0  # how long pauses of a job are, as a share of what it asks for
+        self.pace = 0.05  # how long pauses of a job are, as a share of what it asks for: stand-ins need no patience
         self._base = folder / "tools"
         self.bin = self._base / "bin"
         self._rules: list[dict[str, Any]] = []
