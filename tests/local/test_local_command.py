@@ -112,7 +112,7 @@ def session(checkout: Path) -> dict[tuple[str, ...], subprocess.CompletedProcess
     commands += [(*command, *file) for command in (("outputs",), ("graph",)) for file in ((), EXAMPLE)]
     done = {command: local(checkout, *command) for command in commands}
     shutil.copytree(state, kept)
-    done["destroy", *EXAMPLE] = local(checkout, "destroy", *EXAMPLE)
+    done[("destroy", *EXAMPLE)] = local(checkout, "destroy", *EXAMPLE)
     assert not state.exists()
     kept.rename(state)
     done["destroy",] = local(checkout, "destroy")
@@ -160,12 +160,12 @@ def test_examples_can_be_tried_one_after_the_other(
     session: dict[tuple[str, ...], subprocess.CompletedProcess[str]],
 ) -> None:
     """What a newcomer does; it ended in a traceback once, since the state went by the name of the file."""
-    for command, done in session.items():
-        assert (done.returncode, done.stderr) == (0, ""), command
-    preview = session["preview", *EXAMPLE].stdout
+    for typed, done in session.items():
+        assert (done.returncode, done.stderr) == (0, ""), typed
+    preview = session[("preview", *EXAMPLE)].stdout
     assert preview.startswith("Stack dev of examples/Pulumi.classic.yaml: ")
     assert preview.endswith("make up STACK=dev STACK_FILE=examples/Pulumi.classic.yaml\n")
-    over_what_is_deployed = json.loads(session["preview", "--json", *EXAMPLE].stdout)
+    over_what_is_deployed = json.loads(session[("preview", "--json", *EXAMPLE)].stdout)
     assert {"same", "create", "delete"} <= {found["op"] for found in over_what_is_deployed["steps"]}
     for command in ("outputs", "graph"):
-        assert session[command, *EXAMPLE].stdout == session[command,].stdout, "it is the stack's, whatever the file"
+        assert session[(command, *EXAMPLE)].stdout == session[command,].stdout, "it is the stack's, whatever the file"
