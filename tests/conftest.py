@@ -64,10 +64,14 @@ def pytest_collection_finish() -> None:
 
 def _place(item: pytest.Item) -> tuple[int, bool]:
     """Where a test's group stands among the others; the largest of all groups is that of the sandbox."""
-    folder = item.path.relative_to(_ROOT / "tests").parent.parts[:1]
-    place = dict(zip(_SLOWEST_FIRST, range(len(_SLOWEST_FIRST)), strict=True))
     group = item.get_closest_marker("xdist_group")
-    return place.get("".join(folder), len(place)), group is None or group.args != ("sandbox",)
+    return _place_of_folder(item.path), group is None or group.args != ("sandbox",)
+
+
+@functools.cache  # there are fifty tests in a file
+def _place_of_folder(path: Path) -> int:
+    folder = "".join(path.relative_to(_ROOT / "tests").parent.parts[:1])
+    return _SLOWEST_FIRST.index(folder) if folder in _SLOWEST_FIRST else len(_SLOWEST_FIRST)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -75,10 +79,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
     The scripts of the jobs are tested together, by all of `tests/buildspecs`.
     """
-    tested = item.path.relative_to(_ROOT / "tests")
-    module = tested.with_name(tested.name.removeprefix("test_"))
-    if not any(fnmatch.fnmatch(str(module), pattern) for pattern in _MEASURED):
+    if not _is_measured(item.path):
         item.add_marker(pytest.mark.no_cover)
+
+
+@functools.cache
+def _is_measured(path: Path) -> bool:
+    tested = path.relative_to(_ROOT / "tests")
+    module = tested.with_name(tested.name.removeprefix("test_"))
+    return any(fnmatch.fnmatch(str(module), pattern) for pattern in _MEASURED)
 
 
 @pytest.fixture

@@ -39,7 +39,10 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     (folder / "test_sample.py").write_text(SAMPLE)
     own = {key: value for key, value in os.environ.items() if not key.startswith(("NO_SKIPS", "PYTEST_", "COV_"))}
     command = [sys.executable, "-m", "pytest", "-p", "skips", "-p", "no:cacheprovider", "-rfExX", *arguments]
-    given = {**own, "PYTHONPATH": str(TESTS), "COLUMNS": "100", **environment}
+    if "-n2" in arguments:
+        command += ["-p", "xdist"]
+    # No other plugin has a part in it, and each takes its time.
+    given = {**own, "PYTHONPATH": str(TESTS), "COLUMNS": "100", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
     return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False)
 
 

@@ -7,6 +7,7 @@ may be used up. What has been called is kept, with standard input. Unknown calls
 import atexit
 import importlib
 import json
+import marshal
 import os
 import signal
 import stat
@@ -44,23 +45,27 @@ OTHER_DIGEST = f"sha256:{'b' * 64}"
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
 NOT_THERE = "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: no such image"
 
-_STAND_IN = """#!{python} -S
-import sys
-tool, words = {tool!r}, sys.argv[1:]
-if words in (["--version"], ["buildx", "version"]):
-    print("Version 1.2.3 of " + tool)  # what each job begins with is no call
-    sys.exit()
-import json, os  # takes longer than starting Python does
+# What each job begins with is no call, and starts no Python for it.
+_STAND_IN = """#!/bin/sh
+case "$*" in --version | 'buildx version') echo "Version 1.2.3 of {tool}" && exit ;; esac
+exec '{python}' -IS '{answers}' {tool} "$@"
+"""
+# What it is told and what it keeps is marshalled: to import json takes as long as starting Python does.
+_ANSWERS = """\
+import marshal, os, sys
+_, tool, *words = sys.argv
 base = {base!r}
 stdin = sys.stdin.read() if "--password-stdin" in words else ""
-with open(base + "/calls.jsonl", "a") as log:
-    log.write(json.dumps({{"words": [tool, *words], "stdin": stdin, "env": dict(os.environ)}}) + "\\n")
-rules = json.load(open(base + "/rules.json"))
+with open(base + "/calls", "ab") as log:
+    log.write(marshal.dumps([[tool, *words], stdin, dict(os.environ)]))
+with open(base + "/rules", "rb") as file:
+    rules = marshal.load(file)
 for rule in rules:
     rest = iter([tool, *words])
     if rule["times"] and all(word in rest for word in rule["words"]):
         rule["times"] -= 1
-        json.dump(rules, open(base + "/rules.json", "w"))
+        with open(base + "/rules", "wb") as file:
+            marshal.dump(rules, file)
         for name, content in rule["files"].items():
             for number, word in enumerate(words):
                 name = name.replace("{{" + word + "}}", words[number + 1] if number + 1 < len(words) else "")
@@ -156,15 +161,17 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "build"
-        self.pace = 1.0  # how long pauses of a job are, as a share of what it asks for
+        self.pace = 0.05  # how long pauses of a job are, as a share of what it asks for: stand-ins need no patience
         self._base = folder / "tools"
         self.bin = self._base / "bin"
         self._rules: list[dict[str, Any]] = []
         self.folder.mkdir()
         self.bin.mkdir(parents=True)
+        answers = self._base / "answers.py"
+        answers.write_text(_ANSWERS.format(base=str(self._base)))
         for tool in ("aws", "docker", "git", "node", "npm"):
             path = self.bin / tool
-            path.write_text(_STAND_IN.format(python=sys.executable, base=str(self._base), tool=tool))
+            path.write_text(_STAND_IN.format(python=sys.executable, answers=answers, tool=tool))
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def answer(
@@ -207,7 +214,7 @@ class Machine:
 
     def publish(self) -> None:
         """Let the tools know the answers; running a job does so, too."""
-        (self._base / "rules.json").write_text(json.dumps(self._rules))
+        (self._base / "rules").write_bytes(marshal.dumps(self._rules))
 
     def run(self, job: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a job with these variables and no others."""
@@ -255,8 +262,14 @@ class Machine:
     @property
     def calls(self) -> list[Call]:
         """The commands that the job ran, in order."""
-        log = self._base / "calls.jsonl"
-        return [Call(**json.loads(line)) for line in log.read_text().splitlines()] if log.exists() else []
+        log = self._base / "calls"
+        if not log.exists():
+            return []
+        with log.open("rb") as kept:
+            size, found = log.stat().st_size, list[Call]()
+            while kept.tell() < size:
+                found.append(Call(*marshal.load(kept)))  # noqa: S302 - the stand-ins' own
+            return found
 
     def called(self, words: str) -> list[Call]:
         """The commands that hold these words in this order."""

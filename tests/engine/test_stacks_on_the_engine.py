@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,11 @@ class Deployed:
         self.file = stack_files()[name]
         self.folder = folder
         self.stack = LocalStack(name, stack_file=self.file, state_dir=folder / "state")
+
+    @cached_property
+    def planned(self) -> Outcome:
+        """Its first plan, made before it is deployed."""
+        return self.stack.preview()
 
     @cached_property
     def graph(self) -> list[dict[str, Any]]:
@@ -81,7 +87,7 @@ class Deployed:
 def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """Each stack in turn: planned, deployed, later destroyed; what happens on the way is tested here, too."""
     made = Deployed(request.param, tmp_path_factory.mktemp(request.param))
-    planned = made.stack.preview()
+    planned = made.planned
     assert {step.op for step in planned.steps} == {"create"}
     done = made.stack.up()
     assert {step.urn for step in done.changes} == {step.urn for step in planned.changes}, "up does what preview said"
@@ -106,9 +112,10 @@ def test_what_is_deployed_has_a_pipeline_that_can_be_opened(deployed: Deployed) 
     assert isinstance(outputs["nextSteps"], list)
 
 
-def test_the_first_preview_says_what_the_account_must_allow_and_which_commands_follow(tmp_path: Path) -> None:
+@pytest.mark.parametrize("deployed", ["dev"], indirect=True)
+def test_the_first_preview_says_what_the_account_must_allow_and_which_commands_follow(deployed: Deployed) -> None:
     """The region is known from the stack file, so all but what is named after something new is complete."""
-    outputs = LocalStack("dev", stack_file=stack_files()["dev"], state_dir=tmp_path).preview().outputs
+    outputs = deployed.planned.outputs
     assert len(outputs["accountNeeds"]) == 2
     assert outputs["nextSteps"].count(UNKNOWN) == 1  # the check of the connection, whose ARN only AWS knows
     assert outputs["nextSteps"][3].endswith("start-pipeline-execution --name shop-dev --region eu-west-1")
@@ -183,10 +190,11 @@ def test_a_changed_script_is_one_object_and_its_hash_in_each_project(
     assert all(re.fullmatch(r"environment\.environmentVariables\[\d+\]\.value", path) for path in changed), changed
 
 
-def test_a_connection_of_the_source_stage_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("deployed", ["dev"], indirect=True)
+def test_a_connection_of_the_source_stage_is_taken_over(deployed: Deployed, tmp_path: Path) -> None:
     """Where it was until builds used it too; a new one would be PENDING until a person confirms it."""
     stack = Deployed("dev", tmp_path).stack
-    stack.up()
+    shutil.copytree(deployed.stack.state_dir, stack.state_dir)
     (file,) = stack.state_dir.glob("state/.pulumi/stacks/**/dev.json")
     state = json.loads(file.read_text(encoding="utf-8"))
     resources = state["checkpoint"]["latest"]["resources"]

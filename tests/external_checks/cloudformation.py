@@ -14,9 +14,6 @@ from functools import cache
 from typing import Any
 
 from aws_requests import DIGEST, Described, is_made_in_aws
-from cfnlint.api import lint  # type: ignore[import-untyped]  # ships no types
-from cfnlint.config import ManualArgs  # type: ignore[import-untyped]  # ships no types
-from cfnlint.core import get_rules  # type: ignore[import-untyped]  # ships no types
 from rewriting import (
     Place,
     Places,
@@ -478,6 +475,10 @@ def template(graph: Iterable[Described]) -> dict[str, Any]:
 
 def findings(written: Mapping[str, Any], *, region: str) -> list[Finding]:
     """What cfn-lint finds with all its rules, informational and experimental ones too."""
+    # It takes a second to import, in each process of the tests: here it is the one that lints.
+    from cfnlint.api import lint  # type: ignore[import-untyped]  # noqa: PLC0415 - as above; it ships no types
+    from cfnlint.config import ManualArgs  # type: ignore[import-untyped]  # noqa: PLC0415 - likewise
+
     config = ManualArgs(regions=[region], include_checks=["I"], include_experimental=True)
     found = []
     for match in lint(json.dumps(written), rules=_rules(), config=config):
@@ -491,6 +492,8 @@ def findings(written: Mapping[str, Any], *, region: str) -> list[Finding]:
 
 @cache
 def _rules() -> Any:  # noqa: ANN401 - cfn-lint has no types
+    from cfnlint.core import get_rules  # type: ignore[import-untyped]  # noqa: PLC0415 - as in findings()
+
     return get_rules([], [], ["E", "W", "I"], include_experimental=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import textwrap
@@ -126,6 +127,17 @@ def test_the_state_outlives_the_object_and_can_be_read(project: Project) -> None
     assert outputs["settings"]["days"] == 30
 
 
+def test_what_is_kept_of_a_stack_has_its_secrets_sealed_and_no_log_of_the_cli(project: Project) -> None:
+    (state,) = project.stack.state_dir.glob("state/.pulumi/stacks/sample/dev.json")
+    kept = json.loads(state.read_text())["checkpoint"]["latest"]
+    assert kept["secrets_providers"]["type"] == "cloud", "a passphrase takes each run of the CLI a quarter of a second"
+    (stack,) = (resource for resource in kept["resources"] if resource["type"] == "pulumi:pulumi:Stack")
+    assert "ciphertext" in stack["outputs"]["password"]
+    assert "hunter2" not in state.read_text()
+    assert project.stack.preview().changes == (), "what is sealed can be opened"
+    assert (project.stack.state_dir / "home" / "logs").is_file(), "where a folder would be filled"
+
+
 def test_the_graph_has_parents_dependencies_inputs_and_outputs(project: Project) -> None:
     graph = {resource["name"]: resource for resource in project.stack.graph()}
     logs, key = graph["shop-logs"], graph["shop-key"]
@@ -153,9 +165,10 @@ def test_the_users_accounts_and_logins_reach_neither_engine_nor_program(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     monkeypatch.setenv("PULUMI_ACCESS_TOKEN", "pul-x")
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://nowhere")
+    monkeypatch.setenv("VAULT_NAMESPACE", "mine")
+    foreign = ("AWS_", "PULUMI_", "VAULT_")
     project.program(
-        PROGRAM
-        + 'import os\npulumi.export("seen", [key for key in os.environ if key.startswith(("AWS_", "PULUMI_"))])\n'
+        f"{PROGRAM}\nimport os\npulumi.export('seen', [key for key in os.environ if key.startswith({foreign})])\n"
     )
     assert project.stack.preview().outputs["seen"] == []
     assert "PULUMI_ACCESS_TOKEN" in os.environ, "afterwards it is there again"

@@ -72,6 +72,24 @@ class Audits(NamedTuple):
     missing: Result
 
 
+NPM = """#!/bin/sh
+# npm ci --prefix FOLDER ...
+'{npm}' "$@"
+code=$?
+[ $code = 0 ] && cp -al "$3" '{kept}'
+echo $code > '{kept}.new' && mv '{kept}.new' '{kept}.code'
+exit $code
+"""
+"""npm, whose work is kept: one job installs, which takes as long as its audits."""
+NPM_DONE = """#!/bin/sh
+# npm ci --prefix FOLDER ...
+for _ in $(seq 3000); do [ -e '{kept}.code' ] && break; sleep 0.1; done
+for file in package.json package-lock.json; do cmp "$3/$file" '{kept}'/$file || exit 1; done
+cp -al '{kept}/node_modules' "$3"
+"""
+"""npm that has done it already, of the same lock."""
+
+
 class Auditing:
     """The job on a machine with npm, Chromium and the AWS CLI."""
 
@@ -82,6 +100,11 @@ class Auditing:
         put_python(tools)
         node = Path(str(shutil.which("node"))).parent
         self._path = f"{cli}:{tools}:{node}:/usr/bin:/bin"
+        for name, text in (("passing", NPM), ("failing", NPM_DONE)):
+            npm = folder / f"npm-{name}" / "npm"
+            npm.parent.mkdir()
+            npm.write_text(text.format(npm=node / "npm", kept=folder / "kept"))
+            npm.chmod(0o755)
         self._source = folder / "deployment"
         self._source.mkdir()
         (self._source / "deployment.json").write_text("{}")
@@ -111,7 +134,8 @@ class Auditing:
         # npm works with the settings and the cache that the user has, and asks for nothing that it has already.
         given = {key: value for key, value in os.environ.items() if key in ("HOME", "NODE_EXTRA_CA_CERTS")}
         given["npm_config_prefer_offline"] = "true"
-        place = BuildHost(environment={"PATH": self._path, **given, **credentials}, region=REGION)
+        path = f"{self._folder / f'npm-{name}'}:{self._path}"
+        place = BuildHost(environment={"PATH": path, **given, **credentials}, region=REGION)
         build = hurried(self._aws, with_variables(build, **changed))
         return run_build(build, place, self._folder / name)
 
