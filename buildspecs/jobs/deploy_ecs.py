@@ -72,6 +72,7 @@ class Service:
 
     def update(self, revision: str, configuration: str) -> None:
         """Ask ECS to run this revision."""
+        # ECS keeps what it is not told.
         shape = ("--deployment-configuration", configuration) if configuration else ()
         command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape)
         job.aws("Update the service", *command)
@@ -185,7 +186,8 @@ def main() -> None:
     job.start(__doc__, "aws --version")
     service = Service(job.require("CLUSTER"), job.require("SERVICE"))
     configuration = job.optional("DEPLOYMENT_CONFIGURATION")
-    inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict)
+    if not inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict):
+        configuration = ""
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
     deployment = delivered.read_json("deployment.json", "container")
     definition = job.read_json("taskdef.json", "family", "containerDefinitions")

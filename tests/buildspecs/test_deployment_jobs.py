@@ -43,6 +43,7 @@ PREPARE = {
     "CONTAINER_NAME": "shop",
     "CONTAINER_PORT": "8080",
     "IMAGE_ONLY": "false",
+    "EXISTING": "false",
     "CLUSTER": "main",
     "SERVICE": "shop",
     "IMAGE_DIGEST": DIGEST,

@@ -20,6 +20,7 @@ from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.codebuild import BuildHost, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.ecs import Ecs
+from local.rehearsal.hosting.existing import plain_hosting
 
 COMMIT = "0123abc"
 
@@ -58,6 +59,22 @@ class DeliveredStack:
         )
         template: dict[str, Any] = json.loads(next(found["content"] for found in stored if found["key"] == key))
         return template
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """What the service runs before the first deployment; of one that exists, a definition of another family."""
+        existing = self.variables("PrepareDeployment")["EXISTING"] == "true"
+        return plain_hosting(self.graph).definition if existing else self.template
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """What a deployment registers, but for the image."""
+        return {**self.running, "family": self.template["family"]}
+
+    def revision(self, number: int) -> str:
+        """The name of a revision that a deployment registers: of the first, the second and so on."""
+        family = self.template["family"]
+        return f"{family}:{number + (self.running['family'] == family)}"
 
     @property
     def repository(self) -> str:
@@ -99,13 +116,14 @@ class DeliveredStack:
     def serve(self, ecs: Ecs, *, definition: Mapping[str, Any] | None = None) -> None:
         """Have the service run its first definition: the template with an image of somebody else."""
         prepare = self.variables("PrepareDeployment")
-        first = json.loads(json.dumps(definition or self.template))
+        first = json.loads(json.dumps(definition or self.running))
         for container in first["containerDefinitions"]:
             container["image"] = "public.ecr.aws/docker/library/busybox:1"
         deploy = self.deployed.action("DeployService")
         by_ecs = deploy.provider != "CodeDeployToECS"
         deploys = self.variables("DeployService") if deploy.project else {}
-        configuration = json.loads(deploys.get("DEPLOYMENT_CONFIGURATION", "{}"))
+        breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}} if by_ecs else {}
+        configuration = {**breaker, **json.loads(deploys.get("DEPLOYMENT_CONFIGURATION", "{}"))}
         balancer: dict[str, Any] = {
             "targetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/blue/1",
             "containerName": prepare["CONTAINER_NAME"],
@@ -128,6 +146,7 @@ class DeliveredStack:
             deploymentConfiguration=configuration,
             deploymentController={"type": "ECS" if by_ecs else "CODE_DEPLOY"},
             loadBalancers=[balancer],
+            launchType="FARGATE" if "FARGATE" in first.get("requiresCompatibilities", ()) else "EC2",
         )
         if by_ecs:
             ecs.settle(ecs.service(prepare["SERVICE"], prepare["CLUSTER"]))

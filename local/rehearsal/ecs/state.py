@@ -26,6 +26,8 @@ class Behaviour(enum.Enum):
     ALARM = "it is well, and a CloudWatch alarm goes off"
 
 
+PLACED = ("launchType", "capacityProviderStrategy", "platformVersion", "networkConfiguration")
+"""What a service says of the place of its tasks, and a task set of it, too."""
 ONGOING = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 
 
@@ -289,6 +291,7 @@ class TaskSet:
             "loadBalancers": [
                 {**balancer, "targetGroupArn": self.revision.group} for balancer in service.load_balancers
             ],
+            **service.placed,
         }
         if self.external_id:
             answer |= {"startedBy": "CODE_DEPLOY", "externalId": self.external_id}
@@ -310,6 +313,8 @@ class Service:
     load_balancers: list[dict[str, Any]] = field(default_factory=list)
     # Seconds in which a starting task may fail its health checks.
     grace: float = 0.0
+    # Where its tasks run: `PLACED`.
+    placed: dict[str, Any] = field(default_factory=dict)
     # What the last deployment that succeeded brought; nothing before the first.
     stable: Revision | None = None
     tasks: list[Task] = field(default_factory=list)
@@ -394,6 +399,9 @@ class Service:
             "runningCount": sum(task.status == "RUNNING" for task in self.tasks),
             "taskDefinition": self.definition["taskDefinitionArn"],
             "deploymentController": {"type": self.controller},
+            "deploymentConfiguration": self.configuration,
+            "loadBalancers": self.load_balancers,
+            **self.placed,
             "events": self.events[:100],
         }
         if self.controller == "CODE_DEPLOY":
