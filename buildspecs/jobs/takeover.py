@@ -174,7 +174,7 @@ def _refuse(problems: list[str]) -> None:
 
 def _base(wanted: Wanted, running: Running) -> str:
     """Say which task definition is the base."""
-    return wanted.file or f"what runs, {running.arn.rpartition('/')[2]},"
+    return wanted.file or f"the running revision {running.arn.rpartition('/')[2]}"
 
 
 def _service_problems(wanted: Wanted, running: Running) -> Iterator[str]:

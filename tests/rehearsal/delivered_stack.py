@@ -113,11 +113,25 @@ class DeliveredStack:
         body = content if isinstance(content, str) else json.dumps(content)
         s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
 
-    def serve(self, ecs: Ecs, *, definition: Mapping[str, Any] | None = None) -> None:
-        """Have the service run its first definition: the template with an image of somebody else."""
+    def serve(
+        self,
+        ecs: Ecs,
+        *,
+        definition: Mapping[str, Any] | None = None,
+        reached: tuple[str, int] | None = None,
+        **service: object,
+    ) -> None:
+        """Have the service run its first definition: the template with an image of somebody else.
+
+        Args:
+            ecs: Where.
+            definition: Another one, as it is.
+            reached: The container and the port that the load balancer sends traffic to; by default the application's.
+            service: More parameters of CreateService.
+        """
         prepare = self.variables("PrepareDeployment")
         first = json.loads(json.dumps(definition or self.running))
-        for container in first["containerDefinitions"]:
+        for container in () if definition else first["containerDefinitions"]:
             container["image"] = "public.ecr.aws/docker/library/busybox:1"
         deploy = self.deployed.action("DeployService")
         by_ecs = deploy.provider != "CodeDeployToECS"
@@ -126,8 +140,8 @@ class DeliveredStack:
         configuration = {**breaker, **json.loads(deploys.get("DEPLOYMENT_CONFIGURATION", "{}"))}
         balancer: dict[str, Any] = {
             "targetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/blue/1",
-            "containerName": prepare["CONTAINER_NAME"],
-            "containerPort": int(prepare["CONTAINER_PORT"]),
+            "containerName": (reached or (prepare["CONTAINER_NAME"],))[0],
+            "containerPort": reached[1] if reached else int(prepare["CONTAINER_PORT"]),
         }
         if configuration.get("strategy", "ROLLING") != "ROLLING":
             balancer["advancedConfiguration"] = {
@@ -135,6 +149,13 @@ class DeliveredStack:
                 "productionListenerRule": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener-rule/app/s/1/2/3",
                 "roleArn": f"arn:aws:iam::{ACCOUNT}:role/shift",
             }
+        launch = "FARGATE" if "FARGATE" in first.get("requiresCompatibilities", ()) else "EC2"
+        given = {
+            "loadBalancers": [balancer],
+            "launchType": launch,
+            "deploymentController": {"type": "ECS" if by_ecs else "CODE_DEPLOY"},
+            **service,
+        }
         ecs.owner("CreateCluster", clusterName=prepare["CLUSTER"])
         ecs.owner("RegisterTaskDefinition", **first)
         ecs.owner(
@@ -144,11 +165,9 @@ class DeliveredStack:
             taskDefinition=first["family"],
             desiredCount=2,
             deploymentConfiguration=configuration,
-            deploymentController={"type": "ECS" if by_ecs else "CODE_DEPLOY"},
-            loadBalancers=[balancer],
-            launchType="FARGATE" if "FARGATE" in first.get("requiresCompatibilities", ()) else "EC2",
+            **{key: value for key, value in given.items() if value is not None},
         )
-        if by_ecs:
+        if by_ecs and given["deploymentController"] == {"type": "ECS"}:
             ecs.settle(ecs.service(prepare["SERVICE"], prepare["CLUSTER"]))
 
 

@@ -85,14 +85,14 @@ APPSPEC = {
 class Delivery:
     """One stack with an ECS that runs its service, and an image of version 1.2.3 to deliver."""
 
-    def __init__(self, stack: DeliveredStack, builder: Builder, folder: Path, *, pace: int) -> None:
+    def __init__(self, stack: DeliveredStack, builder: Builder, folder: Path, *, pace: int, **served: Any) -> None:  # noqa: ANN401 - as DeliveredStack.serve takes them
         self.stack, self.builder, self.ecs = stack, builder, Ecs(region=REGION, pace=pace)
         self.logs = Logs(self.ecs)
         from_commit = bool(stack.variables("PrepareDeployment").get("TASK_DEFINITION_FILE"))
-        self.image = stack.image(**({"taskDefinition": stack.running} if from_commit else {}))
+        self.image = {**stack.image(), **({"taskDefinition": stack.running} if from_commit else {})}
         self.digest = str(self.image["digest"])
         self._folder, self._builds, self.url = folder, 0, ""
-        stack.serve(self.ecs)
+        stack.serve(self.ecs, **served)
         prepared = stack.variables("PrepareDeployment")
         self.service = self.ecs.service(prepared["SERVICE"], prepared["CLUSTER"])
 
