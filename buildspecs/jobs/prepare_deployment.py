@@ -10,7 +10,7 @@ deployment changes nothing of the running task definition but the image; or fals
 IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or on this image; or
 false), TAG_PREFIX (of that tag, may be empty), EXISTING (true: the service exists already; or false), and for such a
 one TASK_DEFINITION_FILE (of the commit, the base instead of what runs; may be empty), TAKE_OVER (true: changes of what
-runs are agreed to; or false), CONTROLLER (its deployment controller), PLATFORM (what the image is built for).
+runs are agreed to; or false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -
         container=container,
         port=port,
         controller=job.require("CONTROLLER"),
-        platform=job.require("PLATFORM"),
+        platform=job.require("IMAGE_PLATFORM"),
         file=job.optional("TASK_DEFINITION_FILE"),
         agreed=job.require("TAKE_OVER") == "true",
         image_only=job.require("IMAGE_ONLY") == "true",

@@ -200,5 +200,5 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "TASK_DEFINITION_FILE": take_over.file or "",
             "TAKE_OVER": json.dumps(take_over.agreed),
             "CONTROLLER": self._args.engine.controller,
-            "PLATFORM": self._platform,
+            "IMAGE_PLATFORM": self._platform,
         }

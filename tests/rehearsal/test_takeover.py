@@ -98,7 +98,7 @@ def variables_of(name: str) -> dict[str, str]:
     return {
         "CONTAINER_NAME": container_of(name),
         "CONTAINER_PORT": str(REACHED.get(name, ("", 8080))[1]),
-        "PLATFORM": "linux/arm64" if platform == "ARM64" else "linux/amd64",
+        "IMAGE_PLATFORM": "linux/arm64" if platform == "ARM64" else "linux/amd64",
     }
 
 
@@ -245,7 +245,12 @@ def test_what_does_not_fit_is_told_at_once_before_anything_is_registered(take_ov
     delivery = take_over(WINDOWS)
 
     result = delivery.prepare(
-        **{**variables_of(WINDOWS), "CONTROLLER": "CODE_DEPLOY", "PLATFORM": "linux/arm64", "CONTAINER_PORT": "8080"}
+        **{
+            **variables_of(WINDOWS),
+            "CONTROLLER": "CODE_DEPLOY",
+            "IMAGE_PLATFORM": "linux/arm64",
+            "CONTAINER_PORT": "8080",
+        }
     )
 
     assert not result.succeeded

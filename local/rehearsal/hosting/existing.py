@@ -103,7 +103,7 @@ class _Plain:
             launchType="EC2" if on_instances else "FARGATE",
             desiredCount=_TASKS,
             deploymentController={"type": "CODE_DEPLOY" if self._group else "ECS"},
-            loadBalancers=[self._balancer()],
+            loadBalancers=[self._balancer(definition)],
             deploymentConfiguration=self._configuration,
             **{
                 key: self._configuration[key]
@@ -159,13 +159,10 @@ class _Plain:
                     actions=[{"type": "forward", "forward": {"targetGroups": weights}}],
                 )
 
-    def _balancer(self) -> dict[str, Any]:
+    def _balancer(self, definition: Mapping[str, Any]) -> dict[str, Any]:
         first, *others = self._groups
-        made: dict[str, Any] = {
-            "targetGroupArn": first,
-            "containerName": self._variables["CONTAINER_NAME"],
-            "containerPort": int(self._variables["CONTAINER_PORT"]),
-        }
+        name, port = _reached(definition, self._variables["CONTAINER_NAME"], int(self._variables["CONTAINER_PORT"]))
+        made: dict[str, Any] = {"targetGroupArn": first, "containerName": name, "containerPort": port}
         if self._by_rules:
             production, test = self._listener_arns
             made["advancedConfiguration"] = {
@@ -190,7 +187,7 @@ class _Plain:
         if self._variables.get("LOG_GROUP"):
             options = {"awslogs-group": self._variables["LOG_GROUP"], "awslogs-region": self._region}
             own["logConfiguration"] = {"logDriver": "awslogs", "options": {**options, "awslogs-stream-prefix": "app"}}
-        processor = "ARM64" if self._variables["PLATFORM"] == "linux/arm64" else "X86_64"
+        processor = "ARM64" if self._variables["IMAGE_PLATFORM"] == "linux/arm64" else "X86_64"
         return {
             "networkMode": "awsvpc",
             "requiresCompatibilities": ["FARGATE"],
@@ -205,6 +202,23 @@ class _Plain:
                 {"name": "sidecar", "image": SIDECAR, "essential": False, "environment": [], "secrets": []},
             ],
         }
+
+
+def _reached(definition: Mapping[str, Any], container: str, port: int) -> tuple[str, int]:
+    """Return the container and the port that users reach: the application's, or of a proxy in front of it the first.
+
+    Raises:
+        DeployedProblem: No container maps a port.
+    """
+    mapped = [
+        (str(part["name"]), int(mapping["containerPort"]))
+        for part in definition["containerDefinitions"]
+        for mapping in part.get("portMappings", ())
+    ]
+    if not mapped:
+        raise DeployedProblem("no container of the running task definition maps a port: nobody could reach the service")
+    of_container = [each for each in mapped if each[0] == container]
+    return (container, port) if (container, port) in mapped else (*of_container, *mapped)[0]
 
 
 def _named_group(graph: Graph) -> dict[str, Any] | None:

@@ -428,7 +428,7 @@ def test_of_a_service_that_exists_the_job_knows_what_it_has_to_be(
         "TASK_DEFINITION_FILE": file,
         "TAKE_OVER": json.dumps(take_over.agreed),
     }
-    assert (variables["CONTROLLER"], variables["PLATFORM"]) == (controller, "linux/amd64")
+    assert (variables["CONTROLLER"], variables["IMAGE_PLATFORM"]) == (controller, "linux/amd64")
     assert built.variables("build-image").get("TASK_DEFINITION_FILE", "") == file
     assert [item["Sid"] for item in built.statements("prepare-deployment")][-2:] == [
         "ReadService",
