@@ -8,7 +8,8 @@ BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as bui
 PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
 SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of Docker
 Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty),
-and for a full clone CONNECTION_ARN and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
+TASK_DEFINITION_FILE (a file of the source that image.json is to hold, or empty), and for a full clone CONNECTION_ARN
+and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from jobs import checkout, dockerignore, inputs, job, registry
 
@@ -69,6 +71,24 @@ def image_tag(commit: str, arguments: dict[str, str], version: str) -> str:
     # A clone has links and files that an archive of the same commit lacks.
     recipe += ["clone"] if checkout.is_clone() else []
     return f"{commit}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]}"
+
+
+def task_definition(path: str) -> dict[str, Any]:
+    """The task definition that the commit brings, for the job that prepares the deployment, which sees no code."""
+    file = Path(path).resolve()
+    if Path.cwd() not in file.parents or not file.is_file():
+        job.fail(f"the source has no file {path!r}: see hosting.existing.taskDefinitionFile in the stack file.")
+    try:
+        value = json.loads(file.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        job.fail(
+            f"{path} is not JSON: {error}. A task definition is written as `aws ecs register-task-definition` takes it."
+        )
+    inner = value.get("taskDefinition", value) if isinstance(value, dict) else None
+    containers = inner.get("containerDefinitions") if isinstance(inner, dict) else None
+    if not isinstance(containers, list) or not all(isinstance(part, dict) for part in containers):
+        job.fail(f"{path} is no task definition: it has no list containerDefinitions.")
+    return dict(value)
 
 
 def from_docker_hub(image: str) -> str:
@@ -140,6 +160,8 @@ def main() -> None:
     if base:
         digest = registry.checked_digest(job.require("BASE_IMAGE_DIGEST"), "BASE_IMAGE_DIGEST")
         arguments["BASE_IMAGE"] = f"{base.uri}@{digest}"
+    described = job.optional("TASK_DEFINITION_FILE")
+    described_task = task_definition(described) if described else {}
     dockerfile, context = job.require("DOCKERFILE"), job.require("BUILD_CONTEXT")
     checkout.complete(context, dockerignore.excluded(dockerfile, context), needs=dockerfile)
     if not Path(dockerfile).is_file() or not Path(context).is_dir():
@@ -185,5 +207,5 @@ def main() -> None:
         "source": labels["source"],
         "created": labels["created"],
     }
-    job.write_json("image.json", image)
+    job.write_json("image.json", {**image, **({"taskDefinition": described_task} if described else {})})
     job.export(IMAGE_DIGEST=str(pushed), IMAGE_URI=image["uri"] or "", IMAGE_VERSION=labels["version"])

@@ -73,6 +73,7 @@ class Service:
 
     def update(self, revision: str, configuration: str, strategy: str) -> None:
         """Ask ECS to run this revision, on other capacity providers if there is a strategy."""
+        # ECS keeps what it is not told.
         shape = ("--deployment-configuration", configuration) if configuration else ()
         # ECS takes another strategy with a forced deployment only.
         place = ("--capacity-provider-strategy", strategy, "--force-new-deployment") if strategy else ()
@@ -197,7 +198,8 @@ def main() -> None:
     job.start(__doc__, "aws --version")
     service = Service(job.require("CLUSTER"), job.require("SERVICE"))
     configuration = job.optional("DEPLOYMENT_CONFIGURATION")
-    inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict)
+    if not inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict):
+        configuration = ""
     strategy = job.optional("CAPACITY_PROVIDER_STRATEGY")
     wanted = inputs.parsed("CAPACITY_PROVIDER_STRATEGY", strategy, list)
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))

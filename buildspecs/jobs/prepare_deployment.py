@@ -2,26 +2,30 @@
 
 Reads image.json and the template that the program stored; cross-checks container, port and digest. Writes taskdef.json,
 appspec.yaml, imageDetail.json (CodeDeploy), imagedefinitions.json (Amazon ECS action), deployment.json (later stages).
-Before a deployment that ships images only, it also compares the template with what the service runs.
+Before a deployment that ships images only, it also compares the template with what the service runs. Of a service that
+exists already, what it runs (or a file of the commit) is the base, and the template holds what the stack file states.
 
 Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, APPSPEC (JSON: what the AppSpec
 says of network and capacity provider; empty for a service that keeps its own), IMAGE_ONLY (true: the deployment changes
-nothing of the running task definition but the image; or false), CLUSTER and SERVICE (names, for IMAGE_ONLY),
-IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or on this image; or
-false), TAG_PREFIX (of that tag, may be empty).
+nothing of the running task definition but the image; or false), CLUSTER and SERVICE (names), IMAGE_DIGEST, RELEASED
+(true: the version is released after the deployment, so its tag must be free or on this image; or false), TAG_PREFIX (of
+that tag, may be empty), EXISTING (true: the service exists already; or false), and for such a one TASK_DEFINITION_FILE
+(of the commit, the base instead of what runs; may be empty), TAKE_OVER (true: changes of what runs are agreed to; or
+false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
-from jobs import delivered, inputs, job, registry, task_definition, version_tag
+from jobs import delivered, inputs, job, registry, takeover, task_definition, version_tag
 
+FAMILY = ("family", "containerDefinitions")
 NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
 
 
-def template(address: str) -> dict[str, Any]:
+def template(address: str, needed: tuple[str, ...]) -> dict[str, Any]:
     """The task definition as the program rendered it, still without the image."""
     if not address.startswith("s3://"):
         job.fail(f"TASK_DEFINITION_TEMPLATE must be an s3:// address, got {address!r}.", job.MISUSED)
@@ -30,7 +34,7 @@ def template(address: str) -> dict[str, Any]:
         definition = json.loads(text)
     except ValueError as error:
         job.fail(f"the task definition's template is not JSON: {error}. Look at {address}.")
-    missing = [key for key in NEEDED if not isinstance(definition, dict) or not definition.get(key)]
+    missing = [key for key in needed if not isinstance(definition, dict) or not definition.get(key)]
     if missing:
         job.fail(f"the template {address} lacks {', '.join(missing)}.")
     return dict(definition)
@@ -101,6 +105,53 @@ def refuse_another_capacity_provider(placement: dict[str, Any]) -> None:
         )
 
 
+class Prepared(NamedTuple):
+    """What is deployed: the task definition, CodeDeploy's specification, and what the stack file gives of the first.
+
+    Only the variables of the last are shown: a service that exists may have secrets in clear.
+    """
+
+    definition: dict[str, Any]
+    specification: dict[str, Any]
+    given: dict[str, Any]
+
+
+def environment_of(definition: dict[str, Any], container: str) -> dict[str, str]:
+    """The variables of a container."""
+    own = next(part for part in definition["containerDefinitions"] if part.get("name") == container)
+    return {entry["name"]: entry.get("value", "") for entry in own.get("environment", [])}
+
+
+def rendered(address: str, container: str, port: str, placement: dict[str, Any]) -> Prepared:
+    """The whole template."""
+    definition = template(address, NEEDED)
+    chosen_container(definition, container, port)
+    return Prepared(definition, appspec(container, int(port), placement), definition)
+
+
+def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -> Prepared:
+    """What a service that exists runs, with what the stack file states."""
+    wanted = takeover.Wanted(
+        cluster=job.require("CLUSTER"),
+        service=job.require("SERVICE"),
+        container=container,
+        port=port,
+        controller=job.require("CONTROLLER"),
+        platform=job.require("IMAGE_PLATFORM"),
+        file=job.optional("TASK_DEFINITION_FILE"),
+        agreed=job.require("TAKE_OVER") == "true",
+        image_only=job.require("IMAGE_ONLY") == "true",
+    )
+    stated, file = template(address, FAMILY), image.get("taskDefinition", {})
+    if wanted.file and not file:
+        job.fail(f"image.json has no task definition of {wanted.file}: run the pipeline from its first stage.")
+    running = takeover.look(wanted)
+    definition = takeover.definition(wanted, running, stated, file)
+    # Users may reach another container than the one that is delivered, such as a proxy in front of it.
+    reached, reached_port = (*running.balancers, (container, port))[0]
+    return Prepared(definition, appspec(reached, int(reached_port), running.appspec()), stated)
+
+
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
@@ -117,13 +168,14 @@ def main() -> None:
     if released:
         version_tag.is_on(repository, digest, version_tag.of(image))
 
-    definition = template(address)
-    container, port = chosen_container(definition, name, mapped), int(mapped)
-    container["image"] = image["uri"]
+    existing = job.require("EXISTING") == "true"
+    prepared = taken_over(address, name, mapped, image) if existing else rendered(address, name, mapped, placement)
+    definition = prepared.definition
+    next(part for part in definition["containerDefinitions"] if part.get("name") == name)["image"] = image["uri"]
     without = [c.get("name") for c in definition["containerDefinitions"] if not c.get("image")]
     if without:
         job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")
-    if image_only:
+    if image_only and not existing:
         refuse_lost_edits(definition, name, address)
         refuse_another_capacity_provider(placement)
 
@@ -131,12 +183,12 @@ def main() -> None:
     # With this option the AWS CLI holds the file against ECS's model and calls nobody.
     check = ("--cli-input-json", "file://taskdef.json", "--generate-cli-skeleton", "output")
     job.run("Check the task definition", "aws", "ecs", "register-task-definition", *check)
-    job.write_json("appspec.yaml", appspec(name, port, placement))  # JSON is YAML
+    job.write_json("appspec.yaml", prepared.specification)  # JSON is YAML
     job.write_json("imageDetail.json", {"ImageURI": image["uri"]})
     job.write_json("imagedefinitions.json", [{"name": name, "imageUri": image["uri"]}])
-    environment = {entry["name"]: entry.get("value", "") for entry in container.get("environment", [])}
     facts = {key: image[key] for key in ("repository", "digest", "tag", "commit", "version", "source", "created")}
-    deployment = {"container": name, "port": port, "environment": environment, "image": image["uri"], **facts}
+    shown = {"container": name, "port": int(mapped), "environment": environment_of(prepared.given, name)}
+    deployment = {**shown, "image": image["uri"], **facts}
     job.write_json("deployment.json", deployment)
     job.say(json.dumps(deployment, indent=2))
     job.export(DEPLOYED_VERSION=image["version"] or image["tag"] or digest)

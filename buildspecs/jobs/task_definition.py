@@ -1,29 +1,38 @@
-"""What a running task definition and a rendered one say differently, whatever AWS filled in by itself."""
+"""Task definitions: what ECS describes as what it registers, and what two of them say differently."""
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
-# Set by ECS when a revision is registered, or kept beside it.
-_NOT_COMPARED = (
+OF_A_REVISION = (
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities"),
-    *("registeredAt", "registeredBy", "deregisteredAt", "deleteRequestedAt", "tags"),
+    *("registeredAt", "registeredBy", "deregisteredAt", "deleteRequestedAt"),
 )
+"""What ECS says of a revision, and takes in no registration; a test holds this against AWS's model."""
+RESERVED_TAGS = "aws:"
+"""How the keys of tags begin that AWS alone sets, in upper or lower case, and refuses in a request.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html
+"""
+_NOT_COMPARED = (*OF_A_REVISION, "tags")
 # What ECS answers when nothing was asked (API reference: ContainerDefinition, HealthCheck, PortMapping).
 _CONTAINER_DEFAULTS = {"essential": True, "cpu": 0}
 _HEALTH_CHECK_DEFAULTS = {"interval": 30, "timeout": 5, "retries": 3}
+# Where a container's port is the host's, unless another one is given; elsewhere the host takes any that is free.
+_OWN_PORTS = ("awsvpc", "host")
 # What tells the entries of a list apart, so that their order does not count.
 _IDENTITIES = ("name", "containerPort", "containerPath", "containerName", "sourceContainer")
 
 
-def _container(container: dict[str, Any], without_image: str) -> dict[str, Any]:
+def _container(container: dict[str, Any], without_image: str, network: str) -> dict[str, Any]:
     """The container with AWS's defaults filled in, and without the image if it is the one that is replaced."""
     filled = {**_CONTAINER_DEFAULTS, **container}
     if container.get("name") == without_image:
         filled.pop("image", None)
     filled["portMappings"] = [
-        {"hostPort": mapping.get("containerPort"), "protocol": "tcp", **mapping}
+        {"hostPort": mapping.get("containerPort") if network in _OWN_PORTS else 0, "protocol": "tcp", **mapping}
         for mapping in filled.get("portMappings", [])
     ]
     if filled.get("healthCheck"):
@@ -38,8 +47,12 @@ def _flat(value: object, path: str) -> dict[str, str]:
     if isinstance(value, dict):
         return {place: text for key, part in value.items() for place, text in _flat(part, f"{path}.{key}").items()}
     if isinstance(value, list) and all(isinstance(entry, dict) for entry in value):
+        entries = [_entry(entry, path, number) for number, entry in enumerate(value)]
+        # Two entries of one name: a port that is mapped for two protocols.
         return {
-            place: text for number, entry in enumerate(value) for place, text in _entry(entry, path, number).items()
+            f"{place} (again)" if any(place in earlier for earlier in entries[:number]) else place: text
+            for number, entry in enumerate(entries)
+            for place, text in entry.items()
         }
     return {path.lstrip("."): json.dumps(value, sort_keys=True)}
 
@@ -53,7 +66,10 @@ def _entry(entry: dict[str, Any], path: str, number: int) -> dict[str, str]:
 
 def _comparable(definition: dict[str, Any], container: str) -> dict[str, str]:
     kept = {key: value for key, value in definition.items() if key not in _NOT_COMPARED}
-    kept["containerDefinitions"] = [_container(part, container) for part in kept.get("containerDefinitions", [])]
+    network = str(kept.get("networkMode", ""))
+    kept["containerDefinitions"] = [
+        _container(part, container, network) for part in kept.get("containerDefinitions", [])
+    ]
     return _flat(kept, "")
 
 
@@ -65,3 +81,55 @@ def differences(running: dict[str, Any], wanted: dict[str, Any], container: str)
         for place in sorted({*ours, *theirs})
         if ours.get(place) != theirs.get(place)
     ]
+
+
+def as_registered(described: dict[str, Any]) -> dict[str, Any]:
+    """Return a task definition as ``RegisterTaskDefinition`` takes it.
+
+    Args:
+        described: As a file has it, or as ``describe-task-definition`` prints it, in ``taskDefinition`` or not.
+    """
+    inner = described.get("taskDefinition")
+    tags = described.get("tags")
+    definition = dict(inner) if isinstance(inner, dict) else dict(described)
+    if isinstance(inner, dict) and tags:
+        definition["tags"] = tags
+    kept: dict[str, Any] = _without_nulls({key: part for key, part in definition.items() if key not in OF_A_REVISION})
+    if "tags" in kept:
+        kept["tags"] = [tag for tag in kept["tags"] if not str(tag.get("key")).lower().startswith(RESERVED_TAGS)]
+        if not kept["tags"]:
+            del kept["tags"]
+    return kept
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the value without what the console of ECS writes as null, which the AWS CLI refuses."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
+def with_stated(base: dict[str, Any], stated: dict[str, Any], container: str) -> dict[str, Any]:
+    """Return a task definition with what the stack file states put into it, and all else as it was.
+
+    A variable of the environment, or a secret, is put beside those that are there: a name is in one of the two.
+
+    Args:
+        base: What is kept.
+        stated: What is put in: properties of the task, and those of the one container.
+        container: The container's name.
+    """
+    made = copy.deepcopy(base)
+    made.update({key: value for key, value in stated.items() if key != "containerDefinitions"})
+    own = next(part for part in made["containerDefinitions"] if part.get("name") == container)
+    for part in stated.get("containerDefinitions", []):
+        for key, value in part.items():
+            if key not in ("environment", "secrets"):
+                own[key] = value
+                continue
+            names = {entry["name"] for entry in value}
+            for place in ("environment", "secrets"):
+                if place in own:
+                    own[place] = [entry for entry in own[place] if entry.get("name") not in names]
+            own[key] = [*own.get(key, []), *value]
+    return made

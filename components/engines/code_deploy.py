@@ -7,6 +7,7 @@ import math
 import pulumi
 
 from components.engines.code_deploy_group import CodeDeploy, CodeDeployArgs
+from components.engines.deployment_group import DeploymentGroup
 from components.engines.engine import (
     DEPLOY_ACTION,
     MINUTES_TO_ROLL_BACK,
@@ -46,19 +47,28 @@ def minutes_to_decide(desired_count: int, grace_period_seconds: int) -> int:
     return math.ceil(rounds * (MINUTES_TO_START + grace_period_seconds / 60))
 
 
-def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
-    group = CodeDeploy(
+def _group(deployment: Deployment) -> tuple[DeploymentGroup, pulumi.Input[str], pulumi.Input[str]]:
+    """The service's own deployment group, or one that is made for it; and the names that wait for it."""
+    named = deployment.target.deployment_group
+    if named is not None:
+        return named, named.application, named.name
+    made = CodeDeploy(
         f"{deployment.name}-code-deploy",
         CodeDeployArgs(foundation=deployment.context.foundation, target=deployment.target, rollout=deployment.rollout),
         opts=pulumi.ResourceOptions(parent=deployment.stage),
     )
+    return made.group, made.application_name, made.deployment_group_name
+
+
+def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
+    group, application_name, group_name = _group(deployment)
     action = Action(
         name=DEPLOY_ACTION,
         category=Category.DEPLOY,
         provider=Provider.CODEDEPLOY_TO_ECS,
         configuration={
-            "ApplicationName": group.application_name,
-            "DeploymentGroupName": group.deployment_group_name,
+            "ApplicationName": application_name,
+            "DeploymentGroupName": group_name,
             "TaskDefinitionTemplateArtifact": Artifact.DEPLOYMENT.value,
             "TaskDefinitionTemplatePath": "taskdef.json",
             "AppSpecTemplateArtifact": Artifact.DEPLOYMENT.value,
@@ -68,11 +78,11 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
     )
     watch = _watch(deployment, group)
     watching = watch.action(WATCH_ACTION, reads=(Artifact.DEPLOYMENT,), environment={"PIPELINE_EXECUTION_ID": RUN})
-    grants = (*group.deploy(), *deployment.target.register_task_definitions(), watch.start())
+    grants = (*group.deploy(deployment.target.account), *deployment.target.register_task_definitions(), watch.start())
     return (action, watching), grants
 
 
-def _watch(deployment: Deployment, group: CodeDeploy) -> BuildProject:
+def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
     """Make the job that runs beside CodeDeploy's own action: that one says little, and gives up after an hour."""
     target, context = deployment.target, deployment.context
     prefix, grace = context.foundation.prefix, target.grace_period_seconds
@@ -90,15 +100,15 @@ def _watch(deployment: Deployment, group: CodeDeploy) -> BuildProject:
             "WATCH_ACTION": WATCH_ACTION,
             "CLUSTER": target.cluster,
             "SERVICE": target.service,
-            "LOG_GROUP": target.log_group,
+            "LOG_GROUP": target.log_group or "",
             "MINUTES": str(minutes),
         },
         statements=[
             follow_run(prefix, target.account),
             target.read_service(),
             *target.read_tasks(),
-            target.read_log(deployment.container),
-            *group.stop(),
+            *target.read_log(deployment.container),
+            *group.stop(target.account),
         ],
         timeout_minutes=minutes + MINUTES_TO_ROLL_BACK,
     )

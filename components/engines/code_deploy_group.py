@@ -9,6 +9,7 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import codedeploy, iam
 
+from components.engines.deployment_group import DeploymentGroup
 from components.engines.engine import Rollout
 from components.engines.target import DeploymentTarget
 from components.foundation.foundation import Foundation
@@ -60,6 +61,8 @@ class CodeDeploy(pulumi.ComponentResource):
     """The CodeDeploy application."""
     deployment_group_name: pulumi.Output[str]
     """Its one deployment group."""
+    group: DeploymentGroup
+    """The group, for those who deploy with it."""
 
     def __init__(self, name: str, args: CodeDeployArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         target = args.target
@@ -67,7 +70,8 @@ class CodeDeploy(pulumi.ComponentResource):
             raise ValueError(f"{name}: CodeDeploy needs a production listener and exactly two target groups")
         super().__init__(self.TYPE, name, {}, opts)
         self._args = args
-        self._account = target.account
+        prefix = args.foundation.prefix
+        self.group = DeploymentGroup(application=prefix, name=prefix, configuration=self._configuration_name)
         child = pulumi.ResourceOptions(parent=self)
 
         application = codedeploy.Application(
@@ -83,9 +87,9 @@ class CodeDeploy(pulumi.ComponentResource):
             description=f"Shifts traffic of {args.foundation.prefix}",
             assume_role_policy=service_trust(
                 "codedeploy.amazonaws.com",
-                account_id=self._account.id,
+                account_id=target.account.id,
                 # https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html
-                source_arn=self._group_arn,
+                source_arn=self.group.arn(target.account),
             ),
             tags=args.foundation.tags,
             opts=child,
@@ -124,53 +128,6 @@ class CodeDeploy(pulumi.ComponentResource):
         self.register_outputs(
             {"applicationName": self.application_name, "deploymentGroupName": self.deployment_group_name}
         )
-
-    def deploy(self) -> tuple[Statement, ...]:
-        """Permission to start a deployment and to follow it."""
-        return (
-            Statement(
-                sid="CreateDeployment",
-                actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
-                resources=(self._group_arn,),
-            ),
-            Statement(
-                sid="RegisterAppSpec",
-                actions=(
-                    "codedeploy:GetApplication",
-                    "codedeploy:GetApplicationRevision",
-                    "codedeploy:RegisterApplicationRevision",
-                ),
-                # Both forms stand in AWS's own policy for the action:
-                # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECSbluegreen.html
-                resources=(
-                    self._arn("application", self._args.foundation.prefix),
-                    self._arn("application", f"{self._args.foundation.prefix}/*"),
-                ),
-            ),
-            Statement(
-                sid="ReadDeploymentConfiguration",
-                actions=("codedeploy:GetDeploymentConfig",),
-                resources=(self._arn("deploymentconfig", self._configuration_name),),
-            ),
-        )
-
-    def stop(self) -> tuple[Statement, ...]:
-        """Return the permission to stop a deployment, and to ask why one has failed.
-
-        AWS offers no resource for ``StopDeployment``: whoever has it may stop every deployment of the account.
-        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html
-        """
-        return (
-            Statement(sid="StopDeployment", actions=("codedeploy:StopDeployment",), resources=("*",)),
-            Statement(sid="ReadDeployment", actions=("codedeploy:GetDeployment",), resources=(self._group_arn,)),
-        )
-
-    @property
-    def _group_arn(self) -> pulumi.Output[str]:
-        return self._arn("deploymentgroup", f"{self._args.foundation.prefix}/{self._args.foundation.prefix}")
-
-    def _arn(self, kind: str, name: str) -> pulumi.Output[str]:
-        return self._account.arn("codedeploy", f"{kind}:{name}")
 
     @property
     def _configuration_name(self) -> str:
@@ -241,7 +198,7 @@ class CodeDeploy(pulumi.ComponentResource):
                     arn.apply(lambda value: value.replace(":listener/", ":listener-rule/") + "/*") for arn in listeners
                 ),
             ),
-            target.pass_task_roles(),
+            *target.pass_task_roles(),
         ]
         if self._args.rollout.alarms:
             statements.append(Statement(sid="WatchAlarms", actions=("cloudwatch:DescribeAlarms",), resources=("*",)))

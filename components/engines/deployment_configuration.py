@@ -29,15 +29,34 @@ def deployment_configuration(rollout: Rollout) -> dict[str, object]:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
     """
-    configuration: dict[str, object] = {
+    return {
         "deploymentCircuitBreaker": {"enable": True, "rollback": True},
         # The old tasks stay until as many new ones are healthy.
         "minimumHealthyPercent": 100,
         "maximumPercent": 200,
-        "strategy": STRATEGIES[rollout.strategy],
+        **_strategy(rollout),
+        **_alarms(rollout),
     }
-    if rollout.alarms:
-        configuration["alarms"] = {"alarmNames": list(rollout.alarms), "enable": True, "rollback": True}
+
+
+def stated_configuration(rollout: Rollout) -> dict[str, object]:
+    """Return what the stack file states of it, for a service that exists: ECS keeps what a request leaves out.
+
+    AWS's Terraform provider sends the changed parts alone, too: ``resourceServiceUpdate`` in
+    https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ecs/service.go
+    """
+    return {**(_strategy(rollout) if "strategy" in rollout.stated else {}), **_alarms(rollout)}
+
+
+def _alarms(rollout: Rollout) -> dict[str, object]:
+    if not rollout.alarms:
+        return {}
+    return {"alarms": {"alarmNames": list(rollout.alarms), "enable": True, "rollback": True}}
+
+
+def _strategy(rollout: Rollout) -> dict[str, object]:
+    """The strategy with its times and steps."""
+    configuration: dict[str, object] = {"strategy": STRATEGIES[rollout.strategy]}
     if rollout.shifts_traffic:
         configuration["bakeTimeInMinutes"] = rollout.bake_minutes
     if rollout.strategy == "canary":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from components.engines.deployment_configuration import NO_ALARMS, deployment_configuration
+from components.engines.deployment_configuration import NO_ALARMS, deployment_configuration, stated_configuration
 from components.engines.engine import (
     DEPLOY_ACTION,
     MINUTES_TO_ROLL_BACK,
@@ -22,9 +22,10 @@ from components.pipeline.variables import DELIVERED_IMAGE
 
 def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
     target, rollout = deployment.target, deployment.rollout
-    configuration = deployment_configuration(rollout)
-    if target.ready:  # a service that exists keeps the alarms that it has
-        configuration.setdefault("alarms", NO_ALARMS)
+    if target.take_over is None:
+        configuration = {"alarms": NO_ALARMS, **deployment_configuration(rollout)}
+    else:  # a service that exists keeps what the stack file does not state
+        configuration = stated_configuration(rollout)
     project = deployment.stage.project(
         "deploy-ecs",
         description="Registers the task definition, updates the service and follows the deployment",
@@ -34,7 +35,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             "SERVICE": target.service,
             "DEPLOYMENT_CONFIGURATION": json.dumps(configuration, sort_keys=True),
             "CAPACITY_PROVIDER_STRATEGY": json.dumps(target.placement.strategy) if target.placement else "",
-            "LOG_GROUP": target.log_group,
+            "LOG_GROUP": target.log_group or "",
             "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
         },
         statements=[
@@ -44,7 +45,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             target.update_service(),
             *target.follow_deployments(),
             *target.read_tasks(),
-            target.read_log(deployment.container),
+            *target.read_log(deployment.container),
         ],
         timeout_minutes=rollout.timeout_minutes + MINUTES_TO_ROLL_BACK,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal
 
@@ -54,6 +54,7 @@ class Rollout:
         termination_wait_minutes: Minutes that the old tasks stay after the last step, with engine ``codeDeploy``.
         timeout_minutes: Longest time the deployment may take.
         alarms: CloudWatch alarms that roll the deployment back.
+        stated: The fields of the section ``deploy`` that the stack file has, and that are no defaults.
     """
 
     strategy: Strategy
@@ -63,6 +64,7 @@ class Rollout:
     termination_wait_minutes: int = 0
     timeout_minutes: int = 60
     alarms: tuple[str, ...] = ()
+    stated: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def shifts_traffic(self) -> bool:

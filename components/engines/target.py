@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.engines.deployment_group import DeploymentGroup
 from components.foundation.account import AwsAccount
 from components.foundation.account_needs import Need, ServiceLinkedRole
 from components.foundation.iam import Statement
@@ -56,6 +57,19 @@ class Placement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TakeOver:
+    """How a service that exists is taken over.
+
+    Attributes:
+        file: The task definition of the application's repository that is the base; ``None`` for what the service runs.
+        agreed: Whether the first deployment may change more of what runs than the image.
+    """
+
+    file: str | None
+    agreed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeploymentTarget:
     """One ECS service and its surroundings.
 
@@ -64,9 +78,11 @@ class DeploymentTarget:
         cluster: The cluster's name.
         service: The service's name.
         family: The task definition's family, one per stack.
-        execution_role_arn: Pulls the image, reads secrets, writes the log.
+        execution_role_arn: Pulls the image, reads secrets, writes the log; ``None`` where the tasks have none.
         task_role_arn: What the application may do; ``None`` for nothing.
-        log_group: CloudWatch log group of the containers.
+        log_group: CloudWatch log group of the containers, where known.
+        take_over: How a service that exists is taken over; ``None`` for one that is made here.
+        deployment_group: The deployment group of CodeDeploy that is there already, where there is one.
         target_groups: Names of the load balancer's target groups; two for CodeDeploy.
         production_listener_arn: Listener that carries the users' traffic, where known.
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
@@ -86,9 +102,11 @@ class DeploymentTarget:
     cluster: str
     service: str
     family: str
-    execution_role_arn: pulumi.Output[str]
+    execution_role_arn: pulumi.Output[str] | None
     task_role_arn: pulumi.Output[str] | None
-    log_group: pulumi.Input[str]
+    log_group: pulumi.Input[str] | None
+    take_over: TakeOver | None = None
+    deployment_group: DeploymentGroup | None = None
     target_groups: tuple[pulumi.Input[str], ...] = ()
     production_listener_arn: pulumi.Output[str] | None = None
     test_listener_arn: pulumi.Output[str] | None = None
@@ -127,17 +145,21 @@ class DeploymentTarget:
                 resources=(self.account.arn("ecs", f"task-definition/{self.family}:*"),),
                 conditions={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
             ),
-            self.pass_task_roles(),
+            *self.pass_task_roles(),
         )
 
-    def pass_task_roles(self) -> Statement:
-        """Return permission to hand the task definition's two roles to ECS tasks, and to nothing else."""
-        return Statement(
+    def pass_task_roles(self) -> tuple[Statement, ...]:
+        """Return permission to hand the task definition's roles to ECS tasks, and to nothing else."""
+        roles = tuple(role for role in (self.execution_role_arn, self.task_role_arn) if role is not None)
+        if not roles:
+            return ()
+        passing = Statement(
             sid="PassTaskRoles",
             actions=("iam:PassRole",),
-            resources=(self.execution_role_arn, *((self.task_role_arn,) if self.task_role_arn else ())),
+            resources=roles,
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         )
+        return (passing,)
 
     def read_service(self) -> Statement:
         """Permission to look at the service."""
@@ -185,18 +207,21 @@ class DeploymentTarget:
             ),
         )
 
-    def read_log(self, stream_prefix: str) -> Statement:
+    def read_log(self, stream_prefix: str) -> tuple[Statement, ...]:
         """Return the permission to read what the containers wrote, to say why one of them failed.
 
         CloudWatch Logs decrypts what it returns, so the key needs no statement:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 
         Args:
-            stream_prefix: What the names of the containers' log streams begin with.
+            stream_prefix: What the names of the containers' log streams begin with, in a definition made here.
         """
+        if self.log_group is None:
+            return ()
+        streams = f"{stream_prefix}/*" if self.take_over is None else "*"
 
         def named(group: str) -> pulumi.Output[str]:
-            return self.account.arn("logs", f"log-group:{group}:log-stream:{stream_prefix}/*")
+            return self.account.arn("logs", f"log-group:{group}:log-stream:{streams}")
 
-        streams: pulumi.Output[str] = pulumi.Output.from_input(self.log_group).apply(named)
-        return Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(streams,))
+        resource: pulumi.Output[str] = pulumi.Output.from_input(self.log_group).apply(named)
+        return (Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(resource,)),)

@@ -8,7 +8,8 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import lb
 
-from components.engines.target import DeploymentTarget
+from components.engines.deployment_group import DeploymentGroup
+from components.engines.target import DeploymentTarget, TakeOver
 from components.foundation.foundation import Foundation
 from components.settings.sections.hosting import ExistingSection
 
@@ -18,7 +19,7 @@ class ExistingHostingArgs:
     """What is there already.
 
     Attributes:
-        foundation: What the log group is made with; its prefix names the task definition's family.
+        foundation: Where it is; its prefix names the task definition's family.
         existing: The stack file's ``hosting.existing``.
     """
 
@@ -37,7 +38,7 @@ class ExistingHosting(pulumi.ComponentResource):
     def __init__(self, name: str, args: ExistingHostingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         existing, foundation = args.existing, args.foundation
-        account, family = foundation.account, foundation.prefix
+        account, family, group = foundation.account, foundation.prefix, existing.deployment_group
         balancer = self._load_balancer(existing.load_balancer) if existing.load_balancer else None
         production = existing.listeners.production if existing.listeners else None
         test = existing.listeners.test if existing.listeners else None
@@ -47,10 +48,11 @@ class ExistingHosting(pulumi.ComponentResource):
             cluster=existing.cluster,
             service=existing.service,
             family=family,
-            execution_role_arn=account.role_arn(existing.execution_role),
+            execution_role_arn=account.role_arn(existing.execution_role) if existing.execution_role else None,
             task_role_arn=account.role_arn(existing.task_role) if existing.task_role else None,
-            log_group=existing.log_group
-            or foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self).name,
+            log_group=existing.log_group,
+            take_over=TakeOver(file=existing.task_definition_file, agreed=existing.take_over),
+            deployment_group=DeploymentGroup(application=group.application, name=group.name) if group else None,
             target_groups=tuple(existing.target_groups),
             production_listener_arn=self._listener(balancer, production),
             test_listener_arn=self._listener(balancer, test),

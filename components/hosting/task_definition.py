@@ -23,17 +23,17 @@ class TaskSurroundings:
 
     Attributes:
         family: The task definition's family, one per stack.
-        execution_role_arn: Pulls the image, reads the secrets, writes the log.
+        execution_role_arn: Pulls the image, reads the secrets, writes the log; ``None`` where there is none.
         task_role_arn: What the application itself may do; ``None`` for nothing.
-        log_group: CloudWatch log group of the containers.
+        log_group: CloudWatch log group of the containers, where known.
         region: Region of the log group.
         tags: Tags of the revision and its tasks.
     """
 
     family: str
-    execution_role_arn: str
+    execution_role_arn: str | None
     task_role_arn: str | None
-    log_group: str
+    log_group: str | None
     region: str
     tags: Mapping[str, str]
 
@@ -48,8 +48,7 @@ def task_definition(application: ApplicationSection, surroundings: TaskSurroundi
         "image": IMAGE_PLACEHOLDER,
         "essential": True,
         "portMappings": [{"containerPort": application.port, "hostPort": application.port, "protocol": "tcp"}],
-        "environment": [{"name": name, "value": value} for name, value in sorted(application.environment.items())],
-        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(application.secrets.items())],
+        **_variables(application),
         "readonlyRootFilesystem": application.read_only_root_filesystem,
         # A process that ignores SIGTERM would otherwise hold up every deployment for 30 seconds.
         "linuxParameters": {"initProcessEnabled": True},
@@ -89,3 +88,35 @@ def task_definition(application: ApplicationSection, surroundings: TaskSurroundi
         container["mountPoints"] = [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": False}]  # noqa: S108 - a path inside the container
         definition["volumes"] = [{"name": "tmp", "host": {}}]
     return definition
+
+
+def stated(application: ApplicationSection, surroundings: TaskSurroundings) -> dict[str, object]:
+    """Return what the stack file states of the task definition of a service that exists, in the same form.
+
+    The prepare action puts it into what the service runs. Name and port of the container, and the processor, say which
+    one it is; the roles are those that may be passed.
+    """
+    given = application.model_fields_set
+    container: dict[str, object] = {"name": application.container}
+    container |= {key: value for key, value in _variables(application).items() if key in given}
+    if "read_only_root_filesystem" in given:
+        container["readonlyRootFilesystem"] = application.read_only_root_filesystem
+    if application.user is not None:
+        container["user"] = application.user
+    if application.command:
+        container["command"] = list(application.command)
+    roles = {"executionRoleArn": surroundings.execution_role_arn, "taskRoleArn": surroundings.task_role_arn}
+    return {
+        "family": surroundings.family,
+        **{role: arn for role, arn in roles.items() if arn is not None},
+        **{size: str(getattr(application, size)) for size in ("cpu", "memory") if size in given},
+        "containerDefinitions": [container],
+    }
+
+
+def _variables(application: ApplicationSection) -> dict[str, list[dict[str, str]]]:
+    """The variables of the container, and those whose values ECS reads elsewhere."""
+    return {
+        "environment": [{"name": name, "value": value} for name, value in sorted(application.environment.items())],
+        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(application.secrets.items())],
+    }

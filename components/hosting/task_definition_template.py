@@ -1,4 +1,4 @@
-"""The rendered task definition, kept where the pipeline's prepare action reads it."""
+"""The task definition, or what the stack file states of that of a service that exists, for the prepare action."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pulumi
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
 from components.hosting import DeploymentTarget
-from components.hosting.task_definition import TaskSurroundings, task_definition
+from components.hosting.task_definition import TaskSurroundings, stated, task_definition
 from components.settings import ApplicationSection
 
 KEY = "_task-definition/template.json"
@@ -48,16 +48,18 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         hosting, foundation = args.hosting, args.foundation
 
+        form = task_definition if hosting.take_over is None else stated
+
         def render(known: Mapping[str, str | None]) -> str:
             surroundings = TaskSurroundings(
                 family=hosting.family,
-                execution_role_arn=str(known["execution_role_arn"]),
+                execution_role_arn=known["execution_role_arn"],
                 task_role_arn=known["task_role_arn"],
-                log_group=str(known["log_group"]),
+                log_group=known["log_group"],
                 region=str(known["region"]),
                 tags=foundation.tags,
             )
-            return json.dumps(task_definition(args.application, surroundings), indent=2) + "\n"
+            return json.dumps(form(args.application, surroundings), indent=2) + "\n"
 
         content = pulumi.Output.all(
             execution_role_arn=hosting.execution_role_arn,

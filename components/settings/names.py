@@ -167,6 +167,14 @@ EcsName = Annotated[
 ]
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html"""
 
+CodeDeployName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._+=,@-]{1,100}$"),
+    Constraint("a name of 1 to 100 letters, digits and . _ + = , @ -"),
+    Reference(),
+]
+"""Of an application or a deployment group: https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html"""
+
 LoadBalancerName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,31}$", max_length=32),

@@ -9,9 +9,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from components.engines import TrafficSwitch
+from pydantic.alias_generators import to_camel
+
+from components.engines import ENGINES, TrafficSwitch
 from components.settings.conflicts import CONFLICTS
-from components.settings.section import Problem
+from components.settings.section import Problem, one_of
 from components.settings.sections.application import ApplicationSection
 from components.settings.sections.build import BuildSection
 from components.settings.sections.deploy import DeploySection
@@ -209,17 +211,64 @@ def shifting_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> 
     """
     if deploy.chosen_engine.traffic_switch is not TrafficSwitch.LISTENERS or hosting.existing is None:
         return
+    if hosting.existing.deployment_group is not None:
+        return
     if hosting.existing.listeners is None:
         yield Problem(
             path=("hosting", "existing", "listeners"),
             message=f"is missing; {deploy.chosen_engine.moved_by} shifts traffic at a listener of the load balancer",
-            fix="edit the file: write it like listeners: {production: 443, test: 8443}",
+            fix="edit the file: write it like listeners: {production: 443, test: 8443}, or name the group that the "
+            "service has: deploymentGroup: {application: shop, name: shop}",
         )
     if not hosting.existing.target_groups:
         yield Problem(
             path=("hosting", "existing", "targetGroups"),
             message=f"is missing; {deploy.chosen_engine.moved_by} shifts traffic between two target groups",
-            fix="edit the file: write it like targetGroups: [shop-blue, shop-green]",
+            fix="edit the file: write it like targetGroups: [shop-blue, shop-green], or name the group that the "
+            "service has: deploymentGroup: {application: shop, name: shop}",
+        )
+
+
+def a_deployment_group_keeps_what_it_says(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield a deployment group with an engine that uses none, and keys that such a group has itself."""
+    if hosting.existing is None or hosting.existing.deployment_group is None:
+        return
+    if deploy.chosen_engine.traffic_switch is not TrafficSwitch.LISTENERS:
+        users = [engine.name for engine in ENGINES.values() if engine.traffic_switch is TrafficSwitch.LISTENERS]
+        yield Problem(
+            path=("hosting", "existing", "deploymentGroup"),
+            message=f"has an effect only with engine {one_of(users)}, got {deploy.engine}",
+            fix="pulumi config rm --path 'ecs-delivery:hosting.existing.deploymentGroup'",
+        )
+        return
+    for field in ("strategy", "step", "termination_wait_minutes", "alarms"):
+        if field in deploy.model_fields_set:
+            key = to_camel(field)
+            yield Problem(
+                path=("deploy", key),
+                message="belongs to hosting.existing.deploymentGroup, which is used as it is",
+                fix=f"pulumi config rm --path 'ecs-delivery:deploy.{key}'",
+            )
+
+
+def taking_over_has_an_effect(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield consent to changes that the engine cannot ship."""
+    if hosting.existing and hosting.existing.take_over and deploy.chosen_engine.ships_image_only:
+        others = [engine.name for engine in ENGINES.values() if not engine.ships_image_only]
+        yield Problem(
+            path=("hosting", "existing", "takeOver"),
+            message=f"has an effect only with engine {one_of(others)}: {deploy.engine} ships the image alone",
+            fix="pulumi config rm --path 'ecs-delivery:hosting.existing.takeOver'",
+        )
+
+
+def a_task_definition_file_needs_code(hosting: HostingSection, source: SourceSection) -> Iterator[Problem]:
+    """Yield a file of a repository that is not there."""
+    if hosting.existing and hosting.existing.task_definition_file and source.github is None:
+        yield Problem(
+            path=("hosting", "existing", "taskDefinitionFile"),
+            message="needs source.github: this pipeline starts from an image, which has no such file",
+            fix="pulumi config rm --path 'ecs-delivery:hosting.existing.taskDefinitionFile'",
         )
 
 
@@ -303,6 +352,9 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     release_needs_a_repository,
     tests_need_an_address,
     shifting_needs_listeners,
+    a_deployment_group_keeps_what_it_says,
+    taking_over_has_an_effect,
+    a_task_definition_file_needs_code,
     parallel_runs_stay_apart,
     name_and_stack_fit_aws,
     source_is_not_the_result,

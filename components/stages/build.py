@@ -113,7 +113,10 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "VERSION_PATH": build.version.path,
             "SOURCE_URL": f"https://github.com/{self._args.repository}",
         }
+        take_over = self._context.hosting.take_over
         if not smoke:
+            if take_over is not None and take_over.file is not None:
+                variables["TASK_DEFINITION_FILE"] = take_over.file
             variables |= {
                 "BUILD_TARGET": build.target or "",
                 "BUILD_ARGS": json.dumps(dict(build.args), sort_keys=True),
@@ -163,6 +166,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
     def _prepare(self) -> BuildProject:
         context, hosting = self._context, self._context.hosting
         engine = self._args.engine
+        looks = engine.ships_image_only or hosting.take_over is not None
         return self.project(
             "prepare-deployment",
             description="Writes task definition, appspec and image definitions for the built image",
@@ -178,10 +182,24 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 # A version that cannot be released is better noticed before it is deployed.
                 "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
                 "TAG_PREFIX": self._args.release_tag_prefix or "",
+                **self._take_over(),
             },
             statements=[
                 context.registry.app.pull(),
                 context.artifacts.read("ReadTaskDefinitionTemplate", KEY),
-                *([hosting.read_service(), hosting.read_task_definitions()] if engine.ships_image_only else []),
+                *([hosting.read_service(), hosting.read_task_definitions()] if looks else []),
             ],
         )
+
+    def _take_over(self) -> dict[str, pulumi.Input[str]]:
+        """What the job is told of a service that exists."""
+        take_over = self._context.hosting.take_over
+        if take_over is None:
+            return {"EXISTING": "false"}
+        return {
+            "EXISTING": "true",
+            "TASK_DEFINITION_FILE": take_over.file or "",
+            "TAKE_OVER": json.dumps(take_over.agreed),
+            "CONTROLLER": self._args.engine.controller,
+            "IMAGE_PLATFORM": self._platform,
+        }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from local.errors import Refusal
 from local.rehearsal.breaking import BREAKS
+from local.rehearsal.running_definition import read_definition
 
 _ROOT = Path(__file__).parents[2]
 EXAMPLE = _ROOT / "examples" / "app"
@@ -71,6 +73,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="values of the secrets that containers read: NAME=VALUE lines, or JSON",
     )
+    command.add_argument(
+        "--running-task-definition",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="what a service of hosting.existing runs, as `aws ecs describe-task-definition` prints it",
+    )
     command.add_argument("--report", type=Path, default=REPORTS, metavar="FOLDER", help="default: .local/rehearsal")
     command.add_argument("--verbose", action="store_true", help="print every line of every log")
     command.add_argument("--json", action="store_true", help="print what came of it as JSON, and nothing else")
@@ -89,17 +98,44 @@ def stack_files(options: argparse.Namespace) -> dict[str, Path]:
     Raises:
         Refusal: A file is given, and it is not said of which stack, or of one that is not rehearsed.
     """
-    names = options.stack or ["dev", "prod"]
-    files = {name: _ROOT / f"Pulumi.{name}.yaml" for name in names}
-    for given in options.stack_file:
+    files = {name: _ROOT / f"Pulumi.{name}.yaml" for name in _names(options)}
+    return {**files, **_by_stack(options, "--stack-file", options.stack_file)}
+
+
+def running_definitions(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return what the services of stacks run before the rehearsal, for those that it is given for.
+
+    Raises:
+        Refusal: A file is given, and it is not said of which stack, or it is no task definition.
+    """
+    option = "--running-task-definition"
+    return {
+        name: read_definition(file)
+        for name, file in _by_stack(options, option, options.running_task_definition).items()
+    }
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    """The stacks that are rehearsed."""
+    return options.stack or ["dev", "prod"]
+
+
+def _by_stack(options: argparse.Namespace, option: str, values: list[str]) -> dict[str, Path]:
+    """The files of an option by their stacks.
+
+    Raises:
+        Refusal: It is not said of which stack, or of one that is not rehearsed.
+    """
+    names, files = _names(options), dict[str, Path]()
+    for given in values:
         name, named, file = given.partition("=")
         if not named:
             if len(options.stack or ()) != 1:
-                raise Refusal(f"--stack-file {given} does not say of which stack: --stack-file NAME={given}")
+                raise Refusal(f"{option} {given} does not say of which stack: {option} NAME={given}")
             name, file = names[0], given
-        if name not in files:
+        if name not in names:
             raise Refusal(
-                f"--stack-file {given}: {name} is not rehearsed, but {', '.join(names)}; name them all with --stack"
+                f"{option} {given}: {name} is not rehearsed, but {', '.join(names)}; name them all with --stack"
             )
         files[name] = Path(file).resolve()
     return files

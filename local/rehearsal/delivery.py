@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from local.errors import MissingTool, Refusal
 from local.npm import npm_cache
 from local.rehearsal import tools
 from local.rehearsal.account import check_places
 from local.rehearsal.application import Source
+from local.rehearsal.arguments import running_definitions
 from local.rehearsal.base_images import PLATFORM, Provision, builds_of, needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
@@ -30,7 +32,7 @@ from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
 from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.terminal import View, view
-from local.rehearsal.resources import Graph, Repository, repositories_elsewhere
+from local.rehearsal.resources import Graph, Repository, repositories_elsewhere, values_of
 from local.rehearsal.results import ResultStore, is_deployment
 from local.rehearsal.selection import place, up_to, wishes
 
@@ -110,6 +112,7 @@ def deliver(
     first = next(iter(plan))
     branch = _branch(plan[first])
     secrets = _secrets(graphs, plan, until, options.secrets)
+    running = _running(options, graphs)
     if sandbox is None:
         tools.check_machine()
         tools.bring(tools.REHEARSAL)
@@ -143,6 +146,7 @@ def deliver(
             wish=wish,
             until=until,
             secrets=secrets,
+            running=running,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed, sandbox))
         visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
@@ -215,6 +219,17 @@ def _secrets(
         if any(is_deployment(deployed, action) for group in groups for action in group)
     }
     return Secrets.of(deploying, file)
+
+
+def _running(options: argparse.Namespace, graphs: Mapping[str, Graph]) -> dict[str, dict[str, Any]]:
+    """What services run before, for stacks that name one which exists."""
+    running = running_definitions(options)
+    for name in running:
+        if any(values_of(graphs.get(name, ()), "aws:ecs/service:Service")):
+            raise Refusal(
+                f"--running-task-definition of {name} has no effect: its service is made, not hosting.existing"
+            )
+    return running
 
 
 def _keep_out(file: Path | None, application: Path, source: Source) -> None:

@@ -88,6 +88,7 @@ class Options:
         wish: Which of them are wanted, by stack.
         until: The stage or action after which runs end, by stack; by default the last.
         secrets: What the application's containers read.
+        running: What services that exist run before, by stack; by default something made up.
     """
 
     graphs: Mapping[str, Graph]
@@ -100,6 +101,7 @@ class Options:
     wish: Mapping[str, Wish] = field(default_factory=dict)
     until: Mapping[str, str] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=Secrets)
+    running: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def docker_hub_caches(pipelines: Iterable[Deployed]) -> set[str]:
@@ -273,7 +275,13 @@ class Rehearsal:
     def _hosting(self, name: str, graph: Graph, ends: contextlib.ExitStack) -> Hosting:
         folder = self.sandbox.folder / "hosting" / name
         hosting = hosting_from_graph(
-            graph, self.sandbox, folder, pace=self._options.pace, secrets=self._options.secrets, wait=False
+            graph,
+            self.sandbox,
+            folder,
+            pace=self._options.pace,
+            secrets=self._options.secrets,
+            wait=False,
+            running=self._options.running.get(name),
         )
         return ends.enter_context(hosting)
 
@@ -331,6 +339,7 @@ class Rehearsal:
                 options.secrets.fingerprint,
                 network=options.network,
                 environment=options.environment,
+                running=options.running.get(name),
             ),
             results,
             Pushes(self.sandbox, results.images),

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from fake_tools import DIGEST, NOT_THERE, OTHER_DIGEST, REPOSITORY, Machine, deployment, image, module
 
+from local.aws_models import service_model
+
 SERVICE = "arn:aws:ecs:eu-west-1:123456789012:service/main/shop"
 RUNNING = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:7"
 NEW = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop:8"
@@ -44,6 +46,7 @@ PREPARE = {
     "CONTAINER_PORT": "8080",
     "APPSPEC": "",
     "IMAGE_ONLY": "false",
+    "EXISTING": "false",
     "CLUSTER": "main",
     "SERVICE": "shop",
     "IMAGE_DIGEST": DIGEST,
@@ -418,6 +421,61 @@ def test_a_volume_that_is_gone_is_a_difference() -> None:
     found = module("task_definition").differences(as_ecs_answers(TEMPLATE), {**TEMPLATE, "volumes": []}, "shop")
 
     assert found == ["volumes.tmp: running there, wanted nothing"]
+
+
+def test_what_ecs_says_of_a_revision_is_what_it_takes_in_no_registration() -> None:
+    """A property that AWS adds to both is kept; one that it only describes would be refused by the AWS CLI, loudly."""
+    ecs = service_model("ecs")
+    takes = ecs.operation_model("RegisterTaskDefinition").input_shape.members
+    says = ecs.shape_for("TaskDefinition").members
+    assert set(module("task_definition").OF_A_REVISION) == set(says) - set(takes)
+
+
+def test_a_port_that_is_mapped_for_two_protocols_is_compared_for_both() -> None:
+    both = [{"containerPort": 8080, "protocol": "tcp"}, {"containerPort": 8080, "protocol": "udp"}]
+    running, wanted = edited(portMappings=both), edited(portMappings=both[:1])
+    found = module("task_definition").differences(running, wanted, "shop")
+    assert [line.rpartition(": ")[2] for line in found] == [
+        "running 8080, wanted nothing",
+        'running "udp", wanted nothing',
+    ]
+
+
+@pytest.mark.parametrize(("network", "host"), [("awsvpc", 8080), ("host", 8080), ("bridge", 0), (None, 0)])
+def test_a_host_port_that_is_not_given_is_what_ecs_makes_of_it(network: str | None, host: int) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html"""
+    mapped = {"containerPort": 8080, "hostPort": host, "protocol": "tcp"}
+    running = {**edited(portMappings=[mapped]), "networkMode": network}
+    wanted = {**edited(portMappings=[{"containerPort": 8080}]), "networkMode": network}
+    assert module("task_definition").differences(running, wanted, "shop") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "stated", "after"),
+    [
+        ({"environment": {"A": "1", "B": "2"}}, {"environment": {"B": "3"}}, {"environment": {"A": "1", "B": "3"}}),
+        (
+            {"environment": {"KEY": "1"}, "secrets": {}},
+            {"secrets": {"KEY": "arn"}},
+            {"environment": {}, "secrets": {"KEY": "arn"}},
+        ),
+        ({"secrets": {"KEY": "arn"}}, {"environment": {"KEY": "1"}}, {"secrets": {}, "environment": {"KEY": "1"}}),
+    ],
+    ids=["beside those that are there", "a variable becomes a secret", "a secret becomes a variable"],
+)
+def test_a_variable_that_is_stated_takes_the_place_of_its_name_alone(
+    before: dict[str, dict[str, str]], stated: dict[str, dict[str, str]], after: dict[str, dict[str, str]]
+) -> None:
+    """ECS refuses a name in both lists."""
+
+    def part(lists: dict[str, dict[str, str]]) -> dict[str, Any]:
+        values = {"environment": "value", "secrets": "valueFrom"}
+        named = {
+            key: [{"name": name, values[key]: text} for name, text in entries.items()] for key, entries in lists.items()
+        }
+        return {"containerDefinitions": [{"name": "shop", **named}]}
+
+    assert module("task_definition").with_stated(part(before), part(stated), "shop") == part(after)
 
 
 def test_the_image_of_another_container_is_a_difference() -> None:

@@ -216,6 +216,45 @@ def test_the_version_can_come_from_a_file(machine: Machine) -> None:
     assert machine.json("image.json")["version"] == "1.2.3"
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
+def test_a_task_definition_of_the_commit_comes_with_the_image(machine: Machine, mark: str) -> None:
+    """The job that prepares the deployment sees no code."""
+    machine.answer("aws ecr describe-images", described(DIGEST))
+    definition = {"family": "shop", "containerDefinitions": [{"name": "web", "image": "<IMAGE1_NAME>"}]}
+    machine.file("deploy/taskdef.json", mark + json.dumps(definition))
+
+    result = machine.run("build_image", **{**BUILD, "TASK_DEFINITION_FILE": "deploy/taskdef.json"})
+
+    assert result.returncode == 0, result.stderr
+    assert machine.json("image.json")["taskDefinition"] == definition
+    assert "taskDefinition" not in image()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("deploy/taskdef.json", "the source has no file 'deploy/taskdef.json'"),
+        ("../Dockerfile", "the source has no file '../Dockerfile'"),
+        ("linked.json", "the source has no file 'linked.json'"),
+        ("Dockerfile", "Dockerfile is not JSON: Expecting value"),
+        ("list.json", "list.json is no task definition: it has no list containerDefinitions"),
+        ("no-containers.json", "no-containers.json is no task definition"),
+    ],
+)
+def test_a_task_definition_that_cannot_be_had_is_named_before_anything_is_built(
+    machine: Machine, path: str, message: str
+) -> None:
+    machine.file("list.json", "[]")
+    machine.file("no-containers.json", {"containerDefinitions": "web"})
+    (machine.folder / "linked.json").symlink_to("/etc/hostname")
+
+    result = machine.run("build_image", **{**BUILD, "TASK_DEFINITION_FILE": path})
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert machine.calls == []
+
+
 @pytest.mark.parametrize(
     ("change", "message", "code"),
     [

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from live_stack import SERVICE, Config, LiveStack, deployed
 
-from local.engine.stack import EngineFailure, Outcome
+from local.engine.outcome import Outcome
+from local.engine.stack import EngineFailure
 
 pytestmark = pytest.mark.engine
 

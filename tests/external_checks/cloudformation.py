@@ -86,6 +86,8 @@ def _document(member: str) -> Place:
 def _task_definition(content: str) -> Any:  # noqa: ANN401 - any JSON value
     options = Place(to="Options", free=True)
     definition = json.loads(content.replace(IMAGE_PLACEHOLDER, f"shop@{DIGEST}"))
+    for part in definition["containerDefinitions"]:
+        part.setdefault("image", f"shop@{DIGEST}")  # of a service that exists only what is stated is here
     return rewrite(definition, case=pascal, places={"containerDefinitions.logConfiguration.options": options})
 
 

@@ -213,6 +213,16 @@ def _pipeline_with(provider: str) -> Callable[[Role], bool]:
     return lambda role: provider in role.providers
 
 
+def _deploys_with_a_group(*, made: bool) -> Callable[[Role], bool]:
+    """Whether a pipeline deploys with a deployment group that is made here, or with one that is there already."""
+
+    def applies(role: Role) -> bool:
+        there = any(item["type"] == "aws:codedeploy/deploymentGroup:DeploymentGroup" for item in role.graph)
+        return "CodeDeployToECS" in role.providers and there is made
+
+    return applies
+
+
 def _variables(role: Role) -> dict[str, str]:
     """The type of each variable that the role's build project sets."""
     variables = role.project.get("environment", {}).get("environmentVariables", [])
@@ -238,7 +248,8 @@ def _with_secrets_of(service: str) -> Callable[[Role], bool]:
     def applies(role: Role) -> bool:
         named = [item["inputs"] for item in role.graph if item["type"] == "aws:s3/bucketObjectv2:BucketObjectv2"]
         templates = [json.loads(item["content"]) for item in named if item.get("key", "").endswith("template.json")]
-        secrets = [entry["valueFrom"] for item in templates for entry in item["containerDefinitions"][0]["secrets"]]
+        parts = [item["containerDefinitions"][0] for item in templates]
+        secrets = [entry["valueFrom"] for part in parts for entry in part.get("secrets", ())]
         return _starts_with("execution")(role) and any(f":{service}:" in arn for arn in secrets)
 
     return applies
@@ -368,7 +379,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodePipeline: CodeDeploy to Amazon ECS action",
         page=f"{_CODEPIPELINE}/action-reference-ECSbluegreen.html",
-        applies=_pipeline_with("CodeDeployToECS"),
+        applies=_deploys_with_a_group(made=True),
         permissions=(
             Permission(
                 actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
@@ -392,6 +403,37 @@ PURPOSES: tuple[Purpose, ...] = (
                 aws=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:*",),
                 ours=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:<configuration>",),
                 proof=_CDK,
+            ),
+            Permission(actions=("ecs:RegisterTaskDefinition",), aws=("*",)),
+            _TAG_TASK_DEFINITION,
+            _PASS_ROLES,
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: CodeDeploy to Amazon ECS action, with a deployment group that is there",
+        page=f"{_CODEPIPELINE}/action-reference-ECSbluegreen.html",
+        applies=_deploys_with_a_group(made=False),
+        permissions=(
+            Permission(
+                actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
+                aws=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/*",),
+                ours=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/<group>",),
+                proof=_CDK,
+            ),
+            Permission(
+                actions=(
+                    "codedeploy:GetApplication",
+                    "codedeploy:GetApplicationRevision",
+                    "codedeploy:RegisterApplicationRevision",
+                ),
+                aws=(
+                    "arn:aws:codedeploy:<region>:<account>:application:<application>",
+                    "arn:aws:codedeploy:<region>:<account>:application:<application>/*",
+                ),
+            ),
+            Permission(
+                actions=("codedeploy:GetDeploymentConfig",),
+                aws=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:*",),
             ),
             Permission(actions=("ecs:RegisterTaskDefinition",), aws=("*",)),
             _TAG_TASK_DEFINITION,

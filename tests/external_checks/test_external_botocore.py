@@ -109,6 +109,7 @@ FAULTS: Mapping[str, Fault] = {
         at=("content", "runtimePlatform", "cpuArchitecture"),
         value="AMD64",
         finding="RegisterTaskDefinition.runtimePlatform.cpuArchitecture: 'AMD64' is none of",
+        graph="dev",
     ),
     "a task definition without containers": Fault(
         type="aws:s3/bucketObjectv2:BucketObjectv2",

@@ -97,6 +97,7 @@ FAULTS: Mapping[str, Fault] = {
         at=("content", "memory"),
         value="131072",
         finding="E3047 AWS::ECS::TaskDefinition",
+        graph="dev",
     ),
     "a log of no driver": Fault(
         type="aws:s3/bucketObjectv2:BucketObjectv2",
@@ -104,6 +105,7 @@ FAULTS: Mapping[str, Fault] = {
         at=("content", "containerDefinitions", 0, "logConfiguration", "logDriver"),
         value=NOTHING,
         finding="'LogDriver' is a required property",
+        graph="dev",
     ),
     "a step of no size": Fault(
         type="aws:codedeploy/deploymentConfig:DeploymentConfig",

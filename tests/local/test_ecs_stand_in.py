@@ -358,3 +358,56 @@ def test_the_callers_policies_decide(
     else:
         ecs.call(*request_)
     assert [call.operation for call in ecs.calls] == [request_[0]], "what the owner does is not recorded"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"tags": [{"key": "AWS:cloudformation:stack-name", "value": "legacy"}]}, "uses the reserved prefix aws:"),
+        (
+            {
+                "executionRoleArn": ROLE,
+                "container": {
+                    "environment": [{"name": "KEY", "value": "1"}],
+                    "secrets": [{"name": "KEY", "valueFrom": "/shop/key"}],
+                },
+            },
+            "The secret name must be unique",
+        ),
+        ({"container": {"dependsOn": [{"containerName": "proxy", "condition": "START"}]}}, "Unknown container 'proxy'"),
+        (
+            {"networkMode": "bridge", "requiresCompatibilities": ["EC2"], "memory": None},
+            "At least one of 'memory' or 'memoryReservation' must be specified.",
+        ),
+    ],
+    ids=["a tag of AWS", "a variable twice", "a container that is not there", "no memory"],
+)
+def test_a_registration_that_ecs_refuses_is_refused(ecs: Ecs, changes: dict[str, Any], problem: str) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html"""
+    wanted = {key: value for key, value in definition(**changes).items() if value is not None}
+    assert problem in refused(ecs, "RegisterTaskDefinition", **wanted).message
+
+
+def test_tags_are_described_when_they_are_asked_for(ecs: Ecs) -> None:
+    tags = [{"key": "team", "value": "shop"}]
+    ecs.owner("RegisterTaskDefinition", **definition(family="tagged", tags=tags))
+    assert ecs.owner("DescribeTaskDefinition", taskDefinition="tagged", include=["TAGS"])["tags"] == tags
+    assert "tags" not in ecs.owner("DescribeTaskDefinition", taskDefinition="tagged")
+
+
+def test_a_service_on_fargate_refuses_a_definition_for_instances(ecs: Ecs) -> None:
+    container = {"name": "shop", "image": "b", "memory": 128, "portMappings": [{"containerPort": 8080}]}
+    for_instances = {"networkMode": "bridge", "requiresCompatibilities": ["EC2"], "containerDefinitions": [container]}
+    registered = ecs.owner("RegisterTaskDefinition", family="instances", **for_instances)["taskDefinition"]
+    assert registered["containerDefinitions"][0]["portMappings"] == [
+        {"containerPort": 8080, "hostPort": 0, "protocol": "tcp"}
+    ]
+    for launch in ({"launchType": "FARGATE"}, {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}):
+        given = {"cluster": "main", "serviceName": "other", "taskDefinition": "instances", "desiredCount": 1}
+        answer = refused(ecs, "CreateService", **given, **launch)
+        assert answer.message == "Task definition does not support launch_type FARGATE."
+    ecs.owner("CreateService", cluster="main", serviceName="on-fargate", taskDefinition="shop:1", launchType="FARGATE")
+    changed = {"cluster": "main", "service": "on-fargate", "taskDefinition": "instances"}
+    assert "launch_type FARGATE" in refused(ecs, "UpdateService", **changed).message
+    (found,) = ecs.owner("DescribeServices", cluster="main", services=["on-fargate"])["services"]
+    assert found["launchType"] == "FARGATE"

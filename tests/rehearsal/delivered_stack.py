@@ -20,6 +20,7 @@ from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.codebuild import BuildHost, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.ecs import Ecs
+from local.rehearsal.hosting.existing import plain_hosting
 from local.rehearsal.resources import values_of
 
 COMMIT = "0123abc"
@@ -61,6 +62,22 @@ class DeliveredStack:
         return template
 
     @property
+    def running(self) -> dict[str, Any]:
+        """What the service runs before the first deployment; of one that exists, a definition of another family."""
+        existing = self.variables("PrepareDeployment")["EXISTING"] == "true"
+        return plain_hosting(self.graph).definition if existing else self.template
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """What a deployment registers, but for the image."""
+        return {**self.running, "family": self.template["family"]}
+
+    def revision(self, number: int) -> str:
+        """The name of a revision that a deployment registers: of the first, the second and so on."""
+        family = self.template["family"]
+        return f"{family}:{number + (self.running['family'] == family)}"
+
+    @property
     def repository(self) -> str:
         """Where the app image is kept."""
         return self.variables("BuildImage")["IMAGE_REPOSITORY_URI"]
@@ -97,20 +114,35 @@ class DeliveredStack:
         body = content if isinstance(content, str) else json.dumps(content)
         s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
 
-    def serve(self, ecs: Ecs, *, definition: Mapping[str, Any] | None = None) -> None:
-        """Have the service run its first definition: the template with an image of somebody else."""
+    def serve(
+        self,
+        ecs: Ecs,
+        *,
+        definition: Mapping[str, Any] | None = None,
+        reached: tuple[str, int] | None = None,
+        **service: object,
+    ) -> None:
+        """Have the service run its first definition: the template with an image of somebody else.
+
+        Args:
+            ecs: Where.
+            definition: Another one, as it is.
+            reached: The container and the port that the load balancer sends traffic to; by default the application's.
+            service: More parameters of CreateService.
+        """
         prepare = self.variables("PrepareDeployment")
-        first = json.loads(json.dumps(definition or self.template))
-        for container in first["containerDefinitions"]:
+        first = json.loads(json.dumps(definition or self.running))
+        for container in () if definition else first["containerDefinitions"]:
             container["image"] = "public.ecr.aws/docker/library/busybox:1"
         deploy = self.deployed.action("DeployService")
         by_ecs = deploy.provider != "CodeDeployToECS"
         deploys = self.variables("DeployService") if deploy.project else {}
-        configuration = json.loads(deploys.get("DEPLOYMENT_CONFIGURATION", "{}"))
+        breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}} if by_ecs else {}
+        configuration = {**breaker, **json.loads(deploys.get("DEPLOYMENT_CONFIGURATION", "{}"))}
         balancer: dict[str, Any] = {
             "targetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/blue/1",
-            "containerName": prepare["CONTAINER_NAME"],
-            "containerPort": int(prepare["CONTAINER_PORT"]),
+            "containerName": (reached or (prepare["CONTAINER_NAME"],))[0],
+            "containerPort": reached[1] if reached else int(prepare["CONTAINER_PORT"]),
         }
         if configuration.get("strategy", "ROLLING") != "ROLLING":
             balancer["advancedConfiguration"] = {
@@ -120,6 +152,13 @@ class DeliveredStack:
             }
         made = next(values_of(self.graph, "aws:ecs/service:Service"), {})
         strategy = [{**item, "weight": int(item["weight"])} for item in made.get("capacityProviderStrategies") or ()]
+        launch = "FARGATE" if "FARGATE" in first.get("requiresCompatibilities", ()) else "EC2"
+        given = {
+            "loadBalancers": [balancer],
+            **({"capacityProviderStrategy": strategy} if strategy else {"launchType": launch}),
+            "deploymentController": {"type": "ECS" if by_ecs else "CODE_DEPLOY"},
+            **service,
+        }
         providers = ["FARGATE", "FARGATE_SPOT"]
         ecs.owner("CreateCluster", clusterName=prepare["CLUSTER"], capacityProviders=providers)
         ecs.owner("RegisterTaskDefinition", **first)
@@ -130,11 +169,9 @@ class DeliveredStack:
             taskDefinition=first["family"],
             desiredCount=2,
             deploymentConfiguration=configuration,
-            deploymentController={"type": "ECS" if by_ecs else "CODE_DEPLOY"},
-            loadBalancers=[balancer],
-            **({"capacityProviderStrategy": strategy} if strategy else {"launchType": "FARGATE"}),
+            **{key: value for key, value in given.items() if value is not None},
         )
-        if by_ecs:
+        if by_ecs and given["deploymentController"] == {"type": "ECS"}:
             ecs.settle(ecs.service(prepare["SERVICE"], prepare["CLUSTER"]))
 
 

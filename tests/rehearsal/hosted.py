@@ -15,6 +15,7 @@ from typing import Any
 from delivered_stack import DeliveredStack
 from mocked import REGION
 
+from components.engines import ENGINES
 from local.rehearsal.code_deploy import BlueGreen
 from local.rehearsal.emulated import Refused
 from local.rehearsal.hosting import Hosting, Pace, Secrets, Visitor, hosting_from_graph
@@ -50,7 +51,7 @@ class Running:
 
     def register(self, uri: str, *beside: dict[str, object], **changes: object) -> str:
         """A revision of the stack's task definition with this image; returns its ARN."""
-        definition = self._stack.template
+        definition = self._stack.whole
         definition["containerDefinitions"] += beside
         container = definition["containerDefinitions"][0]
         container |= {"image": uri, "secrets": [], "stopTimeout": 2, **changes}
@@ -113,7 +114,7 @@ class Running:
 
     def log(self, task: Mapping[str, Any]) -> list[str]:
         """What a task's first container has written, as CloudWatch Logs has it."""
-        container = self._stack.template["containerDefinitions"][0]
+        container = self._stack.whole["containerDefinitions"][0]
         options = container["logConfiguration"]["options"]
         stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task['taskArn'].rpartition('/')[2]}"
         where = {"logGroupName": options["awslogs-group"], "logStreamName": stream}
@@ -136,7 +137,9 @@ def await_(condition: Callable[[], bool], seconds: float = 90) -> None:
 @cache
 def planned(name: str, strategy: str, engine: str) -> DeliveredStack:
     """A stack that deploys by this strategy."""
-    deploy: dict[str, object] = {"engine": engine, "strategy": strategy}
+    deploy: dict[str, object] = {"engine": engine}
+    if strategy != ENGINES[engine].strategies[0]:  # a deployment group that is there already has its own
+        deploy["strategy"] = strategy
     if strategy in ("canary", "linear"):
         deploy["step"] = {"percent": 50 if strategy == "canary" else 40, "intervalMinutes": 20}
     return DeliveredStack(name, {"deploy": deploy})

@@ -199,6 +199,7 @@ class PreparesDeployment(OnAws):
             TASK_DEFINITION_TEMPLATE=f"s3://{bucket}/template.json",
             CONTAINER_NAME="shop",
             CONTAINER_PORT="8080",
+            EXISTING="false",
         )
 
     def state(self) -> object:
@@ -344,7 +345,7 @@ class DeploysToEcs(OnAws):
         self.first = self.service.running
         container = stack.variables("PrepareDeployment")["CONTAINER_NAME"]
         uri = f"{stack.repository}@{image().digest}"
-        definition = json.loads(json.dumps(stack.template))
+        definition = json.loads(json.dumps(stack.whole))
         for part in definition["containerDefinitions"]:
             part["image"] = uri
         self.uri = uri
@@ -395,7 +396,7 @@ class WatchesDeployment(OnAws):
         url = servers.enter_context(serving(self.ecs, self.code_deploy, pipeline, Logs(self.ecs)))
         names = ("ECS", "CODEDEPLOY", "CODEPIPELINE", "CLOUDWATCH_LOGS")
         self.environment = {**self.environment, **{f"AWS_ENDPOINT_URL_{name}": url for name in names}}
-        definition = json.loads(json.dumps(stack.template))
+        definition = json.loads(json.dumps(stack.whole))
         for part in definition["containerDefinitions"]:
             part["image"] = f"{stack.repository}@{image().digest}"
         self.build = self.build_of("WatchDeployment", {"taskdef.json": definition})

@@ -28,6 +28,7 @@ from local.rehearsal.logs import Logs
 from local.rehearsal.resources import values_of
 
 ECS_NATIVE = "ecs-native"
+MADE = "ecs-blue-green"
 ECS_COMMANDS = [xform_name(name, "-") for name in service_model("ecs").operation_names]
 FILES = ["appspec.yaml", "deployment.json", "imageDetail.json", "imagedefinitions.json", "taskdef.json"]
 # User guide of CodePipeline and CodeDeploy: "appspec file for an Amazon ECS deployment".
@@ -117,13 +118,14 @@ APPSPEC = {
 class Delivery:
     """One stack with an ECS that runs its service, and an image of version 1.2.3 to deliver."""
 
-    def __init__(self, stack: DeliveredStack, builder: Builder, folder: Path, *, pace: int) -> None:
+    def __init__(self, stack: DeliveredStack, builder: Builder, folder: Path, *, pace: int, **served: Any) -> None:  # noqa: ANN401 - as DeliveredStack.serve takes them
         self.stack, self.builder, self.ecs = stack, builder, Ecs(region=REGION, pace=pace)
         self.logs = Logs(self.ecs)
-        self.image = stack.image()
+        from_commit = bool(stack.variables("PrepareDeployment").get("TASK_DEFINITION_FILE"))
+        self.image = {**stack.image(), **({"taskDefinition": stack.running} if from_commit else {})}
         self.digest = str(self.image["digest"])
         self._folder, self._builds, self.url = folder, 0, ""
-        stack.serve(self.ecs)
+        stack.serve(self.ecs, **served)
         prepared = stack.variables("PrepareDeployment")
         self.service = self.ecs.service(prepared["SERVICE"], prepared["CLUSTER"])
 
@@ -236,11 +238,18 @@ def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> Non
     assert sorted(files) == FILES
     uri = delivery.image["uri"]
     definition = json.loads(files["taskdef.json"])
-    expected = delivery.stack.template
+    expected = delivery.stack.whole
     expected["containerDefinitions"][0]["image"] = uri
-    assert definition == expected
+    if "taskDefinition" not in delivery.image:
+        for beside in expected["containerDefinitions"][1:]:
+            beside["image"] = "public.ecr.aws/docker/library/busybox:1"
+    described = delivery.ecs.owner("RegisterTaskDefinition", **{**expected, "family": "compared"})["taskDefinition"]
+    ours = delivery.ecs.owner("RegisterTaskDefinition", **{**definition, "family": "compared"})["taskDefinition"]
+    assert {key: ours[key] for key in expected if key != "tags"} == {
+        key: described[key] for key in expected if key != "tags"
+    }
+    assert definition["tags"] == expected["tags"]
     assert request_problems("ecs", "RegisterTaskDefinition", definition) == []
-    assert delivery.ecs.owner("RegisterTaskDefinition", **definition)["taskDefinition"]["revision"] == 2
     appspec = yaml.safe_load(files["appspec.yaml"])
     Draft202012Validator(APPSPEC).validate(appspec)
     target = appspec["Resources"][0]["TargetService"]["Properties"]
@@ -251,7 +260,8 @@ def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> Non
     facts = json.loads(files["deployment.json"])
     assert facts["digest"] == delivery.digest
     assert facts["environment"] == {
-        item["name"]: item["value"] for item in expected["containerDefinitions"][0]["environment"]
+        item["name"]: item["value"]
+        for item in delivery.stack.template["containerDefinitions"][0].get("environment", ())
     }
     assert "register-task-definition" not in [call.operation for call in delivery.ecs.calls], (
         "it checks, and calls nobody"
@@ -275,7 +285,7 @@ def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> Non
 def test_what_does_not_fit_is_refused_by_name(
     deliver: Deliver, aws: AwsServices, variables: dict[str, str], change: dict[str, object], message: str
 ) -> None:
-    delivery = deliver(ECS_NATIVE)
+    delivery = deliver(MADE)
     template = delivery.stack.template
     template["containerDefinitions"][0].update(change)
     delivery.stack.store(aws, template)
@@ -292,7 +302,7 @@ def test_what_does_not_fit_is_refused_by_name(
     [("{", "the task definition's template is not JSON"), ("[]", "lacks family, containerDefinitions, networkMode")],
 )
 def test_a_broken_template_is_named(deliver: Deliver, aws: AwsServices, template: str, message: str) -> None:
-    delivery = deliver(ECS_NATIVE)
+    delivery = deliver(MADE)
     delivery.stack.store(aws, template)
 
     result = delivery.prepare()
@@ -343,7 +353,7 @@ def test_a_version_that_another_image_has_is_not_even_deployed(deliver: Deliver,
 
 
 def test_the_ecs_action_never_loses_an_edit(deliver: Deliver, aws: AwsServices) -> None:
-    """It ships nothing but the image; everything else in the template would silently stay behind."""
+    """It ships nothing but the image; everything else that the stack file states would silently stay behind."""
     delivery = deliver("classic")
     edited = delivery.stack.template
     edited["memory"] = "1024"
@@ -358,7 +368,7 @@ def test_the_ecs_action_never_loses_an_edit(deliver: Deliver, aws: AwsServices) 
         in result.log
     )
     assert '  - memory: running "512", wanted "1024"' in result.log
-    assert "set deploy.engine to ecs or codeDeploy" in result.log
+    assert "set deploy.engine to ecs, which ships all of it" in result.log
 
 
 LINEAR = {"deploy": {"strategy": "linear", "step": {"percent": 25, "intervalMinutes": 5}}}
@@ -385,7 +395,7 @@ def test_each_strategy_is_followed_to_its_success(
     newest = delivery.service.deployments[0]
     assert newest.status == "SUCCESSFUL"
     assert result.exported == {"SERVICE_DEPLOYMENT_ARN": newest.arn}
-    assert delivery.service.running == [f"{delivery.stack.template['family']}:2"]
+    assert delivery.service.running == [delivery.stack.revision(1)]
     (update,) = delivery.called("UpdateService")
     configuration = delivery.stack.variables("DeployService")["DEPLOYMENT_CONFIGURATION"]
     assert update["deploymentConfiguration"] == json.loads(configuration)
@@ -432,7 +442,7 @@ def test_a_deployment_that_does_not_become_healthy_fails_with_the_reasons(
         assert reason in result.log
     assert len(delivery.called("DescribeServiceDeployments")) <= 3, "it fails as soon as ECS has given up"
     assert delivery.ecs.settle(delivery.service).status == "ROLLBACK_SUCCESSFUL"
-    assert delivery.service.running == [f"{delivery.stack.template['family']}:1"]
+    assert delivery.service.running == [f"{delivery.stack.running['family']}:1"]
 
 
 def test_a_rolling_deployment_keeps_the_old_tasks_until_new_ones_are_well(deliver: Deliver, prepared: Prepared) -> None:
@@ -443,7 +453,7 @@ def test_a_rolling_deployment_keeps_the_old_tasks_until_new_ones_are_well(delive
 
     assert not result.succeeded
     assert "the circuit breaker threshold was exceeded" in result.log
-    assert delivery.service.running == [f"{delivery.stack.template['family']}:1"]
+    assert delivery.service.running == [f"{delivery.stack.running['family']}:1"]
 
 
 def test_a_deployment_that_another_one_replaces_is_no_success(
@@ -455,7 +465,7 @@ def test_a_deployment_that_another_one_replaces_is_no_success(
 
     def interrupted(operation: str, parameters: dict[str, Any], policies: Any = None) -> dict[str, Any]:  # noqa: ANN401
         if operation == "DescribeServiceDeployments" and len(service.deployments) == 2:
-            first = f"{delivery.stack.template['family']}:1"
+            first = f"{delivery.stack.running['family']}:1"
             delivery.ecs.owner("UpdateService", cluster=service.cluster, service=service.name, taskDefinition=first)
         return call(operation, parameters, policies)
 
@@ -526,7 +536,7 @@ def test_a_run_after_a_failure_deploys_again(deliver: Deliver, prepared: Prepare
     result = delivery.deploy(artifact)
 
     assert result.succeeded, result.log
-    assert delivery.service.running == [f"{delivery.stack.template['family']}:3"]
+    assert delivery.service.running == [delivery.stack.revision(2)]
 
 
 def test_another_capacity_provider_is_deployed_though_the_image_is_the_same(
@@ -687,4 +697,4 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     (stop,) = delivery.called("StopServiceDeployment")
     assert stop["stopType"] == "ROLLBACK"
     assert delivery.ecs.settle(delivery.service).status == "ROLLBACK_SUCCESSFUL"
-    assert delivery.service.running == [f"{delivery.stack.template['family']}:1"]
+    assert delivery.service.running == [f"{delivery.stack.running['family']}:1"]

@@ -192,7 +192,9 @@ def test_a_client_asks_nothing_before_there_is_somebody_to_ask() -> None:
 def test_the_users_listener_is_the_first_however_a_graph_is_ordered(stack: str, ports: list[int]) -> None:
     """Then the one for tests, and at last the one that redirects."""
     graph = [resource.as_dict() for resource in program(stack)]
-    graph = graph if any(resource["type"] == SERVICE for resource in graph) else [*graph, *plain_hosting(graph)]
+    graph = (
+        graph if any(resource["type"] == SERVICE for resource in graph) else [*graph, *plain_hosting(graph).resources]
+    )
 
     for ordered in (graph, graph[::-1]):
         assert [listener.port for listener in listeners_of(ordered)] == ports

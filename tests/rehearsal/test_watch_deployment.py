@@ -55,7 +55,7 @@ class Deployment:
         self.logs = Logs(self.ecs)
         self.url, self._number = "", 0
         self.image = str(self.stack.image()["uri"])
-        definition = self.stack.template
+        definition = self.stack.whole
         definition["containerDefinitions"][0]["image"] = self.image
         self.definition = definition
         self.action: ActionRun | None = None
@@ -187,7 +187,7 @@ def test_a_deployment_whose_tasks_keep_stopping_is_stopped_and_the_log_says_why(
     ), result.log
     assert (made.status, made.rolled_back, action.status) == ("Stopped", True, "Failed")
     deployment.settle()
-    assert deployment.service.running == [f"{deployment.stack.template['family']}:1"], "users have the old version"
+    assert deployment.service.running == [f"{deployment.stack.running['family']}:1"], "users have the old version"
     assert len(deployment.service.task_sets) == 1
 
 

@@ -232,6 +232,7 @@ class DeploySection(Section):
             termination_wait_minutes=self.termination_wait_minutes,
             timeout_minutes=self.effective_timeout_minutes,
             alarms=self.alarms,
+            stated=frozenset(self.model_fields_set),
         )
 
     @property

@@ -8,11 +8,13 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from components.settings.names import (
     CertificateArn,
+    CodeDeployName,
     DomainName,
     EcsName,
     ListenerArn,
     LoadBalancerName,
     LogGroupName,
+    RelativePath,
     Role,
     SubnetId,
     Url,
@@ -49,17 +51,47 @@ class ListenersSection(Section):
             )
 
 
+class DeploymentGroupSection(Section):
+    """The deployment group of CodeDeploy that deploys the service."""
+
+    application: CodeDeployName = Field(description="Name of the CodeDeploy application.", examples=["shop"])
+    name: CodeDeployName = Field(description="Name of the deployment group.", examples=["shop-production"])
+
+
 class ExistingSection(Section):
     """A service that exists already, everything by name."""
 
     cluster: EcsName = Field(description="Name of the ECS cluster.", examples=["shop"])
     service: EcsName = Field(description="Name of the ECS service.", examples=["shop"])
-    execution_role: Role = Field(
-        description="Role with which ECS pulls the image, reads the secrets and writes the logs; name or ARN.",
+    execution_role: Role | None = Field(
+        default=None,
+        description="Execution role of the tasks, name or ARN: the one that the pipeline may pass to ECS. Must be the "
+        "task definition's own; left out when that has none.",
         examples=["shop-execution"],
     )
     task_role: Role | None = Field(
-        default=None, description="Role of the application itself; name or ARN.", examples=["shop-task"]
+        default=None,
+        description="Role of the application itself, name or ARN: the one that the pipeline may pass to ECS. Must be "
+        "the task definition's own; left out when that has none.",
+        examples=["shop-task"],
+    )
+    task_definition_file: RelativePath | None = Field(
+        default=None,
+        description="Task definition in the application's repository, as `aws ecs register-task-definition` takes it: "
+        "the base of each deployment. When left out, the base is what the service runs.",
+        examples=["deploy/taskdef.json"],
+    )
+    take_over: bool = Field(
+        default=False,
+        description="Whether the first deployment may change more of what the service runs than the image: what the "
+        "stack file states, or what the task definition file has. Without it, that run stops and shows the difference.",
+        examples=[True],
+    )
+    deployment_group: DeploymentGroupSection | None = Field(
+        default=None,
+        description="CodeDeploy's deployment group of the service, with engine `codeDeploy`. When left out one is "
+        "made, which works only for a service that has none: AWS allows one for each service.",
+        examples=[{"application": "shop", "name": "shop-production"}],
     )
     load_balancer: LoadBalancerName | None = Field(
         default=None, description="Name of the load balancer in front of the service.", examples=["shop"]
@@ -82,7 +114,7 @@ class ExistingSection(Section):
     )
     log_group: LogGroupName | None = Field(
         default=None,
-        description="Log group of the container; one is made when left out.",
+        description="Log group of the container, of which a failed deployment shows the last lines.",
         examples=["/ecs/shop"],
     )
 

@@ -26,18 +26,21 @@ class Placement:
         launch_type: EC2 or FARGATE; empty with capacity providers.
         strategy: The capacity providers, with all that can be said of each.
         network: The network configuration, as it was given.
+        platform: The version of Fargate, where it was given.
     """
 
     launch_type: str = "EC2"
     strategy: tuple[tuple[str, int, int], ...] = ()
     network: Mapping[str, Any] = field(default_factory=dict)
+    platform: str = ""
 
     @property
     def view(self) -> Json:
         """As services, task sets and revisions answer."""
         items = [{"capacityProvider": name, "weight": weight, "base": base} for name, weight, base in self.strategy]
         runs_on: Json = {"capacityProviderStrategy": items} if items else {"launchType": self.launch_type}
-        return {**runs_on, **({"networkConfiguration": copy.deepcopy(dict(self.network))} if self.network else {})}
+        more = {"networkConfiguration": copy.deepcopy(dict(self.network)), "platformVersion": self.platform}
+        return {**runs_on, **{key: value for key, value in more.items() if value}}
 
     @property
     def runs_on(self) -> Json:
@@ -76,10 +79,11 @@ class Places:
             raise _refused("Specifying both a launch type and capacity provider strategy is not supported.")
         self._check(strategy)
         network = parameters.get("networkConfiguration", before.network)
+        platform = parameters.get("platformVersion", before.platform)
         self._check_network(network.get("awsvpcConfiguration", {}))
         if strategy or "launchType" in parameters:
-            return Placement(parameters.get("launchType", ""), strategy, network)
-        return Placement(before.launch_type, before.strategy, network)
+            return Placement(parameters.get("launchType", ""), strategy, network, platform)
+        return Placement(before.launch_type, before.strategy, network, platform)
 
     def _check(self, strategy: tuple[tuple[str, int, int], ...]) -> None:
         """A strategy names providers of the cluster, one base and a weight.

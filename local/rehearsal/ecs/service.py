@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from local.ecs_updates import refused_with_code_deploy, starts_deployment
+from local.rehearsal.ecs.definitions import check, check_launch_type, registered
 from local.rehearsal.ecs.endings import scaled_in
 from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
 from local.rehearsal.ecs.lifecycle import Lifecycle
@@ -30,10 +31,6 @@ _BREATH = 1.0
 _ENDLESS = 1000
 """More steps than a deployment has that ends at all."""
 _SHIFTING = ("BLUE_GREEN", "CANARY", "LINEAR")
-_ADDED_TO_CONTAINERS: Mapping[str, Any] = {"cpu": 0, "essential": True} | {
-    key: [] for key in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
-}
-_HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
 
 
 class Ecs(Emulated):
@@ -78,6 +75,7 @@ class Ecs(Emulated):
         self._places: dict[str, Places] = {}
         self._services: dict[tuple[str, str], Service] = {}
         self._families: dict[str, list[Json]] = {}
+        self._tags: dict[str, list[Json]] = {}
         self._revisions: dict[str, tuple[Service, Revision]] = {}
 
     def operations(self) -> Operations:
@@ -158,36 +156,26 @@ class Ecs(Emulated):
     def _register_task_definition(self, parameters: Json) -> Json:
         wanted = copy.deepcopy(parameters)
         tags = wanted.pop("tags", [])
-        _check_task_definition(wanted)
+        check(wanted, tags)
         revisions = self._families.setdefault(wanted["family"], [])
-        for container in wanted["containerDefinitions"]:
-            for key, value in _ADDED_TO_CONTAINERS.items():
-                container.setdefault(key, copy.deepcopy(value))
-            for mapping in container["portMappings"]:
-                mapping.setdefault("hostPort", mapping["containerPort"])
-                mapping.setdefault("protocol", "tcp")
-            if "healthCheck" in container:
-                container["healthCheck"] = {**_HEALTH_CHECK, **container["healthCheck"]}
         number = len(revisions) + 1
         definition = {
-            "volumes": [],
-            "placementConstraints": [],
-            **wanted,
+            **registered(wanted),
             "taskDefinitionArn": self._arn("task-definition", f"{wanted['family']}:{number}"),
             "revision": number,
-            "status": "ACTIVE",
-            "compatibilities": ["EC2", "FARGATE"],
-            "requiresAttributes": [{"name": "ecs.capability.task-eni"}],
             "registeredAt": time.time(),
             "registeredBy": caller(self.account),
         }
         revisions.append(definition)
+        self._tags[definition["taskDefinitionArn"]] = tags
         for container in wanted["containerDefinitions"]:
             self.logs.setdefault(container.get("logConfiguration", {}).get("options", {}).get("awslogs-group", ""), {})
         return {"taskDefinition": definition, "tags": tags}
 
     def _describe_task_definition(self, parameters: Json) -> Json:
-        return {"taskDefinition": self._definition(parameters["taskDefinition"], "Unable to describe task definition.")}
+        found = self._definition(parameters["taskDefinition"], "Unable to describe task definition.")
+        tags = {"tags": self._tags[found["taskDefinitionArn"]]} if "TAGS" in parameters.get("include", ()) else {}
+        return {"taskDefinition": found, **tags}
 
     def _definition(self, name: str, refusal: str) -> Json:
         family, colon, number = name.rpartition("/")[2].partition(":")
@@ -225,6 +213,7 @@ class Ecs(Emulated):
             load_balancers=parameters.get("loadBalancers", []),
             grace=parameters.get("healthCheckGracePeriodSeconds", 0),
         )
+        check_launch_type(service.definition, service.placement.view)
         _check_configuration(service, service.configuration)
         self._services[cluster, name] = service
         if controller == "ECS":
@@ -311,6 +300,7 @@ class Ecs(Emulated):
             raise Refused("InvalidParameterException", MUST_FORCE)
         definition = self._definition(wanted, "TaskDefinition not found.") if wanted else before
         _check_ports(service, definition)
+        check_launch_type(definition, placement.view)
         configuration = {**service.configuration, **parameters.get("deploymentConfiguration", {})}
         _check_configuration(service, configuration)
         service.configuration, service.definition, service.placement = configuration, definition, placement
@@ -522,40 +512,6 @@ def _last(name: str) -> str:
 
 def _number() -> str:
     return str(secrets.randbelow(10**19)).zfill(19)
-
-
-def _check_task_definition(definition: Json) -> None:
-    """What ECS itself refuses, beyond what the model says."""
-    containers = definition["containerDefinitions"]
-    names = [part.get("name") for part in containers]
-    volumes = {volume.get("name") for volume in definition.get("volumes", [])}
-    problems = []
-    if not all(part.get("image") and part.get("name") for part in containers):
-        problems.append("Container.name and Container.image should not be null or empty.")
-    if len(set(names)) < len(names):
-        problems.append("Container names must be unique.")
-    mounts = [mount for part in containers for mount in part.get("mountPoints", [])]
-    problems += [
-        f"Unknown volume '{mount.get('sourceVolume')}'." for mount in mounts if mount.get("sourceVolume") not in volumes
-    ]
-    if "FARGATE" in definition.get("requiresCompatibilities", []):
-        problems += _fargate_problems(definition)
-    if any(part.get("secrets") for part in containers) and not definition.get("executionRoleArn"):
-        problems.append(
-            "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
-        )
-    if problems:
-        raise Refused("ClientException", " ".join(problems))
-
-
-def _fargate_problems(definition: Json) -> list[str]:
-    cpu, memory = str(definition.get("cpu")), str(definition.get("memory"))
-    if definition.get("networkMode") != "awsvpc":
-        return ["Fargate only supports network mode 'awsvpc'."]
-    fits = cpu.isdigit() and memory.isdigit() and int(cpu) * 2 <= int(memory) <= int(cpu) * 8
-    if not fits or cpu not in ("256", "512", "1024", "2048", "4096", "8192", "16384"):
-        return ["No Fargate configuration exists for given values."]
-    return []
 
 
 def _check_ports(service: Service, definition: Json) -> None:

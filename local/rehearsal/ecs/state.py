@@ -403,6 +403,8 @@ class Service:
             "runningCount": sum(task.status == "RUNNING" for task in self.tasks),
             "taskDefinition": self.definition["taskDefinitionArn"],
             "deploymentController": {"type": self.controller},
+            "deploymentConfiguration": self.configuration,
+            "loadBalancers": self.load_balancers,
             "events": self.events[:100],
             **self.placement.view,
         }

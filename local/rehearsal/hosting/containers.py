@@ -226,15 +226,18 @@ class Containers:
             "StopTimeout": own.get("stopTimeout", _STOP_TIMEOUT),
             "HostConfig": self._host(own, network),
         }
+        stands_in = self._surroundings.stands_in(str(own["image"]))
+        given = {} if stands_in else own  # of another image they make no sense
+        self._healthy[part.name] |= stands_in
         for key, name in (
             ("command", "Cmd"),
             ("entryPoint", "Entrypoint"),
             ("user", "User"),
             ("workingDirectory", "WorkingDir"),
         ):
-            if own.get(key):
-                wanted[name] = own[key]
-        if check := own.get("healthCheck"):
+            if given.get(key):
+                wanted[name] = given[key]
+        if check := given.get("healthCheck"):
             wanted["Healthcheck"] = {
                 "Test": check["command"],
                 "Interval": self._nanoseconds(check.get("interval", 30)),
@@ -318,7 +321,7 @@ class Containers:
                 refusal
             )
         watchers = [self._read, self._await_end]
-        if "healthCheck" in part.definition:
+        if not self._healthy[part.name]:
             watchers.append(self._ask_health)
         for watcher in watchers:
             thread = threading.Thread(target=watcher, args=(part,), name=f"{self._name} {part.name}", daemon=True)

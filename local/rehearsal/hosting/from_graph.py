@@ -11,8 +11,9 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,15 +85,17 @@ class Hosting:
         pace: Pace,
         secrets: Secrets,
         wait: bool,
+        running: Mapping[str, Any] | None,
     ) -> None:
         self._existing = not any(resource["type"] == _SERVICE for resource in graph)
-        if self._existing:
-            graph = [*graph, *plain_hosting(graph)]
+        plain = plain_hosting(graph, running) if self._existing else None
+        if plain:
+            graph = [*graph, *plain.resources]
         self._graph, self._sandbox, self._folder, self._pace = graph, sandbox, folder, pace
         self._declared = _one(graph, _SERVICE)
         self._region, self._account = place_in(self._declared["arn"])
-        self._first = _definition(_one(graph, _DEFINITION))
-        self._answers = self._existing or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
+        self._first = plain.definition if plain else _definition(_one(graph, _DEFINITION))
+        self._answers = bool(plain) or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
         self._secrets = secrets
         self._wait, self._ends = wait, ExitStack()
         self._over = threading.Event()
@@ -145,7 +148,7 @@ class Hosting:
                 secrets=self._secrets,
                 logs=self._folder / "logs",
                 alarms=self.alarms,
-                stand_ins={self._first["containerDefinitions"][0]["image"]: self._stand_in} if self._answers else {},
+                stand_ins=self._stand_ins if self._answers else {},
             )
             ends.callback(self._fleet.close)
             ends.callback(self._sandbox.give_up)  # before that: a task may wait for an engine that is not started
@@ -180,9 +183,16 @@ class Hosting:
         if self.fault and error is None:
             raise RuntimeError(f"the hosting went wrong:\n{self.fault}")
 
-    def _stand_in(self) -> images.Image:
-        """What answers before the first deployment, on the port that the load balancer knows."""
-        return images.waiting(int(self._declared["loadBalancers"][0]["containerPort"]))
+    @property
+    def _stand_ins(self) -> dict[str, Callable[[], images.Image]]:
+        """What runs before the first deployment: it answers where the load balancer looks, or does nothing."""
+        reached = self._declared["loadBalancers"][0]
+        return {
+            part["image"]: partial(images.waiting, int(reached["containerPort"]))
+            if part["name"] == reached["containerName"]
+            else images.holder
+            for part in self._first["containerDefinitions"]
+        }
 
     @property
     def emulators(self) -> tuple[Emulated, ...]:
@@ -259,6 +269,7 @@ class Hosting:
             taskDefinition=registered["taskDefinitionArn"],
             desiredCount=declared["desiredCount"],
             deploymentController=declared["deploymentController"],
+            **({"launchType": declared["launchType"]} if declared.get("launchType") else {}),
             deploymentConfiguration=_configuration(declared),
             loadBalancers=declared["loadBalancers"],
             healthCheckGracePeriodSeconds=declared.get("healthCheckGracePeriodSeconds", 0),
@@ -284,6 +295,7 @@ def hosting_from_graph(
     pace: Pace | None = None,
     secrets: Secrets | None = None,
     wait: bool = True,
+    running: Mapping[str, Any] | None = None,
 ) -> Hosting:
     """The hosting that a stack has deployed, or a plain one for names of another's; `with` starts it.
 
@@ -294,11 +306,14 @@ def hosting_from_graph(
         pace: How fast time passes.
         secrets: What containers read.
         wait: Whether `with` goes on only when the service answers; else see `Hosting.await_first`.
+        running: What a service that exists runs, in the form of a registration; by default something made up.
 
     Raises:
         DeployedProblem: The stack deploys nothing, or into something that is not rehearsed here.
     """
-    return Hosting(graph, sandbox, folder, pace=pace or Pace(), secrets=secrets or Secrets(), wait=wait)
+    return Hosting(
+        graph, sandbox, folder, pace=pace or Pace(), secrets=secrets or Secrets(), wait=wait, running=running
+    )
 
 
 # How the graph is read.

@@ -32,8 +32,8 @@ def code_deploy(rollout: Rollout = ALL_AT_ONCE, **surroundings: object) -> Graph
                 rollout=rollout,
             ),
         )
-        pulumi.export("deploy", policy_document(made.deploy()))
-        pulumi.export("stop", policy_document(made.stop()))
+        pulumi.export("deploy", policy_document(made.group.deploy(base.account)))
+        pulumi.export("stop", policy_document(made.group.stop(base.account)))
 
     return build(program)
 

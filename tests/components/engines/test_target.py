@@ -11,6 +11,7 @@ import pytest
 from mocked import build
 from samples import EXECUTION_ROLE, TASK_ROLE, arn, foundation, hosting
 
+from components.engines.target import TakeOver
 from components.foundation.iam import Statement, policy_document
 from components.hosting import DeploymentTarget
 
@@ -65,12 +66,25 @@ def test_revisions_may_be_registered_with_the_tags_of_one_family_and_with_its_tw
 
 def test_roles_are_passed_to_tasks_and_to_nothing_else() -> None:
     """Tools still grant this on every role (aws-cdk#8303): who edits a task could then run it as an administrator."""
-    assert granted(lambda facts: [facts.pass_task_roles()]) == [PASS_ROLES]
+    assert granted(DeploymentTarget.pass_task_roles) == [PASS_ROLES]
 
 
 def test_without_a_task_role_only_the_execution_role_is_passed() -> None:
-    (passing,) = granted(lambda facts: [facts.pass_task_roles()], task_role_arn=None)
+    (passing,) = granted(DeploymentTarget.pass_task_roles, task_role_arn=None)
     assert passing["Resource"] == [EXECUTION_ROLE]
+
+
+def test_without_any_role_none_is_passed() -> None:
+    """Tasks on instances may have none: a statement without a resource would be refused."""
+    assert granted(DeploymentTarget.pass_task_roles, task_role_arn=None, execution_role_arn=None) == []
+
+
+def test_of_a_service_that_exists_the_named_log_may_be_read_and_of_an_unnamed_one_nothing() -> None:
+    """What the names of its log streams begin with is known to its own task definition only."""
+    taken_over = TakeOver(file=None, agreed=False)
+    (statement,) = granted(lambda facts: facts.read_log("shop"), take_over=taken_over)
+    assert statement["Resource"] == [arn("logs", "log-group:/ecs/shop-dev:log-stream:*")]
+    assert granted(lambda facts: facts.read_log("shop"), take_over=taken_over, log_group=None) == []
 
 
 def test_reading_and_updating_the_service_are_two_permissions_on_it() -> None:
@@ -141,7 +155,7 @@ def test_only_the_log_of_the_application_s_containers_may_be_read(group: pulumi.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
     """
-    assert granted(lambda facts: [facts.read_log("shop")], log_group=group) == [
+    assert granted(lambda facts: facts.read_log("shop"), log_group=group) == [
         {
             "Sid": "ReadApplicationLog",
             "Effect": "Allow",
@@ -161,7 +175,7 @@ def test_all_permissions_together_make_one_policy() -> None:
             facts.read_task_definitions(),
             *facts.follow_deployments(),
             *facts.read_tasks(),
-            facts.read_log("shop"),
+            *facts.read_log("shop"),
         ]
     )
     assert len(everything) == 12

@@ -8,8 +8,11 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import EXECUTION_ROLE, KEY, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, foundation, shop
+from samples import EXECUTION_ROLE, PRODUCTION, TASK_ROLE, TEST, arn, foundation, shop
 
+from components.engines import DeploymentTarget
+from components.engines.deployment_group import DeploymentGroup
+from components.engines.target import TakeOver
 from components.hosting import ExistingHosting, ExistingHostingArgs
 
 NAMED: dict[str, object] = {
@@ -17,6 +20,7 @@ NAMED: dict[str, object] = {
     "service": "shop-service",
     "executionRole": "shop-execution",
 }
+LISTENING: dict[str, object] = {"listeners": {"production": PRODUCTION}, "targetGroups": ["shop-blue", "shop-green"]}
 DNS = "shop-1.eu-west-1.elb.amazonaws.com"
 LOOK_UP_BALANCER = "aws:lb/getLoadBalancer:getLoadBalancer"
 LOOK_UP_LISTENER = "aws:lb/getListener:getListener"
@@ -50,6 +54,20 @@ def existing(**named: object) -> Graph:
     return build(program)
 
 
+def named(**changes: object) -> DeploymentTarget:
+    """What the stages are told, its outputs aside."""
+    wanted = shop(deploy={"engine": "codeDeploy"}, hosting={"existing": {**NAMED, **LISTENING, **changes}}).hosting
+    found: list[DeploymentTarget] = []
+
+    def program() -> None:
+        assert wanted.existing is not None
+        args = ExistingHostingArgs(foundation=foundation(), existing=wanted.existing)
+        found.append(ExistingHosting("hosting", args).hosting)
+
+    build(program)
+    return found[0]
+
+
 @cache
 def small() -> Graph:
     return existing()
@@ -77,7 +95,6 @@ def test_names_become_what_the_stages_need_to_know() -> None:
         "service": "shop-service",
         "family": "shop-dev",
         "execution_role_arn": EXECUTION_ROLE,
-        "log_group": "/ecs/shop-dev",
         "target_groups": [],
     }
 
@@ -110,17 +127,20 @@ def test_nothing_of_the_service_is_made_or_changed() -> None:
     assert [item.type for item in complete().children(complete().one("ecs-delivery:hosting:ExistingHosting"))] == []
 
 
-def test_without_a_log_group_one_is_made_with_retention_and_key() -> None:
-    graph = small()
-    assert graph.one("LogGroup").inputs == {
-        "name": "/ecs/shop-dev",
-        "retentionInDays": 90,
-        "kmsKeyId": KEY,
-        "tags": TAGS,
-    }
-    assert graph.one("LogGroup").parent == graph.one("ecs-delivery:hosting:ExistingHosting").urn
-    # CloudWatch Logs tries the key at once.
-    assert graph.one("KeyPolicy").urn in graph.one("LogGroup").dependencies
+def test_the_log_stays_where_the_task_definition_has_it() -> None:
+    assert small().of("LogGroup") == []
+
+
+def test_what_deploys_the_service_and_how_it_is_taken_over_is_handed_on() -> None:
+    found = named(taskDefinitionFile="taskdef.json", takeOver=True, deploymentGroup={"application": "a", "name": "b"})
+    assert found.take_over == TakeOver(file="taskdef.json", agreed=True)
+    assert found.deployment_group == DeploymentGroup(application="a", name="b")
+    assert (named().take_over, named().deployment_group) == (TakeOver(file=None, agreed=False), None)
+
+
+def test_tasks_that_have_no_role_need_none() -> None:
+    graph = existing(executionRole=None)
+    assert "execution_role_arn" not in facts(graph)
 
 
 def test_only_listeners_given_by_port_are_looked_up() -> None:

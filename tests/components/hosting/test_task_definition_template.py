@@ -11,6 +11,7 @@ import pytest
 from mocked import Graph, build
 from samples import BUCKET, EXECUTION_ROLE, TAGS, TASK_ROLE, artifact_bucket, foundation, hosting, shop
 
+from components.engines.target import TakeOver
 from components.hosting.task_definition import TaskSurroundings, task_definition
 from components.hosting.task_definition_template import KEY, TaskDefinitionTemplate, TaskDefinitionTemplateArgs
 
@@ -80,3 +81,59 @@ def test_the_address_of_the_template_is_what_the_component_offers() -> None:
     component = plain().one("ecs-delivery:index:TaskDefinitionTemplate")
     assert plain().registered_outputs[component.urn] == {"uri": f"s3://{BUCKET}/{KEY}"}
     assert [item.type for item in plain().children(component)] == ["aws:s3/bucketObjectv2:BucketObjectv2"]
+
+
+def stated(**application: object) -> dict[str, Any]:
+    """What is stored of a service that exists."""
+
+    def program() -> None:
+        base = foundation()
+        TaskDefinitionTemplate(
+            "template",
+            TaskDefinitionTemplateArgs(
+                foundation=base,
+                application=shop(application={"name": "shop", **application}).application,
+                hosting=hosting(base, take_over=TakeOver(file=None, agreed=False), task_role_arn=None, log_group=None),
+                artifacts=artifact_bucket(base),
+            ),
+        )
+
+    return content(build(program))
+
+
+NOTHING_STATED = {"family": "shop-dev", "executionRoleArn": EXECUTION_ROLE, "containerDefinitions": [{"name": "shop"}]}
+
+
+@pytest.mark.parametrize(
+    ("application", "task", "container"),
+    [
+        pytest.param({}, {}, {}, id="nothing"),
+        pytest.param(
+            {"port": 3000, "architecture": "x86_64", "desiredCount": 3}, {}, {}, id="what says which one it is"
+        ),
+        pytest.param({"cpu": 512, "memory": 1024}, {"cpu": "512", "memory": "1024"}, {}, id="a size"),
+        pytest.param({"cpu": 256}, {"cpu": "256"}, {}, id="a default that is stated"),
+        pytest.param({"containerName": "web"}, {}, {"name": "web"}, id="the container's name"),
+        pytest.param(
+            {"environment": {"B": "2", "A": "1"}, "secrets": {"KEY": "arn:aws:ssm:eu-west-1:123456789012:parameter/k"}},
+            {},
+            {
+                "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+                "secrets": [{"name": "KEY", "valueFrom": "arn:aws:ssm:eu-west-1:123456789012:parameter/k"}],
+            },
+            id="variables",
+        ),
+        pytest.param(
+            {"readOnlyRootFilesystem": True, "user": "1000", "command": ["serve"]},
+            {},
+            {"readonlyRootFilesystem": True, "user": "1000", "command": ["serve"]},
+            id="how it runs",
+        ),
+    ],
+)
+def test_of_a_service_that_exists_only_what_the_stack_file_states_is_stored(
+    application: dict[str, object], task: dict[str, str], container: dict[str, object]
+) -> None:
+    """A default that nobody wrote must not reach a service that somebody else has made."""
+    expected = {**NOTHING_STATED, **task, "containerDefinitions": [{"name": "shop", **container}]}
+    assert stated(**application) == expected

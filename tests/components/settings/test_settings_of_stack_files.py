@@ -175,4 +175,6 @@ def test_one_example_uses_every_other_key_there_is() -> None:
         "deploy.timeoutMinutes",
         "deploy.staticFiles.sync.bucket",  # not together with upload
         "deploy.staticFiles.sync.prefix",
+        "hosting.existing.deploymentGroup.application",  # has a strategy of its own, see the example existing-hosting
+        "hosting.existing.deploymentGroup.name",
     }

@@ -25,6 +25,7 @@ from samples import (
 )
 
 from components.engines import ENGINES, Placement
+from components.engines.target import TakeOver
 from components.hosting.task_definition_template import KEY as TEMPLATE_KEY
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.build import BuildStage, BuildStageArgs
@@ -360,6 +361,7 @@ def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
         "SERVICE": "shop-service",
         "RELEASED": "false",
         "TAG_PREFIX": "",
+        "EXISTING": "false",
     }
     assert from_code().machine("prepare-deployment")[0] == "ARM_LAMBDA_CONTAINER"
 
@@ -423,6 +425,40 @@ def test_for_the_plain_ecs_action_preparing_also_compares_with_the_service() -> 
             "Resource": ["*"],
         },
     ]
+
+
+@pytest.mark.parametrize(
+    ("take_over", "file"),
+    [
+        pytest.param(TakeOver(file=None, agreed=False), "", id="what runs is the base"),
+        pytest.param(TakeOver(file="deploy/taskdef.json", agreed=True), "deploy/taskdef.json", id="a file is the base"),
+    ],
+)
+@pytest.mark.parametrize(("engine", "controller"), [("codeDeploy", "CODE_DEPLOY"), ("ecs", "ECS")])
+def test_of_a_service_that_exists_the_job_knows_what_it_has_to_be(
+    take_over: TakeOver, file: str, engine: str, controller: str
+) -> None:
+    """The file comes with the image: the job that prepares the deployment does not see the code."""
+    application = {"name": "shop", "architecture": "x86_64"}
+    built = build_stage(BuildStage, shop(deploy={"engine": engine}, application=application), take_over=take_over)
+    variables = built.variables("prepare-deployment")
+    assert {key: variables[key] for key in ("EXISTING", "TASK_DEFINITION_FILE", "TAKE_OVER")} == {
+        "EXISTING": "true",
+        "TASK_DEFINITION_FILE": file,
+        "TAKE_OVER": json.dumps(take_over.agreed),
+    }
+    assert (variables["CONTROLLER"], variables["IMAGE_PLATFORM"]) == (controller, "linux/amd64")
+    assert built.variables("build-image").get("TASK_DEFINITION_FILE", "") == file
+    assert [item["Sid"] for item in built.statements("prepare-deployment")][-2:] == [
+        "ReadService",
+        "ReadTaskDefinition",
+    ]
+
+
+def test_the_task_definition_comes_with_the_application_s_image_alone() -> None:
+    take_over = TakeOver(file="deploy/taskdef.json", agreed=False)
+    built = build_stage(BuildStage, shop(build=SMOKE_TEST), take_over=take_over)
+    assert "TASK_DEFINITION_FILE" not in built.variables("build-smoke-test-image")
 
 
 # The stage

@@ -14,10 +14,13 @@ from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stag
 from components.engines import ENGINES, Placement
 from components.engines.code_deploy import minutes_to_decide
 from components.engines.deployment_configuration import deployment_configuration
+from components.engines.deployment_group import DeploymentGroup
+from components.engines.target import TakeOver
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.deploy import DeployStage, DeployStageArgs
 from components.stages.wanted import args_of
 
+TAKEN_OVER = TakeOver(file=None, agreed=False)
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")
 REVISIONS = arn("ecs", "task-definition/shop-dev:*")
 REGISTER = [
@@ -280,7 +283,64 @@ def test_only_codedeploy_is_watched(engine: str) -> None:
     assert "watch-deployment" not in deploy(engine=engine).jobs
 
 
+def test_a_deployment_group_that_is_there_is_used_and_nothing_of_codedeploy_is_made() -> None:
+    """AWS allows a service one deployment group (ECSServiceMappingLimitExceededException)."""
+    built = build_stage(
+        DeployStage,
+        shop(),
+        take_over=TAKEN_OVER,
+        target_groups=(),
+        production_listener_arn=None,
+        deployment_group=DeploymentGroup(application="legacy", name="legacy-blue-green"),
+    )
+    assert [item.type for item in built.graph if "codedeploy" in item.type] == []
+    given = built.actions[0].configuration
+    assert (given["ApplicationName"], given["DeploymentGroupName"]) == ("legacy", "legacy-blue-green")
+    group = arn("codedeploy", "deploymentgroup:legacy/legacy-blue-green")
+    allowed = {item["Sid"]: item["Resource"] for item in built.grants}
+    assert allowed["CreateDeployment"] == [group]
+    assert allowed["RegisterAppSpec"] == [
+        arn("codedeploy", "application:legacy"),
+        arn("codedeploy", "application:legacy/*"),
+    ]
+    # Which configuration the group has is known to AWS only.
+    assert allowed["ReadDeploymentConfiguration"] == [arn("codedeploy", "deploymentconfig:*")]
+    watching = {item["Sid"]: item["Resource"] for item in built.statements("watch-deployment")}
+    assert watching["ReadDeployment"] == [group]
+
+
 # ECS itself
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param({}, {}, id="nothing stated: the service keeps its own"),
+        pytest.param(
+            {"alarms": ["shop-errors"]},
+            {"alarms": {"alarmNames": ["shop-errors"], "enable": True, "rollback": True}},
+            id="alarms alone",
+        ),
+        pytest.param({"strategy": "rolling"}, {"strategy": "ROLLING"}, id="the strategy alone"),
+        pytest.param(
+            {"strategy": "blueGreen", "bakeMinutes": 10},
+            {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 10},
+            id="blue/green with the bake time that AWS wants with it",
+        ),
+        pytest.param({"timeoutMinutes": 90}, {}, id="a timeout is the job's"),
+    ],
+)
+def test_a_service_that_exists_keeps_of_its_configuration_what_is_not_stated(
+    settings: Mapping[str, object], expected: Mapping[str, object]
+) -> None:
+    built = build_stage(DeployStage, shop(deploy={"engine": "ecs", **settings}), take_over=TAKEN_OVER)
+    assert json.loads(built.variables("deploy-ecs")["DEPLOYMENT_CONFIGURATION"]) == expected
+
+
+def test_a_log_that_nobody_has_named_is_not_read() -> None:
+    built = build_stage(DeployStage, shop(deploy={"engine": "ecs"}), take_over=TAKEN_OVER, log_group=None)
+    assert built.variables("deploy-ecs")["LOG_GROUP"] == ""
+    assert "ReadApplicationLog" not in [item["Sid"] for item in built.statements("deploy-ecs")]
 
 
 def test_ecs_is_driven_by_a_job_of_ours() -> None:
@@ -305,7 +365,8 @@ def test_ecs_is_driven_by_a_job_of_ours() -> None:
 def test_the_job_knows_service_configuration_and_time() -> None:
     """The configuration is written in one order only: another would show as a change that is none."""
     variables = with_ecs().variables("deploy-ecs")
-    assert variables.pop("DEPLOYMENT_CONFIGURATION") == json.dumps(configuration(), sort_keys=True)
+    said = {"alarms": {"alarmNames": [], "enable": False, "rollback": False}, **configuration()}
+    assert variables.pop("DEPLOYMENT_CONFIGURATION") == json.dumps(said, sort_keys=True)
     assert variables == {
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",

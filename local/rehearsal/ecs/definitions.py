@@ -1,0 +1,114 @@
+"""Task definitions: what ECS refuses of one, and what it adds to it.
+
+What each parameter may be: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from local.rehearsal.emulated import Json, Refused
+
+_ADDED_TO_CONTAINERS: Mapping[str, Any] = {"cpu": 0, "essential": True} | {
+    key: [] for key in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
+}
+_HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
+_OWN_PORTS = ("awsvpc", "host")
+"""Network modes in which a container's port is the host's; in the others the host takes any that is free."""
+_FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
+
+
+def registered(wanted: Json) -> Json:
+    """Return a task definition with what its description has besides, but for what names the revision."""
+    for container in wanted["containerDefinitions"]:
+        for key, value in _ADDED_TO_CONTAINERS.items():
+            container.setdefault(key, copy.deepcopy(value))
+        for mapping in container["portMappings"]:
+            own = wanted.get("networkMode") in _OWN_PORTS
+            mapping.setdefault("hostPort", mapping["containerPort"] if own else 0)
+            mapping.setdefault("protocol", "tcp")
+        if "healthCheck" in container:
+            container["healthCheck"] = {**_HEALTH_CHECK, **container["healthCheck"]}
+    fits = wanted.get("networkMode") == "awsvpc" and not list(_fargate_problems(wanted))
+    return {
+        "volumes": [],
+        "placementConstraints": [],
+        **wanted,
+        "status": "ACTIVE",
+        "compatibilities": ["EC2", "FARGATE"] if fits else ["EC2"],
+        "requiresAttributes": [{"name": "ecs.capability.task-eni"}],
+    }
+
+
+def check(definition: Json, tags: Sequence[Json]) -> None:
+    """Refuse what ECS itself refuses, beyond what the model says.
+
+    Raises:
+        Refused: So it is.
+    """
+    reserved = [tag["key"] for tag in tags if tag["key"].lower().startswith("aws:")]
+    if reserved:
+        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html
+        raise Refused("InvalidParameterException", f"The tag key {reserved[0]} uses the reserved prefix aws:.")
+    problems = list(_problems(definition))
+    if problems:
+        raise Refused("ClientException", " ".join(problems))
+
+
+def _problems(definition: Json) -> Iterator[str]:
+    containers = definition["containerDefinitions"]
+    names = [part.get("name") for part in containers]
+    volumes = {volume.get("name") for volume in definition.get("volumes", [])}
+    if not all(part.get("image") and part.get("name") for part in containers):
+        yield "Container.name and Container.image should not be null or empty."
+    if len(set(names)) < len(names):
+        yield "Container names must be unique."
+    for part in containers:
+        used = {mount.get("sourceVolume") for mount in part.get("mountPoints", [])}
+        yield from (f"Unknown volume '{name}'." for name in used - volumes)
+        needed = {condition.get("containerName") for condition in part.get("dependsOn", [])}
+        yield from (f"Unknown container '{name}' in dependsOn." for name in needed.difference(names))
+        # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+        if not (definition.get("memory") or part.get("memory") or part.get("memoryReservation")):
+            yield (
+                f"Invalid setting for container '{part.get('name')}'. At least one of 'memory' or 'memoryReservation' "
+                "must be specified."
+            )
+        variables = {entry.get("name") for entry in part.get("environment", [])}
+        yield from (
+            "The secret name must be unique and not shared with any new or existing environment variables set on the "
+            f"container, such as '{secret['name']}'."
+            for secret in part.get("secrets", [])
+            if secret["name"] in variables
+        )
+    if "FARGATE" in definition.get("requiresCompatibilities", []):
+        yield from _fargate_problems(definition)
+    if any(part.get("secrets") for part in containers) and not definition.get("executionRoleArn"):
+        yield "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
+
+
+def _fargate_problems(definition: Json) -> Iterator[str]:
+    cpu, memory = str(definition.get("cpu")), str(definition.get("memory"))
+    if definition.get("networkMode") != "awsvpc":
+        yield "Fargate only supports network mode 'awsvpc'."
+        return
+    fits = cpu.isdigit() and memory.isdigit() and int(cpu) * 2 <= int(memory) <= int(cpu) * 8
+    if not fits or cpu not in ("256", "512", "1024", "2048", "4096", "8192", "16384"):
+        yield "No Fargate configuration exists for given values."
+
+
+def check_launch_type(definition: Json, placed: Mapping[str, Any]) -> None:
+    """Refuse a task definition that does not run where the service's tasks do.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+
+    Raises:
+        Refused: So it is.
+    """
+    providers = [entry["capacityProvider"] for entry in placed.get("capacityProviderStrategy", ())]
+    launch = "FARGATE" if any(name in _FARGATE_PROVIDERS for name in providers) else placed.get("launchType", "")
+    allowed = definition.get("requiresCompatibilities") or definition["compatibilities"]
+    if launch in ("EC2", "FARGATE") and launch not in allowed:
+        raise Refused("InvalidParameterException", f"Task definition does not support launch_type {launch}.")

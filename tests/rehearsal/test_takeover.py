@@ -1,0 +1,366 @@
+"""Services that exist are taken over: the jobs are executed, and what they register is compared with what ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from delivered_stack import Builder, DeliveredStack, unzipped
+from test_deployments import Delivery
+
+from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.emulated import serving
+
+FOLDER = Path(__file__).parents[1] / "task_definitions"
+WINDOWS = "windows"
+REGISTERED = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+"""The task definitions by their names."""
+REACHED = {
+    "x-ray-daemon": ("orders", 8080),
+    "datadog-agent": ("checkout", 3000),
+    "efs-with-access-point": ("uploads", 80),
+    "firelens": ("search", 9000),
+    "envoy-in-a-mesh": ("colors", 9080),
+    "several-ports-on-instances": ("wildfly", 8080),
+    "bridge-with-dynamic-ports": ("web", 80),
+    "host-network": ("discovery", 8500),
+    "one-port-for-two-protocols": ("emitter", 5000),
+    "gpu": ("model", 8501),
+    "docker-volumes": ("reports", 8000),
+    "secrets-and-private-registry": ("billing", 8443),
+    "proxy-in-front": ("nginx", 80),
+    WINDOWS: ("intranet", 80),
+}
+"""The container and the port that users reach; a worker has none."""
+DELIVERED = {"proxy-in-front": "django", "linux-parameters": "worker"}
+"""The container whose image is delivered, where it is another one."""
+NAMED = {"cluster": "shop", "service": "shop", "executionRole": "shop-execution", "taskRole": "shop-task"}
+TakeOver = Callable[..., Delivery]
+
+
+@cache
+def stack(engine: str = "ecs", existing: str = "{}", application: str = "{}") -> DeliveredStack:
+    """A stack that names a service; what differs is JSON."""
+    listening = {"loadBalancer": "shop", "listeners": {"production": 80}, "targetGroups": ["blue", "green"]}
+    named = {**NAMED, **(listening if engine == "codeDeploy" else {}), **json.loads(existing)}
+    changes: dict[str, dict[str, object]] = {
+        "deploy": {"engine": engine},
+        "hosting": {"existing": {key: value for key, value in named.items() if value is not None}},
+        "application": json.loads(application),
+    }
+    return DeliveredStack("existing-hosting", changes)
+
+
+@pytest.fixture
+def take_over(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[TakeOver]:
+    """Make a service that runs one of the task definitions, and the stack that takes it over."""
+    open_servers = []
+
+    def ready(name: str, plan: DeliveredStack | None = None, **served: Any) -> Delivery:  # noqa: ANN401 - JSON
+        found = plan or stack()
+        found.push(aws)
+        found.store(aws, stated_for(found, name))
+        reached = {"reached": REACHED[name]} if name in REACHED else {}
+        definition = {"definition": REGISTERED[name], **reached, **served}
+        if name not in REACHED:
+            definition["loadBalancers"] = []
+        builder = Builder(found, aws, warm_aws_cli, tmp_path / "machine")
+        made = Delivery(found, builder, tmp_path, pace=20, **definition)
+        server = serving(made.ecs, made.logs)
+        made.url = server.__enter__()
+        open_servers.append(server)
+        return made
+
+    yield ready
+    for server in open_servers:
+        server.__exit__(None, None, None)
+
+
+def stated_for(plan: DeliveredStack, name: str) -> dict[str, Any]:
+    """What the program stores for the stack, if its container were that of the task definition."""
+    stored = plan.template
+    stored["containerDefinitions"][0]["name"] = container_of(name)
+    return stored
+
+
+def container_of(name: str) -> str:
+    return DELIVERED.get(name) or REACHED[name][0]
+
+
+def variables_of(name: str) -> dict[str, str]:
+    """What the stack file would say of the container."""
+    platform = REGISTERED[name].get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
+    return {
+        "CONTAINER_NAME": container_of(name),
+        "CONTAINER_PORT": str(REACHED.get(name, ("", 8080))[1]),
+        "IMAGE_PLATFORM": "linux/arm64" if platform == "ARM64" else "linux/amd64",
+    }
+
+
+def described(delivery: Delivery, arn: str) -> dict[str, Any]:
+    """A revision without what names it, and its tags."""
+    found = delivery.ecs.owner("DescribeTaskDefinition", taskDefinition=arn, include=["TAGS"])
+    own = ("taskDefinitionArn", "revision", "registeredAt", "registeredBy", "family")
+    return {**{key: value for key, value in found["taskDefinition"].items() if key not in own}, "tags": found["tags"]}
+
+
+def image_of(delivery: Delivery, definition: dict[str, Any], name: str) -> dict[str, Any]:
+    """A description with the delivered image in the one container."""
+    changed: dict[str, Any] = json.loads(json.dumps(definition))
+    for part in changed["containerDefinitions"]:
+        if part["name"] == container_of(name):
+            part["image"] = delivery.image["uri"]
+    return changed
+
+
+@pytest.mark.parametrize("name", [name for name in REGISTERED if name != WINDOWS])
+def test_a_service_that_is_taken_over_loses_nothing(take_over: TakeOver, name: str) -> None:
+    """What is registered is what ran, with another image in the one container: executed, up to the deployment's end."""
+    without_roles = '{"executionRole": null, "taskRole": null}' if "taskRoleArn" not in REGISTERED[name] else "{}"
+    delivery = take_over(name, stack(existing=without_roles))
+    before = delivery.service.definition["taskDefinitionArn"]
+
+    prepared = delivery.prepare(**variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    result = delivery.deploy(prepared.artifacts["Deployment"])
+    assert result.succeeded, result.log
+    after = delivery.service.definition["taskDefinitionArn"]
+    assert after.rpartition("/")[2] == f"{delivery.stack.template['family']}:1"
+    assert described(delivery, after) == image_of(delivery, described(delivery, before), name)
+    (asked,) = delivery.called("UpdateService")
+    assert "deploymentConfiguration" not in asked, "the service keeps its own"
+
+
+def test_at_least_twelve_task_definitions_are_taken_over() -> None:
+    assert len(REGISTERED) - 1 >= 12
+    assert {name for name in REGISTERED if f"| `{name}` |" not in (FOLDER / "README.md").read_text()} == set()
+
+
+def test_no_secret_in_clear_of_what_runs_is_shown(take_over: TakeOver) -> None:
+    name = "secrets-and-private-registry"
+    prepared = take_over(name).prepare(**variables_of(name))
+    assert prepared.succeeded, prepared.log
+    assert "in-clear" not in prepared.log
+    assert "in-clear" not in unzipped(prepared.artifacts["Deployment"])["deployment.json"]
+
+
+def test_the_second_delivery_builds_on_the_first(take_over: TakeOver) -> None:
+    """Then the family is the stack's own, and nothing has to be agreed to any more."""
+    name = "datadog-agent"
+    delivery = take_over(name)
+    prepared = delivery.prepare(**variables_of(name))
+    assert delivery.deploy(prepared.artifacts["Deployment"]).succeeded
+    first = described(delivery, delivery.service.definition["taskDefinitionArn"])
+
+    again = delivery.prepare(**variables_of(name))
+
+    assert again.succeeded, again.log
+    definition = json.loads(unzipped(again.artifacts["Deployment"])["taskdef.json"])
+    registered = delivery.ecs.owner("RegisterTaskDefinition", **definition)["taskDefinition"]
+    assert described(delivery, registered["taskDefinitionArn"]) == first
+
+
+def test_a_role_that_the_tasks_do_not_have_is_a_change_like_others(take_over: TakeOver) -> None:
+    result = take_over("docker-volumes").prepare(**variables_of("docker-volumes"))
+    assert not result.succeeded
+    assert '  - taskRoleArn: running nothing, wanted "arn:aws:iam::123456789012:role/shop-task"\n' in result.log
+    assert "  pulumi config rm --path 'ecs-delivery:hosting.existing.taskRole'\n" in result.log
+
+
+STATED = '{"environment": {"NODE_ENV": "staging", "LOG_LEVEL": "debug"}, "cpu": 1024, "memory": 2048}'
+
+
+def test_the_first_run_stops_where_the_stack_file_would_change_what_runs(take_over: TakeOver) -> None:
+    name = "datadog-agent"
+    delivery = take_over(name, stack(application=STATED))
+
+    result = delivery.prepare(**variables_of(name))
+
+    assert not result.succeeded
+    assert "the stack file would change what shop runs" in result.log
+    for line in (
+        '  - containerDefinitions.checkout.environment.LOG_LEVEL.value: running nothing, wanted "debug"\n',
+        '  - containerDefinitions.checkout.environment.NODE_ENV.value: running another value, wanted "staging"\n',
+        '  - cpu: running "512", wanted "1024"\n',
+        '  - memory: running "1024", wanted "2048"\n',
+        "  pulumi config set --path 'ecs-delivery:hosting.existing.takeOver' true\n",
+        "  pulumi config rm --path 'ecs-delivery:application.environment.LOG_LEVEL'\n",
+        "  pulumi config rm --path 'ecs-delivery:application.cpu'\n",
+    ):
+        assert line in result.log, result.log
+    assert delivery.called("RegisterTaskDefinition")[1:] == []
+
+
+def test_once_agreed_only_what_is_stated_differs(take_over: TakeOver) -> None:
+    name = "datadog-agent"
+    delivery = take_over(name, stack(existing='{"takeOver": true}', application=STATED))
+    before = described(delivery, delivery.service.definition["taskDefinitionArn"])
+
+    prepared = delivery.prepare(**variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    assert '  - memory: running "1024", wanted "2048"\n' in prepared.log
+    assert delivery.deploy(prepared.artifacts["Deployment"]).succeeded
+    expected = image_of(delivery, before, name) | {"cpu": "1024", "memory": "2048"}
+    expected["containerDefinitions"][0]["environment"] = [
+        {"name": "DD_AGENT_HOST", "value": "localhost"},
+        {"name": "LOG_LEVEL", "value": "debug"},
+        {"name": "NODE_ENV", "value": "staging"},
+    ]
+    assert described(delivery, delivery.service.definition["taskDefinitionArn"]) == expected
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["as it is registered", "as it is described"])
+def test_a_file_of_the_commit_is_the_base_with_aws_s_placeholder(take_over: TakeOver, wrapped: bool) -> None:
+    name = "x-ray-daemon"
+    delivery = take_over(name, stack(existing='{"taskDefinitionFile": "taskdef.json", "takeOver": true}'))
+    file: dict[str, Any] = json.loads(json.dumps({**REGISTERED[name], "cpu": "1024", "memory": "2048"}))
+    file["containerDefinitions"][0]["image"] = "<IMAGE1_NAME>"
+    if wrapped:
+        own = {"taskDefinitionArn": "arn", "revision": 7, "status": "ACTIVE", "ipcMode": None}
+        tags = [*file.pop("tags"), {"key": "aws:cloudformation:stack-name", "value": "legacy"}]
+        file = {"taskDefinition": {**file, **own}, "tags": tags}
+
+    prepared = delivery.prepare({**delivery.image, "taskDefinition": file}, **variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    assert "taskdef.json changes what shop runs" in prepared.log
+    assert '  - memory: running "1024", wanted "2048"\n' in prepared.log
+    assert delivery.deploy(prepared.artifacts["Deployment"]).succeeded
+    after = described(delivery, delivery.service.definition["taskDefinitionArn"])
+    assert after["tags"] == REGISTERED[name]["tags"]
+    assert [part["image"] for part in after["containerDefinitions"]] == [
+        delivery.image["uri"],
+        "public.ecr.aws/xray/aws-xray-daemon:3.x",
+    ]
+
+
+def test_what_does_not_fit_is_told_at_once_before_anything_is_registered(take_over: TakeOver) -> None:
+    delivery = take_over(WINDOWS)
+
+    result = delivery.prepare(
+        **{
+            **variables_of(WINDOWS),
+            "CONTROLLER": "CODE_DEPLOY",
+            "IMAGE_PLATFORM": "linux/arm64",
+            "CONTAINER_PORT": "8080",
+        }
+    )
+
+    assert not result.succeeded
+    fix = "pulumi config set --path 'ecs-delivery:"
+    base = "the running revision intranet:1"
+    for problem in (
+        f"shop has the deployment controller ECS, the engine needs CODE_DEPLOY: {fix}deploy.engine' ecs",
+        f"{base} runs on WINDOWS_SERVER_2022_CORE, and this pipeline builds images for LINUX alone",
+        f"the image is built for ARM64, {base} runs on X86_64: {fix}application.architecture' x86_64",
+        f"the load balancer of shop sends traffic to port 80 of 'intranet', not to 8080: {fix}application.port' 80",
+    ):
+        assert f"  - {problem}\n" in result.log, result.log
+    assert delivery.called("RegisterTaskDefinition")[1:] == []
+
+
+def changed(name: str, **changes: object) -> dict[str, Any]:
+    """One of the task definitions with other properties of the task."""
+    return {**REGISTERED[name], **changes}
+
+
+OTHER_ROLE = "arn:aws:iam::123456789012:role/service/orders"
+
+
+@pytest.mark.parametrize(
+    ("served", "variables", "problem"),
+    [
+        pytest.param(
+            {"definition": changed("x-ray-daemon", taskRoleArn=OTHER_ROLE)},
+            {},
+            f"has the task role {OTHER_ROLE}, which the pipeline may pass only when the stack file names it "
+            "in place of arn:aws:iam::123456789012:role/shop-task: "
+            f"pulumi config set --path 'ecs-delivery:hosting.existing.taskRole' {OTHER_ROLE}",
+            id="a role that is not named",
+        ),
+        pytest.param(
+            {"definition": {**changed("x-ray-daemon"), "runtimePlatform": {}}},
+            {},
+            "the image is built for ARM64, the running revision orders:1 runs on X86_64, "
+            "as Fargate does when nothing is said: "
+            "pulumi config set --path 'ecs-delivery:application.architecture' x86_64",
+            id="no processor said",
+        ),
+        pytest.param(
+            {},
+            {"CONTAINER_NAME": "shop"},
+            "the running revision orders:1 has no container 'shop'; it has 'orders', 'xray-daemon': "
+            "pulumi config set --path 'ecs-delivery:application.containerName' orders",
+            id="no such container",
+        ),
+        pytest.param(
+            {"deploymentController": {"type": "EXTERNAL"}},
+            {},
+            "shop has the deployment controller EXTERNAL, the engine needs ECS: "
+            "this program deploys services of the controllers ECS and CODE_DEPLOY",
+            id="a controller of somebody else",
+        ),
+    ],
+)
+def test_a_service_that_cannot_be_taken_over_says_what_to_change(
+    take_over: TakeOver, served: dict[str, Any], variables: dict[str, str], problem: str
+) -> None:
+    delivery = take_over("x-ray-daemon", **served)
+    result = delivery.prepare(**{**variables_of("x-ray-daemon"), **variables})
+    assert not result.succeeded
+    assert problem in result.log, result.log
+    assert delivery.called("RegisterTaskDefinition")[1:] == []
+
+
+def test_a_placeholder_that_nobody_fills_is_named(take_over: TakeOver) -> None:
+    delivery = take_over("x-ray-daemon", stack(existing='{"taskDefinitionFile": "taskdef.json"}'))
+    file = json.loads(json.dumps(REGISTERED["x-ray-daemon"]))
+    file["containerDefinitions"][1]["image"] = "<IMAGE2_NAME>"
+    file["requiresCompatibilities"] = ["EC2"]
+
+    result = delivery.prepare({**delivery.image, "taskDefinition": file}, **variables_of("x-ray-daemon"))
+
+    assert not result.succeeded
+    has = "taskdef.json has the placeholder <IMAGE2_NAME> for the container 'xray-daemon'"
+    assert f"{has}, and only the image of 'orders' is built" in result.log
+    assert "shop runs on FARGATE, taskdef.json is for EC2: add FARGATE to its requiresCompatibilities" in result.log
+
+
+def test_a_deployment_of_codedeploy_is_told_where_the_task_set_runs(take_over: TakeOver) -> None:
+    """Without it CodeDeploy would take the service off its capacity providers (containers-roadmap#1752)."""
+    network = {"subnets": ["subnet-0a1b2c3d"], "securityGroups": ["sg-0a1b2c3d"], "assignPublicIp": "DISABLED"}
+    name = "proxy-in-front"
+    delivery = take_over(
+        name,
+        stack("codeDeploy"),
+        launchType=None,
+        capacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 2, "base": 1}],
+        platformVersion="1.4.0",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )
+
+    prepared = delivery.prepare(**variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    assert "users reach port 80 of 'nginx'; the image that is delivered is that of 'django'" in prepared.log
+    appspec = yaml.safe_load(unzipped(prepared.artifacts["Deployment"])["appspec.yaml"])
+    assert appspec["Resources"][0]["TargetService"]["Properties"] == {
+        "TaskDefinition": "<TASK_DEFINITION>",
+        "LoadBalancerInfo": {"ContainerName": "nginx", "ContainerPort": 80},
+        "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 2, "Base": 1}],
+        "PlatformVersion": "1.4.0",
+        "NetworkConfiguration": {
+            "AwsvpcConfiguration": {
+                "Subnets": ["subnet-0a1b2c3d"],
+                "SecurityGroups": ["sg-0a1b2c3d"],
+                "AssignPublicIp": "DISABLED",
+            }
+        },
+    }
