@@ -177,4 +177,5 @@ def test_one_example_uses_every_other_key_there_is() -> None:
         "deploy.staticFiles.sync.prefix",
         "hosting.existing.deploymentGroup.application",  # has a strategy of its own, see the example existing-hosting
         "hosting.existing.deploymentGroup.name",
+        "hosting.existing.taskDefinitionFile",  # the applications of the tests have none, see docs/hosting.md
     }
