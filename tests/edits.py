@@ -80,6 +80,14 @@ _EXISTING: Values = {
         "targetGroups": ["shop-blue", "shop-green"],
     },
 }
+_WITH_A_GROUP: Values = {
+    "hosting.loadBalancer": None,
+    "hosting.existing": {
+        "cluster": "shop",
+        "service": "shop",
+        "deploymentGroup": {"application": "shop", "name": "shop-production"},
+    },
+}
 _OWN_NETWORK = {
     "vpcId": "vpc-0a1b2c3d4e5f67890",
     "publicSubnets": ["subnet-0a1b2c3d4e5f67890", "subnet-0a1b2c3d4e5f67891"],
@@ -161,6 +169,10 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.existing.service": [_of_existing("store")],
     "hosting.existing.executionRole": [_of_existing("store-execution")],
     "hosting.existing.taskRole": [_of_existing("shop-task")],
+    "hosting.existing.taskDefinitionFile": [_of_existing("deploy/taskdef.json")],
+    "hosting.existing.takeOver": [_of_existing(True)],
+    "hosting.existing.deploymentGroup.application": [Tried("store", _WITH_A_GROUP, engines=("codeDeploy",))],
+    "hosting.existing.deploymentGroup.name": [Tried("shop-green", _WITH_A_GROUP, engines=("codeDeploy",))],
     "hosting.existing.loadBalancer": [_of_existing("store")],
     "hosting.existing.listeners.production": [_of_existing(8000)],
     "hosting.existing.listeners.test": [_of_existing(8443)],
