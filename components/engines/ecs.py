@@ -35,7 +35,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             "SERVICE": target.service,
             "DEPLOYMENT_CONFIGURATION": json.dumps(configuration, sort_keys=True),
             "CAPACITY_PROVIDER_STRATEGY": json.dumps(target.placement.strategy) if target.placement else "",
-            "LOG_GROUP": target.log_group or "",
+            "LOG_GROUP": target.log_group,
             "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
         },
         statements=[
@@ -45,7 +45,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             target.update_service(),
             *target.follow_deployments(),
             *target.read_tasks(),
-            *target.read_log(deployment.container),
+            target.read_log(deployment.container),
         ],
         timeout_minutes=rollout.timeout_minutes + MINUTES_TO_ROLL_BACK,
     )

@@ -80,7 +80,7 @@ class DeploymentTarget:
         family: The task definition's family, one per stack.
         execution_role_arn: Pulls the image, reads secrets, writes the log; ``None`` where the tasks have none.
         task_role_arn: What the application may do; ``None`` for nothing.
-        log_group: CloudWatch log group of the containers, where known.
+        log_group: CloudWatch log group of the containers.
         take_over: How a service that exists is taken over; ``None`` for one that is made here.
         deployment_group: The deployment group of CodeDeploy that is there already, where there is one.
         target_groups: Names of the load balancer's target groups; two for CodeDeploy.
@@ -104,7 +104,7 @@ class DeploymentTarget:
     family: str
     execution_role_arn: pulumi.Output[str] | None
     task_role_arn: pulumi.Output[str] | None
-    log_group: pulumi.Input[str] | None
+    log_group: pulumi.Input[str]
     take_over: TakeOver | None = None
     deployment_group: DeploymentGroup | None = None
     target_groups: tuple[pulumi.Input[str], ...] = ()
@@ -207,7 +207,7 @@ class DeploymentTarget:
             ),
         )
 
-    def read_log(self, stream_prefix: str) -> tuple[Statement, ...]:
+    def read_log(self, stream_prefix: str) -> Statement:
         """Return the permission to read what the containers wrote, to say why one of them failed.
 
         CloudWatch Logs decrypts what it returns, so the key needs no statement:
@@ -216,12 +216,10 @@ class DeploymentTarget:
         Args:
             stream_prefix: What the names of the containers' log streams begin with, in a definition made here.
         """
-        if self.log_group is None:
-            return ()
         streams = f"{stream_prefix}/*" if self.take_over is None else "*"
 
         def named(group: str) -> pulumi.Output[str]:
             return self.account.arn("logs", f"log-group:{group}:log-stream:{streams}")
 
         resource: pulumi.Output[str] = pulumi.Output.from_input(self.log_group).apply(named)
-        return (Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(resource,)),)
+        return Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(resource,))

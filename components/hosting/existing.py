@@ -19,7 +19,7 @@ class ExistingHostingArgs:
     """What is there already.
 
     Attributes:
-        foundation: Where it is; its prefix names the task definition's family.
+        foundation: What the log group is made with; its prefix names the task definition's family.
         existing: The stack file's ``hosting.existing``.
     """
 
@@ -50,7 +50,8 @@ class ExistingHosting(pulumi.ComponentResource):
             family=family,
             execution_role_arn=account.role_arn(existing.execution_role) if existing.execution_role else None,
             task_role_arn=account.role_arn(existing.task_role) if existing.task_role else None,
-            log_group=existing.log_group,
+            log_group=existing.log_group
+            or foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self).name,
             take_over=TakeOver(file=existing.task_definition_file, agreed=existing.take_over),
             deployment_group=DeploymentGroup(application=group.application, name=group.name) if group else None,
             target_groups=tuple(existing.target_groups),

@@ -26,6 +26,7 @@ def ecs() -> Ecs:
         cluster="main",
         serviceName="shop",
         taskDefinition="shop:1",
+        launchType="FARGATE",
         desiredCount=2,
         deploymentController={"type": "CODE_DEPLOY"},
         loadBalancers=[{"targetGroupArn": "blue", "containerName": "shop", "containerPort": 8080}],

@@ -29,6 +29,7 @@ def ecs() -> Iterator[Ecs]:
         cluster="main",
         serviceName="shop",
         taskDefinition="shop:1",
+        launchType="FARGATE",
         deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
     )
     service, over = made.service("shop", "main"), threading.Event()

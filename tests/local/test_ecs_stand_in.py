@@ -37,6 +37,7 @@ def service(ecs: Ecs, strategy: str = "ROLLING", *, desired: int = 2, **configur
         cluster="main",
         serviceName="shop",
         taskDefinition="shop:1",
+        launchType="FARGATE",
         desiredCount=desired,
         deploymentConfiguration={"strategy": strategy, **(SHIFT if shifting else BREAKER), **configuration},
         loadBalancers=[{**balancer, **({"advancedConfiguration": ADVANCED} if shifting else {})}],
@@ -132,7 +133,7 @@ def test_what_ecs_would_refuse_is_refused(
         container = {"name": name, "image": "b"}
         ecs.owner("RegisterTaskDefinition", **definition(family=family, containerDefinitions=[container]))
     by_code_deploy = {"cluster": "main", "serviceName": "deployed", "taskDefinition": "shop:1"}
-    ecs.owner("CreateService", **by_code_deploy, deploymentController={"type": "CODE_DEPLOY"})
+    ecs.owner("CreateService", **by_code_deploy, launchType="FARGATE", deploymentController={"type": "CODE_DEPLOY"})
     of_the_service = operation in ("UpdateService", "ListServiceDeployments")
 
     answer = refused(ecs, operation, **{**(SHOP if of_the_service else {}), **parameters})
@@ -402,7 +403,9 @@ def test_a_service_on_fargate_refuses_a_definition_for_instances(ecs: Ecs) -> No
     assert registered["containerDefinitions"][0]["portMappings"] == [
         {"containerPort": 8080, "hostPort": 0, "protocol": "tcp"}
     ]
-    for launch in ({"launchType": "FARGATE"}, {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}):
+    on_spot = {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
+    ecs.owner("CreateCluster", clusterName="main", capacityProviders=["FARGATE_SPOT"])
+    for launch in ({"launchType": "FARGATE"}, on_spot):
         given = {"cluster": "main", "serviceName": "other", "taskDefinition": "instances", "desiredCount": 1}
         answer = refused(ecs, "CreateService", **given, **launch)
         assert answer.message == "Task definition does not support launch_type FARGATE."

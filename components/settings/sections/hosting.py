@@ -114,7 +114,8 @@ class ExistingSection(Section):
     )
     log_group: LogGroupName | None = Field(
         default=None,
-        description="Log group of the container, of which a failed deployment shows the last lines.",
+        description="Log group of the container, of which a failed deployment shows the last lines; "
+        "`/ecs/<application>-<stack>` is made when left out.",
         examples=["/ecs/shop"],
     )
 

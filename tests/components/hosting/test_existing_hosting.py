@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import EXECUTION_ROLE, PRODUCTION, TASK_ROLE, TEST, arn, foundation, shop
+from samples import EXECUTION_ROLE, KEY, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, foundation, shop
 
 from components.engines import DeploymentTarget
 from components.engines.deployment_group import DeploymentGroup
@@ -95,6 +95,7 @@ def test_names_become_what_the_stages_need_to_know() -> None:
         "service": "shop-service",
         "family": "shop-dev",
         "execution_role_arn": EXECUTION_ROLE,
+        "log_group": "/ecs/shop-dev",
         "target_groups": [],
     }
 
@@ -127,8 +128,14 @@ def test_nothing_of_the_service_is_made_or_changed() -> None:
     assert [item.type for item in complete().children(complete().one("ecs-delivery:hosting:ExistingHosting"))] == []
 
 
-def test_the_log_stays_where_the_task_definition_has_it() -> None:
-    assert small().of("LogGroup") == []
+def test_without_a_log_group_one_is_made_with_retention_and_key() -> None:
+    """Tasks that earlier deliveries have started may write to it."""
+    graph = small()
+    made = {"name": "/ecs/shop-dev", "retentionInDays": 90, "kmsKeyId": KEY, "tags": TAGS}
+    assert graph.one("LogGroup").inputs == made
+    assert graph.one("LogGroup").parent == graph.one("ecs-delivery:hosting:ExistingHosting").urn
+    # CloudWatch Logs tries the key at once.
+    assert graph.one("KeyPolicy").urn in graph.one("LogGroup").dependencies
 
 
 def test_what_deploys_the_service_and_how_it_is_taken_over_is_handed_on() -> None:

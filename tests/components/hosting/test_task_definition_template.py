@@ -93,7 +93,7 @@ def stated(**application: object) -> dict[str, Any]:
             TaskDefinitionTemplateArgs(
                 foundation=base,
                 application=shop(application={"name": "shop", **application}).application,
-                hosting=hosting(base, take_over=TakeOver(file=None, agreed=False), task_role_arn=None, log_group=None),
+                hosting=hosting(base, take_over=TakeOver(file=None, agreed=False), task_role_arn=None),
                 artifacts=artifact_bucket(base),
             ),
         )

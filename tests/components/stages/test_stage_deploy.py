@@ -337,12 +337,6 @@ def test_a_service_that_exists_keeps_of_its_configuration_what_is_not_stated(
     assert json.loads(built.variables("deploy-ecs")["DEPLOYMENT_CONFIGURATION"]) == expected
 
 
-def test_a_log_that_nobody_has_named_is_not_read() -> None:
-    built = build_stage(DeployStage, shop(deploy={"engine": "ecs"}), take_over=TAKEN_OVER, log_group=None)
-    assert built.variables("deploy-ecs")["LOG_GROUP"] == ""
-    assert "ReadApplicationLog" not in [item["Sid"] for item in built.statements("deploy-ecs")]
-
-
 def test_ecs_is_driven_by_a_job_of_ours() -> None:
     """CodePipeline's own action ends after an hour, and waits it out when the circuit breaker has long given up
     (containers-roadmap#1399)."""
