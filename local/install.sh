@@ -31,6 +31,8 @@ fi
 
 # Anew, so that nothing stays of an earlier lock.
 say "Making .venv with $("$python" --version)."
+# Through a link it would empty the environment of another checkout.
+[ ! -L .venv ] || rm .venv
 "$python" -m venv --clear .venv
 say "Installing the packages of requirements-dev.txt into .venv; the first time this takes about a minute."
 # The lock file names every package with the hash of its files, so nothing is left to resolve: a resolver would look for

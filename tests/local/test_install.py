@@ -31,7 +31,7 @@ class Machine:
         self.bin.mkdir()
         shutil.copy(ROOT / "local" / "install.sh", self.checkout / "local")
         (self.checkout / "requirements-dev.txt").touch()
-        for tool in ("cp", "dirname", "mkdir", "touch"):
+        for tool in ("cp", "dirname", "mkdir", "rm", "touch"):
             (self.bin / tool).symlink_to(shutil.which(tool) or tool)
 
     def put(self, tool: str, script: str) -> None:
@@ -97,6 +97,18 @@ def test_packages_are_installed_with_their_hashes_checked(machine: Machine) -> N
     assert venv == "-m venv --clear .venv"
     assert install.endswith("--no-deps --only-binary :all: --require-hashes --requirement requirements-dev.txt")
     assert check.endswith("pip --disable-pip-version-check check")
+
+
+def test_a_link_to_another_checkouts_environment_is_replaced_and_that_one_is_left(
+    machine: Machine, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / ".venv"
+    (other / "bin").mkdir(parents=True)
+    (machine.checkout / ".venv").symlink_to(other)
+    machine.put("python3", GOOD_PYTHON)
+    assert machine.install().returncode == 0
+    assert not (machine.checkout / ".venv").is_symlink()
+    assert [path.name for path in other.iterdir()] == ["bin"]
 
 
 @pytest.mark.parametrize(
