@@ -10,6 +10,7 @@ one that failed are shown), TIMEOUT_MINUTES.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, NamedTuple, NoReturn
 
@@ -71,13 +72,14 @@ class Service:
                 return found
             token, again = ("--next-token", answer["nextToken"]), True
 
-    def update(self, revision: str, configuration: str, strategy: str) -> None:
-        """Ask ECS to run this revision, on other capacity providers if there is a strategy."""
+    def update(self, revision: str, configuration: str, strategy: str, balancers: list[dict[str, Any]]) -> None:
+        """Ask ECS to run this revision; where they are given, on other capacity providers, at another port."""
         # ECS keeps what it is not told.
         shape = ("--deployment-configuration", configuration) if configuration else ()
         # ECS takes another strategy with a forced deployment only.
         place = ("--capacity-provider-strategy", strategy, "--force-new-deployment") if strategy else ()
-        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape, *place)
+        reached = ("--load-balancers", json.dumps(balancers)) if balancers else ()
+        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape, *place, *reached)
         job.aws("Update the service", *command)
 
 
@@ -102,6 +104,23 @@ def moved(service: dict[str, Any], strategy: list[dict[str, Any]]) -> bool:
         return sorted((item["capacityProvider"], item.get("weight", 0), item.get("base", 0)) for item in said)
 
     return bool(strategy) and providers(service.get("capacityProviderStrategy", [])) != providers(strategy)
+
+
+def reached(service: dict[str, Any], definition: dict[str, Any], container: str, port: int) -> list[dict[str, Any]]:
+    """The load balancers of a service, at the delivered container where theirs is not in the definition; else nothing.
+
+    ECS refuses a revision without the container and the port that they name.
+    """
+    ports = {
+        part["name"]: [mapping.get("containerPort") for mapping in part.get("portMappings", [])]
+        for part in definition["containerDefinitions"]
+    }
+    here = {"containerName": container, "containerPort": port}
+    balancers = service.get("loadBalancers", [])
+    moved = [
+        each if each["containerPort"] in ports.get(each["containerName"], []) else each | here for each in balancers
+    ]
+    return moved if moved != balancers else []
 
 
 def described(arn: str, *, again: bool = False) -> dict[str, Any]:
@@ -203,7 +222,7 @@ def main() -> None:
     strategy = job.optional("CAPACITY_PROVIDER_STRATEGY")
     wanted = inputs.parsed("CAPACITY_PROVIDER_STRATEGY", strategy, list)
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
-    deployment = delivered.read_json("deployment.json", "container")
+    deployment = delivered.read_json("deployment.json", "container", "port")
     definition = job.read_json("taskdef.json", "family", "containerDefinitions")
     images = {part.get("name"): part.get("image") for part in definition["containerDefinitions"]}
     image = str(images.get(deployment["container"]))
@@ -224,7 +243,8 @@ def main() -> None:
         revision = asked
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
-        service.update(revision, configuration, strategy if moves else "")
+        balancers = reached(found, definition, deployment["container"], int(deployment["port"]))
+        service.update(revision, configuration, strategy if moves else "", balancers)
     version = Version(revision, definition, job.optional("LOG_GROUP"))
     arn = follow(service, version, known, arn, minutes)
     job.say(f"{service.name} runs {revision}")

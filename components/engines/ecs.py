@@ -43,6 +43,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             target.read_service(),
             target.read_task_definitions(),
             target.update_service(),
+            *target.pass_infrastructure_role(),
             *target.follow_deployments(),
             *target.read_tasks(),
             target.read_log(deployment.container),

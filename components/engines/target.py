@@ -90,6 +90,7 @@ class DeploymentTarget:
         grace_period_seconds: How long a starting task may fail its health checks, where known.
         placement: Where its tasks run; ``None`` for a service that exists, which keeps its own.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
+        infrastructure_role_arn: What ECS moves traffic with, where it does so and the role was made here.
         ready: What must be made before anything can be deployed; nothing for a service that exists.
         load_balancer_dns_name: The load balancer's own name, of one made here.
         load_balancer_zone_id: The hosted zone of that name, for an alias record.
@@ -114,6 +115,7 @@ class DeploymentTarget:
     grace_period_seconds: int | None = None
     placement: Placement | None = None
     alarms: tuple[str, ...] = ()
+    infrastructure_role_arn: pulumi.Output[str] | None = None
     ready: tuple[pulumi.Resource, ...] = ()
     load_balancer_dns_name: pulumi.Output[str] | None = None
     load_balancer_zone_id: pulumi.Output[str] | None = None
@@ -160,6 +162,22 @@ class DeploymentTarget:
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         )
         return (passing,)
+
+    def pass_infrastructure_role(self) -> tuple[Statement, ...]:
+        """Return permission to hand ECS the role it moves traffic with: it is named in the service's load balancers.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
+        """
+        if self.infrastructure_role_arn is None:
+            return ()
+        return (
+            Statement(
+                sid="PassInfrastructureRole",
+                actions=("iam:PassRole",),
+                resources=(self.infrastructure_role_arn,),
+                conditions={"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com"}},
+            ),
+        )
 
     def read_service(self) -> Statement:
         """Permission to look at the service."""

@@ -168,6 +168,7 @@ class NewHosting(pulumi.ComponentResource):
             service_url=balancer.url,
             grace_period_seconds=self._args.hosting.load_balancer.health_check.grace_period_seconds,
             placement=self._placement,
+            infrastructure_role_arn=self._service.infrastructure_role_arn,
             alarms=self._alarms.names,
             ready=(self._service.service, *self._alarms.all),
             load_balancer_dns_name=balancer.dns_name,

@@ -67,6 +67,8 @@ class Service(pulumi.ComponentResource):
 
     service: ecs.Service
     """The service."""
+    infrastructure_role_arn: pulumi.Output[str] | None = None
+    """What ECS moves traffic with, where it does so."""
     needs: tuple[Need, ...]
     """What its tasks take of the account's quotas at most."""
 
@@ -155,7 +157,7 @@ class Service(pulumi.ComponentResource):
                 test_listener_rule=balancer.test_rule.arn,
                 role_arn=role.arn,
             )
-            moved_by = (role.policy,)
+            moved_by, self.infrastructure_role_arn = (role.policy,), role.arn
         container = ecs.ServiceLoadBalancerArgs(
             container_name=args.application.container,
             container_port=args.application.port,

@@ -78,6 +78,12 @@ class DeliveredStack:
         return f"{family}:{number + (self.running['family'] == family)}"
 
     @property
+    def _shifting(self) -> list[str]:
+        """The role that ECS moves traffic with, where the stack makes it."""
+        roles = (found for found in self.graph if found["type"] == "aws:iam/role:Role")
+        return [found["outputs"]["arn"] for found in roles if found["name"].endswith("-shift-role")]
+
+    @property
     def repository(self) -> str:
         """Where the app image is kept."""
         return self.variables("BuildImage")["IMAGE_REPOSITORY_URI"]
@@ -148,7 +154,7 @@ class DeliveredStack:
             balancer["advancedConfiguration"] = {
                 "alternateTargetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/green/2",
                 "productionListenerRule": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener-rule/app/s/1/2/3",
-                "roleArn": f"arn:aws:iam::{ACCOUNT}:role/shift",
+                "roleArn": next(iter(self._shifting), f"arn:aws:iam::{ACCOUNT}:role/shift"),
             }
         made = next(values_of(self.graph, "aws:ecs/service:Service"), {})
         strategy = [{**item, "weight": int(item["weight"])} for item in made.get("capacityProviderStrategies") or ()]

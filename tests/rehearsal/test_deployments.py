@@ -371,6 +371,7 @@ def test_the_ecs_action_never_loses_an_edit(deliver: Deliver, aws: AwsServices) 
     assert "set deploy.engine to ecs, which ships all of it" in result.log
 
 
+ROLLING = {"deploy": {"strategy": "rolling", "bakeMinutes": 0}}
 LINEAR = {"deploy": {"strategy": "linear", "step": {"percent": 25, "intervalMinutes": 5}}}
 
 
@@ -559,6 +560,49 @@ def test_another_capacity_provider_is_deployed_though_the_image_is_the_same(
     assert again.succeeded, again.log
     assert "nothing to deploy" in again.log
     assert len(delivery.service.deployments) == 3
+
+
+def listens_on_port_3000(delivery: Delivery, aws: AwsServices) -> Path:
+    """The stack file is edited, and what is deployed is prepared."""
+    edited = delivery.stack.template
+    edited["containerDefinitions"][0]["portMappings"] = [{"containerPort": 3000, "hostPort": 3000, "protocol": "tcp"}]
+    delivery.stack.store(aws, edited)
+    result = delivery.prepare(CONTAINER_PORT="3000")
+    assert result.succeeded, result.log
+    return result.artifacts["Deployment"]
+
+
+@pytest.mark.parametrize("changes", [None, ROLLING], ids=["blueGreen", "rolling"])
+def test_another_port_ships_with_the_run(
+    deliver: Deliver, prepared: Prepared, aws: AwsServices, changes: dict[str, dict[str, object]] | None
+) -> None:
+    delivery = deliver("ecs-blue-green", changes, pace=9)
+    assert delivery.deploy(prepared(delivery)).succeeded
+    name, before = delivery.service.reached
+
+    result = delivery.deploy(listens_on_port_3000(delivery, aws))
+
+    assert result.succeeded, result.log
+    assert before != 3000
+    assert delivery.service.reached == (name, 3000)
+    first, second = delivery.called("UpdateService")
+    assert "loadBalancers" not in first
+    (balancer,) = second["loadBalancers"]
+    assert balancer["containerPort"] == 3000
+
+
+def test_another_port_is_taken_back_with_its_deployment(deliver: Deliver, prepared: Prepared, aws: AwsServices) -> None:
+    delivery = deliver("ecs-blue-green", pace=9)
+    assert delivery.deploy(prepared(delivery)).succeeded
+    before = delivery.service.reached
+    artifact = listens_on_port_3000(delivery, aws)
+    delivery.ecs.behaviours[str(delivery.image["uri"])] = Behaviour.CRASH
+
+    result = delivery.deploy(artifact)
+
+    assert not result.succeeded
+    assert delivery.service.deployments[0].status == "ROLLBACK_SUCCESSFUL"
+    assert delivery.service.reached == before
 
 
 def test_the_ecs_action_never_leaves_the_service_on_another_capacity_provider(deliver: Deliver) -> None:

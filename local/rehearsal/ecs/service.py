@@ -120,7 +120,8 @@ class Ecs(Emulated):
         arns = parameters.get("serviceDeploymentArns", []) + parameters.get("serviceRevisionArns", [])
         match operation:
             case "UpdateService" | "ListServiceDeployments" | "DescribeServices":
-                return [Need(action, self._arn("service", place, _last(name)), at) for name in services if name]
+                found = [Need(action, self._arn("service", place, _last(name)), at) for name in services if name]
+                return [*found, *_needs_to_shift(parameters)]
             case "DescribeServiceDeployments" | "DescribeServiceRevisions" | "StopServiceDeployment":
                 arns = arns or [parameters["serviceDeploymentArn"]]
                 return [need for arn in arns for need in self._with_service(action, arn)]
@@ -214,7 +215,7 @@ class Ecs(Emulated):
             grace=parameters.get("healthCheckGracePeriodSeconds", 0),
         )
         check_launch_type(service.definition, service.placement.view)
-        _check_configuration(service, service.configuration)
+        _check_configuration(service.load_balancers, service.configuration)
         self._services[cluster, name] = service
         if controller == "ECS":
             self._deploy(service)
@@ -257,7 +258,7 @@ class Ecs(Emulated):
         # https://github.com/aws/containers-roadmap/issues/1752, and the page of the AppSpec.
         kept = Placement(service.launch_type, (), service.placement.network) if placed is not None else None
         placement = self._places[place].placement(placed or {}, kept or service.placement)
-        revision = Revision(arn, definition, group or service.group, placement)
+        revision = Revision(arn, definition, group or service.group, placement, service.reached)
         made = TaskSet(self._arn("task-set", place, name, _number()), revision, external_id=external_id)
         service.task_sets.append(made)
         return made
@@ -299,11 +300,13 @@ class Ecs(Emulated):
         if placement.strategy != service.placement.strategy and not forced:
             raise Refused("InvalidParameterException", MUST_FORCE)
         definition = self._definition(wanted, "TaskDefinition not found.") if wanted else before
-        _check_ports(service, definition)
+        balancers = parameters.get("loadBalancers", service.load_balancers)
+        _check_ports(balancers, definition)
         check_launch_type(definition, placement.view)
         configuration = {**service.configuration, **parameters.get("deploymentConfiguration", {})}
-        _check_configuration(service, configuration)
+        _check_configuration(balancers, configuration)
         service.configuration, service.definition, service.placement = configuration, definition, placement
+        service.load_balancers = copy.deepcopy(balancers)
         service.desired = parameters.get("desiredCount", service.desired)
         same = {"taskDefinition"} if definition is before else set[str]()
         if any(starts_deployment(member) for member in members - same):
@@ -318,7 +321,11 @@ class Ecs(Emulated):
         shifts = service.stable is not None and service.configuration.get("strategy") in _SHIFTING
         group = service.other_group if shifts else service.group
         target = Revision(
-            self._arn("service-revision", place, name, _number()), service.definition, group, service.placement
+            self._arn("service-revision", place, name, _number()),
+            service.definition,
+            group,
+            service.placement,
+            service.reached,
         )
         self._revisions[target.arn] = (service, target)
         made = Deployment(
@@ -514,10 +521,20 @@ def _number() -> str:
     return str(secrets.randbelow(10**19)).zfill(19)
 
 
-def _check_ports(service: Service, definition: Json) -> None:
+def _needs_to_shift(parameters: Json) -> list[Need]:
+    """The role that ECS moves traffic with is handed to it.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
+    """
+    advanced = [balancer.get("advancedConfiguration", {}) for balancer in parameters.get("loadBalancers", [])]
+    to_ecs = {"iam:PassedToService": "ecs.amazonaws.com"}
+    return [Need("iam:PassRole", each["roleArn"], to_ecs) for each in advanced if each.get("roleArn")]
+
+
+def _check_ports(balancers: Sequence[Json], definition: Json) -> None:
     """The load balancer's container and port are in the task definition."""
     containers = {part["name"]: part for part in definition["containerDefinitions"]}
-    for balancer in service.load_balancers:
+    for balancer in balancers:
         name, port = balancer.get("containerName"), balancer.get("containerPort")
         if name not in containers:
             raise Refused("InvalidParameterException", f"The container {name} does not exist in the task definition.")
@@ -526,7 +543,7 @@ def _check_ports(service: Service, definition: Json) -> None:
             raise Refused("InvalidParameterException", message)
 
 
-def _check_configuration(service: Service, configuration: Json) -> None:
+def _check_configuration(balancers: Sequence[Json], configuration: Json) -> None:
     """A deployment configuration fits its strategy, and the load balancer the strategy."""
     strategy = configuration.get("strategy", "ROLLING")
     for key, needed in (("canaryConfiguration", "CANARY"), ("linearConfiguration", "LINEAR")):
@@ -536,5 +553,5 @@ def _check_configuration(service: Service, configuration: Json) -> None:
         return
     if "bakeTimeInMinutes" not in configuration:
         raise Refused("InvalidParameterException", f"bakeTimeInMinutes is required with {strategy}.")
-    if not all("advancedConfiguration" in balancer for balancer in service.load_balancers):
+    if not all("advancedConfiguration" in balancer for balancer in balancers):
         raise Refused("InvalidParameterException", f"advancedConfiguration is required with {strategy}.")

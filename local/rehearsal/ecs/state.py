@@ -40,12 +40,14 @@ class Revision:
         definition: The task definition it runs.
         group: The ARN of the target group that its tasks register with; empty without a load balancer.
         placement: What its tasks run on, and where.
+        reached: The container and the port that the load balancer sends traffic to.
     """
 
     arn: str
     definition: dict[str, Any]
     group: str = ""
     placement: Placement = field(default_factory=Placement)
+    reached: tuple[str, int] = ("", 0)
     created: float = field(default_factory=time.time)
 
 
@@ -367,6 +369,17 @@ class Service:
     def rules(self) -> tuple[str, str]:
         """The ARNs of the listeners' rules by which ECS moves the users' traffic and the tests'."""
         return self._advanced.get("productionListenerRule", ""), self._advanced.get("testListenerRule", "")
+
+    @property
+    def reached(self) -> tuple[str, int]:
+        """The container and the port that the load balancer sends traffic to; nothing without one."""
+        first = self.load_balancers[0] if self.load_balancers else {}
+        return str(first.get("containerName", "")), int(first.get("containerPort", 0))
+
+    def reach(self, container: str, port: int) -> None:
+        """Let the load balancer send traffic to another container or port."""
+        reached = {"containerName": container, "containerPort": port}
+        self.load_balancers = [{**balancer, **reached} for balancer in self.load_balancers]
 
     def exchange_groups(self, serves: str) -> None:
         """Let the two target groups change places, unless this one is already the one that serves."""

@@ -97,8 +97,7 @@ class ContainerFleet:
             task.run()
             self._since[task.arn] = time.monotonic()
             if task.revision.group:
-                port = int(service.load_balancers[0]["containerPort"])
-                self._balancer.register(task.revision.group, task.identity, run.address, port)
+                self._balancer.register(task.revision.group, task.identity, run.address, task.revision.reached[1])
         elif task.status == "RUNNING":
             self._look_at_health(service, task, run)
 
@@ -109,7 +108,7 @@ class ContainerFleet:
         ran = time.monotonic() - self._since[task.arn]
         if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.grace):
             return
-        port, task_set = service.load_balancers[0]["containerPort"], service.task_set(task)
+        port, task_set = task.revision.reached[1], service.task_set(task)
         service.says(
             f"(task {task.identity}) (port {port}) is unhealthy in (target-group {group}) due to (reason "
             f"{health.reason}).",
