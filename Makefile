@@ -70,6 +70,7 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 
 golden: .venv/.installed ## Write what is generated: summaries of the graphs, schema, tables, pages
 	@$(VENV)/python tests/generate.py
+	@$(VENV)/python tests/generate.py edits
 
 bench: .venv/.installed ## Measure and print the figures
 	@$(VENV)/python -m bench $(ARGS)

@@ -113,6 +113,10 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "application.containerName": [Tried("web")],
     "application.port": [Tried(3000)],
     "application.cpu": [Tried(1024, along={"application.memory": 2048})],
+    "application.environment": [
+        Tried({"LOG_LEVEL": "debug"}),
+        Tried({"LOG_LEVEL": "debug"}, base=_WITH_A_GROUP, engines=("codeDeploy",)),
+    ],
     "application.memory": [Tried(4096, base={"application.cpu": 1024, "application.memory": 2048})],
     "application.architecture": [Tried("x86_64")],
     "application.desiredCount": [Tried(4)],
@@ -126,7 +130,10 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "source.github.submodules": [Tried(["example/shop-fonts"], base={"source.github.fullClone": True})],
     "source.ecr.repository": [Tried("platform/node")],
     "source.ecr.tag": [Tried("22", base={"source.ecr.repository": "platform/node"})],
-    "source.ecr.create": [Tried(True, base={"source.ecr.repository": "platform/node"})],
+    "source.ecr.create": [
+        Tried(True, base={"source.ecr.repository": "platform/node"}),
+        Tried(False, base={"source.ecr.repository": "platform/node", "source.ecr.create": True}),
+    ],
     "source.ecr.promoters": [
         Tried(
             ["arn:aws:iam::123456789012:role/shop-promote"],
@@ -228,7 +235,6 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.loadBalancer.healthCheck.healthyThreshold": [Tried(3)],
     "hosting.loadBalancer.healthCheck.gracePeriodSeconds": [Tried(90)],
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
-    "hosting.service.capacityProvider": [Tried("fargateSpot", engines=("ecs rolling", "ecs blueGreen", "ecsAction"))],
     "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
     "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=("ecs rolling", "ecsAction"))],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
@@ -313,9 +319,29 @@ def keys() -> dict[str, Shape]:
 def edits() -> Iterator[Edit]:
     """Every edit that is tried."""
     for key, leaf in keys().items():
-        for tried in TRIED.get(key, [Tried(leaf.example)]):
+        for tried in TRIED.get(key) or [_example(key, leaf)]:
             for engine in tried.engines or (ENGINES if key.partition(".")[0] in BY_ENGINE else ["codeDeploy"]):
                 yield _edit(key, engine, tried)
+
+
+def _example(key: str, leaf: Shape) -> Tried:
+    """The example of a key's description, or another value where the stack file that is edited has that one.
+
+    Of a section that is off in that file, the section's own example is switched on beforehand.
+    """
+    section = key.partition(".")[0]
+    known = {path.partition(".")[0] for path in (*STACK, *STAGES)} | {"deploy", "pipeline", "retention"}
+    base: Values = {} if section in known else {section: (Settings.model_fields[section].examples or [{}])[0]}
+    stages = {} if section in BY_ENGINE else STAGES
+    before = _value(config({**STACK, **stages, **base}), key)
+    return Tried(leaf.example if leaf.example != before else _other(before), base)
+
+
+def _other(value: object) -> object:
+    """Another value of the same sort."""
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else f"{value}2"
 
 
 def _edit(key: str, engine: str, tried: Tried) -> Edit:

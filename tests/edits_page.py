@@ -1,8 +1,8 @@
-"""docs/edits.md: what an edit of each key does to a stack that runs."""
+"""The part of docs/configuration.md about edits: what one of each key does to a stack that runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from components.settings.root import Settings
 from local.engine.effects import Effect, When, effects
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "edits.md"
-BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
+PAGE = ROOT / "docs" / "configuration.md"
+BEGIN, END = "<!-- edits:start -->", "<!-- edits:end -->"
 NOBODY = "at once; nobody notices"
 _LONGEST = 40
 
@@ -80,7 +80,16 @@ def completed(text: str) -> str:
     return "\n".join([f"{before}{BEGIN}", *page(), "", f"{END}{after}"])
 
 
-def main() -> None:
-    """Write the page."""
+def main(keys: Sequence[str] = ()) -> None:
+    """Write the page.
+
+    Args:
+        keys: Instead of that, print what it says of these keys.
+    """
+    if keys:
+        for edit in edits():
+            if edit.key in keys:
+                print(edit.key, edit.engine, said(tuple(effects(edit.steps))))  # noqa: T201 - a command's output
+        return
     PAGE.write_text(completed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}")  # noqa: T201 - a command's output

@@ -1,4 +1,4 @@
-"""docs/edits.md and every preview say when an edit takes effect, and what users notice of it."""
+"""docs/configuration.md and every preview say when an edit takes effect, and what users notice of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_rule_is_about_an_edit() -> None:
     used = {rule for edit, _ in found() for rule in effects.rules_of(edit.steps)}
     unused = [rule for rule in effects.rules() if rule not in used and rule.name.pattern not in OF_CODE]
 
-    assert [(rule.type, rule.name.pattern, rule.operation, rule.property, rule.engine) for rule in unused] == []
+    assert [(rule.type, rule.name.pattern, rule.operation, rule.property, rule.stack) for rule in unused] == []
 
 
 def test_what_is_not_possible_in_place_names_another_way() -> None:

@@ -100,8 +100,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for section in ("A key", "A stage with a job", "An engine"):
         for step in steps(section):
             follow(step, folder)
-    for command in GENERATE:
-        python(folder, *command.split())
+    quick, edits = GENERATE
+    assert edits == f"{quick} edits"
+    python(folder, *quick.split())
     return folder
 
 
@@ -129,6 +130,20 @@ def test_what_was_added_passes_the_tests_that_hold_for_all_of_its_kind(copy: Pat
     said = python(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-cov", *HOLD_FOR_ALL)
     assert re.search(r"\d+ passed", said)
     assert "failed" not in said
+
+
+def test_what_an_edit_of_a_new_key_does_is_said_of_each(copy: Path) -> None:
+    keys = "import sys; sys.path[:0] = ['.', 'tests']; import edits; print(*edits.keys())"
+    new = set(python(copy, "-c", keys).split()) - set(
+        subprocess.run(
+            [sys.executable, "-c", keys], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    assert "application.stopTimeoutSeconds" in new
+    assert {key.partition(".")[0] for key in new} == {"application", "notification"}
+    said = python(copy, *GENERATE[1].split(), *new).splitlines()
+    assert {line.split()[0] for line in said} == new
+    assert [line for line in said if "**with the next run**: " not in line] == []
 
 
 def test_what_was_added_is_in_the_pipeline(copy: Path) -> None:

@@ -42,13 +42,16 @@ class Foundation:
         """The account that everything is made in."""
         return self.key.account
 
-    def log_group(self, name: str, log_group: str, parent: pulumi.Resource) -> cloudwatch.LogGroup:
+    def log_group(
+        self, name: str, log_group: str, parent: pulumi.Resource, *, retained: bool = False
+    ) -> cloudwatch.LogGroup:
         """Make a log group with the stack's log retention and key.
 
         Args:
             name: Pulumi's name of it.
             log_group: Its name in CloudWatch.
             parent: The component it belongs to.
+            retained: Whether it stays in AWS when the stack has it no more.
         """
         return cloudwatch.LogGroup(
             name,
@@ -57,5 +60,5 @@ class Foundation:
             kms_key_id=self.key.arn,
             tags=self.tags,
             # CloudWatch Logs tries the key at once, so the key's policy must be there.
-            opts=pulumi.ResourceOptions(parent=parent, depends_on=[self.key.policy]),
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[self.key.policy], retain_on_delete=retained),
         )

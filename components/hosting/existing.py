@@ -51,7 +51,8 @@ class ExistingHosting(pulumi.ComponentResource):
             execution_role_arn=account.role_arn(existing.execution_role) if existing.execution_role else None,
             task_role_arn=account.role_arn(existing.task_role) if existing.task_role else None,
             log_group=existing.log_group
-            or foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self).name,
+            # Tasks that are not this stack's may write to it.
+            or foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self, retained=True).name,
             take_over=TakeOver(file=existing.task_definition_file, agreed=existing.take_over),
             deployment_group=DeploymentGroup(application=group.application, name=group.name) if group else None,
             target_groups=tuple(existing.target_groups),

@@ -95,6 +95,14 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         )
 
     @property
+    def _app_spec(self) -> pulumi.Input[str]:
+        """Network and capacity provider, for CodeDeploy and where nothing else moves the service; else nothing."""
+        placement, engine = self._context.hosting.placement, self._args.engine
+        if placement is None or (engine.deployed_by_ecs and not engine.ships_image_only):
+            return ""
+        return placement.app_spec(network=not engine.deployed_by_ecs)
+
+    @property
     def _platform(self) -> str:
         return PLATFORMS[self._context.application.architecture]
 
@@ -175,7 +183,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
                 "CONTAINER_PORT": str(context.application.port),
-                "APPSPEC": hosting.placement.app_spec(network=not engine.deployed_by_ecs) if hosting.placement else "",
+                "APPSPEC": self._app_spec,
                 "IMAGE_ONLY": json.dumps(engine.ships_image_only),
                 "CLUSTER": hosting.cluster,
                 "SERVICE": hosting.service,

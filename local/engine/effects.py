@@ -1,6 +1,6 @@
 """When an edit of the stack file takes effect, and what it does to users: said of the steps that the engine plans.
 
-The facts are in ``effects.tsv``, a rule for each kind of step; the page ``docs/edits.md`` and every preview say it in
+The facts are in ``effects.tsv``, a rule for each kind of step; ``docs/configuration.md`` and every preview say it in
 these words.
 """
 
@@ -10,6 +10,7 @@ import csv
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,7 +21,7 @@ TABLE = Path(__file__).with_name("effects.tsv")
 UNKNOWN = "It is not known what this does:"
 _TOP = re.compile(r"[^.\[]*")
 _OPERATIONS = {"create": "+", "delete": "-", "update": "~", "replace": "+-"}
-_GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
+_SERVICE = "aws:ecs/service:Service"
 _PROJECT = "aws:codebuild/project:Project"
 _PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 
@@ -59,7 +60,8 @@ class Rule:
         name: What its name has in it.
         operation: ``+`` create, ``-`` delete, ``~`` update or ``+-`` replace, or several of them; empty for all.
         property: What is updated, with a hyphen before it where it is given no more; empty for all.
-        engine: How the stack deploys afterwards; empty for all.
+        stack: What has to be true of the stack afterwards: its engine, and ``existing`` where the service is not its
+            own; empty for all.
         effect: What is said.
     """
 
@@ -67,23 +69,23 @@ class Rule:
     name: re.Pattern[str]
     operation: str
     property: str
-    engine: str
+    stack: str
     effect: Effect
 
-    def is_about(self, step: Step, operation: str, changed: str, engine: str) -> bool:
+    def is_about(self, step: Step, operation: str, changed: str, stack: AbstractSet[str]) -> bool:
         """Whether this is said of a step.
 
         Args:
             step: The step.
             operation: Its operation.
             changed: One of the properties that it updates.
-            engine: How the stack deploys afterwards.
+            stack: What is true of the stack afterwards.
         """
         return (
             step.type == self.type
             and (not self.operation or operation in self.operation.split())
             and self.property in ("", changed, changed.lstrip("-"))
-            and self.engine in ("", engine)
+            and stack >= set(self.stack.split())
             and bool(self.name.search(step.name))
         )
 
@@ -113,16 +115,16 @@ def rules_of(steps: Sequence[Step]) -> set[Rule]:
     Args:
         steps: As :func:`effects` takes them.
     """
-    engine = _engine(steps)
-    return {rule for step in steps for rule in _of(step, engine)}
+    stack = _facts(steps)
+    return {rule for step in steps for rule in _of(step, stack)}
 
 
-def _of(step: Step, engine: str) -> Iterator[Rule]:
+def _of(step: Step, stack: AbstractSet[str]) -> Iterator[Rule]:
     operation = "+-" if step.is_replacement else _OPERATIONS.get(step.op)
     if operation is None or not step.is_of_aws:
         return
     for name in _properties(step) if operation == "~" else [""]:
-        rule = next((rule for rule in rules() if rule.is_about(step, operation, name, engine)), None)
+        rule = next((rule for rule in rules() if rule.is_about(step, operation, name, stack)), None)
         yield rule or _unknown(step, operation, name)
 
 
@@ -137,13 +139,13 @@ def _properties(step: Step) -> list[str]:
     return sorted({("-" if path in step.dropped else "") + _TOP.findall(path)[0] for path in step.changed})
 
 
-def _engine(steps: Iterable[Step]) -> str:
-    """How the stack deploys afterwards."""
+def _facts(steps: Iterable[Step]) -> set[str]:
+    """What is true of the stack afterwards: how it deploys, and whether the service is there without it."""
     there = [step for step in steps if step.op != "delete"]
-    if any(step.type == _GROUP for step in there):
-        return "codeDeploy"
-    by_job = any(step.type == _PROJECT and step.name.endswith("-deploy-ecs-project") for step in there)
-    return "ecs" if by_job else "ecsAction"
+    projects = [step.name for step in there if step.type == _PROJECT]
+    ends = {"-watch-deployment-project": "codeDeploy", "-deploy-ecs-project": "ecs"}
+    engine = next((engine for end, engine in ends.items() for name in projects if name.endswith(end)), "ecsAction")
+    return {engine} if any(step.type == _SERVICE for step in there) else {engine, "existing"}
 
 
 @functools.cache
@@ -156,7 +158,7 @@ def rules() -> tuple[Rule, ...]:
             re.compile(row["name"]),
             row["operation"],
             row["property"],
-            row["engine"],
+            row["stack"],
             Effect(When(row["when"]), row["words"], row["source"]),
         )
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)

@@ -43,7 +43,7 @@ def report(outcome: Outcome, *, planned: bool) -> str:
 
 
 def _effects(found: Sequence[Effect]) -> Iterator[str]:
-    """When what takes effect; ``docs/edits.md`` has the same sentences for every key."""
+    """When what takes effect; ``docs/configuration.md`` has the same sentences for every key."""
     noticed = [effect for effect in found if effect.words]
     if found and not noticed:
         yield "Users notice nothing of it."

@@ -1,4 +1,4 @@
-"""The edits of docs/edits.md, made of a deployed stack with the real engine, in an account that refuses as AWS does."""
+"""The edits of docs/configuration.md, made of a deployed stack with the real engine, where AWS's refusals hold."""
 
 from __future__ import annotations
 
