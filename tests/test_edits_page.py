@@ -15,6 +15,7 @@ from local.engine.effects import When
 OF_CODE = ("-jobs-object$", "-lighthouse-")
 """Rules about what is made from the code of this repository, which no edit of a stack file changes."""
 SERVICE = "aws:ecs/service:Service"
+WAYS = r"docs/hosting\.md|second stack|run pulumi up again"
 DEPLOYS = "ECS deploys the running version again"
 
 
@@ -47,7 +48,7 @@ def test_what_is_not_possible_in_place_names_another_way() -> None:
     refused = {effect.words for _, told in found() for effect in told if effect.when is When.NOT_IN_PLACE}
 
     assert refused
-    assert [words for words in refused if "docs/hosting.md" not in words and "second stack" not in words] == []
+    assert [words for words in refused if not re.search(WAYS, words)] == []
 
 
 @pytest.mark.parametrize("name", sorted({rule.property for rule in effects.rules() if rule.type == SERVICE} - {""}))
