@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -73,7 +74,7 @@ def in_turns(engine: str) -> Iterator[list[Edit]]:
     """The edits of an engine, a few at a time; no key is edited twice at a time."""
     keys = TRIED_ONCE if engine == "codeDeploy" else DIFFERENT
     wanted = [edit for edit in edits() if edit.engine == engine and edit.key.startswith(keys)]
-    wanted = [edit for edit in wanted if "existing" not in edit.key and "staticFiles" not in edit.key]
+    wanted = [edit for edit in wanted if not re.search("existing|staticFiles", " ".join(edit.sets))]
     turns: dict[int, list[Edit]] = {}
     for _, of_key in groupby(wanted, lambda edit: edit.key):
         for number, edit in enumerate(of_key):
