@@ -35,6 +35,8 @@ STATED_KEYS = {
 }
 """The key of the stack file that states a property of the task definition."""
 ROLES = ("executionRoleArn", "taskRoleArn")
+LOGIN = "repositoryCredentials"
+"""The secret with the login of a registry that is not Amazon ECR."""
 
 
 class Wanted(NamedTuple):
@@ -82,6 +84,10 @@ class Running(NamedTuple):
     def family(self) -> str:
         """The family of the revision."""
         return self.arn.rpartition("/")[2].rpartition(":")[0]
+
+    def containers(self, name: str) -> list[dict[str, Any]]:
+        """The container of this name; none where it has another one."""
+        return [part for part in self.definition["containerDefinitions"] if part.get("name") == name]
 
     @property
     def launch_type(self) -> str:
@@ -158,6 +164,7 @@ def definition(wanted: Wanted, running: Running, stated: dict[str, Any], file: d
     # A role of the base is kept; where it has none, the one that is named is put in.
     given.update({key: value for key, value in roles.items() if not base.get(key)})
     made = task_definition.with_stated(base, given, wanted.container)
+    problems += _login_problems(wanted, running, made)
     problems += [*_definition_problems(wanted, running, made), *_role_problems(made, roles)]
     if problems:
         _refuse(problems)
@@ -262,10 +269,30 @@ def _role_problems(made: dict[str, Any], roles: dict[str, Any]) -> Iterator[str]
             )
 
 
+def _login_problems(wanted: Wanted, running: Running, made: dict[str, Any]) -> list[str]:
+    """Take the login of another registry from the container, whose image is one of Amazon ECR's from now on.
+
+    ECS would log in to ECR with it, and no task would start. The Amazon ECS action keeps what runs, the login too:
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+    """
+    own = next(part for part in made["containerDefinitions"] if part.get("name") == wanted.container)
+    if own.pop(LOGIN, None):
+        job.say(f"{wanted.container!r} loses its {LOGIN}: Amazon ECR, where its image comes from, needs none")
+    if not wanted.image_only or not any(part.get(LOGIN) for part in running.containers(wanted.container)):
+        return []
+    return [
+        f"{wanted.service} pulls the image of {wanted.container!r} with {LOGIN}, which the Amazon ECS action would keep, "
+        "and with which no image of Amazon ECR can be pulled: pulumi config set --path 'ecs-delivery:deploy.engine' ecs"
+    ]
+
+
 def _agree(wanted: Wanted, running: Running, made: dict[str, Any], given: dict[str, Any], *, family: str) -> None:
     """Show what the deployment changes of what runs, and end the job when nobody has agreed to that."""
     compared = {**made, "family": running.definition.get("family")}
-    changes = [_shown(line) for line in task_definition.differences(running.definition, compared, wanted.container)]
+    others = [part for part in running.definition["containerDefinitions"] if part.get("name") != wanted.container]
+    own = [{**part, LOGIN: None} for part in running.containers(wanted.container)]
+    before = {**running.definition, "containerDefinitions": [*others, *own]}
+    changes = [_shown(line) for line in task_definition.differences(before, compared, wanted.container)]
     origin = wanted.file or "the stack file"
     if not changes:
         job.say(f"{wanted.service} runs {running.arn}: its image of {wanted.container!r} is replaced, all else is kept")

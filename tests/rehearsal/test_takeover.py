@@ -110,11 +110,12 @@ def described(delivery: Delivery, arn: str) -> dict[str, Any]:
 
 
 def image_of(delivery: Delivery, definition: dict[str, Any], name: str) -> dict[str, Any]:
-    """A description with the delivered image in the one container."""
+    """A description with the delivered image in the one container, and without the login of another registry."""
     changed: dict[str, Any] = json.loads(json.dumps(definition))
     for part in changed["containerDefinitions"]:
         if part["name"] == container_of(name):
             part["image"] = delivery.image["uri"]
+            part.pop("repositoryCredentials", None)
     return changed
 
 
@@ -140,6 +141,28 @@ def test_a_service_that_is_taken_over_loses_nothing(take_over: TakeOver, name: s
 def test_at_least_twelve_task_definitions_are_taken_over() -> None:
     assert len(REGISTERED) - 1 >= 12
     assert {name for name in REGISTERED if f"| `{name}` |" not in (FOLDER / "README.md").read_text()} == set()
+
+
+def test_the_login_of_another_registry_ends_with_the_image_and_the_log_says_so(take_over: TakeOver) -> None:
+    """It is no change that anybody has to agree to: with it, no task could pull the image."""
+    name = "secrets-and-private-registry"
+    prepared = take_over(name).prepare(**variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    assert "'billing' loses its repositoryCredentials: Amazon ECR" in prepared.log
+    assert "its image of 'billing' is replaced, all else is kept" in prepared.log
+    definition = json.loads(unzipped(prepared.artifacts["Deployment"])["taskdef.json"])
+    assert [part["name"] for part in definition["containerDefinitions"] if "repositoryCredentials" in part] == [
+        "migrations"
+    ]
+
+
+def test_the_amazon_ecs_action_cannot_take_the_login_away(take_over: TakeOver) -> None:
+    name = "secrets-and-private-registry"
+    result = take_over(name).prepare(**{**variables_of(name), "IMAGE_ONLY": "true"})
+    assert not result.succeeded
+    assert "shop pulls the image of 'billing' with repositoryCredentials, which the Amazon ECS action" in result.log
+    assert "pulumi config set --path 'ecs-delivery:deploy.engine' ecs\n" in result.log
 
 
 def test_no_secret_in_clear_of_what_runs_is_shown(take_over: TakeOver) -> None:
