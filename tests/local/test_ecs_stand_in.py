@@ -183,7 +183,9 @@ def test_a_shift_of_traffic_goes_through_the_stages_that_aws_lists(
 
 def test_an_image_of_ecr_is_not_pulled_with_the_login_of_another_registry(ecs: Ecs) -> None:
     image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop@sha256:0f0f"
-    login = {"repositoryCredentials": {"credentialsParameter": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"}}
+    login = {
+        "repositoryCredentials": {"credentialsParameter": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"}
+    }
     made = service(ecs, "ROLLING")
     ecs.owner("RegisterTaskDefinition", **definition(image, login))
     ecs.owner("UpdateService", **SHOP, taskDefinition="shop:3")

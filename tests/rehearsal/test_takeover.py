@@ -199,6 +199,41 @@ def test_a_role_that_the_tasks_do_not_have_is_a_change_like_others(take_over: Ta
 STATED = '{"environment": {"NODE_ENV": "staging", "LOG_LEVEL": "debug"}, "cpu": 1024, "memory": 2048}'
 
 
+def test_what_may_be_a_secret_is_not_shown_wherever_it_stands(take_over: TakeOver) -> None:
+    """The file says nothing of it, so all of it differs; what is no secret is shown."""
+    running: dict[str, Any] = json.loads(json.dumps(REGISTERED["x-ray-daemon"]))
+    running["containerDefinitions"][0] |= {
+        "command": ["serve", "--password=in-clear"],
+        "entryPoint": ["/bin/in-clear"],
+        "environment": [{"name": "A.cpu", "value": "in-clear"}],
+        "dockerLabels": {"com.example.memory": "in-clear"},
+        "logConfiguration": {"logDriver": "splunk", "options": {"splunk-token": "in-clear"}},
+        "healthCheck": {"command": ["CMD-SHELL", "curl -H 'Authorization: in-clear' localhost"]},
+        "stopTimeout": 7,
+    }
+    file = json.loads(json.dumps(REGISTERED["x-ray-daemon"]))
+    delivery = take_over(
+        "x-ray-daemon",
+        stack(existing='{"taskDefinitionFile": "taskdef.json"}'),
+        definition={**running, "cpu": "1024", "memory": "2048"},
+    )
+
+    result = delivery.prepare({**delivery.image, "taskDefinition": file}, **variables_of("x-ray-daemon"))
+
+    assert not result.succeeded
+    of_the_container = "  - containerDefinitions.orders."
+    for line in (
+        '  - cpu: running "1024", wanted',
+        f"{of_the_container}stopTimeout: running 7, wanted",
+        f"{of_the_container}command: running another value, wanted",
+        f"{of_the_container}dockerLabels.com.example.memory: running another value, wanted nothing",
+        f"{of_the_container}environment.A.cpu.value: running another value, wanted nothing",
+        f"{of_the_container}logConfiguration.options.splunk-token: running another value, wanted nothing",
+    ):
+        assert line in result.log, result.log
+    assert "in-clear" not in result.log
+
+
 def test_the_first_run_stops_where_the_stack_file_would_change_what_runs(take_over: TakeOver) -> None:
     name = "datadog-agent"
     delivery = take_over(name, stack(application=STATED))

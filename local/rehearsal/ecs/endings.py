@@ -34,11 +34,8 @@ def ending(behaviour: Behaviour, image: str, load_balancers: Sequence[dict[str, 
     match behaviour:
         case Behaviour.CRASH:
             return Ending(*_EXITED, exit_code=1, log=("KeyError: 'DATABASE_URL'",))
-        case Behaviour.CANNOT_PULL:
-            said = _NOT_FOUND.format(image)
-            return Ending("TaskFailedToStart", said, container_reason=said)
-        case Behaviour.WRONG_LOGIN:
-            said = _WRONG_LOGIN.format(image)
+        case Behaviour.CANNOT_PULL | Behaviour.WRONG_LOGIN:
+            said = (_NOT_FOUND if behaviour is Behaviour.CANNOT_PULL else _WRONG_LOGIN).format(image)
             return Ending("TaskFailedToStart", said, container_reason=said)
         case Behaviour.OUT_OF_MEMORY:
             return Ending(*_EXITED, exit_code=137, container_reason=_OUT_OF_MEMORY)
