@@ -134,6 +134,12 @@ def look(wanted: Wanted) -> Running:
     service = dict(services[0])
     primary = [found for found in service.get("taskSets", []) if found.get("status") == "PRIMARY"]
     task_set = dict(primary[0]) if primary else service
+    if _controller(service) not in ENGINES:
+        _refuse([*_service_problems(wanted, service)])
+    if not task_set.get("taskDefinition"):  # what CodeDeploy deploys has it in its task sets alone
+        _refuse(
+            [*_service_problems(wanted, service), f"{wanted.service} has no primary task set: it serves nobody yet"]
+        )
     arn = str(task_set["taskDefinition"])
     look_up = ("ecs", "describe-task-definition", "--task-definition", arn, "--include", "TAGS")
     described = job.aws("Look up what it runs, with its tags", *look_up)
@@ -147,11 +153,11 @@ def definition(wanted: Wanted, running: Running, stated: dict[str, Any], file: d
         wanted: What the program says of the service.
         running: What it runs.
         stated: What the stack file states, and the roles that may be passed, as a task definition.
-        file: The task definition of the commit; empty when what runs is the base.
+        file: The task definition of the commit, as it is registered; empty when what runs is the base.
     """
-    base = task_definition.as_registered(file) if wanted.file else running.definition
+    base = file if wanted.file else running.definition
     names = [part.get("name") for part in base.get("containerDefinitions", []) if isinstance(part, dict)]
-    problems = [*_service_problems(wanted, running)]
+    problems = [*_service_problems(wanted, running.service)]
     if wanted.container not in names:
         problems.append(
             f"{_base(wanted, running)} has no container {wanted.container!r}; it has {', '.join(map(repr, names))}: "
@@ -183,8 +189,13 @@ def _base(wanted: Wanted, running: Running) -> str:
     return wanted.file or f"the running revision {running.arn.rpartition('/')[2]}"
 
 
-def _service_problems(wanted: Wanted, running: Running) -> Iterator[str]:
-    controller = running.service.get("deploymentController", {}).get("type", "ECS")
+def _controller(service: dict[str, Any]) -> str:
+    """Return who deploys the service."""
+    return str(service.get("deploymentController", {}).get("type", "ECS"))
+
+
+def _service_problems(wanted: Wanted, service: dict[str, Any]) -> Iterator[str]:
+    controller = _controller(service)
     if controller != wanted.controller:
         engine = ENGINES.get(controller)
         fix = (

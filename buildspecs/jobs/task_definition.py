@@ -135,11 +135,16 @@ def as_registered(described: dict[str, Any]) -> dict[str, Any]:
     if isinstance(inner, dict) and tags:
         definition["tags"] = tags
     kept: dict[str, Any] = _without_nulls({key: part for key, part in definition.items() if key not in OF_A_REVISION})
-    if "tags" in kept:
-        kept["tags"] = [tag for tag in kept["tags"] if not str(tag.get("key")).lower().startswith(RESERVED_TAGS)]
+    if isinstance(kept.get("tags"), list):
+        kept["tags"] = [tag for tag in kept["tags"] if not _reserved(tag)]
         if not kept["tags"]:
             del kept["tags"]
     return kept
+
+
+def _reserved(tag: object) -> bool:
+    """Return whether AWS alone sets this tag."""
+    return isinstance(tag, dict) and str(tag.get("key")).lower().startswith(RESERVED_TAGS)
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON

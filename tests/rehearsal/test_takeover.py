@@ -14,6 +14,7 @@ from delivered_stack import Builder, DeliveredStack, unzipped
 from test_deployments import Delivery
 
 from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.ecs.state import Service
 from local.rehearsal.emulated import serving
 
 FOLDER = Path(__file__).parents[1] / "task_definitions"
@@ -375,6 +376,69 @@ def test_a_service_that_cannot_be_taken_over_says_what_to_change(
     assert not result.succeeded
     assert problem in result.log, result.log
     assert delivery.called("RegisterTaskDefinition")[1:] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"tags": {"a": "b"}}, "tags, value: {'a': 'b'}, type: <class 'dict'>, valid types: <class 'list'>"),
+        ({"tags": ["a"]}, "tags[0], value: a, type: <class 'str'>, valid types: <class 'dict'>"),
+        (
+            {"runtimePlatform": "LINUX"},
+            "runtimePlatform, value: LINUX, type: <class 'str'>, valid types: <class 'dict'>",
+        ),
+        ({"containerDefinitions": {"name": "orders"}}, "containerDefinitions, value: {'name': 'orders'}"),
+        ({"containerDefinitions": ["orders"]}, "containerDefinitions[0], value: orders"),
+        ({"containerDefinitions": [{"name": "orders", "portMappings": {}}]}, "containerDefinitions[0].portMappings"),
+        ({"requiresCompatibilities": "FARGATE"}, "requiresCompatibilities, value: FARGATE"),
+    ],
+    ids=str,
+)
+def test_a_file_of_another_shape_is_refused_by_its_keys(
+    take_over: TakeOver, change: dict[str, Any], problem: str
+) -> None:
+    delivery = take_over("x-ray-daemon", stack(existing='{"taskDefinitionFile": "taskdef.json"}'))
+    file = {**REGISTERED["x-ray-daemon"], **change}
+
+    result = delivery.prepare({**delivery.image, "taskDefinition": file}, **variables_of("x-ray-daemon"))
+
+    assert not result.succeeded
+    assert (
+        "Check taskdef.json, the task definition file of the commit: `aws ecs register-task-definition` ended"
+        in result.log
+    )
+    assert f"Invalid type for parameter {problem}" in result.log, result.log
+    assert "Traceback" not in result.log
+
+
+@pytest.mark.parametrize(
+    ("controller", "problem"),
+    [
+        ("EXTERNAL", "this program deploys services of the controllers ECS and CODE_DEPLOY"),
+        ("CODE_DEPLOY", "shop has no primary task set: it serves nobody yet"),
+    ],
+)
+def test_a_service_without_a_task_set_that_serves_is_refused(
+    take_over: TakeOver, monkeypatch: pytest.MonkeyPatch, controller: str, problem: str
+) -> None:
+    """ECS says no task definition of such a service: CreateService takes none with the controller EXTERNAL.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+    """
+    delivery = take_over("x-ray-daemon")
+    view = Service.view
+
+    def without(service: Service) -> dict[str, Any]:
+        said = {key: value for key, value in view(service).items() if key not in ("taskDefinition", "taskSets")}
+        return {**said, "deploymentController": {"type": controller}, "taskSets": []}
+
+    monkeypatch.setattr(Service, "view", without)
+
+    result = delivery.prepare(**{**variables_of("x-ray-daemon"), "CONTROLLER": "CODE_DEPLOY"})
+
+    assert not result.succeeded
+    assert problem in result.log, result.log
+    assert "Traceback" not in result.log
 
 
 def test_a_placeholder_that_nobody_fills_is_named(take_over: TakeOver) -> None:
