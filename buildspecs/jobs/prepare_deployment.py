@@ -149,6 +149,7 @@ def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -
         file=job.optional("TASK_DEFINITION_FILE"),
         agreed=job.require("TAKE_OVER") == "true",
         image_only=job.require("IMAGE_ONLY") == "true",
+        repository=image["repository"],
     )
     stated, file = template(address, FAMILY), image.get("taskDefinition", {})
     if wanted.file and not file:

@@ -51,6 +51,7 @@ class Wanted(NamedTuple):
         file: The task definition file of the application's repository; empty for what the service runs.
         agreed: Whether the stack file agrees to changes of what runs.
         image_only: Whether the deployment ships the image and nothing else.
+        repository: Where the pipeline pushes the image to.
     """
 
     cluster: str
@@ -62,6 +63,7 @@ class Wanted(NamedTuple):
     file: str
     agreed: bool
     image_only: bool
+    repository: str
 
 
 class Running(NamedTuple):
@@ -69,7 +71,8 @@ class Running(NamedTuple):
 
     Attributes:
         service: The service, as ECS describes it.
-        task_set: The task set that serves, where CodeDeploy deploys; else the service again.
+        task_set: The task set that serves, where CodeDeploy deploys; else the service again. It says all of where it
+            runs, and the service may say what is no longer so.
         arn: The revision.
         definition: The task definition, as ECS registers it.
     """
@@ -88,22 +91,27 @@ class Running(NamedTuple):
         """The container of this name; none where it has another one."""
         return [part for part in self.definition["containerDefinitions"] if part.get("name") == name]
 
+    def is_delivered(self, container: str, repository: str, family: str) -> bool:
+        """Return whether the pipeline has registered what runs: the family is its own, and the image its repository's.
+
+        Either may be so before the first run: a family may have the stack's name, and a repository other writers.
+        """
+        images = [str(part.get("image")) for part in self.containers(container)]
+        return self.family == family and any(image.startswith((f"{repository}@", f"{repository}:")) for image in images)
+
     @property
     def launch_type(self) -> str:
         """EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES; empty for capacity providers that somebody has made."""
-        providers = [entry["capacityProvider"] for entry in self._said("capacityProviderStrategy") or ()]
+        providers = [entry["capacityProvider"] for entry in self.task_set.get("capacityProviderStrategy") or ()]
         if providers:
             return "FARGATE" if all(name in FARGATE_PROVIDERS for name in providers) else ""
-        return str(self._said("launchType") or "")
+        return str(self.task_set.get("launchType") or "")
 
     @property
     def balancers(self) -> list[tuple[str, str]]:
         """The containers and ports that load balancers send traffic to."""
-        found = self._said("loadBalancers") or ()
+        found = self.task_set.get("loadBalancers") or ()
         return [(str(entry.get("containerName")), str(entry.get("containerPort"))) for entry in found]
-
-    def _said(self, key: str) -> Any:  # noqa: ANN401 - JSON
-        return self.task_set.get(key) or self.service.get(key)
 
     def appspec(self) -> dict[str, Any]:
         """Return what a deployment of CodeDeploy is told of the task set that serves, so that the next one is like it.
@@ -111,14 +119,13 @@ class Running(NamedTuple):
         https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-resources.html
         """
         properties: dict[str, Any] = {}
-        if self._said("capacityProviderStrategy"):
+        if strategy := self.task_set.get("capacityProviderStrategy"):
             properties["CapacityProviderStrategy"] = [
-                {key[0].upper() + key[1:]: value for key, value in entry.items()}
-                for entry in self._said("capacityProviderStrategy")
+                {key[0].upper() + key[1:]: value for key, value in entry.items()} for entry in strategy
             ]
-        if self._said("platformVersion"):
-            properties["PlatformVersion"] = self._said("platformVersion")
-        network = (self._said("networkConfiguration") or {}).get("awsvpcConfiguration")
+        if self.task_set.get("platformVersion"):
+            properties["PlatformVersion"] = self.task_set.get("platformVersion")
+        network = (self.task_set.get("networkConfiguration") or {}).get("awsvpcConfiguration")
         if network:
             own = {key[0].upper() + key[1:]: value for key, value in network.items()}
             properties["NetworkConfiguration"] = {"AwsvpcConfiguration": own}
@@ -315,7 +322,7 @@ def _agree(wanted: Wanted, running: Running, made: dict[str, Any], given: dict[s
             "  pulumi config set --path 'ecs-delivery:deploy.engine' ecs\n"
             f"or keep what runs: {_way_back(wanted, given)}\nThen run `pulumi up` and retry this action."
         )
-    if running.family != family and not wanted.agreed:
+    if not wanted.agreed and not running.is_delivered(wanted.container, wanted.repository, family):
         job.fail(
             f"{origin} would change what {wanted.service} runs, {running.arn}, besides the image:\n{lines}\n"
             "Nothing was registered. To agree, once:\n"

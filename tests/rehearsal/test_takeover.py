@@ -256,6 +256,32 @@ def test_the_first_run_stops_where_the_stack_file_would_change_what_runs(take_ov
     assert delivery.called("RegisterTaskDefinition")[1:] == []
 
 
+def test_a_family_that_had_the_stacks_name_before_is_asked_about_as_well(take_over: TakeOver) -> None:
+    """Who called the service like the application has not agreed to anything by that."""
+    name = "datadog-agent"
+    plan = stack(application=STATED)
+    delivery = take_over(name, plan, definition=changed(name, family=plan.template["family"]))
+    result = delivery.prepare(**variables_of(name))
+    assert not result.succeeded
+    assert "pulumi config set --path 'ecs-delivery:hosting.existing.takeOver' true\n" in result.log
+
+
+@pytest.mark.parametrize("family", ["", "legacy"])
+def test_a_change_is_not_asked_about_where_the_pipeline_registered_what_runs(take_over: TakeOver, family: str) -> None:
+    name = "datadog-agent"
+    plan = stack(application=STATED)
+    delivery = take_over(name, plan)
+    made = json.loads(json.dumps(changed(name, family=family or plan.template["family"])))
+    made["containerDefinitions"][0]["image"] = f"{delivery.image['repository']}@sha256:{'0' * 64}"
+    registered = delivery.ecs.owner("RegisterTaskDefinition", **made)["taskDefinition"]["taskDefinitionArn"]
+    delivery.ecs.owner("UpdateService", cluster="shop", service="shop", taskDefinition=registered)
+    delivery.ecs.settle(delivery.service)
+
+    result = delivery.prepare(**variables_of(name))
+
+    assert result.succeeded == (not family), result.log
+
+
 def test_once_agreed_only_what_is_stated_differs(take_over: TakeOver) -> None:
     name = "datadog-agent"
     delivery = take_over(name, stack(existing='{"takeOver": true}', application=STATED))
@@ -486,3 +512,21 @@ def test_a_deployment_of_codedeploy_is_told_where_the_task_set_runs(take_over: T
             }
         },
     }
+
+
+def test_the_appspec_says_what_the_task_set_says_and_nothing_of_the_service(
+    take_over: TakeOver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service keeps what it was made with, and a deployment of CodeDeploy may have put its tasks elsewhere."""
+    name = "proxy-in-front"
+    delivery = take_over(name, stack("codeDeploy"))
+    view = Service.view
+    own = {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}], "platformVersion": "1.3.0"}
+    monkeypatch.setattr(Service, "view", lambda service: {**view(service), **own})
+
+    prepared = delivery.prepare(**variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    appspec = yaml.safe_load(unzipped(prepared.artifacts["Deployment"])["appspec.yaml"])
+    properties = appspec["Resources"][0]["TargetService"]["Properties"]
+    assert not {"CapacityProviderStrategy", "PlatformVersion"} & set(properties)
