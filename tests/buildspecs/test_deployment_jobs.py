@@ -576,6 +576,9 @@ def test_a_service_is_moved_to_its_capacity_provider_once(
 
 
 def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deploying: Machine) -> None:
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "shop"}}
+    deploying.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}", logConfiguration=log))
+    deploying.answer("aws logs get-log-events", {"events": []})
     events = [{"message": "(service shop) is unable to place a task"}]
     deploying.answer("aws ecs describe-services", service(events=events))
     rollback = {"reason": "Service deployment rolled back because the circuit breaker threshold was exceeded"}
