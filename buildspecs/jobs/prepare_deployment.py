@@ -105,6 +105,14 @@ def refuse_another_capacity_provider(placement: dict[str, Any]) -> None:
         )
 
 
+def write_checked(why: str, definition: dict[str, Any]) -> None:
+    """Write taskdef.json; ends the job, in the words of the AWS CLI, when it is no task definition."""
+    job.write_json("taskdef.json", definition)
+    # With this option the AWS CLI holds the file against ECS's model and calls nobody.
+    check = ("--cli-input-json", "file://taskdef.json", "--generate-cli-skeleton", "output")
+    job.run(why, "aws", "ecs", "register-task-definition", *check)
+
+
 class Prepared(NamedTuple):
     """What is deployed: the task definition, CodeDeploy's specification, and what the stack file gives of the first.
 
@@ -141,10 +149,14 @@ def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -
         file=job.optional("TASK_DEFINITION_FILE"),
         agreed=job.require("TAKE_OVER") == "true",
         image_only=job.require("IMAGE_ONLY") == "true",
+        repository=image["repository"],
     )
     stated, file = template(address, FAMILY), image.get("taskDefinition", {})
     if wanted.file and not file:
         job.fail(f"image.json has no task definition of {wanted.file}: run the pipeline from its first stage.")
+    if wanted.file:
+        file = {**task_definition.as_registered(file), "family": stated["family"]}
+        write_checked(f"Check {wanted.file}, the task definition file of the commit", file)
     running = takeover.look(wanted)
     definition = takeover.definition(wanted, running, stated, file)
     # Users may reach another container than the one that is delivered, such as a proxy in front of it.
@@ -179,10 +191,7 @@ def main() -> None:
         refuse_lost_edits(definition, name, address)
         refuse_another_capacity_provider(placement)
 
-    job.write_json("taskdef.json", definition)
-    # With this option the AWS CLI holds the file against ECS's model and calls nobody.
-    check = ("--cli-input-json", "file://taskdef.json", "--generate-cli-skeleton", "output")
-    job.run("Check the task definition", "aws", "ecs", "register-task-definition", *check)
+    write_checked("Check the task definition", definition)
     job.write_json("appspec.yaml", prepared.specification)  # JSON is YAML
     job.write_json("imageDetail.json", {"ImageURI": image["uri"]})
     job.write_json("imagedefinitions.json", [{"name": name, "imageUri": image["uri"]}])

@@ -148,16 +148,22 @@ def identity(task: dict[str, Any]) -> str:
     return str(task["taskArn"]).rsplit("/", 1)[-1]
 
 
+def logging_to(group: str, definition: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the names of the containers that log to this group, each with the options of its log driver."""
+    containers = definition.get("containerDefinitions", [])
+    found = [(part.get("name"), part.get("logConfiguration", {}).get("options", {})) for part in containers]
+    return [(name, options) for name, options in found if group and options.get("awslogs-group") == group]
+
+
 def log_of(task: dict[str, Any], definition: dict[str, Any], group: str) -> list[str]:
     """Return the last lines that the task's containers have written to this log group; none if they did not run."""
     lines: list[str] = []
     ran = [part.get("name") for part in task.get("containers", []) if "exitCode" in part]
-    for container in definition.get("containerDefinitions", []):
-        options = container.get("logConfiguration", {}).get("options", {})
-        if container.get("name") not in ran or options.get("awslogs-group") != group:
+    for container, options in logging_to(group, definition):
+        if container not in ran:
             continue
         # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html#create_awslogs_logdriver_options
-        stream = f"{options.get('awslogs-stream-prefix')}/{container['name']}/{identity(task)}"
+        stream = f"{options.get('awslogs-stream-prefix')}/{container}/{identity(task)}"
         where = ("--log-group-name", group, "--log-stream-name", stream, "--limit", str(SHOWN))
         answer = ask("Read its last lines", "logs", "get-log-events", *where, absent="ResourceNotFoundException")
         lines += [str(event.get("message", "")).rstrip() for event in answer.get("events", [])]
@@ -185,6 +191,6 @@ def explain(tasks: list[dict[str, Any]], events: list[str], definition: dict[str
     lines += [f"  - {event}" for event in events if BAD_NEWS.search(event)][:SHOWN_EVENTS]
     if log:
         lines += [f"  The last lines of task {identity(ran[-1])}:", *(f"  | {line}" for line in log)]
-    if group:
+    if logging_to(group, definition):
         lines.append(f"More: aws logs tail {group} --since 30m")
     return Explanation(cause(text), lines)

@@ -5,7 +5,6 @@ Nothing is registered or changed here. What does not fit is reported at once, al
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -35,6 +34,8 @@ STATED_KEYS = {
 }
 """The key of the stack file that states a property of the task definition."""
 ROLES = ("executionRoleArn", "taskRoleArn")
+LOGIN = "repositoryCredentials"
+"""The secret with the login of a registry that is not Amazon ECR."""
 
 
 class Wanted(NamedTuple):
@@ -50,6 +51,7 @@ class Wanted(NamedTuple):
         file: The task definition file of the application's repository; empty for what the service runs.
         agreed: Whether the stack file agrees to changes of what runs.
         image_only: Whether the deployment ships the image and nothing else.
+        repository: Where the pipeline pushes the image to.
     """
 
     cluster: str
@@ -61,6 +63,7 @@ class Wanted(NamedTuple):
     file: str
     agreed: bool
     image_only: bool
+    repository: str
 
 
 class Running(NamedTuple):
@@ -68,7 +71,8 @@ class Running(NamedTuple):
 
     Attributes:
         service: The service, as ECS describes it.
-        task_set: The task set that serves, where CodeDeploy deploys; else the service again.
+        task_set: The task set that serves, where CodeDeploy deploys; else the service again. It says all of where it
+            runs, and the service may say what is no longer so.
         arn: The revision.
         definition: The task definition, as ECS registers it.
     """
@@ -83,22 +87,31 @@ class Running(NamedTuple):
         """The family of the revision."""
         return self.arn.rpartition("/")[2].rpartition(":")[0]
 
+    def containers(self, name: str) -> list[dict[str, Any]]:
+        """The container of this name; none where it has another one."""
+        return [part for part in self.definition["containerDefinitions"] if part.get("name") == name]
+
+    def is_delivered(self, container: str, repository: str, family: str) -> bool:
+        """Return whether the pipeline has registered what runs: the family is its own, and the image its repository's.
+
+        Either may be so before the first run: a family may have the stack's name, and a repository other writers.
+        """
+        images = [str(part.get("image")) for part in self.containers(container)]
+        return self.family == family and any(image.startswith((f"{repository}@", f"{repository}:")) for image in images)
+
     @property
     def launch_type(self) -> str:
         """EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES; empty for capacity providers that somebody has made."""
-        providers = [entry["capacityProvider"] for entry in self._said("capacityProviderStrategy") or ()]
+        providers = [entry["capacityProvider"] for entry in self.task_set.get("capacityProviderStrategy") or ()]
         if providers:
             return "FARGATE" if all(name in FARGATE_PROVIDERS for name in providers) else ""
-        return str(self._said("launchType") or "")
+        return str(self.task_set.get("launchType") or "")
 
     @property
     def balancers(self) -> list[tuple[str, str]]:
         """The containers and ports that load balancers send traffic to."""
-        found = self._said("loadBalancers") or ()
+        found = self.task_set.get("loadBalancers") or ()
         return [(str(entry.get("containerName")), str(entry.get("containerPort"))) for entry in found]
-
-    def _said(self, key: str) -> Any:  # noqa: ANN401 - JSON
-        return self.task_set.get(key) or self.service.get(key)
 
     def appspec(self) -> dict[str, Any]:
         """Return what a deployment of CodeDeploy is told of the task set that serves, so that the next one is like it.
@@ -106,14 +119,13 @@ class Running(NamedTuple):
         https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-resources.html
         """
         properties: dict[str, Any] = {}
-        if self._said("capacityProviderStrategy"):
+        if strategy := self.task_set.get("capacityProviderStrategy"):
             properties["CapacityProviderStrategy"] = [
-                {key[0].upper() + key[1:]: value for key, value in entry.items()}
-                for entry in self._said("capacityProviderStrategy")
+                {key[0].upper() + key[1:]: value for key, value in entry.items()} for entry in strategy
             ]
-        if self._said("platformVersion"):
-            properties["PlatformVersion"] = self._said("platformVersion")
-        network = (self._said("networkConfiguration") or {}).get("awsvpcConfiguration")
+        if self.task_set.get("platformVersion"):
+            properties["PlatformVersion"] = self.task_set.get("platformVersion")
+        network = (self.task_set.get("networkConfiguration") or {}).get("awsvpcConfiguration")
         if network:
             own = {key[0].upper() + key[1:]: value for key, value in network.items()}
             properties["NetworkConfiguration"] = {"AwsvpcConfiguration": own}
@@ -129,6 +141,12 @@ def look(wanted: Wanted) -> Running:
     service = dict(services[0])
     primary = [found for found in service.get("taskSets", []) if found.get("status") == "PRIMARY"]
     task_set = dict(primary[0]) if primary else service
+    if _controller(service) not in ENGINES:
+        _refuse([*_service_problems(wanted, service)])
+    if not task_set.get("taskDefinition"):  # what CodeDeploy deploys has it in its task sets alone
+        _refuse(
+            [*_service_problems(wanted, service), f"{wanted.service} has no primary task set: it serves nobody yet"]
+        )
     arn = str(task_set["taskDefinition"])
     look_up = ("ecs", "describe-task-definition", "--task-definition", arn, "--include", "TAGS")
     described = job.aws("Look up what it runs, with its tags", *look_up)
@@ -142,11 +160,11 @@ def definition(wanted: Wanted, running: Running, stated: dict[str, Any], file: d
         wanted: What the program says of the service.
         running: What it runs.
         stated: What the stack file states, and the roles that may be passed, as a task definition.
-        file: The task definition of the commit; empty when what runs is the base.
+        file: The task definition of the commit, as it is registered; empty when what runs is the base.
     """
-    base = task_definition.as_registered(file) if wanted.file else running.definition
+    base = file if wanted.file else running.definition
     names = [part.get("name") for part in base.get("containerDefinitions", []) if isinstance(part, dict)]
-    problems = [*_service_problems(wanted, running)]
+    problems = [*_service_problems(wanted, running.service)]
     if wanted.container not in names:
         problems.append(
             f"{_base(wanted, running)} has no container {wanted.container!r}; it has {', '.join(map(repr, names))}: "
@@ -158,6 +176,7 @@ def definition(wanted: Wanted, running: Running, stated: dict[str, Any], file: d
     # A role of the base is kept; where it has none, the one that is named is put in.
     given.update({key: value for key, value in roles.items() if not base.get(key)})
     made = task_definition.with_stated(base, given, wanted.container)
+    problems += _login_problems(wanted, running, made)
     problems += [*_definition_problems(wanted, running, made), *_role_problems(made, roles)]
     if problems:
         _refuse(problems)
@@ -177,8 +196,13 @@ def _base(wanted: Wanted, running: Running) -> str:
     return wanted.file or f"the running revision {running.arn.rpartition('/')[2]}"
 
 
-def _service_problems(wanted: Wanted, running: Running) -> Iterator[str]:
-    controller = running.service.get("deploymentController", {}).get("type", "ECS")
+def _controller(service: dict[str, Any]) -> str:
+    """Return who deploys the service."""
+    return str(service.get("deploymentController", {}).get("type", "ECS"))
+
+
+def _service_problems(wanted: Wanted, service: dict[str, Any]) -> Iterator[str]:
+    controller = _controller(service)
     if controller != wanted.controller:
         engine = ENGINES.get(controller)
         fix = (
@@ -262,15 +286,34 @@ def _role_problems(made: dict[str, Any], roles: dict[str, Any]) -> Iterator[str]
             )
 
 
+def _login_problems(wanted: Wanted, running: Running, made: dict[str, Any]) -> list[str]:
+    """Take the login of another registry from the container, whose image is one of Amazon ECR's from now on.
+
+    ECS would log in to ECR with it, and no task would start. The Amazon ECS action keeps what runs, the login too:
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+    """
+    own = next(part for part in made["containerDefinitions"] if part.get("name") == wanted.container)
+    if own.pop(LOGIN, None):
+        job.say(f"{wanted.container!r} loses its {LOGIN}: Amazon ECR, where its image comes from, needs none")
+    if not wanted.image_only or not any(part.get(LOGIN) for part in running.containers(wanted.container)):
+        return []
+    pulls = f"{wanted.service} pulls the image of {wanted.container!r} with {LOGIN}"
+    keeps = "which the Amazon ECS action would keep, and with which no image of Amazon ECR can be pulled"
+    return [f"{pulls}, {keeps}: pulumi config set --path 'ecs-delivery:deploy.engine' ecs"]
+
+
 def _agree(wanted: Wanted, running: Running, made: dict[str, Any], given: dict[str, Any], *, family: str) -> None:
     """Show what the deployment changes of what runs, and end the job when nobody has agreed to that."""
     compared = {**made, "family": running.definition.get("family")}
-    changes = [_shown(line) for line in task_definition.differences(running.definition, compared, wanted.container)]
+    others = [part for part in running.definition["containerDefinitions"] if part.get("name") != wanted.container]
+    own = [{**part, LOGIN: None} for part in running.containers(wanted.container)]
+    before = {**running.definition, "containerDefinitions": [*others, *own]}
+    changes = task_definition.differences(before, compared, wanted.container)
     origin = wanted.file or "the stack file"
     if not changes:
         job.say(f"{wanted.service} runs {running.arn}: its image of {wanted.container!r} is replaced, all else is kept")
         return
-    lines = "\n".join(f"  - {change}" for change in changes)
+    lines = "\n".join(f"  - {change.shown()}" for change in changes)
     if wanted.image_only:
         job.fail(
             f"the Amazon ECS action ships nothing but the image, and {origin} would change what {wanted.service} runs, "
@@ -279,7 +322,7 @@ def _agree(wanted: Wanted, running: Running, made: dict[str, Any], given: dict[s
             "  pulumi config set --path 'ecs-delivery:deploy.engine' ecs\n"
             f"or keep what runs: {_way_back(wanted, given)}\nThen run `pulumi up` and retry this action."
         )
-    if running.family != family and not wanted.agreed:
+    if not wanted.agreed and not running.is_delivered(wanted.container, wanted.repository, family):
         job.fail(
             f"{origin} would change what {wanted.service} runs, {running.arn}, besides the image:\n{lines}\n"
             "Nothing was registered. To agree, once:\n"
@@ -288,11 +331,6 @@ def _agree(wanted: Wanted, running: Running, made: dict[str, Any], given: dict[s
         )
     job.say(f"besides the image of {wanted.container!r}, {origin} changes what {wanted.service} runs, {running.arn}:")
     job.say(lines)
-
-
-def _shown(change: str) -> str:
-    """Return a line without the running value of a variable, which may be a secret in clear."""
-    return re.sub(r"^(\S+\.environment\.\S+: running )(?!nothing, ).*(, wanted )", r"\1another value\2", change)
 
 
 def _way_back(wanted: Wanted, given: dict[str, Any]) -> str:

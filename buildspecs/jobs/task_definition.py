@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 OF_A_REVISION = (
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities"),
@@ -22,6 +22,16 @@ _CONTAINER_DEFAULTS = {"essential": True, "cpu": 0}
 _HEALTH_CHECK_DEFAULTS = {"interval": 30, "timeout": 5, "retries": 3}
 # Where a container's port is the host's, unless another one is given; elsewhere the host takes any that is free.
 _OWN_PORTS = ("awsvpc", "host")
+# Where nobody writes a secret: sizes, switches, and the names of what AWS knows.
+_PUBLIC = (
+    *("family", "cpu", "memory", "networkMode", "executionRoleArn", "taskRoleArn", "requiresCompatibilities"),
+    *("runtimePlatform", "pidMode", "ipcMode", "ephemeralStorage", "enableFaultInjection"),
+)
+_PUBLIC_OF_CONTAINERS = (
+    *("image", "cpu", "memory", "memoryReservation", "essential", "portMappings", "readonlyRootFilesystem", "user"),
+    *("privileged", "startTimeout", "stopTimeout", "disableNetworking", "interactive", "pseudoTerminal"),
+    *("mountPoints", "dependsOn", "ulimits", "restartPolicy", "versionConsistency"),
+)
 # What tells the entries of a list apart, so that their order does not count.
 _IDENTITIES = ("name", "containerPort", "containerPath", "containerName", "sourceContainer")
 
@@ -73,11 +83,41 @@ def _comparable(definition: dict[str, Any], container: str) -> dict[str, str]:
     return _flat(kept, "")
 
 
-def differences(running: dict[str, Any], wanted: dict[str, Any], container: str) -> list[str]:
-    """One line for each place where the two differ; the image of the named container does not count."""
+class Difference(NamedTuple):
+    """One place where two task definitions differ.
+
+    Attributes:
+        place: The names of the keys and entries that lead there, with dots between them.
+        running: What the service runs, as JSON; empty for nothing.
+        wanted: What is to run.
+    """
+
+    place: str
+    running: str
+    wanted: str
+
+    def __str__(self) -> str:
+        """Say both values."""
+        return f"{self.place}: running {self.running or 'nothing'}, wanted {self.wanted or 'nothing'}"
+
+    def shown(self) -> str:
+        """Say both values, but the running one only where it can be no secret."""
+        secret = self.running and not self.running_is_public()
+        return str(self._replace(running="another value") if secret else self)
+
+    def running_is_public(self) -> bool:
+        """Return whether nobody writes a secret there. The name of a container has no dots."""
+        keys = self.place.split(".")
+        if keys[0] != "containerDefinitions":
+            return keys[0] in _PUBLIC
+        return len(keys) < len(("containerDefinitions", "name", "key")) or keys[2] in _PUBLIC_OF_CONTAINERS
+
+
+def differences(running: dict[str, Any], wanted: dict[str, Any], container: str) -> list[Difference]:
+    """Return each place where the two differ; the image of the named container does not count."""
     ours, theirs = _comparable(wanted, container), _comparable(running, container)
     return [
-        f"{place}: running {theirs.get(place, 'nothing')}, wanted {ours.get(place, 'nothing')}"
+        Difference(place, theirs.get(place, ""), ours.get(place, ""))
         for place in sorted({*ours, *theirs})
         if ours.get(place) != theirs.get(place)
     ]
@@ -95,11 +135,16 @@ def as_registered(described: dict[str, Any]) -> dict[str, Any]:
     if isinstance(inner, dict) and tags:
         definition["tags"] = tags
     kept: dict[str, Any] = _without_nulls({key: part for key, part in definition.items() if key not in OF_A_REVISION})
-    if "tags" in kept:
-        kept["tags"] = [tag for tag in kept["tags"] if not str(tag.get("key")).lower().startswith(RESERVED_TAGS)]
+    if isinstance(kept.get("tags"), list):
+        kept["tags"] = [tag for tag in kept["tags"] if not _reserved(tag)]
         if not kept["tags"]:
             del kept["tags"]
     return kept
+
+
+def _reserved(tag: object) -> bool:
+    """Return whether AWS alone sets this tag."""
+    return isinstance(tag, dict) and str(tag.get("key")).lower().startswith(RESERVED_TAGS)
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON

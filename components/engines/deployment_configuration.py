@@ -45,7 +45,8 @@ def stated_configuration(rollout: Rollout) -> dict[str, object]:
     AWS's Terraform provider sends the changed parts alone, too: ``resourceServiceUpdate`` in
     https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ecs/service.go
     """
-    return {**(_strategy(rollout) if "strategy" in rollout.stated else {}), **_alarms(rollout)}
+    none = {"alarms": NO_ALARMS} if "alarms" in rollout.stated else {}
+    return {**(_strategy(rollout) if "strategy" in rollout.stated else {}), **none, **_alarms(rollout)}
 
 
 def _alarms(rollout: Rollout) -> dict[str, object]:

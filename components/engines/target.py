@@ -133,18 +133,22 @@ class DeploymentTarget:
         """The cluster's ARN."""
         return self.account.arn("ecs", f"cluster/{self.cluster}")
 
-    def register_task_definitions(self) -> tuple[Statement, ...]:
+    def register_task_definitions(self, *, own_family: bool = True) -> tuple[Statement, ...]:
         """Return permission to add revisions of the task definition with its two roles.
 
         ``ecs:TagResource`` is needed because revisions are registered with tags (aws-cdk#25768), on the resource of
         https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html.
+
+        Args:
+            own_family: Whether all of them are of the stack's family; else of one that is known when it runs.
         """
+        family = self.family if own_family else "*"
         return (
             Statement(sid="RegisterTaskDefinition", actions=("ecs:RegisterTaskDefinition",), resources=("*",)),
             Statement(
                 sid="TagTaskDefinition",
                 actions=("ecs:TagResource",),
-                resources=(self.account.arn("ecs", f"task-definition/{self.family}:*"),),
+                resources=(self.account.arn("ecs", f"task-definition/{family}:*"),),
                 conditions={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
             ),
             *self.pass_task_roles(),

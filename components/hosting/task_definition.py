@@ -25,7 +25,7 @@ class TaskSurroundings:
         family: The task definition's family, one per stack.
         execution_role_arn: Pulls the image, reads the secrets, writes the log; ``None`` where there is none.
         task_role_arn: What the application itself may do; ``None`` for nothing.
-        log_group: CloudWatch log group of the containers, where known.
+        log_group: CloudWatch log group of the containers.
         region: Region of the log group.
         tags: Tags of the revision and its tasks.
     """
@@ -33,7 +33,7 @@ class TaskSurroundings:
     family: str
     execution_role_arn: str | None
     task_role_arn: str | None
-    log_group: str | None
+    log_group: str
     region: str
     tags: Mapping[str, str]
 

@@ -55,7 +55,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
                 family=hosting.family,
                 execution_role_arn=known["execution_role_arn"],
                 task_role_arn=known["task_role_arn"],
-                log_group=known["log_group"],
+                log_group=str(known["log_group"]),
                 region=str(known["region"]),
                 tags=foundation.tags,
             )

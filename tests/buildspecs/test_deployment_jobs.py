@@ -412,13 +412,16 @@ def test_a_service_that_is_not_there_is_named(machine: Machine) -> None:
 def test_each_kind_of_edit_is_a_difference(change: dict[str, object], place: str) -> None:
     running = as_ecs_answers(TEMPLATE)
 
-    found = module("task_definition").differences(running, edited(**change), "shop")
+    found = [str(each) for each in module("task_definition").differences(running, edited(**change), "shop")]
 
     assert any(line.startswith(place) for line in found)
 
 
 def test_a_volume_that_is_gone_is_a_difference() -> None:
-    found = module("task_definition").differences(as_ecs_answers(TEMPLATE), {**TEMPLATE, "volumes": []}, "shop")
+    found = [
+        str(each)
+        for each in module("task_definition").differences(as_ecs_answers(TEMPLATE), {**TEMPLATE, "volumes": []}, "shop")
+    ]
 
     assert found == ["volumes.tmp: running there, wanted nothing"]
 
@@ -434,7 +437,7 @@ def test_what_ecs_says_of_a_revision_is_what_it_takes_in_no_registration() -> No
 def test_a_port_that_is_mapped_for_two_protocols_is_compared_for_both() -> None:
     both = [{"containerPort": 8080, "protocol": "tcp"}, {"containerPort": 8080, "protocol": "udp"}]
     running, wanted = edited(portMappings=both), edited(portMappings=both[:1])
-    found = module("task_definition").differences(running, wanted, "shop")
+    found = [str(each) for each in module("task_definition").differences(running, wanted, "shop")]
     assert [line.rpartition(": ")[2] for line in found] == [
         "running 8080, wanted nothing",
         'running "udp", wanted nothing',
@@ -484,7 +487,7 @@ def test_the_image_of_another_container_is_a_difference() -> None:
     running = as_ecs_answers(TEMPLATE)
     running["containerDefinitions"].append({**proxy, "image": "proxy:2"})
 
-    found = module("task_definition").differences(running, wanted, "shop")
+    found = [str(each) for each in module("task_definition").differences(running, wanted, "shop")]
 
     assert found == ['containerDefinitions.proxy.image: running "proxy:2", wanted "proxy:1"']
 
@@ -573,6 +576,9 @@ def test_a_service_is_moved_to_its_capacity_provider_once(
 
 
 def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deploying: Machine) -> None:
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "shop"}}
+    deploying.file("taskdef.json", edited(image=f"{REPOSITORY}@{DIGEST}", logConfiguration=log))
+    deploying.answer("aws logs get-log-events", {"events": []})
     events = [{"message": "(service shop) is unable to place a task"}]
     deploying.answer("aws ecs describe-services", service(events=events))
     rollback = {"reason": "Service deployment rolled back because the circuit breaker threshold was exceeded"}

@@ -338,6 +338,28 @@ def test_more_tasks_than_one_request_may_describe_are_described_in_several(machi
     assert [len(call.words) - call.words.index("--tasks") - 3 for call in machine.calls] == [100, 100, 5]
 
 
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [
+        (DEFINITION["containerDefinitions"][0]["logConfiguration"], True),
+        ({"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/legacy"}}, False),
+        ({"logDriver": "splunk", "options": {"splunk-url": "https://splunk.example.com"}}, False),
+        ({"logDriver": "json-file"}, False),
+        ({}, False),
+    ],
+)
+def test_the_log_group_is_named_only_where_a_container_writes_to_it(
+    machine: Machine, log: dict[str, Any], shown: bool
+) -> None:
+    """A service that is taken over logs to where it always has."""
+    found = explained(
+        machine,
+        [task("Task failed container health checks")],
+        definition={"containerDefinitions": [{"name": "shop", "logConfiguration": log}]},
+    )
+    assert (f"More: aws logs tail {GROUP} --since 30m" in found.lines) == shown
+
+
 def explained(
     machine: Machine,
     tasks: list[dict[str, Any]],

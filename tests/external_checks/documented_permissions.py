@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -223,6 +223,16 @@ def _deploys_with_a_group(*, made: bool) -> Callable[[Role], bool]:
     return applies
 
 
+def _ecs_action(*, made: bool) -> Callable[[Role], bool]:
+    """Whether a pipeline deploys with the Amazon ECS action, to a service that is made here, or to one that exists."""
+
+    def applies(role: Role) -> bool:
+        there = any(item["type"] == "aws:ecs/service:Service" for item in role.graph)
+        return "ECS" in role.providers and there is made
+
+    return applies
+
+
 def _variables(role: Role) -> dict[str, str]:
     """The type of each variable that the role's build project sets."""
     variables = role.project.get("environment", {}).get("environmentVariables", [])
@@ -294,6 +304,15 @@ _PASS_ROLES = Permission(
     aws_condition={"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com, ecs-tasks.amazonaws.com"}},
     condition=_TO_TASKS,
     proof=_PASSES_TO_TASKS,
+)
+_ECS_ACTION = (
+    Permission(actions=("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), aws=("*",)),
+    Permission(
+        actions=("ecs:DescribeServices", "ecs:UpdateService"),
+        aws=("arn:aws:ecs:<region>:<account>:service/<cluster>/*",),
+        ours=("arn:aws:ecs:<region>:<account>:service/<cluster>/<service>",),
+        proof=_ONE_SERVICE,
+    ),
 )
 _TAG_TASK_DEFINITION = Permission(
     actions=("ecs:TagResource",),
@@ -443,16 +462,20 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodePipeline: Amazon ECS action",
         page=f"{_CODEPIPELINE}/action-reference-ECS.html",
-        applies=_pipeline_with("ECS"),
+        applies=_ecs_action(made=True),
+        permissions=(*_ECS_ACTION, _TAG_TASK_DEFINITION, _PASS_ROLES),
+    ),
+    Purpose(
+        name="CodePipeline: Amazon ECS action, with a service that exists",
+        page=f"{_CODEPIPELINE}/action-reference-ECS.html",
+        applies=_ecs_action(made=False),
         permissions=(
-            Permission(actions=("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), aws=("*",)),
-            Permission(
-                actions=("ecs:DescribeServices", "ecs:UpdateService"),
-                aws=("arn:aws:ecs:<region>:<account>:service/<cluster>/*",),
-                ours=("arn:aws:ecs:<region>:<account>:service/<cluster>/<service>",),
-                proof=_ONE_SERVICE,
+            *_ECS_ACTION,
+            replace(
+                _TAG_TASK_DEFINITION,
+                ours=("arn:aws:ecs:<region>:<account>:task-definition/*:*",),
+                proof="wider than AWS's example: the family is that of what runs, which nobody knows before",
             ),
-            _TAG_TASK_DEFINITION,
             _PASS_ROLES,
         ),
     ),

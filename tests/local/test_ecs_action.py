@@ -6,11 +6,12 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from action_contexts import context
+from action_contexts import EVERYTHING, all_but, context
 from task_definitions import NEW, definition
 
 from local.rehearsal.actions.ecs import EcsAction
@@ -46,13 +47,15 @@ def ecs() -> Iterator[Ecs]:
     thread.join()
 
 
-def deploying(folder: Path, minutes: str = "60") -> ActionContext:
+def deploying(
+    folder: Path, minutes: str = "60", policies: Sequence[Mapping[str, Any]] = (EVERYTHING,)
+) -> ActionContext:
     """What the action works with: an artifact with the new image."""
     packed = folder / "Deployment.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("imagedefinitions.json", json.dumps([{"name": "shop", "imageUri": NEW}]))
     configuration = {"ClusterName": "main", "ServiceName": "shop", "DeploymentTimeout": minutes}
-    return context(folder, configuration, inputs={"Deployment": packed})
+    return context(folder, configuration, inputs={"Deployment": packed}, policies=policies)
 
 
 def test_it_deploys_the_image_and_waits_for_the_end(ecs: Ecs, tmp_path: Path) -> None:
@@ -65,6 +68,29 @@ def test_it_deploys_the_image_and_waits_for_the_end(ecs: Ecs, tmp_path: Path) ->
     service = ecs.service("shop", "main")
     assert service.running == ["shop:2"]
     assert service.deployments[0].status == "SUCCESSFUL"
+
+
+def test_the_new_revision_has_the_family_and_the_tags_of_the_one_that_runs(ecs: Ecs, tmp_path: Path) -> None:
+    """The pipeline's role needs ecs:TagResource for that, on the family that runs."""
+    tags = [{"key": "team", "value": "orders"}]
+    ecs.owner("RegisterTaskDefinition", **definition(family="legacy", tags=tags))
+    ecs.owner("UpdateService", cluster="main", service="shop", taskDefinition="legacy:1")
+    ecs.settle(ecs.service("shop", "main"))
+    deploy = deploying(tmp_path)
+
+    EcsAction(ecs=ecs).run(deploy)
+
+    assert ecs.owner("DescribeTaskDefinition", taskDefinition="legacy:2", include=["TAGS"])["tags"] == tags
+    assert ecs.service("shop", "main").running == ["legacy:2"]
+
+
+def test_a_registration_with_tags_is_refused_without_the_permission_for_the_family(ecs: Ecs, tmp_path: Path) -> None:
+    ecs.owner("RegisterTaskDefinition", **definition(family="legacy", tags=[{"key": "team", "value": "orders"}]))
+    ecs.owner("UpdateService", cluster="main", service="shop", taskDefinition="legacy:1")
+    ecs.settle(ecs.service("shop", "main"))
+
+    with pytest.raises(ActionFailed, match="ecs:TagResource"):
+        EcsAction(ecs=ecs).run(deploying(tmp_path, policies=all_but("ecs:TagResource")))
 
 
 def test_a_deployment_that_is_rolled_back_is_no_success(ecs: Ecs, tmp_path: Path) -> None:

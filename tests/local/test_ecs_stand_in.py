@@ -181,6 +181,19 @@ def test_a_shift_of_traffic_goes_through_the_stages_that_aws_lists(
     assert made.running == ["shop:2"]
 
 
+def test_an_image_of_ecr_is_not_pulled_with_the_login_of_another_registry(ecs: Ecs) -> None:
+    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop@sha256:0f0f"
+    login = {
+        "repositoryCredentials": {"credentialsParameter": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"}
+    }
+    made = service(ecs, "ROLLING")
+    ecs.owner("RegisterTaskDefinition", **definition(image, login))
+    ecs.owner("UpdateService", **SHOP, taskDefinition="shop:3")
+
+    assert ecs.settle(made).status == "ROLLBACK_SUCCESSFUL"
+    assert {task.stopped_reason.split(":")[0] for task in made.tasks if task.failed} == {"CannotPullContainerError"}
+
+
 @pytest.mark.parametrize(("desired", "failures"), [(2, 3), (10, 5)])
 @pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
 def test_the_circuit_breaker_rolls_back_after_as_many_failures_as_aws_documents(

@@ -14,6 +14,7 @@ from delivered_stack import Builder, DeliveredStack, unzipped
 from test_deployments import Delivery
 
 from local.rehearsal.aws_services import AwsServices
+from local.rehearsal.ecs.state import Service
 from local.rehearsal.emulated import serving
 
 FOLDER = Path(__file__).parents[1] / "task_definitions"
@@ -110,11 +111,12 @@ def described(delivery: Delivery, arn: str) -> dict[str, Any]:
 
 
 def image_of(delivery: Delivery, definition: dict[str, Any], name: str) -> dict[str, Any]:
-    """A description with the delivered image in the one container."""
+    """A description with the delivered image in the one container, and without the login of another registry."""
     changed: dict[str, Any] = json.loads(json.dumps(definition))
     for part in changed["containerDefinitions"]:
         if part["name"] == container_of(name):
             part["image"] = delivery.image["uri"]
+            part.pop("repositoryCredentials", None)
     return changed
 
 
@@ -140,6 +142,28 @@ def test_a_service_that_is_taken_over_loses_nothing(take_over: TakeOver, name: s
 def test_at_least_twelve_task_definitions_are_taken_over() -> None:
     assert len(REGISTERED) - 1 >= 12
     assert {name for name in REGISTERED if f"| `{name}` |" not in (FOLDER / "README.md").read_text()} == set()
+
+
+def test_the_login_of_another_registry_ends_with_the_image_and_the_log_says_so(take_over: TakeOver) -> None:
+    """It is no change that anybody has to agree to: with it, no task could pull the image."""
+    name = "secrets-and-private-registry"
+    prepared = take_over(name).prepare(**variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    assert "'billing' loses its repositoryCredentials: Amazon ECR" in prepared.log
+    assert "its image of 'billing' is replaced, all else is kept" in prepared.log
+    definition = json.loads(unzipped(prepared.artifacts["Deployment"])["taskdef.json"])
+    assert [part["name"] for part in definition["containerDefinitions"] if "repositoryCredentials" in part] == [
+        "migrations"
+    ]
+
+
+def test_the_amazon_ecs_action_cannot_take_the_login_away(take_over: TakeOver) -> None:
+    name = "secrets-and-private-registry"
+    result = take_over(name).prepare(**{**variables_of(name), "IMAGE_ONLY": "true"})
+    assert not result.succeeded
+    assert "shop pulls the image of 'billing' with repositoryCredentials, which the Amazon ECS action" in result.log
+    assert "pulumi config set --path 'ecs-delivery:deploy.engine' ecs\n" in result.log
 
 
 def test_no_secret_in_clear_of_what_runs_is_shown(take_over: TakeOver) -> None:
@@ -176,6 +200,41 @@ def test_a_role_that_the_tasks_do_not_have_is_a_change_like_others(take_over: Ta
 STATED = '{"environment": {"NODE_ENV": "staging", "LOG_LEVEL": "debug"}, "cpu": 1024, "memory": 2048}'
 
 
+def test_what_may_be_a_secret_is_not_shown_wherever_it_stands(take_over: TakeOver) -> None:
+    """The file says nothing of it, so all of it differs; what is no secret is shown."""
+    running: dict[str, Any] = json.loads(json.dumps(REGISTERED["x-ray-daemon"]))
+    running["containerDefinitions"][0] |= {
+        "command": ["serve", "--password=in-clear"],
+        "entryPoint": ["/bin/in-clear"],
+        "environment": [{"name": "A.cpu", "value": "in-clear"}],
+        "dockerLabels": {"com.example.memory": "in-clear"},
+        "logConfiguration": {"logDriver": "splunk", "options": {"splunk-token": "in-clear"}},
+        "healthCheck": {"command": ["CMD-SHELL", "curl -H 'Authorization: in-clear' localhost"]},
+        "stopTimeout": 7,
+    }
+    file = json.loads(json.dumps(REGISTERED["x-ray-daemon"]))
+    delivery = take_over(
+        "x-ray-daemon",
+        stack(existing='{"taskDefinitionFile": "taskdef.json"}'),
+        definition={**running, "cpu": "1024", "memory": "2048"},
+    )
+
+    result = delivery.prepare({**delivery.image, "taskDefinition": file}, **variables_of("x-ray-daemon"))
+
+    assert not result.succeeded
+    of_the_container = "  - containerDefinitions.orders."
+    for line in (
+        '  - cpu: running "1024", wanted',
+        f"{of_the_container}stopTimeout: running 7, wanted",
+        f"{of_the_container}command: running another value, wanted",
+        f"{of_the_container}dockerLabels.com.example.memory: running another value, wanted nothing",
+        f"{of_the_container}environment.A.cpu.value: running another value, wanted nothing",
+        f"{of_the_container}logConfiguration.options.splunk-token: running another value, wanted nothing",
+    ):
+        assert line in result.log, result.log
+    assert "in-clear" not in result.log
+
+
 def test_the_first_run_stops_where_the_stack_file_would_change_what_runs(take_over: TakeOver) -> None:
     name = "datadog-agent"
     delivery = take_over(name, stack(application=STATED))
@@ -195,6 +254,32 @@ def test_the_first_run_stops_where_the_stack_file_would_change_what_runs(take_ov
     ):
         assert line in result.log, result.log
     assert delivery.called("RegisterTaskDefinition")[1:] == []
+
+
+def test_a_family_that_had_the_stacks_name_before_is_asked_about_as_well(take_over: TakeOver) -> None:
+    """Who called the service like the application has not agreed to anything by that."""
+    name = "datadog-agent"
+    plan = stack(application=STATED)
+    delivery = take_over(name, plan, definition=changed(name, family=plan.template["family"]))
+    result = delivery.prepare(**variables_of(name))
+    assert not result.succeeded
+    assert "pulumi config set --path 'ecs-delivery:hosting.existing.takeOver' true\n" in result.log
+
+
+@pytest.mark.parametrize("family", ["", "legacy"])
+def test_a_change_is_not_asked_about_where_the_pipeline_registered_what_runs(take_over: TakeOver, family: str) -> None:
+    name = "datadog-agent"
+    plan = stack(application=STATED)
+    delivery = take_over(name, plan)
+    made = json.loads(json.dumps(changed(name, family=family or plan.template["family"])))
+    made["containerDefinitions"][0]["image"] = f"{delivery.image['repository']}@sha256:{'0' * 64}"
+    registered = delivery.ecs.owner("RegisterTaskDefinition", **made)["taskDefinition"]["taskDefinitionArn"]
+    delivery.ecs.owner("UpdateService", cluster="shop", service="shop", taskDefinition=registered)
+    delivery.ecs.settle(delivery.service)
+
+    result = delivery.prepare(**variables_of(name))
+
+    assert result.succeeded == (not family), result.log
 
 
 def test_once_agreed_only_what_is_stated_differs(take_over: TakeOver) -> None:
@@ -319,6 +404,69 @@ def test_a_service_that_cannot_be_taken_over_says_what_to_change(
     assert delivery.called("RegisterTaskDefinition")[1:] == []
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"tags": {"a": "b"}}, "tags, value: {'a': 'b'}, type: <class 'dict'>, valid types: <class 'list'>"),
+        ({"tags": ["a"]}, "tags[0], value: a, type: <class 'str'>, valid types: <class 'dict'>"),
+        (
+            {"runtimePlatform": "LINUX"},
+            "runtimePlatform, value: LINUX, type: <class 'str'>, valid types: <class 'dict'>",
+        ),
+        ({"containerDefinitions": {"name": "orders"}}, "containerDefinitions, value: {'name': 'orders'}"),
+        ({"containerDefinitions": ["orders"]}, "containerDefinitions[0], value: orders"),
+        ({"containerDefinitions": [{"name": "orders", "portMappings": {}}]}, "containerDefinitions[0].portMappings"),
+        ({"requiresCompatibilities": "FARGATE"}, "requiresCompatibilities, value: FARGATE"),
+    ],
+    ids=str,
+)
+def test_a_file_of_another_shape_is_refused_by_its_keys(
+    take_over: TakeOver, change: dict[str, Any], problem: str
+) -> None:
+    delivery = take_over("x-ray-daemon", stack(existing='{"taskDefinitionFile": "taskdef.json"}'))
+    file = {**REGISTERED["x-ray-daemon"], **change}
+
+    result = delivery.prepare({**delivery.image, "taskDefinition": file}, **variables_of("x-ray-daemon"))
+
+    assert not result.succeeded
+    assert (
+        "Check taskdef.json, the task definition file of the commit: `aws ecs register-task-definition` ended"
+        in result.log
+    )
+    assert f"Invalid type for parameter {problem}" in result.log, result.log
+    assert "Traceback" not in result.log
+
+
+@pytest.mark.parametrize(
+    ("controller", "problem"),
+    [
+        ("EXTERNAL", "this program deploys services of the controllers ECS and CODE_DEPLOY"),
+        ("CODE_DEPLOY", "shop has no primary task set: it serves nobody yet"),
+    ],
+)
+def test_a_service_without_a_task_set_that_serves_is_refused(
+    take_over: TakeOver, monkeypatch: pytest.MonkeyPatch, controller: str, problem: str
+) -> None:
+    """ECS says no task definition of such a service: CreateService takes none with the controller EXTERNAL.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+    """
+    delivery = take_over("x-ray-daemon")
+    view = Service.view
+
+    def without(service: Service) -> dict[str, Any]:
+        said = {key: value for key, value in view(service).items() if key not in ("taskDefinition", "taskSets")}
+        return {**said, "deploymentController": {"type": controller}, "taskSets": []}
+
+    monkeypatch.setattr(Service, "view", without)
+
+    result = delivery.prepare(**{**variables_of("x-ray-daemon"), "CONTROLLER": "CODE_DEPLOY"})
+
+    assert not result.succeeded
+    assert problem in result.log, result.log
+    assert "Traceback" not in result.log
+
+
 def test_a_placeholder_that_nobody_fills_is_named(take_over: TakeOver) -> None:
     delivery = take_over("x-ray-daemon", stack(existing='{"taskDefinitionFile": "taskdef.json"}'))
     file = json.loads(json.dumps(REGISTERED["x-ray-daemon"]))
@@ -364,3 +512,21 @@ def test_a_deployment_of_codedeploy_is_told_where_the_task_set_runs(take_over: T
             }
         },
     }
+
+
+def test_the_appspec_says_what_the_task_set_says_and_nothing_of_the_service(
+    take_over: TakeOver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service keeps what it was made with, and a deployment of CodeDeploy may have put its tasks elsewhere."""
+    name = "proxy-in-front"
+    delivery = take_over(name, stack("codeDeploy"))
+    view = Service.view
+    own = {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}], "platformVersion": "1.3.0"}
+    monkeypatch.setattr(Service, "view", lambda service: {**view(service), **own})
+
+    prepared = delivery.prepare(**variables_of(name))
+
+    assert prepared.succeeded, prepared.log
+    appspec = yaml.safe_load(unzipped(prepared.artifacts["Deployment"])["appspec.yaml"])
+    properties = appspec["Resources"][0]["TargetService"]["Properties"]
+    assert not {"CapacityProviderStrategy", "PlatformVersion"} & set(properties)

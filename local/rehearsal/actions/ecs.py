@@ -40,8 +40,12 @@ class EcsAction:
         cluster, service = context.configuration["ClusterName"], context.configuration["ServiceName"]
         images = self._images(context)
         running = self._call(context, "DescribeServices", cluster=cluster, services=[service])["services"][0]
-        found = self._call(context, "DescribeTaskDefinition", taskDefinition=running["taskDefinition"])
+        looked_up = {"taskDefinition": running["taskDefinition"], "include": ["TAGS"]}
+        found = self._call(context, "DescribeTaskDefinition", **looked_up)
         definition = {key: value for key, value in found["taskDefinition"].items() if key not in _READ_ONLY}
+        # That page grants it ecs:TagResource on the family, for RegisterTaskDefinition.
+        if found.get("tags"):
+            definition["tags"] = found["tags"]
         for container in definition["containerDefinitions"]:
             container["image"] = images.pop(container["name"], container["image"])
         if images:

@@ -99,6 +99,16 @@ def _fargate_problems(definition: Json) -> Iterator[str]:
         yield "No Fargate configuration exists for given values."
 
 
+def logs_in_elsewhere(container: Json) -> bool:
+    """Return whether an image of Amazon ECR is pulled with the login of another registry: ECS takes it, no task starts.
+
+    ECS logs in with what the secret says. ECR needs no secret, and its own password lasts for 12 hours:
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
+    """
+    return "repositoryCredentials" in container and ".dkr.ecr." in container["image"]
+
+
 def check_launch_type(definition: Json, placed: Mapping[str, Any]) -> None:
     """Refuse a task definition that does not run where the service's tasks do.
 

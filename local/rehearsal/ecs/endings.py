@@ -16,6 +16,10 @@ _EXITED = ("EssentialContainerExited", "Essential container in task exited")
 _NOT_FOUND = (
     "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {}: not found"
 )
+_WRONG_LOGIN = (
+    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {}: unexpected "
+    "status from HEAD request: 403 Forbidden"
+)
 _OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 _READ_ONLY = (
     'File "/srv/app.py", line 7, in <module>',
@@ -30,8 +34,8 @@ def ending(behaviour: Behaviour, image: str, load_balancers: Sequence[dict[str, 
     match behaviour:
         case Behaviour.CRASH:
             return Ending(*_EXITED, exit_code=1, log=("KeyError: 'DATABASE_URL'",))
-        case Behaviour.CANNOT_PULL:
-            said = _NOT_FOUND.format(image)
+        case Behaviour.CANNOT_PULL | Behaviour.WRONG_LOGIN:
+            said = (_NOT_FOUND if behaviour is Behaviour.CANNOT_PULL else _WRONG_LOGIN).format(image)
             return Ending("TaskFailedToStart", said, container_reason=said)
         case Behaviour.OUT_OF_MEMORY:
             return Ending(*_EXITED, exit_code=137, container_reason=_OUT_OF_MEMORY)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from local.ecs_updates import refused_with_code_deploy, starts_deployment
-from local.rehearsal.ecs.definitions import check, check_launch_type, registered
+from local.rehearsal.ecs.definitions import check, check_launch_type, logs_in_elsewhere, registered
 from local.rehearsal.ecs.endings import scaled_in
 from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
 from local.rehearsal.ecs.lifecycle import Lifecycle
@@ -352,6 +352,8 @@ class Ecs(Emulated):
 
     def behaviour(self, definition: Json) -> Behaviour:
         """Return what becomes of tasks with this definition."""
+        if any(logs_in_elsewhere(part) for part in definition["containerDefinitions"]):
+            return Behaviour.WRONG_LOGIN
         images = [part["image"] for part in definition["containerDefinitions"]]
         return next((self.behaviours[image] for image in images if image in self.behaviours), Behaviour.HEALTHY)
 

@@ -20,6 +20,7 @@ class Behaviour(enum.Enum):
     HEALTHY = "it starts and stays"
     CRASH = "its program ends with exit code 1"
     CANNOT_PULL = "its image is not in the registry"
+    WRONG_LOGIN = "its image is in Amazon ECR, and it has the login of another registry"
     UNHEALTHY = "it starts, and the load balancer's health checks fail"
     OUT_OF_MEMORY = "its program needs more memory than it has"
     READ_ONLY = "its program writes to its root file system, which is read-only, and ends"

@@ -321,6 +321,11 @@ def test_a_deployment_group_that_is_there_is_used_and_nothing_of_codedeploy_is_m
             {"alarms": {"alarmNames": ["shop-errors"], "enable": True, "rollback": True}},
             id="alarms alone",
         ),
+        pytest.param(
+            {"alarms": []},
+            {"alarms": {"alarmNames": [], "enable": False, "rollback": False}},
+            id="no alarms, which takes away those that are there",
+        ),
         pytest.param({"strategy": "rolling"}, {"strategy": "ROLLING"}, id="the strategy alone"),
         pytest.param(
             {"strategy": "blueGreen", "bakeMinutes": 10},
@@ -493,6 +498,14 @@ def test_the_plain_ecs_action_gets_image_definitions() -> None:
         ),
     )
     assert with_ecs_action().jobs == []
+
+
+def test_the_plain_ecs_action_tags_the_family_that_a_service_taken_over_runs() -> None:
+    """It registers the next revision of what runs, with its tags: in a family that this program does not know."""
+    built = build_stage(DeployStage, shop(deploy={"engine": "ecsAction"}), take_over=TAKEN_OVER)
+    tagging = next(granted for granted in built.grants if granted["Sid"] == "TagTaskDefinition")
+    assert tagging["Resource"] == [arn("ecs", "task-definition/*:*")]
+    assert tagging["Condition"] == {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
 
 
 def test_the_plain_ecs_action_waits_as_long_as_the_stack_file_says() -> None:
