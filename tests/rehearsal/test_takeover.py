@@ -464,6 +464,7 @@ def test_a_service_without_a_task_set_that_serves_is_refused(
 
     assert not result.succeeded
     assert problem in result.log, result.log
+    assert ("no primary task set" in result.log) == (controller == "CODE_DEPLOY"), "one reason is enough"
     assert "Traceback" not in result.log
 
 
