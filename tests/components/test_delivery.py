@@ -273,7 +273,9 @@ def test_a_role_passes_roles_to_one_named_service_only(graph: Graph) -> None:
     for policy, statement in statements(graph):
         if "iam:PassRole" in statement["Action"]:
             assert statement["Action"] == ["iam:PassRole"], policy
-            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}, (
+            # The role that moves traffic is ECS's own, and not its tasks'.
+            service = "ecs" if statement["Sid"] == "PassInfrastructureRole" else "ecs-tasks"
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}, (
                 policy
             )
 
