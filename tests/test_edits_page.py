@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from edits import ENGINES, edits, keys
+from edits import BY_ENGINE, ENGINES, edits, keys
 from edits_page import PAGE, completed, found
 
 from local.aws_models import service_model
@@ -42,6 +42,21 @@ def test_every_rule_is_about_an_edit() -> None:
     unused = [rule for rule in effects.rules() if rule not in used and rule.name.pattern not in OF_CODE]
 
     assert [(rule.type, rule.name.pattern, rule.operation, rule.property, rule.stack) for rule in unused] == []
+
+
+SERVING = ("aws:ecs/", "aws:lb/", "aws:ec2/", "aws:vpc/", "aws:appautoscaling/", "aws:codedeploy/")
+
+
+def test_an_edit_of_the_delivery_touches_nothing_that_serves() -> None:
+    """But for the protection: of the load balancer AWS has its own."""
+    touched = {
+        (edit.key, step.type)
+        for edit, _ in found()
+        if edit.key.partition(".")[0] not in BY_ENGINE
+        for step in edit.steps
+        if step.op != "same" and step.type.startswith(SERVING)
+    }
+    assert touched == {("retention.protect", "aws:lb/loadBalancer:LoadBalancer")}
 
 
 def test_what_is_not_possible_in_place_names_another_way() -> None:

@@ -201,3 +201,66 @@ def test_a_stack_whose_traffic_was_moved_to_the_other_group_is_removed(live: Cal
     stack.rewrite(shifted)
     stack.stack().destroy()
     assert not stack.stack().exists
+
+
+def zones(count: int) -> Callable[[Config], None]:
+    def edit(config: Config) -> None:
+        config["ecs-delivery:hosting"]["network"] = {"availabilityZones": count}
+
+    return edit
+
+
+def test_what_an_edit_left_half_done_is_continued_when_its_reason_is_gone(live: Callable[[str], Live]) -> None:
+    """CodeDeploy's tasks are in the subnets of the third zone until the pipeline has run."""
+
+    def delivered(zones: int) -> Callable[[State], None]:
+        """The pipeline has run: its AppSpec named the public subnets of so many zones."""
+
+        def rewrite(resources: State) -> None:
+            ends = tuple(f"-public-{number + 1}" for number in range(zones))
+            subnets = [
+                found["id"]
+                for found in resources
+                if found["type"] == "aws:ec2/subnet:Subnet" and found["urn"].endswith(ends)
+            ]
+            (service,) = (found for found in resources if found["type"] == "aws:ecs/service:Service")
+            for values in (service["inputs"], service["outputs"]):
+                values["networkConfiguration"]["subnets"] = subnets
+
+        return rewrite
+
+    stack = live("codeDeploy")
+    stack.up(zones(3))
+    stack.rewrite(delivered(3))
+    zones(2)(stack.values)
+    with pytest.raises(EngineFailure, match="has dependencies and cannot be deleted"):
+        stack.stack().up()
+    assert {step.op for step in stack.stack().preview().changes} == {"delete"}, "all else is done"
+
+    stack.rewrite(delivered(2))
+    outcome = stack.up()
+    assert "aws:ec2/subnet:Subnet" in {step.type for step in outcome.changes}
+
+
+def test_from_rolling_to_two_target_groups_as_documented(live: Callable[[str], Live]) -> None:
+    """docs/hosting.md: the AWS CLI tells the service of the second group, a refresh, the edit."""
+
+    def by_hand(resources: State) -> None:
+        (service,) = (found for found in resources if found["type"] == "aws:ecs/service:Service")
+        made = "arn:aws:elasticloadbalancing:eu-west-1:123456789012"
+        advanced = {
+            "alternateTargetGroupArn": f"{made}:targetgroup/shop-live-green/0123456789abcdef",
+            "productionListenerRule": f"{made}:listener-rule/app/lb-shop-live/1/2/3",
+            "testListenerRule": f"{made}:listener-rule/app/lb-shop-live/1/4/5",
+            "roleArn": "arn:aws:iam::123456789012:role/shop-hosting-service-shift-role",
+        }
+        for values in (service["inputs"], service["outputs"]):
+            values["loadBalancers"][0]["advancedConfiguration"] = advanced
+            values["deploymentConfiguration"] = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": "5"}
+
+    stack = live("ecs rolling")
+    stack.rewrite(by_hand)
+    stack.values["ecs-delivery:deploy"] = dict(ENGINES["ecs blue/green"])
+    (service,) = (step for step in stack.stack().preview().changes if step.type == "aws:ecs/service:Service")
+    assert (service.op, "deploymentController" in service.changed) == ("update", False)
+    stack.up()

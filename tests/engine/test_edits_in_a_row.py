@@ -11,10 +11,12 @@ import pytest
 from edits import ENGINES, STACK, Edit, changed, config, edits, planned
 from live_stack import Config, LiveStack, deployed
 
+from components.settings import SettingsError, load_settings, load_stack_file
 from local.engine.effects import When, effects
 from local.engine.outcome import Outcome, Step
 from local.engine.stack import EngineFailure
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.engine
 
 AT_A_TIME = 3
@@ -51,9 +53,9 @@ class Edited(LiveStack):
         content: The file's content.
     """
 
-    def __init__(self, folder: Path, engine: str) -> None:
+    def __init__(self, folder: Path, engine: str, content: Config | None = None) -> None:
         super().__init__(folder)
-        self.content = config({**STACK, **ENGINES[engine]})
+        self.content = content or config({**STACK, **ENGINES[engine]})
         self.with_config(self.content).up()
         self.rewrite(deployed)
 
@@ -100,6 +102,39 @@ def test_every_edit_that_is_possible_in_place_works_and_does_what_is_said(engine
     assert stack.with_config(stack.content).preview().changes == ()
     stack.with_config(stack.content).destroy()
     assert not stack.with_config(stack.content).exists
+
+
+TWENTY = 20
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_the_stack_takes_twenty_edits_and_goes(name: str, tmp_path: Path) -> None:
+    """What is protected is let go as README says."""
+    stack = Edited(tmp_path, "codeDeploy", dict(load_stack_file(ROOT / f"Pulumi.{name}.yaml")))
+    made = 0
+    for edit in (edit for turn in in_turns("codeDeploy") for edit in turn):
+        after = changed(stack.content, edit.sets)
+        if made == TWENTY or not fits(after):
+            continue
+        steps = planned(stack.content, after)
+        if words(When.NOT_IN_PLACE, steps) or all(step.op == "same" for step in steps):
+            continue
+        stack.content, made = after, made + 1
+        if made % AT_A_TIME == 0:
+            stack.up(stack.content)
+    assert made == TWENTY
+    stack.up(changed(stack.content, {"retention.protect": False}))
+    stack.with_config(stack.content).destroy()
+    assert not stack.with_config(stack.content).exists
+
+
+def fits(content: Config) -> bool:
+    """Whether a stack file with this content is right."""
+    try:
+        load_settings(content, stack="live")
+    except SettingsError:
+        return False
+    return True
 
 
 def words(when: When, steps: Sequence[Step]) -> list[str]:
