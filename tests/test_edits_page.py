@@ -44,7 +44,15 @@ def test_every_rule_is_about_an_edit() -> None:
     assert [(rule.type, rule.name.pattern, rule.operation, rule.property, rule.stack) for rule in unused] == []
 
 
-SERVING = ("aws:ecs/", "aws:lb/", "aws:ec2/", "aws:vpc/", "aws:appautoscaling/", "aws:codedeploy/")
+SERVING = (
+    "aws:ecs/service:",
+    "aws:ecs/cluster:",
+    "aws:lb/",
+    "aws:ec2/",
+    "aws:vpc/",
+    "aws:appautoscaling/",
+    "aws:codedeploy/",
+)
 
 
 def test_an_edit_of_the_delivery_touches_nothing_that_serves() -> None:
