@@ -48,9 +48,15 @@ def key_of(bundle: bytes) -> str:
     return f"{PREFIX}/{hashlib.sha256(bundle).hexdigest()}.pyz"
 
 
-@lru_cache
 def _packed() -> tuple[Path, str]:
     """The archive as a file that lasts as long as this process, since Pulumi reads it late; and its key."""
+    if not _written()[0].exists():  # whoever chose the folder for temporary files may have removed it
+        _written.cache_clear()
+    return _written()
+
+
+@lru_cache
+def _written() -> tuple[Path, str]:
     folder = Path(tempfile.mkdtemp(prefix="ecs-delivery-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     bundle = pack()

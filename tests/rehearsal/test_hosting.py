@@ -311,7 +311,9 @@ def test_the_deploying_job_follows_what_happens_and_says_why(
         def deploy(name: str, **changes: object) -> Result:
             definition = stack.template
             definition["containerDefinitions"][0] |= {"image": uri, "secrets": [], **changes}
-            facts = {"container": definition["containerDefinitions"][0]["name"], "digest": uri.partition("@")[2]}
+            own = definition["containerDefinitions"][0]
+            facts = {"container": own["name"], "port": own["portMappings"][0]["containerPort"]}
+            facts["digest"] = uri.partition("@")[2]
             prepared = artifact(tmp_path / name, deployment_json=facts, taskdef_json=definition)
             served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")
             return builder.run(

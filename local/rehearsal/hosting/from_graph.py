@@ -269,7 +269,6 @@ class Hosting:
             taskDefinition=registered["taskDefinitionArn"],
             desiredCount=declared["desiredCount"],
             deploymentController=declared["deploymentController"],
-            **({"launchType": declared["launchType"]} if declared.get("launchType") else {}),
             deploymentConfiguration=_configuration(declared),
             loadBalancers=declared["loadBalancers"],
             healthCheckGracePeriodSeconds=declared.get("healthCheckGracePeriodSeconds", 0),
