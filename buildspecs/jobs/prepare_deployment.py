@@ -137,7 +137,9 @@ def rendered(address: str, container: str, port: str, placement: dict[str, Any])
     return Prepared(definition, appspec(container, int(port), placement), definition)
 
 
-def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -> Prepared:
+def taken_over(
+    address: str, container: str, port: str, image: dict[str, Any]
+) -> Prepared:  # pragma: no cover - as takeover
     """What a service that exists runs, with what the stack file states."""
     wanted = takeover.Wanted(
         cluster=job.require("CLUSTER"),
