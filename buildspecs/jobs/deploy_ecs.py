@@ -78,8 +78,8 @@ class Service:
         shape = ("--deployment-configuration", configuration) if configuration else ()
         # ECS takes another strategy with a forced deployment only.
         place = ("--capacity-provider-strategy", strategy, "--force-new-deployment") if strategy else ()
-        reached = ("--load-balancers", json.dumps(balancers)) if balancers else ()
-        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape, *place, *reached)
+        port = ("--load-balancers", json.dumps(balancers)) if balancers else ()
+        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape, *place, *port)
         job.aws("Update the service", *command)
 
 
@@ -117,10 +117,10 @@ def reached(service: dict[str, Any], definition: dict[str, Any], container: str,
     }
     here = {"containerName": container, "containerPort": port}
     balancers = service.get("loadBalancers", [])
-    moved = [
+    wanted = [
         each if each["containerPort"] in ports.get(each["containerName"], []) else each | here for each in balancers
     ]
-    return moved if moved != balancers else []
+    return wanted if wanted != balancers else []
 
 
 def described(arn: str, *, again: bool = False) -> dict[str, Any]:

@@ -14,6 +14,13 @@ from local.engine.stack import LocalStack
 State = list[dict[str, Any]]
 Config = dict[str, Any]
 SERVICE = "aws:ecs/service:Service"
+ENGINES: dict[str, dict[str, Any]] = {
+    "codeDeploy": {"engine": "codeDeploy"},
+    "ecs rolling": {"engine": "ecs"},
+    "ecs blue/green": {"engine": "ecs", "strategy": "blueGreen"},
+    "ecsAction": {"engine": "ecsAction"},
+}
+"""What a stack file says of each way to deploy."""
 
 
 class LiveStack:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_stack import Config, LiveStack, State
+from live_stack import ENGINES, Config, LiveStack, State
 
 from local.engine.outcome import Outcome
 from local.engine.stack import EngineFailure, LocalStack
@@ -21,12 +21,6 @@ CERTIFICATE = {
     "domainName": "shop.example.com",
 }
 PRODUCTION, REDIRECT = "shop-hosting-load-balancer-production", "shop-hosting-load-balancer-redirect"
-ENGINES: dict[str, dict[str, Any]] = {
-    "codeDeploy": {"engine": "codeDeploy"},
-    "ecs rolling": {"engine": "ecs"},
-    "ecs blue/green": {"engine": "ecs", "strategy": "blueGreen"},
-    "ecsAction": {"engine": "ecsAction"},
-}
 
 
 class Live(LiveStack):

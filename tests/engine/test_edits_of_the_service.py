@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_stack import SERVICE, Config, LiveStack, deployed
+from live_stack import ENGINES, SERVICE, Config, LiveStack, deployed
 
 from local.engine.outcome import Outcome
 from local.engine.stack import EngineFailure
@@ -19,12 +19,6 @@ pytestmark = pytest.mark.engine
 
 DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 PROJECT, POLICY = "aws:codebuild/project:Project", "aws:iam/rolePolicy:RolePolicy"
-ENGINES: dict[str, dict[str, Any]] = {
-    "codeDeploy": {"engine": "codeDeploy"},
-    "ecs rolling": {"engine": "ecs"},
-    "ecs blue/green": {"engine": "ecs", "strategy": "blueGreen"},
-    "ecsAction": {"engine": "ecsAction"},
-}
 BY_ECS = [engine for engine in ENGINES if engine != "codeDeploy"]
 SPOT = {"service": {"capacityProvider": "fargateSpot"}}
 EXEC = {"service": {"exec": True}}

@@ -305,6 +305,29 @@ _PASS_ROLES = Permission(
     condition=_TO_TASKS,
     proof=_PASSES_TO_TASKS,
 )
+_CODE_DEPLOY_ACTION = (
+    Permission(
+        actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
+        aws=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/*",),
+        ours=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/<group>",),
+        proof=_CDK,
+    ),
+    Permission(
+        actions=(
+            "codedeploy:GetApplication",
+            "codedeploy:GetApplicationRevision",
+            "codedeploy:RegisterApplicationRevision",
+        ),
+        aws=(
+            "arn:aws:codedeploy:<region>:<account>:application:<application>",
+            "arn:aws:codedeploy:<region>:<account>:application:<application>/*",
+        ),
+    ),
+)
+_ANY_CONFIGURATION = Permission(
+    actions=("codedeploy:GetDeploymentConfig",),
+    aws=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:*",),
+)
 _ECS_ACTION = (
     Permission(actions=("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), aws=("*",)),
     Permission(
@@ -400,26 +423,9 @@ PURPOSES: tuple[Purpose, ...] = (
         page=f"{_CODEPIPELINE}/action-reference-ECSbluegreen.html",
         applies=_deploys_with_a_group(made=True),
         permissions=(
-            Permission(
-                actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
-                aws=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/*",),
-                ours=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/<group>",),
-                proof=_CDK,
-            ),
-            Permission(
-                actions=(
-                    "codedeploy:GetApplication",
-                    "codedeploy:GetApplicationRevision",
-                    "codedeploy:RegisterApplicationRevision",
-                ),
-                aws=(
-                    "arn:aws:codedeploy:<region>:<account>:application:<application>",
-                    "arn:aws:codedeploy:<region>:<account>:application:<application>/*",
-                ),
-            ),
-            Permission(
-                actions=("codedeploy:GetDeploymentConfig",),
-                aws=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:*",),
+            *_CODE_DEPLOY_ACTION,
+            replace(
+                _ANY_CONFIGURATION,
                 ours=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:<configuration>",),
                 proof=_CDK,
             ),
@@ -433,27 +439,8 @@ PURPOSES: tuple[Purpose, ...] = (
         page=f"{_CODEPIPELINE}/action-reference-ECSbluegreen.html",
         applies=_deploys_with_a_group(made=False),
         permissions=(
-            Permission(
-                actions=("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
-                aws=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/*",),
-                ours=("arn:aws:codedeploy:<region>:<account>:deploymentgroup:<application>/<group>",),
-                proof=_CDK,
-            ),
-            Permission(
-                actions=(
-                    "codedeploy:GetApplication",
-                    "codedeploy:GetApplicationRevision",
-                    "codedeploy:RegisterApplicationRevision",
-                ),
-                aws=(
-                    "arn:aws:codedeploy:<region>:<account>:application:<application>",
-                    "arn:aws:codedeploy:<region>:<account>:application:<application>/*",
-                ),
-            ),
-            Permission(
-                actions=("codedeploy:GetDeploymentConfig",),
-                aws=("arn:aws:codedeploy:<region>:<account>:deploymentconfig:*",),
-            ),
+            *_CODE_DEPLOY_ACTION,
+            _ANY_CONFIGURATION,
             Permission(actions=("ecs:RegisterTaskDefinition",), aws=("*",)),
             _TAG_TASK_DEFINITION,
             _PASS_ROLES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -178,21 +179,17 @@ def planned(name: str, changes: str = "null") -> DeliveredStack:
 @pytest.fixture
 def deliver(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[Deliver]:
     """Make ready what a stack delivers; its ECS is on the network until the test ends."""
-    open_servers = []
 
     def ready(name: str, changes: dict[str, dict[str, object]] | None = None, *, pace: int = 4) -> Delivery:
         stack = planned(name, json.dumps(changes))
         stack.push(aws)
         stack.store(aws)
         made = Delivery(stack, Builder(stack, aws, warm_aws_cli, tmp_path / "machine"), tmp_path, pace=pace)
-        server = serving(made.ecs, made.logs)
-        made.url = server.__enter__()
-        open_servers.append(server)
+        made.url = ends.enter_context(serving(made.ecs, made.logs))
         return made
 
-    yield ready
-    for server in open_servers:
-        server.__exit__(None, None, None)
+    with ExitStack() as ends:
+        yield ready
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,6 @@ def stack(engine: str = "ecs", existing: str = "{}", application: str = "{}") ->
 @pytest.fixture
 def take_over(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[TakeOver]:
     """Make a service that runs one of the task definitions, and the stack that takes it over."""
-    open_servers = []
 
     def ready(name: str, plan: DeliveredStack | None = None, **served: Any) -> Delivery:  # noqa: ANN401 - JSON
         found = plan or stack()
@@ -72,14 +72,11 @@ def take_over(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[
             definition["loadBalancers"] = []
         builder = Builder(found, aws, warm_aws_cli, tmp_path / "machine")
         made = Delivery(found, builder, tmp_path, pace=20, **definition)
-        server = serving(made.ecs, made.logs)
-        made.url = server.__enter__()
-        open_servers.append(server)
+        made.url = ends.enter_context(serving(made.ecs, made.logs))
         return made
 
-    yield ready
-    for server in open_servers:
-        server.__exit__(None, None, None)
+    with ExitStack() as ends:
+        yield ready
 
 
 def stated_for(plan: DeliveredStack, name: str) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from components.hosting.task_definition import TaskSurroundings, task_definition
 from components.hosting.task_definition_template import KEY, TaskDefinitionTemplate, TaskDefinitionTemplateArgs
 
 
-def template(**surroundings: object) -> Graph:
+def template(application: dict[str, object] | None = None, **surroundings: object) -> Graph:
     def program() -> None:
         base = foundation()
         TaskDefinitionTemplate(
             "template",
             TaskDefinitionTemplateArgs(
                 foundation=base,
-                application=shop().application,
+                application=shop(**({} if application is None else {"application": application})).application,
                 hosting=hosting(base, **surroundings),
                 artifacts=artifact_bucket(base),
             ),
@@ -85,20 +85,8 @@ def test_the_address_of_the_template_is_what_the_component_offers() -> None:
 
 def stated(**application: object) -> dict[str, Any]:
     """What is stored of a service that exists."""
-
-    def program() -> None:
-        base = foundation()
-        TaskDefinitionTemplate(
-            "template",
-            TaskDefinitionTemplateArgs(
-                foundation=base,
-                application=shop(application={"name": "shop", **application}).application,
-                hosting=hosting(base, take_over=TakeOver(file=None, agreed=False), task_role_arn=None),
-                artifacts=artifact_bucket(base),
-            ),
-        )
-
-    return content(build(program))
+    existing = TakeOver(file=None, agreed=False)
+    return content(template({"name": "shop", **application}, take_over=existing, task_role_arn=None))
 
 
 NOTHING_STATED = {"family": "shop-dev", "executionRoleArn": EXECUTION_ROLE, "containerDefinitions": [{"name": "shop"}]}
