@@ -61,13 +61,18 @@ def appspec(container: str, port: int, placement: dict[str, Any]) -> dict[str, A
     return {"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service", "Properties": properties}}]}
 
 
-def refuse_lost_edits(definition: dict[str, Any], container: str, address: str) -> None:
-    """End the job when the service runs another definition: the Amazon ECS action would silently lose the edit."""
-    cluster, service = job.require("CLUSTER"), job.require("SERVICE")
+def look_up_service(cluster: str, service: str) -> dict[str, Any]:
+    """What ECS knows of the service; ends the job when it is not there."""
     answer = job.aws("Look up the service", "ecs", "describe-services", "--cluster", cluster, "--services", service)
     if not answer["services"]:
         job.fail(f"the cluster {cluster} has no service {service}.")
-    arn = answer["services"][0]["taskDefinition"]
+    return dict(answer["services"][0])
+
+
+def refuse_lost_edits(found: dict[str, Any], definition: dict[str, Any], container: str, address: str) -> None:
+    """End the job when the service runs another definition: the Amazon ECS action would silently lose the edit."""
+    cluster, service = job.require("CLUSTER"), job.require("SERVICE")
+    arn = found["taskDefinition"]
     command = ("ecs", "describe-task-definition", "--task-definition", arn)
     running = job.aws("Look up what it runs", *command)["taskDefinition"]
     changes = task_definition.differences(running, definition, container)
@@ -87,12 +92,11 @@ def refuse_lost_edits(definition: dict[str, Any], container: str, address: str) 
     )
 
 
-def refuse_another_capacity_provider(placement: dict[str, Any]) -> None:
+def refuse_another_capacity_provider(found: dict[str, Any], placement: dict[str, Any]) -> None:
     """End the job when the service runs on another capacity provider: the Amazon ECS action would leave it there."""
     wanted = [entry["CapacityProvider"] for entry in placement.get("CapacityProviderStrategy", [])]
     cluster, service = job.require("CLUSTER"), job.require("SERVICE")
-    answer = job.aws("Look up the service", "ecs", "describe-services", "--cluster", cluster, "--services", service)
-    running = [entry["capacityProvider"] for entry in answer["services"][0].get("capacityProviderStrategy", [])]
+    running = [entry["capacityProvider"] for entry in found.get("capacityProviderStrategy", [])]
     if wanted and running != wanted:
         strategy = " ".join(f"capacityProvider={name},weight=1" for name in wanted)
         job.fail(
@@ -190,8 +194,9 @@ def main() -> None:
     if without:
         job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")
     if image_only and not existing:
-        refuse_lost_edits(definition, name, address)
-        refuse_another_capacity_provider(placement)
+        found = look_up_service(job.require("CLUSTER"), job.require("SERVICE"))
+        refuse_lost_edits(found, definition, name, address)
+        refuse_another_capacity_provider(found, placement)
 
     write_checked("Check the task definition", definition)
     job.write_json("appspec.yaml", prepared.specification)  # JSON is YAML
