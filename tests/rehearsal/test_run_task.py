@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from delivered_stack import Builder, DeliveredStack, artifact, client, make_bucket
+from hosted import running
 from mocked import ACCOUNT, REGION
 from rehearsing import in_this_process
 
@@ -23,6 +24,8 @@ from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.ecs.state import Ending, Task
 from local.rehearsal.emulated import allows, serving
+from local.rehearsal.images import Entry, busybox, image, layer
+from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.logs import Logs
 
 BEFORE, AFTER = "RunBeforeDeployment", "RunAfterDeployment"
@@ -86,6 +89,7 @@ class Delivery:
         files: Path | None = None,
         *,
         version: str = "1.2.3",
+        digest: str = "",
         without: str = "",
         **given: str,
     ) -> Result:
@@ -94,7 +98,7 @@ class Delivery:
         return self.builder.run(
             action,
             {"Deployment": files or self.files(version)},
-            digest=str(self.stack.image(version)["digest"]),
+            digest=digest or str(self.stack.image(version)["digest"]),
             without=without,
             variables=given,
             AWS_ENDPOINT_URL_ECS=self.url,
@@ -361,3 +365,46 @@ def test_the_job_may_stop_no_other_task_than_its_own(deliver: Deliver) -> None:
         arn: all(allows(policies, need, account=ACCOUNT, region=REGION) for need in each) for arn, each in needs.items()
     }
     assert allowed == {before.arn: True, after.arn: False}
+
+
+def test_the_task_runs_as_a_container_beside_the_service_that_serves(
+    sandbox: JobSandbox, warm_aws_cli: Path, tmp_path: Path
+) -> None:
+    """The command gets the image, the environment and the log of the application; its exit code comes back."""
+    migrate = 'echo "migrating $STAGE" && test -f /srv/index.html'
+    stack = planned("dev")
+    with running(sandbox, tmp_path / "hosting", stack) as service, serving(*service.hosting.emulators) as url:
+        before = service.visited()
+        files = {"srv/index.html": Entry(b"2.0"), "srv/healthz": Entry(b"well")}
+        uri = service.push(image(busybox(), layer(files), Cmd=["httpd", "-f", "-p", service.port, "-h", "/srv"]))
+        delivery = Delivery(
+            stack,
+            Builder(stack, sandbox.aws, warm_aws_cli, tmp_path / "machine"),
+            tmp_path,
+            service.hosting.ecs,
+            sandbox.aws,
+        )
+        delivery.url, delivery.logs = url, service.hosting.logs
+
+        def run(command: str) -> Result:
+            prepared = delivery.files(image=uri, secrets=[], environment=[{"name": "STAGE", "value": "dev"}])
+            deployment = json.loads((prepared / "deployment.json").read_text())
+            digest = uri.partition("@")[2]
+            (prepared / "deployment.json").write_text(json.dumps({**deployment, "digest": digest, "image": uri}))
+            words = json.dumps(["/bin/sh", "-c", command])
+            return delivery.run(files=prepared, digest=digest, COMMAND=words)
+
+        good, bad = run(migrate), run("echo 'no such table' && exit 3")
+        after = service.visited()
+
+    assert good.succeeded, good.log
+    assert "  | migrating dev" in good.log
+    assert not bad.succeeded
+    assert "has failed: the program ended with exit code 3" in bad.log
+    assert "  | no such table" in bad.log
+    assert before == after, "the old version serves, and nothing else"
+    assert [task.exit_code for task in delivery.tasks] == [0, 3]
+    assert all(
+        task.arn.rpartition("/")[2] not in {each.identity for each in service.hosting.service.tasks}
+        for task in delivery.tasks
+    )
