@@ -160,6 +160,17 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "deploy.terminationWaitMinutes": [Tried(10, engines=("codeDeploy",))],
     "deploy.timeoutMinutes": [Tried(45, engines=("ecs rolling", "ecs blueGreen", "ecsAction"))],
     "deploy.alarms": [Tried(["shop-errors"], engines=("codeDeploy", "ecs rolling", "ecs blueGreen"))],
+    "deploy.approval.enabled": [Tried(True, engines=("codeDeploy",))],
+    "deploy.approval.notifyTopicArn": [
+        Tried(
+            "arn:aws:sns:eu-west-1:123456789012:approvals",
+            base={"deploy.approval": {"enabled": True}},
+            engines=("codeDeploy",),
+        )
+    ],
+    "deploy.approval.timeoutMinutes": [
+        Tried(1440, base={"deploy.approval": {"enabled": True}}, engines=("codeDeploy",))
+    ],
     "deploy.before.command": [
         Tried(["bin/rails", "db:migrate"]),
         Tried(["python", "manage.py", "migrate"], base={"deploy.before": _MIGRATION}, engines=("codeDeploy",)),

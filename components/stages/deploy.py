@@ -12,7 +12,9 @@ from components.engines import Engine, Rollout
 from components.engines.engine import Deployment
 from components.pipeline.model import Action
 from components.settings import DeploySection
+from components.settings.sections.approval import ApprovalSection
 from components.stages.command import CommandTask, CommandTaskArgs
+from components.stages.review import DeploymentReview
 from components.stages.stage import SharedFacts, Stage, StageContext
 from components.stages.static_files import StaticFiles, StaticFilesArgs
 
@@ -24,6 +26,7 @@ class DeployStageArgs:
     Attributes:
         engine: What deploys.
         rollout: How the service moves.
+        approval: A person's yes before anything is done; ``None`` for none.
         before: The command that runs before it does; ``None`` for none.
         after: The command that runs when it has; ``None`` for none.
         static_files: What is published around it; ``None`` for nothing.
@@ -31,6 +34,7 @@ class DeployStageArgs:
 
     engine: Engine
     rollout: Rollout
+    approval: ApprovalSection | None
     before: CommandTaskArgs | None
     after: CommandTaskArgs | None
     static_files: StaticFilesArgs | None
@@ -68,6 +72,10 @@ class DeployStage(Stage[DeploySection, DeployStageArgs]):
             files = StaticFiles(f"{name}-static-files", args.static_files, context, child)
             steps = [*((action,) for action in files.publish), *steps, (files.prune,)]
             grants = (*files.grants, *grants)
+        if args.approval is not None:
+            review = DeploymentReview(f"{name}-review", args.approval, context, child)
+            steps = [*review.steps, *steps]
+            grants = (*review.grants, *grants)
         self.actions, self.grants = in_a_row(steps), grants
         self.register_outputs({"engine": args.engine.name})
 
@@ -77,6 +85,7 @@ class DeployStage(Stage[DeploySection, DeployStageArgs]):
         return DeployStageArgs(
             engine=shared.engine,
             rollout=section.rollout,
+            approval=section.approval if section.approval.enabled else None,
             before=CommandTaskArgs.wanted("before", section.before),
             after=CommandTaskArgs.wanted("after", section.after),
             static_files=StaticFilesArgs.wanted(section.static_files),

@@ -465,6 +465,33 @@ class RunsCommand(OnAws):
         assert self.records() == [{"succeeded": True, "failures": 0, "task": task.arn}]
 
 
+class ReviewsDeployment(OnAws):
+    """What a deployment changes; nothing is changed anywhere."""
+
+    def __init__(self, aws: AwsServices, folder: Path, servers: ExitStack) -> None:
+        super().__init__(aws, folder)
+        stack = code_deploy_stack()
+        self.ecs = Ecs(region=REGION)
+        stack.serve(self.ecs)
+        self.environment = {**self.environment, "AWS_ENDPOINT_URL_ECS": servers.enter_context(serving(self.ecs))}
+        container = stack.variables("PrepareDeployment")["CONTAINER_NAME"]
+        definition = json.loads(json.dumps(stack.whole))
+        for part in definition["containerDefinitions"]:
+            part["image"] = f"{stack.repository}@{image().digest}"
+        deployment = deployment_json(stack.repository, container=container)
+        self.build = self.build_of("ReviewDeployment", {"deployment.json": deployment, "taskdef.json": definition})
+
+    def state(self) -> object:
+        """Nothing is changed."""
+
+    def check_visible(self) -> None:
+        """There is nothing to see."""
+
+    def check_done(self, result: Result) -> None:
+        assert result.exported["RUNNING"] == "public.ecr.aws/docker/library/busybox:1"
+        assert result.exported["CHANGES"].endswith(" besides the image")
+
+
 def vault(secret_id: str) -> str:
     """Secrets Manager with the token for GitHub."""
     assert secret_id == "shop/github"  # noqa: S105 - a name

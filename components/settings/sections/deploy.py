@@ -11,6 +11,7 @@ from components.engines import ENGINES, Engine, Rollout, Strategy
 from components.settings.names import AlarmName, Bucket, DistributionId, KeyPrefix, no_climbing
 from components.settings.section import Constraint, Problem, Section, one_of
 from components.settings.sections.application import CommandWord
+from components.settings.sections.approval import ApprovalSection
 
 if TYPE_CHECKING:
     EngineName = str
@@ -218,6 +219,11 @@ class DeploySection(Section):
         max_length=10,
         description="CloudWatch alarms that roll a deployment back.",
         examples=[["shop-errors"]],
+    )
+    approval: ApprovalSection = Field(
+        default=ApprovalSection(),
+        description="A person's yes before the deployment, asked with what it changes.",
+        examples=[{"enabled": True}],
     )
     before: CommandSection | None = Field(
         default=None,
