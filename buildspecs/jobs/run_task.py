@@ -83,13 +83,23 @@ class Record:
 
     def __init__(self, folder: str, key: str) -> None:
         bucket, _, path = folder.removeprefix("s3://").partition("/")
-        self.address = f"{folder}/{key}.json"
+        self.address, self._key = f"{folder}/{key}.json", key
         self._where = ("--bucket", bucket, "--key", f"{path}/{key}.json")
         read = ("s3api", "get-object", *self._where, RECORD)
         found = job.aws("Look for its record", *read, absent="NoSuchKey")
         said = job.read_json(RECORD) if found is not None else {}
         self.failures, self.task = int(said.get("failures", 0)), str(said.get("task", ""))
         self.succeeded = bool(said.get("succeeded"))
+
+    @property
+    def attempt(self) -> str:
+        """What tells the next attempt from those that have failed."""
+        return f"{self._key}-{self.failures}"
+
+    @property
+    def again(self) -> str:
+        """The shell command after which the next run makes another attempt, which ECS tells from the ones before."""
+        return f"""echo '{{"failures": {self.failures + 1}}}' | aws s3 cp - {self.address}"""
 
     def write(self, task: str, *, succeeded: bool) -> None:
         """Keep how a task has ended."""
@@ -150,22 +160,25 @@ def look_up(command: Command, name: str) -> dict[str, Any]:
     return dict(services[0])
 
 
-def start(command: Command, service: dict[str, Any], number: int) -> dict[str, Any]:
-    """Start a task; ends the job when ECS does not. The number tells attempts apart: ECS starts one task for each.
+def start(command: Command, service: dict[str, Any], record: Record) -> dict[str, Any]:
+    """Start a task; ends the job when ECS does not. ECS starts one for each attempt, which it remembers for a day.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
     """
     Path(DEFINITION).write_text(json.dumps({**command.definition, "family": command.family}), encoding="utf-8")
     register = ("ecs", "register-task-definition", "--cli-input-json", f"file://{DEFINITION}")
     registered = job.aws("Register its task definition", *register)["taskDefinition"]["taskDefinitionArn"]
-    attempt = f"{command.key}-{number}"
+    attempt = record.attempt
     overrides = {"containerOverrides": [{"name": command.container, "command": command.words}]}
     tag = f"key={job.require('TASK_TAG')},value={command.family}"
     what = ("--cluster", command.cluster, "--task-definition", registered, "--overrides", json.dumps(overrides))
     named = ("--started-by", attempt, "--client-token", attempt, "--tags", tag)
     answer = job.aws("Run it", "ecs", "run-task", *what, *placement(service), *named, absent="ConflictException")
     if answer is None:
-        command.fail("ECS has started this task a moment ago, and does not list it yet: retry this action")
+        command.fail(
+            "ECS has started a task for this attempt already, and does not list it. If that was a moment ago, retry "
+            f"this action; if nobody knows any more how it ended, have the next run make another one: {record.again}"
+        )
     if not answer["tasks"]:
         why = "; ".join(f"{part.get('reason')} {part.get('detail', '')}".strip() for part in answer["failures"])
         command.fail(f"ECS starts no task: {why}")
@@ -269,11 +282,11 @@ def main() -> None:
     if record.succeeded:
         job.say(
             f"`{' '.join(command.words)}` has succeeded for this image, environment and secrets already, as task "
-            f"{record.task.rpartition('/')[2]}: it is not run again. To run it again: aws s3 rm {record.address}"
+            f"{record.task.rpartition('/')[2]}: it is not run again. To have it run again: {record.again}"
         )
         return
-    attempt, found = f"{command.key}-{record.failures}", tasks(command)
-    task = next((task for task in found if task.get("startedBy") == attempt), {})
+    found = tasks(command)
+    task = next((task for task in found if task.get("startedBy") == record.attempt), {})
     if task and ended(task) and not succeeded(command, task):
         job.say(f"task {stopped_tasks.identity(task)} has failed while nobody looked: the command is run again")
         record.write(task["taskArn"], succeeded=False)
@@ -282,7 +295,7 @@ def main() -> None:
         job.say(f"task {stopped_tasks.identity(task)} has been started already: this run follows it")
     else:
         await_others(command, found)
-        task = start(command, look_up(command, job.require("SERVICE")), record.failures)
+        task = start(command, look_up(command, job.require("SERVICE")), record)
     task, stopped = follow(command, task)
     show_log(command, task)
     well = succeeded(command, task)

@@ -140,8 +140,21 @@ def test_what_the_record_calls_a_success_is_not_run_again(machine: Machine) -> N
     known(machine, {"succeeded": True, "failures": 1, "task": TASK})
     result = run(machine)
     assert result.returncode == 0, result.stderr
-    assert f"To run it again: aws s3 rm s3://artifacts/_tasks/before/{KEY}.json" in result.stdout
+    again = f"""echo '{{"failures": 2}}' | aws s3 cp - s3://artifacts/_tasks/before/{KEY}.json"""
+    assert f"To have it run again: {again}" in result.stdout
     assert machine.called("aws ecs") == []
+
+
+def test_what_a_person_has_run_again_is_another_attempt(machine: Machine) -> None:
+    """ECS still lists the task that has succeeded, and would answer its token with it."""
+    known(machine, {"failures": 1}, stopped=[OTHER])
+    starts(machine)
+    machine.answer("aws ecs describe-tasks", {"tasks": [task(OTHER)]}, times=1)
+    machine.answer("aws ecs describe-tasks", {"tasks": [task(attempt=1)]})
+    writes(machine)
+
+    assert run(machine).returncode == 0
+    assert machine.called("aws ecs run-task")[0].after("--client-token") == [f"{KEY}-1"]
 
 
 def test_another_attempt_has_another_token(machine: Machine) -> None:
@@ -319,7 +332,7 @@ def test_tasks_of_other_versions_end_first(machine: Machine) -> None:
             "",
             254,
             "An error occurred (ConflictException) when calling the RunTask operation: in use",
-            "does not list it yet: retry this action",
+            "If that was a moment ago, retry this action",
             id="started a moment ago",
         ),
         pytest.param(

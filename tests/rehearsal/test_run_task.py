@@ -6,6 +6,7 @@ One test lets the task run as containers, beside a service that answers; in the 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -185,6 +186,21 @@ def test_after_it_has_succeeded_it_is_not_run_again(deliver: Deliver) -> None:
     assert again.succeeded, again.log
     assert "it is not run again" in again.log
     assert len(delivery.ecs.calls) == asked, "ECS is not even asked"
+
+
+def test_a_person_can_have_it_run_again(deliver: Deliver) -> None:
+    """By the command that the log names, although ECS still knows the task that has succeeded."""
+    delivery = deliver()
+    assert delivery.run().succeeded
+    (said,) = re.findall(r"""echo '(.*)' \| aws s3 cp - s3://([^/]+)/(\S+)""", delivery.run().log)
+    content, bucket, key = said
+    client(delivery.aws, "s3").put_object(Bucket=bucket, Key=key, Body=content.encode())
+
+    again = delivery.run()
+
+    assert again.succeeded, again.log
+    assert len(delivery.tasks) == 2
+    assert len({call["clientToken"] for call in delivery.called("RunTask")}) == 2
 
 
 @pytest.mark.parametrize(
