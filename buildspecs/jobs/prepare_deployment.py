@@ -79,7 +79,7 @@ def refuse_lost_edits(found: dict[str, Any], definition: dict[str, Any], contain
     if not changes:
         return
     image = next(c["image"] for c in definition["containerDefinitions"] if c["name"] == container)
-    lines = "\n".join(f"  - {change}" for change in changes)
+    lines = "\n".join(f"  - {change.shown()}" for change in changes)
     edit = f"""jq '(.containerDefinitions[]|select(.name=="{container}")).image="{image}"'"""
     job.fail(
         f"the Amazon ECS action ships nothing but the image, and {service} runs {arn},\n"
@@ -141,9 +141,7 @@ def rendered(address: str, container: str, port: str, placement: dict[str, Any])
     return Prepared(definition, appspec(container, int(port), placement), definition)
 
 
-def taken_over(
-    address: str, container: str, port: str, image: dict[str, Any]
-) -> Prepared:  # pragma: no cover - as takeover
+def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -> Prepared:
     """What a service that exists runs, with what the stack file states."""
     wanted = takeover.Wanted(
         cluster=job.require("CLUSTER"),
