@@ -143,6 +143,28 @@ def test_what_ecs_would_refuse_is_refused(
     assert len(made.deployments) == 1
 
 
+def test_a_service_changes_its_controller_from_codedeploy_to_ecs_and_not_back(ecs: Ecs) -> None:
+    """And not while CodeDeploy is deploying."""
+    service(ecs)
+    named = {"cluster": "main", "service": "deployed"}
+    by_code_deploy = {"cluster": "main", "serviceName": "deployed", "taskDefinition": "shop:1", "launchType": "FARGATE"}
+    ecs.owner("CreateService", **by_code_deploy, deploymentController={"type": "CODE_DEPLOY"})
+    deployed = ecs.service("deployed", "main")
+    runs = [task.arn for task in deployed.tasks]
+    replacement = ecs.task_set(deployed, deployed.definition, "d-1")
+    to_ecs = {**named, "deploymentController": {"type": "ECS"}}
+    assert "in progress" in refused(ecs, "UpdateService", **to_ecs).message
+
+    deployed.task_sets.remove(replacement)
+    ecs.owner("UpdateService", **to_ecs)
+
+    assert deployed.view()["deploymentController"] == {"type": "ECS"}
+    assert "taskSets" not in deployed.view()
+    assert [task.arn for task in deployed.tasks] == runs
+    back = {**named, "deploymentController": {"type": "CODE_DEPLOY"}}
+    assert refused(ecs, "UpdateService", **back).message == "Unable to update the deployment controller."
+
+
 def test_an_answer_that_is_unlike_ecs_is_a_fault_of_the_stand_in(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
     service(ecs)
     monkeypatch.setattr(Service, "view", lambda _self: {"serviceName": "shop", "health": "good"})

@@ -293,6 +293,11 @@ class Ecs(Emulated):
         if service.status != "ACTIVE":
             raise Refused("ServiceNotActiveException", "Service was not ACTIVE.")
         members = parameters.keys() - {"cluster", "service"} - ({"forceNewDeployment"} if not forced else set())
+        controller = parameters.get("deploymentController", {}).get("type", service.controller)
+        if service.controller == "CODE_DEPLOY" and controller == "ECS":
+            _leave_code_deploy(service)
+        elif controller != service.controller:
+            raise Refused("InvalidParameterException", "Unable to update the deployment controller.")
         if service.controller == "CODE_DEPLOY" and (said := refused_with_code_deploy(members)):
             raise Refused("InvalidParameterException", said)
         wanted, before = parameters.get("taskDefinition"), service.definition
@@ -543,6 +548,22 @@ def _check_ports(balancers: Sequence[Json], definition: Json) -> None:
         if port not in [mapping["containerPort"] for mapping in containers[name]["portMappings"]]:
             message = f"The container {name} did not have a container port {port} defined."
             raise Refused("InvalidParameterException", message)
+
+
+def _leave_code_deploy(service: Service) -> None:
+    """Let ECS deploy a service from now on: what its primary task set is, it is itself.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/migrate-codedeploy-to-ecs-bluegreen.html
+
+    Raises:
+        Refused: CodeDeploy is deploying. What ECS says then was not seen.
+    """
+    if len(service.task_sets) > 1:
+        raise Refused("InvalidParameterException", "A deployment of CodeDeploy is in progress.")
+    (primary,) = service.task_sets
+    service.exchange_groups(primary.revision.group)
+    service.controller, service.task_sets, service.stable = "ECS", [], primary.revision
+    service.definition, service.placement = primary.revision.definition, primary.revision.placement
 
 
 def _check_configuration(balancers: Sequence[Json], configuration: Json) -> None:
