@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 
 from components.foundation.account import AwsAccount
 from components.foundation.iam import Statement
+
+_ADDRESS: Final = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +104,23 @@ def existing_repository(
     arn = account.arn("ecr", f"repository/{name}", region=region, account_id=account_id)
     uri = account.image(name, region=region, account_id=account_id)
     return Repository(name=name, arn=arn, uri=uri)
+
+
+def named_repository(name: str, account: AwsAccount) -> Repository:
+    """A repository by its name in this account and region, or by its whole address."""
+    elsewhere = _ADDRESS.fullmatch(name)
+    if elsewhere is None:
+        return existing_repository(name, account)
+    return existing_repository(elsewhere[3], account, account_id=elsewhere[1], region=elsewhere[2])
+
+
+def pull_all(sid: str, repositories: Iterable[Repository]) -> Statement:
+    """Permission to fetch images of several repositories, in one statement."""
+    return Statement(
+        sid=sid,
+        actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+        resources=tuple(repository.arn for repository in repositories),
+    )
 
 
 def registry_login() -> Statement:

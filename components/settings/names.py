@@ -131,6 +131,39 @@ Secret = Annotated[
 ]
 """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
 
+SecretValue = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^([A-Za-z0-9/_+=.@-]{{1,512}}|{_ARN[1:]}:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[A-Za-z0-9/_+=.@-]+)"
+        r"(:[A-Za-z0-9_.-]{1,128})?$",
+        max_length=730,
+    ),
+    Constraint(
+        "the name of a Secrets Manager secret or its ARN, with :<json key> behind it where the secret is JSON, never "
+        "the secret itself"
+    ),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
+
+SourceRepository = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^([0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?{ECR_REPOSITORY[1:]}", max_length=320
+    ),
+    Constraint(
+        "the name of an ECR repository of this account and region, or "
+        "<account>.dkr.ecr.<region>.amazonaws.com/<name>, without tag"
+    ),
+    Reference(),
+]
+
+RegistryHost = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?$"),
+    Constraint("the host of a registry, such as docker.io or ghcr.io, without scheme or path"),
+]
+
 JsonKey = Annotated[
     str,
     StringConstraints(pattern=r"^[^:\s]{1,128}$"),

@@ -130,6 +130,9 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         ("context", "context"),
         ("target", "target"),
         ("args", "args"),
+        ("secrets", "secrets"),
+        ("base_repositories", "baseRepositories"),
+        ("registry_logins", "registryLogins"),
         ("repository", "repository"),
         ("version", "version"),
     ):

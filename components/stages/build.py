@@ -10,8 +10,15 @@ import pulumi
 
 from components.engines import Engine
 from components.foundation.iam import Statement
+from components.foundation.secret import SecretReference, read_all
 from components.hosting.task_definition_template import KEY
-from components.images.repository import Repository, pull_through_cache, registry_login
+from components.images.repository import (
+    Repository,
+    named_repository,
+    pull_all,
+    pull_through_cache,
+    registry_login,
+)
 from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
 from components.pipeline.model import Action, Artifact, scheduled, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
@@ -130,6 +137,17 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "BUILD_ARGS": json.dumps(dict(build.args), sort_keys=True),
             }
         pulls: list[Statement] = []
+        if build.secrets and not smoke:
+            variables["BUILD_SECRETS"] = json.dumps(dict(build.secrets), sort_keys=True)
+        if build.registry_logins:
+            variables["REGISTRY_LOGINS"] = json.dumps(dict(build.registry_logins), sort_keys=True)
+        if secrets := [*(() if smoke else build.secrets.values()), *build.registry_logins.values()]:
+            account = self._context.foundation.account
+            pulls.append(read_all("ReadBuildSecrets", map(SecretReference.parsed, secrets), account))
+        if build.base_repositories:
+            bases = [named_repository(name, self._context.foundation.account) for name in build.base_repositories]
+            variables["BASE_REPOSITORIES"] = pulumi.Output.json_dumps([found.uri for found in bases])
+            pulls.append(pull_all("PullBaseImages", bases))
         if base is not None:
             variables["BASE_IMAGE_REPOSITORY_URI"] = base.uri
             pulls.append(base.pull())

@@ -6,8 +6,15 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from components.settings.names import EcrRepository, RelativePath
-from components.settings.secrets import looks_like_a_secret, names_a_secret
+from components.settings.names import (
+    EcrRepository,
+    RegistryHost,
+    RelativePath,
+    Secret,
+    SecretValue,
+    SourceRepository,
+)
+from components.settings.secrets import looks_like_a_secret, names_a_secret, secret_itself
 from components.settings.section import Constraint, Problem, Section
 
 ArgumentName = Annotated[
@@ -15,6 +22,13 @@ ArgumentName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"),
     Constraint("the name of a build argument: letters, digits and _, not starting with a digit"),
 ]
+
+SecretId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$"),
+    Constraint("the id of a secret of the build: letters, digits, _ . and -, starting with a letter or _"),
+]
+"""https://docs.docker.com/build/building/secrets/"""
 
 TargetName = Annotated[
     str,
@@ -74,6 +88,28 @@ class BuildSection(Section):
         description="ECR repository made for the images; `<application>-<stack>` when left out.",
         examples=["shop-dev"],
     )
+    secrets: dict[SecretId, SecretValue] = Field(
+        default={},
+        max_length=20,
+        description="Secrets of the application's build, such as a token for private packages: an id, and the Secrets "
+        "Manager secret. The Dockerfile mounts one with `RUN --mount=type=secret,id=ID`; neither the image nor the log "
+        "holds it, and another value builds no commit again.",
+        examples=[{"NPM_TOKEN": "shop/npm-token"}],
+    )
+    base_repositories: tuple[SourceRepository, ...] = Field(
+        default=(),
+        max_length=20,
+        description="ECR repositories of the images that the Dockerfiles name in `FROM` and `COPY --from`, of this "
+        "account or of another one, whose repository policy has to admit this one.",
+        examples=[["base/python", "210987654321.dkr.ecr.eu-west-1.amazonaws.com/base/nginx"]],
+    )
+    registry_logins: dict[RegistryHost, Secret] = Field(
+        default={},
+        max_length=10,
+        description="Other registries that builds sign in to, such as `docker.io`: the host, and a Secrets Manager "
+        "secret that holds JSON with `username` and `password`.",
+        examples=[{"docker.io": "shop/docker-hub"}],
+    )
     compute: Literal["small", "medium", "large", "xlarge"] = Field(
         default="small",
         description="Size of the build machine; small has 4 GB of memory, medium 8, large 16, xlarge up to 72.",
@@ -116,8 +152,13 @@ class BuildSection(Section):
                 yield Problem(
                     path=("args", name),
                     message="looks like a secret in clear (value not shown), which the image's history would show",
-                    fix=f"edit the file: remove {name} from args; application.secrets gives it to the container",
+                    fix=f"edit the file: remove {name} from args; build.secrets gives it to the build, and "
+                    "application.secrets to the container",
                 )
+        for key, secrets in (("secrets", self.secrets), ("registryLogins", self.registry_logins)):
+            for name, secret in secrets.items():
+                for problem in secret_itself(secret, "secret", section=f"build.{key}", key=name, example="shop/token"):
+                    yield Problem(path=(key, name), message=problem.message, fix=problem.fix)
         size = len(json.dumps(dict(self.args)))
         if size > ARGUMENTS_CHARACTERS:
             yield Problem(

@@ -137,6 +137,42 @@ def test_the_build_tools_come_through_a_cache_of_docker_hub_when_one_is_named(jo
     } in by_way_of_a_cache().statements(job)
 
 
+PRIVATE = {
+    **SMOKE_TEST,
+    "secrets": {"NPM_TOKEN": "shop/build:npm", "PIP": "shop/build"},
+    "baseRepositories": ["base/python", "210987654321.dkr.ecr.eu-central-1.amazonaws.com/base/nginx"],
+    "registryLogins": {"docker.io": arn("secretsmanager", "secret:hub-AbCdEf")},
+}
+
+
+@cache
+def with_secrets() -> BuiltStage:
+    return build_stage(BuildStage, shop(build=PRIVATE))
+
+
+@pytest.mark.parametrize(("job", "mounts"), [("build-image", True), ("build-smoke-test-image", False)])
+def test_a_build_may_read_its_own_secrets_and_its_base_images(job: str, mounts: bool) -> None:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html"""
+    variables, statements = with_secrets().variables(job), with_secrets().statements(job)
+    assert json.loads(variables.get("BUILD_SECRETS", "{}")) == (PRIVATE["secrets"] if mounts else {})
+    assert json.loads(variables["REGISTRY_LOGINS"]) == PRIVATE["registryLogins"]
+    assert json.loads(variables["BASE_REPOSITORIES"]) == [f"{REGISTRY}/base/python", PRIVATE["baseRepositories"][1]]
+    by_sid = {statement["Sid"]: statement for statement in statements}
+    assert by_sid["ReadBuildSecrets"]["Action"] == ["secretsmanager:GetSecretValue"]
+    own = [arn("secretsmanager", "secret:shop/build-??????")] if mounts else []
+    assert by_sid["ReadBuildSecrets"]["Resource"] == [*own, arn("secretsmanager", "secret:hub-AbCdEf")]
+    assert by_sid["PullBaseImages"]["Resource"] == [
+        arn("ecr", "repository/base/python"),
+        "arn:aws:ecr:eu-central-1:210987654321:repository/base/nginx",
+    ]
+
+
+def test_a_build_that_names_no_secrets_may_read_none() -> None:
+    variables, statements = from_code().variables("build-image"), from_code().statements("build-image")
+    assert not {"BUILD_SECRETS", "REGISTRY_LOGINS", "BASE_REPOSITORIES"} & set(variables)
+    assert not {"ReadBuildSecrets", "PullBaseImages"} & {statement["Sid"] for statement in statements}
+
+
 def test_the_image_job_is_told_everything_by_variables() -> None:
     assert from_code().variables("build-image") == {
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
