@@ -145,6 +145,10 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "build.cache": [Tried(False)],
     "build.secrets": [Tried({"NPM_TOKEN": "shop/npm-token"})],
     "build.baseRepositories": [Tried(["base/python"])],
+    "build.checks": [
+        Tried({"unit-tests": {"buildspec": "ci/unit-tests.yml"}}),
+        Tried({}, base={"build.checks": {"unit-tests": {"buildspec": "ci/unit-tests.yml"}}}),
+    ],
     "build.registryLogins": [Tried({"docker.io": "shop/docker-hub"})],
     "build.timeoutMinutes": [Tried(45)],
     "build.version.path": [Tried("RELEASE", base={"build.version.from": "file"})],

@@ -133,6 +133,7 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         ("secrets", "secrets"),
         ("base_repositories", "baseRepositories"),
         ("registry_logins", "registryLogins"),
+        ("checks", "checks"),
         ("repository", "repository"),
         ("version", "version"),
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pulumi
@@ -20,9 +20,10 @@ from components.images.repository import (
     registry_login,
 )
 from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
-from components.pipeline.model import Action, Artifact, scheduled, variable
+from components.pipeline.model import Action, Artifact, Category, scheduled, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
 from components.settings import BuildSection
+from components.settings.sections.build import CheckSection
 from components.stages.stage import SharedFacts, Stage, StageContext
 
 
@@ -77,6 +78,12 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             )
             actions.append(self._built(smoke_image, "BuildSmokeTestImage", Artifact.SMOKE_TEST_IMAGE))
             projects.append(smoke_image)
+        for check, section in sorted(args.build.checks.items()):
+            project = self._check(check, section)
+            name = "Check" + "".join(word.capitalize() for word in check.split("-"))
+            built = {"IMAGE_URI": variable(BUILD_IMAGE, "IMAGE_URI")} if section.image else {}
+            actions.append(project.action(name, reads=(Artifact.SOURCE,), category=Category.TEST, environment=built))
+            projects.append(project)
         prepare = self._prepare()
         actions.append(
             prepare.action(
@@ -175,6 +182,19 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         if artifact is Artifact.IMAGE and self._context.registry.source is not None:
             environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
         return project.action(name, reads=(Artifact.SOURCE,), writes=(artifact,), environment=environment)
+
+    def _check(self, name: str, check: CheckSection) -> BuildProject:
+        """A build of the application's own, which may pull the image where it is asked to look at it."""
+        machine = image_builder(architecture=self._context.application.architecture, size=check.compute)
+        return self.own_project(
+            f"check-{name}",
+            check.buildspec,
+            description=f"Runs {check.buildspec} of the application's repository",
+            machine=replace(machine, builds_images=check.docker),
+            variables={"IMAGE_URI": ""} if check.image else {},
+            statements=[self._context.registry.app.pull(), registry_login()] if check.image else [],
+            timeout_minutes=check.timeout_minutes,
+        )
 
     def _record(self) -> BuildProject:
         repository = self._context.registry.app

@@ -16,6 +16,8 @@ from typing import Any
 
 from aws_requests import Described
 
+from components.jobs.buildspec import is_of_the_application
+
 _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
 _CODEBUILD = "https://docs.aws.amazon.com/codebuild/latest/userguide"
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
@@ -237,6 +239,12 @@ def _variables(role: Role) -> dict[str, str]:
     """The type of each variable that the role's build project sets."""
     variables = role.project.get("environment", {}).get("environmentVariables", [])
     return {variable["name"]: variable.get("type", "PLAINTEXT") for variable in variables}
+
+
+def _own(role: Role) -> bool:
+    """Whether a role's builds run a buildspec of the application's repository."""
+    buildspec = role.project.get("source", {}).get("buildspec", "")
+    return bool(buildspec) and is_of_the_application(buildspec)
 
 
 def _reports(role: Role) -> bool:
@@ -496,7 +504,7 @@ PURPOSES: tuple[Purpose, ...] = (
             Permission(actions=("logs:CreateLogGroup",), aws=("*",), absent="The program makes the log group."),
             Permission(actions=("codecommit:GitPull",), aws=("*",), absent="No source is in CodeCommit."),
             Permission(
-                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+                actions=("s3:GetObject", "s3:GetObjectVersion"),
                 aws=("*",),
                 ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
                 proof=_OWN_FOLDER,
@@ -506,6 +514,29 @@ PURPOSES: tuple[Purpose, ...] = (
                 aws=("*",),
                 ours=("arn:aws:s3:::<bucket>",),
                 proof=f"AWS's policy for CodePipeline scopes them so: {_CODEPIPELINE}/how-to-custom-role.html",
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: output artifacts",
+        page=f"{_CODEBUILD}/setting-up-service-role.html",
+        applies=lambda role: role.service == "codebuild" and not _own(role),
+        permissions=(
+            Permission(
+                actions=("s3:PutObject",),
+                aws=("*",),
+                ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
+                proof=_OWN_FOLDER,
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: a build of the application's own, which has no output artifacts",
+        page=f"{_CODEBUILD}/setting-up-service-role.html",
+        applies=_own,
+        permissions=(
+            Permission(
+                actions=("s3:PutObject",), aws=("*",), absent="An action without output artifacts stores no object."
             ),
         ),
     ),
@@ -528,6 +559,27 @@ PURPOSES: tuple[Purpose, ...] = (
                     "codebuild:BatchPutTestCases",
                 ),
                 aws=("arn:aws:codebuild:<region>:<account>:report-group/<group>",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: test report of a build of the application's own",
+        page=f"{_CODEBUILD}/test-permissions.html",
+        applies=_own,
+        permissions=(
+            Permission(
+                actions=(
+                    "codebuild:CreateReportGroup",
+                    "codebuild:CreateReport",
+                    "codebuild:UpdateReport",
+                    "codebuild:BatchPutTestCases",
+                ),
+                aws=("arn:aws:codebuild:<region>:<account>:report-group/<group>",),
+                ours=("arn:aws:codebuild:<region>:<account>:report-group/<project>-*",),
+                proof=(
+                    "A group that a buildspec names is called <project>-<name>: "
+                    f"{_CODEBUILD}/test-report-group-naming.html"
+                ),
             ),
         ),
     ),

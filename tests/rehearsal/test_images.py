@@ -601,6 +601,52 @@ def test_a_secret_of_the_build_reaches_its_mount_and_is_in_no_layer_history_or_l
                 assert IN_CLEAR.encode() not in text
 
 
+UNIT_TESTS = """\
+version: 0.2
+phases:
+  build:
+    commands:
+      - grep -x hello src/page
+      - "! aws ecr describe-images --repository-name shop/images"
+      - "! aws secretsmanager get-secret-value --secret-id shop/npm-token"
+      - exit "$(cat result)"
+  post_build:
+    commands:
+      - echo "<testsuite><testcase name='a' classname='b'/></testsuite>" > unit.xml
+reports:
+  unit: {files: [unit.xml]}
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_check_of_the_application_decides_and_may_do_nothing_else(jobs: Jobs, tmp_path: Path, code: int) -> None:
+    folder = source(tmp_path)
+    (folder / "ci").mkdir()
+    (folder / "ci/unit-tests.yml").write_text(UNIT_TESTS)
+    (folder / "result").write_text(str(code))
+
+    result = jobs.run("CheckUnitTests", {"Source": folder}, {})
+
+    assert result.succeeded == (code == 0), result.log
+    assert denied(result) == {"ecr:DescribeImages", "secretsmanager:GetSecretValue"}
+    assert result.reports["unit"].tests == 1
+
+
+def test_a_check_of_the_image_pulls_what_was_built(jobs: Jobs, delivered: Result, tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    (folder / "ci").mkdir()
+    host = '"${IMAGE_URI%%/*}"'
+    commands = [
+        f"aws ecr get-login-password | docker login --username AWS --password-stdin {host}",
+        'docker run --rm "$IMAGE_URI" | grep HELLO',
+    ]
+    (folder / "ci/licenses.yml").write_text(json.dumps({"version": 0.2, "phases": {"build": {"commands": commands}}}))
+
+    result = jobs.run("CheckLicenses", {"Source": folder}, {"BuildImage.IMAGE_URI": delivered.exported["IMAGE_URI"]})
+
+    assert result.succeeded, result.log
+
+
 def test_a_mistake_in_the_dockerfile_fails_with_its_line(jobs: Jobs, base: str, tmp_path: Path) -> None:
     broken = DOCKERFILE.replace("mkdir public &&", "mkdir public && false &&")
     started = time.monotonic()

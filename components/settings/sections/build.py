@@ -70,6 +70,41 @@ class SmokeTestSection(Section):
     context: RelativePath = Field(default=".", description="Directory the smoke test is built from.", examples=["."])
 
 
+CheckName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20),
+    Constraint("up to 20 lower-case letters, digits and single hyphens, starting with a letter"),
+]
+
+
+class CheckSection(Section):
+    """A build of the application's own, beside the image's, that may do nothing of the delivery."""
+
+    buildspec: RelativePath = Field(
+        description="The buildspec, a file of the application's repository.", examples=["ci/unit-tests.yml"]
+    )
+    image: bool = Field(
+        default=False,
+        description="Whether it runs after the image is built and may pull it; `IMAGE_URI` is its address.",
+        examples=[True],
+    )
+    docker: bool = Field(
+        default=False,
+        description="Whether it may start containers, for which CodeBuild runs it in privileged mode.",
+        examples=[True],
+    )
+    compute: Literal["small", "medium", "large", "xlarge"] = Field(
+        default="small", description="Size of its machine, as `build.compute`.", examples=["medium"]
+    )
+    timeout_minutes: int = Field(
+        default=30,
+        ge=5,
+        le=480,  # as a build's
+        description="Longest time it may take.",
+        examples=[15],
+    )
+
+
 class BuildSection(Section):
     """How the image is made."""
 
@@ -139,6 +174,15 @@ class BuildSection(Section):
         default=SmokeTestSection(),
         description="An image that tests the deployed service.",
         examples=[{"enabled": True}],
+    )
+
+    checks: dict[CheckName, CheckSection] = Field(
+        default={},
+        max_length=10,
+        description="Builds of the application's own, such as unit tests or a linter: a name, and its buildspec. Each "
+        "is an action of the stage Build, so that nothing is deployed when one fails. It reads the run's "
+        "artifacts, writes its log and its test reports, and has no other permission.",
+        examples=[{"unit-tests": {"buildspec": "ci/unit-tests.yml"}}],
     )
 
     def repository_for(self, prefix: str) -> str:
