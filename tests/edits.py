@@ -96,6 +96,7 @@ _OWN_NETWORK = {
 _IN_OWN_NETWORK: Values = {"hosting.network.existing": _OWN_NETWORK}
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"  # noqa: S105 - names one
 
+_MIGRATION = {"command": ["bin/rails", "db:migrate"]}
 _UPLOADED = {"enabled": True, "bucket": "shop-static", "upload": {"path": "public"}}
 _SYNCED = {"enabled": True, "bucket": "shop-static", "sync": {"bucket": "shop-assets"}}
 
@@ -166,6 +167,24 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "deploy.terminationWaitMinutes": [Tried(10, engines=("codeDeploy",))],
     "deploy.timeoutMinutes": [Tried(45, engines=("ecs rolling", "ecs blueGreen", "ecsAction"))],
     "deploy.alarms": [Tried(["shop-errors"], engines=("codeDeploy", "ecs rolling", "ecs blueGreen"))],
+    "deploy.approval.enabled": [Tried(True, engines=("codeDeploy",))],
+    "deploy.approval.notifyTopicArn": [
+        Tried(
+            "arn:aws:sns:eu-west-1:123456789012:approvals",
+            base={"deploy.approval": {"enabled": True}},
+            engines=("codeDeploy",),
+        )
+    ],
+    "deploy.approval.timeoutMinutes": [
+        Tried(1440, base={"deploy.approval": {"enabled": True}}, engines=("codeDeploy",))
+    ],
+    "deploy.before.command": [
+        Tried(["bin/rails", "db:migrate"]),
+        Tried(["python", "manage.py", "migrate"], base={"deploy.before": _MIGRATION}, engines=("codeDeploy",)),
+    ],
+    "deploy.before.timeoutMinutes": [Tried(30, base={"deploy.before": _MIGRATION}, engines=("codeDeploy",))],
+    "deploy.after.command": [Tried(["bin/rails", "cache:warm"], engines=("codeDeploy",))],
+    "deploy.after.timeoutMinutes": [Tried(30, base={"deploy.after": _MIGRATION}, engines=("codeDeploy",))],
     "deploy.staticFiles.enabled": [
         Tried(True, base={"deploy.staticFiles": {**_UPLOADED, "enabled": False}}, engines=("codeDeploy",)),
         _of_files(False),

@@ -14,7 +14,7 @@ import json
 import time
 from typing import Any, NamedTuple, NoReturn
 
-from jobs import delivered, inputs, job, stopped_tasks
+from jobs import delivered, inputs, job, stopped_tasks, taskdef
 
 LONGEST_PAUSE = 10
 UNDECIDED = ("PENDING", "IN_PROGRESS")
@@ -223,12 +223,7 @@ def main() -> None:
     wanted = inputs.parsed("CAPACITY_PROVIDER_STRATEGY", strategy, list)
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
     deployment = delivered.read_json("deployment.json", "container", "port")
-    definition = job.read_json("taskdef.json", "family", "containerDefinitions")
-    images = {part.get("name"): part.get("image") for part in definition["containerDefinitions"]}
-    image = str(images.get(deployment["container"]))
-    if not image.endswith(f"@{deployment['digest']}"):
-        given = f"taskdef.json gives the container {deployment['container']!r} the image {image}"
-        job.fail(f"{given}, the pipeline delivers {deployment['digest']}.")
+    definition = taskdef.read(deployment)
 
     found = service.describe()
     asked, moves = found["taskDefinition"], moved(found, wanted)

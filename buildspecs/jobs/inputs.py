@@ -1,7 +1,8 @@
-"""Variables that are more than a text."""
+"""Variables, and values of answers, that are more than a text."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -24,3 +25,10 @@ def parsed(name: str, text: str, kind: type) -> Any:  # noqa: ANN401 - JSON has 
     if not isinstance(value, kind):
         job.fail(f"{name} must be a JSON {'object' if kind is dict else 'list'}, got {text[:200]}", job.MISUSED)
     return value
+
+
+def moment(value: Any) -> float:  # noqa: ANN401 - JSON
+    """Return a time as seconds since 1970: the AWS CLI gives ISO 8601, or a number where it is configured so."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    return dt.datetime.fromisoformat(str(value)).timestamp()

@@ -54,7 +54,7 @@ CAUSES = (
     (r"logger args|Cloudwatch log", "the task cannot write its log: see the log group and the execution role"),
     (
         r"executable file not found|CannotStartContainer|OCI runtime|exit code 12[67]\b",
-        "the container's command cannot be started: see application.command, ENTRYPOINT and CMD",
+        "the container's command cannot be started: see the command in the stack file, ENTRYPOINT and CMD",
     ),
     (
         r"failed with these codes: \[([\d, ]+)\]",
@@ -155,7 +155,7 @@ def logging_to(group: str, definition: dict[str, Any]) -> list[tuple[str, dict[s
     return [(name, options) for name, options in found if group and options.get("awslogs-group") == group]
 
 
-def log_of(task: dict[str, Any], definition: dict[str, Any], group: str) -> list[str]:
+def log_of(task: dict[str, Any], definition: dict[str, Any], group: str, most: int = SHOWN) -> list[str]:
     """Return the last lines that the task's containers have written to this log group; none if they did not run."""
     lines: list[str] = []
     ran = [part.get("name") for part in task.get("containers", []) if "exitCode" in part]
@@ -164,7 +164,7 @@ def log_of(task: dict[str, Any], definition: dict[str, Any], group: str) -> list
             continue
         # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html#create_awslogs_logdriver_options
         stream = f"{options.get('awslogs-stream-prefix')}/{container}/{identity(task)}"
-        where = ("--log-group-name", group, "--log-stream-name", stream, "--limit", str(SHOWN))
+        where = ("--log-group-name", group, "--log-stream-name", stream, "--limit", str(most))
         answer = ask("Read its last lines", "logs", "get-log-events", *where, absent="ResourceNotFoundException")
         lines += [str(event.get("message", "")).rstrip() for event in answer.get("events", [])]
     return lines

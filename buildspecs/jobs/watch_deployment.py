@@ -11,7 +11,6 @@ PIPELINE_EXECUTION_ID, CLUSTER, SERVICE (names), LOG_GROUP (of the containers), 
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from typing import Any, NoReturn
 
@@ -28,13 +27,6 @@ SAME_TIME = 15.0
 PATIENCE = 12
 """Answers in a row that may be missing before there is no point in asking on."""
 RUNS, SUCCEEDED = "InProgress", "Succeeded"
-
-
-def moment(value: Any) -> float:  # noqa: ANN401 - JSON
-    """Return a time as seconds since 1970: the AWS CLI gives ISO 8601, or a number where it is configured so."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    return dt.datetime.fromisoformat(str(value)).timestamp()
 
 
 def threshold(wanted: int) -> int:
@@ -81,12 +73,14 @@ class Watch:
         where = ("--pipeline-name", self.pipeline, "--filter", f"pipelineExecutionId={self.execution}")
         found = self.ask("Look at this run of the pipeline", "codepipeline", "list-action-executions", *where)
         newest: dict[str, dict[str, Any]] = {}
-        for entry in sorted(found.get("actionExecutionDetails", []), key=lambda entry: moment(entry["startTime"])):
+        for entry in sorted(
+            found.get("actionExecutionDetails", []), key=lambda entry: inputs.moment(entry["startTime"])
+        ):
             newest[entry["actionName"]] = entry
         deploying, watching = newest.get(self.deploying), newest.get(self.watching)
         if not deploying or not watching:
             return {}
-        together = moment(deploying["startTime"]) > moment(watching["startTime"]) - SAME_TIME
+        together = inputs.moment(deploying["startTime"]) > inputs.moment(watching["startTime"]) - SAME_TIME
         return deploying if together or deploying["status"] == SUCCEEDED else {}
 
     def task_set(self, action: dict[str, Any]) -> dict[str, Any]:
@@ -95,11 +89,11 @@ class Watch:
         services = self.ask("Look at the service", *command).get("services", [])
         if not services:
             return {}
-        since = moment(action["startTime"])
+        since = inputs.moment(action["startTime"])
         self.deployment = self.deployment or result_of(action).get("externalExecutionId", "")
         found: dict[str, Any] = {}
-        for entry in sorted(services[0].get("taskSets", []), key=lambda entry: moment(entry["createdAt"])):
-            ours = entry.get("startedBy") == "CODE_DEPLOY" and moment(entry["createdAt"]) >= since
+        for entry in sorted(services[0].get("taskSets", []), key=lambda entry: inputs.moment(entry["createdAt"])):
+            ours = entry.get("startedBy") == "CODE_DEPLOY" and inputs.moment(entry["createdAt"]) >= since
             if not found and (entry.get("externalId") == self.deployment if self.deployment else ours):
                 found = {**entry, "wanted": services[0].get("desiredCount", 0)}
         if found:
@@ -112,7 +106,11 @@ class Watch:
         for event in reversed(events):
             message = str(event["message"])
             ours = "taskSet " not in message or str(task_set["id"]) in message
-            if ours and event["id"] not in self._seen and moment(event["createdAt"]) >= moment(task_set["createdAt"]):
+            if (
+                ours
+                and event["id"] not in self._seen
+                and inputs.moment(event["createdAt"]) >= inputs.moment(task_set["createdAt"])
+            ):
                 self._seen.add(event["id"])
                 self.events.insert(0, message)
                 job.say(f"  {message}")

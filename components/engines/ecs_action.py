@@ -34,7 +34,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
         target.update_service(),
         target.read_task_definitions(),
         *target.read_tasks(),
-        *target.register_task_definitions(own_family=target.take_over is None),
+        *target.register_task_definitions(None if target.take_over is None else "*"),
     )
     return (action,), grants
 

@@ -12,6 +12,9 @@ from components.foundation.account import AwsAccount
 from components.foundation.account_needs import Need, ServiceLinkedRole
 from components.foundation.iam import Statement
 
+TASK_TAG = "ecs-delivery-task"
+"""The tag of a task that a job runs beside the service; its value is the task's family."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
@@ -133,22 +136,21 @@ class DeploymentTarget:
         """The cluster's ARN."""
         return self.account.arn("ecs", f"cluster/{self.cluster}")
 
-    def register_task_definitions(self, *, own_family: bool = True) -> tuple[Statement, ...]:
+    def register_task_definitions(self, family: str | None = None) -> tuple[Statement, ...]:
         """Return permission to add revisions of the task definition with its two roles.
 
         ``ecs:TagResource`` is needed because revisions are registered with tags (aws-cdk#25768), on the resource of
         https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html.
 
         Args:
-            own_family: Whether all of them are of the stack's family; else of one that is known when it runs.
+            family: Their family, the stack's own when left out; ``*`` for one that is known when it runs.
         """
-        family = self.family if own_family else "*"
         return (
             Statement(sid="RegisterTaskDefinition", actions=("ecs:RegisterTaskDefinition",), resources=("*",)),
             Statement(
                 sid="TagTaskDefinition",
                 actions=("ecs:TagResource",),
-                resources=(self.account.arn("ecs", f"task-definition/{family}:*"),),
+                resources=(self.account.arn("ecs", f"task-definition/{family or self.family}:*"),),
                 conditions={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
             ),
             *self.pass_task_roles(),
@@ -226,6 +228,37 @@ class DeploymentTarget:
                 sid="ReadTasks",
                 actions=("ecs:DescribeTasks",),
                 resources=(self.account.arn("ecs", f"task/{self.cluster}/*"),),
+            ),
+        )
+
+    def run_tasks(self, family: str) -> tuple[Statement, ...]:
+        """Return permission to run tasks of a family in the cluster, beside the service, and to stop these alone.
+
+        They are told from the service's tasks by a tag, which they get when they start:
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+
+        Args:
+            family: The family of their task definition.
+        """
+        tasks = self.account.arn("ecs", f"task/{self.cluster}/*")
+        return (
+            Statement(
+                sid="RunTask",
+                actions=("ecs:RunTask",),
+                resources=(self.account.arn("ecs", f"task-definition/{family}:*"),),
+                conditions={"ArnEquals": {"ecs:cluster": self.cluster_arn}},
+            ),
+            Statement(
+                sid="TagTask",
+                actions=("ecs:TagResource",),
+                resources=(tasks,),
+                conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+            ),
+            Statement(
+                sid="StopTask",
+                actions=("ecs:StopTask",),
+                resources=(tasks,),
+                conditions={"StringEquals": {f"aws:ResourceTag/{TASK_TAG}": family}},
             ),
         )
 

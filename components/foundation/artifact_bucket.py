@@ -171,6 +171,19 @@ class ArtifactBucket(pulumi.ComponentResource):
         """Permission to read one object outside the artifacts."""
         return Statement(sid=sid, actions=("s3:GetObject",), resources=(self.arn.apply(lambda arn: f"{arn}/{key}"),))
 
+    def keep(self, sid: str, folder: str) -> Statement:
+        """Return permission to keep objects in a folder outside the artifacts, where they do not expire.
+
+        Args:
+            sid: Why.
+            folder: The folder; no pipeline's name starts with the underscore that this begins with.
+        """
+        return Statement(
+            sid=sid,
+            actions=("s3:GetObject", "s3:PutObject"),
+            resources=(self.arn.apply(lambda arn: f"{arn}/{folder}/*"),),
+        )
+
     def _own_statements(self) -> list[dict[str, Any]]:
         objects = self.arn.apply(lambda arn: f"{arn}/*")
         return [

@@ -25,6 +25,7 @@ Conditions: TypeAlias = Mapping[str, Mapping[str, pulumi.Input[str] | Sequence[p
 
 _REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference/"
 _MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/"
+_ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
 _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide/"
 
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
@@ -72,6 +73,10 @@ ALWAYS_SENT: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         # Seen to work: without the condition the action lists every cluster's tasks.
         ("ecs:ListTasks", "ecs:cluster"): "https://github.com/cdklabs/construct-hub/pull/1207",
+        # AWS's own example for a cluster; StartTask and RunTask are about a task in one.
+        ("ecs:RunTask", "ecs:cluster"): f"{_ECS}security_iam_id-based-policy-examples.html",
+        # Of a task without the tag there is no key, and that it is refused then is what the condition is for.
+        ("ecs:StopTask", "aws:ResourceTag/ecs-delivery-task"): (f"{_REFERENCE}list_amazonelasticcontainerservice.html"),
         ("ecs:TagResource", "ecs:CreateAction"): f"{_CODEPIPELINE}action-reference-ECS.html",
         ("iam:PassRole", "iam:PassedToService"): (
             "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"

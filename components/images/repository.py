@@ -42,6 +42,10 @@ class Repository:
             resources=(self.arn,),
         )
 
+    def describe(self) -> Statement:
+        """Permission to read what is known of images."""
+        return Statement(sid="DescribeImages", actions=("ecr:DescribeImages",), resources=(self.arn,))
+
     def push(self) -> Statement:
         """Permission to add images and tags; deleting is nobody's job."""
         return Statement(

@@ -147,6 +147,7 @@ def artifacts_outlive_the_run(
 ) -> Iterator[Problem]:
     """Yield artifacts that expire while the run that needs them still waits."""
     approval = promotion.approval.timeout_minutes if promotion.enabled and promotion.approval.enabled else 0
+    approval += deploy.approval.timeout_minutes if deploy.approval.enabled else 0
     waits = deploy.shift_minutes + deploy.after_shift_minutes + approval
     needed = math.ceil((waits + RUN_MINUTES) / DAY)
     if waits and retention.artifact_days < needed:
@@ -217,6 +218,7 @@ CONFLICTS: Final[tuple[Conflict, ...]] = (
         keys=(
             "retention.artifactDays",
             "promotion.approval.timeoutMinutes",
+            "deploy.approval.timeoutMinutes",
             "deploy.step.intervalMinutes",
             "deploy.terminationWaitMinutes",
             "deploy.bakeMinutes",

@@ -5,6 +5,7 @@ Each rule is a pure function that names the sections it looks at as its paramete
 A rule may also ask for `stack`, the stack's name.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -26,6 +27,9 @@ from components.settings.sections.tests import TestsSection
 
 MOST_ALARMS: Final = 10
 """Alarms of one deployment: https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html"""
+
+OVERRIDE_CHARACTERS: Final = 8192
+"""Of a command that replaces the container's own: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"""
 
 ALARMS_MADE: Final = 3
 """How many `hosting.alarms` makes: errors, latency, unhealthy hosts."""
@@ -109,6 +113,24 @@ def exec_needs_a_writable_root(application: ApplicationSection, hosting: Hosting
             "there",
             fix="pulumi config set --path 'ecs-delivery:hosting.service.exec' false",
         )
+
+
+def commands_fit_into_an_override(application: ApplicationSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield a command too long for one task: ECS counts all of the override's JSON.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+    """
+    for key, section in (("before", deploy.before), ("after", deploy.after)):
+        if section is None:
+            continue
+        override = {"containerOverrides": [{"name": application.container, "command": section.command}]}
+        if (size := len(json.dumps(override))) > OVERRIDE_CHARACTERS:
+            yield Problem(
+                path=("deploy", key, "command"),
+                message=f"must take at most {OVERRIDE_CHARACTERS} characters as ECS gets it, as JSON with the "
+                f"container's name, got {size}",
+                fix="edit the file: put the commands into a script of the image, and run that",
+            )
 
 
 def smoke_test_needs_code(build: BuildSection, source: SourceSection) -> Iterator[Problem]:
@@ -286,8 +308,11 @@ def parallel_runs_stay_apart(
     if pipeline.execution_mode != "parallel":
         return
     reason = ""
+    commands = [key for key in ("before", "after") if getattr(deploy, key) is not None]
     if deploy.chosen_engine.one_at_a_time:
         reason = f"engine {deploy.engine} runs one deployment at a time"
+    elif commands:
+        reason = f"the commands of two versions could run at the same time (deploy.{commands[0]})"
     elif promotion.enabled:
         reason = "an older run could promote its image after a newer one"
     if reason:
@@ -350,6 +375,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     scaling_by_requests_needs_one_target_group,
     alarms_fit_into_a_deployment,
     exec_needs_a_writable_root,
+    commands_fit_into_an_override,
     smoke_test_needs_code,
     build_without_code_builds_nothing,
     upload_from_source_needs_code,

@@ -1,7 +1,8 @@
-"""Deploy: the service moves to the new image, by the stack file's engine; static files around it."""
+"""Deploy: the service moves to the new image, by the stack file's engine; commands and static files around it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,7 +10,11 @@ import pulumi
 
 from components.engines import Engine, Rollout
 from components.engines.engine import Deployment
+from components.pipeline.model import Action
 from components.settings import DeploySection
+from components.settings.sections.approval import ApprovalSection
+from components.stages.command import CommandTask, CommandTaskArgs
+from components.stages.review import DeploymentReview
 from components.stages.stage import SharedFacts, Stage, StageContext
 from components.stages.static_files import StaticFiles, StaticFilesArgs
 
@@ -21,11 +26,17 @@ class DeployStageArgs:
     Attributes:
         engine: What deploys.
         rollout: How the service moves.
+        approval: A person's yes before anything is done; ``None`` for none.
+        before: The command that runs before it does; ``None`` for none.
+        after: The command that runs when it has; ``None`` for none.
         static_files: What is published around it; ``None`` for nothing.
     """
 
     engine: Engine
     rollout: Rollout
+    approval: ApprovalSection | None
+    before: CommandTaskArgs | None
+    after: CommandTaskArgs | None
     static_files: StaticFilesArgs | None
 
 
@@ -50,13 +61,22 @@ class DeployStage(Stage[DeploySection, DeployStageArgs]):
             desired_count=context.application.desired_count,
         )
         deployed, grants = args.engine.deploy(deployment)
-        self.actions, self.grants = deployed, grants
+        child = pulumi.ResourceOptions(parent=self)
+        steps: list[tuple[Action, ...]] = [deployed]
+        for command in (args.before, args.after):
+            if command is not None:
+                task = CommandTask(f"{name}-{command.when}", command, context, child)
+                steps.insert(0 if command is args.before else len(steps), (task.action,))
+                grants += (task.start,)
         if args.static_files is not None:
-            files = StaticFiles(f"{name}-static-files", args.static_files, context, pulumi.ResourceOptions(parent=self))
-            after = len(files.before) + 1
-            moved = (replace(action, run_order=after) for action in deployed)
-            self.actions = (*files.before, *moved, files.prune(after + 1))
-            self.grants = (*files.grants, *grants)
+            files = StaticFiles(f"{name}-static-files", args.static_files, context, child)
+            steps = [*((action,) for action in files.publish), *steps, (files.prune,)]
+            grants = (*files.grants, *grants)
+        if args.approval is not None:
+            review = DeploymentReview(f"{name}-review", args.approval, context, child)
+            steps = [*review.steps, *steps]
+            grants = (*review.grants, *grants)
+        self.actions, self.grants = in_a_row(steps), grants
         self.register_outputs({"engine": args.engine.name})
 
     @classmethod
@@ -65,5 +85,13 @@ class DeployStage(Stage[DeploySection, DeployStageArgs]):
         return DeployStageArgs(
             engine=shared.engine,
             rollout=section.rollout,
+            approval=section.approval if section.approval.enabled else None,
+            before=CommandTaskArgs.wanted("before", section.before),
+            after=CommandTaskArgs.wanted("after", section.after),
             static_files=StaticFilesArgs.wanted(section.static_files),
         )
+
+
+def in_a_row(steps: Sequence[tuple[Action, ...]]) -> tuple[Action, ...]:
+    """Return the actions of each step, which run side by side, with the run order of the step."""
+    return tuple(replace(action, run_order=order) for order, step in enumerate(steps, 1) for action in step)

@@ -10,9 +10,10 @@ import pulumi
 from components.foundation.iam import Statement
 from components.images.repository import existing_repository, registry_login
 from components.jobs.build_project import LONG_RUNNING
-from components.pipeline.model import Action, Artifact, Category, Provider, variable
+from components.pipeline.model import Artifact, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE
 from components.settings import PromotionSection
+from components.stages.approval import ManualApproval
 from components.stages.stage import SharedFacts, Stage, StageContext
 
 
@@ -71,17 +72,27 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
             statements=[context.registry.app.pull(), registry_login(), *statements],
         )
         self.role_arn = project.role_arn
-        approval = _approval(args, context.hosting.service_url)
+        approval = ManualApproval(
+            "ApprovePromotion",
+            promotion.approval,
+            question=(
+                f"Promote version {variable(BUILD_IMAGE, 'IMAGE_VERSION')} "
+                f"({variable(BUILD_IMAGE, 'IMAGE_DIGEST')}) to {args.repository}?"
+            ),
+            # Where that version can be looked at.
+            link=context.hosting.service_url,
+            sid="AskForApproval",
+        )
         self.actions = (
-            *approval,
+            *approval.actions,
             project.action(
                 "PromoteImage",
                 reads=(Artifact.DEPLOYMENT,),
                 environment=DELIVERED_IMAGE,
-                run_order=1 + len(approval),
+                run_order=1 + len(approval.actions),
             ),
         )
-        self.grants = (project.start(), *_notify(promotion))
+        self.grants = (project.start(), *approval.grants)
         if promotion.role_arn is not None:
             self.notes = (
                 pulumi.Output.format(
@@ -100,34 +111,3 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
         if not section.enabled or section.repository is None:
             return None
         return PromotionStageArgs(promotion=section, repository=section.repository)
-
-
-def _approval(args: PromotionStageArgs, service_url: pulumi.Output[str] | None) -> tuple[Action, ...]:
-    """Asks with version and digest, and a link to where that version can be looked at."""
-    approval = args.promotion.approval
-    if not approval.enabled:
-        return ()
-    topic = approval.notify_topic_arn
-    return (
-        Action(
-            name="ApprovePromotion",
-            category=Category.APPROVAL,
-            provider=Provider.MANUAL,
-            configuration={
-                "CustomData": (
-                    f"Promote version {variable(BUILD_IMAGE, 'IMAGE_VERSION')} "
-                    f"({variable(BUILD_IMAGE, 'IMAGE_DIGEST')}) to {args.repository}?"
-                ),
-                **({"ExternalEntityLink": service_url} if service_url else {}),
-                **({"NotificationArn": topic} if topic else {}),
-            },
-            timeout_minutes=approval.timeout_minutes,
-        ),
-    )
-
-
-def _notify(promotion: PromotionSection) -> tuple[Statement, ...]:
-    topic = promotion.approval.notify_topic_arn
-    if not promotion.approval.enabled or topic is None:
-        return ()
-    return (Statement(sid="AskForApproval", actions=("sns:Publish",), resources=(topic,)),)

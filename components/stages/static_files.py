@@ -57,8 +57,10 @@ class StaticFiles(JobComponent):
 
     _context: StageContext
 
-    before: tuple[Action, ...]
-    """Publish; run orders count from 1."""
+    publish: tuple[Action, ...]
+    """One after the other, before the service moves."""
+    prune: Action
+    """Removes what the deployed version no longer has."""
     grants: tuple[Statement, ...]
     """What the pipeline's role needs for the actions."""
 
@@ -67,7 +69,7 @@ class StaticFiles(JobComponent):
     ) -> None:
         super().__init__(name, context, opts)
         self._args = args
-        self.before, self.grants = (), ()
+        self.publish, self.grants = (), ()
         if isinstance(args.origin, SyncSection):
             self._project, self._reads = self._sync(args.origin), Artifact.DEPLOYMENT
         elif args.origin.origin == "image":
@@ -75,16 +77,13 @@ class StaticFiles(JobComponent):
             self._project, self._reads = self._upload("."), Artifact.STATIC_FILES
         else:
             self._project, self._reads = self._upload(args.origin.path, reads_code=True), Artifact.SOURCE
-        self.before += (self._action("PublishStaticFiles", "publish", run_order=len(self.before) + 1),)
+        self.publish += (self._action("PublishStaticFiles", "publish"),)
+        self.prune = self._action("PruneStaticFiles", "prune")
         self.grants += (self._project.start(),)
         self.register_outputs({"bucket": args.bucket})
 
-    def prune(self, run_order: int) -> Action:
-        """The action that removes what the deployed version no longer has."""
-        return self._action("PruneStaticFiles", "prune", run_order=run_order)
-
-    def _action(self, name: str, phase: str, *, run_order: int) -> Action:
-        return self._project.action(name, reads=(self._reads,), environment={"PHASE": phase}, run_order=run_order)
+    def _action(self, name: str, phase: str) -> Action:
+        return self._project.action(name, reads=(self._reads,), environment={"PHASE": phase})
 
     def _extract(self, path: str) -> None:
         context = self._context
@@ -95,7 +94,9 @@ class StaticFiles(JobComponent):
             variables={"STATIC_FILES_PATH": path, "PLATFORM": PLATFORMS[context.application.architecture]},
             statements=[context.registry.app.pull(), registry_login()],
         )
-        self.before += (project.action("ExtractStaticFiles", reads=(Artifact.IMAGE,), writes=(Artifact.STATIC_FILES,)),)
+        self.publish += (
+            project.action("ExtractStaticFiles", reads=(Artifact.IMAGE,), writes=(Artifact.STATIC_FILES,)),
+        )
         self.grants += (project.start(),)
 
     def _upload(self, path: str, *, reads_code: bool = False) -> BuildProject:

@@ -108,7 +108,7 @@ def test_as_many_failures_stop_a_deployment_as_set_off_the_circuit_breaker(wante
 
 @pytest.mark.parametrize("text", [1767225600.5, "2026-01-01T00:00:00.500000+00:00", "2026-01-01T01:00:00.500000+01:00"])
 def test_times_are_read_as_either_version_of_the_aws_cli_writes_them(text: object) -> None:
-    assert module("watch_deployment").moment(text) == 1767225600.5
+    assert module("inputs").moment(text) == 1767225600.5
 
 
 def test_a_task_set_that_has_no_tasks_yet_is_not_healthy(machine: Machine) -> None:

@@ -600,6 +600,36 @@ PURPOSES: tuple[Purpose, ...] = (
         ),
     ),
     Purpose(
+        name="Amazon ECS: run tasks of a family in one cluster",
+        page=f"{_ECS}/security_iam_id-based-policy-examples.html",
+        applies=_runs("run-before", "run-after"),
+        permissions=(
+            Permission(
+                actions=("ecs:RunTask",),
+                aws=("arn:aws:ecs:<region>:<account>:task-definition/<family>:*",),
+                aws_condition={"ArnEquals": {"ecs:cluster": "arn:aws:ecs:<region>:<account>:cluster/<cluster>"}},
+            ),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECS: tags of a task and of a task definition",
+        page=f"{_ECS}/supported-iam-actions-tagging.html",
+        applies=_runs("run-before", "run-after"),
+        permissions=(
+            Permission(
+                actions=("ecs:TagResource",),
+                aws=("*",),
+                aws_condition={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition, RunTask and others"}},
+                ours=("arn:aws:ecs:<region>:<account>:task/<cluster>/*",),
+                condition={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+                proof=(
+                    "The ARN of what is tagged, by the resource types of ecs:TagResource: "
+                    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html"
+                ),
+            ),
+        ),
+    ),
+    Purpose(
         name="Amazon ECR: push an image",
         page=f"{_ECR}/image-push-iam.html",
         applies=_runs("build-image", "build-smoke-test-image"),

@@ -20,6 +20,7 @@ from policies import actions, arns_overlap
 from local.npm import npm_packages
 
 SOURCE = Path(__file__).parent / "iam-data"
+_TAG = re.compile(r"^(aws:(?:Request|Resource)Tag/).+$")
 _GLOBAL = re.compile(
     r"aws:(Principal|Source|Requested|Secure|Current|Via|Called|Resource(Account|Org)).*", re.IGNORECASE
 )
@@ -69,8 +70,13 @@ def problems(statement: Mapping[str, Any], everywhere: Mapping[str, str]) -> Ite
         yield from (
             f"{where}: no request of it carries {key}"
             for key in keys
-            if not _GLOBAL.fullmatch(key) and key.lower() not in possible
+            if not _GLOBAL.fullmatch(key) and table_key(key).lower() not in possible
         )
+
+
+def table_key(key: str) -> str:
+    """Return a condition key as IAM's table has it, which names no tag."""
+    return _TAG.sub(r"\1${TagKey}", key)
 
 
 def _resource_problems(action: str, resources: Sequence[str], everywhere: Mapping[str, str]) -> Iterator[str]:

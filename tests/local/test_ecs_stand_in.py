@@ -174,8 +174,8 @@ def test_an_answer_that_is_unlike_ecs_is_a_fault_of_the_stand_in(ecs: Ecs, monke
 
 
 def test_an_operation_that_no_job_calls_is_refused(ecs: Ecs) -> None:
-    with pytest.raises(Refused, match="RunTask is not rehearsed here; there are: CreateCluster, "):
-        ecs.call("RunTask", {"taskDefinition": "shop"})
+    with pytest.raises(Refused, match="StartTask is not rehearsed here; there are: CreateCluster, "):
+        ecs.call("StartTask", {"taskDefinition": "shop", "containerInstances": []})
 
 
 @pytest.mark.parametrize(
@@ -449,3 +449,126 @@ def test_a_service_on_fargate_refuses_a_definition_for_instances(ecs: Ecs) -> No
     assert "launch_type FARGATE" in refused(ecs, "UpdateService", **changed).message
     (found,) = ecs.owner("DescribeServices", cluster="main", services=["on-fargate"])["services"]
     assert found["launchType"] == "FARGATE"
+
+
+# Tasks that belong to no service
+
+PLACED: dict[str, Any] = {
+    "cluster": "main",
+    "taskDefinition": "shop:2",
+    "launchType": "FARGATE",
+    "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+}
+
+
+def overriding(*words: str, name: str = "shop") -> dict[str, Any]:
+    return {"overrides": {"containerOverrides": [{"name": name, "command": list(words)}]}}
+
+
+def statuses(ecs: Ecs, arn: str, most: int = 6) -> list[str]:
+    """What becomes of a task, a look at a time."""
+    found = (ecs.owner("DescribeTasks", cluster="main", tasks=[arn])["tasks"][0]["lastStatus"] for _ in range(most))
+    return list(dict.fromkeys(found))
+
+
+def test_a_task_runs_with_its_own_command_and_is_none_of_the_service_s(ecs: Ecs) -> None:
+    made = service(ecs)
+    ecs.behaviours["bin/rails db:migrate"] = Behaviour.COMPLETES
+
+    answer = ecs.owner("RunTask", **PLACED, **overriding("bin/rails", "db:migrate"), startedBy="me")
+
+    (task,) = answer["tasks"]
+    assert task["startedBy"] == "me"
+    assert statuses(ecs, task["taskArn"]) == ["PENDING", "RUNNING", "DEPROVISIONING", "STOPPED"]
+    (ended,) = ecs.owner("DescribeTasks", cluster="main", tasks=[task["taskArn"]])["tasks"]
+    assert (ended["stopCode"], ended["containers"][0]["exitCode"]) == ("EssentialContainerExited", 0)
+    assert len(made.tasks) == 2
+    of_the_service = ecs.owner("ListTasks", cluster="main", serviceName="shop", desiredStatus="STOPPED")["taskArns"]
+    of_the_family = ecs.owner("ListTasks", cluster="main", family="shop", desiredStatus="STOPPED")["taskArns"]
+    assert task["taskArn"] in of_the_family
+    assert task["taskArn"] not in of_the_service
+
+
+def test_a_task_that_is_stopped_by_hand_says_so(ecs: Ecs) -> None:
+    (task,) = ecs.owner("RunTask", **PLACED)["tasks"]
+    assert statuses(ecs, task["taskArn"]) == ["PENDING", "RUNNING"]
+    for _ in range(2):
+        ecs.owner("StopTask", cluster="main", task=task["taskArn"], reason="too long")
+    (ended,) = ecs.owner("DescribeTasks", cluster="main", tasks=[task["taskArn"]])["tasks"]
+    assert (ended["stopCode"], ended["stoppedReason"]) == ("UserInitiated", "too long")
+    assert ended["containers"][0]["exitCode"] == 143
+
+
+def test_the_same_request_starts_no_second_task_and_another_one_is_a_conflict(ecs: Ecs) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html."""
+    first = ecs.owner("RunTask", **PLACED, clientToken="once")["tasks"][0]["taskArn"]
+    assert ecs.owner("RunTask", **PLACED, clientToken="once")["tasks"][0]["taskArn"] == first
+    answer = refused(ecs, "RunTask", **{**PLACED, "taskDefinition": "shop:1"}, clientToken="once")
+    assert answer.code == "ConflictException"
+    assert len(ecs.standalone("main")) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "problem"),
+    [
+        ({"cluster": "other"}, "ClusterNotFoundException", "Cluster not found."),
+        ({"taskDefinition": "shop:9"}, "ClientException", "TaskDefinition not found."),
+        ({"networkConfiguration": {}}, Ecs.INVALID, "Network Configuration must be provided when networkMode 'awsvpc'"),
+        ({"taskDefinition": "bridge:1"}, Ecs.INVALID, "Network Configuration is not valid for the given networkMode"),
+        (
+            {"taskDefinition": "bridge:1", "networkConfiguration": {}},
+            Ecs.INVALID,
+            "Task definition does not support launch_type FARGATE.",
+        ),
+        (overriding("a", name="web"), Ecs.INVALID, "Override for container named web is not a container"),
+        (overriding("x" * 8192), Ecs.INVALID, "Container Overrides length must be at most 8192"),
+        ({"startedBy": "x" * 129}, Ecs.INVALID, "startedBy may hold up to 128"),
+        ({"startedBy": "me@home"}, Ecs.INVALID, "startedBy may hold up to 128"),
+        ({"clientToken": "x" * 65}, Ecs.INVALID, "clientToken may hold up to 64"),
+        ({"capacityProviderStrategy": [{"capacityProvider": "own"}]}, Ecs.INVALID, "both a launch type and capacity"),
+        ({"count": 2}, "UnsupportedFeatureException", "count of RunTask is not rehearsed here"),
+        ({"launchType": None}, "UnsupportedFeatureException", "a cluster's default strategy is not rehearsed here"),
+        (
+            {"overrides": {"cpu": "512"}},
+            "UnsupportedFeatureException",
+            "of overrides the commands of containers are rehearsed here",
+        ),
+    ],
+)
+def test_a_task_that_ecs_would_not_run_is_refused(ecs: Ecs, changes: dict[str, Any], code: str, problem: str) -> None:
+    bridge = definition(family="bridge", networkMode="bridge", requiresCompatibilities=["EC2"])
+    ecs.owner("RegisterTaskDefinition", **bridge)
+    given = {key: value for key, value in {**PLACED, **changes}.items() if value is not None}
+    answer = refused(ecs, "RunTask", **given)
+    assert answer.code == code
+    assert problem in answer.message
+    assert ecs.standalone("main") == []
+
+
+def test_a_task_that_is_not_there_or_a_service_s_is_not_stopped(ecs: Ecs) -> None:
+    made = service(ecs)
+    assert refused(ecs, "StopTask", cluster="main", task="none").code == Ecs.INVALID
+    answer = refused(ecs, "StopTask", cluster="main", task=made.tasks[0].arn)
+    assert answer.code == "UnsupportedFeatureException"
+
+
+def test_tasks_are_not_found_by_who_has_started_them(ecs: Ecs) -> None:
+    """ECS takes no other filter beside it, and would list the running ones alone."""
+    answer = refused(ecs, "ListTasks", cluster="main", startedBy="me")
+    assert answer.code == "UnsupportedFeatureException"
+
+
+def test_running_a_task_needs_its_revision_its_roles_and_its_tags(ecs: Ecs) -> None:
+    roles: dict[str, Any] = {"executionRoleArn": ROLE, "taskRoleArn": f"{ROLE}-task"}
+    ecs.owner("RegisterTaskDefinition", **definition(**roles))
+    tags = [{"key": "ecs-delivery-task", "value": "shop"}]
+    needs = ecs.needs("RunTask", {**PLACED, "taskDefinition": "shop", "tags": tags})
+    assert [(need.action, need.resource.rpartition(":")[2]) for need in needs] == [
+        ("ecs:RunTask", "3"),
+        ("iam:PassRole", "role/execution"),
+        ("iam:PassRole", "role/execution-task"),
+        ("ecs:TagResource", "task/main/0"),
+    ]
+    (task,) = ecs.owner("RunTask", **PLACED, tags=tags)["tasks"]
+    (need,) = ecs.needs("StopTask", {"cluster": "main", "task": task["taskArn"]})
+    assert need.context["aws:ResourceTag/ecs-delivery-task"] == "shop"

@@ -25,7 +25,7 @@ from local.rehearsal.code_deploy import CodeDeploy
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import Build, Result, Secrets, Variable, names_in, unpack
 from local.rehearsal.deployed import Deployed
-from local.rehearsal.ecs import Ecs
+from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import serving
 from local.rehearsal.github import GitHub
 from local.rehearsal.images import RegistryClient
@@ -420,6 +420,76 @@ class WatchesDeployment(OnAws):
 def code_deploy_stack() -> DeliveredStack:
     """The stack whose service CodeDeploy deploys."""
     return DeliveredStack("everything-on")
+
+
+class RunsCommand(OnAws):
+    """A migration beside the service: it runs once, whoever waits for it, and its record says so."""
+
+    def __init__(self, aws: AwsServices, folder: Path, servers: ExitStack) -> None:
+        super().__init__(aws, folder)
+        stack = code_deploy_stack()
+        self.ecs = Ecs(region=REGION)
+        network = {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}
+        stack.serve(self.ecs, networkConfiguration={"awsvpcConfiguration": network})
+        given = stack.variables("RunBeforeDeployment")
+        self.cluster = given["CLUSTER"]
+        self.service = self.ecs.service(given["SERVICE"], self.cluster)
+        self.ecs.behaviours[" ".join(json.loads(given["COMMAND"]))] = Behaviour.COMPLETES
+        url = servers.enter_context(serving(self.ecs, Logs(self.ecs)))
+        names = ("ECS", "CLOUDWATCH_LOGS")
+        self.environment = {**self.environment, **{f"AWS_ENDPOINT_URL_{name}": url for name in names}}
+        self.kept = self.bucket({})
+        container = stack.variables("PrepareDeployment")["CONTAINER_NAME"]
+        definition = json.loads(json.dumps(stack.whole))
+        for part in definition["containerDefinitions"]:
+            part["image"] = f"{stack.repository}@{image().digest}"
+        deployment = deployment_json(stack.repository, container=container)
+        files = {"deployment.json": deployment, "taskdef.json": definition}
+        self.build = self.build_of("RunBeforeDeployment", files, RECORDS=f"s3://{self.kept}/_tasks/before")
+
+    def records(self) -> list[Any]:
+        """What is kept of the commands."""
+        return [json.loads(content) for content in self.files(self.kept).values()]
+
+    def state(self) -> object:
+        statuses = [task.status for task in self.ecs.standalone(self.cluster)]
+        return statuses, [record["succeeded"] for record in self.records()]
+
+    def check_visible(self) -> None:
+        assert len(self.ecs.standalone(self.cluster)) <= 1, "at most once"
+        assert len(self.service.running) == 1, "the old version serves"
+
+    def check_done(self, _result: Result) -> None:
+        (task,) = self.ecs.standalone(self.cluster)
+        assert (task.status, task.exit_code) == ("STOPPED", 0)
+        assert self.records() == [{"succeeded": True, "failures": 0, "task": task.arn}]
+
+
+class ReviewsDeployment(OnAws):
+    """What a deployment changes; nothing is changed anywhere."""
+
+    def __init__(self, aws: AwsServices, folder: Path, servers: ExitStack) -> None:
+        super().__init__(aws, folder)
+        stack = code_deploy_stack()
+        self.ecs = Ecs(region=REGION)
+        stack.serve(self.ecs)
+        self.environment = {**self.environment, "AWS_ENDPOINT_URL_ECS": servers.enter_context(serving(self.ecs))}
+        container = stack.variables("PrepareDeployment")["CONTAINER_NAME"]
+        definition = json.loads(json.dumps(stack.whole))
+        for part in definition["containerDefinitions"]:
+            part["image"] = f"{stack.repository}@{image().digest}"
+        deployment = deployment_json(stack.repository, container=container)
+        self.build = self.build_of("ReviewDeployment", {"deployment.json": deployment, "taskdef.json": definition})
+
+    def state(self) -> object:
+        """Nothing is changed."""
+
+    def check_visible(self) -> None:
+        """There is nothing to see."""
+
+    def check_done(self, result: Result) -> None:
+        assert result.exported["RUNNING"] == "public.ecr.aws/docker/library/busybox:1"
+        assert result.exported["CHANGES"].endswith(" besides the image")
 
 
 def vault(secret_id: str) -> str:

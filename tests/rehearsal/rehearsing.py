@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -66,7 +67,7 @@ def in_this_process(
     job = importlib.import_module(f"jobs.{script}")
     elapsed = itertools.count(0, seconds)
     # The job's own clock: servers and subprocesses of this process go by the real one.
-    clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None)
+    clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None, time=time.time)
     monkeypatch.setattr(job, "time", clock)
     main: Callable[[], None] = job.main
     return main

@@ -21,6 +21,8 @@ from kill_scenes import (
     PreparesDeployment,
     PromotesImage,
     RecordsImage,
+    ReviewsDeployment,
+    RunsCommand,
     RunsLighthouse,
     RunsSmokeTest,
     StaticFiles,
@@ -100,6 +102,18 @@ def test_deploy_ecs(aws: AwsServices, machine: Machine, tmp_path: Path, open_unt
 def test_watch_deployment(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
     calls = sweep(machine, lambda: WatchesDeployment(aws, tmp_path, open_until_the_end), moving=True)
     assert "aws codepipeline list-action-executions" in calls
+
+
+@ALONE("test_review_deployment")
+def test_review_deployment(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
+    calls = sweep(machine, lambda: ReviewsDeployment(aws, tmp_path, open_until_the_end))
+    assert "aws ecs describe-task-definition" in calls
+
+
+@ALONE("test_run_task")
+def test_run_task(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
+    calls = sweep(machine, lambda: RunsCommand(aws, tmp_path, open_until_the_end), moving=True)
+    assert "aws ecs run-task" in calls
 
 
 @ALONE("test_create_github_release")

@@ -10,6 +10,8 @@ from pydantic.alias_generators import to_camel
 from components.engines import ENGINES, Engine, Rollout, Strategy
 from components.settings.names import AlarmName, Bucket, DistributionId, KeyPrefix, no_climbing
 from components.settings.section import Constraint, Problem, Section, one_of
+from components.settings.sections.application import CommandWord
+from components.settings.sections.approval import ApprovalSection
 
 if TYPE_CHECKING:
     EngineName = str
@@ -28,6 +30,13 @@ FilesPath = Annotated[
 
 AFTER_SHIFT_MINUTES: Final = 5
 """Minutes that the old tasks stay after the shift: as long as the alarms of `hosting.alarms` need, as they come."""
+
+
+LONGEST_COMMAND_MINUTES: Final = 230
+"""Half of what a build may take, less the time to stop a task: the command of an earlier version may have to end first.
+
+https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+"""
 
 
 class StepSection(Section):
@@ -132,6 +141,25 @@ class StaticFilesSection(Section):
             )
 
 
+class CommandSection(Section):
+    """A command that runs as one task of the version that is deployed, and has to succeed."""
+
+    command: tuple[CommandWord, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="Command of the application's container in that task, a list of words; the image's entry point "
+        "stays. The exit code 0 is success.",
+        examples=[["bin/rails", "db:migrate"]],
+    )
+    timeout_minutes: int = Field(
+        default=15,
+        ge=1,
+        le=LONGEST_COMMAND_MINUTES,
+        description="Longest time the task may take, its start included; it is stopped then, and the run fails.",
+        examples=[15],
+    )
+
+
 def _with(option: str) -> str:
     """Return the engines with which an option has an effect, for descriptions."""
     return "engine " + " or ".join(f"`{engine.name}`" for engine in ENGINES.values() if option in engine.options)
@@ -191,6 +219,21 @@ class DeploySection(Section):
         max_length=10,
         description="CloudWatch alarms that roll a deployment back.",
         examples=[["shop-errors"]],
+    )
+    approval: ApprovalSection = Field(
+        default=ApprovalSection(),
+        description="A person's yes before the deployment, asked with what it changes.",
+        examples=[{"enabled": True}],
+    )
+    before: CommandSection | None = Field(
+        default=None,
+        description="Command that runs before the service moves, such as the migration of a database.",
+        examples=[{"command": ["bin/rails", "db:migrate"]}],
+    )
+    after: CommandSection | None = Field(
+        default=None,
+        description="Command that runs when the service has moved, such as one that warms a cache up.",
+        examples=[{"command": ["bin/rails", "cache:warm"]}],
     )
     static_files: StaticFilesSection = Field(
         default=StaticFilesSection(),

@@ -4,26 +4,9 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from components.settings.names import AccountId, EcrRepository, ImageTag, Region, RoleArn, TopicArn
+from components.settings.names import AccountId, EcrRepository, ImageTag, Region, RoleArn
 from components.settings.section import Problem, Section
-
-
-class ApprovalSection(Section):
-    """A person's yes before the promotion."""
-
-    enabled: bool = Field(default=False, description="Whether a person approves each promotion.", examples=[True])
-    notify_topic_arn: TopicArn | None = Field(
-        default=None,
-        description="SNS topic that is notified when an approval waits.",
-        examples=["arn:aws:sns:eu-west-1:123456789012:approvals"],
-    )
-    timeout_minutes: int = Field(
-        default=7 * 24 * 60,
-        ge=5,
-        le=60 * 24 * 60,  # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
-        description="Time after which an approval nobody gave fails the run.",
-        examples=[10080],
-    )
+from components.settings.sections.approval import ApprovalSection
 
 
 class PromotionSection(Section):

@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,8 @@ class _Running:
             **{key: item.value for key, item in declared.items()},
             **self._hidden,
             **dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), self._place.region),
+            # https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.html
+            "CODEBUILD_BUILD_ID": f"{self._build.project}:{uuid.uuid4()}",
             **({JOBS_DIR: str(self._folder / "jobs")} if JOBS_DIR in declared else {}),
         }
 

@@ -7,7 +7,7 @@ words open, texts that users of Amazon ECS have published.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from local.rehearsal.ecs.state import Behaviour, Ending
@@ -27,31 +27,32 @@ _READ_ONLY = (
 )
 
 
+_BY_ITSELF: Mapping[Behaviour, Ending] = {
+    Behaviour.COMPLETES: Ending(*_EXITED, exit_code=0, log=("It is done.",)),
+    Behaviour.CRASH: Ending(*_EXITED, exit_code=1, log=("KeyError: 'DATABASE_URL'",)),
+    Behaviour.OUT_OF_MEMORY: Ending(*_EXITED, exit_code=137, container_reason=_OUT_OF_MEMORY),
+    Behaviour.READ_ONLY: Ending(*_EXITED, exit_code=1, log=_READ_ONLY),
+    Behaviour.WRONG_PROCESSOR: Ending(*_EXITED, exit_code=255, log=("exec /srv/app: exec format error",)),
+}
+
+
 def ending(behaviour: Behaviour, image: str, load_balancers: Sequence[dict[str, Any]]) -> Ending:
     """Return how a task with this image ends."""
+    if behaviour in _BY_ITSELF:
+        return _BY_ITSELF[behaviour]
+    if behaviour in (Behaviour.CANNOT_PULL, Behaviour.WRONG_LOGIN):
+        said = (_NOT_FOUND if behaviour is Behaviour.CANNOT_PULL else _WRONG_LOGIN).format(image)
+        return Ending("TaskFailedToStart", said, container_reason=said)
     group = load_balancers[0]["targetGroupArn"] if load_balancers else "none"
     port = load_balancers[0]["containerPort"] if load_balancers else 0
-    match behaviour:
-        case Behaviour.CRASH:
-            return Ending(*_EXITED, exit_code=1, log=("KeyError: 'DATABASE_URL'",))
-        case Behaviour.CANNOT_PULL | Behaviour.WRONG_LOGIN:
-            said = (_NOT_FOUND if behaviour is Behaviour.CANNOT_PULL else _WRONG_LOGIN).format(image)
-            return Ending("TaskFailedToStart", said, container_reason=said)
-        case Behaviour.OUT_OF_MEMORY:
-            return Ending(*_EXITED, exit_code=137, container_reason=_OUT_OF_MEMORY)
-        case Behaviour.READ_ONLY:
-            return Ending(*_EXITED, exit_code=1, log=_READ_ONLY)
-        case Behaviour.WRONG_PROCESSOR:
-            return Ending(*_EXITED, exit_code=255, log=("exec /srv/app: exec format error",))
-        case _:
-            return Ending(
-                "ServiceSchedulerInitiated",
-                f"Task failed ELB health checks in (target-group {group})",
-                exit_code=143,
-                log=("GET /healthz 503",),
-                event=f"(port {port}) is unhealthy in (target-group {group}) due to (reason Health checks failed with "
-                "these codes: [503]).",
-            )
+    return Ending(
+        "ServiceSchedulerInitiated",
+        f"Task failed ELB health checks in (target-group {group})",
+        exit_code=143,
+        log=("GET /healthz 503",),
+        event=f"(port {port}) is unhealthy in (target-group {group}) due to (reason Health checks failed with "
+        "these codes: [503]).",
+    )
 
 
 def scaled_in(deployment: str) -> Ending:

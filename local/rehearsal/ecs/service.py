@@ -14,6 +14,7 @@ from local.rehearsal.ecs.endings import scaled_in
 from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
 from local.rehearsal.ecs.lifecycle import Lifecycle
 from local.rehearsal.ecs.placement import MUST_FORCE, Placement, Places
+from local.rehearsal.ecs.standalone import CONTROLLER, Standalone
 from local.rehearsal.ecs.state import ONGOING, Behaviour, Deployment, Revision, Service, Task, TaskSet
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused, caller
 
@@ -40,7 +41,8 @@ class Ecs(Emulated):
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html.
 
     Attributes:
-        behaviours: What becomes of tasks, by the image of one of their containers; the others are healthy.
+        behaviours: What becomes of tasks, by the command or the image of one of their containers; the others are
+            healthy.
         logs: What containers have written: log group -> log stream -> lines. A task definition makes its group.
         pace: How many steps a deployment goes each time it is looked at.
         fleet: What runs the tasks; unless one is given, nothing does, and what becomes of them is scripted.
@@ -77,6 +79,7 @@ class Ecs(Emulated):
         self._families: dict[str, list[Json]] = {}
         self._tags: dict[str, list[Json]] = {}
         self._revisions: dict[str, tuple[Service, Revision]] = {}
+        self._standalone = Standalone(self._arn, lambda: self.fleet)
 
     def operations(self) -> Operations:
         """Return what is emulated."""
@@ -91,6 +94,8 @@ class Ecs(Emulated):
             "ListServiceDeployments": self._list_service_deployments,
             "ListTasks": self._list_tasks,
             "RegisterTaskDefinition": self._register_task_definition,
+            "RunTask": self._run_task,
+            "StopTask": self._stop_task,
             "StopServiceDeployment": self._stop_service_deployment,
             "UpdateService": self._update_service,
         }
@@ -100,6 +105,10 @@ class Ecs(Emulated):
     def service(self, name: str, cluster: str) -> Service:
         """A service as it is now."""
         return self._services[cluster, name]
+
+    def standalone(self, cluster: str) -> list[Task]:
+        """The tasks of a cluster that belong to no service, the oldest first."""
+        return self._standalone.holders[cluster].tasks if cluster in self._standalone.holders else []
 
     def settle(self, service: Service) -> Deployment:
         """Let the newest deployment of a service come to its end; one that never ends is left where it is."""
@@ -118,6 +127,8 @@ class Ecs(Emulated):
         at = {"ecs:cluster": self._arn("cluster", place)}
         services = [parameters.get("service", ""), *parameters.get("services", [])]
         arns = parameters.get("serviceDeploymentArns", []) + parameters.get("serviceRevisionArns", [])
+        if operation == "RunTask":
+            return self._needs_to_run(action, parameters, at)
         match operation:
             case "UpdateService" | "ListServiceDeployments" | "DescribeServices":
                 found = [Need(action, self._arn("service", place, _last(name)), at) for name in services if name]
@@ -125,8 +136,11 @@ class Ecs(Emulated):
             case "DescribeServiceDeployments" | "DescribeServiceRevisions" | "StopServiceDeployment":
                 arns = arns or [parameters["serviceDeploymentArn"]]
                 return [need for arn in arns for need in self._with_service(action, arn)]
-            case "DescribeTasks":
-                return [Need(action, self._arn("task", place, _last(task)), at) for task in parameters["tasks"]]
+            case "DescribeTasks" | "StopTask":
+                tasks = [_last(name) for name in parameters.get("tasks") or [parameters["task"]]]
+                return [
+                    Need(action, self._arn("task", place, task), {**at, **self._tagged(place, task)}) for task in tasks
+                ]
             case "RegisterTaskDefinition":
                 return self._needs_to_register(action, parameters)
             case _:
@@ -147,6 +161,18 @@ class Ecs(Emulated):
         needs = [Need(action, "*"), *(Need("iam:PassRole", role, to_tasks) for role in roles)]
         if parameters.get("tags"):
             needs.append(Need("ecs:TagResource", revisions, {"ecs:CreateAction": "RegisterTaskDefinition"}))
+        return needs
+
+    def _needs_to_run(self, action: str, parameters: Json, at: Mapping[str, str]) -> list[Need]:
+        """The revision, its roles, which are handed to the task, and the tags of what is new."""
+        definition = self._definition(parameters["taskDefinition"], "TaskDefinition not found.")
+        roles = [definition[key] for key in ("executionRoleArn", "taskRoleArn") if definition.get(key)]
+        to_tasks = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        needs = [Need(action, definition["taskDefinitionArn"], at)]
+        needs += [Need("iam:PassRole", role, to_tasks) for role in roles]
+        if parameters.get("tags"):
+            made = self._arn("task", _last(parameters.get("cluster", "default")), "0")
+            needs.append(Need("ecs:TagResource", made, {"ecs:CreateAction": "RunTask"}))
         return needs
 
     def _arn(self, kind: str, *names: str) -> str:
@@ -359,8 +385,9 @@ class Ecs(Emulated):
         """Return what becomes of tasks with this definition."""
         if any(logs_in_elsewhere(part) for part in definition["containerDefinitions"]):
             return Behaviour.WRONG_LOGIN
-        images = [part["image"] for part in definition["containerDefinitions"]]
-        return next((self.behaviours[image] for image in images if image in self.behaviours), Behaviour.HEALTHY)
+        parts = definition["containerDefinitions"]
+        names = [*(" ".join(part.get("command", ())) for part in parts), *(part["image"] for part in parts)]
+        return next((self.behaviours[name] for name in names if name in self.behaviours), Behaviour.HEALTHY)
 
     def task(self, service: Service, revision: Revision, started_by: str) -> Task:
         """Return a new task of a service, which is not among its tasks yet."""
@@ -380,7 +407,7 @@ class Ecs(Emulated):
     def advance(self) -> None:
         """Bring everything a step further, for a fleet whose tasks go on by themselves."""
         with self.lock:
-            for service in list(self._services.values()):
+            for service in [*self._services.values(), *self._standalone.holders.values()]:
                 for task in service.tasks:
                     if task.status != "STOPPED":
                         self.fleet.look(service, task)
@@ -465,13 +492,49 @@ class Ecs(Emulated):
 
     # Tasks.
 
+    @property
+    def _holders(self) -> dict[tuple[str, str], Service]:
+        """Everything that has tasks, by its cluster and its name."""
+        return {**self._services, **{(place, ""): found for place, found in self._standalone.holders.items()}}
+
+    def _task(self, cluster: str, name: str) -> tuple[Task, Service] | None:
+        held = (service for (place, _), service in self._holders.items() if place == cluster)
+        return next(
+            ((task, service) for service in held for task in service.tasks if task.arn.endswith(_last(name))), None
+        )
+
+    def _tagged(self, cluster: str, name: str) -> dict[str, str]:
+        """The tags of a task, as a request about it carries them."""
+        found = self._task(cluster, name)
+        return {f"aws:ResourceTag/{key}": value for key, value in (found[0].tags if found else {}).items()}
+
+    def _run_task(self, parameters: Json) -> Json:
+        cluster = self._cluster(parameters)
+        definition = self._definition(parameters["taskDefinition"], "TaskDefinition not found.")
+        placement = self._places[cluster].placement(parameters)
+        task = self._standalone.run(cluster, parameters, definition, placement)
+        return {"tasks": [task.view(self._arn("cluster", cluster))], "failures": []}
+
+    def _stop_task(self, parameters: Json) -> Json:
+        cluster = self._cluster(parameters)
+        found = self._task(cluster, parameters["task"])
+        if found is None:
+            raise Refused("InvalidParameterException", "The referenced task was not found.")
+        task, service = found
+        if service.controller != CONTROLLER:
+            raise Refused("UnsupportedFeatureException", "a service's task is not stopped by hand here")
+        self._standalone.stop(service, task, parameters.get("reason", "Task stopped by user"))
+        return {"task": task.view(service.cluster)}
+
     def _list_tasks(self, parameters: Json) -> Json:
         cluster = self._cluster(parameters)
+        if "startedBy" in parameters:
+            raise Refused("UnsupportedFeatureException", "startedBy of ListTasks is not rehearsed here")
         stopped = parameters.get("desiredStatus", "RUNNING") == "STOPPED"
         name, family = _last(parameters.get("serviceName", "")), parameters.get("family")
         found = [
             task.arn
-            for (place, service_name), service in self._services.items()
+            for (place, service_name), service in self._holders.items()
             for task in reversed(service.tasks)
             if place == cluster
             and (not name or service_name == name)
@@ -481,21 +544,18 @@ class Ecs(Emulated):
         return _page("taskArns", found, parameters, _MOST)
 
     def _describe_tasks(self, parameters: Json) -> Json:
-        cluster = self._cluster(parameters)
-        tasks = {
-            _last(task.arn): (task, service)
-            for (place, _), service in self._services.items()
-            for task in service.tasks
-            if place == cluster
-        }
-        wanted = parameters["tasks"]
+        cluster, wanted = self._cluster(parameters), parameters["tasks"]
         if len(wanted) > _MOST:
             raise Refused("InvalidParameterException", f"Tasks cannot contain more than {_MOST} elements.")
-        found = [tasks[_last(arn)] for arn in wanted if _last(arn) in tasks]
-        return {
-            "tasks": [task.view(service.cluster) for task, service in found],
-            "failures": _missing(arn for arn in wanted if _last(arn) not in tasks),
+        found = {arn: known for arn in wanted if (known := self._task(cluster, arn))}
+        answer = {
+            "tasks": [task.view(service.cluster) for task, service in found.values()],
+            "failures": _missing(arn for arn in wanted if arn not in found),
         }
+        for task, service in found.values():
+            for _ in range(self.pace if service.controller == CONTROLLER else 0):
+                self.fleet.look(service, task)
+        return answer
 
 
 def _page(key: str, found: list[Any], parameters: Json, usual: int) -> Json:

@@ -18,6 +18,7 @@ class Behaviour(enum.Enum):
     """What becomes of tasks with a certain image."""
 
     HEALTHY = "it starts and stays"
+    COMPLETES = "its program ends with exit code 0"
     CRASH = "its program ends with exit code 1"
     CANNOT_PULL = "its image is not in the registry"
     WRONG_LOGIN = "its image is in Amazon ECR, and it has the login of another registry"
@@ -75,12 +76,14 @@ class Ending:
 
 @dataclass(slots=True)
 class Task:
-    """One task of a service.
+    """One task.
 
     Attributes:
         healthy: Whether the load balancer's health checks and its containers' own have found it well.
         failed: Whether it ended, or is ended, for a reason that lies in itself.
         exits: Exit code and reason of each container, where they are not the same for all.
+        started_by: What somebody who has run it has said of that; empty for one of a service.
+        tags: Its tags, by their keys.
     """
 
     arn: str
@@ -96,6 +99,8 @@ class Task:
     healthy: bool = False
     failed: bool = False
     exits: dict[str, tuple[int | None, str]] = field(default_factory=dict)
+    started_by: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -145,7 +150,7 @@ class Task:
             "taskArn": self.arn,
             "clusterArn": cluster,
             "taskDefinitionArn": self.definition["taskDefinitionArn"],
-            "startedBy": f"ecs-svc/{self.deployment}",
+            "startedBy": self.started_by or f"ecs-svc/{self.deployment}",
             "lastStatus": self.status,
             "desiredStatus": "STOPPED" if self.stop_code else "RUNNING",
             "createdAt": self.created,

@@ -171,6 +171,9 @@ PROMOTION = {"enabled": True, "repository": "shop-prod", "approval": APPROVAL}
         pytest.param(stack(tests=budget(100, enabled=False)), id="no tests at all"),
         pytest.param(existing("https://shop.example.com"), id="a service that exists, with encryption"),
         pytest.param(stack(promotion=PROMOTION, retention={"artifactDays": 3}), id="artifacts that last"),
+        pytest.param(
+            stack(deploy={"approval": APPROVAL}, retention={"artifactDays": 3}), id="artifacts that last, too"
+        ),
         pytest.param(stack(retention={"artifactDays": 2}), id="no approval to wait for"),
         pytest.param(
             stack(deploy={"terminationWaitMinutes": 0}, hosting=NO_ALARMS, retention={"artifactDays": 1}),
@@ -219,6 +222,11 @@ def test_what_fits_is_accepted(config: dict[str, Any]) -> None:
         ),
         pytest.param(
             stack(promotion=PROMOTION, retention={"artifactDays": 2}), "retention.artifactDays", id="a day too short"
+        ),
+        pytest.param(
+            stack(deploy={"approval": APPROVAL}, retention={"artifactDays": 2}),
+            "retention.artifactDays",
+            id="a day too short for the approval of the deployment",
         ),
         pytest.param(
             stack(

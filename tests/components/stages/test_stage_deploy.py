@@ -588,7 +588,12 @@ def test_a_service_without_task_role_passes_only_its_execution_role() -> None:
 def test_every_pipeline_deploys_by_the_engine_it_names(engine: str) -> None:
     settings = shop(deploy={"engine": engine})
     assert args_of(DeployStage, settings) == DeployStageArgs(
-        engine=ENGINES[engine], rollout=settings.deploy.rollout, static_files=None
+        engine=ENGINES[engine],
+        rollout=settings.deploy.rollout,
+        approval=None,
+        before=None,
+        after=None,
+        static_files=None,
     )
     built = build_stage(DeployStage, settings)
     assert (built.name, built.registered) == ("Deploy", {"engine": engine})

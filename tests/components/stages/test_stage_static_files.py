@@ -26,7 +26,7 @@ from components.settings.sections.deploy import SyncSection, UploadSection
 from components.stages.static_files import StaticFiles, StaticFilesArgs
 
 
-def upload(name: str, phase: str, artifact: Artifact, run_order: int) -> Action:
+def upload(name: str, phase: str, artifact: Artifact) -> Action:
     return Action(
         name=name,
         category=Category.BUILD,
@@ -35,7 +35,6 @@ def upload(name: str, phase: str, artifact: Artifact, run_order: int) -> Action:
         configuration={"ProjectName": "shop-dev-upload-static-files"},
         environment={"PHASE": phase},
         reads=(artifact,),
-        run_order=run_order,
     )
 
 
@@ -58,13 +57,13 @@ def wanted(**settings: object) -> StaticFilesArgs | None:
 
 
 def static_files(stack: Settings | None = None, **settings: object) -> BuiltStage:
-    """Publishing, a deployment that takes its turn with number 7, and pruning after it."""
+    """Publishing, and pruning."""
     args = wanted(enabled=True, bucket="shop-static", **settings)
     assert args is not None
 
     def make() -> Plan:
         made = StaticFiles("files", args, context(stack or shop()))
-        return Plan(made, "", (*made.before, made.prune(8)), made.grants)
+        return Plan(made, "", (*made.publish, made.prune), made.grants)
 
     return built(make)
 
@@ -97,8 +96,8 @@ def with_prefixes() -> BuiltStage:
 def test_files_of_the_code_are_published_and_pruned_by_one_job() -> None:
     """Two jobs would need two roles that may do the same."""
     assert from_source().actions == (
-        upload("PublishStaticFiles", "publish", Artifact.SOURCE, 1),
-        upload("PruneStaticFiles", "prune", Artifact.SOURCE, 8),
+        upload("PublishStaticFiles", "publish", Artifact.SOURCE),
+        upload("PruneStaticFiles", "prune", Artifact.SOURCE),
     )
     assert from_source().grants == [start_statement("upload-static-files")]
     assert from_source().jobs == ["upload-static-files"]
@@ -150,8 +149,8 @@ def test_files_of_the_image_are_taken_out_first_and_uploaded_then() -> None:
             reads=(Artifact.IMAGE,),
             writes=(Artifact.STATIC_FILES,),
         ),
-        upload("PublishStaticFiles", "publish", Artifact.STATIC_FILES, 2),
-        upload("PruneStaticFiles", "prune", Artifact.STATIC_FILES, 8),
+        upload("PublishStaticFiles", "publish", Artifact.STATIC_FILES),
+        upload("PruneStaticFiles", "prune", Artifact.STATIC_FILES),
     )
     assert from_image().grants == [start_statement("extract-static-files"), start_statement("upload-static-files")]
 
@@ -188,9 +187,8 @@ def test_files_of_another_bucket_are_copied_and_pruned() -> None:
             configuration={"ProjectName": "shop-dev-sync-static-files"},
             environment={"PHASE": phase},
             reads=(Artifact.DEPLOYMENT,),
-            run_order=run_order,
         )
-        for name, phase, run_order in (("PublishStaticFiles", "publish", 1), ("PruneStaticFiles", "prune", 8))
+        for name, phase in (("PublishStaticFiles", "publish"), ("PruneStaticFiles", "prune"))
     )
     assert from_bucket().grants == [start_statement("sync-static-files")]
     assert from_bucket().variables("sync-static-files") == {

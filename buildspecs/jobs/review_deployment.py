@@ -1,0 +1,96 @@
+"""Say what a deployment changes of what the service runs, for the person who is asked to approve it.
+
+Reads deployment.json and taskdef.json; looks at the service and changes nothing. What is short enough for the review of
+CodePipeline goes to the approval: which image is replaced, how many keys of the task definition change, where the
+commits between the two are, and a link to this log, which has each change. Variables: IMAGE_DIGEST, CLUSTER, SERVICE
+(names).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jobs import delivered, job, registry, task_definition, taskdef
+
+MOST = 180
+"""Characters of one text of the review: with a service's longest name all of it has 1,000.
+
+https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html
+"""
+COMMIT = re.compile(r"([0-9a-f]{7,64})-[0-9a-f]{8}")
+"""The tag that the build gives an image: its commit, and what else it is made from."""
+
+
+def running(cluster: str, service: str) -> dict[str, Any]:
+    """Return the task definition that serves; ends the job when there is no such service."""
+    look = ("ecs", "describe-services", "--cluster", cluster, "--services", service)
+    found = job.aws("Look at the service", *look)["services"]
+    if not found:
+        job.fail(f"the cluster {cluster} has no service {service}.")
+    serves = next((each for each in found[0].get("taskSets", []) if each.get("status") == "PRIMARY"), found[0])
+    command = ("ecs", "describe-task-definition", "--task-definition", serves["taskDefinition"])
+    return dict(job.aws("Look at what it runs", *command)["taskDefinition"])
+
+
+def tags_of(image: str, repository: str) -> list[str]:
+    """Return the tags of an image of this repository; none of another one's, or of one that is gone."""
+    name, _, digest = image.partition("@")
+    if name != repository or not digest:
+        return []
+    command = ("ecr", "describe-images", *registry.repository(repository).options())
+    found = job.aws(
+        "Look for its tags", *command, "--image-ids", f"imageDigest={digest}", absent="ImageNotFoundException"
+    )
+    return sorted(found["imageDetails"][0].get("imageTags", [])) if found else []
+
+
+def comparison(source: str, before: str, after: str) -> str:
+    """Return where the commits between two of them are, as far as they are known."""
+    if not before or not after:
+        return "not known"
+    if before == after:
+        return f"the same, {after}"
+    return (
+        f"{source}/compare/{before}...{after}" if source.startswith("https://github.com/") else f"{before} to {after}"
+    )
+
+
+def short(text: str) -> str:
+    """Return the text, cut where it is too long for the review."""
+    return text if len(text) <= MOST else f"{text[: MOST - 3]}..."
+
+
+def log_url() -> str:
+    """Return the address of this build in the console, as CodePipeline links it.
+
+    https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ListActionExecutions.html
+    """
+    region, build = job.optional("AWS_REGION"), job.optional("CODEBUILD_BUILD_ID")
+    return f"https://{region}.console.aws.amazon.com/codebuild/home?region={region}#/builds/{build}/view/new"
+
+
+def main() -> None:
+    """Do the job."""
+    job.start(__doc__, "aws --version")
+    deployment = delivered.read_json("deployment.json", "container", "image", "repository", "commit", "source")
+    wanted, container = taskdef.read(deployment), str(deployment["container"])
+    before = running(job.require("CLUSTER"), job.require("SERVICE"))
+    images = {part["name"]: str(part["image"]) for part in before["containerDefinitions"]}
+    image = images.get(container, f"no container {container}")
+    tags = tags_of(image, str(deployment["repository"]))
+    commits = [found[1] for found in map(COMMIT.fullmatch, tags) if found]
+    replaced = f"{' '.join(tags)} ({image.partition('@')[2][:19]})" if tags else image
+    compared = comparison(str(deployment["source"]), commits[0] if commits else "", str(deployment["commit"]))
+    # The family of what a service ran before it was delivered from here is another one, which changes nothing.
+    changes = task_definition.differences({**before, "family": wanted["family"]}, wanted, container)
+    kept = image == deployment["image"]
+    counted = f"{len(changes)} key{'' if len(changes) == 1 else 's'}" if changes else "nothing"
+    besides = " and not the image" if kept else " besides the image"
+    job.say(f"running:  {before['taskDefinitionArn']}, {replaced}")
+    job.say(f"deployed: {deployment['image']}")
+    job.say(f"commits:  {compared}")
+    job.say(
+        "\n".join([f"the task definition changes {counted}{besides}", *(f"  - {each.shown()}" for each in changes)])
+    )
+    job.export(RUNNING=short(replaced), CHANGES=f"{counted}{besides}", COMMITS=short(compared), REVIEW_URL=log_url())

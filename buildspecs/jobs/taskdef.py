@@ -1,0 +1,18 @@
+"""The task definition that a deployment registers, about the image that the pipeline delivers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs import job
+
+
+def read(deployment: dict[str, Any]) -> dict[str, Any]:
+    """Return taskdef.json; ends the job when the container of deployment.json has another image than it delivers."""
+    definition = job.read_json("taskdef.json", "family", "containerDefinitions")
+    images = {part.get("name"): part.get("image") for part in definition["containerDefinitions"]}
+    image = str(images.get(deployment["container"]))
+    if not image.endswith(f"@{deployment['digest']}"):
+        given = f"taskdef.json gives the container {deployment['container']!r} the image {image}"
+        job.fail(f"{given}, the pipeline delivers {deployment['digest']}.")
+    return definition
