@@ -108,6 +108,13 @@ def _of_existing(value: object, along: Values | None = None) -> Tried:
     return Tried(value, _EXISTING, along or {}, ("codeDeploy",))
 
 
+def _of_check(value: object) -> Tried:
+    return Tried(value, {"application.healthCheck": {"command": ["CMD", "/srv/check"]}})
+
+
+_PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
+_NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
+
 TRIED: Mapping[str, Sequence[Tried]] = {
     "application.name": [Tried("store")],
     "application.containerName": [Tried("web")],
@@ -121,6 +128,13 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "application.architecture": [Tried("x86_64")],
     "application.desiredCount": [Tried(4)],
     "application.readOnlyRootFilesystem": [Tried(False)],
+    "application.healthCheck.intervalSeconds": [_of_check(10)],
+    "application.healthCheck.timeoutSeconds": [_of_check(3)],
+    "application.healthCheck.retries": [_of_check(5)],
+    "application.healthCheck.startPeriodSeconds": [_of_check(60)],
+    "application.dependsOn": [
+        Tried({"prepare": "SUCCESS"}, base={"application.containers": {"prepare": _PREPARES}}),
+    ],
     "application.secrets": [
         Tried({"DATABASE_URL": _SECRET}),
         Tried({}, base={"application.secrets": {"DATABASE_URL": _SECRET}}),
@@ -227,6 +241,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
             },
         )
     ],
+    "hosting.loadBalancer.container": [Tried("nginx", base={"application.containers": {"nginx": _NGINX}})],
     "hosting.loadBalancer.domainName": [Tried("shop.example.com", base={"tests.enabled": True})],
     "hosting.loadBalancer.testPort": [Tried(8443, engines=_SHIFTING)],
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],

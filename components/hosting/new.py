@@ -56,7 +56,8 @@ class NewHosting(pulumi.ComponentResource):
         self._args = args
         child = pulumi.ResourceOptions(parent=self)
         foundation, application, made = args.foundation, args.application, args.hosting
-        secrets = tuple(application.secrets.values())
+        containers = application.every_container.values()
+        secrets = tuple(dict.fromkeys(source for part in containers for source in part.secrets.values()))
         self._network = Network(
             f"{name}-network",
             NetworkArgs(foundation=foundation, network=made.network, internal=made.load_balancer.internal),
@@ -80,6 +81,7 @@ class NewHosting(pulumi.ComponentResource):
                 repository=args.repository,
                 log_group_arn=self._logs.arn,
                 secrets=secrets,
+                images=tuple(part.image for part in application.containers.values()),
                 task_role=made.service.task_role,
                 exec=made.service.exec,
             ),
@@ -162,6 +164,7 @@ class NewHosting(pulumi.ComponentResource):
             execution_role_arn=self._roles.execution_role_arn,
             task_role_arn=self._roles.task_role_arn,
             log_group=self._logs.name,
+            reached=self._args.application.reached(self._args.hosting.load_balancer.container),
             target_groups=tuple(group.name for group in balancer.target_groups),
             production_listener_arn=balancer.production.arn,
             test_listener_arn=balancer.test.arn if balancer.test else None,

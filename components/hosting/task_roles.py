@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 from pulumi_aws import iam
 
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
-from components.images.repository import Repository, registry_login
+from components.foundation.secret import store_of
+from components.images.repository import Repository, registry_login, repositories_of
 
 SHELL = (
     "ssmmessages:CreateControlChannel",
@@ -20,6 +21,15 @@ SHELL = (
     "ssmmessages:OpenDataChannel",
 )
 """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions"""
+
+READ: Final = {
+    "secretsmanager": ("ReadSecrets", "secretsmanager:GetSecretValue"),
+    "ssm": ("ReadParameters", "ssm:GetParameters"),
+}
+"""What reading a secret takes, by the service that keeps it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +40,8 @@ class TaskRolesArgs:
         foundation: What they are made with.
         repository: Where the image comes from.
         log_group_arn: Where the containers log to.
-        secrets: ARNs of the secrets and parameters the task definition reads.
+        secrets: The secrets by their ARNs, and the parameters by name or ARN, that the task definition reads.
+        images: The images of further containers.
         task_role: Name or ARN of a role that exists; ``None`` for the one made here.
         exec: Whether a person may open a shell in a task.
     """
@@ -39,6 +50,7 @@ class TaskRolesArgs:
     repository: Repository
     log_group_arn: pulumi.Output[str]
     secrets: Sequence[str]
+    images: Sequence[str]
     task_role: str | None
     exec: bool
 
@@ -116,16 +128,13 @@ def _shell(args: TaskRolesArgs) -> list[Statement]:
 
 def _starting(args: TaskRolesArgs) -> list[Statement]:
     """Return what starting a task takes: its image, its log, its secrets."""
-    by_kind = {
-        "secretsmanager": ("ReadSecrets", "secretsmanager:GetSecretValue"),
-        "ssm": ("ReadParameters", "ssm:GetParameters"),
-    }
+    account = args.foundation.account
     statements = [
         registry_login(),
         Statement(
             sid="PullImage",
             actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-            resources=(args.repository.arn,),
+            resources=(args.repository.arn, *(other.arn for other in repositories_of(args.images, account))),
         ),
         Statement(
             sid="WriteLog",
@@ -133,13 +142,14 @@ def _starting(args: TaskRolesArgs) -> list[Statement]:
             resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
         ),
     ]
-    for kind, (sid, action) in by_kind.items():
-        named = sorted({_whole(arn) for arn in args.secrets if arn.split(":")[2] == kind})
+    for kind, (sid, action) in READ.items():
+        named = sorted({_whole(source) for source in args.secrets if store_of(source) == kind})
         if named:
-            statements.append(Statement(sid=sid, actions=(action,), resources=tuple(named)))
+            arns = tuple(account.parameter_arn(source) for source in named)
+            statements.append(Statement(sid=sid, actions=(action,), resources=arns))
     return statements
 
 
-def _whole(arn: str) -> str:
+def _whole(source: str) -> str:
     """The ARN of a whole secret: what ECS takes may name a key, a stage and a version behind it."""
-    return ":".join(arn.split(":")[:7])
+    return ":".join(source.split(":")[:7])

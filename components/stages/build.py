@@ -174,6 +174,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
     def _prepare(self) -> BuildProject:
         context, hosting = self._context, self._context.hosting
         engine = self._args.engine
+        own = (context.application.container, context.application.port)
+        reached = hosting.reached or own
         looks = engine.ships_image_only or hosting.take_over is not None
         return self.project(
             "prepare-deployment",
@@ -182,7 +184,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             variables={
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
-                "CONTAINER_PORT": str(context.application.port),
+                "CONTAINER_PORT": str(reached[1]),
+                **({"LOAD_BALANCER_CONTAINER": reached[0]} if reached != own else {}),
                 "APPSPEC": self._app_spec,
                 "IMAGE_ONLY": json.dumps(engine.ships_image_only),
                 "CLUSTER": hosting.cluster,

@@ -142,6 +142,7 @@ def test_all_five_artifacts_are_about_the_digest_that_was_built(machine: Machine
     }
     assert machine.json("deployment.json") == {
         "container": "shop",
+        "reached": "shop",
         "port": 8080,
         "environment": {"LOG_LEVEL": "info", "GREETING": 'it\'s "me"'},
         "image": uri,
@@ -154,6 +155,65 @@ def test_all_five_artifacts_are_about_the_digest_that_was_built(machine: Machine
         "created": "2026-01-31T12:00:00+00:00",
     }
     assert machine.exports == "export DEPLOYED_VERSION=1.2.3\n"
+
+
+NGINX = {"name": "nginx", "image": "nginx:1.27", "portMappings": [{"containerPort": 80, "protocol": "tcp"}]}
+MIGRATE = {"name": "migrate", "image": "<IMAGE>", "essential": False}
+
+
+def several() -> dict[str, Any]:
+    """A template with a proxy, and with a container that takes the same image."""
+    return {**TEMPLATE, "containerDefinitions": [MIGRATE, *TEMPLATE["containerDefinitions"], NGINX]}
+
+
+def test_requests_reach_the_proxy_and_the_image_all_containers_that_take_it(machine: Machine) -> None:
+    offers(machine, several())
+
+    result = machine.run(
+        "prepare_deployment", **{**PREPARE, "LOAD_BALANCER_CONTAINER": "nginx", "CONTAINER_PORT": "80"}
+    )
+
+    assert result.returncode == 0, result.stderr
+    uri = f"{REPOSITORY}@{DIGEST}"
+    images = {part["name"]: part["image"] for part in machine.json("taskdef.json")["containerDefinitions"]}
+    assert images == {"migrate": uri, "shop": uri, "nginx": "nginx:1.27"}
+    assert machine.json("imagedefinitions.json") == [{"name": name, "imageUri": uri} for name in ("shop", "migrate")]
+    (resource,) = machine.json("appspec.yaml")["Resources"]
+    reached = resource["TargetService"]["Properties"]["LoadBalancerInfo"]
+    assert reached == {"ContainerName": "nginx", "ContainerPort": 80}
+    said = machine.json("deployment.json")
+    assert (said["container"], said["reached"], said["port"]) == ("shop", "nginx", 80)
+
+
+def test_a_proxy_that_does_not_map_the_port_is_found_before_a_deployment(machine: Machine) -> None:
+    offers(machine, several())
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "LOAD_BALANCER_CONTAINER": "nginx"})
+
+    assert result.returncode == 1
+    assert "container 'nginx' does not map port 8080; it maps 80" in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(
+    ("balancers", "moved"),
+    [
+        ([("shop", 8080)], [("nginx", 80)]),
+        ([("nginx", 80)], []),
+        ([("shop", 8080), ("nginx", 80)], []),
+        ([("shop", 8080), ("gone", 1)], [("shop", 8080), ("nginx", 80)]),
+        ([], []),
+    ],
+    ids=["another", "the same", "several", "one of several is gone", "none"],
+)
+def test_the_load_balancers_of_a_service_move_to_the_container_that_users_reach(
+    balancers: list[tuple[str, int]], moved: list[tuple[str, int]]
+) -> None:
+    def said(pairs: list[tuple[str, int]]) -> list[dict[str, Any]]:
+        return [{"targetGroupArn": "blue", "containerName": name, "containerPort": port} for name, port in pairs]
+
+    found = module("deploy_ecs").reached({"loadBalancers": said(balancers)}, several(), "nginx", 80)
+
+    assert found == said(moved)
 
 
 def test_the_template_is_fetched_by_an_argument_not_by_a_line_for_a_shell(machine: Machine) -> None:

@@ -21,6 +21,7 @@ from components.settings.names import (
     VpcId,
 )
 from components.settings.section import Constraint, Problem, Section
+from components.settings.sections.container import ContainerName
 
 ListenerPort = Annotated[int, Field(ge=1, le=65535)]
 Listener = Annotated[
@@ -336,6 +337,12 @@ class LoadBalancerSection(Section):
     )
     internal: bool = Field(
         default=False, description="Whether it is reachable from inside the network only.", examples=[True]
+    )
+    container: ContainerName | None = Field(
+        default=None,
+        description="Container that requests go to, at its `port`, such as a proxy among `application.containers`; the "
+        "application's own when left out.",
+        examples=["nginx"],
     )
     allowed_cidrs: tuple[AddressRange, ...] = Field(
         default=("0.0.0.0/0",),

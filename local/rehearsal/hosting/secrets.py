@@ -17,7 +17,7 @@ from typing import Any, Self
 from dotenv.parser import parse_stream
 
 from local.errors import Refusal
-from local.rehearsal.resources import Graph, values_of
+from local.rehearsal.resources import Graph, templates_of
 
 _HIDDEN = "***"
 _SHORT = 4
@@ -132,11 +132,10 @@ def _read(file: Path) -> dict[str, str]:
 
 def _read_by(graph: Graph) -> Iterator[tuple[str, str]]:
     """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in."""
-    for stored in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
-        if '"containerDefinitions"' in (stored.get("content") or ""):
-            for container in json.loads(stored["content"])["containerDefinitions"]:
-                for secret in container.get("secrets", ()):
-                    yield secret["name"], secret["valueFrom"]
+    for definition in templates_of(graph):
+        for container in definition["containerDefinitions"]:
+            for secret in container.get("secrets", ()):
+                yield secret["name"], secret["valueFrom"]
 
 
 def _value(variable: str, value_from: str, given: Mapping[str, str]) -> str | None:

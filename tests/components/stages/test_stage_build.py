@@ -398,6 +398,14 @@ def test_container_name_and_port_are_the_applications() -> None:
     assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("web", "3000")
 
 
+def test_a_proxy_that_users_reach_is_named_beside_the_container_that_is_delivered() -> None:
+    built = build_stage(BuildStage, shop(), reached=("nginx", 80))
+    variables = built.variables("prepare-deployment")
+    assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("shop", "80")
+    assert variables["LOAD_BALANCER_CONTAINER"] == "nginx"
+    assert "LOAD_BALANCER_CONTAINER" not in build_stage(BuildStage, shop()).variables("prepare-deployment")
+
+
 @pytest.mark.parametrize("engine", ["codeDeploy", "ecs"])
 def test_preparing_reads_the_template_and_what_is_known_of_the_image(engine: str) -> None:
     built = build_stage(BuildStage, shop(deploy={"engine": engine}))
