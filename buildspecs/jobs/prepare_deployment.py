@@ -7,13 +7,13 @@ exists already, what it runs (or a file of the commit) is the base, and the temp
 
 Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME (of the application's own), CONTAINER_PORT (that the
 load balancer sends requests to), LOAD_BALANCER_CONTAINER (the container that they go to; empty for the application's
-own), APPSPEC (JSON: what the AppSpec says of network and capacity provider; empty for a service that keeps its own),
-IMAGE_ONLY (true: the deployment changes
-nothing of the running task definition but the image; or false), CLUSTER and SERVICE (names), IMAGE_DIGEST, RELEASED
-(true: the version is released after the deployment, so its tag must be free or on this image; or false), TAG_PREFIX (of
-that tag, may be empty), EXISTING (true: the service exists already; or false), and for such a one TASK_DEFINITION_FILE
-(of the commit, the base instead of what runs; may be empty), TAKE_OVER (true: changes of what runs are agreed to; or
-false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
+own), DELIVERY_ENVIRONMENT (the environment's name, for the variables that say what is delivered; empty for none),
+APPSPEC (JSON: what the AppSpec says of network and capacity provider; empty for a service that keeps its own),
+IMAGE_ONLY (true: the deployment changes nothing of the running task definition but the image; or false), CLUSTER and
+SERVICE (names), IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or
+on this image; or false), TAG_PREFIX (of that tag, may be empty), EXISTING (true: the service exists already; or false),
+and for such a one TASK_DEFINITION_FILE (of the commit, the base instead of what runs; may be empty), TAKE_OVER (true:
+changes of what runs are agreed to; or false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
 """
 
 from __future__ import annotations
@@ -147,6 +147,25 @@ def rendered(address: str, reached: str, port: str, placement: dict[str, Any]) -
     return Prepared(definition, definition, reached, int(port), placement)
 
 
+def about(image: dict[str, Any], environment: str) -> dict[str, str]:
+    """The variables that say what is delivered."""
+    return {
+        "DELIVERY_COMMIT": str(image["commit"] or ""),
+        "DELIVERY_ENVIRONMENT": environment,
+        "DELIVERY_VERSION": str(image["version"] or image["tag"] or image["digest"]),
+    }
+
+
+def put_variables(definition: dict[str, Any], containers: list[str], variables: dict[str, str]) -> None:
+    """Put variables into these containers, in the order of their names; one that the stack file gives stays."""
+    for part in definition["containerDefinitions"]:
+        if part.get("name") in containers:
+            given = {entry["name"]: entry["value"] for entry in part.get("environment", [])}
+            part["environment"] = [
+                {"name": name, "value": value} for name, value in sorted({**variables, **given}.items())
+            ]
+
+
 def put_image(definition: dict[str, Any], container: str, uri: str) -> list[str]:
     """Put the image into the container and into all that take the same; return the names of these, its own first."""
     delivered_to = [
@@ -209,6 +228,8 @@ def main() -> None:
     prepared = taken_over(address, name, mapped, image) if existing else rendered(address, reached, mapped, placement)
     definition = prepared.definition
     names = put_image(definition, name, image["uri"])
+    if environment := job.optional("DELIVERY_ENVIRONMENT"):
+        put_variables(definition, names, about(image, environment))
     without = [c.get("name") for c in definition["containerDefinitions"] if not c.get("image")]
     if without:
         job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")

@@ -105,9 +105,30 @@ def first_definition_of(
         task_role_arn=definition.apply(lambda known: known.get("taskRoleArn")),
         container_definitions=definition.apply(lambda known: json.dumps(known["containerDefinitions"])),
         ephemeral_storage=definition.apply(_disk),
-        volumes=definition.apply(lambda known: [{"name": volume["name"]} for volume in known.get("volumes", [])]),
+        volumes=definition.apply(lambda known: [_volume(volume) for volume in known.get("volumes", [])]),
         tags=foundation.tags,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=list(BOOTSTRAP_IS_WRITTEN_ONCE))),
+    )
+
+
+def _volume(volume: Mapping[str, Any]) -> ecs.TaskDefinitionVolumeArgs:
+    """A volume as AWS's provider takes it."""
+    efs = volume.get("efsVolumeConfiguration")
+    if efs is None:
+        return ecs.TaskDefinitionVolumeArgs(name=volume["name"])
+    access = efs.get("authorizationConfig")
+    return ecs.TaskDefinitionVolumeArgs(
+        name=volume["name"],
+        efs_volume_configuration=ecs.TaskDefinitionVolumeEfsVolumeConfigurationArgs(
+            file_system_id=efs["fileSystemId"],
+            root_directory=efs.get("rootDirectory"),
+            transit_encryption=efs["transitEncryption"],
+            authorization_config=ecs.TaskDefinitionVolumeEfsVolumeConfigurationAuthorizationConfigArgs(
+                access_point_id=access["accessPointId"], iam=access["iam"]
+            )
+            if access
+            else None,
+        ),
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from components.settings import ApplicationSection
 from components.settings.sections.container import TEMPORARY, ContainerSection
 from components.settings.sections.containers import BUILT, FurtherContainerSection
+from components.settings.sections.logs import FirelensSection, LogsSection
+from components.settings.sections.volumes import TEMPORARY_VOLUME, EfsSection, VolumeSection
 
 IMAGE_PLACEHOLDER = "<IMAGE>"
 """Stands where the prepare action writes the image's digest reference."""
@@ -75,9 +77,14 @@ def task_definition(application: ApplicationSection, surroundings: TaskSurroundi
         definition["taskRoleArn"] = surroundings.task_role_arn
     if application.ephemeral_storage_gib is not None:
         definition["ephemeralStorage"] = {"sizeInGiB": application.ephemeral_storage_gib}
-    volumes = [volume for name, part in application.every_container.items() for volume in _writable(name, part)]
+    volumes: list[dict[str, object]] = [
+        {"name": volume, "host": {}}
+        for name, part in application.every_container.items()
+        for volume in _writable(name, part)
+    ]
+    volumes += [_volume(name, volume.efs) for name, volume in application.volumes.items()]
     if volumes:
-        definition["volumes"] = [{"name": volume, "host": {}} for volume in volumes]
+        definition["volumes"] = volumes
     return definition
 
 
@@ -104,24 +111,56 @@ def _container(
         "readonlyRootFilesystem": container.read_only_root_filesystem,
         # A process that ignores SIGTERM would otherwise hold up every deployment for 30 seconds.
         "linuxParameters": {"initProcessEnabled": container.init_process},
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": surroundings.log_group,
-                "awslogs-region": surroundings.region,
-                # One for all containers of the task: their names stand behind it in the names of the log streams.
-                "awslogs-stream-prefix": application.container,
-                # A stalled log must not stall the application.
-                "mode": "non-blocking",
-            },
-        },
+        "logConfiguration": _logs(container.logs, application.container, surroundings),
         **_where_said(container),
     }
-    if mounts := _writable(name, container):
-        made["mountPoints"] = [
-            {"sourceVolume": volume, "containerPath": path, "readOnly": False} for volume, path in mounts.items()
-        ]
+    mounts = [
+        {"sourceVolume": volume, "containerPath": path, "readOnly": False}
+        for volume, path in _writable(name, container).items()
+    ]
+    mounts += [
+        {
+            "sourceVolume": volume,
+            "containerPath": mount.path,
+            "readOnly": mount.read_only or _only_read(application.volumes[volume]),
+        }
+        for volume, mount in container.mounts.items()
+    ]
+    if mounts:
+        made["mountPoints"] = mounts
     return made
+
+
+def _logs(logs: LogsSection, prefix: str, surroundings: TaskSurroundings) -> dict[str, object]:
+    """The log configuration of a container.
+
+    Args:
+        logs: What the stack file says of it.
+        prefix: What the names of the log streams of all containers of the task begin with; their own stand behind it.
+        surroundings: Log group and region.
+    """
+    if logs.driver == "awsfirelens":
+        routed: dict[str, object] = {"logDriver": logs.driver, "options": dict(logs.options)}
+        if logs.secret_options:
+            routed["secretOptions"] = [
+                {"name": name, "valueFrom": _secret_arn(source, surroundings)}
+                for name, source in sorted(logs.secret_options.items())
+            ]
+        return routed
+    options = {
+        "awslogs-group": surroundings.log_group,
+        "awslogs-region": surroundings.region,
+        "awslogs-stream-prefix": prefix,
+        # A stalled log must not stall the application.
+        "mode": logs.mode,
+    }
+    if logs.mode == "non-blocking":
+        options["max-buffer-size"] = logs.buffer_size
+    if logs.date_time_format is not None:
+        options["awslogs-datetime-format"] = logs.date_time_format
+    if logs.multiline_pattern is not None:
+        options["awslogs-multiline-pattern"] = logs.multiline_pattern
+    return {"logDriver": logs.driver, "options": options}
 
 
 def _of_further(container: FurtherContainerSection) -> dict[str, object]:
@@ -132,7 +171,36 @@ def _of_further(container: FurtherContainerSection) -> dict[str, object]:
         "essential": container.essential,
         **({"portMappings": _ports(container.port)} if container.port is not None else {}),
         **{key: size for key, size in sizes.items() if size is not None},
+        **({"firelensConfiguration": _firelens(container.firelens)} if container.firelens is not None else {}),
     }
+
+
+def _firelens(router: FirelensSection) -> dict[str, object]:
+    """What makes a container the log router; on Fargate its configuration is a file of its image.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_FirelensConfiguration.html
+    """
+    options = {"enable-ecs-log-metadata": "true" if router.enable_ecs_log_metadata else "false"}
+    if router.config_file is not None:
+        options |= {"config-file-type": "file", "config-file-value": router.config_file}
+    return {"type": router.type, "options": options}
+
+
+def _volume(name: str, efs: EfsSection | None) -> dict[str, object]:
+    """A volume of the task: one of EFS, which is reached encrypted, or an empty one."""
+    if efs is None:
+        return {"name": name, "host": {}}
+    configuration: dict[str, object] = {"fileSystemId": efs.file_system_id, "transitEncryption": "ENABLED"}
+    if efs.access_point_id is not None:
+        configuration["authorizationConfig"] = {"accessPointId": efs.access_point_id, "iam": "ENABLED"}
+    if efs.root_directory is not None:
+        configuration["rootDirectory"] = efs.root_directory
+    return {"name": name, "efsVolumeConfiguration": configuration}
+
+
+def _only_read(volume: VolumeSection) -> bool:
+    """Whether no container may write to a volume."""
+    return volume.efs is not None and volume.efs.read_only
 
 
 def _ports(port: int) -> list[dict[str, object]]:
@@ -159,6 +227,8 @@ def _where_said(container: ContainerSection) -> dict[str, object]:
             "retries": check.retries,
             "startPeriod": check.start_period_seconds,
         }
+    if container.environment_files:
+        made["environmentFiles"] = [{"value": file, "type": "s3"} for file in container.environment_files]
     if container.ulimits:
         made["ulimits"] = [
             {"name": name, "softLimit": limit.soft, "hardLimit": limit.hard}
@@ -180,7 +250,8 @@ def _writable(name: str, container: ContainerSection) -> dict[str, str]:
     if not container.read_only_root_filesystem:
         return {}
     # Most programs need somewhere to put a temporary file.
-    temporary = f"{name}-tmp" if isinstance(container, FurtherContainerSection) else "tmp"
+    further = isinstance(container, FurtherContainerSection)
+    temporary = f"{name}-{TEMPORARY_VOLUME}" if further else TEMPORARY_VOLUME
     others = {f"{name}-writable-{number}": path for number, path in enumerate(container.writable_paths, 1)}
     return {temporary: TEMPORARY, **others}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -13,6 +14,7 @@ from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.foundation.secret import store_of
 from components.images.repository import Repository, registry_login, repositories_of
+from components.settings.sections.volumes import EfsSection
 
 SHELL = (
     "ssmmessages:CreateControlChannel",
@@ -42,6 +44,9 @@ class TaskRolesArgs:
         log_group_arn: Where the containers log to.
         secrets: The secrets by their ARNs, and the parameters by name or ARN, that the task definition reads.
         images: The images of further containers.
+        environment_files: ARNs of the files in S3 with variables of the containers.
+        file_systems: The file systems of EFS that are mounted, by the names of their volumes.
+        statements: What the stack file lets the application do.
         task_role: Name or ARN of a role that exists; ``None`` for the one made here.
         exec: Whether a person may open a shell in a task.
     """
@@ -51,6 +56,9 @@ class TaskRolesArgs:
     log_group_arn: pulumi.Output[str]
     secrets: Sequence[str]
     images: Sequence[str]
+    environment_files: Sequence[str]
+    file_systems: Mapping[str, EfsSection]
+    statements: Sequence[Statement]
     task_role: str | None
     exec: bool
 
@@ -82,6 +90,7 @@ class TaskRoles(pulumi.ComponentResource):
             f"{name}-execution",
             description=f"Starts the tasks of {prefix}",
             assume_role_policy=trust,
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )
@@ -96,6 +105,7 @@ class TaskRoles(pulumi.ComponentResource):
             f"{name}-task",
             description=f"What {prefix} itself may do",
             assume_role_policy=trust,
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )
@@ -104,6 +114,10 @@ class TaskRoles(pulumi.ComponentResource):
             policies.append(
                 iam.RolePolicy(f"{name}-task-policy", role=task.name, policy=policy_document(shell), opts=child)
             )
+        for what, statements in (("mounts", _mounting(args)), ("own-policy", args.statements)):
+            if statements and args.task_role is None:
+                policy = policy_document(statements)
+                policies.append(iam.RolePolicy(f"{name}-task-{what}", role=task.name, policy=policy, opts=child))
         self.policies = tuple(policies)
         self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
 
@@ -123,6 +137,30 @@ def _shell(args: TaskRolesArgs) -> list[Statement]:
             actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
             resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
         ),
+    ]
+
+
+def _mounting(args: TaskRolesArgs) -> list[Statement]:
+    """Return permission to mount file systems through their access points; without one EFS asks for no permission.
+
+    https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
+    """
+    account = args.foundation.account
+    return [
+        Statement(
+            sid=f"Mount{''.join(word.capitalize() for word in re.findall('[A-Za-z0-9]+', volume))}",
+            actions=("elasticfilesystem:ClientMount", *(() if efs.read_only else ("elasticfilesystem:ClientWrite",))),
+            resources=(account.arn("elasticfilesystem", f"file-system/{efs.file_system_id}"),),
+            conditions={
+                "StringEquals": {
+                    "elasticfilesystem:AccessPointArn": account.arn(
+                        "elasticfilesystem", f"access-point/{efs.access_point_id}"
+                    )
+                }
+            },
+        )
+        for volume, efs in args.file_systems.items()
+        if efs.access_point_id is not None
     ]
 
 
@@ -147,6 +185,14 @@ def _starting(args: TaskRolesArgs) -> list[Statement]:
         if named:
             arns = tuple(account.parameter_arn(source) for source in named)
             statements.append(Statement(sid=sid, actions=(action,), resources=arns))
+    if args.environment_files:
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+        files = tuple(sorted(set(args.environment_files)))
+        buckets = tuple(sorted({file.partition("/")[0] for file in files}))
+        statements += [
+            Statement(sid="ReadEnvironmentFiles", actions=("s3:GetObject",), resources=files),
+            Statement(sid="FindEnvironmentFiles", actions=("s3:GetBucketLocation",), resources=buckets),
+        ]
     return statements
 
 

@@ -92,6 +92,28 @@ Role = Annotated[
 ]
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
+IamAction = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9-]+:[A-Za-z0-9]+$", max_length=128),
+    Constraint("an IAM action spelled out, such as s3:GetObject, without a wildcard"),
+]
+
+ResourceArn = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:[a-z0-9-]+:[^:\s]*:[^:\s]*:\S+$|^\*$", max_length=2048),
+    Constraint("the ARN of a resource, or * for an action that AWS scopes to nothing"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
+
+PolicyArn = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:iam::([0-9]{{12}}|aws):policy/[A-Za-z0-9_+=,.@/-]+$", max_length=600),
+    Constraint("the ARN of an IAM policy, arn:aws:iam::<account>:policy/<name>"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
+
 ConnectionArn = Annotated[
     str,
     StringConstraints(
@@ -287,6 +309,21 @@ DomainName = Annotated[
     Constraint("a domain name in lower case such as shop.example.com, without https:// and port"),
     Reference(),
 ]
+
+ContainerPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^(/[A-Za-z0-9_.@+-]+)+$", max_length=255),
+    AfterValidator(no_climbing),
+    Constraint("a path inside the container such as /var/cache, not / itself, without a trailing / and without .."),
+]
+
+EnvironmentFile = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:s3:::[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]/[^\s*?]+\.env$", max_length=1024),
+    Constraint("the ARN of an object in S3 that ends with .env, such as arn:aws:s3:::shop-configuration/prod.env"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html"""
 
 VpcId = Annotated[
     str,

@@ -114,7 +114,8 @@ def exec_needs_a_writable_root(application: ApplicationSection, hosting: Hosting
 
 OF_A_SERVICE_MADE_HERE: Final = (
     *("entry_point", "working_directory", "stop_timeout_seconds", "init_process", "health_check", "writable_paths"),
-    *("ulimits", "depends_on", "ephemeral_storage_gib", "containers"),
+    *("ulimits", "depends_on", "ephemeral_storage_gib", "containers", "volumes", "mounts", "logs"),
+    *("environment_files", "delivery_variables"),
 )
 """Fields of the section `application` that a service which exists does not take: its own definition says these."""
 
@@ -147,6 +148,17 @@ def the_load_balancer_reaches_a_container(
             path=("hosting", "loadBalancer", "container"),
             message=f"must be a container with a port, {one_of(reachable)}, got {wanted}",
             fix="pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.container'",
+        )
+
+
+def delivery_variables_can_change(application: ApplicationSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield variables that differ from run to run with an engine that ships the image alone."""
+    if application.delivery_variables and deploy.chosen_engine.ships_image_only:
+        others = [engine.name for engine in ENGINES.values() if not engine.ships_image_only]
+        yield Problem(
+            path=("application", "deliveryVariables"),
+            message=f"has an effect only with engine {one_of(others)}: {deploy.engine} ships the image alone",
+            fix="pulumi config rm --path 'ecs-delivery:application.deliveryVariables'",
         )
 
 
@@ -402,6 +414,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     a_service_that_exists_keeps_its_own,
     the_load_balancer_reaches_a_container,
     images_can_be_fetched,
+    delivery_variables_can_change,
     smoke_test_needs_code,
     build_without_code_builds_nothing,
     upload_from_source_needs_code,

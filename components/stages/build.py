@@ -176,6 +176,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         engine = self._args.engine
         own = (context.application.container, context.application.port)
         reached = hosting.reached or own
+        environment = context.foundation.tags["Environment"]
         looks = engine.ships_image_only or hosting.take_over is not None
         return self.project(
             "prepare-deployment",
@@ -193,6 +194,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 # A version that cannot be released is better noticed before it is deployed.
                 "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
                 "TAG_PREFIX": self._args.release_tag_prefix or "",
+                **({"DELIVERY_ENVIRONMENT": environment} if context.application.delivery_variables else {}),
                 **self._take_over(),
             },
             statements=[

@@ -185,6 +185,26 @@ def test_requests_reach_the_proxy_and_the_image_all_containers_that_take_it(mach
     assert (said["container"], said["reached"], said["port"]) == ("shop", "nginx", 80)
 
 
+def test_containers_know_what_is_delivered_where_the_stack_file_wants_it(machine: Machine) -> None:
+    template = several()
+    template["containerDefinitions"][0] = {**MIGRATE, "environment": [{"name": "DELIVERY_VERSION", "value": "mine"}]}
+    offers(machine, template)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "DELIVERY_ENVIRONMENT": "prod"})
+
+    assert result.returncode == 0, result.stderr
+    variables = {
+        part["name"]: {entry["name"]: entry["value"] for entry in part.get("environment", [])}
+        for part in machine.json("taskdef.json")["containerDefinitions"]
+    }
+    delivered = {"DELIVERY_COMMIT": "0123abc", "DELIVERY_ENVIRONMENT": "prod"}
+    assert variables["migrate"] == {**delivered, "DELIVERY_VERSION": "mine"}
+    assert {**delivered, "DELIVERY_VERSION": "1.2.3", "LOG_LEVEL": "info"}.items() <= variables["shop"].items()
+    assert variables["nginx"] == {}
+    names = [entry["name"] for entry in machine.json("taskdef.json")["containerDefinitions"][1]["environment"]]
+    assert names == sorted(names)
+
+
 def test_a_proxy_that_does_not_map_the_port_is_found_before_a_deployment(machine: Machine) -> None:
     offers(machine, several())
 

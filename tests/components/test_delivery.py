@@ -510,3 +510,11 @@ def test_the_graph_is_the_one_that_was_reviewed(name: str) -> None:
 
 def test_there_is_no_summary_of_a_stack_file_that_is_gone() -> None:
     assert {path.stem for path in GOLDEN.glob("*.txt")} == set(stack_files())
+
+
+@pytest.mark.parametrize("name", ["behind-nginx", "everything-on"])
+def test_a_permissions_boundary_bounds_every_role(name: str) -> None:
+    """An account that asks for one refuses to make a role without it."""
+    roles = program(name).of("aws:iam/role:Role")
+    assert {role.inputs.get("permissionsBoundary") for role in roles} == {"arn:aws:iam::123456789012:policy/developers"}
+    assert not any("permissionsBoundary" in role.inputs for role in program("dev").of("aws:iam/role:Role"))

@@ -153,6 +153,14 @@ def beside(container: dict[str, Any] | None = None, **of_shop: object) -> dict[s
     return definition(containerDefinitions=[own, {"name": "first", "image": "b", **(container or {})}])
 
 
+ROUTER: dict[str, Any] = {"type": "fluentbit"}
+
+
+def efs(**configuration: object) -> dict[str, Any]:
+    """Task definition with a file system."""
+    return definition(volumes=[{"name": "files", "efsVolumeConfiguration": {"fileSystemId": "fs-1", **configuration}}])
+
+
 @pytest.mark.parametrize(
     ("wanted", "problem"),
     [
@@ -177,6 +185,18 @@ def beside(container: dict[str, Any] | None = None, **of_shop: object) -> dict[s
         (beside({"memory": 256}, memoryReservation=300), "total memory of the containers"),
         (beside({"memory": 513}), "total memory of the containers"),
         (definition(ephemeralStorage={"sizeInGiB": 20}), "between 21 and 200"),
+        (beside(logConfiguration={"logDriver": "awsfirelens"}), "no other container has firelensConfiguration"),
+        (beside(logConfiguration={"logDriver": "syslog"}), "does not support the log driver syslog"),
+        (beside({"firelensConfiguration": ROUTER}, firelensConfiguration=ROUTER), "firelensConfiguration at most"),
+        (beside({"firelensConfiguration": {**ROUTER, "options": {"config-file-type": "s3"}}}), "of its image only"),
+        (beside(environmentFiles=[{"value": "arn:aws:s3:::b/k.txt", "type": "s3"}]), "extension .env"),
+        (beside(environmentFiles=[{"value": "arn:aws:s3:::b/k.env", "type": "s3"}]), "'executionRoleArn'"),
+        (efs(authorizationConfig={"accessPointId": "fsap-1"}), "transitEncryption must be ENABLED"),
+        (efs(authorizationConfig={"iam": "ENABLED"}, transitEncryption="ENABLED"), "needs a task role"),
+        (
+            efs(authorizationConfig={"accessPointId": "a"}, transitEncryption="ENABLED", rootDirectory="/a"),
+            "rootDirectory must be omitted",
+        ),
     ],
 )
 def test_containers_that_do_not_fit_together_are_refused(ecs: Ecs, wanted: dict[str, Any], problem: str) -> None:

@@ -13,6 +13,7 @@ from delivered_stack import DeliveredStack
 from hosted import PORT, running
 from rehearsing import Need
 
+from local.rehearsal.hosting import Secrets
 from local.rehearsal.images import Entry, Image, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
 
@@ -217,3 +218,72 @@ def test_a_container_ends_after_those_that_depend_on_it(sandbox: JobSandbox, tmp
         served.stopped("none")
 
     assert written(tmp_path, task.identity) == ["shop | shop ends", "store | store ends"]
+
+
+def test_containers_share_volumes_and_file_systems_outlive_tasks(sandbox: JobSandbox, tmp_path: Path) -> None:
+    """A file system's access point has a user of its own, so that one who is not root may write, too."""
+    point = {"fileSystemId": "fs-0a1b2c3d4e5f67890", "accessPointId": "fsap-0a1b2c3d4e5f67890"}
+    script = "cat /srv/given/list; cat /srv/files/* 2>&1; echo $VERSION >> /srv/files/seen"
+    described = {
+        "name": "shop",
+        "desiredCount": 1,
+        "command": ["sh", "-c", f"{script}; touch /srv/given/x 2>&1; exec httpd -f -p {PORT} -h /srv"],
+        "dependsOn": {"prepare": "SUCCESS"},
+        "user": "65534:65534",
+        "mounts": {"given": {"path": "/srv/given", "readOnly": True}, "files": {"path": "/srv/files"}},
+        "containers": {
+            "prepare": {
+                "image": "build",
+                "essential": False,
+                "command": ["sh", "-c", "echo a list > /srv/given/list"],
+                "mounts": {"given": {"path": "/srv/given"}},
+            }
+        },
+        "volumes": {"given": {}, "files": {"efs": point}},
+    }
+    with running(sandbox, tmp_path, stack(described)) as served:
+        said = []
+        for version in ("one", "two"):
+            new = served.deploy(served.push(shell()), environment=[{"name": "VERSION", "value": version}])
+            assert served.settled() == "SUCCESSFUL"
+            (task,) = [task for task in served.hosting.service.tasks if task.fit]
+            assert task.definition["taskDefinitionArn"].endswith(new)
+            said.append(written(tmp_path, task.identity))
+
+    lost = "shop | touch: /srv/given/x: Read-only file system"
+    assert said == [
+        ["shop | a list", "shop | cat: can't open '/srv/files/*': No such file or directory", lost],
+        ["shop | a list", "shop | one", lost],
+    ]
+
+
+def test_a_container_reads_its_files_with_variables(sandbox: JobSandbox, tmp_path: Path) -> None:
+    """What the stack file says wins over them, and the first file over the next."""
+    files = [f"arn:aws:s3:::shop-configuration/{name}.env" for name in ("prod", "all")]
+    texts = ["# of prod\nCOLOR=green = blue\nSIZE=1\n\n", "COLOR=red\nSHAPE=round\n"]
+    described = {
+        "name": "shop",
+        "command": ["sh", "-c", f"echo ${{COLOR%e}} $SIZE ${{SHAPE#r}}; exec httpd -f -p {PORT} -h /srv"],
+        "environmentFiles": files,
+    }
+    given = Secrets(dict(zip(files, texts, strict=True)))
+    with running(sandbox, tmp_path, stack(described), secrets=given) as served:
+        served.deploy(served.push(shell()), environment=[{"name": "SIZE", "value": "22"}])
+        assert served.settled() == "SUCCESSFUL"
+        (task, *_) = [task for task in served.hosting.service.tasks if task.fit]
+        assert written(tmp_path, task.identity) == ["shop | green = blu 22 ound"]
+
+
+def test_a_file_with_variables_that_is_not_there_keeps_the_task_from_starting(
+    sandbox: JobSandbox, tmp_path: Path
+) -> None:
+    described = {"name": "shop", "environmentFiles": ["arn:aws:s3:::shop-configuration/none.env"]}
+    with running(sandbox, tmp_path, stack(described)) as served:
+        (before,) = served.visited()
+        new = served.deploy(served.push(shell()), command=["httpd", "-f", "-p", PORT, "-h", "/srv"])
+
+        assert served.settled() == "ROLLBACK_SUCCESSFUL"
+        assert served.visited() == [before]
+        assert {task["stoppedReason"].partition(":")[0] for task in served.stopped(new)} == {
+            "ResourceInitializationError"
+        }

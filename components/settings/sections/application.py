@@ -10,6 +10,7 @@ from components.settings.names import UrlPath
 from components.settings.section import Constraint, Problem, Section
 from components.settings.sections.container import ContainerName, ContainerSection
 from components.settings.sections.containers import FurtherContainerSection, container_problems
+from components.settings.sections.volumes import VolumeName, VolumeSection, volume_problems
 
 ApplicationName = Annotated[
     str,
@@ -90,6 +91,17 @@ class TaskSection(Section):
         description="Further containers of the task, by their names: a proxy, a collector, one that runs first.",
         examples=[{"nginx": {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}}],
     )
+    delivery_variables: bool = Field(
+        default=False,
+        description="Whether containers with the delivered image get the variables DELIVERY_VERSION, DELIVERY_COMMIT "
+        "and DELIVERY_ENVIRONMENT (the stack's name).",
+        examples=[True],
+    )
+    volumes: dict[VolumeName, VolumeSection] = Field(
+        default={},
+        description="Volumes that containers share, by their names, each mounted by `mounts` of a container.",
+        examples=[{"uploads": {}}],
+    )
 
 
 class ApplicationSection(ContainerSection, TaskSection):
@@ -127,6 +139,7 @@ class ApplicationSection(ContainerSection, TaskSection):
         yield from super().problems()
         size = (self.cpu, self.memory)
         yield from container_problems(self.container, self.port, size, self, self.containers)
+        yield from volume_problems(self.volumes, self.every_container, self.container)
         yield from self._length_problems()
 
     def _length_problems(self) -> Iterator[Problem]:

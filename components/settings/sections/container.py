@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from components.settings.names import SecretSource, no_climbing
-from components.settings.secrets import looks_like_a_secret, names_a_secret
-from components.settings.section import Constraint, Problem, Section
+from components.settings.names import ContainerPath, EnvironmentFile, SecretSource
+from components.settings.secrets import appeal, secret_in_clear
+from components.settings.section import Constraint, Problem, Reference, Section
+from components.settings.sections.logs import LogsSection
 from components.settings.yaml_dates import as_written
 
 ContainerName = Annotated[
@@ -22,6 +23,9 @@ VariableName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$"),
     Constraint("the name of a variable: letters, digits, _ . and -, starting with a letter or _"),
 ]
+
+PublicName = Annotated[VariableName, Reference()]
+"""A variable that holds no secret, whatever it is called."""
 
 
 def _not_root(user: str) -> str:
@@ -45,13 +49,6 @@ User = Annotated[
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
 
 CommandWord = Annotated[str, StringConstraints(min_length=1), Constraint("one word of the command, in quotes")]
-
-ContainerPath = Annotated[
-    str,
-    StringConstraints(pattern=r"^(/[A-Za-z0-9_.@+-]+)+$", max_length=255),
-    AfterValidator(no_climbing),
-    Constraint("a path inside the container such as /var/cache, not / itself, without a trailing / and without .."),
-]
 
 Condition = Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html"""
@@ -119,6 +116,13 @@ class LimitSection(Section):
             )
 
 
+class MountSection(Section):
+    """Where a container finds a volume of the task."""
+
+    path: ContainerPath = Field(description="Path inside the container.", examples=["/srv/uploads"])
+    read_only: bool = Field(default=False, description="Whether the container may only read there.", examples=[True])
+
+
 class ContainerSection(Section):
     """What a container runs, what it finds, and what it may do."""
 
@@ -133,6 +137,18 @@ class ContainerSection(Section):
         "`<ARN>:<json key>::` for one value of several) or Parameter Store (by ARN, or by a name that begins with /).",
         examples=[{"DATABASE_URL": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"}],
     )
+    not_secret: tuple[PublicName, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Names in `environment` that look like those of secrets and are none: everybody may see them.",
+        examples=[["PASSWORD_POLICY"]],
+    )
+    environment_files: tuple[EnvironmentFile, ...] = Field(
+        default=(),
+        max_length=10,  # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+        description="Files in S3 with lines NAME=VALUE, read when a task starts; `environment` wins over them.",
+        examples=[["arn:aws:s3:::shop-configuration/prod.env"]],
+    )
     read_only_root_filesystem: bool = Field(
         default=True,
         description="Whether the container may write only to volumes. /tmp is one, and so is each of `writablePaths`; "
@@ -146,6 +162,11 @@ class ContainerSection(Section):
         description="Paths beside /tmp that the container may write to although its root filesystem is read-only: "
         "empty volumes on the task's disk that belong to root, unless the image declares them by `VOLUME`.",
         examples=[["/var/cache/nginx", "/var/run"]],
+    )
+    mounts: dict[ContainerName, MountSection] = Field(
+        default={},
+        description="Volumes of `application.volumes` by their names, and where the container finds them.",
+        examples=[{"uploads": {"path": "/srv/uploads"}}],
     )
     user: User | None = Field(
         default=None,
@@ -201,15 +222,26 @@ class ContainerSection(Section):
         examples=[{"migrate": "SUCCESS"}],
     )
 
+    logs: LogsSection = Field(
+        default=LogsSection(),
+        description="How the container's output becomes log lines, and where they go.",
+        examples=[{"bufferSize": "50m"}],
+    )
+
+    @property
+    def every_secret(self) -> tuple[str, ...]:
+        """All that ECS reads for the container from Secrets Manager and Parameter Store."""
+        return (*self.secrets.values(), *self.logs.secret_options.values())
+
     def problems(self) -> Iterator[Problem]:
         """Yield secrets in clear, names given twice, and writable paths that are none."""
         for name, value in self.environment.items():
-            if names_a_secret(name) or looks_like_a_secret(value):
+            if secret_in_clear(name, value, self.not_secret):
                 yield Problem(
                     path=("environment", name),
                     message="looks like a secret in clear (value not shown), which the task definition would show",
                     fix="store it in Secrets Manager, then edit the file: "
-                    f"remove {name} from environment and add it to secrets with the secret's ARN",
+                    f"remove {name} from environment and add it to secrets with the secret's ARN{appeal(name, value)}",
                 )
             elif date := as_written(value):
                 yield Problem(

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from components.settings.names import ECR_REPOSITORY
 from components.settings.section import Constraint, Problem
 from components.settings.sections.container import ContainerSection
+from components.settings.sections.logs import FirelensSection
 
 MOST_CONTAINERS: Final = 10
 """Containers of one task: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html"""
@@ -71,6 +72,12 @@ class FurtherContainerSection(ContainerSection):
         examples=[64],
     )
 
+    firelens: FirelensSection | None = Field(
+        default=None,
+        description="Makes the container the log router of the task, for containers with driver awsfirelens.",
+        examples=[{"type": "fluentbit"}],
+    )
+
     @property
     def reserved_memory(self) -> int:
         """Memory of the task that is kept for it, in MiB."""
@@ -79,6 +86,12 @@ class FurtherContainerSection(ContainerSection):
     def problems(self) -> Iterator[Problem]:
         """Yield what a container may not have, and a hard limit below the soft one."""
         yield from super().problems()
+        if self.firelens is not None and self.logs.driver == "awsfirelens":
+            yield Problem(
+                path=("logs", "driver"),
+                message="must be awslogs for the log router itself, got awsfirelens",
+                fix="edit the file: leave it out",
+            )
         if self.memory and self.memory_reservation and self.memory <= self.memory_reservation:
             yield Problem(
                 path=("memoryReservation",),
@@ -120,6 +133,7 @@ def container_problems(
     yield from _port_problems(port, further)
     yield from _size_problems(size, further)
     yield from _dependency_problems(own, application, further)
+    yield from _router_problems(own, application, further)
 
 
 def _port_problems(port: int, further: Mapping[str, FurtherContainerSection]) -> Iterator[Problem]:
@@ -162,6 +176,39 @@ def _size_problems(size: tuple[int, int], further: Mapping[str, FurtherContainer
                 message=f"must be at most the task's, application.memory ({size[1]}), got {container.memory}",
                 fix=f"pulumi config rm --path 'ecs-delivery:application.containers.{name}.memory'",
             )
+
+
+def _router_problems(
+    own: str, application: ContainerSection, further: Mapping[str, FurtherContainerSection]
+) -> Iterator[Problem]:
+    """Yield logs for a router that is not there, and routers that nobody or more than one would need.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_firelens.html
+    """
+    routers = [name for name, part in further.items() if part.firelens is not None]
+    everyone: dict[str, ContainerSection] = {own: application, **further}
+    routed = [name for name, part in everyone.items() if part.logs.driver == "awsfirelens"]
+    if len(routers) > 1:
+        yield Problem(
+            path=("containers", routers[1], "firelens"),
+            message=f"must stand in one container of the task, got {' and '.join(routers)}",
+            fix="edit the file: leave it out",
+        )
+    for name in routed if not routers else ():
+        above = ("containers", name) if name != own else ()
+        yield Problem(
+            path=(*above, "logs", "driver"),
+            message="must be awslogs, because no container of the task has firelens, got awsfirelens",
+            fix="edit the file: write it like containers: {router: {image: "
+            "public.ecr.aws/aws-observability/aws-for-fluent-bit:3, firelens: {type: fluentbit}}}",
+        )
+    for name in routers if not routed else ():
+        yield Problem(
+            path=("containers", name, "firelens"),
+            message="has an effect only when a container has logs: {driver: awsfirelens}",
+            fix="edit the file: leave it out, or write it like logs: {driver: awsfirelens, options: {Name: "
+            "cloudwatch_logs}}",
+        )
 
 
 def _dependency_problems(

@@ -102,6 +102,8 @@ def _problems(definition: Json) -> Iterator[str]:
     if not any(part.get("essential", True) for part in containers):
         yield "All tasks must have at least one essential container."
     yield from _dependency_problems(containers)
+    yield from _log_problems(containers)
+    yield from _volume_problems(definition)
     if "FARGATE" in definition.get("requiresCompatibilities", []):
         yield from _fargate_problems(definition)
     if any(part.get("secrets") for part in containers) and not definition.get("executionRoleArn"):
@@ -139,6 +141,41 @@ def _health_check_problems(container: Json) -> Iterator[str]:
             yield f"The health check {key} must be between {least} and {most}."
 
 
+def _log_problems(containers: Sequence[Json]) -> Iterator[str]:
+    """Yield log routers that are missing; the words are this program's.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_firelens.html
+    """
+    routers = [part["name"] for part in containers if part.get("firelensConfiguration")]
+    if len(routers) > 1:
+        yield "A task definition has one container with firelensConfiguration at most."
+    for part in containers:
+        if part.get("logConfiguration", {}).get("logDriver") == "awsfirelens" and routers in ([], [part["name"]]):
+            yield f"'{part['name']}' logs to awsfirelens, and no other container has firelensConfiguration."
+
+
+def _volume_problems(definition: Json) -> Iterator[str]:
+    """Yield what ECS refuses of file systems and of files with variables.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_EFSVolumeConfiguration.html
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html
+    """
+    for volume in definition.get("volumes", []):
+        efs = volume.get("efsVolumeConfiguration", {})
+        access = efs.get("authorizationConfig", {})
+        if access.get("accessPointId") and efs.get("rootDirectory", "/") != "/":
+            yield "rootDirectory must be omitted or / with an access point."
+        if access and efs.get("transitEncryption") != "ENABLED":
+            yield "transitEncryption must be ENABLED with an access point or IAM authorization."
+        if access.get("iam") == "ENABLED" and not definition.get("taskRoleArn"):
+            yield "IAM authorization needs a task role."
+    files = [file["value"] for part in definition["containerDefinitions"] for file in part.get("environmentFiles", [])]
+    if any(not file.endswith(".env") for file in files):
+        yield "An environment file must have the extension .env."
+    if files and not definition.get("executionRoleArn"):
+        yield "When you are specifying environment files, you must also specify a value for 'executionRoleArn'."
+
+
 def _of_fargate(definition: Json) -> Iterator[str]:
     """Yield what containers on Fargate may not have, and more than the task has."""
     containers = definition["containerDefinitions"]
@@ -146,6 +183,11 @@ def _of_fargate(definition: Json) -> Iterator[str]:
         for key in ("startTimeout", "stopTimeout"):
             if not _TIMEOUTS[0] <= part.get(key, _TIMEOUTS[0]) <= _TIMEOUTS[1]:
                 yield f"{key} must be between {_TIMEOUTS[0]} and {_TIMEOUTS[1]} on Fargate."
+        driver = part.get("logConfiguration", {}).get("logDriver", "awslogs")
+        if driver not in ("awslogs", "splunk", "awsfirelens"):
+            yield f"Fargate does not support the log driver {driver}."
+        if part.get("firelensConfiguration", {}).get("options", {}).get("config-file-type", "file") != "file":
+            yield "Fargate takes a log router's configuration from a file of its image only."
         names = {limit["name"] for limit in part.get("ulimits", [])} - {"nofile"}
         if names:
             yield f"Fargate only supports the ulimit nofile, not {', '.join(sorted(names))}."

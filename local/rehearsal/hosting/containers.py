@@ -52,6 +52,16 @@ class Surroundings(Protocol):
     def stands_in(self, image: str) -> bool:
         """Whether the engine has a stand-in for an image whose registry cannot be reached."""
 
+    def environment(self, file: str) -> Mapping[str, str]:
+        """The variables in a file in S3, by its ARN.
+
+        Raises:
+            MissingSecret: It cannot be had.
+        """
+
+    def file_system(self, volume: Mapping[str, Any]) -> str:
+        """The engine's volume that stands for one of EFS, and outlives tasks."""
+
     def write(self, container: str, line: str) -> None:
         """Keep what a container has written."""
 
@@ -133,6 +143,7 @@ class Containers:
         self._sick: set[str] = set()
         self._holder = ""
         self._volumes: list[str] = []
+        self._mounted: dict[str, str] = {}
         self._lock, self._removing = threading.Lock(), threading.Lock()
         self._to_end = threading.Event()
         self._begun: threading.Thread | None = None
@@ -179,8 +190,17 @@ class Containers:
 
     def _environment(self, part: Container) -> list[str]:
         given = {"AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
-        given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
         stands_in = self._surroundings.stands_in(str(part.definition["image"]))
+        for file in () if stands_in else part.definition.get("environmentFiles", ()):
+            try:
+                given = {**self._surroundings.environment(file["value"]), **given}  # the first file wins
+            except MissingSecret as missing:
+                raise _Fault(
+                    "ResourceInitializationError: failed to download env files: file download command: non empty error "
+                    f"stream: {missing}",
+                    part.name,
+                ) from missing
+        given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
         for secret in () if stands_in else part.definition.get("secrets", ()):  # it has no use for them
             try:
                 given[secret["name"]] = self._surroundings.secret(secret["valueFrom"])
@@ -204,12 +224,13 @@ class Containers:
 
     def _make_volumes(self) -> None:
         for volume in self._definition.get("volumes", ()):
-            name = self._volume(volume["name"])
+            if "efsVolumeConfiguration" in volume:
+                self._mounted[volume["name"]] = self._surroundings.file_system(volume["efsVolumeConfiguration"])
+                continue
+            name = f"{self._name}-{volume['name']}"
             self._engine.ask("POST", "/volumes/create", {"Name": name, "Labels": {LABEL: self._name}})
+            self._mounted[volume["name"]] = name
             self._volumes.append(name)
-
-    def _volume(self, name: str) -> str:
-        return f"{self._name}-{name}"
 
     def _network(self) -> str:
         """What the containers get for a network: several share one, as tasks do with `awsvpc`."""
@@ -290,7 +311,7 @@ class Containers:
         declared = self._engine.ask("GET", f"/images/{own['image']}/json")["Config"].get("Volumes") or {}
         return {
             "Type": "volume",
-            "Source": self._volume(mount["sourceVolume"]),
+            "Source": self._mounted[mount["sourceVolume"]],
             "Target": path,
             "ReadOnly": bool(mount.get("readOnly")),
             "VolumeOptions": {"NoCopy": path not in declared},

@@ -358,7 +358,10 @@ def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
         **({"runtimePlatform": platform} if platform else {}),
         **({"ephemeralStorage": {"sizeInGiB": int(disk["sizeInGib"])}} if disk else {}),
         "containerDefinitions": json.loads(declared["containerDefinitions"]),
-        "volumes": [{"name": volume["name"]} for volume in declared.get("volumes", ())],
+        "volumes": [
+            {key: volume[key] for key in ("name", "efsVolumeConfiguration") if volume.get(key)}
+            for volume in declared.get("volumes", ())
+        ],
     }
 
 

@@ -131,16 +131,26 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _read_by(graph: Graph) -> Iterator[tuple[str, str]]:
-    """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in."""
+    """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in.
+
+    A file with variables is one, too: it is in S3, and its content is given in the same way.
+    """
     for definition in templates_of(graph):
         for container in definition["containerDefinitions"]:
             for secret in container.get("secrets", ()):
                 yield secret["name"], secret["valueFrom"]
+            for option in container.get("logConfiguration", {}).get("secretOptions", ()):
+                yield option["name"], option["valueFrom"]
+            for file in container.get("environmentFiles", ()):
+                yield file["value"].rpartition("/")[2], file["value"]
 
 
 def _value(variable: str, value_from: str, given: Mapping[str, str]) -> str | None:
     """What is given for a secret, or the key of it that is named; ``None`` when it is not."""
     secret = _SECRET_ARN.fullmatch(value_from)
+    if secret is None and ":s3:::" in value_from:
+        key = value_from.partition("/")[2]
+        return next((given[name] for name in (value_from, key, variable) if name in given), None)
     if secret is None:
         path = value_from.rpartition(":parameter")[2]
         names = (value_from, path, path.removeprefix("/"), variable)

@@ -67,6 +67,7 @@ def test_a_small_application_gives_the_whole_definition() -> None:
                         "awslogs-region": "eu-west-1",
                         "awslogs-stream-prefix": "shop",
                         "mode": "non-blocking",
+                        "max-buffer-size": "25m",
                     },
                 },
                 "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": False}],  # noqa: S108 - a path inside the container

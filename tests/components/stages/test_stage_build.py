@@ -406,6 +406,13 @@ def test_a_proxy_that_users_reach_is_named_beside_the_container_that_is_delivere
     assert "LOAD_BALANCER_CONTAINER" not in build_stage(BuildStage, shop()).variables("prepare-deployment")
 
 
+def test_what_is_delivered_is_said_to_containers_where_the_stack_file_wants_it() -> None:
+    hosting = {"loadBalancer": {"plainHttp": True}}
+    for said, wanted in (({}, None), ({"deliveryVariables": True}, "dev")):
+        built = build_stage(BuildStage, shop(hosting=hosting, application={"name": "shop", **said}))
+        assert built.variables("prepare-deployment").get("DELIVERY_ENVIRONMENT") == wanted
+
+
 @pytest.mark.parametrize("engine", ["codeDeploy", "ecs"])
 def test_preparing_reads_the_template_and_what_is_known_of_the_image(engine: str) -> None:
     built = build_stage(BuildStage, shop(deploy={"engine": engine}))
