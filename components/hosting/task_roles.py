@@ -152,7 +152,7 @@ def _mounting(args: TaskRolesArgs) -> list[Statement]:
             actions=("elasticfilesystem:ClientMount", *(() if efs.read_only else ("elasticfilesystem:ClientWrite",))),
             resources=(account.arn("elasticfilesystem", f"file-system/{efs.file_system_id}"),),
             conditions={
-                "StringEquals": {
+                "ArnEquals": {
                     "elasticfilesystem:AccessPointArn": account.arn(
                         "elasticfilesystem", f"access-point/{efs.access_point_id}"
                     )

@@ -362,8 +362,10 @@ def test_nothing_is_asked_of_aws_but_listeners_given_by_port(graph: Graph) -> No
 def test_every_export_is_known_by_name(graph: Graph) -> None:
     always = {"pipelineName", "pipelineUrl", "artifactBucket", "repositoryUrl", "accountNeeds", "nextSteps"}
     sometimes = {"serviceUrl", "smokeTestRepositoryUrl", "promotionRoleArn"}
-    balancer = {"loadBalancerDnsName", "loadBalancerZoneId"} if graph.of("aws:lb/loadBalancer:LoadBalancer") else set()
-    assert always | balancer <= set(graph.exports) <= always | balancer | sometimes
+    made = (
+        {"loadBalancerDnsName", "loadBalancerZoneId", "taskRoleArn"} if graph.of("aws:ecs/service:Service") else set()
+    )
+    assert always | made <= set(graph.exports) <= always | made | sometimes
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------------

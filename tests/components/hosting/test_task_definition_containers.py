@@ -268,7 +268,7 @@ def test_the_task_role_made_here_may_mount_the_access_point_and_nothing_else(rea
             "Action": ["elasticfilesystem:ClientMount", *write],
             "Resource": ["arn:aws:elasticfilesystem:eu-west-1:123456789012:file-system/fs-0a1b2c3d4e5f67890"],
             "Condition": {
-                "StringEquals": {
+                "ArnEquals": {
                     "elasticfilesystem:AccessPointArn": "arn:aws:elasticfilesystem:eu-west-1:123456789012:"
                     "access-point/fsap-0a1b2c3d4e5f67890"
                 }
