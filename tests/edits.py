@@ -109,6 +109,25 @@ def _of_existing(value: object, along: Values | None = None) -> Tried:
     return Tried(value, _EXISTING, along or {}, ("codeDeploy",))
 
 
+def _of_check(value: object) -> Tried:
+    return Tried(value, {"application.healthCheck": {"command": ["CMD", "/srv/check"]}})
+
+
+_ROUTER = {"image": "public.ecr.aws/aws-observability/aws-for-fluent-bit:3", "firelens": {"type": "fluentbit"}}
+_ROUTED: Values = {
+    "application.containers": {"router": _ROUTER},
+    "application.logs": {"driver": "awsfirelens", "options": {"Name": "stdout"}},
+}
+_SHARED: Values = {"application.mounts": {"uploads": {"path": "/srv/uploads"}}}
+_EFS = {
+    "fileSystemId": "fs-0a1b2c3d4e5f67890",
+    "accessPointId": "fsap-0a1b2c3d4e5f67890",
+    "securityGroupId": "sg-0a1b2c3d4e5f67890",
+}
+_POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]
+_PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
+_NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
+
 TRIED: Mapping[str, Sequence[Tried]] = {
     "application.name": [Tried("store")],
     "application.containerName": [Tried("web")],
@@ -122,6 +141,13 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "application.architecture": [Tried("x86_64")],
     "application.desiredCount": [Tried(4)],
     "application.readOnlyRootFilesystem": [Tried(False)],
+    "application.healthCheck.intervalSeconds": [_of_check(10)],
+    "application.healthCheck.timeoutSeconds": [_of_check(3)],
+    "application.healthCheck.retries": [_of_check(5)],
+    "application.healthCheck.startPeriodSeconds": [_of_check(60)],
+    "application.dependsOn": [
+        Tried({"prepare": "SUCCESS"}, base={"application.containers": {"prepare": _PREPARES}}),
+    ],
     "application.secrets": [
         Tried({"DATABASE_URL": _SECRET}),
         Tried({}, base={"application.secrets": {"DATABASE_URL": _SECRET}}),
@@ -253,6 +279,31 @@ TRIED: Mapping[str, Sequence[Tried]] = {
             },
         )
     ],
+    "application.healthCheck.command": [Tried(["CMD", "/srv/check"])],
+    "application.logs.driver": [
+        Tried(
+            "awsfirelens",
+            along={"application.containers": {"router": _ROUTER}, "application.logs.options": {"Name": "stdout"}},
+        )
+    ],
+    "application.logs.options": [Tried({"Name": "null"}, base=_ROUTED)],
+    "application.logs.secretOptions": [Tried({"apikey": _SECRET}, base=_ROUTED)],
+    "application.mounts": [
+        Tried({"uploads": {"path": "/srv/files"}}, base={**_SHARED, "application.volumes": {"uploads": {}}})
+    ],
+    "application.volumes": [
+        Tried({"uploads": {}}, along=_SHARED),
+        Tried({"uploads": {"efs": _EFS}}, base={**_SHARED, "application.volumes": {"uploads": {}}}),
+        Tried({"uploads": {}}, base={**_SHARED, "application.volumes": {"uploads": {"efs": _EFS}}}),
+    ],
+    "application.notSecret": [Tried(["API_TOKEN"], along={"application.environment": {"API_TOKEN": "none"}})],
+    "application.deliveryVariables": [Tried(True, engines=("codeDeploy", "ecs rolling"))],
+    "build.notSecret": [Tried(["MAPS_API_KEY"], along={"build.args": {"MAPS_API_KEY": "public"}})],
+    "hosting.service.taskRolePolicy": [
+        Tried(_POLICY),
+        Tried([], base={"hosting.service.taskRolePolicy": _POLICY}),
+    ],
+    "hosting.loadBalancer.container": [Tried("nginx", base={"application.containers": {"nginx": _NGINX}})],
     "hosting.loadBalancer.domainName": [Tried("shop.example.com", base={"tests.enabled": True})],
     "hosting.loadBalancer.testPort": [Tried(8443, engines=_SHIFTING)],
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],

@@ -8,7 +8,7 @@ BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as bui
 PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
 SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of Docker
 Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty),
-BUILD_SECRETS (JSON object: the id of each secret of the build, and where Secrets Manager has it),
+BUILD_MOUNTS (JSON object: the id of each secret of the build, and where Secrets Manager has it),
 BASE_REPOSITORIES (JSON list of ECR repositories whose images the Dockerfile names), REGISTRY_LOGINS (JSON object:
 the host of each other registry, and the secret with its username and password),
 TASK_DEFINITION_FILE (a file of the source that image.json is to hold, or empty), and for a full clone CONNECTION_ARN
@@ -202,7 +202,7 @@ def main() -> None:
         registry.login(repository, *([base] if base else []), *map(registry.repository, bases))
         for host, where in inputs.parsed("REGISTRY_LOGINS", job.optional("REGISTRY_LOGINS"), dict).items():
             build_secrets.sign_in(host, where)
-        wanted = inputs.parsed("BUILD_SECRETS", job.optional("BUILD_SECRETS"), dict)
+        wanted = inputs.parsed("BUILD_MOUNTS", job.optional("BUILD_MOUNTS"), dict)
         missing = sorted(set(MOUNTED_SECRET.findall(text)) - set(wanted))
         if missing:
             job.say(f"{dockerfile} mounts secrets that build.secrets does not name: {', '.join(missing)}.")

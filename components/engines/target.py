@@ -84,6 +84,7 @@ class DeploymentTarget:
         execution_role_arn: Pulls the image, reads secrets, writes the log; ``None`` where the tasks have none.
         task_role_arn: What the application may do; ``None`` for nothing.
         log_group: CloudWatch log group of the containers.
+        reached: Name and port of the container that the load balancer reaches, of a service made here.
         take_over: How a service that exists is taken over; ``None`` for one that is made here.
         deployment_group: The deployment group of CodeDeploy that is there already, where there is one.
         target_groups: Names of the load balancer's target groups; two for CodeDeploy.
@@ -109,6 +110,7 @@ class DeploymentTarget:
     execution_role_arn: pulumi.Output[str] | None
     task_role_arn: pulumi.Output[str] | None
     log_group: pulumi.Input[str]
+    reached: tuple[str, int] | None = None
     take_over: TakeOver | None = None
     deployment_group: DeploymentGroup | None = None
     target_groups: tuple[pulumi.Input[str], ...] = ()

@@ -15,6 +15,11 @@ from components.foundation.iam import Statement
 _ARN_PARTS: Final = 7
 
 
+def store_of(source: str) -> str:
+    """Return the service that keeps a secret of the stack file: ``secretsmanager``, or ``ssm`` for parameters."""
+    return source.split(":")[2] if source.startswith("arn:") else "ssm"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecretReference:
     """Names a secret; its value is never here.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final, cast
 
-from components.hosting.task_definition import TaskSurroundings, task_definition
+from components.hosting.task_definition import IMAGE_PLACEHOLDER, TaskSurroundings, task_definition
 from components.settings import ApplicationSection
 
 BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
@@ -36,7 +36,12 @@ FIRST_FREE_PORT: Final = 1024
 
 
 def first_definition(
-    application: ApplicationSection, surroundings: TaskSurroundings, *, repository: str | None, exec_: bool
+    application: ApplicationSection,
+    surroundings: TaskSurroundings,
+    *,
+    repository: str | None,
+    exec_: bool,
+    reached: tuple[str, int],
 ) -> dict[str, object]:
     """The task definition that a new service starts with.
 
@@ -47,27 +52,30 @@ def first_definition(
             change the image only: it starts from the application's own task definition, and its tasks cannot start
             before the first run has pushed an image. ``None`` for the bootstrap program.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
+        reached: Name and port of the container that the load balancer reaches.
     """
     if repository is not None:
         changes: dict[str, object] = {"image": f"{repository}:none-yet"}
     else:
-        application, surroundings, changes = _bootstrap(application, surroundings, exec_=exec_)
+        application, surroundings, changes = _bootstrap(application, surroundings, exec_=exec_, reached=reached)
     definition = task_definition(application, surroundings)
     containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
-    return {**definition, "containerDefinitions": [{**container, **changes} for container in containers]}
+    made = [{**part, **changes} if part["image"] == IMAGE_PLACEHOLDER else part for part in containers]
+    return {**definition, "containerDefinitions": made}
 
 
 def _bootstrap(
-    application: ApplicationSection, surroundings: TaskSurroundings, *, exec_: bool
+    application: ApplicationSection, surroundings: TaskSurroundings, *, exec_: bool, reached: tuple[str, int]
 ) -> tuple[ApplicationSection, TaskSurroundings, dict[str, object]]:
-    """What answers the health check on the application's port, with none of its secrets.
+    """What answers the health check where the load balancer makes it, with none of the application's secrets.
 
     Its family is its own: a revision of it says nothing about the application.
     """
+    name, port = reached
     plain = ApplicationSection(
         name=application.name,
-        container_name=application.container_name,
-        port=application.port,
+        container_name=name,
+        port=port,
         architecture=application.architecture,
     )
     own = dataclasses.replace(
@@ -77,8 +85,8 @@ def _bootstrap(
     )
     changes: dict[str, object] = {
         "image": BOOTSTRAP_IMAGE,
-        "command": ["python3", "-c", SERVER, str(application.port)],
+        "command": ["python3", "-c", SERVER, str(port)],
     }
-    if application.port >= FIRST_FREE_PORT:
+    if port >= FIRST_FREE_PORT:
         changes["user"] = NOBODY
     return plain, own, changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final
 
 import pulumi
@@ -16,7 +17,7 @@ from components.hosting.endpoints import EndpointsArgs, endpoints_of
 from components.hosting.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.hosting.network import Network, NetworkArgs
 from components.hosting.scaling import Scaling, ScalingArgs
-from components.hosting.security_groups import SecurityGroups, SecurityGroupsArgs
+from components.hosting.security_groups import NFS, SecurityGroups, SecurityGroupsArgs
 from components.hosting.service import Service, ServiceArgs
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
 from components.images.repository import Repository
@@ -56,7 +57,10 @@ class NewHosting(pulumi.ComponentResource):
         self._args = args
         child = pulumi.ResourceOptions(parent=self)
         foundation, application, made = args.foundation, args.application, args.hosting
-        secrets = tuple(application.secrets.values())
+        containers = application.every_container.values()
+        secrets = tuple(dict.fromkeys(source for part in containers for source in part.every_secret))
+        file_systems = {name: volume.efs for name, volume in application.volumes.items() if volume.efs is not None}
+        opened = {efs.security_group_id for efs in file_systems.values() if efs.security_group_id is not None}
         self._network = Network(
             f"{name}-network",
             NetworkArgs(foundation=foundation, network=made.network, internal=made.load_balancer.internal),
@@ -69,9 +73,15 @@ class NewHosting(pulumi.ComponentResource):
                 vpc_id=self._network.vpc_id,
                 ports=made.load_balancer.ports(for_tests=args.rollout.shifts_traffic),
                 allowed_cidrs=made.load_balancer.allowed_cidrs,
+                file_systems=sorted(opened),
             ),
             opts=child,
         )
+        self._to_open = [
+            groups.tasks.apply(partial(_to_open, efs.file_system_id))
+            for efs in file_systems.values()
+            if efs.security_group_id is None
+        ]
         self._logs = foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self)
         self._roles = TaskRoles(
             f"{name}-roles",
@@ -80,6 +90,13 @@ class NewHosting(pulumi.ComponentResource):
                 repository=args.repository,
                 log_group_arn=self._logs.arn,
                 secrets=secrets,
+                images=tuple(part.image for part in application.containers.values()),
+                environment_files=tuple(file for part in containers for file in part.environment_files),
+                file_systems=file_systems,
+                statements=tuple(
+                    stated.statement(f"Application{number}")
+                    for number, stated in enumerate(made.service.task_role_policy, 1)
+                ),
                 task_role=made.service.task_role,
                 exec=made.service.exec,
             ),
@@ -133,7 +150,7 @@ class NewHosting(pulumi.ComponentResource):
                 log_group=self._logs.name,
                 placement=self._placement,
                 balancer=self._balancer,
-                after=(*endpoints, *self._alarms.all),
+                after=(*endpoints, *groups.reaching, *self._alarms.all),
             ),
             opts=child,
         )
@@ -162,6 +179,7 @@ class NewHosting(pulumi.ComponentResource):
             execution_role_arn=self._roles.execution_role_arn,
             task_role_arn=self._roles.task_role_arn,
             log_group=self._logs.name,
+            reached=self._args.application.reached(self._args.hosting.load_balancer.container),
             target_groups=tuple(group.name for group in balancer.target_groups),
             production_listener_arn=balancer.production.arn,
             test_listener_arn=balancer.test.arn if balancer.test else None,
@@ -175,5 +193,13 @@ class NewHosting(pulumi.ComponentResource):
             load_balancer_zone_id=balancer.zone_id,
             needs=(*self._service.needs, *balancer.needs, *self._network.needs),
             service_linked_roles=(ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE),
-            notes=balancer.notes,
+            notes=(*balancer.notes, *self._to_open),
         )
+
+
+def _to_open(file_system: str, tasks: str) -> str:
+    """Say what a person has to do before tasks can mount a file system."""
+    return (
+        f"Let the tasks mount {file_system}: open TCP port {NFS} of its mount targets' security group to {tasks}, "
+        "or name that group as securityGroupId of the volume."
+    )

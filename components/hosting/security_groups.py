@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 from pulumi_aws import ec2, vpc
 
 from components.foundation.foundation import Foundation
+
+NFS: Final = 2049
+"""https://docs.aws.amazon.com/efs/latest/ug/network-access.html"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,12 +25,14 @@ class SecurityGroupsArgs:
         vpc_id: The VPC.
         ports: Ports the load balancer listens on.
         allowed_cidrs: Addresses that may reach them.
+        file_systems: Security groups of file systems that the tasks mount.
     """
 
     foundation: Foundation
     vpc_id: pulumi.Input[str]
     ports: Sequence[int]
     allowed_cidrs: Sequence[str]
+    file_systems: Sequence[str] = ()
 
 
 class SecurityGroups(pulumi.ComponentResource):
@@ -39,6 +44,8 @@ class SecurityGroups(pulumi.ComponentResource):
     """The load balancer's group."""
     tasks: pulumi.Output[str]
     """The tasks' group."""
+    reaching: tuple[pulumi.Resource, ...]
+    """What must be there before a task can mount its file systems."""
 
     def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
@@ -90,6 +97,20 @@ class SecurityGroups(pulumi.ComponentResource):
             cidr_ipv4="0.0.0.0/0",
             tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.reaching = tuple(
+            vpc.SecurityGroupIngressRule(
+                f"{name}-{group}-in",
+                security_group_id=group,
+                description="NFS from the tasks of " + args.foundation.prefix,
+                ip_protocol="tcp",
+                from_port=NFS,
+                to_port=NFS,
+                referenced_security_group_id=self.tasks,
+                tags=args.foundation.tags,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for group in args.file_systems
         )
         self.register_outputs({"balancer": self.balancer, "tasks": self.tasks})
 

@@ -77,6 +77,7 @@ class Service(pulumi.ComponentResource):
         self._name, self._args = name, args
         self.needs = (_need(args),)
         child = pulumi.ResourceOptions(parent=self)
+        self._reached = args.application.reached(args.hosting.load_balancer.container)
         settings, placement, by_ecs = args.hosting.service, args.placement, args.engine.deployed_by_ecs
         load_balancers, moved_by = self._load_balancers()
         first = first_definition_of(
@@ -86,6 +87,7 @@ class Service(pulumi.ComponentResource):
                 application=args.application,
                 engine=args.engine,
                 exec=settings.exec,
+                reached=self._reached,
                 repository=args.repository,
                 roles=args.roles,
                 log_group=args.log_group,
@@ -159,8 +161,8 @@ class Service(pulumi.ComponentResource):
             )
             moved_by, self.infrastructure_role_arn = (role.policy,), role.arn
         container = ecs.ServiceLoadBalancerArgs(
-            container_name=args.application.container,
-            container_port=args.application.port,
+            container_name=self._reached[0],
+            container_port=self._reached[1],
             target_group_arn=first.arn,
             advanced_configuration=advanced,
         )

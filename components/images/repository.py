@@ -12,7 +12,9 @@ import pulumi
 from components.foundation.account import AwsAccount
 from components.foundation.iam import Statement
 
-_ADDRESS: Final = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
+_IN_ECR: Final = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,10 +114,10 @@ def existing_repository(
 
 def named_repository(name: str, account: AwsAccount) -> Repository:
     """A repository by its name in this account and region, or by its whole address."""
-    elsewhere = _ADDRESS.fullmatch(name)
+    elsewhere = _IN_ECR.fullmatch(name)
     if elsewhere is None:
         return existing_repository(name, account)
-    return existing_repository(elsewhere[3], account, account_id=elsewhere[1], region=elsewhere[2])
+    return existing_repository(elsewhere["name"], account, account_id=elsewhere["account"], region=elsewhere["region"])
 
 
 def pull_all(sid: str, repositories: Iterable[Repository]) -> Statement:
@@ -124,6 +126,20 @@ def pull_all(sid: str, repositories: Iterable[Repository]) -> Statement:
         sid=sid,
         actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
         resources=tuple(repository.arn for repository in repositories),
+    )
+
+
+def repositories_of(images: Iterable[str], account: AwsAccount) -> tuple[Repository, ...]:
+    """The repositories of images that are in Amazon ECR; one of another registry, ECR Public included, has none.
+
+    Args:
+        images: Their references, as a task definition has them.
+        account: The account of the stack, which knows the partition.
+    """
+    found = {match[0]: match for image in sorted(images) if (match := _IN_ECR.match(image))}
+    return tuple(
+        existing_repository(each["name"], account, account_id=each["account"], region=each["region"])
+        for each in found.values()
     )
 
 

@@ -234,6 +234,7 @@ class BuildProject(pulumi.ComponentResource):
                 account_id=account.id,
                 source_arn=account.arn("codebuild", f"project/{args.project_name}"),
             ),
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )

@@ -17,6 +17,7 @@ from components.settings.conflicts import CONFLICTS
 from components.settings.section import Problem, one_of
 from components.settings.sections.application import ApplicationSection
 from components.settings.sections.build import BuildSection
+from components.settings.sections.containers import BUILT
 from components.settings.sections.deploy import DeploySection
 from components.settings.sections.hosting import HostingSection
 from components.settings.sections.pipeline import PipelineSection
@@ -130,6 +131,70 @@ def commands_fit_into_an_override(application: ApplicationSection, deploy: Deplo
                 message=f"must take at most {OVERRIDE_CHARACTERS} characters as ECS gets it, as JSON with the "
                 f"container's name, got {size}",
                 fix="edit the file: put the commands into a script of the image, and run that",
+            )
+
+
+OF_A_SERVICE_MADE_HERE: Final = (
+    *("entry_point", "working_directory", "stop_timeout_seconds", "init_process", "health_check", "writable_paths"),
+    *("ulimits", "depends_on", "ephemeral_storage_gib", "containers", "volumes", "mounts", "logs"),
+    *("environment_files", "delivery_variables"),
+)
+"""Fields of the section `application` that a service which exists does not take: its own definition says these."""
+
+
+def a_service_that_exists_keeps_its_own(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield what would be said of a service that exists, and has no effect on it."""
+    if hosting.existing is None:
+        return
+    for field in OF_A_SERVICE_MADE_HERE:
+        if field in application.model_fields_set:
+            key = str(ApplicationSection.model_fields[field].alias)
+            yield Problem(
+                path=("application", key),
+                message="has an effect only on a service that is made here: one that exists keeps what its task "
+                "definition says",
+                fix=f"pulumi config rm --path 'ecs-delivery:application.{key}', and say it in the task definition",
+            )
+
+
+def the_load_balancer_reaches_a_container(
+    application: ApplicationSection, hosting: HostingSection
+) -> Iterator[Problem]:
+    """Yield a container that is not there, or listens nowhere."""
+    wanted = hosting.load_balancer.container
+    if wanted is None or wanted == application.container:
+        return
+    reachable = [application.container, *(name for name, part in application.containers.items() if part.port)]
+    if wanted not in reachable:
+        yield Problem(
+            path=("hosting", "loadBalancer", "container"),
+            message=f"must be a container with a port, {one_of(reachable)}, got {wanted}",
+            fix="pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.container'",
+        )
+
+
+def delivery_variables_can_change(application: ApplicationSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield variables that differ from run to run with an engine that ships the image alone."""
+    if application.delivery_variables and deploy.chosen_engine.ships_image_only:
+        others = [engine.name for engine in ENGINES.values() if not engine.ships_image_only]
+        yield Problem(
+            path=("application", "deliveryVariables"),
+            message=f"has an effect only with engine {one_of(others)}: {deploy.engine} ships the image alone",
+            fix="pulumi config rm --path 'ecs-delivery:application.deliveryVariables'",
+        )
+
+
+def images_can_be_fetched(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield images of other registries for tasks that reach AWS by VPC endpoints only."""
+    if hosting.existing is not None or not hosting.network.needs_endpoints:
+        return
+    for name, container in application.containers.items():
+        if container.image != BUILT and ".dkr.ecr." not in container.image:
+            yield Problem(
+                path=("application", "containers", name, "image"),
+                message=f"must be in Amazon ECR of the stack's region, because private tasks without a NAT gateway "
+                f"reach nothing else, got {container.image}",
+                fix="pulumi config set --path 'ecs-delivery:hosting.network.natGateways' single",
             )
 
 
@@ -376,6 +441,10 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     alarms_fit_into_a_deployment,
     exec_needs_a_writable_root,
     commands_fit_into_an_override,
+    a_service_that_exists_keeps_its_own,
+    the_load_balancer_reaches_a_container,
+    images_can_be_fetched,
+    delivery_variables_can_change,
     smoke_test_needs_code,
     build_without_code_builds_nothing,
     upload_from_source_needs_code,

@@ -145,7 +145,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             }
         pulls: list[Statement] = []
         if build.secrets and not smoke:
-            variables["BUILD_SECRETS"] = json.dumps(dict(build.secrets), sort_keys=True)
+            variables["BUILD_MOUNTS"] = json.dumps(dict(build.secrets), sort_keys=True)
         if build.registry_logins:
             variables["REGISTRY_LOGINS"] = json.dumps(dict(build.registry_logins), sort_keys=True)
         if secrets := [*(() if smoke else build.secrets.values()), *build.registry_logins.values()]:
@@ -212,6 +212,9 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
     def _prepare(self) -> BuildProject:
         context, hosting = self._context, self._context.hosting
         engine = self._args.engine
+        own = (context.application.container, context.application.port)
+        reached = hosting.reached or own
+        environment = context.foundation.tags["Environment"]
         looks = engine.ships_image_only or hosting.take_over is not None
         return self.project(
             "prepare-deployment",
@@ -220,7 +223,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             variables={
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
-                "CONTAINER_PORT": str(context.application.port),
+                "CONTAINER_PORT": str(reached[1]),
+                **({"LOAD_BALANCER_CONTAINER": reached[0]} if reached != own else {}),
                 "APPSPEC": self._app_spec,
                 "IMAGE_ONLY": json.dumps(engine.ships_image_only),
                 "CLUSTER": hosting.cluster,
@@ -228,6 +232,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 # A version that cannot be released is better noticed before it is deployed.
                 "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
                 "TAG_PREFIX": self._args.release_tag_prefix or "",
+                **({"DELIVERY_ENVIRONMENT": environment} if context.application.delivery_variables else {}),
                 **self._take_over(),
             },
             statements=[

@@ -8,7 +8,7 @@ from collections import defaultdict
 from local.rehearsal.account import Account
 from local.rehearsal.codebuild import secret_and_key
 from local.rehearsal.deployed import Project
-from local.rehearsal.hosting.secrets import BUILD_SECRETS, REGISTRY_LOGINS, Secrets
+from local.rehearsal.hosting.secrets import BUILD_MOUNTS, REGISTRY_LOGINS, Secrets
 
 _NOBODY = json.dumps({"username": "nobody", "password": "not-asked-here"})
 
@@ -19,7 +19,7 @@ def keep_build_secrets(project: Project, account: Account, secrets: Secrets) -> 
     for login in json.loads(variables.get(REGISTRY_LOGINS, "{}")).values():
         account.keep_secret(login, _NOBODY)
     keys: dict[str, dict[str, str]] = defaultdict(dict)
-    for reference in json.loads(variables.get(BUILD_SECRETS, "{}")).values():
+    for reference in json.loads(variables.get(BUILD_MOUNTS, "{}")).values():
         secret, key = secret_and_key(reference)
         if key:
             keys[secret][key] = secrets.value(reference)

@@ -34,7 +34,7 @@ def test_secrets_are_mounted_as_files_and_stand_nowhere_else(machine: Machine) -
     wanted = {"NPM_TOKEN": "shop/npm-token", "deploy.key": f"{ARN}:key"}
     machine.answer("docker buildx build", "npm_in-clear\nline two\n", code=1)
 
-    result = machine.run("build_image", **{**BUILD, "BUILD_SECRETS": json.dumps(wanted)})
+    result = machine.run("build_image", **{**BUILD, "BUILD_MOUNTS": json.dumps(wanted)})
 
     (build,) = machine.called("docker buildx build")
     given = [dict(part.split("=", 1) for part in option.split(",")) for option in build.after("--secret")]
@@ -53,7 +53,7 @@ def test_a_secret_that_the_dockerfile_mounts_and_nobody_names_is_said(machine: M
         "FROM scratch\nRUN --mount=type=cache,id=a --mount=id=B,type=secret x\nRUN --mount=type=secret,id=C y\n",
     )
     keeps(machine, "shop/b", "in-clear")
-    result = machine.run("build_image", **{**BUILD, "BUILD_SECRETS": json.dumps({"B": "shop/b"})})
+    result = machine.run("build_image", **{**BUILD, "BUILD_MOUNTS": json.dumps({"B": "shop/b"})})
     assert result.returncode == 0, result.stderr
     assert "Dockerfile mounts secrets that build.secrets does not name: C.\n" in result.stdout
 
@@ -79,9 +79,9 @@ def test_another_registry_is_signed_in_to_by_standard_input(machine: Machine) ->
 @pytest.mark.parametrize(
     ("variables", "value", "message"),
     [
-        ({"BUILD_SECRETS": '{"A": "shop/a:token"}'}, "in-clear", "the secret shop/a is not a JSON object."),
-        ({"BUILD_SECRETS": '{"A": "shop/a:token"}'}, {"x": "y"}, "the secret shop/a has no text under the key 'token'"),
-        ({"BUILD_SECRETS": '{"A": "shop/a"}'}, "", "the secret shop/a holds bytes or nothing; a build needs a text."),
+        ({"BUILD_MOUNTS": '{"A": "shop/a:token"}'}, "in-clear", "the secret shop/a is not a JSON object."),
+        ({"BUILD_MOUNTS": '{"A": "shop/a:token"}'}, {"x": "y"}, "the secret shop/a has no text under the key 'token'"),
+        ({"BUILD_MOUNTS": '{"A": "shop/a"}'}, "", "the secret shop/a holds bytes or nothing; a build needs a text."),
         ({"REGISTRY_LOGINS": '{"ghcr.io": "shop/a"}'}, ["in-clear"], "the secret shop/a is not a JSON object."),
         (
             {"REGISTRY_LOGINS": '{"ghcr.io": "shop/a"}'},

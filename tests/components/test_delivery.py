@@ -364,8 +364,10 @@ def test_nothing_is_asked_of_aws_but_listeners_given_by_port(graph: Graph) -> No
 def test_every_export_is_known_by_name(graph: Graph) -> None:
     always = {"pipelineName", "pipelineUrl", "artifactBucket", "repositoryUrl", "accountNeeds", "nextSteps"}
     sometimes = {"serviceUrl", "smokeTestRepositoryUrl", "promotionRoleArn"}
-    balancer = {"loadBalancerDnsName", "loadBalancerZoneId"} if graph.of("aws:lb/loadBalancer:LoadBalancer") else set()
-    assert always | balancer <= set(graph.exports) <= always | balancer | sometimes
+    made = (
+        {"loadBalancerDnsName", "loadBalancerZoneId", "taskRoleArn"} if graph.of("aws:ecs/service:Service") else set()
+    )
+    assert always | made <= set(graph.exports) <= always | made | sometimes
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------------
@@ -512,3 +514,11 @@ def test_the_graph_is_the_one_that_was_reviewed(name: str) -> None:
 
 def test_there_is_no_summary_of_a_stack_file_that_is_gone() -> None:
     assert {path.stem for path in GOLDEN.glob("*.txt")} == set(stack_files())
+
+
+@pytest.mark.parametrize("name", ["behind-nginx", "everything-on"])
+def test_a_permissions_boundary_bounds_every_role(name: str) -> None:
+    """An account that asks for one refuses to make a role without it."""
+    roles = program(name).of("aws:iam/role:Role")
+    assert {role.inputs.get("permissionsBoundary") for role in roles} == {"arn:aws:iam::123456789012:policy/developers"}
+    assert not any("permissionsBoundary" in role.inputs for role in program("dev").of("aws:iam/role:Role"))

@@ -88,7 +88,14 @@ def _task_definition(content: str) -> Any:  # noqa: ANN401 - any JSON value
     definition = json.loads(content.replace(IMAGE_PLACEHOLDER, f"shop@{DIGEST}"))
     for part in definition["containerDefinitions"]:
         part.setdefault("image", f"shop@{DIGEST}")  # of a service that exists only what is stated is here
-    return rewrite(definition, case=pascal, places={"containerDefinitions.logConfiguration.options": options})
+    places = {
+        "containerDefinitions.logConfiguration.options": options,
+        "containerDefinitions.firelensConfiguration.options": options,
+        "volumes.efsVolumeConfiguration": _to("EFSVolumeConfiguration"),
+        "volumes.efsVolumeConfiguration.fileSystemId": _to("FilesystemId"),
+        "volumes.efsVolumeConfiguration.authorizationConfig.iam": _to("IAM"),
+    }
+    return rewrite(definition, case=pascal, places=places)
 
 
 _TAGS = {"tags": Place(to="Tags", change=pairs("Key", "Value"), free=True)}

@@ -24,6 +24,8 @@ _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
 _ECR = "https://docs.aws.amazon.com/AmazonECR/latest/userguide"
 _MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference"
 
+_ACCESS_POINT = "arn:aws:elasticfilesystem:<region>:<account>:access-point/<id>"
+
 Condition = Mapping[str, Mapping[str, str]]
 
 
@@ -262,12 +264,19 @@ def _starts_with(kind: str) -> Callable[[Role], bool]:
     return lambda role: role.service == "ecs-tasks" and role.name.endswith(f"-{kind}")
 
 
+def _states(sid: str) -> Callable[[Role], bool]:
+    """Whether a role has a statement whose sid begins like this."""
+    return lambda role: any(str(statement["Sid"]).startswith(sid) for statement in role.statements)
+
+
 def _with_secrets_of(service: str) -> Callable[[Role], bool]:
     def applies(role: Role) -> bool:
         named = [item["inputs"] for item in role.graph if item["type"] == "aws:s3/bucketObjectv2:BucketObjectv2"]
         templates = [json.loads(item["content"]) for item in named if item.get("key", "").endswith("template.json")]
-        parts = [item["containerDefinitions"][0] for item in templates]
+        parts = [part for item in templates for part in item["containerDefinitions"]]
+        routed = [part.get("logConfiguration", {}).get("secretOptions", ()) for part in parts]
         secrets = [entry["valueFrom"] for part in parts for entry in part.get("secrets", ())]
+        secrets += [entry["valueFrom"] for options in routed for entry in options]
         return _starts_with("execution")(role) and any(f":{service}:" in arn for arn in secrets)
 
     return applies
@@ -838,9 +847,33 @@ PURPOSES: tuple[Purpose, ...] = (
         ),
     ),
     Purpose(
+        name="Amazon ECS: task execution role that reads environment files",
+        page=f"{_ECS}/task_execution_IAM_role.html",
+        applies=_states("ReadEnvironmentFiles"),
+        permissions=(
+            Permission(actions=("s3:GetObject",), aws=("arn:aws:s3:::<bucket>/<key path>",)),
+            Permission(actions=("s3:GetBucketLocation",), aws=("arn:aws:s3:::<bucket>",)),
+        ),
+    ),
+    Purpose(
+        name="Amazon EFS: mount through an access point",
+        page="https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html",
+        applies=_states("Mount"),
+        permissions=(
+            Permission(
+                actions=("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
+                aws=("arn:aws:elasticfilesystem:<region>:<account>:file-system/<file system>",),
+                aws_condition={"StringEquals": {"elasticfilesystem:AccessPointArn": _ACCESS_POINT}},
+                condition={"ArnEquals": {"elasticfilesystem:AccessPointArn": _ACCESS_POINT}},
+                proof="The key is an ARN, which ArnEquals is for: "
+                "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html",
+            ),
+        ),
+    ),
+    Purpose(
         name="Amazon ECS: task role with ECS Exec",
         page=f"{_ECS}/task-iam-roles.html",
-        applies=lambda role: _starts_with("task")(role) and bool(role.statements),
+        applies=_states("OpenShell"),
         permissions=(
             Permission(
                 actions=(

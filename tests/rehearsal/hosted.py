@@ -53,6 +53,9 @@ class Running:
         """A revision of the stack's task definition with this image; returns its ARN."""
         definition = self._stack.whole
         definition["containerDefinitions"] += beside
+        for taking in definition["containerDefinitions"]:
+            if taking["image"] == "<IMAGE>":
+                taking["image"] = uri
         container = definition["containerDefinitions"][0]
         container |= {"image": uri, "secrets": [], "stopTimeout": 2, **changes}
         answer = self.hosting.ecs.owner("RegisterTaskDefinition", **definition)

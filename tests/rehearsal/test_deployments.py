@@ -419,7 +419,7 @@ def test_each_strategy_is_followed_to_its_success(
         (
             Behaviour.READ_ONLY,
             6,
-            ("The new tasks stopped: the application writes to its read-only", "| OSError: [Errno"),
+            ("The new tasks stopped: a container writes to its read-only", "| OSError: [Errno"),
         ),
         (Behaviour.OUT_OF_MEMORY, 6, ("The new tasks stopped: a container needs more memory than it has",)),
         (Behaviour.CANNOT_PULL, 100, ("CannotPullContainerError: pull image manifest", "not found")),

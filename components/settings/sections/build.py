@@ -14,8 +14,9 @@ from components.settings.names import (
     SecretValue,
     SourceRepository,
 )
-from components.settings.secrets import looks_like_a_secret, names_a_secret, secret_itself
+from components.settings.secrets import appeal, secret_in_clear, secret_itself
 from components.settings.section import Constraint, Problem, Section
+from components.settings.sections.container import PublicName
 
 ArgumentName = Annotated[
     str,
@@ -118,6 +119,12 @@ class BuildSection(Section):
     args: dict[ArgumentName, str] = Field(
         default={}, description="Build arguments; nothing secret.", examples=[{"NODE_VERSION": "22"}]
     )
+    not_secret: tuple[PublicName, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Names in `args` that look like those of secrets and are none, such as keys that browsers get.",
+        examples=[["MAPS_API_KEY"]],
+    )
     repository: EcrRepository | None = Field(
         default=None,
         description="ECR repository made for the images; `<application>-<stack>` when left out.",
@@ -192,12 +199,12 @@ class BuildSection(Section):
     def problems(self) -> Iterator[Problem]:
         """Yield secrets in clear and arguments too long for CodeBuild."""
         for name, value in self.args.items():
-            if names_a_secret(name) or looks_like_a_secret(value):
+            if secret_in_clear(name, value, self.not_secret):
                 yield Problem(
                     path=("args", name),
                     message="looks like a secret in clear (value not shown), which the image's history would show",
                     fix=f"edit the file: remove {name} from args; build.secrets gives it to the build, and "
-                    "application.secrets to the container",
+                    f"application.secrets to the container{appeal(name, value)}",
                 )
         for key, secrets in (("secrets", self.secrets), ("registryLogins", self.registry_logins)):
             for name, secret in secrets.items():

@@ -6,21 +6,25 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from components.foundation.iam import PolicyError, Statement
 from components.settings.names import (
     CertificateArn,
     CodeDeployName,
     DomainName,
     EcsName,
+    IamAction,
     ListenerArn,
     LoadBalancerName,
     LogGroupName,
     RelativePath,
+    ResourceArn,
     Role,
     SubnetId,
     Url,
     VpcId,
 )
 from components.settings.section import Constraint, Problem, Section
+from components.settings.sections.container import ContainerName
 
 ListenerPort = Annotated[int, Field(ge=1, le=65535)]
 Listener = Annotated[
@@ -337,6 +341,12 @@ class LoadBalancerSection(Section):
     internal: bool = Field(
         default=False, description="Whether it is reachable from inside the network only.", examples=[True]
     )
+    container: ContainerName | None = Field(
+        default=None,
+        description="Container that requests go to, at its `port`, such as a proxy among `application.containers`; the "
+        "application's own when left out.",
+        examples=["nginx"],
+    )
     allowed_cidrs: tuple[AddressRange, ...] = Field(
         default=("0.0.0.0/0",),
         max_length=20,
@@ -445,6 +455,52 @@ class ScalingSection(Section):
         return self.maximum or 2 * self.effective_minimum(desired_count)
 
 
+class StatementSection(Section):
+    """One permission of the application.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
+    """
+
+    actions: tuple[IamAction, ...] = Field(
+        max_length=100, description="IAM actions, each spelled out.", examples=[["s3:GetObject"]]
+    )
+    resources: tuple[ResourceArn, ...] = Field(
+        max_length=100,
+        description="ARNs of what they are allowed on.",
+        examples=[["arn:aws:s3:::shop-uploads/*"]],
+    )
+    conditions: dict[str, dict[str, str | tuple[str, ...]]] = Field(
+        default={},
+        description="IAM's `Condition`: operator, key, value or values.",
+        examples=[{"StringEquals": {"aws:ResourceTag/Application": "shop"}}],
+    )
+
+    def statement(self, sid: str) -> Statement:
+        """Return the statement.
+
+        Args:
+            sid: Its ``Sid``.
+
+        Raises:
+            PolicyError: It is broader than this program allows.
+        """
+        return Statement(
+            sid=sid, actions=self.actions, resources=self.resources, conditions=self.conditions, by_user=True
+        )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what the program refuses of its own statements, too."""
+        try:
+            self.statement("Application")
+        except PolicyError as error:
+            reason, _, _ = str(error).partition(": ")[2].partition(", or, if AWS")  # what follows is for developers
+            yield Problem(
+                path=("resources",),
+                message=f"is refused: {reason}",
+                fix="edit the file: say what the application needs, and nothing more",
+            )
+
+
 class ServiceSection(Section):
     """The ECS service."""
 
@@ -459,6 +515,12 @@ class ServiceSection(Section):
         description="Role of the application itself, name or ARN; one without any permission is made when left out.",
         examples=["shop-task"],
     )
+    task_role_policy: tuple[StatementSection, ...] = Field(
+        default=(),
+        max_length=30,
+        description="What the application itself may do, with the task role that is made here.",
+        examples=[[{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]],
+    )
     exec: bool = Field(
         default=False,
         description="Whether a person may open a shell in a task (ECS Exec), of those that start from then on; on a "
@@ -468,6 +530,15 @@ class ServiceSection(Section):
     scaling: ScalingSection = Field(
         default=ScalingSection(), description="How many tasks run.", examples=[{"maximum": 10}]
     )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield permissions for a role that is not made here."""
+        if self.task_role is not None and self.task_role_policy:
+            yield Problem(
+                path=("taskRolePolicy",),
+                message="has an effect only on the task role that is made here, not together with taskRole",
+                fix="pulumi config rm --path 'ecs-delivery:hosting.service.taskRolePolicy'",
+            )
 
 
 LATE_MINUTES: Final = 2

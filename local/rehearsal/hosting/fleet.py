@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from local.rehearsal import images
 from local.rehearsal.ecs.state import Ending, Service, Task
-from local.rehearsal.engine_api import EngineApi
+from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.hosting.alarms import Alarms
 from local.rehearsal.hosting.containers import HOLDER, Containers
 from local.rehearsal.hosting.load_balancer import LoadBalancer
@@ -67,6 +69,7 @@ class ContainerFleet:
         self._stand_ins = {HOLDER: images.holder, **(stand_ins or {})}
         self._loading = threading.Lock()
         self._loaded: set[str] = set()
+        self._file_systems: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
 
     # What the courses of deployments ask for.
@@ -163,6 +166,9 @@ class ContainerFleet:
         deadline = time.monotonic() + _ENDS
         while not all(run.removed for run in self._runs.values()) and time.monotonic() < deadline:
             time.sleep(0.02)
+        for name in self._file_systems:
+            with contextlib.suppress(OSError, EngineRefusal):  # the engine has gone
+                self._engine.ask("DELETE", f"/volumes/{name}?force=1")
 
     # What containers find.
 
@@ -178,6 +184,41 @@ class ContainerFleet:
                 self._sandbox.await_engine()  # before the image is made: that takes from whatever else starts
                 self._engine.load(images.archive(make(), name))
                 self._loaded.add(name)
+
+    def environment(self, file: str) -> Mapping[str, str]:
+        """The variables in a file in S3.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html
+        """
+        lines = (line.strip() for line in self._secrets.value(file).splitlines())
+        pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+        return {name: value for name, sign, value in pairs if sign}
+
+    def file_system(self, volume: Mapping[str, Any]) -> str:
+        """A folder of the engine's for a file system of EFS, or for the directory of it that is mounted.
+
+        An access point has a user and a directory of its own, so that every container may write there.
+        """
+        point = volume.get("authorizationConfig", {}).get("accessPointId", "")
+        place = point or volume.get("rootDirectory", "").strip("/").replace("/", "-")
+        name = "-".join(filter(None, ["efs", volume["fileSystemId"], place]))
+        with self._loading:
+            if name not in self._file_systems:
+                self._engine.ask("POST", "/volumes/create", {"Name": name})
+                self._file_systems.add(name)
+                if point:
+                    self._engine.load(images.archive(images.holder(), HOLDER))
+                    self._open(name)
+        return name
+
+    def _open(self, volume: str) -> None:
+        """Let everybody write to a volume."""
+        mount = {"Type": "volume", "Source": volume, "Target": "/efs"}
+        wanted = {"Image": HOLDER, "Entrypoint": ["chmod", "1777", "/efs"], "HostConfig": {"Mounts": [mount]}}
+        made = self._engine.ask("POST", "/containers/create", wanted)["Id"]
+        self._engine.ask("POST", f"/containers/{made}/start")
+        self._engine.ask("POST", f"/containers/{made}/wait")
+        self._engine.ask("DELETE", f"/containers/{made}?force=1")
 
     def secret(self, value_from: str) -> str:
         """The value of a secret."""
@@ -206,6 +247,7 @@ class _Surroundings:
     def __init__(self, fleet: ContainerFleet, task: Task) -> None:
         self._fleet, self._task = fleet, task
         self.secret, self.credentials, self.stands_in = fleet.secret, fleet.credentials, fleet.stands_in
+        self.environment, self.file_system = fleet.environment, fleet.file_system
 
     def write(self, container: str, line: str) -> None:
         """Keep a line that a container of the task has written."""

@@ -352,12 +352,16 @@ def _address() -> str:
 def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
     """A task definition as RegisterTaskDefinition takes it."""
     kept = ("family", "networkMode", "cpu", "memory", "requiresCompatibilities", "executionRoleArn", "taskRoleArn")
-    platform = declared.get("runtimePlatform")
+    platform, disk = declared.get("runtimePlatform"), declared.get("ephemeralStorage")
     return {
         **{key: declared[key] for key in kept if declared.get(key)},
         **({"runtimePlatform": platform} if platform else {}),
+        **({"ephemeralStorage": {"sizeInGiB": int(disk["sizeInGib"])}} if disk else {}),
         "containerDefinitions": json.loads(declared["containerDefinitions"]),
-        "volumes": [{"name": volume["name"]} for volume in declared.get("volumes", ())],
+        "volumes": [
+            {key: volume[key] for key in ("name", "efsVolumeConfiguration") if volume.get(key)}
+            for volume in declared.get("volumes", ())
+        ],
     }
 
 

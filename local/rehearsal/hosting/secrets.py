@@ -17,9 +17,9 @@ from typing import Any, Self
 from dotenv.parser import parse_stream
 
 from local.errors import Refusal
-from local.rehearsal.resources import Graph, values_of
+from local.rehearsal.resources import Graph, templates_of, values_of
 
-BUILD_SECRETS = "BUILD_SECRETS"
+BUILD_MOUNTS = "BUILD_MOUNTS"
 """The variable of a build project that names the secrets its Dockerfile mounts."""
 REGISTRY_LOGINS = "REGISTRY_LOGINS"
 """The variable that names the registries it signs in to, where nobody is asked here."""
@@ -141,22 +141,29 @@ def _read(file: Path) -> dict[str, str]:
 def _read_by(graph: Graph) -> Iterator[tuple[str, str]]:
     """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in.
 
-    And the ids and references of those that its builds mount.
+    And the ids and references of those that its builds mount. A file with variables is one, too: it is in S3, and its
+    content is given in the same way.
     """
-    for stored in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
-        if '"containerDefinitions"' in (stored.get("content") or ""):
-            for container in json.loads(stored["content"])["containerDefinitions"]:
-                for secret in container.get("secrets", ()):
-                    yield secret["name"], secret["valueFrom"]
+    for definition in templates_of(graph):
+        for container in definition["containerDefinitions"]:
+            for secret in container.get("secrets", ()):
+                yield secret["name"], secret["valueFrom"]
+            for option in container.get("logConfiguration", {}).get("secretOptions", ()):
+                yield option["name"], option["valueFrom"]
+            for file in container.get("environmentFiles", ()):
+                yield file["value"].rpartition("/")[2], file["value"]
     for project in values_of(graph, "aws:codebuild/project:Project"):
         for variable in project["environment"]["environmentVariables"]:
-            if variable["name"] == BUILD_SECRETS:
+            if variable["name"] == BUILD_MOUNTS:
                 yield from json.loads(variable["value"]).items()
 
 
 def _value(variable: str, value_from: str, given: Mapping[str, str]) -> str | None:
     """What is given for a secret, or the key of it that is named; ``None`` when it is not."""
     secret = _SECRET_ARN.fullmatch(value_from) or _SECRET_NAME.fullmatch(value_from)
+    if secret is None and ":s3:::" in value_from:
+        key = value_from.partition("/")[2]
+        return next((given[name] for name in (value_from, key, variable) if name in given), None)
     if secret is None:
         path = value_from.rpartition(":parameter")[2]
         names = (value_from, path, path.removeprefix("/"), variable)

@@ -304,6 +304,34 @@ def _status(port: int, path: str) -> int:
     raise TimeoutError("the bootstrap program does not listen")
 
 
+@pytest.mark.parametrize("deploy", [{}, {"engine": "ecs"}, {"engine": "ecsAction"}])
+def test_requests_reach_the_container_that_the_stack_file_names(deploy: dict[str, Any]) -> None:
+    """What runs before the first deployment listens there, too, or the service would have no healthy task."""
+    nginx = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
+    application = {"name": "shop", "containers": {"nginx": nginx}, "ephemeralStorageGiB": 50}
+    found = made({"loadBalancer": {"plainHttp": True, "container": "nginx"}}, deploy=deploy, application=application)
+    (balancer,) = found.service["loadBalancers"]
+    assert (balancer["containerName"], balancer["containerPort"]) == ("nginx", 80)
+    definition = found.one("aws:ecs/taskDefinition:TaskDefinition").inputs
+    ports = {
+        part["name"]: [mapping["containerPort"] for mapping in part["portMappings"]]
+        for part in json.loads(definition["containerDefinitions"])
+    }
+    whole = deploy.get("engine") == "ecsAction"
+    assert ports == ({"shop": [8080], "nginx": [80]} if whole else {"nginx": [80]})
+    assert definition.get("ephemeralStorage") == ({"sizeInGib": 50} if whole else None)
+    assert found.hosting.reached == ("nginx", 80)
+
+
+def test_the_ecs_action_leaves_the_images_of_further_containers() -> None:
+    containers = {"nginx": {"image": "nginx:1.27"}, "migrate": {"image": "build", "essential": False}}
+    found = made(deploy={"engine": "ecsAction"}, application={"name": "shop", "containers": containers})
+    definition = found.one("aws:ecs/taskDefinition:TaskDefinition").inputs
+    images = {part["name"]: part["image"] for part in json.loads(definition["containerDefinitions"])}
+    none_yet = f"{IMAGES}:none-yet"
+    assert images == {"shop": none_yet, "nginx": "nginx:1.27", "migrate": none_yet}
+
+
 def test_the_ecs_action_starts_from_the_applications_own_definition() -> None:
     """Its action changes nothing but the image, and the prepare job compares everything else."""
     application = {"name": "shop", "environment": {"LOG_LEVEL": "info"}}
@@ -325,6 +353,7 @@ def _rendered(found: Made, application: dict[str, Any]) -> dict[str, Any]:
         task_role_arn=task,
         log_group="/ecs/shop-dev",
         region="eu-west-1",
+        parameters_arn="arn:aws:ssm:eu-west-1:123456789012:parameter",
         tags={},
     )
     rendered: dict[str, Any] = task_definition(ApplicationSection.model_validate(application), surroundings)

@@ -155,7 +155,7 @@ def with_secrets() -> BuiltStage:
 def test_a_build_may_read_its_own_secrets_and_its_base_images(job: str, mounts: bool) -> None:
     """https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html"""
     variables, statements = with_secrets().variables(job), with_secrets().statements(job)
-    assert json.loads(variables.get("BUILD_SECRETS", "{}")) == (PRIVATE["secrets"] if mounts else {})
+    assert json.loads(variables.get("BUILD_MOUNTS", "{}")) == (PRIVATE["secrets"] if mounts else {})
     assert json.loads(variables["REGISTRY_LOGINS"]) == PRIVATE["registryLogins"]
     assert json.loads(variables["BASE_REPOSITORIES"]) == [f"{REGISTRY}/base/python", PRIVATE["baseRepositories"][1]]
     by_sid = {statement["Sid"]: statement for statement in statements}
@@ -170,7 +170,7 @@ def test_a_build_may_read_its_own_secrets_and_its_base_images(job: str, mounts: 
 
 def test_a_build_that_names_no_secrets_may_read_none() -> None:
     variables, statements = from_code().variables("build-image"), from_code().statements("build-image")
-    assert not {"BUILD_SECRETS", "REGISTRY_LOGINS", "BASE_REPOSITORIES"} & set(variables)
+    assert not {"BUILD_MOUNTS", "REGISTRY_LOGINS", "BASE_REPOSITORIES"} & set(variables)
     assert not {"ReadBuildSecrets", "PullBaseImages"} & {statement["Sid"] for statement in statements}
 
 
@@ -480,6 +480,21 @@ def test_container_name_and_port_are_the_applications() -> None:
     built = build_stage(BuildStage, shop(application={"name": "shop", "containerName": "web", "port": 3000}))
     variables = built.variables("prepare-deployment")
     assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("web", "3000")
+
+
+def test_a_proxy_that_users_reach_is_named_beside_the_container_that_is_delivered() -> None:
+    built = build_stage(BuildStage, shop(), reached=("nginx", 80))
+    variables = built.variables("prepare-deployment")
+    assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("shop", "80")
+    assert variables["LOAD_BALANCER_CONTAINER"] == "nginx"
+    assert "LOAD_BALANCER_CONTAINER" not in build_stage(BuildStage, shop()).variables("prepare-deployment")
+
+
+def test_what_is_delivered_is_said_to_containers_where_the_stack_file_wants_it() -> None:
+    hosting = {"loadBalancer": {"plainHttp": True}}
+    for said, wanted in (({}, None), ({"deliveryVariables": True}, "dev")):
+        built = build_stage(BuildStage, shop(hosting=hosting, application={"name": "shop", **said}))
+        assert built.variables("prepare-deployment").get("DELIVERY_ENVIRONMENT") == wanted
 
 
 @pytest.mark.parametrize("engine", ["codeDeploy", "ecs"])
