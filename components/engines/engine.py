@@ -26,7 +26,7 @@ The capacity provider is one of them because AWS's provider changes it by making
 ``forceNewDeployment``, which it then sends with every change: capacityProviderStrategyCustomizeDiff in
 https://github.com/hashicorp/terraform-provider-aws/blob/v6.58.0/internal/service/ecs/service.go.
 """
-NAMED_BY_TASK_DEFINITION = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+NAMED_BY_TASK_DEFINITION = ("loadBalancers[*].containerName", "loadBalancers[*].containerPort")
 """ECS refuses a name or a port that the running task definition does not have: they change together with it."""
 
 

@@ -15,7 +15,7 @@ BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
 """Small, well kept, for both processors, and from a registry whose limits a first start does not meet."""
 
 SERVER: Final = """\
-import http.server, signal, sys
+import http.server, signal, sys, threading
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = b"Waiting for the first deployment.\\n"
@@ -26,9 +26,12 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *words): pass
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-http.server.ThreadingHTTPServer(("", int(sys.argv[1])), Answer).serve_forever()
+ports = [http.server.ThreadingHTTPServer(("", int(port)), Answer) for port in sys.argv[1:]]
+for other in ports[1:]:
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+ports[0].serve_forever()
 """
-"""Answers every path with 200, so it passes whatever health check the load balancer makes; writes nowhere."""
+"""Answers every path with 200, so it passes the health checks of HTTP/1.1 that take 200; writes nowhere."""
 
 NOBODY: Final = "65534:65534"
 FIRST_FREE_PORT: Final = 1024
@@ -36,7 +39,12 @@ FIRST_FREE_PORT: Final = 1024
 
 
 def first_definition(
-    application: ApplicationSection, surroundings: TaskSurroundings, *, repository: str | None, exec_: bool
+    application: ApplicationSection,
+    surroundings: TaskSurroundings,
+    *,
+    repository: str | None,
+    exec_: bool,
+    health_check_port: int | None,
 ) -> dict[str, object]:
     """The task definition that a new service starts with.
 
@@ -47,20 +55,22 @@ def first_definition(
             change the image only: it starts from the application's own task definition, and its tasks cannot start
             before the first run has pushed an image. ``None`` for the bootstrap program.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
+        health_check_port: Where the load balancer checks the tasks' health, if not on the application's port.
     """
     if repository is not None:
         changes: dict[str, object] = {"image": f"{repository}:none-yet"}
     else:
-        application, surroundings, changes = _bootstrap(application, surroundings, exec_=exec_)
+        ports = tuple(dict.fromkeys((application.port, health_check_port or application.port)))
+        application, surroundings, changes = _bootstrap(application, surroundings, ports, exec_=exec_)
     definition = task_definition(application, surroundings)
     containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
     return {**definition, "containerDefinitions": [{**container, **changes} for container in containers]}
 
 
 def _bootstrap(
-    application: ApplicationSection, surroundings: TaskSurroundings, *, exec_: bool
+    application: ApplicationSection, surroundings: TaskSurroundings, ports: tuple[int, ...], *, exec_: bool
 ) -> tuple[ApplicationSection, TaskSurroundings, dict[str, object]]:
-    """What answers the health check on the application's port, with none of its secrets.
+    """What answers the health check on the ports that are asked, with none of the application's secrets.
 
     Its family is its own: a revision of it says nothing about the application.
     """
@@ -77,8 +87,8 @@ def _bootstrap(
     )
     changes: dict[str, object] = {
         "image": BOOTSTRAP_IMAGE,
-        "command": ["python3", "-c", SERVER, str(application.port)],
+        "command": ["python3", "-c", SERVER, *map(str, ports)],
     }
-    if application.port >= FIRST_FREE_PORT:
+    if min(ports) >= FIRST_FREE_PORT:
         changes["user"] = NOBODY
     return plain, own, changes

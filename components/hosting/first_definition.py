@@ -38,6 +38,7 @@ class FirstDefinitionArgs:
         application: The stack file's ``application``.
         engine: What deploys.
         exec: Whether a person may open a shell in a task.
+        health_check_port: Where the load balancer checks the tasks' health, if not on the application's port.
         repository: Where the application's images come from.
         roles: The roles of the tasks.
         log_group: Name of the log group of the containers.
@@ -47,6 +48,7 @@ class FirstDefinitionArgs:
     application: ApplicationSection
     engine: Engine
     exec: bool
+    health_check_port: int | None
     repository: Repository
     roles: TaskRoles
     log_group: pulumi.Output[str]
@@ -74,7 +76,13 @@ def first_definition_of(
             tags=foundation.tags,
         )
         repository = known["repository"] if args.engine.ships_image_only else None
-        return first_definition(args.application, surroundings, repository=repository, exec_=args.exec)
+        return first_definition(
+            args.application,
+            surroundings,
+            repository=repository,
+            exec_=args.exec,
+            health_check_port=args.health_check_port,
+        )
 
     definition = pulumi.Output.all(
         execution_role_arn=args.roles.execution_role_arn,

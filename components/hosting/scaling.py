@@ -10,7 +10,7 @@ from pulumi_aws import appautoscaling
 
 from components.foundation.foundation import Foundation
 from components.hosting.load_balancer import LoadBalancer
-from components.settings.sections.hosting import ScalingSection
+from components.settings.sections.service import ScalingSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,14 +22,14 @@ class ScalingArgs:
         service: The service.
         scaling: The stack file's ``hosting.service.scaling``.
         desired_count: ``application.desiredCount``.
-        balancer: Counts the requests.
+        balancer: Counts the requests, where there is one.
     """
 
     foundation: Foundation
     service: pulumi.Resource
     scaling: ScalingSection
     desired_count: int
-    balancer: LoadBalancer
+    balancer: LoadBalancer | None
 
 
 class Scaling(pulumi.ComponentResource):
@@ -52,7 +52,7 @@ class Scaling(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.service]),
         )
         self._policy("cpu", scaling.cpu_percent, "ECSServiceAverageCPUUtilization")
-        if scaling.requests_per_task is not None:
+        if scaling.requests_per_task is not None and args.balancer is not None:
             label = pulumi.Output.concat(args.balancer.arn_suffix, "/", args.balancer.target_groups[0].arn_suffix)
             self._policy("requests", scaling.requests_per_task, "ALBRequestCountPerTarget", label)
         self.register_outputs({})

@@ -40,7 +40,7 @@ class ServiceArgs:
         roles: The roles of its tasks.
         log_group: Name of the log group of its containers.
         placement: Where tasks run.
-        balancer: The load balancer.
+        balancer: The load balancer, where there is one.
         after: What must be there, beside load balancer and roles, before a task can start.
     """
 
@@ -53,7 +53,7 @@ class ServiceArgs:
     roles: TaskRoles
     log_group: pulumi.Output[str]
     placement: Placement
-    balancer: LoadBalancer
+    balancer: LoadBalancer | None
     after: Sequence[pulumi.Resource]
 
 
@@ -86,6 +86,7 @@ class Service(pulumi.ComponentResource):
                 application=args.application,
                 engine=args.engine,
                 exec=settings.exec,
+                health_check_port=args.hosting.load_balancer.health_check.port,
                 repository=args.repository,
                 roles=args.roles,
                 log_group=args.log_group,
@@ -122,7 +123,10 @@ class Service(pulumi.ComponentResource):
                 assign_public_ip=placement.public_ip,
             ),
             load_balancers=load_balancers,
-            health_check_grace_period_seconds=args.hosting.load_balancer.health_check.grace_period_seconds,
+            # None is ECS's own default, and may come together with the first load balancer.
+            health_check_grace_period_seconds=args.hosting.load_balancer.health_check.grace_period_seconds or None
+            if args.balancer
+            else None,
             enable_execute_command=settings.exec,
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",
@@ -132,16 +136,36 @@ class Service(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.foundation.protect,
-                depends_on=[providers, *args.balancer.complete, *moved_by, *args.roles.policies, *args.after],
-                ignore_changes=[*args.engine.written(args.rollout), *WRITTEN_BY_SCALING],
+                depends_on=[
+                    providers,
+                    *(args.balancer.complete if args.balancer else ()),
+                    *moved_by,
+                    *args.roles.policies,
+                    *args.after,
+                ],
+                ignore_changes=self._ignored,
             ),
             **own_deployments(args.engine, args.rollout),
         )
         self.register_outputs({"service": self.service.name, "cluster": cluster.name})
 
+    @property
+    def _ignored(self) -> list[str]:
+        """What somebody else writes; without a load balancer none of it is about one.
+
+        The grace period goes with it, and must not be sent: ECS refuses any to a service without a load balancer
+        (https://github.com/hashicorp/terraform-provider-aws/issues/31104).
+        """
+        written = [*self._args.engine.written(self._args.rollout), *WRITTEN_BY_SCALING]
+        if self._args.balancer is not None:
+            return written
+        return [*(name for name in written if not name.startswith("loadBalancers")), "healthCheckGracePeriodSeconds"]
+
     def _load_balancers(self) -> tuple[list[ecs.ServiceLoadBalancerArgs], tuple[pulumi.Resource, ...]]:
         """The target group or groups the service's tasks register with, and what must be there to move them."""
         args, balancer = self._args, self._args.balancer
+        if balancer is None:
+            return [], ()  # said, not left out: the paths that are ignored need a list when one comes
         first, *others = balancer.target_groups
         advanced: ecs.ServiceLoadBalancerAdvancedConfigurationArgs | None = None
         moved_by: tuple[pulumi.Resource, ...] = ()

@@ -34,7 +34,7 @@ ALARMS_MADE: Final = 3
 def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a load balancer that would serve users without encryption, unasked."""
     balancer = hosting.load_balancer
-    if hosting.existing is None and not balancer.certificate_arn and not balancer.plain_http:
+    if hosting.is_balanced and not balancer.certificate_arn and not balancer.plain_http:
         yield Problem(
             path=("hosting", "loadBalancer", "certificateArn"),
             message="is missing; users reach the service encrypted, by a certificate in the stack's region, "
@@ -42,6 +42,20 @@ def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]
             fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.certificateArn' "
             "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab, or "
             "pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' true",
+        )
+
+
+def grpc_is_checked_by_a_method(hosting: HostingSection, application: ApplicationSection) -> Iterator[Problem]:
+    """Yield a health check of a gRPC service that calls none of its methods; without a path AWS's own is called.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+    """
+    path = application.health_check_path
+    if hosting.load_balancer.protocol_version == "GRPC" and path != "/" and not re.fullmatch("/[^/]+/[^/]+", path):
+        yield Problem(
+            path=("application", "healthCheckPath"),
+            message=f"must be a method like /package.service/method with protocolVersion GRPC, got {path}",
+            fix="pulumi config set --path 'ecs-delivery:application.healthCheckPath' /grpc.health.v1.Health/Check",
         )
 
 
@@ -82,12 +96,32 @@ def scaling_by_requests_needs_one_target_group(hosting: HostingSection, deploy: 
         )
 
 
+def traffic_moves_between_target_groups(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield a deployment that moves traffic of a service without load balancer.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html and, for CodeDeploy,
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-bluegreen.html.
+    """
+    if hosting.existing is not None or hosting.load_balancer.enabled or deploy.effective_strategy == "rolling":
+        return
+    rolling = [name for name, engine in ENGINES.items() if "rolling" in engine.strategies]
+    here = "rolling" in deploy.chosen_engine.strategies
+    key, value = ("strategy", "rolling") if here else ("engine", rolling[0])
+    given = deploy.effective_strategy if here else deploy.engine
+    yield Problem(
+        path=("deploy", key),
+        message=f"must be {'rolling' if here else one_of(rolling)} with hosting.loadBalancer.enabled: false, because "
+        f"there is no traffic to move: tasks are replaced one after the other, got {given}",
+        fix=f"pulumi config set --path 'ecs-delivery:deploy.{key}' {value}",
+    )
+
+
 def alarms_fit_into_a_deployment(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield more alarms than a deployment group takes, the ones made here counted.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
     """
-    made = ALARMS_MADE if hosting.existing is None and hosting.alarms.enabled else 0
+    made = ALARMS_MADE if hosting.alarms_made else 0
     if len(deploy.alarms) + made > MOST_ALARMS:
         yield Problem(
             path=("deploy", "alarms"),
@@ -190,7 +224,21 @@ def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Itera
 def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a service that tests cannot reach: they run outside its network, and check its certificate."""
     balancer = hosting.load_balancer
-    if balancer.internal:
+    if not balancer.enabled:
+        yield Problem(
+            path=("tests", "enabled"),
+            message="must be false without a load balancer: tests ask for pages, and nobody reaches this service, "
+            "got true",
+            fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
+        )
+    elif balancer.protocol_version != "HTTP1":
+        yield Problem(
+            path=("tests", "enabled"),
+            message=f"must be false with hosting.loadBalancer.protocolVersion {balancer.protocol_version}: tests ask "
+            "over HTTP/1.1, which the load balancer answers with 464, got true",
+            fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
+        )
+    elif balancer.internal:
         yield Problem(
             path=("hosting", "loadBalancer", "internal"),
             message="must be false with tests: they run outside the network, got true",
@@ -342,8 +390,10 @@ def promotion_leads_elsewhere(
 
 RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     hosting_says_how_it_is_reached,
+    grpc_is_checked_by_a_method,
     most_tasks_are_not_fewer_than_the_fewest,
     scaling_by_requests_needs_one_target_group,
+    traffic_moves_between_target_groups,
     alarms_fit_into_a_deployment,
     exec_needs_a_writable_root,
     smoke_test_needs_code,

@@ -27,7 +27,7 @@ NATIVE: dict[str, dict[str, Any]] = {
 
 WRITABLE = {"name": "shop", "readOnlyRootFilesystem": False}
 EVERY = ("taskDefinition", "capacityProviderStrategies", "desiredCount")
-NAMED = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+NAMED = ("loadBalancers[*].containerName", "loadBalancers[*].containerPort")
 
 
 @pytest.mark.parametrize("deploy", [{}, {"engine": "ecs"}, {"engine": "ecsAction"}, *NATIVE.values()])
