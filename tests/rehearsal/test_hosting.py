@@ -311,7 +311,7 @@ def test_a_worker_is_deployed_without_a_load_balancer(sandbox: JobSandbox, tmp_p
         assert served.settled() == "SUCCESSFUL"
         assert served.hosting.service.running == [new]
 
-        served.deploy(works, entryPoint=["sh", "-c"], command=["echo no queue; exit 3"])
+        served.deploy(works, entryPoint=["/bin/nothing"], command=[])
 
         assert served.settled() == "ROLLBACK_SUCCESSFUL"
         await_(lambda: served.hosting.service.running == [new])
