@@ -239,6 +239,23 @@ TRIED: Mapping[str, Sequence[Tried]] = {
         )
     ],
     "hosting.loadBalancer.domainName": [Tried("shop.example.com", base={"tests.enabled": True})],
+    "hosting.loadBalancer.hostedZoneId": [
+        Tried("Z0123456789ABCDEFGHIJ", base={"hosting.loadBalancer.domainName": "shop.example.com"}),
+        Tried(
+            None,
+            base={
+                "hosting.loadBalancer.domainName": "shop.example.com",
+                "hosting.loadBalancer.hostedZoneId": "Z0123456789ABCDEFGHIJ",
+            },
+        ),
+        Tried(
+            "Z0123456789ABCDEFGHIK",
+            base={
+                "hosting.loadBalancer.domainName": "shop.example.com",
+                "hosting.loadBalancer.hostedZoneId": "Z0123456789ABCDEFGHIJ",
+            },
+        ),
+    ],
     "hosting.loadBalancer.testPort": [Tried(8443, engines=_SHIFTING)],
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],
     "hosting.loadBalancer.protocolVersion": [
@@ -255,6 +272,8 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
     "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
     "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=_ROLLING)],
+    "hosting.service.minimumHealthyPercent": [Tried(50, engines=_ROLLING)],
+    "hosting.service.maximumPercent": [Tried(150, engines=_ROLLING)],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],
     "hosting.alarms.errorPercent": [Tried(10)],

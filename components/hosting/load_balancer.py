@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import pulumi
-from pulumi_aws import lb
+from pulumi_aws import lb, route53
 
 from components.engines import TrafficSwitch
 from components.foundation.account_needs import LOAD_BALANCERS, Need
@@ -104,6 +104,8 @@ class LoadBalancer(pulumi.ComponentResource):
         )
         self._arn, self.arn_suffix = balancer.arn, balancer.arn_suffix
         self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
+        if settings.domain_name and settings.hosted_zone_id:
+            self._record(settings.domain_name, settings.hosted_zone_id)
         colours = ("blue", "green") if args.two_target_groups else ("blue",)
         self.target_groups = tuple(self._target_group(colour) for colour in colours)
         self.production = self._users_listener()
@@ -127,7 +129,7 @@ class LoadBalancer(pulumi.ComponentResource):
     def notes(self) -> tuple[pulumi.Output[str], ...]:
         """What a person has to do before users reach it by their own name."""
         settings = self._args.load_balancer
-        if not (settings.domain_name or settings.certificate_arn):
+        if settings.hosted_zone_id or not (settings.domain_name or settings.certificate_arn):
             return ()
         return (
             pulumi.Output.format(
@@ -144,6 +146,19 @@ class LoadBalancer(pulumi.ComponentResource):
         """What must be there before a service can register its tasks."""
         made = (self.production, self.test, self.production_rule, self.test_rule)
         return tuple(resource for resource in made if resource is not None)
+
+    def _record(self, name: str, zone: str) -> None:
+        route53.Record(
+            f"{self._name}-record",
+            name=name,
+            zone_id=zone,
+            type="A",
+            aliases=[
+                # With one record there is nowhere else to go when all tasks are unhealthy.
+                route53.RecordAliasArgs(name=self.dns_name, zone_id=self.zone_id, evaluate_target_health=False)
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def _target_group(self, colour: str) -> lb.TargetGroup:
         args = self._args

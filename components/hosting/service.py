@@ -20,9 +20,6 @@ from components.hosting.task_roles import TaskRoles
 from components.images.repository import Repository
 from components.settings import ApplicationSection, HostingSection
 
-DURING_DEPLOYMENT: Final = 2
-"""Sets of tasks that run while a deployment lasts."""
-
 WRITTEN_BY_SCALING: Final = ("desiredCount",)
 
 
@@ -195,9 +192,9 @@ def _need(args: ServiceArgs) -> Need:
     """Return the vCPUs of the most tasks, twice: a deployment runs as many new ones beside them.
 
     CodeDeploy and ECS's strategies with two target groups make a second set of tasks; the rolling strategy goes up to
-    ``maximumPercent``, 200.
+    ``maximumPercent``.
     """
     settings = args.hosting.service
     tasks = settings.scaling.effective_maximum(args.application.desired_count)
     quota = FARGATE_SPOT if settings.capacity_provider == "fargateSpot" else FARGATE
-    return Need(quota=quota, amount=DURING_DEPLOYMENT * tasks * args.application.cpu / 1024)
+    return Need(quota=quota, amount=args.rollout.maximum_percent / 100 * tasks * args.application.cpu / 1024)

@@ -82,6 +82,61 @@ def most_tasks_are_not_fewer_than_the_fewest(
         )
 
 
+def a_schedule_fits_the_limits(hosting: HostingSection, application: ApplicationSection) -> Iterator[Problem]:
+    """Yield an action that sets one limit beyond the other one, which stays.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
+    """
+    scaling = hosting.service.scaling
+    fewest = scaling.effective_minimum(application.desired_count)
+    most = scaling.effective_maximum(application.desired_count)
+    for name, action in scaling.schedule.items():
+        too_many = action.maximum is None and action.minimum is not None and action.minimum > most
+        too_few = action.minimum is None and action.maximum is not None and action.maximum < fewest
+        if too_many or too_few:
+            key, given = ("minimum", action.minimum) if too_many else ("maximum", action.maximum)
+            other, words = ("maximum", f"most {most}") if too_many else ("minimum", f"least {fewest}")
+            yield Problem(
+                path=("hosting", "service", "scaling", "schedule", name, key),
+                message=f"must be at {words} unless the action sets {other}, too, got {given}",
+                fix=f"edit the file: write {other}: {given} beside it",
+            )
+
+
+def a_deployment_can_replace_tasks(
+    hosting: HostingSection, application: ApplicationSection, deploy: DeploySection
+) -> Iterator[Problem]:
+    """Yield shares of tasks between which no deployment can replace any, or that have no effect.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+    """
+    service = hosting.service
+    least, most = service.minimum_healthy_percent, service.maximum_percent
+    if hosting.existing is not None or (least, most) == (100, 200):
+        return
+    if deploy.effective_strategy != "rolling":
+        for key, value, usual in (("minimumHealthyPercent", least, 100), ("maximumPercent", most, 200)):
+            if value != usual:
+                yield Problem(
+                    path=("hosting", "service", key),
+                    message=f"has an effect only with strategy rolling: {deploy.effective_strategy} makes a second set "
+                    "of tasks",
+                    fix=f"pulumi config rm --path 'ecs-delivery:hosting.service.{key}'",
+                )
+        return
+    fewest = service.scaling.effective_minimum(application.desired_count)
+    for count in sorted({fewest, application.desired_count}):
+        if count * most // 100 <= count <= -(-count * least // 100):
+            yield Problem(
+                path=("hosting", "service", "maximumPercent"),
+                message=f"must leave room for one more task, or minimumHealthyPercent for one less: of {count} tasks "
+                f"with {least} and {most} percent none can be replaced",
+                fix="pulumi config rm --path 'ecs-delivery:hosting.service.maximumPercent', or "
+                "pulumi config set --path 'ecs-delivery:hosting.service.minimumHealthyPercent' 0",
+            )
+            return
+
+
 def scaling_by_requests_needs_one_target_group(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield scaling by the requests of a target group that every other deployment takes out of use.
 
@@ -392,6 +447,8 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     hosting_says_how_it_is_reached,
     grpc_is_checked_by_a_method,
     most_tasks_are_not_fewer_than_the_fewest,
+    a_schedule_fits_the_limits,
+    a_deployment_can_replace_tasks,
     scaling_by_requests_needs_one_target_group,
     traffic_moves_between_target_groups,
     alarms_fit_into_a_deployment,

@@ -427,3 +427,25 @@ def test_a_service_on_fargate_refuses_a_definition_for_instances(ecs: Ecs) -> No
     assert "launch_type FARGATE" in refused(ecs, "UpdateService", **changed).message
     (found,) = ecs.owner("DescribeServices", cluster="main", services=["on-fargate"])["services"]
     assert found["launchType"] == "FARGATE"
+
+
+@pytest.mark.parametrize(
+    ("desired", "least", "most", "fewest", "greatest"),
+    [(2, 100, 200, 2, 4), (4, 50, 100, 2, 4), (1, 0, 100, 0, 1), (2, 50, 150, 1, 3)],
+)
+def test_a_rolling_deployment_keeps_between_the_shares_of_its_tasks(
+    ecs: Ecs, desired: int, least: int, most: int, fewest: int, greatest: int
+) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html."""
+    made = service(ecs, desired=desired, minimumHealthyPercent=least, maximumPercent=most)
+    update(ecs)
+    fit, there = [], []
+    while made.deployments[0].status in ONGOING:
+        look(ecs, made.deployments[0].arn)
+        alive = [task for task in made.tasks if task.status != "STOPPED"]
+        fit.append(sum(task.fit for task in alive))
+        there.append(len(alive))
+    assert made.deployments[0].status == "SUCCESSFUL"
+    assert made.running == ["shop:2"]
+    assert min(fit) >= fewest
+    assert max(there) <= greatest

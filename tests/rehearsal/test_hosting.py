@@ -14,6 +14,7 @@ from mocked import REGION
 from rehearsing import Need
 
 from local.rehearsal.codebuild import Result
+from local.rehearsal.ecs.state import ONGOING
 from local.rehearsal.emulated import serving
 from local.rehearsal.hosting import Pace, Secrets
 from local.rehearsal.images import Entry, busybox, image, layer
@@ -59,6 +60,30 @@ def test_no_request_fails_while_a_version_is_deployed(
         assert both == (strategy in ("canary", "linear")) or strategy == "rolling", "step by step, or all at once"
         (ended_well, *_) = served.stopped(first)
         assert ended_well["stoppedReason"].startswith("Scaling activity initiated by deployment")
+
+
+def test_a_single_task_that_must_not_run_twice_ends_before_the_new_one_starts(
+    sandbox: JobSandbox, tmp_path: Path
+) -> None:
+    one = DeliveredStack(
+        "worker",
+        {
+            "application": {"desiredCount": 1},
+            "hosting": {
+                "loadBalancer": {"enabled": False},
+                "service": {"minimumHealthyPercent": 0, "maximumPercent": 100},
+            },
+        },
+    )
+    with running(sandbox, tmp_path, one) as served:
+        served.deploy(served.push(image(busybox(), Entrypoint=["sleep", "1000"])), command=[])
+        most = 0
+        while served.hosting.service.deployments[0].status in ONGOING:
+            most = max(most, sum(task.status == "RUNNING" for task in list(served.hosting.service.tasks)))
+            time.sleep(0.01)
+
+        assert served.settled() == "SUCCESSFUL"
+        assert most == 1
 
 
 SLOW = b"""#!/bin/sh

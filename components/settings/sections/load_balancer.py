@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from components.settings.names import CertificateArn, DomainName
+from components.settings.names import CertificateArn, DomainName, HostedZoneId
 from components.settings.section import Constraint, Problem, Section
 
 
@@ -129,8 +129,15 @@ class LoadBalancerSection(Section):
     )
     domain_name: DomainName | None = Field(
         default=None,
-        description="Name users reach the service by; its DNS record is yours. Becomes the output `serviceUrl`.",
+        description="Name users reach the service by; its DNS record is yours, unless there is a `hostedZoneId`. "
+        "Becomes the output `serviceUrl`.",
         examples=["shop.example.com"],
+    )
+    hosted_zone_id: HostedZoneId | None = Field(
+        default=None,
+        description="Route 53's hosted zone of `domainName`, in the stack's account: its DNS record is made there. A "
+        "record of that name must not be there yet.",
+        examples=["Z0123456789ABCDEFGHIJ"],
     )
     internal: bool = Field(
         default=False, description="Whether it is reachable from inside the network only.", examples=[True]
@@ -228,6 +235,12 @@ class LoadBalancerSection(Section):
             yield from self._left_over()
             return
         yield from self._protocol_problems()
+        if self.hosted_zone_id and not self.domain_name:
+            yield Problem(
+                path=("domainName",),
+                message="is missing; hostedZoneId makes the DNS record of a name",
+                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.domainName' shop.example.com",
+            )
         if 0 < self.slow_start_seconds < SHORTEST_SLOW_START:
             yield Problem(
                 path=("slowStartSeconds",),

@@ -24,6 +24,7 @@ BUCKET = "aws:s3/bucket:Bucket"
 CLUSTER = "aws:ecs/cluster:Cluster"
 GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 LISTENER = "aws:lb/listener:Listener"
+RECORD = "aws:route53/record:Record"
 REPOSITORY = "aws:ecr/repository:Repository"
 SUBNET = "aws:ec2/subnet:Subnet"
 RULE = "aws:lb/listenerRule:ListenerRule"
@@ -127,6 +128,18 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
     ),
     "aws:codedeploy/deploymentConfig:DeploymentConfig": _named(
         "codedeploy", "CreateDeploymentConfig", "DeploymentConfigAlreadyExistsException", "deploymentConfigName"
+    ),
+    RECORD: (
+        Place(
+            # https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html: CREATE
+            Call(
+                "route53",
+                "ChangeResourceRecordSets",
+                "InvalidChangeBatch",
+                "Tried to create resource record set but it already exists",
+            ),
+            _of("zoneId", "name", "type"),
+        ),
     ),
     REPOSITORY: _named("ecr", "CreateRepository", "RepositoryAlreadyExistsException"),
     BUCKET: _named("s3", "CreateBucket", "BucketAlreadyOwnedByYou", "bucket"),

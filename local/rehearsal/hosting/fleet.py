@@ -19,6 +19,11 @@ from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.registry_names import REGISTRY_HOST
 
+_UNCHECKED = 40
+"""Seconds that a task runs before it counts as healthy, where neither load balancer nor container has a health check.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+"""
 _ENDS = 40.0
 """Seconds for the last tasks to end."""
 
@@ -104,8 +109,9 @@ class ContainerFleet:
     def _look_at_health(self, service: Service, task: Task, run: Containers) -> None:
         group = task.revision.group
         health = self._balancer.health(group, task.identity) if self._balancer and group else Health("healthy")
-        task.healthy = run.healthy and health.state == "healthy"
         ran = time.monotonic() - self._since[task.arn]
+        counts = bool(group) or run.is_checked or ran >= _UNCHECKED * self._pace.grace
+        task.healthy = run.healthy and counts and health.state == "healthy"
         if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.grace):
             return
         port, task_set = task.revision.reached[1], service.task_set(task)

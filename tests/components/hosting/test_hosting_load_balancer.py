@@ -249,3 +249,26 @@ def test_a_name_that_is_too_long_is_cut_and_stays_apart_from_others() -> None:
     assert blue != green
     assert max(len(blue), len(green)) <= 32
     assert blue.startswith("a-name-of-24-characters1-")
+
+
+def test_the_dns_record_is_made_where_the_zone_is_named() -> None:
+    """Then there is nothing left to do for a person."""
+    zone = {"plainHttp": True, "domainName": "shop.example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"}
+    found = made({"loadBalancer": zone})
+    record, balancer = found.one("aws:route53/record:Record"), found.one("aws:lb/loadBalancer:LoadBalancer")
+    assert (record.inputs["zoneId"], record.inputs["name"], record.inputs["type"]) == (
+        "Z0123456789ABCDEFGHIJ",
+        "shop.example.com",
+        "A",
+    )
+    assert record.inputs["aliases"] == [
+        {
+            "name": balancer.outputs["dnsName"],
+            "zoneId": balancer.outputs["zoneId"],
+            "evaluateTargetHealth": False,
+        }
+    ]
+    assert found.hosting.notes == ()
+    own = made({"loadBalancer": {"plainHttp": True, "domainName": "shop.example.com"}})
+    assert own.graph.of("aws:route53/record:Record") == []
+    assert len(own.hosting.notes) == 1

@@ -160,7 +160,9 @@ def unused_keys(example: str) -> set[str]:
 def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
     made = {key for key in unused_keys("ecs-blue-green") if key.startswith("hosting.")}
     assert {key for key in made if not key.startswith(("hosting.existing.", "hosting.network.existing."))} == {
-        "hosting.service.scaling.requestsPerTask"  # rolling only, see the example existing-network
+        "hosting.service.scaling.requestsPerTask",  # rolling only, see the example existing-network
+        "hosting.service.minimumHealthyPercent",
+        "hosting.service.maximumPercent",
     }
 
 
