@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -68,6 +69,7 @@ class Tried:
 
 
 _SHIFTING = ("codeDeploy", "ecs blueGreen")
+_ROLLING = ("ecs rolling", "ecsAction")
 _CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
 _EXISTING: Values = {
     "hosting.loadBalancer": None,
@@ -253,6 +255,15 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.network.existing.privateSubnets": [
         Tried(["subnet-0a1b2c3d4e5f67892", "subnet-0a1b2c3d4e5f67899"], base=_IN_OWN_NETWORK)
     ],
+    "hosting.loadBalancer.enabled": [
+        Tried(False, along={"hosting.loadBalancer.plainHttp": None}, engines=_ROLLING),
+        Tried(
+            True,
+            base={"hosting.loadBalancer": {"enabled": False}},
+            along={"hosting.loadBalancer.plainHttp": True},
+            engines=_ROLLING,
+        ),
+    ],
     "hosting.loadBalancer.internal": [
         Tried(True, base={"tests.enabled": False}),
         Tried(False, base={"tests.enabled": False, "hosting.loadBalancer.internal": True}),
@@ -305,15 +316,41 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "hosting.loadBalancer.container": [Tried("nginx", base={"application.containers": {"nginx": _NGINX}})],
     "hosting.loadBalancer.domainName": [Tried("shop.example.com", base={"tests.enabled": True})],
+    "hosting.loadBalancer.hostedZoneId": [
+        Tried("Z0123456789ABCDEFGHIJ", base={"hosting.loadBalancer.domainName": "shop.example.com"}),
+        Tried(
+            None,
+            base={
+                "hosting.loadBalancer.domainName": "shop.example.com",
+                "hosting.loadBalancer.hostedZoneId": "Z0123456789ABCDEFGHIJ",
+            },
+        ),
+        Tried(
+            "Z0123456789ABCDEFGHIK",
+            base={
+                "hosting.loadBalancer.domainName": "shop.example.com",
+                "hosting.loadBalancer.hostedZoneId": "Z0123456789ABCDEFGHIJ",
+            },
+        ),
+    ],
     "hosting.loadBalancer.testPort": [Tried(8443, engines=_SHIFTING)],
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],
+    "hosting.loadBalancer.protocolVersion": [
+        Tried(
+            "GRPC",
+            base={"hosting.loadBalancer": {"certificateArn": _CERTIFICATE, "domainName": "shop.example.com"}},
+        )
+    ],
+    "hosting.loadBalancer.healthCheck.protocol": [Tried("HTTPS")],
     "hosting.loadBalancer.healthCheck.intervalSeconds": [Tried(10)],
     "hosting.loadBalancer.healthCheck.timeoutSeconds": [Tried(4)],
     "hosting.loadBalancer.healthCheck.healthyThreshold": [Tried(3)],
     "hosting.loadBalancer.healthCheck.gracePeriodSeconds": [Tried(90)],
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
     "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
-    "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=("ecs rolling", "ecsAction"))],
+    "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=_ROLLING)],
+    "hosting.service.minimumHealthyPercent": [Tried(50, engines=_ROLLING)],
+    "hosting.service.maximumPercent": [Tried(150, engines=_ROLLING)],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],
     "hosting.alarms.errorPercent": [Tried(10)],
@@ -322,7 +359,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "hosting.alarms.minutes": [
         Tried(3, base={"deploy.terminationWaitMinutes": 6}, engines=("codeDeploy",)),
-        Tried(3, engines=("ecs rolling", "ecsAction")),
+        Tried(3, engines=_ROLLING),
     ],
     "tests.enabled": [Tried(False), Tried(True, base={"tests.enabled": False})],
     "tests.lighthouse.budgets.performance": [Tried(70)],
@@ -476,6 +513,7 @@ def _value(content: Config, path: str) -> object:
     return at
 
 
+_TOP = re.compile(r"[^.\[]+")
 _GRAPHS: dict[str, Graph] = {}
 
 
@@ -510,6 +548,9 @@ class _Given:
     needs: Mapping[str, frozenset[str]]
     """What each input takes from, by URN."""
     ignored: frozenset[str] = frozenset()
+    """The properties of which a change, or that of a part, is ignored."""
+    in_part: frozenset[str] = frozenset()
+    """Those of them whose parts are."""
 
 
 class _Planned:
@@ -543,7 +584,8 @@ class _Planned:
             return "delete", ()
         names = changes.changed(after.type, before.inputs, before.inputs, after.inputs)
         names |= {name for name, urns in after.needs.items() if urns & self._replaced}
-        names -= after.ignored
+        both = {name for name in after.in_part if before.inputs.get(name) and after.inputs.get(name)}
+        names -= (after.ignored - after.in_part) | both  # where a list is empty on one side there is no part to ignore
         if changes.replacing(after.type, names, before.inputs, after.inputs):
             # What takes from the component takes from the VPC, its first child.
             self._replaced |= {urn, urn.removesuffix(f"$aws:ec2/vpc:Vpc::{after.name}")}
@@ -557,9 +599,10 @@ def _given(graph: Graph) -> dict[str, _Given]:
         if item.type == VPC:
             found.update(_children(item))
         elif item.custom:
-            ignored = frozenset(name.partition(".")[0].partition("[")[0] for name in item.ignore_changes)
+            ignored = frozenset(_TOP.findall(name)[0] for name in item.ignore_changes)
+            in_part = ignored - {*item.ignore_changes}
             needs = {name: frozenset(urns) for name, urns in item.property_dependencies.items()}
-            found[item.urn] = _Given(item.type, item.name, _comparable(item.inputs), needs, ignored)
+            found[item.urn] = _Given(item.type, item.name, _comparable(item.inputs), needs, ignored, in_part)
     return found
 
 

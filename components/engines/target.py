@@ -92,6 +92,8 @@ class DeploymentTarget:
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
         grace_period_seconds: How long a starting task may fail its health checks, where known.
+        healthy_percents: Shares of the tasks that stay healthy at least, and that may run at most, while a deployment
+            replaces them.
         placement: Where its tasks run; ``None`` for a service that exists, which keeps its own.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
         infrastructure_role_arn: What ECS moves traffic with, where it does so and the role was made here.
@@ -118,6 +120,7 @@ class DeploymentTarget:
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
     grace_period_seconds: int | None = None
+    healthy_percents: tuple[int, int] = (100, 200)
     placement: Placement | None = None
     alarms: tuple[str, ...] = ()
     infrastructure_role_arn: pulumi.Output[str] | None = None

@@ -40,6 +40,7 @@ class FirstDefinitionArgs:
         engine: What deploys.
         exec: Whether a person may open a shell in a task.
         reached: Name and port of the container that the load balancer reaches.
+        health_check_port: Where the load balancer checks the tasks' health, if not on the application's port.
         repository: Where the application's images come from.
         roles: The roles of the tasks.
         log_group: Name of the log group of the containers.
@@ -50,6 +51,7 @@ class FirstDefinitionArgs:
     engine: Engine
     exec: bool
     reached: tuple[str, int]
+    health_check_port: int | None
     repository: Repository
     roles: TaskRoles
     log_group: pulumi.Output[str]
@@ -79,7 +81,12 @@ def first_definition_of(
         )
         repository = known["repository"] if args.engine.ships_image_only else None
         return first_definition(
-            args.application, surroundings, repository=repository, exec_=args.exec, reached=args.reached
+            args.application,
+            surroundings,
+            repository=repository,
+            exec_=args.exec,
+            reached=args.reached,
+            health_check_port=args.health_check_port,
         )
 
     definition = pulumi.Output.all(

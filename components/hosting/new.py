@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Final
 
@@ -102,24 +102,13 @@ class NewHosting(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        logged = made.load_balancer.access_logs
-        self._balancer = LoadBalancer(
-            f"{name}-load-balancer",
-            LoadBalancerArgs(
-                foundation=foundation,
-                load_balancer=made.load_balancer,
-                health_check_path=application.health_check_path,
-                vpc_id=self._network.vpc_id,
-                subnets=self._network.balancer_subnets,
-                security_group=groups.balancer,
-                logs=AccessLogBucket(f"{name}-access-logs", foundation, opts=child) if logged else None,
-                traffic_switch=args.engine.traffic_switch if args.rollout.shifts_traffic else TrafficSwitch.NOTHING,
-            ),
-            opts=child,
+        self._balancer = balancer = self._load_balancer(f"{name}-load-balancer", groups.balancer)
+        watched = (
+            AlarmsArgs(foundation=foundation, alarms=made.alarms_made, balancer=balancer)
+            if made.alarms_made and balancer
+            else None
         )
-        self._alarms = alarms_of(
-            f"{name}-alarms", AlarmsArgs(foundation=foundation, alarms=made.alarms, balancer=self._balancer), opts=child
-        )
+        self._alarms = alarms_of(f"{name}-alarms", watched, opts=child)
         endpoints = endpoints_of(
             f"{name}-endpoints",
             EndpointsArgs(
@@ -143,13 +132,13 @@ class NewHosting(pulumi.ComponentResource):
                 foundation=foundation,
                 application=application,
                 engine=args.engine,
-                rollout=args.rollout.with_alarms(self._alarms.names),
+                rollout=args.rollout.with_alarms(self._alarms.names).within(*made.service.healthy_percents),
                 hosting=made,
                 repository=args.repository,
                 roles=self._roles,
                 log_group=self._logs.name,
                 placement=self._placement,
-                balancer=self._balancer,
+                balancer=balancer,
                 after=(*endpoints, *groups.reaching, *self._alarms.all),
             ),
             opts=child,
@@ -161,17 +150,39 @@ class NewHosting(pulumi.ComponentResource):
                 service=self._service.service,
                 scaling=made.service.scaling,
                 desired_count=application.desired_count,
-                balancer=self._balancer,
+                balancer=balancer,
             ),
             opts=child,
         )
-        self.register_outputs({"serviceUrl": self._balancer.url})
+        self.register_outputs({"serviceUrl": balancer.url if balancer else None})
+
+    def _load_balancer(self, name: str, security_group: pulumi.Output[str] | None) -> LoadBalancer | None:
+        """Make the load balancer, unless the service has none."""
+        args, settings = self._args, self._args.hosting.load_balancer
+        if security_group is None:
+            return None
+        child = pulumi.ResourceOptions(parent=self)
+        logs = f"{name.removesuffix('-load-balancer')}-access-logs"
+        return LoadBalancer(
+            name,
+            LoadBalancerArgs(
+                foundation=args.foundation,
+                load_balancer=settings,
+                health_check_path=args.application.health_check_path,
+                vpc_id=self._network.vpc_id,
+                subnets=self._network.balancer_subnets,
+                security_group=security_group,
+                logs=AccessLogBucket(logs, args.foundation, opts=child) if settings.access_logs else None,
+                traffic_switch=args.engine.traffic_switch if args.rollout.shifts_traffic else TrafficSwitch.NOTHING,
+            ),
+            opts=child,
+        )
 
     @property
     def hosting(self) -> DeploymentTarget:
         """What the stages need to know."""
         foundation, balancer = self._args.foundation, self._balancer
-        return DeploymentTarget(
+        target = DeploymentTarget(
             account=foundation.account,
             cluster=foundation.prefix,
             service=foundation.prefix,
@@ -180,15 +191,23 @@ class NewHosting(pulumi.ComponentResource):
             task_role_arn=self._roles.task_role_arn,
             log_group=self._logs.name,
             reached=self._args.application.reached(self._args.hosting.load_balancer.container),
-            target_groups=tuple(group.name for group in balancer.target_groups),
-            production_listener_arn=balancer.production.arn,
-            test_listener_arn=balancer.test.arn if balancer.test else None,
-            service_url=balancer.url,
+            healthy_percents=self._args.hosting.service.healthy_percents,
             grace_period_seconds=self._args.hosting.load_balancer.health_check.grace_period_seconds,
             placement=self._placement,
             infrastructure_role_arn=self._service.infrastructure_role_arn,
             alarms=self._alarms.names,
             ready=(self._service.service, *self._alarms.all),
+            needs=(*self._service.needs, *self._network.needs),
+            service_linked_roles=(ECS_ROLE, SCALING_ROLE),
+        )
+        if balancer is None:
+            return target
+        return replace(
+            target,
+            target_groups=tuple(group.name for group in balancer.target_groups),
+            production_listener_arn=balancer.production.arn,
+            test_listener_arn=balancer.test.arn if balancer.test else None,
+            service_url=balancer.url,
             load_balancer_dns_name=balancer.dns_name,
             load_balancer_zone_id=balancer.zone_id,
             needs=(*self._service.needs, *balancer.needs, *self._network.needs),

@@ -358,6 +358,14 @@ EnvironmentFile = Annotated[
 ]
 """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html"""
 
+HostedZoneId = Annotated[
+    str,
+    StringConstraints(pattern=r"^Z[A-Z0-9]{1,31}$"),
+    Constraint("the id of a hosted zone such as Z0123456789ABCDEFGHIJ"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/Route53/latest/APIReference/API_HostedZone.html"""
+
 VpcId = Annotated[
     str,
     StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$"),

@@ -152,7 +152,11 @@ def deliver(
             running=running,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed, sandbox))
-        visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
+        visitors = {
+            name: ends.enter_context(stack.hosting.visitor())
+            for name, stack in rehearsal.stacks.items()
+            if stack.hosting.balancer
+        }
         rehearsal.push(first, source, variables=dict(options.variable))
         rehearsal.wait()
         # Now that everything has ended: with them come Jinja and Pydantic, which the start need not wait for.
@@ -341,7 +345,8 @@ def _open_shell(rehearsal: Rehearsal, folder: Path) -> None:
 def _keep(rehearsal: Rehearsal) -> None:
     """Leave everything running until somebody has seen enough."""
     for name, stack in rehearsal.stacks.items():
-        print(f"{name} answers at {stack.hosting.url}")
+        where = f"answers at {stack.hosting.url}" if stack.hosting.url else "runs, and has no load balancer"
+        print(f"{name} {where}")
     print("Ctrl-C ends it.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -645,3 +645,25 @@ def test_running_a_task_needs_its_revision_its_roles_and_its_tags(ecs: Ecs) -> N
     (task,) = ecs.owner("RunTask", **PLACED, tags=tags)["tasks"]
     (need,) = ecs.needs("StopTask", {"cluster": "main", "task": task["taskArn"]})
     assert need.context["aws:ResourceTag/ecs-delivery-task"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("desired", "least", "most", "fewest", "greatest"),
+    [(2, 100, 200, 2, 4), (4, 50, 100, 2, 4), (1, 0, 100, 0, 1), (2, 50, 150, 1, 3)],
+)
+def test_a_rolling_deployment_keeps_between_the_shares_of_its_tasks(
+    ecs: Ecs, desired: int, least: int, most: int, fewest: int, greatest: int
+) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html."""
+    made = service(ecs, desired=desired, minimumHealthyPercent=least, maximumPercent=most)
+    update(ecs)
+    fit, there = [], []
+    while made.deployments[0].status in ONGOING:
+        look(ecs, made.deployments[0].arn)
+        alive = [task for task in made.tasks if task.status != "STOPPED"]
+        fit.append(sum(task.fit for task in alive))
+        there.append(len(alive))
+    assert made.deployments[0].status == "SUCCESSFUL"
+    assert made.running == ["shop:2"]
+    assert min(fit) >= fewest
+    assert max(there) <= greatest

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from local.ecs_updates import refused_with_code_deploy, starts_deployment
+from local.ecs_updates import GRACE_REFUSED, refused_with_code_deploy, starts_deployment
 from local.rehearsal.ecs.definitions import check, check_launch_type, logs_in_elsewhere, registered
 from local.rehearsal.ecs.endings import scaled_in
 from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
@@ -240,6 +240,9 @@ class Ecs(Emulated):
             load_balancers=parameters.get("loadBalancers", []),
             grace=parameters.get("healthCheckGracePeriodSeconds", 0),
         )
+        if "healthCheckGracePeriodSeconds" in parameters and not service.load_balancers:
+            raise Refused("InvalidParameterException", GRACE_REFUSED)
+        _check_ports(service.load_balancers, service.definition)
         check_launch_type(service.definition, service.placement.view)
         _check_configuration(service.load_balancers, service.configuration)
         self._services[cluster, name] = service
@@ -334,6 +337,9 @@ class Ecs(Emulated):
         balancers = parameters.get("loadBalancers", service.load_balancers)
         _check_ports(balancers, definition)
         check_launch_type(definition, placement.view)
+        if "healthCheckGracePeriodSeconds" in parameters and not service.load_balancers:
+            # Not even together with the first load balancer: cloudformation-coverage-roadmap#1313.
+            raise Refused("InvalidParameterException", GRACE_REFUSED)
         configuration = {**service.configuration, **parameters.get("deploymentConfiguration", {})}
         _check_configuration(balancers, configuration)
         service.configuration, service.definition, service.placement = configuration, definition, placement
@@ -636,5 +642,5 @@ def _check_configuration(balancers: Sequence[Json], configuration: Json) -> None
         return
     if "bakeTimeInMinutes" not in configuration:
         raise Refused("InvalidParameterException", f"bakeTimeInMinutes is required with {strategy}.")
-    if not all("advancedConfiguration" in balancer for balancer in balancers):
+    if not balancers or not all("advancedConfiguration" in balancer for balancer in balancers):
         raise Refused("InvalidParameterException", f"advancedConfiguration is required with {strategy}.")

@@ -149,6 +149,11 @@ class Containers:
         self._begun: threading.Thread | None = None
 
     @property
+    def is_checked(self) -> bool:
+        """Whether one of its essential containers has a health check."""
+        return any("healthCheck" in part.definition and part.essential for part in self.parts)
+
+    @property
     def healthy(self) -> bool:
         """Whether every health check that a container makes of itself has passed."""
         return all(self._healthy.values())

@@ -15,18 +15,23 @@ from local.rehearsal.ecs.state import Ending, Service, Task
 from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.hosting.alarms import Alarms
 from local.rehearsal.hosting.containers import HOLDER, Containers
-from local.rehearsal.hosting.load_balancer import LoadBalancer
+from local.rehearsal.hosting.load_balancer import Health, LoadBalancer
 from local.rehearsal.hosting.pace import Pace
 from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.registry_names import REGISTRY_HOST
 
+_UNCHECKED = 40
+"""Seconds that a task runs before it counts as healthy, where neither load balancer nor container has a health check.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+"""
 _ENDS = 40.0
 """Seconds for the last tasks to end."""
 
 
 class ContainerFleet:
-    """Runs tasks as containers on a sandbox's Docker engine, and registers them with a load balancer.
+    """Runs tasks as containers on a sandbox's Docker engine, and registers them with a load balancer, if there is one.
 
     Attributes:
         alarms_on: The CloudWatch alarms that are watched.
@@ -38,7 +43,7 @@ class ContainerFleet:
     def __init__(
         self,
         sandbox: JobSandbox,
-        balancer: LoadBalancer,
+        balancer: LoadBalancer | None,
         *,
         region: str,
         pace: Pace,
@@ -51,7 +56,7 @@ class ContainerFleet:
 
         Args:
             sandbox: Where the containers run.
-            balancer: What sends them traffic.
+            balancer: What sends them traffic; ``None`` where nothing does.
             region: The service's region.
             pace: How fast time passes.
             secrets: What containers read, and what none of them shows.
@@ -99,16 +104,17 @@ class ContainerFleet:
         elif task.status == "PENDING" and run.running:
             task.run()
             self._since[task.arn] = time.monotonic()
-            if task.revision.group:
+            if self._balancer and task.revision.group:
                 self._balancer.register(task.revision.group, task.identity, run.address, task.revision.reached[1])
         elif task.status == "RUNNING":
             self._look_at_health(service, task, run)
 
     def _look_at_health(self, service: Service, task: Task, run: Containers) -> None:
         group = task.revision.group
-        health = self._balancer.health(group, task.identity)
-        task.healthy = run.healthy and (not group or health.state == "healthy")
+        health = self._balancer.health(group, task.identity) if self._balancer and group else Health("healthy")
         ran = time.monotonic() - self._since[task.arn]
+        counts = bool(group) or run.is_checked or ran >= _UNCHECKED * self._pace.grace
+        task.healthy = run.healthy and counts and health.state == "healthy"
         if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.grace):
             return
         port, task_set = task.revision.reached[1], service.task_set(task)
@@ -140,11 +146,16 @@ class ContainerFleet:
             return
         task.healthy = False
         task.begin_to_stop(why)
-        self._runs[task.arn].stop(lambda: self._balancer.deregister(task.revision.group, task.identity))
+        self._runs[task.arn].stop(lambda: self._deregister(task))
+
+    def _deregister(self, task: Task) -> None:
+        if self._balancer:
+            self._balancer.deregister(task.revision.group, task.identity)
 
     def route(self, place: str, weights: Mapping[str, float]) -> None:
         """Let a listener or a rule forward in these proportions."""
-        self._balancer.route(place, weights)
+        if self._balancer:
+            self._balancer.route(place, weights)
 
     def over(self, since: float, minutes: float) -> bool:
         """Whether a wait is over, which is shortened."""
@@ -156,8 +167,9 @@ class ContainerFleet:
 
     def refresh(self) -> None:
         """Read what the load balancer has found and counted."""
-        self._balancer.refresh()
-        self.alarms_on.note(self._balancer)
+        if self._balancer:
+            self._balancer.refresh()
+            self.alarms_on.note(self._balancer)
 
     def close(self) -> None:
         """End all tasks at once."""

@@ -27,7 +27,7 @@ NATIVE: dict[str, dict[str, Any]] = {
 
 WRITABLE = {"name": "shop", "readOnlyRootFilesystem": False}
 EVERY = ("taskDefinition", "capacityProviderStrategies", "desiredCount")
-NAMED = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+NAMED = ("loadBalancers[*].containerName", "loadBalancers[*].containerPort")
 
 
 @pytest.mark.parametrize("deploy", [{}, {"engine": "ecs"}, {"engine": "ecsAction"}, *NATIVE.values()])
@@ -389,3 +389,36 @@ def test_a_service_scales_by_requests_where_it_is_asked_for() -> None:
         "predefinedMetricType": "ALBRequestCountPerTarget",
         "resourceLabel": f"app/lb-shop-dev/0123456789abcdef/{group}",
     }
+
+
+def test_a_service_scales_by_memory_where_it_is_asked_for() -> None:
+    found = made({"service": {"scaling": {"memoryPercent": 70}}})
+    policies = {item.name: item.inputs for item in found.graph.of("aws:appautoscaling/policy:Policy")}
+    assert set(policies) == {"hosting-scaling-cpu", "hosting-scaling-memory"}
+    tracking = policies["hosting-scaling-memory"]["targetTrackingScalingPolicyConfiguration"]
+    assert tracking["targetValue"] == 70
+    assert tracking["predefinedMetricSpecification"] == {"predefinedMetricType": "ECSServiceAverageMemoryUtilization"}
+
+
+def test_at_certain_times_other_limits_apply() -> None:
+    morning = {"expression": "cron(0 7 ? * MON-FRI *)", "timeZone": "Europe/Berlin", "minimum": 3}
+    night = {"expression": "cron(0 22 * * ? *)", "minimum": 0, "maximum": 0}
+    found = made({"service": {"scaling": {"schedule": {"morning": morning, "night": night}}}})
+    actions = {item.inputs["name"]: item.inputs for item in found.graph.of("ScheduledAction")}
+    assert {name: (action["schedule"], action["timezone"]) for name, action in actions.items()} == {
+        "morning": ("cron(0 7 ? * MON-FRI *)", "Europe/Berlin"),
+        "night": ("cron(0 22 * * ? *)", "UTC"),
+    }
+    assert actions["morning"]["scalableTargetAction"] == {"minCapacity": 3}
+    assert actions["night"]["scalableTargetAction"] == {"minCapacity": 0, "maxCapacity": 0}
+    assert {action["resourceId"] for action in actions.values()} == {"service/shop-dev/shop-dev"}
+
+
+@pytest.mark.parametrize("engine", ["ecs", "ecsAction"])
+def test_the_shares_of_a_deployment_are_the_stack_files(engine: str) -> None:
+    """A single task that must not run twice is stopped before the new one starts."""
+    shares = {"minimumHealthyPercent": 0, "maximumPercent": 100}
+    found = made({"service": shares}, application={"name": "shop", "desiredCount": 1}, deploy={"engine": engine})
+    assert found.service["deploymentMinimumHealthyPercent"] == 0
+    assert found.service["deploymentMaximumPercent"] == 100
+    assert found.hosting.healthy_percents == (0, 100)

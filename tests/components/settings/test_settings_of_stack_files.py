@@ -39,6 +39,7 @@ def test_the_stack_files_are_there() -> None:
         "everything-on",
         "existing-hosting",
         "existing-network",
+        "worker",
     ]
 
 
@@ -163,6 +164,8 @@ def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
         "hosting.service.scaling.requestsPerTask",  # rolling only, see the example existing-network
         "hosting.service.taskRolePolicy",  # not together with taskRole, see the example behind-nginx
         "hosting.loadBalancer.container",  # see the example behind-nginx
+        "hosting.service.minimumHealthyPercent",
+        "hosting.service.maximumPercent",
     }
 
 
