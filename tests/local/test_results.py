@@ -154,6 +154,7 @@ class Machine:
             "AuthorDate": "now",
             "BranchName": "main",
             "IMAGE_DIGEST": "sha256:1",
+            "IMAGE_URI": "1",
             "IMAGE_VERSION": "1",
         }
         return Completed(summary=f"{name} is done", variables={**variables, "ImageDigest": "2"}, artifacts=artifacts)
