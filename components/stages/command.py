@@ -17,8 +17,8 @@ from components.pipeline.variables import DELIVERED_IMAGE
 from components.settings.sections.deploy import CommandSection
 from components.stages.stage import StageContext
 
-MINUTES_TO_STOP = 5
-"""What the job gets beyond the task's own time, to stop it and to say why."""
+MINUTES_TO_END = 10
+"""What the job gets beyond the times of tasks: to stop one, and to say why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ class CommandTask(JobComponent):
                 artifacts.keep("KeepRecords", records),
             ],
             # The task of an earlier version may have to end first.
-            timeout_minutes=2 * args.timeout_minutes + MINUTES_TO_STOP,
+            timeout_minutes=2 * args.timeout_minutes + MINUTES_TO_END,
         )
         self.action = project.action(
             f"Run{args.when.capitalize()}Deployment", reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE

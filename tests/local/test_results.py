@@ -156,6 +156,7 @@ class Machine:
             "IMAGE_DIGEST": "sha256:1",
             "IMAGE_URI": "1",
             "IMAGE_VERSION": "1",
+            **dict.fromkeys(("RUNNING", "CHANGES", "COMMITS", "REVIEW_URL"), "known"),
         }
         return Completed(summary=f"{name} is done", variables={**variables, "ImageDigest": "2"}, artifacts=artifacts)
 

@@ -316,8 +316,8 @@ def superseded(folder: Path) -> Rehearsal:
 def rejected(folder: Path) -> Rehearsal:
     """Somebody says no before the image is promoted."""
     everything = Played("everything-on", folder)
-    approval = next(each.name for each in deployed("everything-on").actions if each.category == "Approval")
-    everything.play(everything.start("Push of 5e1f0c9 to main"), fails={approval: "The approval was rejected."})
+    fails = {"ApprovePromotion": "The approval was rejected."}
+    everything.play(everything.start("Push of 5e1f0c9 to main"), fails=fails)
     return _whole([everything])
 
 

@@ -68,7 +68,7 @@ def test_the_job_knows_its_command_its_family_and_its_time() -> None:
 
 
 def test_the_job_may_wait_for_an_earlier_task_and_then_for_its_own() -> None:
-    assert both().project("run-before").inputs["buildTimeout"] == 2 * 20 + 5
+    assert both().project("run-before").inputs["buildTimeout"] == 2 * 20 + 10
     assert both().machine("run-before")[0] == "ARM_CONTAINER"
 
 
