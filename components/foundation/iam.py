@@ -26,7 +26,7 @@ Conditions: TypeAlias = Mapping[str, Mapping[str, pulumi.Input[str] | Sequence[p
 _REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference/"
 _MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/"
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
-_ACCESS_POINTS = "https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html"
+_ACCESS_POINTS = "https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html"
 _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide/"
 
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(

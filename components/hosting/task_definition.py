@@ -225,7 +225,8 @@ def _where_said(container: ContainerSection) -> dict[str, object]:
             "interval": check.interval_seconds,
             "timeout": check.timeout_seconds,
             "retries": check.retries,
-            "startPeriod": check.start_period_seconds,
+            # Off when left out, and ECS may not repeat a 0, which the comparison with what runs would take for an edit.
+            **({"startPeriod": check.start_period_seconds} if check.start_period_seconds else {}),
         }
     if container.environment_files:
         made["environmentFiles"] = [{"value": file, "type": "s3"} for file in container.environment_files]

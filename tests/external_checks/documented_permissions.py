@@ -857,7 +857,7 @@ PURPOSES: tuple[Purpose, ...] = (
     ),
     Purpose(
         name="Amazon EFS: mount through an access point",
-        page="https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html",
+        page="https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html",
         applies=_states("Mount"),
         permissions=(
             Permission(

@@ -380,7 +380,7 @@ def test_the_deploying_job_follows_what_happens_and_says_why(
             definition = stack.template
             definition["containerDefinitions"][0] |= {"image": uri, "secrets": [], **changes}
             own = definition["containerDefinitions"][0]
-            facts = {"container": own["name"], "port": own["portMappings"][0]["containerPort"]}
+            facts = {"container": own["name"], "reached": own["name"], "port": own["portMappings"][0]["containerPort"]}
             facts["digest"] = uri.partition("@")[2]
             prepared = artifact(tmp_path / name, deployment_json=facts, taskdef_json=definition)
             served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")

@@ -155,8 +155,11 @@ class Containers:
 
     @property
     def healthy(self) -> bool:
-        """Whether every health check that a container makes of itself has passed."""
-        return all(self._healthy.values())
+        """Whether every health check that an essential container makes of itself has passed.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/healthcheck.html
+        """
+        return all(self._healthy[part.name] for part in self.parts if part.essential)
 
     def start(self) -> None:
         """Start them, and come back at once."""

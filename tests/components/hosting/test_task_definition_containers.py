@@ -39,7 +39,7 @@ def own(**settings: object) -> dict[str, Any]:
         ),
         (
             {"healthCheck": {**CHECK, "intervalSeconds": 5, "timeoutSeconds": 2, "retries": 10}},
-            {"healthCheck": {**CHECK, "interval": 5, "timeout": 2, "retries": 10, "startPeriod": 0}},
+            {"healthCheck": {**CHECK, "interval": 5, "timeout": 2, "retries": 10}},
         ),
     ],
     ids=lambda value: next(iter(value)),
