@@ -38,6 +38,7 @@ def test_the_stack_files_are_there() -> None:
         "everything-on",
         "existing-hosting",
         "existing-network",
+        "grpc",
         "worker",
     ]
 
