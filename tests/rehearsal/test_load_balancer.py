@@ -27,6 +27,7 @@ from local.rehearsal.images import Entry, Image, Layer, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
 
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-0a1b2c3d4e5f"
+NAME = "shop.example.com"
 PATIENT = replace(PACE, least_grace=20)
 """For programs that take a while to start."""
 
@@ -212,13 +213,15 @@ def h2_package() -> dict[str, Entry]:
 
 def test_a_grpc_service_is_called_through_the_load_balancer(sandbox: JobSandbox, tmp_path: Path) -> None:
     """AWS's own method for health checks answers 12, since the service does not have it."""
-    made = stack(certificateArn=CERTIFICATE, domainName="shop.example.com", protocolVersion="GRPC")
+    zone = {"domainName": NAME, "hostedZoneId": "Z0123456789ABCDEFGHIJ"}
+    made = stack(certificateArn=CERTIFICATE, protocolVersion="GRPC", **zone)
     with running(sandbox, tmp_path, made, pace=PATIENT) as served:
         new = served.deploy(served.push(program(GRPC, h2_package())))
 
         assert served.settled() == "SUCCESSFUL"
         await_(lambda: served.hosting.service.running == [new])
-        (name,) = served.hosting.names
+        name, *records = served.hosting.names
         called = on(sandbox, sys.executable, "-c", CALL, f"{name}:443", str(sandbox.certificates))
         assert called.split() == ["hello", "UNIMPLEMENTED"]
-        assert fetched(sandbox, f"https://{name}/").startswith("464"), "a client that speaks HTTP/1.1"
+        assert records == [NAME]
+        assert fetched(sandbox, f"https://{NAME}/").startswith("464"), "a client that speaks HTTP/1.1"

@@ -45,6 +45,7 @@ _BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 _GROUP = "aws:lb/targetGroup:TargetGroup"
 _LISTENER = "aws:lb/listener:Listener"
 _RULE = "aws:lb/listenerRule:ListenerRule"
+_RECORD = "aws:route53/record:Record"
 _DEPLOYMENT_GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 _DEPLOYMENT_CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
 _OWN_FIRST_DEFINITION = "-bootstrap"
@@ -135,7 +136,8 @@ class Hosting:
             for item in project["environment"]["environmentVariables"]
             if item["name"] == "SERVICE_URL"
         ]
-        hosts = [_one(self._graph, _BALANCER)["dnsName"], *(urlsplit(url).hostname for url in urls)]
+        records = [found["name"] for found in _all(self._graph, _RECORD)]
+        hosts = [_one(self._graph, _BALANCER)["dnsName"], *records, *(urlsplit(url).hostname for url in urls)]
         return list(dict.fromkeys(str(host) for host in hosts if host))
 
     @property

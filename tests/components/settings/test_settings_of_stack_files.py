@@ -39,6 +39,7 @@ def test_the_stack_files_are_there() -> None:
         "everything-on",
         "existing-hosting",
         "existing-network",
+        "grpc",
         "worker",
     ]
 
