@@ -133,6 +133,7 @@ class Delivery(pulumi.ComponentResource):
             "smokeTestRepositoryUrl": registry.smoke_test.uri if registry.smoke_test else None,
             "promotionRoleArn": registry.promotion_role_arn,
             "serviceUrl": hosting.service_url,
+            "taskRoleArn": hosting.task_role_arn if hosting.take_over is None else None,
             "loadBalancerDnsName": hosting.load_balancer_dns_name,
             "loadBalancerZoneId": hosting.load_balancer_zone_id,
             "accountNeeds": self._needs.lines,
@@ -160,6 +161,7 @@ class Delivery(pulumi.ComponentResource):
             artifact_days=retention.artifact_days,
             images=retention.images,
             protect=retention.protect,
+            permissions_boundary=settings.pipeline.permissions_boundary,
         )
 
     def _once_of_source(self, name: str) -> pulumi.ResourceOptions:

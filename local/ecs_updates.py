@@ -32,6 +32,11 @@ _REFUSED: Mapping[str, str] = {
 }
 """ECS's words, where somebody has published them; for other members they are made like these."""
 
+GRACE_REFUSED = "Health check grace period is only valid for services configured to use load balancers"
+"""What ECS says to a grace period without a load balancer (https://github.com/hashicorp/terraform-provider-aws/issues/31104),
+and to one that comes with the first load balancer of a service that runs
+(https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1313)."""
+
 
 @cache
 def documented(member: str = "") -> str:

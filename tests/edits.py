@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -68,6 +69,7 @@ class Tried:
 
 
 _SHIFTING = ("codeDeploy", "ecs blueGreen")
+_ROLLING = ("ecs rolling", "ecsAction")
 _CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
 _EXISTING: Values = {
     "hosting.loadBalancer": None,
@@ -109,6 +111,25 @@ def _of_existing(value: object, along: Values | None = None) -> Tried:
     return Tried(value, _EXISTING, along or {}, ("codeDeploy",))
 
 
+def _of_check(value: object) -> Tried:
+    return Tried(value, {"application.healthCheck": {"command": ["CMD", "/srv/check"]}})
+
+
+_ROUTER = {"image": "public.ecr.aws/aws-observability/aws-for-fluent-bit:3", "firelens": {"type": "fluentbit"}}
+_ROUTED: Values = {
+    "application.containers": {"router": _ROUTER},
+    "application.logs": {"driver": "awsfirelens", "options": {"Name": "stdout"}},
+}
+_SHARED: Values = {"application.mounts": {"uploads": {"path": "/srv/uploads"}}}
+_EFS = {
+    "fileSystemId": "fs-0a1b2c3d4e5f67890",
+    "accessPointId": "fsap-0a1b2c3d4e5f67890",
+    "securityGroupId": "sg-0a1b2c3d4e5f67890",
+}
+_POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]
+_PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
+_NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
+
 TRIED: Mapping[str, Sequence[Tried]] = {
     "application.name": [Tried("store")],
     "application.containerName": [Tried("web")],
@@ -122,6 +143,13 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "application.architecture": [Tried("x86_64")],
     "application.desiredCount": [Tried(4)],
     "application.readOnlyRootFilesystem": [Tried(False)],
+    "application.healthCheck.intervalSeconds": [_of_check(10)],
+    "application.healthCheck.timeoutSeconds": [_of_check(3)],
+    "application.healthCheck.retries": [_of_check(5)],
+    "application.healthCheck.startPeriodSeconds": [_of_check(60)],
+    "application.dependsOn": [
+        Tried({"prepare": "SUCCESS"}, base={"application.containers": {"prepare": _PREPARES}}),
+    ],
     "application.secrets": [
         Tried({"DATABASE_URL": _SECRET}),
         Tried({}, base={"application.secrets": {"DATABASE_URL": _SECRET}}),
@@ -144,6 +172,13 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "build.dockerfile": [Tried("docker/Dockerfile")],
     "build.context": [Tried("app")],
     "build.cache": [Tried(False)],
+    "build.secrets": [Tried({"NPM_TOKEN": "shop/npm-token"})],
+    "build.baseRepositories": [Tried(["base/python"])],
+    "build.checks": [
+        Tried({"unit-tests": {"buildspec": "ci/unit-tests.yml"}}),
+        Tried({}, base={"build.checks": {"unit-tests": {"buildspec": "ci/unit-tests.yml"}}}),
+    ],
+    "build.registryLogins": [Tried({"docker.io": "shop/docker-hub"})],
     "build.timeoutMinutes": [Tried(45)],
     "build.version.path": [Tried("RELEASE", base={"build.version.from": "file"})],
     "build.smokeTest.enabled": [Tried(False), Tried(True, base={"build.smokeTest.enabled": False})],
@@ -220,6 +255,15 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.network.existing.privateSubnets": [
         Tried(["subnet-0a1b2c3d4e5f67892", "subnet-0a1b2c3d4e5f67899"], base=_IN_OWN_NETWORK)
     ],
+    "hosting.loadBalancer.enabled": [
+        Tried(False, along={"hosting.loadBalancer.plainHttp": None}, engines=_ROLLING),
+        Tried(
+            True,
+            base={"hosting.loadBalancer": {"enabled": False}},
+            along={"hosting.loadBalancer.plainHttp": True},
+            engines=_ROLLING,
+        ),
+    ],
     "hosting.loadBalancer.internal": [
         Tried(True, base={"tests.enabled": False}),
         Tried(False, base={"tests.enabled": False, "hosting.loadBalancer.internal": True}),
@@ -246,16 +290,67 @@ TRIED: Mapping[str, Sequence[Tried]] = {
             },
         )
     ],
+    "application.healthCheck.command": [Tried(["CMD", "/srv/check"])],
+    "application.logs.driver": [
+        Tried(
+            "awsfirelens",
+            along={"application.containers": {"router": _ROUTER}, "application.logs.options": {"Name": "stdout"}},
+        )
+    ],
+    "application.logs.options": [Tried({"Name": "null"}, base=_ROUTED)],
+    "application.logs.secretOptions": [Tried({"apikey": _SECRET}, base=_ROUTED)],
+    "application.mounts": [
+        Tried({"uploads": {"path": "/srv/files"}}, base={**_SHARED, "application.volumes": {"uploads": {}}})
+    ],
+    "application.volumes": [
+        Tried({"uploads": {}}, along=_SHARED),
+        Tried({"uploads": {"efs": _EFS}}, base={**_SHARED, "application.volumes": {"uploads": {}}}),
+        Tried({"uploads": {}}, base={**_SHARED, "application.volumes": {"uploads": {"efs": _EFS}}}),
+    ],
+    "application.notSecret": [Tried(["API_TOKEN"], along={"application.environment": {"API_TOKEN": "none"}})],
+    "application.deliveryVariables": [Tried(True, engines=("codeDeploy", "ecs rolling"))],
+    "build.notSecret": [Tried(["MAPS_API_KEY"], along={"build.args": {"MAPS_API_KEY": "public"}})],
+    "hosting.service.taskRolePolicy": [
+        Tried(_POLICY),
+        Tried([], base={"hosting.service.taskRolePolicy": _POLICY}),
+    ],
+    "hosting.loadBalancer.container": [Tried("nginx", base={"application.containers": {"nginx": _NGINX}})],
     "hosting.loadBalancer.domainName": [Tried("shop.example.com", base={"tests.enabled": True})],
+    "hosting.loadBalancer.hostedZoneId": [
+        Tried("Z0123456789ABCDEFGHIJ", base={"hosting.loadBalancer.domainName": "shop.example.com"}),
+        Tried(
+            None,
+            base={
+                "hosting.loadBalancer.domainName": "shop.example.com",
+                "hosting.loadBalancer.hostedZoneId": "Z0123456789ABCDEFGHIJ",
+            },
+        ),
+        Tried(
+            "Z0123456789ABCDEFGHIK",
+            base={
+                "hosting.loadBalancer.domainName": "shop.example.com",
+                "hosting.loadBalancer.hostedZoneId": "Z0123456789ABCDEFGHIJ",
+            },
+        ),
+    ],
     "hosting.loadBalancer.testPort": [Tried(8443, engines=_SHIFTING)],
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],
+    "hosting.loadBalancer.protocolVersion": [
+        Tried(
+            "GRPC",
+            base={"hosting.loadBalancer": {"certificateArn": _CERTIFICATE, "domainName": "shop.example.com"}},
+        )
+    ],
+    "hosting.loadBalancer.healthCheck.protocol": [Tried("HTTPS")],
     "hosting.loadBalancer.healthCheck.intervalSeconds": [Tried(10)],
     "hosting.loadBalancer.healthCheck.timeoutSeconds": [Tried(4)],
     "hosting.loadBalancer.healthCheck.healthyThreshold": [Tried(3)],
     "hosting.loadBalancer.healthCheck.gracePeriodSeconds": [Tried(90)],
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
     "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
-    "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=("ecs rolling", "ecsAction"))],
+    "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=_ROLLING)],
+    "hosting.service.minimumHealthyPercent": [Tried(50, engines=_ROLLING)],
+    "hosting.service.maximumPercent": [Tried(150, engines=_ROLLING)],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],
     "hosting.alarms.errorPercent": [Tried(10)],
@@ -264,7 +359,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "hosting.alarms.minutes": [
         Tried(3, base={"deploy.terminationWaitMinutes": 6}, engines=("codeDeploy",)),
-        Tried(3, engines=("ecs rolling", "ecsAction")),
+        Tried(3, engines=_ROLLING),
     ],
     "tests.enabled": [Tried(False), Tried(True, base={"tests.enabled": False})],
     "tests.lighthouse.budgets.performance": [Tried(70)],
@@ -418,6 +513,7 @@ def _value(content: Config, path: str) -> object:
     return at
 
 
+_TOP = re.compile(r"[^.\[]+")
 _GRAPHS: dict[str, Graph] = {}
 
 
@@ -452,6 +548,9 @@ class _Given:
     needs: Mapping[str, frozenset[str]]
     """What each input takes from, by URN."""
     ignored: frozenset[str] = frozenset()
+    """The properties of which a change, or that of a part, is ignored."""
+    in_part: frozenset[str] = frozenset()
+    """Those of them whose parts are."""
 
 
 class _Planned:
@@ -485,7 +584,8 @@ class _Planned:
             return "delete", ()
         names = changes.changed(after.type, before.inputs, before.inputs, after.inputs)
         names |= {name for name, urns in after.needs.items() if urns & self._replaced}
-        names -= after.ignored
+        both = {name for name in after.in_part if before.inputs.get(name) and after.inputs.get(name)}
+        names -= (after.ignored - after.in_part) | both  # where a list is empty on one side there is no part to ignore
         if changes.replacing(after.type, names, before.inputs, after.inputs):
             # What takes from the component takes from the VPC, its first child.
             self._replaced |= {urn, urn.removesuffix(f"$aws:ec2/vpc:Vpc::{after.name}")}
@@ -499,9 +599,10 @@ def _given(graph: Graph) -> dict[str, _Given]:
         if item.type == VPC:
             found.update(_children(item))
         elif item.custom:
-            ignored = frozenset(name.partition(".")[0].partition("[")[0] for name in item.ignore_changes)
+            ignored = frozenset(_TOP.findall(name)[0] for name in item.ignore_changes)
+            in_part = ignored - {*item.ignore_changes}
             needs = {name: frozenset(urns) for name, urns in item.property_dependencies.items()}
-            found[item.urn] = _Given(item.type, item.name, _comparable(item.inputs), needs, ignored)
+            found[item.urn] = _Given(item.type, item.name, _comparable(item.inputs), needs, ignored, in_part)
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from summary import graph_names, program, stack_files
 
-from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec
+from components.jobs.buildspec import FOLDER, Buildspec, is_of_the_application, job_of, load_buildspec
 from local.rehearsal.deployed import Action, Deployed, Project
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +62,11 @@ def deployed(stack: str) -> Deployed:
     return Deployed.of([item.as_dict() for item in program(stack)])
 
 
+def _job(buildspec: str) -> str:
+    """The job of a project; none of one that runs a buildspec of the application's."""
+    return "" if is_of_the_application(buildspec) else job_of(buildspec)
+
+
 @cache
 def uses(job: str) -> list[Use]:
     """Every action that runs the job; the stack file with the most in it comes first, the sections' examples last."""
@@ -69,7 +74,7 @@ def uses(job: str) -> list[Use]:
         Use(stack, action)
         for stack in sorted(graph_names(), key=lambda name: (name != "everything-on", name not in stack_files(), name))
         for action in deployed(stack).actions
-        if action.project and job_of(deployed(stack).project(action.name).buildspec) == job
+        if action.project and _job(deployed(stack).project(action.name).buildspec) == job
     ]
 
 

@@ -157,9 +157,14 @@ class BuiltStage:
 
     def statements(self, job: str) -> list[dict[str, Any]]:
         """What a job may do besides what every build may."""
+        return [item for item in self.policy(job) if item["Sid"] not in STANDARD_SIDS]
+
+    def policy(self, job: str) -> list[dict[str, Any]]:
+        """All that a job may do."""
         role = self.project(job).inputs["serviceRole"].split("/")[1]
         policy = next(item for item in self.graph.of("RolePolicy") if item.inputs["role"] == role)
-        return [item for item in json.loads(policy.inputs["policy"])["Statement"] if item["Sid"] not in STANDARD_SIDS]
+        statements: list[dict[str, Any]] = json.loads(policy.inputs["policy"])["Statement"]
+        return statements
 
 
 def context(settings: Settings, *, region: str | None = REGION, **surroundings: object) -> StageContext:

@@ -139,7 +139,7 @@ def test_what_an_edit_of_a_new_key_does_is_said_of_each(copy: Path) -> None:
             [sys.executable, "-c", keys], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout.split()
     )
-    assert "application.stopTimeoutSeconds" in new
+    assert "application.startTimeoutSeconds" in new
     assert {key.partition(".")[0] for key in new} == {"application", "notification"}
     said = python(copy, *GENERATE[1].split(), *new).splitlines()
     assert {line.split()[0] for line in said} == new

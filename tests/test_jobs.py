@@ -6,6 +6,8 @@ Nothing is listed here: a new job is held to all of it as soon as it has a build
 from __future__ import annotations
 
 import ast
+import itertools
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +23,10 @@ from components.pipeline.variables import DELIVERED_IMAGE
 from local.rehearsal.emulated.access import Need, allows
 
 pytestmark = pytest.mark.xdist_group("test_jobs_page.py")  # the same graphs, which are slow to make
+
+
+FETCHED_BY_THE_JOB = ("BUILD_MOUNTS", "REGISTRY_LOGINS")
+"""Variables that name secrets, as many as the stack file has: a buildspec cannot declare each."""
 
 
 def opened(job: str) -> set[str]:
@@ -87,7 +93,9 @@ def test_each_secret_is_set_by_reference_and_may_be_read_and_no_other_may(job: s
             if "secretsmanager:GetSecretValue" in statement["Action"]
             for resource in statement["Resource"]
         ]
-        secrets = {secret_of(reference) for reference in references.values()}
+        plain = {item.name: item.value for item in use.project.variables if item.type == "PLAINTEXT"}
+        fetched = [json.loads(plain.get(name, "{}")).values() for name in FETCHED_BY_THE_JOB]
+        secrets = {secret_of(reference) for reference in (*references.values(), *itertools.chain(*fetched))}
         assert len(granted) == len(secrets), use
         policies = use.pipeline.policies(use.action.name)
         for secret in secrets:

@@ -8,6 +8,9 @@ BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as bui
 PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
 SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of Docker
 Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty),
+BUILD_MOUNTS (JSON object: the id of each secret of the build, and where Secrets Manager has it),
+BASE_REPOSITORIES (JSON list of ECR repositories whose images the Dockerfile names), REGISTRY_LOGINS (JSON object:
+the host of each other registry, and the secret with its username and password),
 TASK_DEFINITION_FILE (a file of the source that image.json is to hold, or empty), and for a full clone CONNECTION_ARN
 and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
 """
@@ -23,10 +26,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jobs import checkout, dockerignore, inputs, job, registry
+from jobs import build_secrets, checkout, dockerignore, inputs, job, registry
 
 BUILDER = "ecs-delivery"
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
+MOUNTED_SECRET = re.compile(r"--mount=(?=\S*type=secret)\S*?\bid=([A-Za-z0-9_.-]+)")
+"""https://docs.docker.com/reference/dockerfile/#run---mounttypesecret"""
 OUT_OF_MEMORY = re.compile(r"exit code: 137\b|\bKilled\b|cannot allocate memory")
 
 
@@ -116,7 +121,13 @@ def prepare_builder() -> None:
         job.stream("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
 
 
-def build(repository: registry.Repository, tag: str, labels: dict[str, str], arguments: dict[str, str]) -> str:
+def build(
+    repository: registry.Repository,
+    tag: str,
+    labels: dict[str, str],
+    arguments: dict[str, str],
+    mounted: dict[str, str],
+) -> str:
     """Build and push; returns the digest the builder reports, nothing if it failed."""
     options = ["--platform", job.require("PLATFORM"), "--file", job.require("DOCKERFILE")]
     if job.optional("BUILD_TARGET"):
@@ -135,6 +146,10 @@ def build(repository: registry.Repository, tag: str, labels: dict[str, str], arg
     sbom = f"--sbom=generator={from_docker_hub(job.require('SBOM_GENERATOR_IMAGE'))}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")
+        for number, (name, value) in enumerate(mounted.items()):
+            file = Path(folder, f"secret-{number}")
+            file.write_text(value, encoding="utf-8")
+            options += ["--secret", f"id={name},src={file}"]
         code = job.stream(
             f"Build and push {repository.uri}:{tag}",
             *("docker", "buildx", "build", "--builder", BUILDER, "--progress", "plain", *options),
@@ -179,12 +194,22 @@ def main() -> None:
     if pushed:
         job.say(f"{repository.uri}:{tag} was pushed by an earlier run: nothing to build.")
     else:
-        stages = re.findall(r"(?im)^[ \t]*FROM[ \t]", Path(dockerfile).read_text(encoding="utf-8", errors="replace"))
+        text = Path(dockerfile).read_text(encoding="utf-8", errors="replace")
+        stages = re.findall(r"(?im)^[ \t]*FROM[ \t]", text)
         if len(stages) > 1 and not job.optional("BUILD_TARGET"):
             job.say(f"{dockerfile} has {len(stages)} stages; the last one is built, build.target names another.")
-        registry.login(*([repository, base] if base else [repository]))
+        bases = inputs.parsed("BASE_REPOSITORIES", job.optional("BASE_REPOSITORIES"), list)
+        registry.login(repository, *([base] if base else []), *map(registry.repository, bases))
+        for host, where in inputs.parsed("REGISTRY_LOGINS", job.optional("REGISTRY_LOGINS"), dict).items():
+            build_secrets.sign_in(host, where)
+        wanted = inputs.parsed("BUILD_MOUNTS", job.optional("BUILD_MOUNTS"), dict)
+        missing = sorted(set(MOUNTED_SECRET.findall(text)) - set(wanted))
+        if missing:
+            job.say(f"{dockerfile} mounts secrets that build.secrets does not name: {', '.join(missing)}.")
+        mounted = {name: build_secrets.value(where) for name, where in wanted.items()}
         prepare_builder()
-        reported = build(repository, tag, {name: value for name, value in labels.items() if value}, arguments)
+        given = {name: value for name, value in labels.items() if value}
+        reported = build(repository, tag, given, arguments, mounted)
         pushed = registry.digest_of(repository, f"imageTag={tag}")
         if not reported and not pushed:
             last = "".join(job.last_lines)

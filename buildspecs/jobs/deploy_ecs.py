@@ -107,9 +107,10 @@ def moved(service: dict[str, Any], strategy: list[dict[str, Any]]) -> bool:
 
 
 def reached(service: dict[str, Any], definition: dict[str, Any], container: str, port: int) -> list[dict[str, Any]]:
-    """The load balancers of a service, at the delivered container where theirs is not in the definition; else nothing.
+    """The load balancers of a service, at this container where the one that it has is at another; else nothing.
 
-    ECS refuses a revision without the container and the port that they name.
+    Of several each keeps its own, unless the definition has that no more: ECS refuses a revision without the container
+    and the port that they name.
     """
     ports = {
         part["name"]: [mapping.get("containerPort") for mapping in part.get("portMappings", [])]
@@ -118,7 +119,10 @@ def reached(service: dict[str, Any], definition: dict[str, Any], container: str,
     here = {"containerName": container, "containerPort": port}
     balancers = service.get("loadBalancers", [])
     wanted = [
-        each if each["containerPort"] in ports.get(each["containerName"], []) else each | here for each in balancers
+        each | here
+        if len(balancers) == 1 or each["containerPort"] not in ports.get(each["containerName"], [])
+        else each
+        for each in balancers
     ]
     return wanted if wanted != balancers else []
 
@@ -222,7 +226,7 @@ def main() -> None:
     strategy = job.optional("CAPACITY_PROVIDER_STRATEGY")
     wanted = inputs.parsed("CAPACITY_PROVIDER_STRATEGY", strategy, list)
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
-    deployment = delivered.read_json("deployment.json", "container", "port")
+    deployment = delivered.read_json("deployment.json", "container", "reached", "port")
     definition = taskdef.read(deployment)
 
     found = service.describe()
@@ -238,7 +242,7 @@ def main() -> None:
         revision = asked
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
-        balancers = reached(found, definition, deployment["container"], int(deployment["port"]))
+        balancers = reached(found, definition, deployment["reached"], int(deployment["port"]))
         service.update(revision, configuration, strategy if moves else "", balancers)
     version = Version(revision, definition, job.optional("LOG_GROUP"))
     arn = follow(service, version, known, arn, minutes)

@@ -5,13 +5,15 @@ appspec.yaml, imageDetail.json (CodeDeploy), imagedefinitions.json (Amazon ECS a
 Before a deployment that ships images only, it also compares the template with what the service runs. Of a service that
 exists already, what it runs (or a file of the commit) is the base, and the template holds what the stack file states.
 
-Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME, CONTAINER_PORT, APPSPEC (JSON: what the AppSpec
-says of network and capacity provider; empty for a service that keeps its own), IMAGE_ONLY (true: the deployment changes
-nothing of the running task definition but the image; or false), CLUSTER and SERVICE (names), IMAGE_DIGEST, RELEASED
-(true: the version is released after the deployment, so its tag must be free or on this image; or false), TAG_PREFIX (of
-that tag, may be empty), EXISTING (true: the service exists already; or false), and for such a one TASK_DEFINITION_FILE
-(of the commit, the base instead of what runs; may be empty), TAKE_OVER (true: changes of what runs are agreed to; or
-false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
+Variables: TASK_DEFINITION_TEMPLATE (s3:// address), CONTAINER_NAME (of the application's own), CONTAINER_PORT (that the
+load balancer sends requests to), LOAD_BALANCER_CONTAINER (the container that they go to; empty for the application's
+own), DELIVERY_ENVIRONMENT (the environment's name, for the variables that say what is delivered; empty for none),
+APPSPEC (JSON: what the AppSpec says of network and capacity provider; empty for a service that keeps its own),
+IMAGE_ONLY (true: the deployment changes nothing of the running task definition but the image; or false), CLUSTER and
+SERVICE (names), IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or
+on this image; or false), TAG_PREFIX (of that tag, may be empty), EXISTING (true: the service exists already; or false),
+and for such a one TASK_DEFINITION_FILE (of the commit, the base instead of what runs; may be empty), TAKE_OVER (true:
+changes of what runs are agreed to; or false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from typing import Any, NamedTuple
 
 from jobs import delivered, inputs, job, registry, takeover, task_definition, version_tag
 
+PLACEHOLDER = "<IMAGE>"
+"""What stands in the template for the image that is delivered."""
 FAMILY = ("family", "containerDefinitions")
 NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
 
@@ -69,18 +73,18 @@ def look_up_service(cluster: str, service: str) -> dict[str, Any]:
     return dict(answer["services"][0])
 
 
-def refuse_lost_edits(found: dict[str, Any], definition: dict[str, Any], container: str, address: str) -> None:
+def refuse_lost_edits(found: dict[str, Any], definition: dict[str, Any], names: list[str], address: str) -> None:
     """End the job when the service runs another definition: the Amazon ECS action would silently lose the edit."""
     cluster, service = job.require("CLUSTER"), job.require("SERVICE")
     arn = found["taskDefinition"]
     command = ("ecs", "describe-task-definition", "--task-definition", arn)
     running = job.aws("Look up what it runs", *command)["taskDefinition"]
-    changes = task_definition.differences(running, definition, container)
+    changes = task_definition.differences(running, definition, *names)
     if not changes:
         return
-    image = next(c["image"] for c in definition["containerDefinitions"] if c["name"] == container)
-    lines = "\n".join(f"  - {change}" for change in changes)
-    edit = f"""jq '(.containerDefinitions[]|select(.name=="{container}")).image="{image}"'"""
+    image = next(c["image"] for c in definition["containerDefinitions"] if c["name"] == names[0])
+    lines = "\n".join(f"  - {change.shown()}" for change in changes)
+    edit = f"""jq '(.containerDefinitions[]|select(.image=="{PLACEHOLDER}")).image="{image}"'"""
     job.fail(
         f"the Amazon ECS action ships nothing but the image, and {service} runs {arn},\n"
         f"which differs from the stack file:\n{lines}\n"
@@ -118,14 +122,16 @@ def write_checked(why: str, definition: dict[str, Any]) -> None:
 
 
 class Prepared(NamedTuple):
-    """What is deployed: the task definition, CodeDeploy's specification, and what the stack file gives of the first.
+    """What is deployed: the task definition, what the stack file gives of it, where users reach it, and its placement.
 
-    Only the variables of the last are shown: a service that exists may have secrets in clear.
+    Only the variables of what is given are shown: a service that exists may have secrets in clear.
     """
 
     definition: dict[str, Any]
-    specification: dict[str, Any]
     given: dict[str, Any]
+    container: str
+    port: int
+    placement: dict[str, Any]
 
 
 def environment_of(definition: dict[str, Any], container: str) -> dict[str, str]:
@@ -134,16 +140,45 @@ def environment_of(definition: dict[str, Any], container: str) -> dict[str, str]
     return {entry["name"]: entry.get("value", "") for entry in own.get("environment", [])}
 
 
-def rendered(address: str, container: str, port: str, placement: dict[str, Any]) -> Prepared:
-    """The whole template."""
+def rendered(address: str, reached: str, port: str, placement: dict[str, Any]) -> Prepared:
+    """The whole template; requests reach this container."""
     definition = template(address, NEEDED)
-    chosen_container(definition, container, port)
-    return Prepared(definition, appspec(container, int(port), placement), definition)
+    chosen_container(definition, reached, port)
+    return Prepared(definition, definition, reached, int(port), placement)
 
 
-def taken_over(
-    address: str, container: str, port: str, image: dict[str, Any]
-) -> Prepared:  # pragma: no cover - as takeover
+def about(image: dict[str, Any], environment: str) -> dict[str, str]:
+    """The variables that say what is delivered."""
+    return {
+        "DELIVERY_COMMIT": str(image["commit"] or ""),
+        "DELIVERY_ENVIRONMENT": environment,
+        "DELIVERY_VERSION": str(image["version"] or image["tag"] or image["digest"]),
+    }
+
+
+def put_variables(definition: dict[str, Any], containers: list[str], variables: dict[str, str]) -> None:
+    """Put variables into these containers, in the order of their names; one that the stack file gives stays."""
+    for part in definition["containerDefinitions"]:
+        if part.get("name") in containers:
+            given = {entry["name"]: entry["value"] for entry in part.get("environment", [])}
+            part["environment"] = [
+                {"name": name, "value": value} for name, value in sorted({**variables, **given}.items())
+            ]
+
+
+def put_image(definition: dict[str, Any], container: str, uri: str) -> list[str]:
+    """Put the image into the container and into all that take the same; return the names of these, its own first."""
+    delivered_to = [
+        part
+        for part in definition["containerDefinitions"]
+        if part.get("name") == container or part.get("image") == PLACEHOLDER
+    ]
+    for part in delivered_to:
+        part["image"] = uri
+    return sorted((str(part["name"]) for part in delivered_to), key=lambda name: name != container)
+
+
+def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -> Prepared:
     """What a service that exists runs, with what the stack file states."""
     wanted = takeover.Wanted(
         cluster=job.require("CLUSTER"),
@@ -167,7 +202,7 @@ def taken_over(
     definition = takeover.definition(wanted, running, stated, file)
     # Users may reach another container than the one that is delivered, such as a proxy in front of it.
     reached, reached_port = (*running.balancers, (container, port))[0]
-    return Prepared(definition, appspec(reached, int(reached_port), running.appspec()), stated)
+    return Prepared(definition, stated, reached, int(reached_port), running.appspec())
 
 
 def main() -> None:
@@ -187,23 +222,28 @@ def main() -> None:
         version_tag.is_on(repository, digest, version_tag.of(image))
 
     existing = job.require("EXISTING") == "true"
-    prepared = taken_over(address, name, mapped, image) if existing else rendered(address, name, mapped, placement)
+    reached = job.optional("LOAD_BALANCER_CONTAINER") or name
+    prepared = taken_over(address, name, mapped, image) if existing else rendered(address, reached, mapped, placement)
     definition = prepared.definition
-    next(part for part in definition["containerDefinitions"] if part.get("name") == name)["image"] = image["uri"]
+    names = put_image(definition, name, image["uri"])
+    if environment := job.optional("DELIVERY_ENVIRONMENT"):
+        put_variables(definition, names, about(image, environment))
     without = [c.get("name") for c in definition["containerDefinitions"] if not c.get("image")]
     if without:
         job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")
     if image_only and not existing:
         found = look_up_service(job.require("CLUSTER"), job.require("SERVICE"))
-        refuse_lost_edits(found, definition, name, address)
+        refuse_lost_edits(found, definition, names, address)
         refuse_another_capacity_provider(found, placement)
 
     write_checked("Check the task definition", definition)
-    job.write_json("appspec.yaml", prepared.specification)  # JSON is YAML
+    specification = appspec(prepared.container, prepared.port, prepared.placement)
+    job.write_json("appspec.yaml", specification)  # JSON is YAML
     job.write_json("imageDetail.json", {"ImageURI": image["uri"]})
-    job.write_json("imagedefinitions.json", [{"name": name, "imageUri": image["uri"]}])
+    job.write_json("imagedefinitions.json", [{"name": each, "imageUri": image["uri"]} for each in names])
     facts = {key: image[key] for key in ("repository", "digest", "tag", "commit", "version", "source", "created")}
-    shown = {"container": name, "port": int(mapped), "environment": environment_of(prepared.given, name)}
+    where = {"container": name, "reached": prepared.container, "port": prepared.port}
+    shown = {**where, "environment": environment_of(prepared.given, name)}
     deployment = {**shown, "image": image["uri"], **facts}
     job.write_json("deployment.json", deployment)
     job.say(json.dumps(deployment, indent=2))

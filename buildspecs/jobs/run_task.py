@@ -244,7 +244,7 @@ def show_log(command: Command, task: dict[str, Any]) -> None:
 
 def give_up(command: Command, task: dict[str, Any], *, stopped: bool) -> NoReturn:
     """End the job with why the task did not succeed."""
-    words, lines = " ".join(command.words), [f"  {line}" for line in stopped_tasks.lines_of(task)]
+    words, lines = " ".join(command.words), [f"  {line}" for line in stopped_tasks.lines_of(task, command.definition)]
     if stopped:
         command.fail(f"`{words}` took longer than {command.minutes} minutes and was stopped half-way", *lines)
     cause = stopped_tasks.cause("\n".join(lines))

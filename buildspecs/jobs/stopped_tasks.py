@@ -31,8 +31,8 @@ CAUSES = (
     ),
     (
         r"read-only file system|\bEROFS\b",
-        "the application writes to its read-only root file system: use /tmp, or set "  # noqa: ISC004 - one sentence
-        "application.readOnlyRootFilesystem to false",
+        "a container writes to its read-only root file system: use /tmp, name the path in writablePaths, or set "  # noqa: ISC004 - one sentence
+        "readOnlyRootFilesystem to false, below application or the container",
     ),
     (r"OutOfMemory", "a container needs more memory than it has: raise application.memory"),
     (
@@ -53,6 +53,14 @@ CAUSES = (
     (r"CannotPull", "the image cannot be pulled"),
     (r"logger args|Cloudwatch log", "the task cannot write its log: see the log group and the execution role"),
     (
+        r"dependency \[([\w-]+)\(.* did not exit successfully",
+        r"the container \1, which others wait for (dependsOn: SUCCESS), failed: the last lines of its log say why",
+    ),
+    (
+        r"dependency \[([\w-]+)\(.* is not healthy",
+        r"the container \1, which others wait for (dependsOn: HEALTHY), did not become healthy: see its healthCheck",
+    ),
+    (
         r"executable file not found|CannotStartContainer|OCI runtime|exit code 12[67]\b",
         "the container's command cannot be started: see the command in the stack file, ENTRYPOINT and CMD",
     ),
@@ -65,17 +73,22 @@ CAUSES = (
         "the health check got no answer: the application must listen on application.port at 0.0.0.0, within the "  # noqa: ISC004 - one sentence
         "grace period",
     ),
-    (r"container health checks", "the container's own health check failed"),
+    (r"container health checks", "a container's own health check failed: see its healthCheck"),
+    (
+        r"s6-overlay-suexec: fatal: can only run as pid 1|must be (run as )?(pid|process) 1",
+        "a container's program has to be process 1: set application.initProcess to false",
+    ),
     (r"assume the role", "ECS may not use a role of the task: its trust policy must name ecs-tasks.amazonaws.com"),
     (
         r"Capacity is unavailable|network interface|number of vCPUs",
         "no capacity, address or quota left: retry, or raise the quota",
     ),
-    (r"exit code 137\b", "a container was killed (exit code 137): out of memory, or it did not end when asked to"),
     (r"exit code 139\b", "the program crashed with a segmentation fault (exit code 139)"),
-    (r"exit code 143\b", "the program was asked to end (SIGTERM, exit code 143)"),
+    # Of a task with several containers the others are asked to end, and killed when they do not.
+    (r"exit code (?!(?:0|137|143)\b)(\d+)", r"the program ended with exit code \1: the last lines of its log say why"),
     (r"exit code 0\b", "the program ended by itself (exit code 0), and a service has to keep running"),
-    (r"exit code (\d+)", r"the program ended with exit code \1: the last lines of its log say why"),
+    (r"exit code 137\b", "a container was killed (exit code 137): out of memory, or it did not end when asked to"),
+    (r"exit code 143\b", "the program was asked to end (SIGTERM, exit code 143)"),
 )
 """What is found in the text, in this order, and what it means."""
 
@@ -131,16 +144,17 @@ def failed(task: dict[str, Any]) -> bool:
     return bool(reason) and task.get("stopCode") not in FROM_OUTSIDE and not reason.startswith("Scaling activity")
 
 
-def lines_of(task: dict[str, Any]) -> Iterator[str]:
-    """Yield why a task stopped, and how its containers ended."""
+def lines_of(task: dict[str, Any], definition: dict[str, Any]) -> Iterator[str]:
+    """Yield why a task stopped, and how its containers ended; one that need not run on may end well."""
+    parts = definition.get("containerDefinitions", [])
+    may_end = [part.get("name") for part in parts if not part.get("essential", True)]
     yield f"task {identity(task)}: {' '.join(str(task.get('stoppedReason', 'no reason given')).split())}"
     for part in task.get("containers", []):
-        ended_it = "exitCode" in part and task.get("stopCode") == "EssentialContainerExited"
+        ended = "exitCode" in part and part.get("name") not in may_end
+        ended_it = ended and task.get("stopCode") == "EssentialContainerExited"
         if part.get("reason") or part.get("exitCode") or ended_it:
-            ended = f"exit code {part['exitCode']}" if "exitCode" in part else "it did not run"
-            yield f"  container {part.get('name')}: {ended}. {' '.join(str(part.get('reason', '')).split())}".rstrip(
-                ". "
-            )
+            how = f"exit code {part['exitCode']}" if "exitCode" in part else "it did not run"
+            yield f"  container {part.get('name')}: {how}. {' '.join(str(part.get('reason', '')).split())}".rstrip(". ")
 
 
 def identity(task: dict[str, Any]) -> str:
@@ -180,7 +194,7 @@ def explain(tasks: list[dict[str, Any]], events: list[str], definition: dict[str
         group: The log group of its containers.
     """
     tasks = sorted(filter(failed, tasks), key=lambda task: str(task.get("createdAt")))[-SHOWN:]
-    reasons = [line for task in tasks for line in lines_of(task)]
+    reasons = [line for task in tasks for line in lines_of(task, definition)]
     ran = [task for task in tasks if any("exitCode" in part for part in task.get("containers", []))]
     log = log_of(ran[-1], definition, group) if ran else []
     text = "\n".join([*reasons, *log])

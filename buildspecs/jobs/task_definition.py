@@ -36,10 +36,10 @@ _PUBLIC_OF_CONTAINERS = (
 _IDENTITIES = ("name", "containerPort", "containerPath", "containerName", "sourceContainer")
 
 
-def _container(container: dict[str, Any], without_image: str, network: str) -> dict[str, Any]:
-    """The container with AWS's defaults filled in, and without the image if it is the one that is replaced."""
+def _container(container: dict[str, Any], without_image: tuple[str, ...], network: str) -> dict[str, Any]:
+    """The container with AWS's defaults filled in, and without the image if it is one that is replaced."""
     filled = {**_CONTAINER_DEFAULTS, **container}
-    if container.get("name") == without_image:
+    if container.get("name") in without_image:
         filled.pop("image", None)
     filled["portMappings"] = [
         {"hostPort": mapping.get("containerPort") if network in _OWN_PORTS else 0, "protocol": "tcp", **mapping}
@@ -74,11 +74,11 @@ def _entry(entry: dict[str, Any], path: str, number: int) -> dict[str, str]:
     return says or {place.lstrip("."): "there"}
 
 
-def _comparable(definition: dict[str, Any], container: str) -> dict[str, str]:
+def _comparable(definition: dict[str, Any], containers: tuple[str, ...]) -> dict[str, str]:
     kept = {key: value for key, value in definition.items() if key not in _NOT_COMPARED}
     network = str(kept.get("networkMode", ""))
     kept["containerDefinitions"] = [
-        _container(part, container, network) for part in kept.get("containerDefinitions", [])
+        _container(part, containers, network) for part in kept.get("containerDefinitions", [])
     ]
     return _flat(kept, "")
 
@@ -113,9 +113,9 @@ class Difference(NamedTuple):
         return len(keys) < len(("containerDefinitions", "name", "key")) or keys[2] in _PUBLIC_OF_CONTAINERS
 
 
-def differences(running: dict[str, Any], wanted: dict[str, Any], container: str) -> list[Difference]:
-    """Return each place where the two differ; the image of the named container does not count."""
-    ours, theirs = _comparable(wanted, container), _comparable(running, container)
+def differences(running: dict[str, Any], wanted: dict[str, Any], *containers: str) -> list[Difference]:
+    """Return each place where the two differ; the images of the named containers do not count."""
+    ours, theirs = _comparable(wanted, containers), _comparable(running, containers)
     return [
         Difference(place, theirs.get(place, ""), ours.get(place, ""))
         for place in sorted({*ours, *theirs})

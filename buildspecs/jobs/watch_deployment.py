@@ -128,7 +128,7 @@ class Watch:
             if ended:
                 # Only now are the exit codes known.
                 self._seen.add(arn)
-                job.say("\n".join(f"  {line}" for line in stopped_tasks.lines_of(task)))
+                job.say("\n".join(f"  {line}" for line in stopped_tasks.lines_of(task, self.definition)))
 
     def fail(self, message: str) -> NoReturn:
         """End the job with the message and why the tasks stopped."""

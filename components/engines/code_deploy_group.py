@@ -91,6 +91,7 @@ class CodeDeploy(pulumi.ComponentResource):
                 # https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html
                 source_arn=self.group.arn(target.account),
             ),
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=args.foundation.tags,
             opts=child,
         )

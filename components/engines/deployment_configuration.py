@@ -31,9 +31,9 @@ def deployment_configuration(rollout: Rollout) -> dict[str, object]:
     """
     return {
         "deploymentCircuitBreaker": {"enable": True, "rollback": True},
-        # The old tasks stay until as many new ones are healthy.
-        "minimumHealthyPercent": 100,
-        "maximumPercent": 200,
+        # By default the old tasks stay until as many new ones are healthy.
+        "minimumHealthyPercent": rollout.minimum_healthy_percent,
+        "maximumPercent": rollout.maximum_percent,
         **_strategy(rollout),
         **_alarms(rollout),
     }

@@ -26,7 +26,7 @@ The capacity provider is one of them because AWS's provider changes it by making
 ``forceNewDeployment``, which it then sends with every change: capacityProviderStrategyCustomizeDiff in
 https://github.com/hashicorp/terraform-provider-aws/blob/v6.58.0/internal/service/ecs/service.go.
 """
-NAMED_BY_TASK_DEFINITION = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+NAMED_BY_TASK_DEFINITION = ("loadBalancers[*].containerName", "loadBalancers[*].containerPort")
 """ECS refuses a name or a port that the running task definition does not have: they change together with it."""
 
 
@@ -53,6 +53,8 @@ class Rollout:
         bake_minutes: Minutes that both versions run after the last step, with engine ``ecs``.
         termination_wait_minutes: Minutes that the old tasks stay after the last step, with engine ``codeDeploy``.
         timeout_minutes: Longest time the deployment may take.
+        minimum_healthy_percent: Share of the tasks that stays healthy while they are replaced, with ``rolling``.
+        maximum_percent: Share of the tasks that may run then.
         alarms: CloudWatch alarms that roll the deployment back.
         stated: The fields of the section ``deploy`` that the stack file has, and that are no defaults.
     """
@@ -63,6 +65,8 @@ class Rollout:
     bake_minutes: int = 0
     termination_wait_minutes: int = 0
     timeout_minutes: int = 60
+    minimum_healthy_percent: int = 100
+    maximum_percent: int = 200
     alarms: tuple[str, ...] = ()
     stated: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -74,6 +78,10 @@ class Rollout:
     def with_alarms(self, alarms: tuple[str, ...]) -> Rollout:
         """The same with more alarms."""
         return replace(self, alarms=(*self.alarms, *alarms))
+
+    def within(self, minimum_healthy_percent: int, maximum_percent: int) -> Rollout:
+        """The same between other shares of the tasks."""
+        return replace(self, minimum_healthy_percent=minimum_healthy_percent, maximum_percent=maximum_percent)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

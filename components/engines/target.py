@@ -84,6 +84,7 @@ class DeploymentTarget:
         execution_role_arn: Pulls the image, reads secrets, writes the log; ``None`` where the tasks have none.
         task_role_arn: What the application may do; ``None`` for nothing.
         log_group: CloudWatch log group of the containers.
+        reached: Name and port of the container that the load balancer reaches, of a service made here.
         take_over: How a service that exists is taken over; ``None`` for one that is made here.
         deployment_group: The deployment group of CodeDeploy that is there already, where there is one.
         target_groups: Names of the load balancer's target groups; two for CodeDeploy.
@@ -91,6 +92,8 @@ class DeploymentTarget:
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
         grace_period_seconds: How long a starting task may fail its health checks, where known.
+        healthy_percents: Shares of the tasks that stay healthy at least, and that may run at most, while a deployment
+            replaces them.
         placement: Where its tasks run; ``None`` for a service that exists, which keeps its own.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
         infrastructure_role_arn: What ECS moves traffic with, where it does so and the role was made here.
@@ -109,6 +112,7 @@ class DeploymentTarget:
     execution_role_arn: pulumi.Output[str] | None
     task_role_arn: pulumi.Output[str] | None
     log_group: pulumi.Input[str]
+    reached: tuple[str, int] | None = None
     take_over: TakeOver | None = None
     deployment_group: DeploymentGroup | None = None
     target_groups: tuple[pulumi.Input[str], ...] = ()
@@ -116,6 +120,7 @@ class DeploymentTarget:
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
     grace_period_seconds: int | None = None
+    healthy_percents: tuple[int, int] = (100, 200)
     placement: Placement | None = None
     alarms: tuple[str, ...] = ()
     infrastructure_role_arn: pulumi.Output[str] | None = None

@@ -71,6 +71,10 @@ class AwsAccount:
             return pulumi.Output.from_input(name_or_arn)
         return self.arn("iam", f"role/{name_or_arn}", region="")
 
+    def parameter_arn(self, source: str) -> pulumi.Input[str]:
+        """The ARN of a parameter of this account and region given by name; an ARN is returned as it is."""
+        return source if source.startswith("arn:") else self.arn("ssm", f"parameter{source}")
+
     def image(self, name: str, *, account_id: str | None = None, region: str | None = None) -> pulumi.Output[str]:
         """The address of an ECR repository, without tag; this account's and region's unless others are named."""
 

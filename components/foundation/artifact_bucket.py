@@ -110,6 +110,26 @@ class ArtifactBucket(pulumi.ComponentResource):
             ),
         )
 
+    def read_artifacts(self) -> tuple[Statement, ...]:
+        """Return permission to read artifacts, for a build that writes none."""
+        return (
+            Statement(
+                sid="ReadArtifacts",
+                actions=("s3:GetObject", "s3:GetObjectVersion"),
+                resources=(self.arn.apply(lambda arn: f"{arn}/{self._prefix}/*"),),
+            ),
+            Statement(
+                sid="FindArtifactBucket",
+                actions=("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"),
+                resources=(self.arn,),
+            ),
+            Statement(
+                sid="UseArtifactKey",
+                actions=("kms:Decrypt", "kms:DescribeKey"),
+                resources=(self._foundation.key.arn,),
+            ),
+        )
+
     def store(
         self,
         name: str,

@@ -26,6 +26,7 @@ class Foundation:
         images: Number of tagged images to keep in each repository.
         protect: Whether Pulumi refuses to delete key, buckets, repositories, load balancer and service, and AWS
             those of them that are not empty, and the load balancer.
+        permissions_boundary: ARN of the policy that bounds what every role made here may do; ``None`` for none.
     """
 
     prefix: str
@@ -36,6 +37,7 @@ class Foundation:
     artifact_days: int
     images: int
     protect: bool
+    permissions_boundary: str | None = None
 
     @property
     def account(self) -> AwsAccount:

@@ -26,6 +26,7 @@ Conditions: TypeAlias = Mapping[str, Mapping[str, pulumi.Input[str] | Sequence[p
 _REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference/"
 _MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/"
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
+_ACCESS_POINTS = "https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html"
 _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide/"
 
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
@@ -77,6 +78,9 @@ ALWAYS_SENT: Mapping[tuple[str, str], str] = MappingProxyType(
         ("ecs:RunTask", "ecs:cluster"): f"{_ECS}security_iam_id-based-policy-examples.html",
         # Of a task without the tag there is no key, and that it is refused then is what the condition is for.
         ("ecs:StopTask", "aws:ResourceTag/ecs-delivery-task"): (f"{_REFERENCE}list_amazonelasticcontainerservice.html"),
+        # A mount through an access point sends it; one that does not is to be refused.
+        ("elasticfilesystem:ClientMount", "elasticfilesystem:AccessPointArn"): _ACCESS_POINTS,
+        ("elasticfilesystem:ClientWrite", "elasticfilesystem:AccessPointArn"): _ACCESS_POINTS,
         ("ecs:TagResource", "ecs:CreateAction"): f"{_CODEPIPELINE}action-reference-ECS.html",
         ("iam:PassRole", "iam:PassedToService"): (
             "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"
@@ -131,6 +135,7 @@ class Statement:
         actions: IAM actions, spelled out.
         resources: ARNs; each may be an output.
         conditions: IAM's ``Condition`` element.
+        by_user: Whether the stack file states it: then its conditions are its own, on keys that nobody here knows.
 
     Raises:
         PolicyError: The statement is against a rule of this module.
@@ -140,6 +145,7 @@ class Statement:
     actions: tuple[str, ...]
     resources: tuple[pulumi.Input[str], ...]
     conditions: Conditions = field(default_factory=dict)
+    by_user: bool = False
 
     def __post_init__(self) -> None:
         if not _SID.fullmatch(self.sid):
@@ -155,7 +161,7 @@ class Statement:
                     f"statement {self.sid}: {action} on {broad[0]!r}: name the ARNs it needs, or, if AWS offers no "
                     "resource for it, add it to UNSCOPEABLE with the page that says so"
                 )
-            for operator, keys in self.conditions.items():
+            for operator, keys in () if self.by_user else self.conditions.items():
                 self._check_condition(action, operator, keys)
         # IAM reads action names without regard to case.
         passes_role = any(action.lower() == "iam:passrole" for action in self.actions)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 
 from components.foundation.account import AwsAccount
 from components.foundation.commands import aws_command
 from components.foundation.iam import Statement
+
+_ARN_PARTS: Final = 7
+
+
+def store_of(source: str) -> str:
+    """Return the service that keeps a secret of the stack file: ``secretsmanager``, or ``ssm`` for parameters."""
+    return source.split(":")[2] if source.startswith("arn:") else "ssm"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +31,13 @@ class SecretReference:
 
     name_or_arn: str
     key: str | None = None
+
+    @classmethod
+    def parsed(cls, text: str) -> SecretReference:
+        """Read a name or an ARN that may have ``:<json key>`` behind it."""
+        parts = text.split(":")
+        names = _ARN_PARTS if parts[0] == "arn" else 1
+        return cls(name_or_arn=":".join(parts[:names]), key=":".join(parts[names:]) or None)
 
     @property
     def value_from(self) -> str:
@@ -69,3 +85,20 @@ class SecretReference:
     @property
     def _is_arn(self) -> bool:
         return self.name_or_arn.startswith("arn:")
+
+
+def read_all(sid: str, secrets: Iterable[SecretReference], account: AwsAccount) -> Statement:
+    """Return permission to fetch the values of several secrets, in one statement.
+
+    Args:
+        sid: Why, as a statement's ``Sid``.
+        secrets: The secrets; one that is named twice stands once.
+        account: Where those are that are given by their names.
+    """
+    named = {secret.name_or_arn: secret for secret in secrets}
+    statements = [secret.read(sid, account) for secret in named.values()]
+    return Statement(
+        sid=sid,
+        actions=statements[0].actions,
+        resources=tuple(resource for statement in statements for resource in statement.resources),
+    )

@@ -125,15 +125,15 @@ class ServiceAlarms(NamedTuple):
     all: tuple[pulumi.Resource, ...] = ()
 
 
-def alarms_of(name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> ServiceAlarms:
+def alarms_of(name: str, args: AlarmsArgs | None, opts: pulumi.ResourceOptions | None = None) -> ServiceAlarms:
     """The alarms that a stack file asks for.
 
     Args:
         name: Starts every Pulumi name.
-        args: What they watch, and whether they are on.
+        args: What they watch; ``None`` where none are wanted.
         opts: Options of the component.
     """
-    if not args.alarms.enabled:
+    if args is None:
         return ServiceAlarms()
     made = Alarms(name, args, opts)
     return ServiceAlarms(names=made.names, all=made.all)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Final, cast
 
-from components.hosting.task_definition import TaskSurroundings, task_definition
+from components.hosting.task_definition import IMAGE_PLACEHOLDER, TaskSurroundings, task_definition
 from components.settings import ApplicationSection
 
 BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
 """Small, well kept, for both processors, and from a registry whose limits a first start does not meet."""
 
 SERVER: Final = """\
-import http.server, signal, sys
+import http.server, signal, sys, threading
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = b"Waiting for the first deployment.\\n"
@@ -26,9 +26,12 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *words): pass
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-http.server.ThreadingHTTPServer(("", int(sys.argv[1])), Answer).serve_forever()
+ports = [http.server.ThreadingHTTPServer(("", int(port)), Answer) for port in sys.argv[1:]]
+for other in ports[1:]:
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+ports[0].serve_forever()
 """
-"""Answers every path with 200, so it passes whatever health check the load balancer makes; writes nowhere."""
+"""Answers every path with 200, so it passes the health checks of HTTP/1.1 that take 200; writes nowhere."""
 
 NOBODY: Final = "65534:65534"
 FIRST_FREE_PORT: Final = 1024
@@ -36,7 +39,13 @@ FIRST_FREE_PORT: Final = 1024
 
 
 def first_definition(
-    application: ApplicationSection, surroundings: TaskSurroundings, *, repository: str | None, exec_: bool
+    application: ApplicationSection,
+    surroundings: TaskSurroundings,
+    *,
+    repository: str | None,
+    exec_: bool,
+    reached: tuple[str, int],
+    health_check_port: int | None,
 ) -> dict[str, object]:
     """The task definition that a new service starts with.
 
@@ -47,27 +56,31 @@ def first_definition(
             change the image only: it starts from the application's own task definition, and its tasks cannot start
             before the first run has pushed an image. ``None`` for the bootstrap program.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
+        reached: Name and port of the container that the load balancer reaches.
+        health_check_port: Where the load balancer checks the tasks' health, if not on the application's port.
     """
     if repository is not None:
         changes: dict[str, object] = {"image": f"{repository}:none-yet"}
     else:
-        application, surroundings, changes = _bootstrap(application, surroundings, exec_=exec_)
+        ports = tuple(dict.fromkeys((reached[1], health_check_port or reached[1])))
+        application, surroundings, changes = _bootstrap(application, surroundings, reached[0], ports, exec_=exec_)
     definition = task_definition(application, surroundings)
     containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
-    return {**definition, "containerDefinitions": [{**container, **changes} for container in containers]}
+    made = [{**part, **changes} if part["image"] == IMAGE_PLACEHOLDER else part for part in containers]
+    return {**definition, "containerDefinitions": made}
 
 
 def _bootstrap(
-    application: ApplicationSection, surroundings: TaskSurroundings, *, exec_: bool
+    application: ApplicationSection, surroundings: TaskSurroundings, name: str, ports: tuple[int, ...], *, exec_: bool
 ) -> tuple[ApplicationSection, TaskSurroundings, dict[str, object]]:
-    """What answers the health check on the application's port, with none of its secrets.
+    """What answers the health check where the load balancer makes it, with none of the application's secrets.
 
     Its family is its own: a revision of it says nothing about the application.
     """
     plain = ApplicationSection(
         name=application.name,
-        container_name=application.container_name,
-        port=application.port,
+        container_name=name,
+        port=ports[0],
         architecture=application.architecture,
     )
     own = dataclasses.replace(
@@ -77,8 +90,8 @@ def _bootstrap(
     )
     changes: dict[str, object] = {
         "image": BOOTSTRAP_IMAGE,
-        "command": ["python3", "-c", SERVER, str(application.port)],
+        "command": ["python3", "-c", SERVER, *map(str, ports)],
     }
-    if application.port >= FIRST_FREE_PORT:
+    if min(ports) >= FIRST_FREE_PORT:
         changes["user"] = NOBODY
     return plain, own, changes

@@ -10,6 +10,7 @@ import pulumi
 from pulumi_aws import ec2, vpc
 
 from components.foundation.foundation import Foundation
+from components.foundation.secret import store_of
 from components.hosting.network import Network
 
 ALWAYS = ("ecr.api", "ecr.dkr", "logs")
@@ -27,7 +28,7 @@ class EndpointsArgs:
         foundation: What they are made with.
         network: The VPC, made here.
         tasks: The tasks' security group.
-        secrets: ARNs the task definition reads: each kind has an endpoint of its own.
+        secrets: Secrets and parameters the task definition reads: each kind has an endpoint of its own.
         exec: Whether a person may open a shell in a task.
     """
 
@@ -112,10 +113,10 @@ def services(secrets: Sequence[str], *, exec_: bool) -> tuple[str, ...]:
     """The services that need an interface endpoint, by their short names.
 
     Args:
-        secrets: ARNs of Secrets Manager secrets and of parameters.
+        secrets: ARNs of Secrets Manager secrets, names and ARNs of parameters.
         exec_: Whether ECS Exec is on.
     """
-    kinds = {arn.split(":")[2] for arn in secrets}
+    kinds = {store_of(source) for source in secrets}
     return (
         *ALWAYS,
         *(kind for kind in ("secretsmanager", "ssm") if kind in kinds),

@@ -11,7 +11,7 @@ from pulumi_aws import lb
 from components.engines.deployment_group import DeploymentGroup
 from components.engines.target import DeploymentTarget, TakeOver
 from components.foundation.foundation import Foundation
-from components.settings.sections.hosting import ExistingSection
+from components.settings.sections.existing_hosting import ExistingSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

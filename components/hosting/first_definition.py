@@ -21,6 +21,7 @@ from components.settings import ApplicationSection
 BOOTSTRAP_IS_WRITTEN_ONCE: Final = (
     "containerDefinitions",
     "cpu",
+    "ephemeralStorage",
     "memory",
     "runtimePlatform",
     "taskRoleArn",
@@ -38,6 +39,8 @@ class FirstDefinitionArgs:
         application: The stack file's ``application``.
         engine: What deploys.
         exec: Whether a person may open a shell in a task.
+        reached: Name and port of the container that the load balancer reaches.
+        health_check_port: Where the load balancer checks the tasks' health, if not on the application's port.
         repository: Where the application's images come from.
         roles: The roles of the tasks.
         log_group: Name of the log group of the containers.
@@ -47,6 +50,8 @@ class FirstDefinitionArgs:
     application: ApplicationSection
     engine: Engine
     exec: bool
+    reached: tuple[str, int]
+    health_check_port: int | None
     repository: Repository
     roles: TaskRoles
     log_group: pulumi.Output[str]
@@ -71,16 +76,25 @@ def first_definition_of(
             task_role_arn=known["task_role_arn"],
             log_group=known["log_group"],
             region=known["region"],
+            parameters_arn=known["parameters_arn"],
             tags=foundation.tags,
         )
         repository = known["repository"] if args.engine.ships_image_only else None
-        return first_definition(args.application, surroundings, repository=repository, exec_=args.exec)
+        return first_definition(
+            args.application,
+            surroundings,
+            repository=repository,
+            exec_=args.exec,
+            reached=args.reached,
+            health_check_port=args.health_check_port,
+        )
 
     definition = pulumi.Output.all(
         execution_role_arn=args.roles.execution_role_arn,
         task_role_arn=args.roles.task_role_arn,
         log_group=args.log_group,
         region=foundation.account.region,
+        parameters_arn=foundation.account.arn("ssm", "parameter"),
         repository=args.repository.uri,
     ).apply(render)
     return ecs.TaskDefinition(
@@ -97,7 +111,34 @@ def first_definition_of(
         execution_role_arn=definition["executionRoleArn"],
         task_role_arn=definition.apply(lambda known: known.get("taskRoleArn")),
         container_definitions=definition.apply(lambda known: json.dumps(known["containerDefinitions"])),
-        volumes=definition.apply(lambda known: [{"name": volume["name"]} for volume in known.get("volumes", [])]),
+        ephemeral_storage=definition.apply(_disk),
+        volumes=definition.apply(lambda known: [_volume(volume) for volume in known.get("volumes", [])]),
         tags=foundation.tags,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=list(BOOTSTRAP_IS_WRITTEN_ONCE))),
     )
+
+
+def _volume(volume: Mapping[str, Any]) -> ecs.TaskDefinitionVolumeArgs:
+    """A volume as AWS's provider takes it."""
+    efs = volume.get("efsVolumeConfiguration")
+    if efs is None:
+        return ecs.TaskDefinitionVolumeArgs(name=volume["name"])
+    access = efs.get("authorizationConfig")
+    return ecs.TaskDefinitionVolumeArgs(
+        name=volume["name"],
+        efs_volume_configuration=ecs.TaskDefinitionVolumeEfsVolumeConfigurationArgs(
+            file_system_id=efs["fileSystemId"],
+            root_directory=efs.get("rootDirectory"),
+            transit_encryption=efs["transitEncryption"],
+            authorization_config=ecs.TaskDefinitionVolumeEfsVolumeConfigurationAuthorizationConfigArgs(
+                access_point_id=access["accessPointId"], iam=access["iam"]
+            )
+            if access
+            else None,
+        ),
+    )
+
+
+def _disk(definition: Mapping[str, Any]) -> ecs.TaskDefinitionEphemeralStorageArgs | None:
+    disk = definition.get("ephemeralStorage")
+    return ecs.TaskDefinitionEphemeralStorageArgs(size_in_gib=disk["sizeInGiB"]) if disk else None

@@ -46,6 +46,7 @@ class InfrastructureRole(pulumi.ComponentResource):
             f"{name}-role",
             description=f"ECS moves the traffic of {args.foundation.prefix} with it",
             assume_role_policy=service_trust("ecs.amazonaws.com", account_id=args.foundation.account.id),
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=args.foundation.tags,
             opts=child,
         )

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import pulumi
-from pulumi_aws import lb
+from pulumi_aws import lb, route53
 
 from components.engines import TrafficSwitch
 from components.foundation.account_needs import LOAD_BALANCERS, Need
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
-from components.settings.sections.hosting import LoadBalancerSection
+from components.hosting.target_group import TargetGroupArgs, fitted, target_group
+from components.settings.sections.load_balancer import HTTP_PORT, HTTPS_PORT, IDLE_TIMEOUT, LoadBalancerSection
 
 TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 """TLS 1.2 and 1.3 only, with the ciphers AWS recommends.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 """
-
-LONGEST_NAME: Final = 32
-"""https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +93,8 @@ class LoadBalancer(pulumi.ComponentResource):
             security_groups=[args.security_group],
             drop_invalid_header_fields=True,
             desync_mitigation_mode="defensive",
+            # AWS's default is not said: it would be a change of load balancers that are there.
+            idle_timeout=settings.idle_timeout_seconds if settings.idle_timeout_seconds != IDLE_TIMEOUT else None,
             enable_deletion_protection=args.foundation.protect,
             access_logs=lb.LoadBalancerAccessLogsArgs(bucket=args.logs.name, enabled=True) if args.logs else None,
             tags=args.foundation.tags,
@@ -105,11 +104,11 @@ class LoadBalancer(pulumi.ComponentResource):
         )
         self._arn, self.arn_suffix = balancer.arn, balancer.arn_suffix
         self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
+        if settings.domain_name and settings.hosted_zone_id:
+            self._record(settings.domain_name, settings.hosted_zone_id)
         colours = ("blue", "green") if args.two_target_groups else ("blue",)
         self.target_groups = tuple(self._target_group(colour) for colour in colours)
-        self.production = self._listener("production", settings.production_port)
-        if settings.certificate_arn:
-            self._redirect()
+        self.production = self._users_listener()
         if args.two_target_groups:
             self.test = self._listener("test", settings.effective_test_port)
         if args.traffic_switch is TrafficSwitch.RULES and self.test:
@@ -130,7 +129,7 @@ class LoadBalancer(pulumi.ComponentResource):
     def notes(self) -> tuple[pulumi.Output[str], ...]:
         """What a person has to do before users reach it by their own name."""
         settings = self._args.load_balancer
-        if not (settings.domain_name or settings.certificate_arn):
+        if settings.hosted_zone_id or not (settings.domain_name or settings.certificate_arn):
             return ()
         return (
             pulumi.Output.format(
@@ -148,32 +147,55 @@ class LoadBalancer(pulumi.ComponentResource):
         made = (self.production, self.test, self.production_rule, self.test_rule)
         return tuple(resource for resource in made if resource is not None)
 
-    def _target_group(self, colour: str) -> lb.TargetGroup:
-        check = self._args.load_balancer.health_check
-        return lb.TargetGroup(
-            f"{self._name}-{colour}",
-            name=fitted(f"{self._args.foundation.prefix}-{colour}"),
-            target_type="ip",
-            # Each task is registered with its own port; this one is never used, and an edit would replace the group.
-            port=80,
-            protocol="HTTP",
-            vpc_id=self._args.vpc_id,
-            deregistration_delay=self._args.load_balancer.deregistration_seconds,
-            health_check=lb.TargetGroupHealthCheckArgs(
-                path=self._args.health_check_path,
-                protocol="HTTP",
-                matcher="200-399",
-                interval=check.interval_seconds,
-                timeout=check.timeout_seconds,
-                healthy_threshold=check.healthy_threshold,
-                unhealthy_threshold=check.unhealthy_threshold,
-            ),
-            tags=self._args.foundation.tags,
-            # Another VPC means other groups, which AWS refuses half-way; of two the second may go with its engine.
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.foundation.protect and colour == "blue"),
+    def _record(self, name: str, zone: str) -> None:
+        route53.Record(
+            f"{self._name}-record",
+            name=name,
+            zone_id=zone,
+            type="A",
+            aliases=[
+                # With one record there is nowhere else to go when all tasks are unhealthy.
+                route53.RecordAliasArgs(name=self.dns_name, zone_id=self.zone_id, evaluate_target_health=False)
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _listener(self, role: str, port: int) -> lb.Listener:
+    def _target_group(self, colour: str) -> lb.TargetGroup:
+        args = self._args
+        return target_group(
+            f"{self._name}-{colour}",
+            TargetGroupArgs(
+                foundation=args.foundation,
+                colour=colour,
+                load_balancer=args.load_balancer,
+                health_check_path=args.health_check_path,
+                vpc_id=args.vpc_id,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _users_listener(self) -> lb.Listener:
+        """Make the listeners of ports 80 and 443; returns the one that forwards the users' requests.
+
+        Where a deployment moves traffic, that one follows the certificate from port to port: its target group is the
+        one that serves. With one target group each port has a listener of its own, so that the one of HTTPS can come
+        and go. AWS's provider cannot take the certificate away from a listener: terraform-provider-aws#1851.
+        """
+        settings = self._args.load_balancer
+        if self._args.two_target_groups:
+            once = "https" if settings.certificate_arn else "http"
+            production = self._listener("production", settings.production_port, once=(once,))
+            if settings.certificate_arn:
+                # Of a stack that had plain HTTP the users' listener has to leave port 80 first.
+                self._redirect("redirect", after=production, once=("http",))
+            return production
+        if settings.certificate_arn:
+            secure = self._listener("https", HTTPS_PORT, once=("production",))
+            self._redirect("http", after=secure, once=("redirect",))
+            return secure
+        return self._listener("http", HTTP_PORT, once=("redirect", "production"))
+
+    def _listener(self, role: str, port: int, *, once: Sequence[str] = ()) -> lb.Listener:
         certificate = self._args.load_balancer.certificate_arn
         return lb.Listener(
             f"{self._name}-{role}",
@@ -186,15 +208,16 @@ class LoadBalancer(pulumi.ComponentResource):
             tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                aliases=self._formerly(once),
                 ignore_changes=["defaultActions"] if self._args.traffic_switch is TrafficSwitch.LISTENERS else None,
             ),
         )
 
-    def _redirect(self) -> None:
+    def _redirect(self, role: str, *, after: lb.Listener, once: Sequence[str]) -> None:
         lb.Listener(
-            f"{self._name}-redirect",
+            f"{self._name}-{role}",
             load_balancer_arn=self._arn,
-            port=80,
+            port=HTTP_PORT,
             protocol="HTTP",
             default_actions=[
                 lb.ListenerDefaultActionArgs(
@@ -203,9 +226,12 @@ class LoadBalancer(pulumi.ComponentResource):
                 )
             ],
             tags=self._args.foundation.tags,
-            # Of a stack that had plain HTTP the users' listener has to leave port 80 first.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.production]),
+            opts=pulumi.ResourceOptions(parent=self, aliases=self._formerly(once), depends_on=[after]),
         )
+
+    def _formerly(self, once: Sequence[str]) -> list[pulumi.Alias]:
+        """What a listener is called in a stack of an earlier version, or with another strategy; the first that is."""
+        return [pulumi.Alias(name=f"{self._name}-{role}") for role in once]
 
     def _rule(self, role: str, listener: lb.Listener, weights: Sequence[int]) -> lb.ListenerRule:
         return lb.ListenerRule(
@@ -229,11 +255,3 @@ class LoadBalancer(pulumi.ComponentResource):
             tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["actions"]),
         )
-
-
-def fitted(name: str) -> str:
-    """A name of at most 32 characters: a longer one is cut, and keeps apart from others by a hash."""
-    if len(name) <= LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
-    return f"{name[: LONGEST_NAME - 7].rstrip('-')}-{digest}"

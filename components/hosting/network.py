@@ -14,7 +14,7 @@ from components.foundation.account_needs import ELASTIC_IPS, VPCS, Need
 from components.foundation.account_needs import NAT_GATEWAYS as NAT_GATEWAYS_QUOTA
 from components.foundation.foundation import Foundation
 from components.hosting.subnets import subnet_blocks
-from components.settings.sections.hosting import NetworkSection
+from components.settings.sections.network import NetworkSection
 
 NAT_GATEWAYS: Final = {
     "none": awsx.ec2.NatGatewayStrategy.NONE,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Final
 
 import pulumi
@@ -16,7 +17,7 @@ from components.hosting.endpoints import EndpointsArgs, endpoints_of
 from components.hosting.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.hosting.network import Network, NetworkArgs
 from components.hosting.scaling import Scaling, ScalingArgs
-from components.hosting.security_groups import SecurityGroups, SecurityGroupsArgs
+from components.hosting.security_groups import NFS, SecurityGroups, SecurityGroupsArgs
 from components.hosting.service import Service, ServiceArgs
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
 from components.images.repository import Repository
@@ -56,7 +57,10 @@ class NewHosting(pulumi.ComponentResource):
         self._args = args
         child = pulumi.ResourceOptions(parent=self)
         foundation, application, made = args.foundation, args.application, args.hosting
-        secrets = tuple(application.secrets.values())
+        containers = application.every_container.values()
+        secrets = tuple(dict.fromkeys(source for part in containers for source in part.every_secret))
+        file_systems = {name: volume.efs for name, volume in application.volumes.items() if volume.efs is not None}
+        opened = {efs.security_group_id for efs in file_systems.values() if efs.security_group_id is not None}
         self._network = Network(
             f"{name}-network",
             NetworkArgs(foundation=foundation, network=made.network, internal=made.load_balancer.internal),
@@ -69,9 +73,15 @@ class NewHosting(pulumi.ComponentResource):
                 vpc_id=self._network.vpc_id,
                 ports=made.load_balancer.ports(for_tests=args.rollout.shifts_traffic),
                 allowed_cidrs=made.load_balancer.allowed_cidrs,
+                file_systems=sorted(opened),
             ),
             opts=child,
         )
+        self._to_open = [
+            groups.tasks.apply(partial(_to_open, efs.file_system_id))
+            for efs in file_systems.values()
+            if efs.security_group_id is None
+        ]
         self._logs = foundation.log_group(f"{name}-logs", f"/ecs/{foundation.prefix}", self)
         self._roles = TaskRoles(
             f"{name}-roles",
@@ -80,29 +90,25 @@ class NewHosting(pulumi.ComponentResource):
                 repository=args.repository,
                 log_group_arn=self._logs.arn,
                 secrets=secrets,
+                images=tuple(part.image for part in application.containers.values()),
+                environment_files=tuple(file for part in containers for file in part.environment_files),
+                file_systems=file_systems,
+                statements=tuple(
+                    stated.statement(f"Application{number}")
+                    for number, stated in enumerate(made.service.task_role_policy, 1)
+                ),
                 task_role=made.service.task_role,
                 exec=made.service.exec,
             ),
             opts=child,
         )
-        logged = made.load_balancer.access_logs
-        self._balancer = LoadBalancer(
-            f"{name}-load-balancer",
-            LoadBalancerArgs(
-                foundation=foundation,
-                load_balancer=made.load_balancer,
-                health_check_path=application.health_check_path,
-                vpc_id=self._network.vpc_id,
-                subnets=self._network.balancer_subnets,
-                security_group=groups.balancer,
-                logs=AccessLogBucket(f"{name}-access-logs", foundation, opts=child) if logged else None,
-                traffic_switch=args.engine.traffic_switch if args.rollout.shifts_traffic else TrafficSwitch.NOTHING,
-            ),
-            opts=child,
+        self._balancer = balancer = self._load_balancer(f"{name}-load-balancer", groups.balancer)
+        watched = (
+            AlarmsArgs(foundation=foundation, alarms=made.alarms_made, balancer=balancer)
+            if made.alarms_made and balancer
+            else None
         )
-        self._alarms = alarms_of(
-            f"{name}-alarms", AlarmsArgs(foundation=foundation, alarms=made.alarms, balancer=self._balancer), opts=child
-        )
+        self._alarms = alarms_of(f"{name}-alarms", watched, opts=child)
         endpoints = endpoints_of(
             f"{name}-endpoints",
             EndpointsArgs(
@@ -126,14 +132,14 @@ class NewHosting(pulumi.ComponentResource):
                 foundation=foundation,
                 application=application,
                 engine=args.engine,
-                rollout=args.rollout.with_alarms(self._alarms.names),
+                rollout=args.rollout.with_alarms(self._alarms.names).within(*made.service.healthy_percents),
                 hosting=made,
                 repository=args.repository,
                 roles=self._roles,
                 log_group=self._logs.name,
                 placement=self._placement,
-                balancer=self._balancer,
-                after=(*endpoints, *self._alarms.all),
+                balancer=balancer,
+                after=(*endpoints, *groups.reaching, *self._alarms.all),
             ),
             opts=child,
         )
@@ -144,17 +150,39 @@ class NewHosting(pulumi.ComponentResource):
                 service=self._service.service,
                 scaling=made.service.scaling,
                 desired_count=application.desired_count,
-                balancer=self._balancer,
+                balancer=balancer,
             ),
             opts=child,
         )
-        self.register_outputs({"serviceUrl": self._balancer.url})
+        self.register_outputs({"serviceUrl": balancer.url if balancer else None})
+
+    def _load_balancer(self, name: str, security_group: pulumi.Output[str] | None) -> LoadBalancer | None:
+        """Make the load balancer, unless the service has none."""
+        args, settings = self._args, self._args.hosting.load_balancer
+        if security_group is None:
+            return None
+        child = pulumi.ResourceOptions(parent=self)
+        logs = f"{name.removesuffix('-load-balancer')}-access-logs"
+        return LoadBalancer(
+            name,
+            LoadBalancerArgs(
+                foundation=args.foundation,
+                load_balancer=settings,
+                health_check_path=args.application.health_check_path,
+                vpc_id=self._network.vpc_id,
+                subnets=self._network.balancer_subnets,
+                security_group=security_group,
+                logs=AccessLogBucket(logs, args.foundation, opts=child) if settings.access_logs else None,
+                traffic_switch=args.engine.traffic_switch if args.rollout.shifts_traffic else TrafficSwitch.NOTHING,
+            ),
+            opts=child,
+        )
 
     @property
     def hosting(self) -> DeploymentTarget:
         """What the stages need to know."""
         foundation, balancer = self._args.foundation, self._balancer
-        return DeploymentTarget(
+        target = DeploymentTarget(
             account=foundation.account,
             cluster=foundation.prefix,
             service=foundation.prefix,
@@ -162,18 +190,35 @@ class NewHosting(pulumi.ComponentResource):
             execution_role_arn=self._roles.execution_role_arn,
             task_role_arn=self._roles.task_role_arn,
             log_group=self._logs.name,
-            target_groups=tuple(group.name for group in balancer.target_groups),
-            production_listener_arn=balancer.production.arn,
-            test_listener_arn=balancer.test.arn if balancer.test else None,
-            service_url=balancer.url,
+            reached=self._args.application.reached(self._args.hosting.load_balancer.container),
+            healthy_percents=self._args.hosting.service.healthy_percents,
             grace_period_seconds=self._args.hosting.load_balancer.health_check.grace_period_seconds,
             placement=self._placement,
             infrastructure_role_arn=self._service.infrastructure_role_arn,
             alarms=self._alarms.names,
             ready=(self._service.service, *self._alarms.all),
+            needs=(*self._service.needs, *self._network.needs),
+            service_linked_roles=(ECS_ROLE, SCALING_ROLE),
+        )
+        if balancer is None:
+            return target
+        return replace(
+            target,
+            target_groups=tuple(group.name for group in balancer.target_groups),
+            production_listener_arn=balancer.production.arn,
+            test_listener_arn=balancer.test.arn if balancer.test else None,
+            service_url=balancer.url,
             load_balancer_dns_name=balancer.dns_name,
             load_balancer_zone_id=balancer.zone_id,
             needs=(*self._service.needs, *balancer.needs, *self._network.needs),
             service_linked_roles=(ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE),
-            notes=balancer.notes,
+            notes=(*balancer.notes, *self._to_open),
         )
+
+
+def _to_open(file_system: str, tasks: str) -> str:
+    """Say what a person has to do before tasks can mount a file system."""
+    return (
+        f"Let the tasks mount {file_system}: open TCP port {NFS} of its mount targets' security group to {tasks}, "
+        "or name that group as securityGroupId of the volume."
+    )

@@ -10,7 +10,7 @@ from pulumi_aws import appautoscaling
 
 from components.foundation.foundation import Foundation
 from components.hosting.load_balancer import LoadBalancer
-from components.settings.sections.hosting import ScalingSection
+from components.settings.sections.service import ScalingSection, ScheduleSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,18 +22,21 @@ class ScalingArgs:
         service: The service.
         scaling: The stack file's ``hosting.service.scaling``.
         desired_count: ``application.desiredCount``.
-        balancer: Counts the requests.
+        balancer: Counts the requests, where there is one.
     """
 
     foundation: Foundation
     service: pulumi.Resource
     scaling: ScalingSection
     desired_count: int
-    balancer: LoadBalancer
+    balancer: LoadBalancer | None
 
 
 class Scaling(pulumi.ComponentResource):
-    """Target tracking by CPU and, if asked for, by requests; whichever wants more tasks wins."""
+    """Target tracking by CPU and, if asked for, by memory and requests; whichever wants more tasks wins.
+
+    At certain times other limits may apply, which stay until the next such time.
+    """
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:Scaling"
 
@@ -52,10 +55,29 @@ class Scaling(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.service]),
         )
         self._policy("cpu", scaling.cpu_percent, "ECSServiceAverageCPUUtilization")
-        if scaling.requests_per_task is not None:
+        if scaling.memory_percent is not None:
+            self._policy("memory", scaling.memory_percent, "ECSServiceAverageMemoryUtilization")
+        if scaling.requests_per_task is not None and args.balancer is not None:
             label = pulumi.Output.concat(args.balancer.arn_suffix, "/", args.balancer.target_groups[0].arn_suffix)
             self._policy("requests", scaling.requests_per_task, "ALBRequestCountPerTarget", label)
+        for action, when in scaling.schedule.items():
+            self._action(action, when)
         self.register_outputs({})
+
+    def _action(self, name: str, when: ScheduleSection) -> None:
+        appautoscaling.ScheduledAction(
+            f"{self._name}-{name}",
+            name=name,
+            service_namespace=self._target.service_namespace,
+            scalable_dimension=self._target.scalable_dimension,
+            resource_id=self._target.resource_id,
+            schedule=when.expression,
+            timezone=when.time_zone,
+            scalable_target_action=appautoscaling.ScheduledActionScalableTargetActionArgs(
+                min_capacity=when.minimum, max_capacity=when.maximum
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def _policy(self, which: str, target: float, metric: str, label: pulumi.Input[str] | None = None) -> None:
         appautoscaling.Policy(

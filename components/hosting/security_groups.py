@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 from pulumi_aws import ec2, vpc
 
 from components.foundation.foundation import Foundation
+
+NFS: Final = 2049
+"""https://docs.aws.amazon.com/efs/latest/ug/network-access.html"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,67 +23,42 @@ class SecurityGroupsArgs:
     Attributes:
         foundation: What they are made with.
         vpc_id: The VPC.
-        ports: Ports the load balancer listens on.
+        ports: Ports the load balancer listens on; none where there is no load balancer.
         allowed_cidrs: Addresses that may reach them.
+        file_systems: Security groups of file systems that the tasks mount.
     """
 
     foundation: Foundation
     vpc_id: pulumi.Input[str]
     ports: Sequence[int]
     allowed_cidrs: Sequence[str]
+    file_systems: Sequence[str] = ()
 
 
 class SecurityGroups(pulumi.ComponentResource):
-    """One group for the load balancer, one for the tasks; each rule is a resource, so an edit touches that rule."""
+    """One group for the load balancer, one for the tasks; each rule is a resource, so an edit touches that rule.
+
+    Without a load balancer nobody reaches the tasks.
+    """
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:SecurityGroups"
 
-    balancer: pulumi.Output[str]
-    """The load balancer's group."""
+    balancer: pulumi.Output[str] | None = None
+    """The load balancer's group, where there is one."""
     tasks: pulumi.Output[str]
     """The tasks' group."""
+    reaching: tuple[pulumi.Resource, ...]
+    """What must be there before a task can mount its file systems."""
 
     def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         self._name, self._args = name, args
-        self.balancer = self._group("balancer", "Load balancer: users in, tasks out")
+        # The description of a group cannot be changed: without a load balancer, too, it has to stay.
         self.tasks = self._group("tasks", "Tasks: in from the load balancer only")
-        for port in args.ports:
-            for cidr in args.allowed_cidrs:
-                vpc.SecurityGroupIngressRule(
-                    f"{name}-balancer-in-{port}-from-{_slug(cidr)}",
-                    security_group_id=self.balancer,
-                    description=f"Users on port {port}",
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
-                    cidr_ipv4=cidr,
-                    tags=args.foundation.tags,
-                    opts=pulumi.ResourceOptions(parent=self),
-                )
-        # Every port: an edit of application.port must not cut off the tasks that still listen on the old one.
-        vpc.SecurityGroupEgressRule(
-            f"{name}-balancer-out",
-            security_group_id=self.balancer,
-            description="Tasks",
-            ip_protocol="tcp",
-            from_port=1,
-            to_port=65535,
-            referenced_security_group_id=self.tasks,
-            tags=args.foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        vpc.SecurityGroupIngressRule(
-            f"{name}-tasks-in",
-            security_group_id=self.tasks,
-            description="Load balancer",
-            ip_protocol="tcp",
-            from_port=1,
-            to_port=65535,
-            referenced_security_group_id=self.balancer,
-            tags=args.foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        if args.ports:
+            self.balancer = self._group("balancer", "Load balancer: users in, tasks out")
+            self._let_users_in(self.balancer)
+            self._let_through(self.balancer)
         # The program knows ECR, logs and secrets, and not which databases and services an application calls.
         vpc.SecurityGroupEgressRule(
             f"{name}-tasks-out",
@@ -91,7 +69,62 @@ class SecurityGroups(pulumi.ComponentResource):
             tags=args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.reaching = tuple(
+            vpc.SecurityGroupIngressRule(
+                f"{name}-{group}-in",
+                security_group_id=group,
+                description="NFS from the tasks of " + args.foundation.prefix,
+                ip_protocol="tcp",
+                from_port=NFS,
+                to_port=NFS,
+                referenced_security_group_id=self.tasks,
+                tags=args.foundation.tags,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for group in args.file_systems
+        )
         self.register_outputs({"balancer": self.balancer, "tasks": self.tasks})
+
+    def _let_users_in(self, balancer: pulumi.Output[str]) -> None:
+        args = self._args
+        for port in args.ports:
+            for cidr in args.allowed_cidrs:
+                vpc.SecurityGroupIngressRule(
+                    f"{self._name}-balancer-in-{port}-from-{_slug(cidr)}",
+                    security_group_id=balancer,
+                    description=f"Users on port {port}",
+                    ip_protocol="tcp",
+                    from_port=port,
+                    to_port=port,
+                    cidr_ipv4=cidr,
+                    tags=args.foundation.tags,
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+
+    def _let_through(self, balancer: pulumi.Output[str]) -> None:
+        """On every port: an edit of application.port must not cut off the tasks that still listen on the old one."""
+        vpc.SecurityGroupEgressRule(
+            f"{self._name}-balancer-out",
+            security_group_id=balancer,
+            description="Tasks",
+            ip_protocol="tcp",
+            from_port=1,
+            to_port=65535,
+            referenced_security_group_id=self.tasks,
+            tags=self._args.foundation.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        vpc.SecurityGroupIngressRule(
+            f"{self._name}-tasks-in",
+            security_group_id=self.tasks,
+            description="Load balancer",
+            ip_protocol="tcp",
+            from_port=1,
+            to_port=65535,
+            referenced_security_group_id=balancer,
+            tags=self._args.foundation.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def _group(self, whose: str, description: str) -> pulumi.Output[str]:
         return ec2.SecurityGroup(

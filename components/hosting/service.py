@@ -20,9 +20,6 @@ from components.hosting.task_roles import TaskRoles
 from components.images.repository import Repository
 from components.settings import ApplicationSection, HostingSection
 
-DURING_DEPLOYMENT: Final = 2
-"""Sets of tasks that run while a deployment lasts."""
-
 WRITTEN_BY_SCALING: Final = ("desiredCount",)
 
 
@@ -40,7 +37,7 @@ class ServiceArgs:
         roles: The roles of its tasks.
         log_group: Name of the log group of its containers.
         placement: Where tasks run.
-        balancer: The load balancer.
+        balancer: The load balancer, where there is one.
         after: What must be there, beside load balancer and roles, before a task can start.
     """
 
@@ -53,7 +50,7 @@ class ServiceArgs:
     roles: TaskRoles
     log_group: pulumi.Output[str]
     placement: Placement
-    balancer: LoadBalancer
+    balancer: LoadBalancer | None
     after: Sequence[pulumi.Resource]
 
 
@@ -77,6 +74,7 @@ class Service(pulumi.ComponentResource):
         self._name, self._args = name, args
         self.needs = (_need(args),)
         child = pulumi.ResourceOptions(parent=self)
+        self._reached = args.application.reached(args.hosting.load_balancer.container)
         settings, placement, by_ecs = args.hosting.service, args.placement, args.engine.deployed_by_ecs
         load_balancers, moved_by = self._load_balancers()
         first = first_definition_of(
@@ -86,6 +84,8 @@ class Service(pulumi.ComponentResource):
                 application=args.application,
                 engine=args.engine,
                 exec=settings.exec,
+                reached=self._reached,
+                health_check_port=args.hosting.load_balancer.health_check.port,
                 repository=args.repository,
                 roles=args.roles,
                 log_group=args.log_group,
@@ -122,7 +122,10 @@ class Service(pulumi.ComponentResource):
                 assign_public_ip=placement.public_ip,
             ),
             load_balancers=load_balancers,
-            health_check_grace_period_seconds=args.hosting.load_balancer.health_check.grace_period_seconds,
+            # None is ECS's own default, and may come together with the first load balancer.
+            health_check_grace_period_seconds=args.hosting.load_balancer.health_check.grace_period_seconds or None
+            if args.balancer
+            else None,
             enable_execute_command=settings.exec,
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",
@@ -132,16 +135,36 @@ class Service(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.foundation.protect,
-                depends_on=[providers, *args.balancer.complete, *moved_by, *args.roles.policies, *args.after],
-                ignore_changes=[*args.engine.written(args.rollout), *WRITTEN_BY_SCALING],
+                depends_on=[
+                    providers,
+                    *(args.balancer.complete if args.balancer else ()),
+                    *moved_by,
+                    *args.roles.policies,
+                    *args.after,
+                ],
+                ignore_changes=self._ignored,
             ),
             **own_deployments(args.engine, args.rollout),
         )
         self.register_outputs({"service": self.service.name, "cluster": cluster.name})
 
+    @property
+    def _ignored(self) -> list[str]:
+        """What somebody else writes; without a load balancer none of it is about one.
+
+        The grace period goes with it, and must not be sent: ECS refuses any to a service without a load balancer
+        (https://github.com/hashicorp/terraform-provider-aws/issues/31104).
+        """
+        written = [*self._args.engine.written(self._args.rollout), *WRITTEN_BY_SCALING]
+        if self._args.balancer is not None:
+            return written
+        return [*(name for name in written if not name.startswith("loadBalancers")), "healthCheckGracePeriodSeconds"]
+
     def _load_balancers(self) -> tuple[list[ecs.ServiceLoadBalancerArgs], tuple[pulumi.Resource, ...]]:
         """The target group or groups the service's tasks register with, and what must be there to move them."""
         args, balancer = self._args, self._args.balancer
+        if balancer is None:
+            return [], ()  # said, not left out: the paths that are ignored need a list when one comes
         first, *others = balancer.target_groups
         advanced: ecs.ServiceLoadBalancerAdvancedConfigurationArgs | None = None
         moved_by: tuple[pulumi.Resource, ...] = ()
@@ -159,8 +182,8 @@ class Service(pulumi.ComponentResource):
             )
             moved_by, self.infrastructure_role_arn = (role.policy,), role.arn
         container = ecs.ServiceLoadBalancerArgs(
-            container_name=args.application.container,
-            container_port=args.application.port,
+            container_name=self._reached[0],
+            container_port=self._reached[1],
             target_group_arn=first.arn,
             advanced_configuration=advanced,
         )
@@ -171,9 +194,9 @@ def _need(args: ServiceArgs) -> Need:
     """Return the vCPUs of the most tasks, twice: a deployment runs as many new ones beside them.
 
     CodeDeploy and ECS's strategies with two target groups make a second set of tasks; the rolling strategy goes up to
-    ``maximumPercent``, 200.
+    ``maximumPercent``.
     """
     settings = args.hosting.service
     tasks = settings.scaling.effective_maximum(args.application.desired_count)
     quota = FARGATE_SPOT if settings.capacity_provider == "fargateSpot" else FARGATE
-    return Need(quota=quota, amount=DURING_DEPLOYMENT * tasks * args.application.cpu / 1024)
+    return Need(quota=quota, amount=args.rollout.maximum_percent / 100 * tasks * args.application.cpu / 1024)

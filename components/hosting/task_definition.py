@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.settings import ApplicationSection
+from components.settings.sections.container import TEMPORARY, ContainerSection
+from components.settings.sections.containers import BUILT, FurtherContainerSection
+from components.settings.sections.logs import FirelensSection, LogsSection
+from components.settings.sections.volumes import TEMPORARY_VOLUME, EfsSection, VolumeSection
 
 IMAGE_PLACEHOLDER = "<IMAGE>"
 """Stands where the prepare action writes the image's digest reference."""
@@ -27,6 +31,7 @@ class TaskSurroundings:
         task_role_arn: What the application itself may do; ``None`` for nothing.
         log_group: CloudWatch log group of the containers.
         region: Region of the log group.
+        parameters_arn: What the ARNs of the account's parameters in Parameter Store begin with: ``...:parameter``.
         tags: Tags of the revision and its tasks.
     """
 
@@ -35,6 +40,7 @@ class TaskSurroundings:
     task_role_arn: str | None
     log_group: str
     region: str
+    parameters_arn: str
     tags: Mapping[str, str]
 
 
@@ -43,30 +49,16 @@ def task_definition(application: ApplicationSection, surroundings: TaskSurroundi
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
     """
-    container: dict[str, object] = {
-        "name": application.container,
+    own = {
         "image": IMAGE_PLACEHOLDER,
         "essential": True,
-        "portMappings": [{"containerPort": application.port, "hostPort": application.port, "protocol": "tcp"}],
-        **_variables(application),
-        "readonlyRootFilesystem": application.read_only_root_filesystem,
-        # A process that ignores SIGTERM would otherwise hold up every deployment for 30 seconds.
-        "linuxParameters": {"initProcessEnabled": True},
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": surroundings.log_group,
-                "awslogs-region": surroundings.region,
-                "awslogs-stream-prefix": application.container,
-                # A stalled log must not stall the application.
-                "mode": "non-blocking",
-            },
-        },
+        "portMappings": _ports(application.port),
     }
-    if application.user is not None:
-        container["user"] = application.user
-    if application.command:
-        container["command"] = list(application.command)
+    containers = [_container(application.container, own, application, application, surroundings)]
+    containers += [
+        _container(name, _of_further(container), container, application, surroundings)
+        for name, container in application.containers.items()
+    ]
     definition: dict[str, object] = {
         "family": surroundings.family,
         "networkMode": "awsvpc",
@@ -78,16 +70,191 @@ def task_definition(application: ApplicationSection, surroundings: TaskSurroundi
             "operatingSystemFamily": "LINUX",
         },
         "executionRoleArn": surroundings.execution_role_arn,
-        "containerDefinitions": [container],
+        "containerDefinitions": containers,
         "tags": [{"key": key, "value": value} for key, value in sorted(surroundings.tags.items())],
     }
     if surroundings.task_role_arn is not None:
         definition["taskRoleArn"] = surroundings.task_role_arn
-    if application.read_only_root_filesystem:
-        # Most programs need somewhere to put a temporary file.
-        container["mountPoints"] = [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": False}]  # noqa: S108 - a path inside the container
-        definition["volumes"] = [{"name": "tmp", "host": {}}]
+    if application.ephemeral_storage_gib is not None:
+        definition["ephemeralStorage"] = {"sizeInGiB": application.ephemeral_storage_gib}
+    volumes: list[dict[str, object]] = [
+        {"name": volume, "host": {}}
+        for name, part in application.every_container.items()
+        for volume in _writable(name, part)
+    ]
+    volumes += [_volume(name, volume.efs) for name, volume in application.volumes.items()]
+    if volumes:
+        definition["volumes"] = volumes
     return definition
+
+
+def _container(
+    name: str,
+    of_its_kind: Mapping[str, object],
+    container: ContainerSection,
+    application: ApplicationSection,
+    surroundings: TaskSurroundings,
+) -> dict[str, object]:
+    """A container definition.
+
+    Args:
+        name: Its name.
+        of_its_kind: What differs between the application's own container and further ones.
+        container: What the stack file says of it.
+        application: The stack file's ``application``.
+        surroundings: Log group and region.
+    """
+    made: dict[str, object] = {
+        "name": name,
+        **of_its_kind,
+        **_variables(container, surroundings),
+        "readonlyRootFilesystem": container.read_only_root_filesystem,
+        # A process that ignores SIGTERM would otherwise hold up every deployment for 30 seconds.
+        "linuxParameters": {"initProcessEnabled": container.init_process},
+        "logConfiguration": _logs(container.logs, application.container, surroundings),
+        **_where_said(container),
+    }
+    mounts = [
+        {"sourceVolume": volume, "containerPath": path, "readOnly": False}
+        for volume, path in _writable(name, container).items()
+    ]
+    mounts += [
+        {
+            "sourceVolume": volume,
+            "containerPath": mount.path,
+            "readOnly": mount.read_only or _only_read(application.volumes[volume]),
+        }
+        for volume, mount in container.mounts.items()
+    ]
+    if mounts:
+        made["mountPoints"] = mounts
+    return made
+
+
+def _logs(logs: LogsSection, prefix: str, surroundings: TaskSurroundings) -> dict[str, object]:
+    """The log configuration of a container.
+
+    Args:
+        logs: What the stack file says of it.
+        prefix: What the names of the log streams of all containers of the task begin with; their own stand behind it.
+        surroundings: Log group and region.
+    """
+    if logs.driver == "awsfirelens":
+        routed: dict[str, object] = {"logDriver": logs.driver, "options": dict(logs.options)}
+        if logs.secret_options:
+            routed["secretOptions"] = [
+                {"name": name, "valueFrom": _secret_arn(source, surroundings)}
+                for name, source in sorted(logs.secret_options.items())
+            ]
+        return routed
+    options = {
+        "awslogs-group": surroundings.log_group,
+        "awslogs-region": surroundings.region,
+        "awslogs-stream-prefix": prefix,
+        # A stalled log must not stall the application.
+        "mode": logs.mode,
+    }
+    if logs.mode == "non-blocking":
+        options["max-buffer-size"] = logs.buffer_size
+    if logs.date_time_format is not None:
+        options["awslogs-datetime-format"] = logs.date_time_format
+    if logs.multiline_pattern is not None:
+        options["awslogs-multiline-pattern"] = logs.multiline_pattern
+    return {"logDriver": logs.driver, "options": options}
+
+
+def _of_further(container: FurtherContainerSection) -> dict[str, object]:
+    """What is said of further containers alone."""
+    sizes = {"cpu": container.cpu, "memory": container.memory, "memoryReservation": container.memory_reservation}
+    return {
+        "image": IMAGE_PLACEHOLDER if container.image == BUILT else container.image,
+        "essential": container.essential,
+        **({"portMappings": _ports(container.port)} if container.port is not None else {}),
+        **{key: size for key, size in sizes.items() if size is not None},
+        **({"firelensConfiguration": _firelens(container.firelens)} if container.firelens is not None else {}),
+    }
+
+
+def _firelens(router: FirelensSection) -> dict[str, object]:
+    """What makes a container the log router; on Fargate its configuration is a file of its image.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_FirelensConfiguration.html
+    """
+    options = {"enable-ecs-log-metadata": "true" if router.enable_ecs_log_metadata else "false"}
+    if router.config_file is not None:
+        options |= {"config-file-type": "file", "config-file-value": router.config_file}
+    return {"type": router.type, "options": options}
+
+
+def _volume(name: str, efs: EfsSection | None) -> dict[str, object]:
+    """A volume of the task: one of EFS, which is reached encrypted, or an empty one."""
+    if efs is None:
+        return {"name": name, "host": {}}
+    configuration: dict[str, object] = {"fileSystemId": efs.file_system_id, "transitEncryption": "ENABLED"}
+    if efs.access_point_id is not None:
+        configuration["authorizationConfig"] = {"accessPointId": efs.access_point_id, "iam": "ENABLED"}
+    if efs.root_directory is not None:
+        configuration["rootDirectory"] = efs.root_directory
+    return {"name": name, "efsVolumeConfiguration": configuration}
+
+
+def _only_read(volume: VolumeSection) -> bool:
+    """Whether no container may write to a volume."""
+    return volume.efs is not None and volume.efs.read_only
+
+
+def _ports(port: int) -> list[dict[str, object]]:
+    return [{"containerPort": port, "hostPort": port, "protocol": "tcp"}]
+
+
+def _where_said(container: ContainerSection) -> dict[str, object]:
+    """What a container definition has only where the stack file says it."""
+    made: dict[str, object] = {}
+    if container.user is not None:
+        made["user"] = container.user
+    for key, words in (("command", container.command), ("entryPoint", container.entry_point)):
+        if words:
+            made[key] = list(words)
+    if container.working_directory is not None:
+        made["workingDirectory"] = container.working_directory
+    if container.stop_timeout_seconds is not None:
+        made["stopTimeout"] = container.stop_timeout_seconds
+    if (check := container.health_check) is not None:
+        made["healthCheck"] = {
+            "command": list(check.command),
+            "interval": check.interval_seconds,
+            "timeout": check.timeout_seconds,
+            "retries": check.retries,
+            # Off when left out, and ECS may not repeat a 0, which the comparison with what runs would take for an edit.
+            **({"startPeriod": check.start_period_seconds} if check.start_period_seconds else {}),
+        }
+    if container.environment_files:
+        made["environmentFiles"] = [{"value": file, "type": "s3"} for file in container.environment_files]
+    if container.ulimits:
+        made["ulimits"] = [
+            {"name": name, "softLimit": limit.soft, "hardLimit": limit.hard}
+            for name, limit in sorted(container.ulimits.items())
+        ]
+    if container.depends_on:
+        made["dependsOn"] = [
+            {"containerName": name, "condition": condition} for name, condition in sorted(container.depends_on.items())
+        ]
+    return made
+
+
+def _writable(name: str, container: ContainerSection) -> dict[str, str]:
+    """The volumes that a container with a read-only root filesystem writes to, with their paths.
+
+    Volumes and not ``tmpfs``, which Fargate takes since January 2026: a volume is on the task's disk and takes none of
+    its memory, and AWS documents to whom it belongs (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html).
+    """
+    if not container.read_only_root_filesystem:
+        return {}
+    # Most programs need somewhere to put a temporary file.
+    further = isinstance(container, FurtherContainerSection)
+    temporary = f"{name}-{TEMPORARY_VOLUME}" if further else TEMPORARY_VOLUME
+    others = {f"{name}-writable-{number}": path for number, path in enumerate(container.writable_paths, 1)}
+    return {temporary: TEMPORARY, **others}
 
 
 def stated(application: ApplicationSection, surroundings: TaskSurroundings) -> dict[str, object]:
@@ -98,7 +265,7 @@ def stated(application: ApplicationSection, surroundings: TaskSurroundings) -> d
     """
     given = application.model_fields_set
     container: dict[str, object] = {"name": application.container}
-    container |= {key: value for key, value in _variables(application).items() if key in given}
+    container |= {key: value for key, value in _variables(application, surroundings).items() if key in given}
     if "read_only_root_filesystem" in given:
         container["readonlyRootFilesystem"] = application.read_only_root_filesystem
     if application.user is not None:
@@ -114,9 +281,17 @@ def stated(application: ApplicationSection, surroundings: TaskSurroundings) -> d
     }
 
 
-def _variables(application: ApplicationSection) -> dict[str, list[dict[str, str]]]:
-    """The variables of the container, and those whose values ECS reads elsewhere."""
+def _variables(container: ContainerSection, surroundings: TaskSurroundings) -> dict[str, list[dict[str, str]]]:
+    """The variables of a container, and those whose values ECS reads elsewhere."""
     return {
-        "environment": [{"name": name, "value": value} for name, value in sorted(application.environment.items())],
-        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(application.secrets.items())],
+        "environment": [{"name": name, "value": value} for name, value in sorted(container.environment.items())],
+        "secrets": [
+            {"name": name, "valueFrom": _secret_arn(source, surroundings)}
+            for name, source in sorted(container.secrets.items())
+        ],
     }
+
+
+def _secret_arn(source: str, surroundings: TaskSurroundings) -> str:
+    """The ARN of a secret, or of a parameter that the stack file gives by its name."""
+    return source if source.startswith("arn:") else f"{surroundings.parameters_arn}{source}"

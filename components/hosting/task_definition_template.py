@@ -57,6 +57,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
                 task_role_arn=known["task_role_arn"],
                 log_group=str(known["log_group"]),
                 region=str(known["region"]),
+                parameters_arn=str(known["parameters_arn"]),
                 tags=foundation.tags,
             )
             return json.dumps(form(args.application, surroundings), indent=2) + "\n"
@@ -66,6 +67,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
             task_role_arn=hosting.task_role_arn,
             log_group=hosting.log_group,
             region=foundation.account.region,
+            parameters_arn=foundation.account.arn("ssm", "parameter"),
         ).apply(render)
         self.uri = args.artifacts.store(f"{name}-object", KEY, content, content_type="application/json", parent=self)
         self.register_outputs({"uri": self.uri})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 from pulumi_aws import iam
 
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
-from components.images.repository import Repository, registry_login
+from components.foundation.secret import store_of
+from components.images.repository import Repository, registry_login, repositories_of
+from components.settings.sections.volumes import EfsSection
 
 SHELL = (
     "ssmmessages:CreateControlChannel",
@@ -20,6 +23,15 @@ SHELL = (
     "ssmmessages:OpenDataChannel",
 )
 """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions"""
+
+READ: Final = {
+    "secretsmanager": ("ReadSecrets", "secretsmanager:GetSecretValue"),
+    "ssm": ("ReadParameters", "ssm:GetParameters"),
+}
+"""What reading a secret takes, by the service that keeps it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +42,11 @@ class TaskRolesArgs:
         foundation: What they are made with.
         repository: Where the image comes from.
         log_group_arn: Where the containers log to.
-        secrets: ARNs of the secrets and parameters the task definition reads.
+        secrets: The secrets by their ARNs, and the parameters by name or ARN, that the task definition reads.
+        images: The images of further containers.
+        environment_files: ARNs of the files in S3 with variables of the containers.
+        file_systems: The file systems of EFS that are mounted, by the names of their volumes.
+        statements: What the stack file lets the application do.
         task_role: Name or ARN of a role that exists; ``None`` for the one made here.
         exec: Whether a person may open a shell in a task.
     """
@@ -39,6 +55,10 @@ class TaskRolesArgs:
     repository: Repository
     log_group_arn: pulumi.Output[str]
     secrets: Sequence[str]
+    images: Sequence[str]
+    environment_files: Sequence[str]
+    file_systems: Mapping[str, EfsSection]
+    statements: Sequence[Statement]
     task_role: str | None
     exec: bool
 
@@ -70,6 +90,7 @@ class TaskRoles(pulumi.ComponentResource):
             f"{name}-execution",
             description=f"Starts the tasks of {prefix}",
             assume_role_policy=trust,
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )
@@ -84,6 +105,7 @@ class TaskRoles(pulumi.ComponentResource):
             f"{name}-task",
             description=f"What {prefix} itself may do",
             assume_role_policy=trust,
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )
@@ -92,6 +114,10 @@ class TaskRoles(pulumi.ComponentResource):
             policies.append(
                 iam.RolePolicy(f"{name}-task-policy", role=task.name, policy=policy_document(shell), opts=child)
             )
+        for what, statements in (("mounts", _mounting(args)), ("own-policy", args.statements)):
+            if statements and args.task_role is None:
+                policy = policy_document(statements)
+                policies.append(iam.RolePolicy(f"{name}-task-{what}", role=task.name, policy=policy, opts=child))
         self.policies = tuple(policies)
         self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
 
@@ -114,18 +140,39 @@ def _shell(args: TaskRolesArgs) -> list[Statement]:
     ]
 
 
+def _mounting(args: TaskRolesArgs) -> list[Statement]:
+    """Return permission to mount file systems through their access points; without one EFS asks for no permission.
+
+    https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
+    """
+    account = args.foundation.account
+    return [
+        Statement(
+            sid=f"Mount{''.join(word.capitalize() for word in re.findall('[A-Za-z0-9]+', volume))}",
+            actions=("elasticfilesystem:ClientMount", *(() if efs.read_only else ("elasticfilesystem:ClientWrite",))),
+            resources=(account.arn("elasticfilesystem", f"file-system/{efs.file_system_id}"),),
+            conditions={
+                "ArnEquals": {
+                    "elasticfilesystem:AccessPointArn": account.arn(
+                        "elasticfilesystem", f"access-point/{efs.access_point_id}"
+                    )
+                }
+            },
+        )
+        for volume, efs in args.file_systems.items()
+        if efs.access_point_id is not None
+    ]
+
+
 def _starting(args: TaskRolesArgs) -> list[Statement]:
     """Return what starting a task takes: its image, its log, its secrets."""
-    by_kind = {
-        "secretsmanager": ("ReadSecrets", "secretsmanager:GetSecretValue"),
-        "ssm": ("ReadParameters", "ssm:GetParameters"),
-    }
+    account = args.foundation.account
     statements = [
         registry_login(),
         Statement(
             sid="PullImage",
             actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-            resources=(args.repository.arn,),
+            resources=(args.repository.arn, *(other.arn for other in repositories_of(args.images, account))),
         ),
         Statement(
             sid="WriteLog",
@@ -133,13 +180,22 @@ def _starting(args: TaskRolesArgs) -> list[Statement]:
             resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
         ),
     ]
-    for kind, (sid, action) in by_kind.items():
-        named = sorted({_whole(arn) for arn in args.secrets if arn.split(":")[2] == kind})
+    for kind, (sid, action) in READ.items():
+        named = sorted({_whole(source) for source in args.secrets if store_of(source) == kind})
         if named:
-            statements.append(Statement(sid=sid, actions=(action,), resources=tuple(named)))
+            arns = tuple(account.parameter_arn(source) for source in named)
+            statements.append(Statement(sid=sid, actions=(action,), resources=arns))
+    if args.environment_files:
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+        files = tuple(sorted(set(args.environment_files)))
+        buckets = tuple(sorted({file.partition("/")[0] for file in files}))
+        statements += [
+            Statement(sid="ReadEnvironmentFiles", actions=("s3:GetObject",), resources=files),
+            Statement(sid="FindEnvironmentFiles", actions=("s3:GetBucketLocation",), resources=buckets),
+        ]
     return statements
 
 
-def _whole(arn: str) -> str:
+def _whole(source: str) -> str:
     """The ARN of a whole secret: what ECS takes may name a key, a stage and a version behind it."""
-    return ":".join(arn.split(":")[:7])
+    return ":".join(source.split(":")[:7])

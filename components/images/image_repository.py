@@ -80,6 +80,7 @@ class ImageRepository(pulumi.ComponentResource):
             name=args.promotion_role,
             description=f"Promotes images into {args.repository_name} from another account",
             assume_role_policy=role_trust(args.promoters),
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=args.foundation.tags,
             opts=child,
         )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 
 from components.foundation.account import AwsAccount
 from components.foundation.iam import Statement
+
+_IN_ECR: Final = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +110,37 @@ def existing_repository(
     arn = account.arn("ecr", f"repository/{name}", region=region, account_id=account_id)
     uri = account.image(name, region=region, account_id=account_id)
     return Repository(name=name, arn=arn, uri=uri)
+
+
+def named_repository(name: str, account: AwsAccount) -> Repository:
+    """A repository by its name in this account and region, or by its whole address."""
+    elsewhere = _IN_ECR.fullmatch(name)
+    if elsewhere is None:
+        return existing_repository(name, account)
+    return existing_repository(elsewhere["name"], account, account_id=elsewhere["account"], region=elsewhere["region"])
+
+
+def pull_all(sid: str, repositories: Iterable[Repository]) -> Statement:
+    """Permission to fetch images of several repositories, in one statement."""
+    return Statement(
+        sid=sid,
+        actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+        resources=tuple(repository.arn for repository in repositories),
+    )
+
+
+def repositories_of(images: Iterable[str], account: AwsAccount) -> tuple[Repository, ...]:
+    """The repositories of images that are in Amazon ECR; one of another registry, ECR Public included, has none.
+
+    Args:
+        images: Their references, as a task definition has them.
+        account: The account of the stack, which knows the partition.
+    """
+    found = {match[0]: match for image in sorted(images) if (match := _IN_ECR.match(image))}
+    return tuple(
+        existing_repository(each["name"], account, account_id=each["account"], region=each["region"])
+        for each in found.values()
+    )
 
 
 def registry_login() -> Statement:

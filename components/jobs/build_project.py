@@ -173,7 +173,8 @@ class BuildProjectArgs:
         buildspec: What it does.
         machine: What it runs on.
         artifacts: Where its input comes from and its output goes.
-        jobs: The scripts that the buildspec fetches.
+        jobs: The scripts that the buildspec fetches; ``None`` for a buildspec of the application's repository, which
+            may read artifacts and write none.
         variables: Plain values for variables the buildspec declares.
         secrets: Variables filled from Secrets Manager by CodeBuild: variable -> secret name or ARN,
             with ``:json-key`` behind it where the secret is JSON.
@@ -188,7 +189,7 @@ class BuildProjectArgs:
     buildspec: Buildspec
     machine: Machine
     artifacts: ArtifactBucket
-    jobs: JobBundle
+    jobs: JobBundle | None
     variables: Mapping[str, pulumi.Input[str]]
     statements: Sequence[Statement]
     timeout_minutes: int = 30
@@ -233,6 +234,7 @@ class BuildProject(pulumi.ComponentResource):
                 account_id=account.id,
                 source_arn=account.arn("codebuild", f"project/{args.project_name}"),
             ),
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )
@@ -326,7 +328,12 @@ class BuildProject(pulumi.ComponentResource):
         )
 
     def _report_groups(self, name: str) -> tuple[pulumi.Output[str], ...]:
-        """The report groups CodeBuild would make by itself, and leave behind, for the buildspec's ``reports``."""
+        """The report groups CodeBuild would make by itself, and leave behind, for the buildspec's ``reports``.
+
+        It does make those of a buildspec of the application's, whose names only that knows.
+        """
+        if self._args.jobs is None:
+            return (self._args.foundation.account.arn("codebuild", f"report-group/{self._args.project_name}-*"),)
         return tuple(
             codebuild.ReportGroup(
                 f"{name}-{key}",
@@ -370,8 +377,11 @@ class BuildProject(pulumi.ComponentResource):
             else None
         )
         return (
-            args.jobs.read(),
-            *args.artifacts.read_write(),
+            *(
+                (args.jobs.read(), *args.artifacts.read_write())
+                if args.jobs is not None
+                else args.artifacts.read_artifacts()
+            ),
             Statement(
                 sid="WriteLog",
                 actions=("logs:CreateLogStream", "logs:PutLogEvents"),
@@ -385,7 +395,7 @@ def _environment_variables(args: BuildProjectArgs) -> list[codebuild.ProjectEnvi
     """Sorted, so that the order of the code never shows as a change."""
     plain = {
         **args.variables,
-        **args.jobs.variables,
+        **(args.jobs.variables if args.jobs is not None else {}),
         # AWS adds this one by itself, which would show as a change for ever (pulumi-aws#3844).
         "CODEBUILD_CONFIG_AUTO_DISCOVER": "false",
     }

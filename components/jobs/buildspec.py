@@ -112,6 +112,31 @@ def load_buildspec(name: str, *, clones: bool = False) -> Buildspec:
     return read_buildspec(FOLDER / f"{name}.yml", clones=clones)
 
 
+def of_the_application(path: str, *, variables: Mapping[str, str]) -> Buildspec:
+    """Return a buildspec that the application's repository holds.
+
+    Args:
+        path: Where, from the root of the repository; CodeBuild takes the path in place of the text.
+        variables: What it is told, with defaults.
+    """
+    return Buildspec(
+        name=path,
+        purpose="",
+        text=path,
+        variables=variables,
+        secrets=(),
+        exported=(),
+        artifact_files=(),
+        reports=(),
+        modules={},
+    )
+
+
+def is_of_the_application(text: str) -> bool:
+    """Return whether a CodeBuild project's buildspec is the path of a file, and not its text."""
+    return re.fullmatch(r"[^\s:]+", text) is not None
+
+
 def job_of(text: str) -> str:
     """Return the name of the buildspec that a CodeBuild project's text was made of.
 

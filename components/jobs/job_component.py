@@ -12,7 +12,7 @@ from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement
 from components.jobs.build_project import BuildProject, BuildProjectArgs, Machine
-from components.jobs.buildspec import load_buildspec
+from components.jobs.buildspec import Buildspec, load_buildspec, of_the_application
 from components.jobs.bundle import JobBundle
 from components.pipeline.connection import Connection
 
@@ -89,21 +89,83 @@ class JobComponent(pulumi.ComponentResource):
             role_name: The role's name in AWS, where another account must be able to name it.
             reads_code: Whether it reads the artifact ``Source``: with a full clone, the job then may clone.
         """
+        clone = self._context.full_clone if reads_code else None
+        return self._made(
+            job,
+            load_buildspec(buildspec or job, clones=clone is not None),
+            jobs=self._context.jobs,
+            description=description,
+            machine=machine,
+            variables={**(variables or {}), **(clone.clone_variables() if clone else {})},
+            secrets=secrets or {},
+            statements=[*statements, *(clone.clone() if clone else ())],
+            timeout_minutes=timeout_minutes,
+            role_name=role_name,
+        )
+
+    def own_project(
+        self,
+        job: str,
+        buildspec: str,
+        *,
+        description: str,
+        machine: Machine,
+        variables: Mapping[str, str],
+        statements: Sequence[Statement] = (),
+        timeout_minutes: int = 30,
+    ) -> BuildProject:
+        """One build project with a buildspec of the application's repository: any commit may change what it does.
+
+        Args:
+            job: Kebab-case name of the job.
+            buildspec: Path of the buildspec in the application's repository.
+            description: One sentence for the console.
+            machine: What it runs on.
+            variables: What it is told, with defaults.
+            statements: What it may do besides reading the code.
+            timeout_minutes: Build timeout in minutes.
+        """
+        clone = self._context.full_clone
+        return self._made(
+            job,
+            of_the_application(buildspec, variables=variables),
+            jobs=None,
+            description=description,
+            machine=machine,
+            variables={},
+            secrets={},
+            statements=[*statements, *(clone.clone() if clone else ())],
+            timeout_minutes=timeout_minutes,
+        )
+
+    def _made(
+        self,
+        job: str,
+        buildspec: Buildspec,
+        *,
+        jobs: JobBundle | None,
+        description: str,
+        machine: Machine,
+        variables: Mapping[str, pulumi.Input[str]],
+        secrets: Mapping[str, str],
+        statements: Sequence[Statement],
+        timeout_minutes: int,
+        role_name: str | None = None,
+    ) -> BuildProject:
         context = self._context
-        clone = context.full_clone if reads_code else None
         return BuildProject(
             f"{context.name}-{job}",
             BuildProjectArgs(
                 foundation=context.foundation,
                 project_name=f"{context.foundation.prefix}-{job}",
                 description=description,
-                buildspec=load_buildspec(buildspec or job, clones=clone is not None),
+                buildspec=buildspec,
                 machine=machine,
                 artifacts=context.artifacts,
-                jobs=context.jobs,
-                variables={**(variables or {}), **(clone.clone_variables() if clone else {})},
-                secrets=secrets or {},
-                statements=[*statements, *(clone.clone() if clone else ())],
+                jobs=jobs,
+                variables=variables,
+                secrets=secrets,
+                statements=statements,
                 timeout_minutes=timeout_minutes,
                 role_name=role_name,
             ),

@@ -75,6 +75,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
             f"{name}-role",
             description=f"Runs the pipeline {model.name}",
             assume_role_policy=service_trust("codepipeline.amazonaws.com", account_id=account.id),
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )

@@ -90,6 +90,7 @@ class ImagePushTriggerRule(pulumi.ComponentResource):
                 account_id=account.id,
                 source_arn=account.arn("events", f"rule/{rule_name}"),
             ),
+            permissions_boundary=args.foundation.permissions_boundary,
             tags=tags,
             opts=child,
         )

@@ -10,7 +10,8 @@ from components.settings.root import Settings
 from components.settings.sections.application import ApplicationSection
 from components.settings.sections.build import BuildSection
 from components.settings.sections.deploy import DeploySection
-from components.settings.sections.hosting import ExistingSection, HostingSection
+from components.settings.sections.existing_hosting import ExistingSection
+from components.settings.sections.hosting import HostingSection
 from components.settings.sections.pipeline import PipelineSection
 from components.settings.sections.promotion import PromotionSection
 from components.settings.sections.release import ReleaseSection

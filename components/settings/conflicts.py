@@ -119,9 +119,9 @@ def the_alarm_on_unhealthy_tasks_can_fire(
     hosting: HostingSection, application: ApplicationSection
 ) -> Iterator[Problem]:
     """Yield more unhealthy tasks for an alarm than there are tasks when few run."""
-    alarms = hosting.alarms
+    alarms = hosting.alarms_made
     fewest = hosting.service.scaling.effective_minimum(application.desired_count)
-    if hosting.existing is None and alarms.enabled and alarms.unhealthy_hosts > fewest:
+    if alarms and alarms.unhealthy_hosts > fewest:
         yield Problem(
             path=("hosting", "alarms", "unhealthyHosts"),
             message=f"must be at most the fewest tasks that run, {fewest}, or the alarm stays quiet when all of them "
@@ -180,8 +180,7 @@ def _fit(promoters: list[str]) -> bool:
 
 def _rolls_back(hosting: HostingSection, deploy: DeploySection) -> AlarmsSection | None:
     """Return the alarms that are made here, where they roll a deployment back."""
-    rolls_back = hosting.existing is None and hosting.alarms.enabled and deploy.chosen_engine.watches_alarms
-    return hosting.alarms if rolls_back else None
+    return hosting.alarms_made if deploy.chosen_engine.watches_alarms else None
 
 
 CONFLICTS: Final[tuple[Conflict, ...]] = (

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, StringConstraints
 
 from components.settings.section import Constraint, Reference
 
+PARAMETER_LEVELS = 15
+"""https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-hierarchies.html"""
 _ARN = r"^arn:aws[a-z-]*"
 _ECR_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 ECR_REPOSITORY = rf"^{_ECR_PART}(/{_ECR_PART})*$"
@@ -90,6 +92,28 @@ Role = Annotated[
 ]
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
+IamAction = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9-]+:[A-Za-z0-9]+$", max_length=128),
+    Constraint("an IAM action spelled out, such as s3:GetObject, without a wildcard"),
+]
+
+ResourceArn = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:[a-z0-9-]+:[^:\s]*:[^:\s]*:\S+$|^\*$", max_length=2048),
+    Constraint("the ARN of a resource, or * for an action that AWS scopes to nothing"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
+
+PolicyArn = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:iam::([0-9]{{12}}|aws):policy/[A-Za-z0-9_+=,.@/-]+$", max_length=600),
+    Constraint("the ARN of an IAM policy, arn:aws:iam::<account>:policy/<name>"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
+
 ConnectionArn = Annotated[
     str,
     StringConstraints(
@@ -108,17 +132,38 @@ TopicArn = Annotated[
 ]
 """An approval takes no first-in-first-out topic: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Approval.html"""
 
-SecretArn = Annotated[
+
+def _parameter(source: str) -> str:
+    """Return the source if it is an ARN, or a name that Parameter Store would take.
+
+    Raises:
+        ValueError: If it is a name with a reserved start or more than 15 levels.
+    """
+    levels = source.lower().split("/")[1:]
+    if source.startswith("/") and (levels[0].startswith(("aws", "ssm")) or len(levels) > PARAMETER_LEVELS):
+        raise ValueError(source)
+    return source
+
+
+SecretSource = Annotated[
     str,
     StringConstraints(
         pattern=rf"{_ARN}:(secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[A-Za-z0-9/_+=.@-]+(:[^:]*:[^:]*:[^:]*)?"
-        r"|ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+)$",
+        r"|ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+)$"
+        r"|^(/[A-Za-z0-9_.-]+)+$",
         max_length=2048,
     ),
-    Constraint("the ARN of a Secrets Manager secret (optionally with :<json key>:<stage>:<version>) or of a parameter"),
+    AfterValidator(_parameter),
+    Constraint(
+        "the ARN of a Secrets Manager secret (optionally with :<json key>:<stage>:<version>) or of a parameter, or the "
+        "name of a parameter that begins with /"
+    ),
     Reference(),
 ]
-"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html"""
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html
+
+A name without a / could be the secret itself. Names of parameters: https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+"""
 
 Secret = Annotated[
     str,
@@ -130,6 +175,39 @@ Secret = Annotated[
     Reference(),
 ]
 """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
+
+SecretValue = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^([A-Za-z0-9/_+=.@-]{{1,512}}|{_ARN[1:]}:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[A-Za-z0-9/_+=.@-]+)"
+        r"(:[A-Za-z0-9_.-]{1,128})?$",
+        max_length=730,
+    ),
+    Constraint(
+        "the name of a Secrets Manager secret or its ARN, with :<json key> behind it where the secret is JSON, never "
+        "the secret itself"
+    ),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
+
+SourceRepository = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^([0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?{ECR_REPOSITORY[1:]}", max_length=320
+    ),
+    Constraint(
+        "the name of an ECR repository of this account and region, or "
+        "<account>.dkr.ecr.<region>.amazonaws.com/<name>, without tag"
+    ),
+    Reference(),
+]
+
+RegistryHost = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?$"),
+    Constraint("the host of a registry, such as docker.io or ghcr.io, without scheme or path"),
+]
 
 JsonKey = Annotated[
     str,
@@ -264,6 +342,29 @@ DomainName = Annotated[
     Constraint("a domain name in lower case such as shop.example.com, without https:// and port"),
     Reference(),
 ]
+
+ContainerPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^(/[A-Za-z0-9_.@+-]+)+$", max_length=255),
+    AfterValidator(no_climbing),
+    Constraint("a path inside the container such as /var/cache, not / itself, without a trailing / and without .."),
+]
+
+EnvironmentFile = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:s3:::[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]/[^\s*?]+\.env$", max_length=1024),
+    Constraint("the ARN of an object in S3 that ends with .env, such as arn:aws:s3:::shop-configuration/prod.env"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html"""
+
+HostedZoneId = Annotated[
+    str,
+    StringConstraints(pattern=r"^Z[A-Z0-9]{1,31}$"),
+    Constraint("the id of a hosted zone such as Z0123456789ABCDEFGHIJ"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/Route53/latest/APIReference/API_HostedZone.html"""
 
 VpcId = Annotated[
     str,

@@ -17,6 +17,7 @@ from components.settings.conflicts import CONFLICTS
 from components.settings.section import Problem, one_of
 from components.settings.sections.application import ApplicationSection
 from components.settings.sections.build import BuildSection
+from components.settings.sections.containers import BUILT
 from components.settings.sections.deploy import DeploySection
 from components.settings.sections.hosting import HostingSection
 from components.settings.sections.pipeline import PipelineSection
@@ -38,7 +39,7 @@ ALARMS_MADE: Final = 3
 def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a load balancer that would serve users without encryption, unasked."""
     balancer = hosting.load_balancer
-    if hosting.existing is None and not balancer.certificate_arn and not balancer.plain_http:
+    if hosting.is_balanced and not balancer.certificate_arn and not balancer.plain_http:
         yield Problem(
             path=("hosting", "loadBalancer", "certificateArn"),
             message="is missing; users reach the service encrypted, by a certificate in the stack's region, "
@@ -46,6 +47,20 @@ def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]
             fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.certificateArn' "
             "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab, or "
             "pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' true",
+        )
+
+
+def grpc_is_checked_by_a_method(hosting: HostingSection, application: ApplicationSection) -> Iterator[Problem]:
+    """Yield a health check of a gRPC service that calls none of its methods; without a path AWS's own is called.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+    """
+    path = application.health_check_path
+    if hosting.load_balancer.protocol_version == "GRPC" and path != "/" and not re.fullmatch("/[^/]+/[^/]+", path):
+        yield Problem(
+            path=("application", "healthCheckPath"),
+            message=f"must be a method like /package.service/method with protocolVersion GRPC, got {path}",
+            fix="pulumi config set --path 'ecs-delivery:application.healthCheckPath' /grpc.health.v1.Health/Check",
         )
 
 
@@ -72,6 +87,61 @@ def most_tasks_are_not_fewer_than_the_fewest(
         )
 
 
+def a_schedule_fits_the_limits(hosting: HostingSection, application: ApplicationSection) -> Iterator[Problem]:
+    """Yield an action that sets one limit beyond the other one, which stays.
+
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
+    """
+    scaling = hosting.service.scaling
+    fewest = scaling.effective_minimum(application.desired_count)
+    most = scaling.effective_maximum(application.desired_count)
+    for name, action in scaling.schedule.items():
+        too_many = action.maximum is None and action.minimum is not None and action.minimum > most
+        too_few = action.minimum is None and action.maximum is not None and action.maximum < fewest
+        if too_many or too_few:
+            key, given = ("minimum", action.minimum) if too_many else ("maximum", action.maximum)
+            other, words = ("maximum", f"most {most}") if too_many else ("minimum", f"least {fewest}")
+            yield Problem(
+                path=("hosting", "service", "scaling", "schedule", name, key),
+                message=f"must be at {words} unless the action sets {other}, too, got {given}",
+                fix=f"edit the file: write {other}: {given} beside it",
+            )
+
+
+def a_deployment_can_replace_tasks(
+    hosting: HostingSection, application: ApplicationSection, deploy: DeploySection
+) -> Iterator[Problem]:
+    """Yield shares of tasks between which no deployment can replace any, or that have no effect.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+    """
+    service = hosting.service
+    least, most = service.minimum_healthy_percent, service.maximum_percent
+    if hosting.existing is not None or (least, most) == (100, 200):
+        return
+    if deploy.effective_strategy != "rolling":
+        for key, value, usual in (("minimumHealthyPercent", least, 100), ("maximumPercent", most, 200)):
+            if value != usual:
+                yield Problem(
+                    path=("hosting", "service", key),
+                    message=f"has an effect only with strategy rolling: {deploy.effective_strategy} makes a second set "
+                    "of tasks",
+                    fix=f"pulumi config rm --path 'ecs-delivery:hosting.service.{key}'",
+                )
+        return
+    fewest = service.scaling.effective_minimum(application.desired_count)
+    for count in sorted({fewest, application.desired_count}):
+        if count * most // 100 <= count <= -(-count * least // 100):
+            yield Problem(
+                path=("hosting", "service", "maximumPercent"),
+                message=f"must leave room for one more task, or minimumHealthyPercent for one less: of {count} tasks "
+                f"with {least} and {most} percent none can be replaced",
+                fix="pulumi config rm --path 'ecs-delivery:hosting.service.maximumPercent', or "
+                "pulumi config set --path 'ecs-delivery:hosting.service.minimumHealthyPercent' 0",
+            )
+            return
+
+
 def scaling_by_requests_needs_one_target_group(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield scaling by the requests of a target group that every other deployment takes out of use.
 
@@ -86,12 +156,32 @@ def scaling_by_requests_needs_one_target_group(hosting: HostingSection, deploy: 
         )
 
 
+def traffic_moves_between_target_groups(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield a deployment that moves traffic of a service without load balancer.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html and, for CodeDeploy,
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-bluegreen.html.
+    """
+    if hosting.existing is not None or hosting.load_balancer.enabled or deploy.effective_strategy == "rolling":
+        return
+    rolling = [name for name, engine in ENGINES.items() if "rolling" in engine.strategies]
+    here = "rolling" in deploy.chosen_engine.strategies
+    key, value = ("strategy", "rolling") if here else ("engine", rolling[0])
+    given = deploy.effective_strategy if here else deploy.engine
+    yield Problem(
+        path=("deploy", key),
+        message=f"must be {'rolling' if here else one_of(rolling)} with hosting.loadBalancer.enabled: false, because "
+        f"there is no traffic to move: tasks are replaced one after the other, got {given}",
+        fix=f"pulumi config set --path 'ecs-delivery:deploy.{key}' {value}",
+    )
+
+
 def alarms_fit_into_a_deployment(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield more alarms than a deployment group takes, the ones made here counted.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
     """
-    made = ALARMS_MADE if hosting.existing is None and hosting.alarms.enabled else 0
+    made = ALARMS_MADE if hosting.alarms_made else 0
     if len(deploy.alarms) + made > MOST_ALARMS:
         yield Problem(
             path=("deploy", "alarms"),
@@ -133,6 +223,70 @@ def commands_fit_into_an_override(application: ApplicationSection, deploy: Deplo
             )
 
 
+OF_A_SERVICE_MADE_HERE: Final = (
+    *("entry_point", "working_directory", "stop_timeout_seconds", "init_process", "health_check", "writable_paths"),
+    *("ulimits", "depends_on", "ephemeral_storage_gib", "containers", "volumes", "mounts", "logs"),
+    *("environment_files", "delivery_variables"),
+)
+"""Fields of the section `application` that a service which exists does not take: its own definition says these."""
+
+
+def a_service_that_exists_keeps_its_own(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield what would be said of a service that exists, and has no effect on it."""
+    if hosting.existing is None:
+        return
+    for field in OF_A_SERVICE_MADE_HERE:
+        if field in application.model_fields_set:
+            key = str(ApplicationSection.model_fields[field].alias)
+            yield Problem(
+                path=("application", key),
+                message="has an effect only on a service that is made here: one that exists keeps what its task "
+                "definition says",
+                fix=f"pulumi config rm --path 'ecs-delivery:application.{key}', and say it in the task definition",
+            )
+
+
+def the_load_balancer_reaches_a_container(
+    application: ApplicationSection, hosting: HostingSection
+) -> Iterator[Problem]:
+    """Yield a container that is not there, or listens nowhere."""
+    wanted = hosting.load_balancer.container
+    if wanted is None or wanted == application.container:
+        return
+    reachable = [application.container, *(name for name, part in application.containers.items() if part.port)]
+    if wanted not in reachable:
+        yield Problem(
+            path=("hosting", "loadBalancer", "container"),
+            message=f"must be a container with a port, {one_of(reachable)}, got {wanted}",
+            fix="pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.container'",
+        )
+
+
+def delivery_variables_can_change(application: ApplicationSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield variables that differ from run to run with an engine that ships the image alone."""
+    if application.delivery_variables and deploy.chosen_engine.ships_image_only:
+        others = [engine.name for engine in ENGINES.values() if not engine.ships_image_only]
+        yield Problem(
+            path=("application", "deliveryVariables"),
+            message=f"has an effect only with engine {one_of(others)}: {deploy.engine} ships the image alone",
+            fix="pulumi config rm --path 'ecs-delivery:application.deliveryVariables'",
+        )
+
+
+def images_can_be_fetched(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield images of other registries for tasks that reach AWS by VPC endpoints only."""
+    if hosting.existing is not None or not hosting.network.needs_endpoints:
+        return
+    for name, container in application.containers.items():
+        if container.image != BUILT and ".dkr.ecr." not in container.image:
+            yield Problem(
+                path=("application", "containers", name, "image"),
+                message=f"must be in Amazon ECR of the stack's region, because private tasks without a NAT gateway "
+                f"reach nothing else, got {container.image}",
+                fix="pulumi config set --path 'ecs-delivery:hosting.network.natGateways' single",
+            )
+
+
 def smoke_test_needs_code(build: BuildSection, source: SourceSection) -> Iterator[Problem]:
     """Yield a smoke test with nothing to build it from."""
     if build.smoke_test.enabled and source.github is None:
@@ -152,6 +306,10 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         ("context", "context"),
         ("target", "target"),
         ("args", "args"),
+        ("secrets", "secrets"),
+        ("base_repositories", "baseRepositories"),
+        ("registry_logins", "registryLogins"),
+        ("checks", "checks"),
         ("repository", "repository"),
         ("version", "version"),
     ):
@@ -212,7 +370,21 @@ def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Itera
 def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a service that tests cannot reach: they run outside its network, and check its certificate."""
     balancer = hosting.load_balancer
-    if balancer.internal:
+    if not balancer.enabled:
+        yield Problem(
+            path=("tests", "enabled"),
+            message="must be false without a load balancer: tests ask for pages, and nobody reaches this service, "
+            "got true",
+            fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
+        )
+    elif balancer.protocol_version != "HTTP1":
+        yield Problem(
+            path=("tests", "enabled"),
+            message=f"must be false with hosting.loadBalancer.protocolVersion {balancer.protocol_version}: tests ask "
+            "over HTTP/1.1, which the load balancer answers with 464, got true",
+            fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
+        )
+    elif balancer.internal:
         yield Problem(
             path=("hosting", "loadBalancer", "internal"),
             message="must be false with tests: they run outside the network, got true",
@@ -367,11 +539,19 @@ def promotion_leads_elsewhere(
 
 RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     hosting_says_how_it_is_reached,
+    grpc_is_checked_by_a_method,
     most_tasks_are_not_fewer_than_the_fewest,
+    a_schedule_fits_the_limits,
+    a_deployment_can_replace_tasks,
     scaling_by_requests_needs_one_target_group,
+    traffic_moves_between_target_groups,
     alarms_fit_into_a_deployment,
     exec_needs_a_writable_root,
     commands_fit_into_an_override,
+    a_service_that_exists_keeps_its_own,
+    the_load_balancer_reaches_a_container,
+    images_can_be_fetched,
+    delivery_variables_can_change,
     smoke_test_needs_code,
     build_without_code_builds_nothing,
     upload_from_source_needs_code,

@@ -1,7 +1,7 @@
 """Tells a secret in clear from an ordinary setting, so that it is refused and never repeated in a message."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 
 from components.settings.section import Problem
@@ -21,7 +21,14 @@ _SMELLS = (
     "CREDENTIAL",
     "CREDENTIALS",
 )
-_ABOUT = {"ARN", "NAME", "URL", "URI", "FILE", "PATH", "TTL", "LENGTH", "HEADER", "ISSUER", "ENDPOINT"}
+_ABOUT = {
+    *("ARN", "NAME", "URL", "URI", "FILE", "PATH", "TTL", "LENGTH", "HEADER", "ISSUER", "ENDPOINT"),
+    *("PREFIX", "SUFFIX", "REGION"),
+}
+_PUBLIC = re.compile(r"(NEXT_PUBLIC|NUXT_PUBLIC|VITE|REACT_APP|PUBLIC|GATSBY)_|.*PUBLISHABLE_")
+"""Names by which browsers get a value: https://nextjs.org/docs/pages/guides/environment-variables and the like."""
+_PLAIN = re.compile(r"|true|false|yes|no|on|off|[+-]?[0-9]+([.][0-9]+)?", re.IGNORECASE)
+"""Values that keep nothing: none, switches and numbers."""
 _VALUES = (
     re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),  # an AWS access key id
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
@@ -45,6 +52,23 @@ def names_a_secret(name: str) -> bool:
 def looks_like_a_secret(value: str) -> bool:
     """Whether a value is of a known kind of secret: key id, private key, GitHub token, address with a password."""
     return any(pattern.search(value) for pattern in _VALUES)
+
+
+def secret_in_clear(name: str, value: str, not_secret: Collection[str] = ()) -> bool:
+    """Whether a variable is a secret in clear: by its value, or by its name where that does not say otherwise.
+
+    Args:
+        name: The variable's name.
+        value: Its value.
+        not_secret: The names that the stack file declares to be no secrets; it cannot do so for a known kind of secret.
+    """
+    ordinary = name in not_secret or _PUBLIC.match(name) or _PLAIN.fullmatch(value)
+    return looks_like_a_secret(value) or (names_a_secret(name) and not ordinary)
+
+
+def appeal(name: str, value: str) -> str:
+    """Return how a stack file says that a variable is no secret, to end a message with; nothing for a known kind."""
+    return "" if looks_like_a_secret(value) else f", or write it like notSecret: [{name}] if everybody may see it"
 
 
 def secret_itself(value: str, noun: str, *, section: str, key: str, example: str) -> Iterator[Problem]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pulumi
 
 from components.engines import Engine
 from components.foundation.iam import Statement
+from components.foundation.secret import SecretReference, read_all
 from components.hosting.task_definition_template import KEY
-from components.images.repository import Repository, pull_through_cache, registry_login
+from components.images.repository import (
+    Repository,
+    named_repository,
+    pull_all,
+    pull_through_cache,
+    registry_login,
+)
 from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
-from components.pipeline.model import Action, Artifact, scheduled, variable
+from components.pipeline.model import Action, Artifact, Category, scheduled, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
 from components.settings import BuildSection
+from components.settings.sections.build import CheckSection
 from components.stages.stage import SharedFacts, Stage, StageContext
 
 
@@ -70,6 +78,12 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             )
             actions.append(self._built(smoke_image, "BuildSmokeTestImage", Artifact.SMOKE_TEST_IMAGE))
             projects.append(smoke_image)
+        for check, section in sorted(args.build.checks.items()):
+            project = self._check(check, section)
+            name = "Check" + "".join(word.capitalize() for word in check.split("-"))
+            built = {"IMAGE_URI": variable(BUILD_IMAGE, "IMAGE_URI")} if section.image else {}
+            actions.append(project.action(name, reads=(Artifact.SOURCE,), category=Category.TEST, environment=built))
+            projects.append(project)
         prepare = self._prepare()
         actions.append(
             prepare.action(
@@ -130,6 +144,17 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "BUILD_ARGS": json.dumps(dict(build.args), sort_keys=True),
             }
         pulls: list[Statement] = []
+        if build.secrets and not smoke:
+            variables["BUILD_MOUNTS"] = json.dumps(dict(build.secrets), sort_keys=True)
+        if build.registry_logins:
+            variables["REGISTRY_LOGINS"] = json.dumps(dict(build.registry_logins), sort_keys=True)
+        if secrets := [*(() if smoke else build.secrets.values()), *build.registry_logins.values()]:
+            account = self._context.foundation.account
+            pulls.append(read_all("ReadBuildSecrets", map(SecretReference.parsed, secrets), account))
+        if build.base_repositories:
+            bases = [named_repository(name, self._context.foundation.account) for name in build.base_repositories]
+            variables["BASE_REPOSITORIES"] = pulumi.Output.json_dumps([found.uri for found in bases])
+            pulls.append(pull_all("PullBaseImages", bases))
         if base is not None:
             variables["BASE_IMAGE_REPOSITORY_URI"] = base.uri
             pulls.append(base.pull())
@@ -158,6 +183,19 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
         return project.action(name, reads=(Artifact.SOURCE,), writes=(artifact,), environment=environment)
 
+    def _check(self, name: str, check: CheckSection) -> BuildProject:
+        """A build of the application's own, which may pull the image where it is asked to look at it."""
+        machine = image_builder(architecture=self._context.application.architecture, size=check.compute)
+        return self.own_project(
+            f"check-{name}",
+            check.buildspec,
+            description=f"Runs {check.buildspec} of the application's repository",
+            machine=replace(machine, builds_images=check.docker),
+            variables={"IMAGE_URI": ""} if check.image else {},
+            statements=[self._context.registry.app.pull(), registry_login()] if check.image else [],
+            timeout_minutes=check.timeout_minutes,
+        )
+
     def _record(self) -> BuildProject:
         repository = self._context.registry.app
         return self.project(
@@ -174,6 +212,9 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
     def _prepare(self) -> BuildProject:
         context, hosting = self._context, self._context.hosting
         engine = self._args.engine
+        own = (context.application.container, context.application.port)
+        reached = hosting.reached or own
+        environment = context.foundation.tags["Environment"]
         looks = engine.ships_image_only or hosting.take_over is not None
         return self.project(
             "prepare-deployment",
@@ -182,7 +223,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             variables={
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,
-                "CONTAINER_PORT": str(context.application.port),
+                "CONTAINER_PORT": str(reached[1]),
+                **({"LOAD_BALANCER_CONTAINER": reached[0]} if reached != own else {}),
                 "APPSPEC": self._app_spec,
                 "IMAGE_ONLY": json.dumps(engine.ships_image_only),
                 "CLUSTER": hosting.cluster,
@@ -190,6 +232,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 # A version that cannot be released is better noticed before it is deployed.
                 "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
                 "TAG_PREFIX": self._args.release_tag_prefix or "",
+                **({"DELIVERY_ENVIRONMENT": environment} if context.application.delivery_variables else {}),
                 **self._take_over(),
             },
             statements=[

@@ -56,7 +56,7 @@ class DeployStage(Stage[DeploySection, DeployStageArgs]):
             stage=self,
             context=context,
             target=context.hosting,
-            rollout=args.rollout.with_alarms(context.hosting.alarms),
+            rollout=args.rollout.with_alarms(context.hosting.alarms).within(*context.hosting.healthy_percents),
             container=context.application.container,
             desired_count=context.application.desired_count,
         )

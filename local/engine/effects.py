@@ -59,7 +59,8 @@ class Rule:
         type: The type of the resource.
         name: What its name has in it.
         operation: ``+`` create, ``-`` delete, ``~`` update or ``+-`` replace, or several of them; empty for all.
-        property: What is updated, with a hyphen before it where it is given no more; empty for all.
+        property: What is updated, with a hyphen before it where it is given no more, and after a plus sign what else is
+            updated together with it; empty for all.
         stack: What has to be true of the stack afterwards: its engine, and ``existing`` where the service is not its
             own; empty for all.
         effect: What is said.
@@ -81,10 +82,12 @@ class Rule:
             changed: One of the properties that it updates.
             stack: What is true of the stack afterwards.
         """
+        name, *others = self.property.split("+")
         return (
             step.type == self.type
             and (not self.operation or operation in self.operation.split())
-            and self.property in ("", changed, changed.lstrip("-"))
+            and name in ("", changed, changed.lstrip("-"))
+            and {*others} <= {_TOP.findall(path)[0] for path in step.changed}
             and stack >= set(self.stack.split())
             and bool(self.name.search(step.name))
         )

@@ -20,7 +20,7 @@ from local.rehearsal import tools
 from local.rehearsal.account import check_places
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import running_definitions
-from local.rehearsal.base_images import PLATFORM, Provision, builds_of, needed, provide
+from local.rehearsal.base_images import PLATFORM, Provision, builds_of, needed, needed_by_tasks, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.graphs import ROOT
@@ -132,7 +132,10 @@ def deliver(
             only=options.only,
             keeps_services=options.keep,
         )
-        images = provide(needed(source.folder, builds_of(*plan.values())), given=options.image, network=options.network)
+        mentions = [*needed(source.folder, builds_of(*plan.values())), *needed_by_tasks(graphs)]
+        images = provide(
+            list({each.name: each for each in mentions}.values()), given=options.image, network=options.network
+        )
         shown = ends.enter_context(_view(plan, options))
         elsewhere = repositories_elsewhere(list(graphs.values()))
         shown.begin(f"{', then '.join(plan)}: {source.origin}", _facts(images, elsewhere))
@@ -149,7 +152,11 @@ def deliver(
             running=running,
         )
         rehearsal = ends.enter_context(Rehearsal(settings, shown.changed, sandbox))
-        visitors = {name: ends.enter_context(stack.hosting.visitor()) for name, stack in rehearsal.stacks.items()}
+        visitors = {
+            name: ends.enter_context(stack.hosting.visitor())
+            for name, stack in rehearsal.stacks.items()
+            if stack.hosting.balancer
+        }
         rehearsal.push(first, source, variables=dict(options.variable))
         rehearsal.wait()
         # Now that everything has ended: with them come Jinja and Pydantic, which the start need not wait for.
@@ -338,7 +345,8 @@ def _open_shell(rehearsal: Rehearsal, folder: Path) -> None:
 def _keep(rehearsal: Rehearsal) -> None:
     """Leave everything running until somebody has seen enough."""
     for name, stack in rehearsal.stacks.items():
-        print(f"{name} answers at {stack.hosting.url}")
+        where = f"answers at {stack.hosting.url}" if stack.hosting.url else "runs, and has no load balancer"
+        print(f"{name} {where}")
     print("Ctrl-C ends it.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from components.jobs.buildspec import is_of_the_application
 from local.errors import Refusal
 from local.rehearsal.codebuild.model import VARIABLE_TYPES, Build, Variable
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
@@ -115,7 +116,9 @@ class Project:
 
     @property
     def defaults(self) -> dict[str, str]:
-        """The variables that its buildspec sets where the project does not."""
+        """The variables that its buildspec sets where the project does not; one in the source is read by the build."""
+        if is_of_the_application(self.buildspec):
+            return {}
         return dict(yaml.safe_load(self.buildspec).get("env", {}).get("variables", {}))
 
 

@@ -5,6 +5,11 @@ if [ "$1 $2" = "buildx create" ]; then
   shift 2
   set -- buildx create --node "$REHEARSAL_MACHINE" --driver-opt network=host "$@"
 fi
+# Nobody can sign in to the registries of others here, nor needs to.
+case "$1 $*" in
+  "login "*.dkr.ecr.*) ;;
+  "login "*) cat > /dev/null && echo "Login Succeeded (rehearsed: nobody was asked)" && exit ;;
+esac
 # Containers know the names of the services here, which they would ask DNS for on AWS.
 if [ "$1" = run ] && [ -f "$REHEARSAL_HOSTS" ]; then
   shift

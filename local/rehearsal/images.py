@@ -35,8 +35,8 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), p
 _SCANNER = Path(__file__).with_name("scanner.sh")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SERVER = """#!/bin/sh
-# The port is fixed: a command of the task definition's is meant for another program.
-exec nc -ll -p {port} -e /bin/answer
+# The ports are fixed: a command of the task definition's is meant for another program.
+{others}exec nc -ll -p {port} -e /bin/answer
 """
 _ANSWER = """#!/bin/sh
 end=$(printf '\\r')
@@ -327,9 +327,10 @@ def holder() -> Image:
     return image(busybox(), Entrypoint=["/bin/sleep", "2147483647"])
 
 
-def waiting(port: int) -> Image:
+def waiting(port: int, *others: int) -> Image:
     """What a service runs before its first deployment: it answers every request alike, whatever its command."""
-    server = _SERVER.format(port=port)
+    beside = "".join(f"nc -ll -p {other} -e /bin/answer &\n" for other in others)
+    server = _SERVER.format(port=port, others=beside)
     own = {"bin/serve": Entry(server.encode(), 0o755), "bin/answer": Entry(_ANSWER.encode(), 0o755)}
     return image(busybox(), layer(own), Entrypoint=["/bin/serve"])
 

@@ -21,6 +21,7 @@ from local.rehearsal.actions.ecr import EcrSource
 from local.rehearsal.actions.ecs import EcsAction
 from local.rehearsal.application import Source
 from local.rehearsal.base_images import PLATFORM, Provision, build_of
+from local.rehearsal.build_secrets import keep_build_secrets
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import BuildHost, Scene, secret_and_key
 from local.rehearsal.deployed import Action, Deployed, Project
@@ -372,6 +373,7 @@ class Rehearsal:
                     secret, key = secret_and_key(variable.value)
                     account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
                     self._let_in(project)
+            keep_build_secrets(project, account, self._options.secrets)
 
     def _let_in(self, project: Project) -> None:
         """Have GitHub know the repository that a project releases, and the token."""

@@ -44,6 +44,13 @@ def policies_of(graph: Graph) -> dict[str, RolePolicies]:
     return {role: RolePolicies(policies) for role, policies in documents.items()}
 
 
+def templates_of(graph: Graph) -> Iterator[dict[str, Any]]:
+    """Yield the task definitions that a stack's pipeline fills in."""
+    for stored in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
+        if '"containerDefinitions"' in (stored.get("content") or ""):
+            yield json.loads(stored["content"])
+
+
 class Repository(NamedTuple):
     """A repository of Amazon ECR."""
 

@@ -305,7 +305,14 @@ def image(**changes: object) -> dict[str, object]:
 
 def deployment(**changes: object) -> dict[str, object]:
     """A whole deployment.json."""
-    return {**image(), "image": f"{REPOSITORY}@{DIGEST}", "container": "shop", "port": 8080, **changes}
+    return {
+        **image(),
+        "image": f"{REPOSITORY}@{DIGEST}",
+        "container": "shop",
+        "reached": "shop",
+        "port": 8080,
+        **changes,
+    }
 
 
 class Reply(NamedTuple):

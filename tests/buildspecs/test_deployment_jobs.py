@@ -142,6 +142,7 @@ def test_all_five_artifacts_are_about_the_digest_that_was_built(machine: Machine
     }
     assert machine.json("deployment.json") == {
         "container": "shop",
+        "reached": "shop",
         "port": 8080,
         "environment": {"LOG_LEVEL": "info", "GREETING": 'it\'s "me"'},
         "image": uri,
@@ -154,6 +155,85 @@ def test_all_five_artifacts_are_about_the_digest_that_was_built(machine: Machine
         "created": "2026-01-31T12:00:00+00:00",
     }
     assert machine.exports == "export DEPLOYED_VERSION=1.2.3\n"
+
+
+NGINX = {"name": "nginx", "image": "nginx:1.27", "portMappings": [{"containerPort": 80, "protocol": "tcp"}]}
+MIGRATE = {"name": "migrate", "image": "<IMAGE>", "essential": False}
+
+
+def several() -> dict[str, Any]:
+    """A template with a proxy, and with a container that takes the same image."""
+    return {**TEMPLATE, "containerDefinitions": [MIGRATE, *TEMPLATE["containerDefinitions"], NGINX]}
+
+
+def test_requests_reach_the_proxy_and_the_image_all_containers_that_take_it(machine: Machine) -> None:
+    offers(machine, several())
+
+    result = machine.run(
+        "prepare_deployment", **{**PREPARE, "LOAD_BALANCER_CONTAINER": "nginx", "CONTAINER_PORT": "80"}
+    )
+
+    assert result.returncode == 0, result.stderr
+    uri = f"{REPOSITORY}@{DIGEST}"
+    images = {part["name"]: part["image"] for part in machine.json("taskdef.json")["containerDefinitions"]}
+    assert images == {"migrate": uri, "shop": uri, "nginx": "nginx:1.27"}
+    assert machine.json("imagedefinitions.json") == [{"name": name, "imageUri": uri} for name in ("shop", "migrate")]
+    (resource,) = machine.json("appspec.yaml")["Resources"]
+    reached = resource["TargetService"]["Properties"]["LoadBalancerInfo"]
+    assert reached == {"ContainerName": "nginx", "ContainerPort": 80}
+    said = machine.json("deployment.json")
+    assert (said["container"], said["reached"], said["port"]) == ("shop", "nginx", 80)
+
+
+def test_containers_know_what_is_delivered_where_the_stack_file_wants_it(machine: Machine) -> None:
+    template = several()
+    template["containerDefinitions"][0] = {**MIGRATE, "environment": [{"name": "DELIVERY_VERSION", "value": "mine"}]}
+    offers(machine, template)
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "DELIVERY_ENVIRONMENT": "prod"})
+
+    assert result.returncode == 0, result.stderr
+    variables = {
+        part["name"]: {entry["name"]: entry["value"] for entry in part.get("environment", [])}
+        for part in machine.json("taskdef.json")["containerDefinitions"]
+    }
+    delivered = {"DELIVERY_COMMIT": "0123abc", "DELIVERY_ENVIRONMENT": "prod"}
+    assert variables["migrate"] == {**delivered, "DELIVERY_VERSION": "mine"}
+    assert {**delivered, "DELIVERY_VERSION": "1.2.3", "LOG_LEVEL": "info"}.items() <= variables["shop"].items()
+    assert variables["nginx"] == {}
+    names = [entry["name"] for entry in machine.json("taskdef.json")["containerDefinitions"][1]["environment"]]
+    assert names == sorted(names)
+
+
+def test_a_proxy_that_does_not_map_the_port_is_found_before_a_deployment(machine: Machine) -> None:
+    offers(machine, several())
+
+    result = machine.run("prepare_deployment", **{**PREPARE, "LOAD_BALANCER_CONTAINER": "nginx"})
+
+    assert result.returncode == 1
+    assert "container 'nginx' does not map port 8080; it maps 80" in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(
+    ("balancers", "moved"),
+    [
+        ([("shop", 8080)], [("nginx", 80)]),
+        ([("nginx", 80)], []),
+        ([("shop", 8080), ("nginx", 80)], []),
+        ([("shop", 8080), ("gone", 1)], [("shop", 8080), ("nginx", 80)]),
+        ([], []),
+    ],
+    ids=["another", "the same", "several", "one of several is gone", "none"],
+)
+def test_the_load_balancers_of_a_service_move_to_the_container_that_users_reach(
+    balancers: list[tuple[str, int]], moved: list[tuple[str, int]]
+) -> None:
+    def said(pairs: list[tuple[str, int]]) -> list[dict[str, Any]]:
+        return [{"targetGroupArn": "blue", "containerName": name, "containerPort": port} for name, port in pairs]
+
+    found = module("deploy_ecs").reached({"loadBalancers": said(balancers)}, several(), "nginx", 80)
+
+    assert found == said(moved)
 
 
 def test_the_template_is_fetched_by_an_argument_not_by_a_line_for_a_shell(machine: Machine) -> None:
@@ -340,13 +420,9 @@ def test_the_ecs_action_never_loses_an_edit(machine: Machine) -> None:
     result = machine.run("prepare_deployment", **{**PREPARE, "IMAGE_ONLY": "true"})
 
     assert result.returncode == 1
-    assert (
-        '  - containerDefinitions.shop.environment.GREETING.value: running "it\'s \\"me\\"", wanted nothing\n'
-        in result.stderr
-    )
-    assert (
-        '  - containerDefinitions.shop.environment.LOG_LEVEL.value: running "info", wanted "debug"\n' in result.stderr
-    )
+    of_environment = "  - containerDefinitions.shop.environment."
+    assert f"{of_environment}GREETING.value: running another value, wanted nothing\n" in result.stderr
+    assert f'{of_environment}LOG_LEVEL.value: running another value, wanted "debug"\n' in result.stderr
     assert '  - memory: running "512", wanted "1024"\n' in result.stderr
     assert "set deploy.engine to ecs or codeDeploy" in result.stderr
     assert "aws ecs register-task-definition --cli-input-json file://taskdef.json" in result.stderr

@@ -58,6 +58,29 @@ def task(reason: str, *, code: int | None = None, container: str = "", **more: o
             id="pull forbidden",
         ),
         pytest.param(
+            "Essential container in task exited\ncontainer migrate: exit code 1\ncontainer shop: exit code 143. "
+            "CannotStartContainerError: dependency graph: failed to resolve container ordering dependency "
+            "[migrate(shop@sha256:0f) (STOPPED->RUNNING) - Exit: 1] for target [shop(shop@sha256:0f) (NONE->RUNNING)] "
+            "as dependency did not exit successfully",
+            "",
+            "the container migrate, which others wait for (dependsOn: SUCCESS), failed",
+            id="a container that runs first",
+        ),
+        pytest.param(
+            "CannotStartContainerError: dependency graph: failed to resolve container ordering dependency "
+            "[cache(redis:8) (RUNNING->RUNNING)] for target [shop(shop:1) (NONE->RUNNING)] as dependency "
+            "is not healthy",
+            "",
+            "the container cache, which others wait for (dependsOn: HEALTHY), did not become healthy",
+            id="a container that others wait for",
+        ),
+        pytest.param(
+            "Essential container in task exited",
+            "s6-overlay-suexec: fatal: can only run as pid 1",
+            "set application.initProcess to false",
+            id="process 1",
+        ),
+        pytest.param(
             "CannotPullContainerError: Error response from daemon: pull access denied for shop, repository does not "
             "exist or may require 'docker login'",
             "",
@@ -145,7 +168,7 @@ def task(reason: str, *, code: int | None = None, container: str = "", **more: o
             id="no such command",
         ),
         pytest.param(
-            "Task failed container health checks", "", "the container's own health check failed", id="container"
+            "Task failed container health checks", "", "a container's own health check failed", id="container"
         ),
         pytest.param(
             "OutOfMemoryError: Container killed due to memory usage", "", "needs more memory than it has", id="memory"
@@ -210,7 +233,10 @@ def test_each_exit_code_has_its_cause(machine: Machine, code: int, expected: str
             'nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (30: Read-only file system)',
             "read-only root file system",
         ),
-        ("OSError: [Errno 30] Read-only file system: '/app/cache'", "application.readOnlyRootFilesystem"),
+        (
+            "OSError: [Errno 30] Read-only file system: '/app/cache'",
+            "name the path in writablePaths, or set readOnlyRootFilesystem",
+        ),
         ("Error: EROFS: read-only file system, mkdir '/app/.next/cache'", "read-only root file system"),
         ("Errno::EROFS: Read-only file system @ dir_s_mkdir - /app/tmp/pids", "read-only root file system"),
         ("exec /srv/app: exec format error", "for another processor"),

@@ -20,7 +20,11 @@ CERTIFICATE = {
     "certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234",
     "domainName": "shop.example.com",
 }
-PRODUCTION, REDIRECT = "shop-hosting-load-balancer-production", "shop-hosting-load-balancer-redirect"
+BALANCER = "shop-hosting-load-balancer"
+PRODUCTION, REDIRECT = f"{BALANCER}-production", f"{BALANCER}-redirect"
+HTTP, HTTPS = f"{BALANCER}-http", f"{BALANCER}-https"
+LISTENER = "aws:lb/listener:Listener"
+TWO_GROUPS, ONE_GROUP = ("codeDeploy", "ecs blue/green"), ("ecs rolling", "ecsAction")
 
 
 class Live(LiveStack):
@@ -73,7 +77,7 @@ def alarms(*, on: bool) -> Callable[[Config], None]:
     return edit
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", TWO_GROUPS)
 def test_a_certificate_takes_the_place_of_plain_http_in_one_update(engine: str, live: Callable[[str], Live]) -> None:
     """The users' listener leaves port 80 before the redirect takes it, and keeps the target group that serves."""
     outcome = live(engine).up(takes_a_certificate)
@@ -82,6 +86,72 @@ def test_a_certificate_takes_the_place_of_plain_http_in_one_update(engine: str, 
     (listener,) = (step for step in outcome.changes if step.name == PRODUCTION)
     assert (listener.op, listener.replaced_by) == ("update", ())
     assert set(listener.changed) == {"certificateArn", "port", "protocol", "sslPolicy"}
+
+
+@pytest.mark.parametrize("engine", ONE_GROUP)
+def test_with_one_target_group_a_certificate_comes_and_goes_by_an_edit_alone(
+    engine: str, live: Callable[[str], Live]
+) -> None:
+    """Each port has a listener of its own: there is no moment at which nothing answers on port 80."""
+
+    def listeners(outcome: Outcome) -> list[tuple[str, str]]:
+        return [(step.op, step.name) for step in outcome.changes if step.type == LISTENER]
+
+    stack = live(engine)
+    for _ in range(2):
+        assert listeners(stack.up(takes_a_certificate)) == [("create", HTTPS), ("update", HTTP)]
+        assert listeners(stack.up(takes_plain_http)) == [("update", HTTP), ("delete", HTTPS)]
+
+
+def under_earlier_names(*, secure: bool) -> Callable[[State], None]:
+    """The listeners as version 0.1 named them: the users' one, and with a certificate the redirect."""
+    names = {HTTPS: PRODUCTION, HTTP: REDIRECT} if secure else {HTTP: PRODUCTION}
+
+    def rewrite(resources: State) -> None:
+        renamed = {}
+        for found in resources:
+            if found["type"] == LISTENER:
+                urn, _, name = found["urn"].rpartition("::")
+                renamed[found["urn"]] = f"{urn}::{names[name]}"
+                found["urn"] = renamed[found["urn"]]
+        for found in resources:
+            found["dependencies"] = [renamed.get(urn, urn) for urn in found.get("dependencies", [])]
+            for needs in found.get("propertyDependencies", {}).values():
+                needs[:] = [renamed.get(urn, urn) for urn in needs or []]
+
+    return rewrite
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain HTTP", "certificate"])
+@pytest.mark.parametrize("edited", [False, True], ids=["as it is", "and edited"])
+def test_listeners_of_a_rolling_stack_of_an_earlier_version_stay(
+    live: Callable[[str], Live], *, secure: bool, edited: bool
+) -> None:
+    """None is replaced, whether the upgrade comes alone or with an edit."""
+    stack = live("ecs rolling")
+    if secure:
+        stack.up(takes_a_certificate)
+    stack.rewrite(under_earlier_names(secure=secure))
+    edit = (takes_plain_http if secure else takes_a_certificate) if edited else lambda _: None
+    steps = [(step.op, step.name) for step in stack.up(edit).changes if step.type == LISTENER]
+    if not edited:
+        assert steps == []
+    elif secure:
+        assert steps == [("update", HTTP), ("delete", PRODUCTION)]
+    else:
+        assert steps == [("update", HTTPS), ("create", HTTP)]
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain HTTP", "certificate"])
+def test_another_strategy_takes_the_listeners_over(live: Callable[[str], Live], *, secure: bool) -> None:
+    """From one target group to two no listener is made on a port that the other one still has."""
+
+    stack = live("ecs rolling")
+    if secure:
+        stack.up(takes_a_certificate)
+    stack.values["ecs-delivery:deploy"] = dict(ENGINES["codeDeploy"])
+    made = [step.name for step in stack.stack().preview().changes if (step.op, step.type) == ("create", LISTENER)]
+    assert made == [f"{BALANCER}-test"]
 
 
 def test_the_way_back_to_plain_http_is_refused_as_aws_does_and_leaves_the_listeners(
@@ -258,3 +328,44 @@ def test_from_rolling_to_two_target_groups_as_documented(live: Callable[[str], L
     (service,) = (step for step in stack.stack().preview().changes if step.type == "aws:ecs/service:Service")
     assert (service.op, "deploymentController" in service.changed) == ("update", False)
     stack.up()
+
+
+def load_balancer(**values: object) -> Callable[[Config], None]:
+    def edit(config: Config) -> None:
+        config["ecs-delivery:hosting"]["loadBalancer"] = values
+
+    return edit
+
+
+def delivered(resources: State) -> None:
+    """The pipeline has run: the revision that the service runs is one that Pulumi does not know."""
+    (service,) = (found for found in resources if found["type"] == "aws:ecs/service:Service")
+    for values in (service["inputs"], service["outputs"]):
+        values["taskDefinition"] = "arn:aws:ecs:eu-west-1:123456789012:task-definition/shop-live:7"
+
+
+@pytest.mark.parametrize("engine", ONE_GROUP)
+def test_the_load_balancer_of_a_service_goes_in_place(engine: str, live: Callable[[str], Live]) -> None:
+    """The service is told first; what is left of the load balancer is deleted then."""
+    stack = live(engine)
+    stack.rewrite(delivered)
+    outcome = stack.up(load_balancer(enabled=False))
+    (service,) = (step for step in outcome.changes if step.type == "aws:ecs/service:Service")
+    assert (service.op, service.changed) == ("update", ("loadBalancers[0]",))
+    assert outcome.deployments == ("shop-hosting-service-service, for loadBalancers",)
+    left = [resource["type"] for resource in stack.stack().graph()]
+    assert not [kind for kind in left if kind.startswith(("aws:lb/", "aws:cloudwatch/metricAlarm"))]
+
+
+def test_a_load_balancer_comes_to_a_service_in_the_two_edits_that_are_documented(tmp_path: Path) -> None:
+    """docs/hosting.md: ECS refuses a grace period that comes with the first load balancer."""
+    stack = Live(tmp_path, dict(ENGINES["ecs rolling"]))
+    stack.up(load_balancer(enabled=False))
+    stack.rewrite(delivered)
+    stack.values["ecs-delivery:hosting"]["loadBalancer"] = {"plainHttp": True}
+    with pytest.raises(EngineFailure, match="only valid for services configured to use load balancers"):
+        stack.stack().up()
+
+    without_grace = load_balancer(plainHttp=True, healthCheck={"gracePeriodSeconds": 0})
+    assert stack.up(without_grace).deployments == ("shop-hosting-service-service, for loadBalancers",)
+    assert stack.up(load_balancer(plainHttp=True)).deployments == ()

@@ -140,6 +140,20 @@ def _access_logs(logs: Mapping[str, Any]) -> dict[str, str]:
     return {"access_logs.s3.enabled": str(logs["Enabled"]).lower(), "access_logs.s3.bucket": logs["Bucket"]}
 
 
+def _matcher(params: dict[str, Any]) -> dict[str, Any]:
+    """The codes of a health check are those of the protocol's version."""
+    if params.get("ProtocolVersion") != "GRPC":
+        return params
+    return {**params, "Matcher": {"GrpcCode": params["Matcher"]["HttpCode"]}}
+
+
+def _record_set(params: dict[str, Any]) -> dict[str, Any]:
+    """A record that is made, as the one change of a batch."""
+    record = {key: value for key, value in params.items() if key != "HostedZoneId"}
+    changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
+    return {"HostedZoneId": params["HostedZoneId"], "ChangeBatch": {"Changes": changes}}
+
+
 def _rule(operation: str) -> tuple[Call, ...]:
     """A rule of a security group, which the API takes as one permission of many."""
 
@@ -170,7 +184,9 @@ def _one_deployment_configuration(params: dict[str, Any]) -> dict[str, Any]:
 
 
 _MINUTES = Place(to="bakeTimeInMinutes", change=int)
-_ATTRIBUTES = frozenset({"accessLogs", "desyncMitigationMode", "dropInvalidHeaderFields", "enableDeletionProtection"})
+_ATTRIBUTES = frozenset(
+    {"accessLogs", "desyncMitigationMode", "dropInvalidHeaderFields", "enableDeletionProtection", "idleTimeout"}
+)
 
 CALLS: Mapping[str, tuple[Call, ...]] = {
     "aws:appautoscaling/policy:Policy": (
@@ -179,6 +195,14 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             operation="PutScalingPolicy",
             case=pascal,
             adds=lambda resource: {"PolicyName": f"{resource['name']}{_GENERATED_SUFFIX}"},
+        ),
+    ),
+    "aws:appautoscaling/scheduledAction:ScheduledAction": (
+        Call(
+            service="application-autoscaling",
+            operation="PutScheduledAction",
+            case=pascal,
+            places={"name": _to("ScheduledActionName")},
         ),
     ),
     "aws:appautoscaling/target:Target": (
@@ -321,9 +345,24 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
                 "desyncMitigationMode": _attribute("routing.http.desync_mitigation_mode"),
                 "dropInvalidHeaderFields": _attribute("routing.http.drop_invalid_header_fields.enabled"),
                 "enableDeletionProtection": _attribute("deletion_protection.enabled"),
+                "idleTimeout": _attribute("idle_timeout.timeout_seconds"),
             },
             adds=lambda resource: {"LoadBalancerArn": resource["outputs"]["arn"]},
             finish=_attributes(of="LoadBalancerArn"),
+        ),
+    ),
+    "aws:route53/record:Record": (
+        Call(
+            service="route53",
+            operation="ChangeResourceRecordSets",
+            case=pascal,
+            places={
+                "zoneId": _to("HostedZoneId"),
+                "aliases": Place(to="AliasTarget", change=the_only_one),
+                "aliases.name": _to("DNSName"),
+                "aliases.zoneId": _to("HostedZoneId"),
+            },
+            finish=_record_set,
         ),
     ),
     "aws:lb/targetGroup:TargetGroup": (
@@ -338,17 +377,26 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
                 "healthCheck.interval": _to("HealthCheckIntervalSeconds"),
                 "healthCheck.matcher": _to("Matcher.HttpCode"),
                 "healthCheck.path": _to("HealthCheckPath"),
+                "healthCheck.port": _to("HealthCheckPort"),
                 "healthCheck.protocol": _to("HealthCheckProtocol"),
                 "healthCheck.timeout": _to("HealthCheckTimeoutSeconds"),
                 "healthCheck.unhealthyThreshold": _to("UnhealthyThresholdCount"),
             },
+            finish=_matcher,
         ),
         Call(
             service="elbv2",
             operation="ModifyTargetGroupAttributes",
             case=pascal,
-            takes=frozenset({"deregistrationDelay"}),
-            places={"deregistrationDelay": _attribute("deregistration_delay.timeout_seconds")},
+            takes=frozenset({"deregistrationDelay", "slowStart", "stickiness"}),
+            places={
+                "deregistrationDelay": _attribute("deregistration_delay.timeout_seconds"),
+                "slowStart": _attribute("slow_start.duration_seconds"),
+                "stickiness": _to(""),
+                "stickiness.cookieDuration": _attribute("stickiness.lb_cookie.duration_seconds"),
+                "stickiness.enabled": _attribute("stickiness.enabled"),
+                "stickiness.type": _attribute("stickiness.type"),
+            },
             adds=lambda resource: {"TargetGroupArn": resource["outputs"]["arn"]},
             finish=_attributes(of="TargetGroupArn"),
         ),

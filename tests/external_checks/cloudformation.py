@@ -88,7 +88,14 @@ def _task_definition(content: str) -> Any:  # noqa: ANN401 - any JSON value
     definition = json.loads(content.replace(IMAGE_PLACEHOLDER, f"shop@{DIGEST}"))
     for part in definition["containerDefinitions"]:
         part.setdefault("image", f"shop@{DIGEST}")  # of a service that exists only what is stated is here
-    return rewrite(definition, case=pascal, places={"containerDefinitions.logConfiguration.options": options})
+    places = {
+        "containerDefinitions.logConfiguration.options": options,
+        "containerDefinitions.firelensConfiguration.options": options,
+        "volumes.efsVolumeConfiguration": _to("EFSVolumeConfiguration"),
+        "volumes.efsVolumeConfiguration.fileSystemId": _to("FilesystemId"),
+        "volumes.efsVolumeConfiguration.authorizationConfig.iam": _to("IAM"),
+    }
+    return rewrite(definition, case=pascal, places=places)
 
 
 _TAGS = {"tags": Place(to="Tags", change=pairs("Key", "Value"), free=True)}
@@ -119,7 +126,25 @@ _ATTRIBUTES: Mapping[str, str] = {
     "desyncMitigationMode": "routing.http.desync_mitigation_mode",
     "dropInvalidHeaderFields": "routing.http.drop_invalid_header_fields.enabled",
     "enableDeletionProtection": "deletion_protection.enabled",
+    "idleTimeout": "idle_timeout.timeout_seconds",
 }
+
+
+def _target_group_attributes(resource: Described) -> dict[str, Any]:
+    """The attributes, and the one member of the matcher that goes with the protocol's version."""
+    inputs, sticky = resource["inputs"], resource["inputs"]["stickiness"]
+    values = {
+        "deregistration_delay.timeout_seconds": inputs["deregistrationDelay"],
+        "slow_start.duration_seconds": inputs.get("slowStart"),
+        "stickiness.enabled": sticky["enabled"],
+        "stickiness.type": sticky["type"],
+        "stickiness.lb_cookie.duration_seconds": sticky.get("cookieDuration"),
+    }
+    attributes = [item for key, value in values.items() if value is not None for item in _attribute(key)(value)]
+    codes = "GrpcCode" if inputs.get("protocolVersion") == "GRPC" else "HttpCode"
+    return {"TargetGroupAttributes": attributes, f"Matcher.{codes}": inputs["healthCheck"]["matcher"]}
+
+
 _IN_LIST = pulumi_only("one of the attributes, which are a list")
 
 
@@ -139,7 +164,7 @@ def _own_deployments(resource: Described) -> dict[str, Any]:
     }
 
 
-_ADDED = pulumi_only("is put into DeploymentConfiguration afterwards")
+_ADDED = pulumi_only("is put where it belongs afterwards")
 _MINUTES = "deploymentConfiguration.bakeTimeInMinutes"
 _LINEAR_MINUTES = "deploymentConfiguration.linearConfiguration.stepBakeTimeInMinutes"
 _CANARY_MINUTES = "deploymentConfiguration.canaryConfiguration.canaryBakeTimeInMinutes"
@@ -160,6 +185,15 @@ def _group_rule(type_: str, group: str) -> Written:
 TYPES: Mapping[str, Written] = {
     "aws:appautoscaling/policy:Policy": Written(
         type="AWS::ApplicationAutoScaling::ScalingPolicy", adds=lambda resource: {"PolicyName": resource["name"]}
+    ),
+    "aws:appautoscaling/scheduledAction:ScheduledAction": Written(
+        type="AWS::ApplicationAutoScaling::ScalableTarget",
+        part_of="resourceId",
+        under="ScheduledActions[]",
+        places={
+            "name": _to("ScheduledActionName"),
+            **dict.fromkeys(("resourceId", "scalableDimension", "serviceNamespace"), _OWNER),
+        },
     ),
     "aws:appautoscaling/target:Target": Written(
         type="AWS::ApplicationAutoScaling::ScalableTarget",
@@ -255,6 +289,7 @@ TYPES: Mapping[str, Written] = {
             "desyncMitigationMode": _IN_LIST,
             "dropInvalidHeaderFields": _IN_LIST,
             "enableDeletionProtection": _IN_LIST,
+            "idleTimeout": _IN_LIST,
             "internal": Place(to="Scheme", change=lambda internal: "internal" if internal else "internet-facing"),
             "loadBalancerType": _to("Type"),
         },
@@ -264,17 +299,26 @@ TYPES: Mapping[str, Written] = {
         type=f"{_ELB}::TargetGroup",
         places={
             **_TAGS,
-            "deregistrationDelay": Place(
-                to="TargetGroupAttributes", change=_attribute("deregistration_delay.timeout_seconds")
-            ),
+            **dict.fromkeys(("deregistrationDelay", "slowStart", "stickiness"), _IN_LIST),
             "healthCheck": _to(""),
             "healthCheck.healthyThreshold": _to("HealthyThresholdCount"),
             "healthCheck.interval": _to("HealthCheckIntervalSeconds"),
-            "healthCheck.matcher": _to("Matcher.HttpCode"),
+            "healthCheck.matcher": _ADDED,
             "healthCheck.path": _to("HealthCheckPath"),
+            "healthCheck.port": _to("HealthCheckPort"),
             "healthCheck.protocol": _to("HealthCheckProtocol"),
             "healthCheck.timeout": _to("HealthCheckTimeoutSeconds"),
             "healthCheck.unhealthyThreshold": _to("UnhealthyThresholdCount"),
+        },
+        adds=_target_group_attributes,
+    ),
+    "aws:route53/record:Record": Written(
+        type="AWS::Route53::RecordSet",
+        places={
+            "zoneId": _to("HostedZoneId"),
+            "aliases": Place(to="AliasTarget", change=the_only_one),
+            "aliases.name": _to("DNSName"),
+            "aliases.zoneId": _to("HostedZoneId"),
         },
     ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _group_rule(
@@ -467,7 +511,7 @@ def template(graph: Iterable[Described]) -> dict[str, Any]:
                 "UpdateReplacePolicy": kept,
                 "Properties": properties,
             }
-            for identity in ("bucket", "keyId", "name"):
+            for identity in ("bucket", "keyId", "name", "resourceId"):
                 owners[written.type, resource["outputs"].get(identity, "")] = properties
     for resource, written in parts:
         owner = owners[written.type, resource["inputs"][written.part_of]]

@@ -16,11 +16,15 @@ from typing import Any
 
 from aws_requests import Described
 
+from components.jobs.buildspec import is_of_the_application
+
 _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
 _CODEBUILD = "https://docs.aws.amazon.com/codebuild/latest/userguide"
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
 _ECR = "https://docs.aws.amazon.com/AmazonECR/latest/userguide"
 _MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference"
+
+_ACCESS_POINT = "arn:aws:elasticfilesystem:<region>:<account>:access-point/<id>"
 
 Condition = Mapping[str, Mapping[str, str]]
 
@@ -239,6 +243,12 @@ def _variables(role: Role) -> dict[str, str]:
     return {variable["name"]: variable.get("type", "PLAINTEXT") for variable in variables}
 
 
+def _own(role: Role) -> bool:
+    """Whether a role's builds run a buildspec of the application's repository."""
+    buildspec = role.project.get("source", {}).get("buildspec", "")
+    return bool(buildspec) and is_of_the_application(buildspec)
+
+
 def _reports(role: Role) -> bool:
     return "\nreports:" in role.project.get("source", {}).get("buildspec", "")
 
@@ -254,12 +264,19 @@ def _starts_with(kind: str) -> Callable[[Role], bool]:
     return lambda role: role.service == "ecs-tasks" and role.name.endswith(f"-{kind}")
 
 
+def _states(sid: str) -> Callable[[Role], bool]:
+    """Whether a role has a statement whose sid begins like this."""
+    return lambda role: any(str(statement["Sid"]).startswith(sid) for statement in role.statements)
+
+
 def _with_secrets_of(service: str) -> Callable[[Role], bool]:
     def applies(role: Role) -> bool:
         named = [item["inputs"] for item in role.graph if item["type"] == "aws:s3/bucketObjectv2:BucketObjectv2"]
         templates = [json.loads(item["content"]) for item in named if item.get("key", "").endswith("template.json")]
-        parts = [item["containerDefinitions"][0] for item in templates]
+        parts = [part for item in templates for part in item["containerDefinitions"]]
+        routed = [part.get("logConfiguration", {}).get("secretOptions", ()) for part in parts]
         secrets = [entry["valueFrom"] for part in parts for entry in part.get("secrets", ())]
+        secrets += [entry["valueFrom"] for options in routed for entry in options]
         return _starts_with("execution")(role) and any(f":{service}:" in arn for arn in secrets)
 
     return applies
@@ -496,7 +513,7 @@ PURPOSES: tuple[Purpose, ...] = (
             Permission(actions=("logs:CreateLogGroup",), aws=("*",), absent="The program makes the log group."),
             Permission(actions=("codecommit:GitPull",), aws=("*",), absent="No source is in CodeCommit."),
             Permission(
-                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+                actions=("s3:GetObject", "s3:GetObjectVersion"),
                 aws=("*",),
                 ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
                 proof=_OWN_FOLDER,
@@ -506,6 +523,29 @@ PURPOSES: tuple[Purpose, ...] = (
                 aws=("*",),
                 ours=("arn:aws:s3:::<bucket>",),
                 proof=f"AWS's policy for CodePipeline scopes them so: {_CODEPIPELINE}/how-to-custom-role.html",
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: output artifacts",
+        page=f"{_CODEBUILD}/setting-up-service-role.html",
+        applies=lambda role: role.service == "codebuild" and not _own(role),
+        permissions=(
+            Permission(
+                actions=("s3:PutObject",),
+                aws=("*",),
+                ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
+                proof=_OWN_FOLDER,
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: a build of the application's own, which has no output artifacts",
+        page=f"{_CODEBUILD}/setting-up-service-role.html",
+        applies=_own,
+        permissions=(
+            Permission(
+                actions=("s3:PutObject",), aws=("*",), absent="An action without output artifacts stores no object."
             ),
         ),
     ),
@@ -528,6 +568,27 @@ PURPOSES: tuple[Purpose, ...] = (
                     "codebuild:BatchPutTestCases",
                 ),
                 aws=("arn:aws:codebuild:<region>:<account>:report-group/<group>",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: test report of a build of the application's own",
+        page=f"{_CODEBUILD}/test-permissions.html",
+        applies=_own,
+        permissions=(
+            Permission(
+                actions=(
+                    "codebuild:CreateReportGroup",
+                    "codebuild:CreateReport",
+                    "codebuild:UpdateReport",
+                    "codebuild:BatchPutTestCases",
+                ),
+                aws=("arn:aws:codebuild:<region>:<account>:report-group/<group>",),
+                ours=("arn:aws:codebuild:<region>:<account>:report-group/<project>-*",),
+                proof=(
+                    "A group that a buildspec names is called <project>-<name>: "
+                    f"{_CODEBUILD}/test-report-group-naming.html"
+                ),
             ),
         ),
     ),
@@ -786,9 +847,33 @@ PURPOSES: tuple[Purpose, ...] = (
         ),
     ),
     Purpose(
+        name="Amazon ECS: task execution role that reads environment files",
+        page=f"{_ECS}/task_execution_IAM_role.html",
+        applies=_states("ReadEnvironmentFiles"),
+        permissions=(
+            Permission(actions=("s3:GetObject",), aws=("arn:aws:s3:::<bucket>/<key path>",)),
+            Permission(actions=("s3:GetBucketLocation",), aws=("arn:aws:s3:::<bucket>",)),
+        ),
+    ),
+    Purpose(
+        name="Amazon EFS: mount through an access point",
+        page="https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html",
+        applies=_states("Mount"),
+        permissions=(
+            Permission(
+                actions=("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
+                aws=("arn:aws:elasticfilesystem:<region>:<account>:file-system/<file system>",),
+                aws_condition={"StringEquals": {"elasticfilesystem:AccessPointArn": _ACCESS_POINT}},
+                condition={"ArnEquals": {"elasticfilesystem:AccessPointArn": _ACCESS_POINT}},
+                proof="The key is an ARN, which ArnEquals is for: "
+                "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html",
+            ),
+        ),
+    ),
+    Purpose(
         name="Amazon ECS: task role with ECS Exec",
         page=f"{_ECS}/task-iam-roles.html",
-        applies=lambda role: _starts_with("task")(role) and bool(role.statements),
+        applies=_states("OpenShell"),
         permissions=(
             Permission(
                 actions=(

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from summary import program
 
 from local.errors import Refusal
 from local.rehearsal import images
@@ -31,6 +32,7 @@ from local.rehearsal.base_images import (
     Provided,
     Registries,
     load_given,
+    needed_by_tasks,
     provide,
 )
 from local.rehearsal.base_images.store import WrongDigest
@@ -453,3 +455,15 @@ def test_of_an_index_the_whole_or_this_machines_part_is_given(store: ImageStore)
     other = next(part for part in index.parts if part.digest != store.of_platform(content, PLATFORM).digest)  # type: ignore[union-attr]
     store.path(other.digest).unlink()
     assert store.image(content, PLATFORM) in index.parts
+
+
+def test_images_of_further_containers_are_brought_too() -> None:
+    """But for the one that is delivered, which the pipeline builds."""
+    graphs = {name: [item.as_dict() for item in program(name)] for name in ("dev", "behind-nginx", "existing-hosting")}
+    assert [(str(found.name), found.where) for found in needed_by_tasks(graphs)] == [
+        ("public.ecr.aws/nginx/nginx:1.27", "the container nginx of behind-nginx"),
+        (
+            "public.ecr.aws/aws-observability/aws-for-fluent-bit:3.0",
+            "the container log-router of behind-nginx",
+        ),
+    ]

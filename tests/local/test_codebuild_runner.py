@@ -1,6 +1,7 @@
 """What CodeBuild does with a buildspec, one rule at a time."""
 
 import itertools
+import json
 import stat
 import textwrap
 import time
@@ -41,6 +42,19 @@ def run(text: str, folder: Path, *, inputs: Mapping[str, Path] | None = None, **
     )
 
 
+def run_own(text: str | None, folder: Path) -> Result:
+    """Run a buildspec that the source has as a file, or lacks."""
+    source = folder / "code"
+    (source / "ci").mkdir(parents=True)
+    if text is not None:
+        (source / "ci/unit.yml").write_text(text)
+    return run_build(
+        Build(project="shop", buildspec="ci/unit.yml", inputs={"Source": source}),
+        PLACE,
+        folder / f"own-{next(NUMBERS)}",
+    )
+
+
 def printed(result: Result) -> list[str]:
     """What the commands printed."""
     return [line for line in result.log.splitlines() if not line.startswith("[Container]")]
@@ -57,6 +71,48 @@ def test_phases_run_in_codebuilds_order_whatever_the_order_in_the_file(tmp_path:
     assert printed(result) == ["1", "2"]
     assert states(result) == dict.fromkeys(("DOWNLOAD_SOURCE", "INSTALL", "BUILD", "UPLOAD_ARTIFACTS"), "SUCCEEDED")
     assert result.succeeded
+
+
+@pytest.mark.parametrize(
+    ("failing", "ran"),
+    [
+        ("install", ["INSTALL"]),
+        ("pre_build", ["INSTALL", "PRE_BUILD"]),
+        ("build", ["INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD"]),
+        ("", ["INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD"]),
+    ],
+)
+def test_after_a_build_that_failed_comes_what_cleans_up_and_nothing_after_others(
+    tmp_path: Path, failing: str, ran: list[str]
+) -> None:
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details.html#view-build-details-phases"""
+    commands = {
+        name: ["exit 1" if name == failing else "true"] for name in ("install", "pre_build", "build", "post_build")
+    }
+    result = run("phases: " + json.dumps({name: {"commands": said} for name, said in commands.items()}), tmp_path)
+    between = [name for name in states(result) if name not in ("DOWNLOAD_SOURCE", "UPLOAD_ARTIFACTS")]
+    assert between == ran
+    assert result.succeeded == (not failing)
+
+
+def test_a_buildspec_of_the_application_is_read_where_it_is(tmp_path: Path) -> None:
+    text = "version: 0.2\nenv: {variables: {A: b}}\nphases: {build: {commands: ['echo $A of $(ls)']}}"
+    assert printed(run_own(text, tmp_path)) == ["b of ci"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "YAML_FILE_ERROR: stat "),
+        ("phases: {build: {finally: [a]}}", "ci/unit.yml: phases.build: 'finally' is not emulated here"),
+        ("phases: [", "ci/unit.yml: YAML_FILE_ERROR: "),
+    ],
+)
+def test_a_buildspec_of_the_application_that_cannot_be_read_fails_the_build(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
+    (phase,) = run_own(text, tmp_path).phases
+    assert phase.message.startswith(message)
 
 
 def test_a_failed_command_ends_the_phases_and_artifacts_are_attempted(tmp_path: Path) -> None:
@@ -298,8 +354,14 @@ def test_two_builds_have_their_scripts_in_folders_of_their_own(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("phases: {bild: {commands: [a]}}", "shop: phases: 'bild' is not emulated here; there are install, build"),
-        ("phases: {build: {finally: [a]}}", "shop: phases.build: 'finally' is not emulated here; there are commands"),
+        (
+            "phases: {bild: {commands: [a]}}",
+            "shop: phases: 'bild' is not emulated here; there are install, pre_build, build, post_build",
+        ),
+        (
+            "phases: {build: {finally: [a]}}",
+            "shop: phases.build: 'finally' is not emulated here; there are runtime-versions, commands",
+        ),
         ("cache: {paths: [a]}", "shop: the file: 'cache' is not emulated here; there are version, env, "),
         ("env: {parameter-store: {A: b}}", "shop: env: 'parameter-store' is not emulated here; there are shell, "),
         ("env: {shell: zsh}", "shop: env.shell: only bash is emulated here, got 'zsh'"),

@@ -118,7 +118,7 @@ def test_only_builds_have_a_role_other_than_the_pipelines(graph: list[dict[str, 
 
 
 def test_what_does_not_fit_is_named(graph: list[dict[str, Any]]) -> None:
-    assert "no action is called 'TagImages'; there are ApproveDeployment, ApprovePromotion, " in problem(
+    assert "no action is called 'TagImages'; there are ApproveDeployment, ApprovePromotion, BuildImage, " in problem(
         graph, "TagImages"
     )
     assert "DeployService runs no CodeBuild project that is deployed: " in problem(graph, "DeployService")

@@ -143,6 +143,101 @@ def test_what_ecs_would_refuse_is_refused(
     assert len(made.deployments) == 1
 
 
+def test_a_service_changes_its_controller_from_codedeploy_to_ecs_and_not_back(ecs: Ecs) -> None:
+    """And not while CodeDeploy is deploying."""
+    service(ecs)
+    named = {"cluster": "main", "service": "deployed"}
+    by_code_deploy = {"cluster": "main", "serviceName": "deployed", "taskDefinition": "shop:1", "launchType": "FARGATE"}
+    ecs.owner("CreateService", **by_code_deploy, deploymentController={"type": "CODE_DEPLOY"})
+    deployed = ecs.service("deployed", "main")
+    runs = [task.arn for task in deployed.tasks]
+    replacement = ecs.task_set(deployed, deployed.definition, "d-1")
+    to_ecs = {**named, "deploymentController": {"type": "ECS"}}
+    assert "in progress" in refused(ecs, "UpdateService", **to_ecs).message
+
+    deployed.task_sets.remove(replacement)
+    ecs.owner("UpdateService", **to_ecs)
+
+    assert deployed.view()["deploymentController"] == {"type": "ECS"}
+    assert "taskSets" not in deployed.view()
+    assert [task.arn for task in deployed.tasks] == runs
+    back = {**named, "deploymentController": {"type": "CODE_DEPLOY"}}
+    assert refused(ecs, "UpdateService", **back).message == "Unable to update the deployment controller."
+
+
+CHECK = {"healthCheck": {"command": ["CMD", "true"]}}
+AFTER = {"containerName": "first", "condition": "SUCCESS"}
+
+
+def beside(container: dict[str, Any] | None = None, **of_shop: object) -> dict[str, Any]:
+    """Task definition with a second container."""
+    own = {"name": "shop", "image": "a", "portMappings": [{"containerPort": 8080}], **of_shop}
+    return definition(containerDefinitions=[own, {"name": "first", "image": "b", **(container or {})}])
+
+
+ROUTER: dict[str, Any] = {"type": "fluentbit"}
+
+
+def efs(**configuration: object) -> dict[str, Any]:
+    """Task definition with a file system."""
+    return definition(volumes=[{"name": "files", "efsVolumeConfiguration": {"fileSystemId": "fs-1", **configuration}}])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        (definition(containerDefinitions=[{"name": f"n{i}", "image": "a"} for i in range(11)]), "10 containers"),
+        (beside({"essential": False}, essential=False), "at least one essential container"),
+        (beside(dependsOn=[{**AFTER, "condition": "HEALTHY"}]), "which has no health check"),
+        (beside(dependsOn=[AFTER]), "with SUCCESS, which is essential"),
+        (beside(dependsOn=[{**AFTER, "condition": "COMPLETE"}]), "with COMPLETE, which is essential"),
+        (
+            beside(
+                {"dependsOn": [{"containerName": "shop", "condition": "START"}]},
+                dependsOn=[{**AFTER, "condition": "START"}],
+            ),
+            "depend on each other",
+        ),
+        (beside(healthCheck={"command": ["true"]}), "must start with CMD or CMD-SHELL"),
+        (beside(healthCheck={"command": ["CMD", "true"], "interval": 4}), "interval must be between 5 and 300"),
+        (beside(healthCheck={"command": ["CMD", "true"], "startPeriod": 301}), "startPeriod must be between 0 and 300"),
+        (beside(stopTimeout=121), "stopTimeout must be between 2 and 120"),
+        (beside(ulimits=[{"name": "nproc", "softLimit": 1, "hardLimit": 1}]), "only supports the ulimit nofile"),
+        (beside({"cpu": 200}, cpu=100), "total cpu of the containers"),
+        (beside({"memory": 256}, memoryReservation=300), "total memory of the containers"),
+        (beside({"memory": 513}), "total memory of the containers"),
+        (definition(ephemeralStorage={"sizeInGiB": 20}), "between 21 and 200"),
+        (beside(logConfiguration={"logDriver": "awsfirelens"}), "no other container has firelensConfiguration"),
+        (beside(logConfiguration={"logDriver": "syslog"}), "does not support the log driver syslog"),
+        (beside({"firelensConfiguration": ROUTER}, firelensConfiguration=ROUTER), "firelensConfiguration at most"),
+        (beside({"firelensConfiguration": {**ROUTER, "options": {"config-file-type": "s3"}}}), "of its image only"),
+        (beside(environmentFiles=[{"value": "arn:aws:s3:::b/k.txt", "type": "s3"}]), "extension .env"),
+        (beside(environmentFiles=[{"value": "arn:aws:s3:::b/k.env", "type": "s3"}]), "'executionRoleArn'"),
+        (efs(authorizationConfig={"accessPointId": "fsap-1"}), "transitEncryption must be ENABLED"),
+        (efs(authorizationConfig={"iam": "ENABLED"}, transitEncryption="ENABLED"), "needs a task role"),
+        (
+            efs(authorizationConfig={"accessPointId": "a"}, transitEncryption="ENABLED", rootDirectory="/a"),
+            "rootDirectory must be omitted",
+        ),
+    ],
+)
+def test_containers_that_do_not_fit_together_are_refused(ecs: Ecs, wanted: dict[str, Any], problem: str) -> None:
+    assert problem in refused(ecs, "RegisterTaskDefinition", **wanted).message
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        beside(CHECK, dependsOn=[{**AFTER, "condition": "HEALTHY"}]),
+        beside({"essential": False}, dependsOn=[AFTER], stopTimeout=120),
+        beside({"memory": 256, "cpu": 100}, memoryReservation=256, cpu=156),
+        definition(ephemeralStorage={"sizeInGiB": 200}),
+    ],
+)
+def test_containers_that_fit_together_are_taken(ecs: Ecs, wanted: dict[str, Any]) -> None:
+    assert ecs.owner("RegisterTaskDefinition", **wanted)["taskDefinition"]["status"] == "ACTIVE"
+
+
 def test_an_answer_that_is_unlike_ecs_is_a_fault_of_the_stand_in(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
     service(ecs)
     monkeypatch.setattr(Service, "view", lambda _self: {"serviceName": "shop", "health": "good"})
@@ -550,3 +645,25 @@ def test_running_a_task_needs_its_revision_its_roles_and_its_tags(ecs: Ecs) -> N
     (task,) = ecs.owner("RunTask", **PLACED, tags=tags)["tasks"]
     (need,) = ecs.needs("StopTask", {"cluster": "main", "task": task["taskArn"]})
     assert need.context["aws:ResourceTag/ecs-delivery-task"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("desired", "least", "most", "fewest", "greatest"),
+    [(2, 100, 200, 2, 4), (4, 50, 100, 2, 4), (1, 0, 100, 0, 1), (2, 50, 150, 1, 3)],
+)
+def test_a_rolling_deployment_keeps_between_the_shares_of_its_tasks(
+    ecs: Ecs, desired: int, least: int, most: int, fewest: int, greatest: int
+) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html."""
+    made = service(ecs, desired=desired, minimumHealthyPercent=least, maximumPercent=most)
+    update(ecs)
+    fit, there = [], []
+    while made.deployments[0].status in ONGOING:
+        look(ecs, made.deployments[0].arn)
+        alive = [task for task in made.tasks if task.status != "STOPPED"]
+        fit.append(sum(task.fit for task in alive))
+        there.append(len(alive))
+    assert made.deployments[0].status == "SUCCESSFUL"
+    assert made.running == ["shop:2"]
+    assert min(fit) >= fewest
+    assert max(there) <= greatest

@@ -48,6 +48,27 @@ def test_a_forced_deployment_goes_with_every_request_but_one_of_tags_alone() -> 
     assert deployment(BY_ECS, {**BY_ECS, "networkConfiguration": {"subnets": ["a"]}}) == ["networkConfiguration"]
 
 
+BEHIND: Values = {**BY_ECS, "loadBalancers": [{"containerName": "shop"}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        (BY_ECS, {**BY_ECS, "healthCheckGracePeriodSeconds": 60.0}, True),
+        (BY_ECS, {**BEHIND, "healthCheckGracePeriodSeconds": 60.0}, True),
+        (BEHIND, {**BEHIND, "healthCheckGracePeriodSeconds": 60.0}, False),
+        (BY_ECS, BEHIND, False),
+        ({**BEHIND, "healthCheckGracePeriodSeconds": 60.0}, {**BY_ECS, "healthCheckGracePeriodSeconds": 60.0}, False),
+    ],
+    ids=["without load balancer", "with the first one", "behind one", "without a period", "the way back"],
+)
+def test_ecs_takes_a_grace_period_only_of_a_service_behind_a_load_balancer(
+    before: Values, after: Values, *, refused: bool
+) -> None:
+    """https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1313."""
+    assert ("only valid for services configured to use" in refusal(before, after, lambda: True)) == refused
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -85,7 +106,8 @@ def test_a_service_that_code_deploy_deploys_takes_no_more_than_aws_says(change: 
     ids=lambda value: next(iter(value)),
 )
 def test_a_service_that_code_deploy_deploys_takes_the_rest(change: Values) -> None:
-    assert refusal(BY_CODE_DEPLOY, {**BY_CODE_DEPLOY, **change}, lambda: True) == ""
+    service: Values = {**BY_CODE_DEPLOY, "loadBalancers": [{"containerName": "shop"}]}
+    assert refusal(service, {**service, **change}, lambda: True) == ""
 
 
 def test_another_controller_is_no_update_of_one_that_code_deploy_deploys() -> None:

@@ -92,7 +92,7 @@ def test_another_network_is_a_deployment_by_itself(ecs: Ecs) -> None:
     ecs.owner("UpdateService", **WHERE, networkConfiguration=PRIVATE)
     assert len(service.deployments) == 2
     assert service.view()["networkConfiguration"] == PRIVATE
-    ecs.owner("UpdateService", **WHERE, enableExecuteCommand=True, healthCheckGracePeriodSeconds=9)
+    ecs.owner("UpdateService", **WHERE, enableExecuteCommand=True, enableECSManagedTags=True)
     assert len(service.deployments) == 2
 
 
@@ -171,4 +171,4 @@ def test_the_service_takes_nothing_of_a_task_set(ecs: Ecs, given: dict[str, Any]
     create(ecs, "CODE_DEPLOY", launchType="FARGATE")
     with pytest.raises(Refused, match=f"{said} on services with a CODE_DEPLOY deployment controller"):
         ecs.owner("UpdateService", **WHERE, **given)
-    ecs.owner("UpdateService", **WHERE, desiredCount=3, healthCheckGracePeriodSeconds=9)
+    ecs.owner("UpdateService", **WHERE, desiredCount=3, enableECSManagedTags=True)

@@ -154,6 +154,7 @@ class Machine:
             "AuthorDate": "now",
             "BranchName": "main",
             "IMAGE_DIGEST": "sha256:1",
+            "IMAGE_URI": "1",
             "IMAGE_VERSION": "1",
             **dict.fromkeys(("RUNNING", "CHANGES", "COMMITS", "REVIEW_URL"), "known"),
         }

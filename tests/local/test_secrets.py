@@ -123,7 +123,7 @@ def test_all_that_is_missing_is_said_at_once_with_what_to_do(tmp_path: Path) -> 
     with pytest.raises(Refusal) as refused:
         Secrets.of(stacks, tmp_path / "values")
     assert str(refused.value).splitlines()[:4] == [
-        f"The application reads secrets, and {tmp_path}/values has no value for these:",
+        f"The application or its build reads secrets, and {tmp_path}/values has no value for these:",
         "  A of dev and prod: /a",
         f"  URL of dev: {PARAMETER}",
         f"  TOKEN of prod: {SECRET}",
@@ -174,3 +174,21 @@ def test_a_secret_of_a_job_is_read_under_a_role_that_may_read_its_arn(
         account.keep_secret(known_as, "another")
         read = account.client_as("release", "secretsmanager").get_secret_value(SecretId=known_as)
         assert read["SecretString"] == "sesame"
+
+
+@pytest.mark.parametrize("name", ["arn:aws:s3:::shop/conf/prod.env", "conf/prod.env", "prod.env"])
+def test_files_with_variables_and_options_of_log_routers_are_given_like_secrets(tmp_path: Path, name: str) -> None:
+    container = {
+        "name": "shop",
+        "environmentFiles": [{"value": "arn:aws:s3:::shop/conf/prod.env", "type": "s3"}],
+        "logConfiguration": {"secretOptions": [{"name": "apikey", "valueFrom": SECRET}]},
+    }
+    content = json.dumps({"containerDefinitions": [container]})
+    stored = {"type": "aws:s3/bucketObjectv2:BucketObjectv2", "inputs": {"content": content}, "outputs": {}}
+    file = tmp_path / "values"
+    file.write_text(json.dumps({name: "COLOR=green\n", "apikey": "sesame"}), encoding="utf-8")
+
+    found = Secrets.of({"dev": [stored]}, file)
+
+    assert found.value("arn:aws:s3:::shop/conf/prod.env") == "COLOR=green\n"
+    assert found.value(SECRET) == "sesame"

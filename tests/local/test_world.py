@@ -6,6 +6,7 @@ import pytest
 from local_provider import Provider, Refused, Values
 
 from local.engine.providers import world
+from local.engine.providers.protocol import Value
 from local.engine.providers.world import BALANCER, LISTENER, PLACES, RULE, SERVICE, TARGETS, Call, Resource, World
 
 ARN = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/shop/0123456789abcdef"
@@ -194,3 +195,12 @@ def test_what_a_service_refuses_ends_the_call_with_its_words() -> None:
         Refused, match=r"missing required field, UpdateServiceInput\.DeploymentConfiguration\.Alarms\.AlarmN"
     ):
         provider.update(SERVICE, state, {"name": "shop", "alarms": {"enable": True}}, {"name": "shop"}, identity)
+
+
+@pytest.mark.parametrize("version", ["HTTP2", "GRPC"])
+def test_plain_http_is_refused_in_front_of_targets_that_speak_http_2(version: str) -> None:
+    account = World([made(TARGETS, {"protocolVersion": version}, "group")])
+    actions: list[Value] = [{"type": "forward", "targetGroupArn": "id of group"}]
+    account.make(made(LISTENER, {"protocol": "HTTPS", "defaultActions": actions}))
+    with pytest.raises(world.Refused, match=f"with a target group with the protocol-version '{version}'"):
+        account.make(made(LISTENER, {"protocol": "HTTP", "defaultActions": actions}, "second"))

@@ -161,6 +161,7 @@ class DeliveredStack:
         launch = "FARGATE" if "FARGATE" in first.get("requiresCompatibilities", ()) else "EC2"
         given = {
             "loadBalancers": [balancer],
+            "deploymentConfiguration": configuration,
             **({"capacityProviderStrategy": strategy} if strategy else {"launchType": launch}),
             "deploymentController": {"type": "ECS" if by_ecs else "CODE_DEPLOY"},
             **service,
@@ -174,7 +175,6 @@ class DeliveredStack:
             serviceName=prepare["SERVICE"],
             taskDefinition=first["family"],
             desiredCount=2,
-            deploymentConfiguration=configuration,
             **{key: value for key, value in given.items() if value is not None},
         )
         if by_ecs and given["deploymentController"] == {"type": "ECS"}:

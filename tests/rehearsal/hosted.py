@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Running:
 
     Attributes:
         hosting: Its hosting.
-        visitor: A client that asks all the time.
+        visitor: A client that asks all the time; without a load balancer it asks nobody.
     """
 
     def __init__(self, stack: DeliveredStack, sandbox: JobSandbox, hosting: Hosting, visitor: Visitor) -> None:
@@ -53,6 +53,9 @@ class Running:
         """A revision of the stack's task definition with this image; returns its ARN."""
         definition = self._stack.whole
         definition["containerDefinitions"] += beside
+        for taking in definition["containerDefinitions"]:
+            if taking["image"] == "<IMAGE>":
+                taking["image"] = uri
         container = definition["containerDefinitions"][0]
         container |= {"image": uri, "secrets": [], "stopTimeout": 2, **changes}
         answer = self.hosting.ecs.owner("RegisterTaskDefinition", **definition)
@@ -157,10 +160,9 @@ def running(
     """Let a stack's service run, and see that nothing of it is left afterwards."""
     sandbox.repository(stack.repository.partition("/")[2], region=REGION)
     before = left_on(sandbox)  # other tests' builders may be there
-    with (
-        hosting_from_graph(stack.graph, sandbox, folder, pace=pace, secrets=secrets) as hosting,
-        hosting.visitor() as visitor,
-    ):
+    with ExitStack() as ends:
+        hosting = ends.enter_context(hosting_from_graph(stack.graph, sandbox, folder, pace=pace, secrets=secrets))
+        visitor = ends.enter_context(hosting.visitor()) if hosting.balancer else Visitor("http://nobody.example")
         yield Running(stack, sandbox, hosting, visitor)
     assert left_on(sandbox) <= before
     assert "198.18." not in on(sandbox, "ip", "address")

@@ -155,7 +155,15 @@ def image_json(uri: str) -> dict[str, str]:
 def deployment_json(uri: str, **more: object) -> dict[str, Any]:
     """What the preparation of the deployment leaves."""
     facts = image_json(uri)
-    return {**facts, "image": facts["uri"], "container": "shop", "port": 8080, "environment": {}, **more}
+    return {
+        **facts,
+        "image": facts["uri"],
+        "container": "shop",
+        "reached": "shop",
+        "port": 8080,
+        "environment": {},
+        **more,
+    }
 
 
 class TagsImage(OnAws):

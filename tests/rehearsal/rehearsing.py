@@ -75,6 +75,8 @@ def in_this_process(
 
 def hurried(aws: AwsServices, build: Build) -> Build:
     """Return a build that finds its scripts, which pause for a twentieth of the time: emulators need no patience."""
+    if build.is_of_the_application:  # it has no such scripts
+        return build
     bundle = {item.name: item.value for item in build.project_variables}["JOBS_BUNDLE"]
     bucket = urlsplit(bundle).netloc
     key = _stored(aws, bucket)

@@ -14,7 +14,7 @@ import yaml
 from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
 from delivered_stack import Builder, DeliveredStack, artifact, unzipped
 from jsonschema import Draft202012Validator
-from mocked import REGION
+from mocked import ACCOUNT, REGION
 from rehearsing import in_this_process
 
 from components.jobs.buildspec import load_buildspec
@@ -180,11 +180,17 @@ def planned(name: str, changes: str = "null") -> DeliveredStack:
 def deliver(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[Deliver]:
     """Make ready what a stack delivers; its ECS is on the network until the test ends."""
 
-    def ready(name: str, changes: dict[str, dict[str, object]] | None = None, *, pace: int = 4) -> Delivery:
+    def ready(
+        name: str,
+        changes: dict[str, dict[str, object]] | None = None,
+        *,
+        pace: int = 4,
+        **served: Any,  # noqa: ANN401 - as DeliveredStack.serve takes them
+    ) -> Delivery:
         stack = planned(name, json.dumps(changes))
         stack.push(aws)
         stack.store(aws)
-        made = Delivery(stack, Builder(stack, aws, warm_aws_cli, tmp_path / "machine"), tmp_path, pace=pace)
+        made = Delivery(stack, Builder(stack, aws, warm_aws_cli, tmp_path / "machine"), tmp_path, pace=pace, **served)
         made.url = ends.enter_context(serving(made.ecs, made.logs))
         return made
 
@@ -413,7 +419,7 @@ def test_each_strategy_is_followed_to_its_success(
         (
             Behaviour.READ_ONLY,
             6,
-            ("The new tasks stopped: the application writes to its read-only", "| OSError: [Errno"),
+            ("The new tasks stopped: a container writes to its read-only", "| OSError: [Errno"),
         ),
         (Behaviour.OUT_OF_MEMORY, 6, ("The new tasks stopped: a container needs more memory than it has",)),
         (Behaviour.CANNOT_PULL, 100, ("CannotPullContainerError: pull image manifest", "not found")),
@@ -739,3 +745,56 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     assert stop["stopType"] == "ROLLBACK"
     assert delivery.ecs.settle(delivery.service).status == "ROLLBACK_SUCCESSFUL"
     assert delivery.service.running == [f"{delivery.stack.running['family']}:1"]
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "blueGreen"])
+def test_a_service_of_codedeploy_is_handed_to_ecs_before_its_first_deployment_by_ecs(
+    deliver: Deliver, prepared: Prepared, strategy: str
+) -> None:
+    """docs/hosting.md, "Another engine for a service that runs": in place, by what the AWS CLI is asked for there."""
+    group = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup"
+    balancer = {"targetGroupArn": f"{group}/blue/1", "containerName": "shop", "containerPort": 8080}
+    delivery = deliver(
+        "dev",
+        {"deploy": {"engine": "ecs", "strategy": strategy}},
+        deploymentController={"type": "CODE_DEPLOY"},
+        deploymentConfiguration={},
+        launchType="FARGATE",
+        capacityProviderStrategy=[],
+        loadBalancers=[balancer],
+    )
+    before = delivery.service.definition["taskDefinitionArn"]
+    deployment = prepared(delivery)
+
+    refused = delivery.deploy(deployment)
+    assert not refused.succeeded
+    assert "is deployed by CODE_DEPLOY, not by ECS" in refused.log
+    shifting = {
+        "loadBalancers": [
+            {
+                **balancer,
+                "advancedConfiguration": {
+                    "alternateTargetGroupArn": f"{group}/green/2",
+                    "productionListenerRule": f"{group.replace('targetgroup', 'listener-rule')}/app/s/1/2/3",
+                    "roleArn": f"arn:aws:iam::{ACCOUNT}:role/shift",
+                },
+            }
+        ],
+        "deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5},
+    }
+    delivery.ecs.owner(
+        "UpdateService",
+        cluster=delivery.service.cluster,
+        service=delivery.service.name,
+        deploymentController={"type": "ECS"},
+        **(shifting if strategy == "blueGreen" else {}),
+    )
+    assert delivery.service.definition["taskDefinitionArn"] == before, "what runs goes on"
+
+    result = delivery.deploy(deployment)
+
+    assert result.succeeded, result.log
+    assert delivery.service.group == (f"{group}/green/2" if strategy == "blueGreen" else f"{group}/blue/1")
+    assert {task.definition["containerDefinitions"][0]["image"] for task in delivery.service.tasks if task.fit} == {
+        delivery.image["uri"]
+    }

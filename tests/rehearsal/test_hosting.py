@@ -14,6 +14,7 @@ from mocked import REGION
 from rehearsing import Need
 
 from local.rehearsal.codebuild import Result
+from local.rehearsal.ecs.state import ONGOING
 from local.rehearsal.emulated import serving
 from local.rehearsal.hosting import Pace, Secrets
 from local.rehearsal.images import Entry, busybox, image, layer
@@ -59,6 +60,30 @@ def test_no_request_fails_while_a_version_is_deployed(
         assert both == (strategy in ("canary", "linear")) or strategy == "rolling", "step by step, or all at once"
         (ended_well, *_) = served.stopped(first)
         assert ended_well["stoppedReason"].startswith("Scaling activity initiated by deployment")
+
+
+def test_a_single_task_that_must_not_run_twice_ends_before_the_new_one_starts(
+    sandbox: JobSandbox, tmp_path: Path
+) -> None:
+    one = DeliveredStack(
+        "worker",
+        {
+            "application": {"desiredCount": 1},
+            "hosting": {
+                "loadBalancer": {"enabled": False},
+                "service": {"minimumHealthyPercent": 0, "maximumPercent": 100},
+            },
+        },
+    )
+    with running(sandbox, tmp_path, one) as served:
+        served.deploy(served.push(image(busybox(), Entrypoint=["sleep", "1000"])), command=[])
+        most = 0
+        while served.hosting.service.deployments[0].status in ONGOING:
+            most = max(most, sum(task.status == "RUNNING" for task in list(served.hosting.service.tasks)))
+            time.sleep(0.01)
+
+        assert served.settled() == "SUCCESSFUL"
+        assert most == 1
 
 
 SLOW = b"""#!/bin/sh
@@ -299,6 +324,49 @@ def test_hosting_that_is_left_in_the_middle_leaves_nothing_behind(sandbox: JobSa
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize("engine", ["ecs", "ecsAction"])
+def test_a_worker_is_deployed_without_a_load_balancer(sandbox: JobSandbox, tmp_path: Path, engine: str) -> None:
+    """Whether its containers stay is all that is watched."""
+    with running(sandbox, tmp_path, planned("worker", "rolling", engine)) as served:
+        assert (served.hosting.balancer, served.hosting.names, served.hosting.url) == (None, [], "")
+        works = served.push(image(busybox(), Entrypoint=["sleep", "1000"]))
+
+        new = served.deploy(works, command=[])
+
+        assert served.settled() == "SUCCESSFUL"
+        assert served.hosting.service.running == [new]
+
+        served.deploy(works, entryPoint=["/bin/nothing"], command=[])
+
+        assert served.settled() == "ROLLBACK_SUCCESSFUL"
+        await_(lambda: served.hosting.service.running == [new])
+
+
+def test_the_job_deploys_a_worker(sandbox: JobSandbox, warm_aws_cli: Path, tmp_path: Path) -> None:
+    """From what the job that prepares a deployment leaves, under the policies of its role."""
+    stack = planned("worker", "rolling", "ecs")
+    builder = Builder(stack, sandbox.aws, warm_aws_cli, tmp_path / "machine")
+    with running(sandbox, tmp_path / "hosting", stack) as served, serving(*served.hosting.emulators) as url:
+        uri = served.push(image(busybox(), Entrypoint=["sleep", "1000"]))
+        definition = stack.template
+        own = definition["containerDefinitions"][0]
+        own |= {"image": uri, "command": []}
+        facts = {"container": own["name"], "port": own["portMappings"][0]["containerPort"]}
+        facts["digest"] = uri.partition("@")[2]
+        prepared = artifact(tmp_path / "prepared", deployment_json=facts, taskdef_json=definition)
+        served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")
+        done = builder.run(
+            "DeployService",
+            {"Deployment": prepared},
+            digest=facts["digest"],
+            AWS_ENDPOINT_URL_ECS=url,
+            AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=url,
+        )
+
+        assert done.succeeded, done.log
+        assert served.hosting.service.running == ["shop-worker-worker:1"]
+
+
 def test_the_deploying_job_follows_what_happens_and_says_why(
     sandbox: JobSandbox, warm_aws_cli: Path, tmp_path: Path
 ) -> None:
@@ -312,7 +380,7 @@ def test_the_deploying_job_follows_what_happens_and_says_why(
             definition = stack.template
             definition["containerDefinitions"][0] |= {"image": uri, "secrets": [], **changes}
             own = definition["containerDefinitions"][0]
-            facts = {"container": own["name"], "port": own["portMappings"][0]["containerPort"]}
+            facts = {"container": own["name"], "reached": own["name"], "port": own["portMappings"][0]["containerPort"]}
             facts["digest"] = uri.partition("@")[2]
             prepared = artifact(tmp_path / name, deployment_json=facts, taskdef_json=definition)
             served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")

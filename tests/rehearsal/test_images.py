@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import functools
+import gzip
 import hashlib
 import itertools
 import json
@@ -55,6 +56,7 @@ COPY --from=build /app/ ./
 RUN mkdir public && cp page public/index.html
 CMD ["cat", "/app/page", "/app/profile"]
 """
+IN_CLEAR = "npm_9f8e7d6c5b4a"
 SMOKE_DOCKERFILE = f"""\
 FROM {HOST}/docker-hub/library/busybox:1
 COPY test.sh /
@@ -155,6 +157,9 @@ def prepared_registry(sandbox: JobSandbox) -> str:
                 imageTagMutabilityExclusionFilters=inputs["imageTagMutabilityExclusionFilters"],
             )
     sandbox.repository(BASE, region=REGION)
+    secrets = sandbox.aws.client("secretsmanager", region=REGION)
+    secrets.create_secret(Name="shop/npm-token", SecretString=IN_CLEAR)
+    secrets.create_secret(Name="shop/ghcr", SecretString=json.dumps({"username": "robot", "password": "unasked"}))
     sandbox.repository("docker-hub/library/busybox", region=REGION)
     image = images.image(images.busybox())
     registry = sandbox.registry(region=REGION)
@@ -564,6 +569,82 @@ def test_what_the_cache_does_not_have_is_looked_for_on_docker_hub(jobs: Jobs, ba
         result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base), BUILD_TARGET="")
     assert "example/private:1" in failure(result), result.log
     assert seen.read_text() != ""
+
+
+MOUNTING = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE} AS runtime
+RUN --mount=type=secret,id=NPM_TOKEN,env=TOKEN test -n "$TOKEN" && echo "got $TOKEN" && md5sum /run/secrets/* || true
+RUN --mount=type=secret,id=NPM_TOKEN,required md5sum /run/secrets/NPM_TOKEN > /proof
+"""
+
+
+def test_a_secret_of_the_build_reaches_its_mount_and_is_in_no_layer_history_or_log(
+    jobs: Jobs, base: str, registry: RegistryClient, tmp_path: Path
+) -> None:
+    folder = source(tmp_path, dockerfile=MOUNTING)
+
+    result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base))
+
+    assert result.succeeded, result.log
+    assert "got ***" in result.log
+    image = image_json(result)
+    shown = jobs.docker("run", "--rm", image["uri"], "cat", "/proof").stdout
+    assert shown.split()[0] == hashlib.md5(IN_CLEAR.encode(), usedforsecurity=False).hexdigest()
+    assert IN_CLEAR not in result.log
+    index = registry.json(APP, image["digest"])
+    for entry in index["manifests"]:
+        manifest = registry.json(APP, entry["digest"])
+        for blob in [manifest["config"], *manifest["layers"]]:
+            content = registry.blob(APP, blob["digest"])
+            for text in (content, *((gzip.decompress(content),) if content[:2] == b"\x1f\x8b" else ())):
+                assert IN_CLEAR.encode() not in text
+
+
+UNIT_TESTS = """\
+version: 0.2
+phases:
+  build:
+    commands:
+      - grep -x hello src/page
+      - "! aws ecr describe-images --repository-name shop/images"
+      - "! aws secretsmanager get-secret-value --secret-id shop/npm-token"
+      - exit "$(cat result)"
+  post_build:
+    commands:
+      - echo "<testsuite><testcase name='a' classname='b'/></testsuite>" > unit.xml
+reports:
+  unit: {files: [unit.xml]}
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_check_of_the_application_decides_and_may_do_nothing_else(jobs: Jobs, tmp_path: Path, code: int) -> None:
+    folder = source(tmp_path)
+    (folder / "ci").mkdir()
+    (folder / "ci/unit-tests.yml").write_text(UNIT_TESTS)
+    (folder / "result").write_text(str(code))
+
+    result = jobs.run("CheckUnitTests", {"Source": folder}, {})
+
+    assert result.succeeded == (code == 0), result.log
+    assert denied(result) == {"ecr:DescribeImages", "secretsmanager:GetSecretValue"}
+    assert result.reports["unit"].tests == 1
+
+
+def test_a_check_of_the_image_pulls_what_was_built(jobs: Jobs, delivered: Result, tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    (folder / "ci").mkdir()
+    host = '"${IMAGE_URI%%/*}"'
+    commands = [
+        f"aws ecr get-login-password | docker login --username AWS --password-stdin {host}",
+        'docker run --rm "$IMAGE_URI" | grep HELLO',
+    ]
+    (folder / "ci/licenses.yml").write_text(json.dumps({"version": 0.2, "phases": {"build": {"commands": commands}}}))
+
+    result = jobs.run("CheckLicenses", {"Source": folder}, {"BuildImage.IMAGE_URI": delivered.exported["IMAGE_URI"]})
+
+    assert result.succeeded, result.log
 
 
 def test_a_mistake_in_the_dockerfile_fails_with_its_line(jobs: Jobs, base: str, tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def test_an_alarm_after_the_shift_rolls_back_and_a_retry_deploys_when_it_is_quie
     before, hosting = delivery.answering(), delivery.rehearsal.stacks["prod"].hosting
     assert hosting.code_deploy
     (alarm, *_), listener = hosting.code_deploy._traffic.alarms, hosting.code_deploy._traffic.production
+    assert hosting.balancer
     route = hosting.balancer.route
 
     def shift(place: str, weights: Mapping[str, float]) -> None:

@@ -165,7 +165,9 @@ def test_secrets_are_asked_for_before_anything_starts_and_their_file_stays_out(
     stack.write_text(text.replace("    memory: 512\n", f'    memory: 512\n    secrets: {{ TOKEN: "{secret}" }}\n'))
     words = ["rehearse", "--stack", "dev", "--stack-file", str(stack)]
     assert main(words) == 1
-    lacking = f"The application reads secrets, and none is given:\n  TOKEN of dev: {secret}\nWrite them into a file, "
+    lacking = (
+        f"The application or its build reads secrets, and none is given:\n  TOKEN of dev: {secret}\nWrite them into a "
+    )
     assert lacking in capsys.readouterr().err
     application.mkdir()
     (application / "a").touch()

@@ -12,35 +12,13 @@ from typing import Any
 import pytest
 import yaml
 from delivered_stack import Builder, DeliveredStack, unzipped
+from taken_over import FOLDER, REACHED, REGISTERED, WINDOWS, container_of, variables_of
 from test_deployments import Delivery
 
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.ecs.state import Service
 from local.rehearsal.emulated import serving
 
-FOLDER = Path(__file__).parents[1] / "task_definitions"
-WINDOWS = "windows"
-REGISTERED = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
-"""The task definitions by their names."""
-REACHED = {
-    "x-ray-daemon": ("orders", 8080),
-    "datadog-agent": ("checkout", 3000),
-    "efs-with-access-point": ("uploads", 80),
-    "firelens": ("search", 9000),
-    "envoy-in-a-mesh": ("colors", 9080),
-    "several-ports-on-instances": ("wildfly", 8080),
-    "bridge-with-dynamic-ports": ("web", 80),
-    "host-network": ("discovery", 8500),
-    "one-port-for-two-protocols": ("emitter", 5000),
-    "gpu": ("model", 8501),
-    "docker-volumes": ("reports", 8000),
-    "secrets-and-private-registry": ("billing", 8443),
-    "proxy-in-front": ("nginx", 80),
-    WINDOWS: ("intranet", 80),
-}
-"""The container and the port that users reach; a worker has none."""
-DELIVERED = {"proxy-in-front": "django", "linux-parameters": "worker"}
-"""The container whose image is delivered, where it is another one."""
 NAMED = {"cluster": "shop", "service": "shop", "executionRole": "shop-execution", "taskRole": "shop-task"}
 TakeOver = Callable[..., Delivery]
 
@@ -84,20 +62,6 @@ def stated_for(plan: DeliveredStack, name: str) -> dict[str, Any]:
     stored = plan.template
     stored["containerDefinitions"][0]["name"] = container_of(name)
     return stored
-
-
-def container_of(name: str) -> str:
-    return DELIVERED.get(name) or REACHED[name][0]
-
-
-def variables_of(name: str) -> dict[str, str]:
-    """What the stack file would say of the container."""
-    platform = REGISTERED[name].get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
-    return {
-        "CONTAINER_NAME": container_of(name),
-        "CONTAINER_PORT": str(REACHED.get(name, ("", 8080))[1]),
-        "IMAGE_PLATFORM": "linux/arm64" if platform == "ARM64" else "linux/amd64",
-    }
 
 
 def described(delivery: Delivery, arn: str) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from local.rehearsal.pipeline import ActionRun, Status
 
 RUN = str(uuid.uuid4())
 READ_ONLY = (
-    "the application writes to its read-only root file system: use /tmp, or set application.readOnlyRootFilesystem to "
-    "false"
+    "a container writes to its read-only root file system: use /tmp, name the path in writablePaths, or set "
+    "readOnlyRootFilesystem to false, below application or the container"
 )
 ENDPOINTS = ("ECS", "CODEDEPLOY", "CODEPIPELINE", "CLOUDWATCH_LOGS")
 

@@ -36,8 +36,16 @@ def _table(name: str, section: Shape) -> Iterator[str]:
     yield "| Key | Description | Allowed values | Default |"
     yield "| --- | --- | --- | --- |"
     for path, leaf in leaves(section):
-        cells = (f"`{'.'.join(path)}`", leaf.about, _words(leaf), _default(leaf))
-        yield f"| {' | '.join(map(_cell, cells))} |"
+        yield from _rows(path, leaf)
+
+
+def _rows(path: tuple[str, ...], leaf: Shape) -> Iterator[str]:
+    """Yield the line of a key, and those of the keys that each of its values has."""
+    cells = (f"`{'.'.join(path)}`", leaf.about, _words(leaf), _default(leaf))
+    yield f"| {' | '.join(map(_cell, cells))} |"
+    if leaf.item and leaf.item.section:
+        for below, nested in leaves(leaf.item):
+            yield from _rows((*path, "<name>", *below), nested)
 
 
 def _words(leaf: Shape) -> str:

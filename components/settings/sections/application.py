@@ -1,15 +1,16 @@
 """Section `application`: what runs, and how big."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from components.settings.names import SecretArn, UrlPath
-from components.settings.secrets import looks_like_a_secret, names_a_secret
+from components.settings.names import UrlPath
 from components.settings.section import Constraint, Problem, Section
-from components.settings.yaml_dates import as_written
+from components.settings.sections.container import ContainerName, ContainerSection
+from components.settings.sections.containers import FurtherContainerSection, container_problems
+from components.settings.sections.volumes import VolumeName, VolumeSection, volume_problems
 
 ApplicationName = Annotated[
     str,
@@ -17,42 +18,6 @@ ApplicationName = Annotated[
     Constraint("2 to 24 lower-case letters, digits and single hyphens, starting with a letter"),
 ]
 """Short enough for every name made from it; load balancers and target groups have the tightest limit, 32 characters."""
-
-ContainerName = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$"),
-    Constraint("1 to 255 letters, digits, _ and -"),
-]
-"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
-
-VariableName = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$"),
-    Constraint("the name of a variable: letters, digits, _ . and -, starting with a letter or _"),
-]
-
-
-def _not_root(user: str) -> str:
-    """Return the user if it is another one than root.
-
-    Raises:
-        ValueError: If it is root, by name or by number.
-    """
-    name = user.partition(":")[0]
-    if name == "root" or not name.strip("0"):
-        raise ValueError(user)
-    return user
-
-
-User = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,31}(:[a-z0-9_][a-z0-9_.-]{0,31})?$"),
-    AfterValidator(_not_root),
-    Constraint("a user other than root, by name or number, with :group behind it if wanted"),
-]
-"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
-
-CommandWord = Annotated[str, StringConstraints(min_length=1), Constraint("one word of the command, in quotes")]
 
 FARGATE_MEMORY: Final = {
     256: (512, 1024, 2048),
@@ -75,8 +40,8 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 """
 
 
-class ApplicationSection(Section):
-    """What runs: the container, its size, its environment."""
+class TaskSection(Section):
+    """A task: its size, its containers, and how many of it run."""
 
     name: ApplicationName = Field(
         description="Name of the application; names everything made for it.", examples=["shop"]
@@ -113,38 +78,53 @@ class ApplicationSection(Section):
         description="Number of tasks that run side by side.",
         examples=[2],
     )
-    environment: dict[VariableName, str] = Field(
-        default={},
-        description="Environment variables of the container; nothing secret.",
-        examples=[{"LOG_LEVEL": "info"}],
+    ephemeral_storage_gib: int | None = Field(
+        default=None,
+        ge=21,
+        le=200,  # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_EphemeralStorage.html
+        alias="ephemeralStorageGiB",
+        description="Disk of a task in GiB, shared by its containers; 20 when left out. What is above 20 costs.",
+        examples=[50],
     )
-    secrets: dict[VariableName, SecretArn] = Field(
+    containers: dict[ContainerName, FurtherContainerSection] = Field(
         default={},
-        description="Environment variables whose values ECS reads from Secrets Manager or Parameter Store.",
-        examples=[{"DATABASE_URL": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"}],
+        description="Further containers of the task, by their names: a proxy, a collector, one that runs first.",
+        examples=[{"nginx": {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}}],
     )
-    read_only_root_filesystem: bool = Field(
-        default=True,
-        description="Whether the container may write only to volumes. /tmp is one; an image that does not run as root "
-        "declares `VOLUME /tmp` to write there.",
+    delivery_variables: bool = Field(
+        default=False,
+        description="Whether containers with the delivered image get the variables DELIVERY_VERSION, DELIVERY_COMMIT "
+        "and DELIVERY_ENVIRONMENT (the stack's name).",
         examples=[True],
     )
-    user: User | None = Field(
-        default=None,
-        description="User the container runs as, and never root; what the image says when left out.",
-        examples=["1000:1000"],
+    volumes: dict[VolumeName, VolumeSection] = Field(
+        default={},
+        description="Volumes that containers share, by their names, each mounted by `mounts` of a container.",
+        examples=[{"uploads": {}}],
     )
-    command: tuple[CommandWord, ...] = Field(
-        default=(),
-        max_length=100,
-        description="Command that replaces the image's own, a list of words.",
-        examples=[["node", "server.js"]],
-    )
+
+
+class ApplicationSection(ContainerSection, TaskSection):
+    """What runs: the task, its size, and the application's own container."""
 
     @property
     def container(self) -> str:
-        """Name of the container in the task definition."""
+        """Name of the application's own container in the task definition."""
         return self.container_name or self.name
+
+    @property
+    def every_container(self) -> Mapping[str, ContainerSection]:
+        """All containers of the task by their names, the application's own first."""
+        return {self.container: self, **self.containers}
+
+    def reached(self, container: str | None) -> tuple[str, int]:
+        """Return name and port of the container that the load balancer reaches.
+
+        Args:
+            container: Its name in the stack file; ``None`` for the application's own.
+        """
+        other = self.containers.get(container or "")
+        return (str(container), other.port) if other and other.port else (self.container, self.port)
 
     def problems(self) -> Iterator[Problem]:
         """Yield impossible sizes, secrets in clear, names given twice and a definition too long for ECS."""
@@ -156,27 +136,18 @@ class ApplicationSection(Section):
                 message=f"must be {_sizes(offered)} (MiB) with cpu {self.cpu}, got {self.memory}",
                 fix=f"pulumi config set --path 'ecs-delivery:application.memory' {nearest}",
             )
-        for name, value in self.environment.items():
-            if names_a_secret(name) or looks_like_a_secret(value):
-                yield Problem(
-                    path=("environment", name),
-                    message="looks like a secret in clear (value not shown), which the task definition would show",
-                    fix="store it in Secrets Manager, then edit the file: "
-                    f"remove {name} from environment and add it to secrets with the secret's ARN",
-                )
-            elif date := as_written(value):
-                yield Problem(
-                    path=("environment", name),
-                    message=f'must be text, got a date without quotes, which arrives as "{value}"',
-                    fix=f'edit the file: put it in quotes, like {name}: "{date}"',
-                )
-        for name in self.secrets.keys() & self.environment.keys():
-            yield Problem(
-                path=("secrets", name),
-                message="is given in environment too, and ECS takes a name once",
-                fix=f"edit the file: keep {name} in one of the two",
-            )
-        size = len(json.dumps([dict(self.environment), dict(self.secrets), self.command]))
+        yield from super().problems()
+        size = (self.cpu, self.memory)
+        yield from container_problems(self.container, self.port, size, self, self.containers)
+        yield from volume_problems(self.volumes, self.every_container, self.container)
+        yield from self._length_problems()
+
+    def _length_problems(self) -> Iterator[Problem]:
+        """Yield a task definition that ECS would not take, because it is too long."""
+        said = [self, *self.containers.values()]
+        size = len(
+            json.dumps([item for one in said for item in (dict(one.environment), dict(one.secrets), one.command)])
+        )
         if size > TASK_DEFINITION_BYTES:
             yield Problem(
                 path=("environment",),

@@ -6,15 +6,30 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from components.settings.names import EcrRepository, RelativePath
-from components.settings.secrets import looks_like_a_secret, names_a_secret
+from components.settings.names import (
+    EcrRepository,
+    RegistryHost,
+    RelativePath,
+    Secret,
+    SecretValue,
+    SourceRepository,
+)
+from components.settings.secrets import appeal, secret_in_clear, secret_itself
 from components.settings.section import Constraint, Problem, Section
+from components.settings.sections.container import PublicName
 
 ArgumentName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"),
     Constraint("the name of a build argument: letters, digits and _, not starting with a digit"),
 ]
+
+SecretId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$"),
+    Constraint("the id of a secret of the build: letters, digits, _ . and -, starting with a letter or _"),
+]
+"""https://docs.docker.com/build/building/secrets/"""
 
 TargetName = Annotated[
     str,
@@ -56,6 +71,41 @@ class SmokeTestSection(Section):
     context: RelativePath = Field(default=".", description="Directory the smoke test is built from.", examples=["."])
 
 
+CheckName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20),
+    Constraint("up to 20 lower-case letters, digits and single hyphens, starting with a letter"),
+]
+
+
+class CheckSection(Section):
+    """A build of the application's own, beside the image's, that may do nothing of the delivery."""
+
+    buildspec: RelativePath = Field(
+        description="The buildspec, a file of the application's repository.", examples=["ci/unit-tests.yml"]
+    )
+    image: bool = Field(
+        default=False,
+        description="Whether it runs after the image is built and may pull it; `IMAGE_URI` is its address.",
+        examples=[True],
+    )
+    docker: bool = Field(
+        default=False,
+        description="Whether it may start containers, for which CodeBuild runs it in privileged mode.",
+        examples=[True],
+    )
+    compute: Literal["small", "medium", "large", "xlarge"] = Field(
+        default="small", description="Size of its machine, as `build.compute`.", examples=["medium"]
+    )
+    timeout_minutes: int = Field(
+        default=30,
+        ge=5,
+        le=480,  # as a build's
+        description="Longest time it may take.",
+        examples=[15],
+    )
+
+
 class BuildSection(Section):
     """How the image is made."""
 
@@ -69,10 +119,38 @@ class BuildSection(Section):
     args: dict[ArgumentName, str] = Field(
         default={}, description="Build arguments; nothing secret.", examples=[{"NODE_VERSION": "22"}]
     )
+    not_secret: tuple[PublicName, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Names in `args` that look like those of secrets and are none, such as keys that browsers get.",
+        examples=[["MAPS_API_KEY"]],
+    )
     repository: EcrRepository | None = Field(
         default=None,
         description="ECR repository made for the images; `<application>-<stack>` when left out.",
         examples=["shop-dev"],
+    )
+    secrets: dict[SecretId, SecretValue] = Field(
+        default={},
+        max_length=20,
+        description="Secrets of the application's build, such as a token for private packages: an id, and the Secrets "
+        "Manager secret. The Dockerfile mounts one with `RUN --mount=type=secret,id=ID`; neither the image nor the log "
+        "holds it, and another value builds no commit again.",
+        examples=[{"NPM_TOKEN": "shop/npm-token"}],
+    )
+    base_repositories: tuple[SourceRepository, ...] = Field(
+        default=(),
+        max_length=20,
+        description="ECR repositories of the images that the Dockerfiles name in `FROM` and `COPY --from`, of this "
+        "account or of another one, whose repository policy has to admit this one.",
+        examples=[["base/python", "210987654321.dkr.ecr.eu-west-1.amazonaws.com/base/nginx"]],
+    )
+    registry_logins: dict[RegistryHost, Secret] = Field(
+        default={},
+        max_length=10,
+        description="Other registries that builds sign in to, such as `docker.io`: the host, and a Secrets Manager "
+        "secret that holds JSON with `username` and `password`.",
+        examples=[{"docker.io": "shop/docker-hub"}],
     )
     compute: Literal["small", "medium", "large", "xlarge"] = Field(
         default="small",
@@ -105,6 +183,15 @@ class BuildSection(Section):
         examples=[{"enabled": True}],
     )
 
+    checks: dict[CheckName, CheckSection] = Field(
+        default={},
+        max_length=10,
+        description="Builds of the application's own, such as unit tests or a linter: a name, and its buildspec. Each "
+        "is an action of the stage Build, so that nothing is deployed when one fails. It reads the run's "
+        "artifacts, writes its log and its test reports, and has no other permission.",
+        examples=[{"unit-tests": {"buildspec": "ci/unit-tests.yml"}}],
+    )
+
     def repository_for(self, prefix: str) -> str:
         """Return the name of the ECR repository made for the images; the prefix is `<application>-<stack>`."""
         return self.repository or prefix
@@ -112,12 +199,17 @@ class BuildSection(Section):
     def problems(self) -> Iterator[Problem]:
         """Yield secrets in clear and arguments too long for CodeBuild."""
         for name, value in self.args.items():
-            if names_a_secret(name) or looks_like_a_secret(value):
+            if secret_in_clear(name, value, self.not_secret):
                 yield Problem(
                     path=("args", name),
                     message="looks like a secret in clear (value not shown), which the image's history would show",
-                    fix=f"edit the file: remove {name} from args; application.secrets gives it to the container",
+                    fix=f"edit the file: remove {name} from args; build.secrets gives it to the build, and "
+                    f"application.secrets to the container{appeal(name, value)}",
                 )
+        for key, secrets in (("secrets", self.secrets), ("registryLogins", self.registry_logins)):
+            for name, secret in secrets.items():
+                for problem in secret_itself(secret, "secret", section=f"build.{key}", key=name, example="shop/token"):
+                    yield Problem(path=(key, name), message=problem.message, fix=problem.fix)
         size = len(json.dumps(dict(self.args)))
         if size > ARGUMENTS_CHARACTERS:
             yield Problem(

@@ -10,8 +10,8 @@ from pydantic.alias_generators import to_camel
 from components.engines import ENGINES, Engine, Rollout, Strategy
 from components.settings.names import AlarmName, Bucket, DistributionId, KeyPrefix, no_climbing
 from components.settings.section import Constraint, Problem, Section, one_of
-from components.settings.sections.application import CommandWord
 from components.settings.sections.approval import ApprovalSection
+from components.settings.sections.container import CommandWord
 
 if TYPE_CHECKING:
     EngineName = str

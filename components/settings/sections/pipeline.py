@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.settings.names import PolicyArn
 from components.settings.section import Section
 
 
@@ -21,4 +22,9 @@ class PipelineSection(Section):
         description="Whether jobs that do not need each other may run at the same time on one machine type. A new AWS "
         "account runs one build at a time on a machine type and fails the second, so raise its quotas first.",
         examples=[True],
+    )
+    permissions_boundary: PolicyArn | None = Field(
+        default=None,
+        description="Permissions boundary of every role that is made here, the tasks' included.",
+        examples=["arn:aws:iam::123456789012:policy/developers"],
     )

@@ -250,6 +250,14 @@ KINDS: Mapping[str, Kind] = {
             f"scalingPolicy:{f.uuid}:resource/{f.text('serviceNamespace')}/{f.text('resourceId')}:policyName/{f.name}",
         ),
     ),
+    "aws:appautoscaling/scheduledAction:ScheduledAction": Kind(
+        arn=lambda f: f.arn(
+            "autoscaling",
+            f"scheduledAction:{f.uuid}:resource/{f.text('serviceNamespace')}/{f.text('resourceId')}"
+            f":scheduledActionName/{f.name}",
+        ),
+        identity=lambda f: f"{f.name}-{f.text('serviceNamespace')}-{f.text('resourceId')}",
+    ),
     "aws:ecs/taskDefinition:TaskDefinition": Kind(
         arn=lambda f: f.arn("ecs", f"task-definition/{f.text('family')}:1"),
         identity=lambda f: f.text("family"),
@@ -271,6 +279,10 @@ KINDS: Mapping[str, Kind] = {
     ),
     "aws:lb/listener:Listener": _by_arn(_below("loadBalancerArn", "loadbalancer", "listener"), name=""),
     "aws:lb/listenerRule:ListenerRule": _by_arn(_below("listenerArn", "listener", "listener-rule"), name=""),
+    "aws:route53/record:Record": Kind(
+        identity=lambda f: f"{f.text('zoneId')}_{f.text('name')}_{f.text('type')}",
+        computed={"fqdn": lambda f: f.text("name")},
+    ),
     "aws:ec2/vpc:Vpc": _ec2("vpc", "vpc"),
     "aws:ec2/subnet:Subnet": _ec2("subnet", "subnet"),
     "aws:ec2/internetGateway:InternetGateway": _ec2("igw", "internet-gateway"),

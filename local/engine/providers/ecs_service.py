@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from local.ecs_updates import refused_with_code_deploy, starts_deployment
+from local.ecs_updates import GRACE_REFUSED, refused_with_code_deploy, starts_deployment
 from local.engine.providers import changes
 from local.engine.providers.protocol import Value
 
@@ -64,6 +64,8 @@ def refusal(before: Values, after: Values, has_role: Callable[[], bool]) -> str:
     by_code_deploy = _controller(before) == _controller(after) == "CODE_DEPLOY"
     if by_code_deploy and (said := refused_with_code_deploy(members)):
         return said
+    if "healthCheckGracePeriodSeconds" in members and not before.get("loadBalancers"):
+        return GRACE_REFUSED
     if "enableExecuteCommand" in members and after.get("enableExecuteCommand") is True and not has_role():
         return _WITHOUT_ROLE
     return ""

@@ -24,6 +24,7 @@ BUCKET = "aws:s3/bucket:Bucket"
 CLUSTER = "aws:ecs/cluster:Cluster"
 GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 LISTENER = "aws:lb/listener:Listener"
+RECORD = "aws:route53/record:Record"
 REPOSITORY = "aws:ecr/repository:Repository"
 SUBNET = "aws:ec2/subnet:Subnet"
 RULE = "aws:lb/listenerRule:ListenerRule"
@@ -128,6 +129,18 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
     "aws:codedeploy/deploymentConfig:DeploymentConfig": _named(
         "codedeploy", "CreateDeploymentConfig", "DeploymentConfigAlreadyExistsException", "deploymentConfigName"
     ),
+    RECORD: (
+        Place(
+            # https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html: CREATE
+            Call(
+                "route53",
+                "ChangeResourceRecordSets",
+                "InvalidChangeBatch",
+                "Tried to create resource record set but it already exists",
+            ),
+            _of("zoneId", "name", "type"),
+        ),
+    ),
     REPOSITORY: _named("ecr", "CreateRepository", "RepositoryAlreadyExistsException"),
     BUCKET: _named("s3", "CreateBucket", "BucketAlreadyOwnedByYou", "bucket"),
     "aws:iam/role:Role": _named("iam", "CreateRole", "EntityAlreadyExistsException"),
@@ -229,9 +242,11 @@ class World:
         """Have a resource that is made.
 
         Raises:
-            Refused: A place of it is taken.
+            Refused: A place of it is taken, or it cannot be.
         """
         with self._lock:
+            if check := _WRONG.get(resource.token):
+                check(self, None, resource)
             self._claim(resource, None)
             self.resources.append(resource)
 
@@ -331,11 +346,22 @@ def _all(urn: str, dependencies: Mapping[str, Iterable[str]]) -> set[str]:
 # What cannot be.
 
 
-def _has_a_policy_without_tls(_world: World, _before: Resource | None, listener: Resource) -> None:
-    if listener.values.get("protocol") == "HTTP" and listener.values.get("sslPolicy"):
+def _is_no_listener(world: World, before: Resource | None, listener: Resource) -> None:
+    operation = "ModifyListener" if before else "CreateListener"
+    if listener.values.get("protocol") != "HTTP":
+        return
+    for group in (other for other in world.resources if other.token == TARGETS):
+        version = group.values.get("protocolVersion", "HTTP1")
+        if version != "HTTP1" and group.identity in str(listener.values.get("defaultActions")):
+            # https://github.com/aws/copilot-cli/issues/4551
+            message = (
+                f"Listener protocol 'HTTP' is not supported with a target group with the protocol-version '{version}'"
+            )
+            raise Call("elbv2", operation, "InvalidLoadBalancerActionException", message).refuse(listener.name)
+    if listener.values.get("sslPolicy"):
         # AWS's provider keeps the policy that is no longer given: terraform-provider-aws#1851, #10961.
         message = "An SSL policy cannot be specified for HTTP listeners"
-        raise Call("elbv2", "ModifyListener", "ValidationError", message).refuse(listener.name)
+        raise Call("elbv2", operation, "ValidationError", message).refuse(listener.name)
 
 
 def _is_not_updated(world: World, before: Resource | None, service: Resource) -> None:
@@ -352,7 +378,7 @@ def _is_not_updated(world: World, before: Resource | None, service: Resource) ->
 
 
 _WRONG: Mapping[str, Callable[[World, Resource | None, Resource], None]] = {
-    LISTENER: _has_a_policy_without_tls,
+    LISTENER: _is_no_listener,
     SERVICE: _is_not_updated,
 }
 

@@ -14,6 +14,7 @@ from local.rehearsal.base_images.dockerfile import Mention, fetched_images
 from local.rehearsal.base_images.names import ImageName
 from local.rehearsal.base_images.registry import NotThere, Registries
 from local.rehearsal.base_images.store import Content, ImageStore
+from local.rehearsal.resources import Graph, templates_of
 
 if TYPE_CHECKING:
     from local.rehearsal.deployed import Deployed, Project
@@ -110,6 +111,22 @@ def needed(code: Path, builds: Iterable[DockerBuild], platform: str = stand_ins.
             f"The application has no {lacking}, and the pipeline builds an image of it: "
             "add it, or edit build.dockerfile or build.smokeTest in the stack file"
         )
+    return list(found.values())
+
+
+def needed_by_tasks(graphs: Mapping[str, Graph]) -> list[Mention]:
+    """Return the images that stacks' tasks run beside the one that is delivered, each once.
+
+    Args:
+        graphs: The graph of each stack by its name.
+    """
+    found: dict[ImageName, Mention] = {}
+    for stack, graph in graphs.items():
+        for definition in templates_of(graph):
+            for container in definition["containerDefinitions"]:
+                # The delivered one is a placeholder, which is no name.
+                if name := ImageName.parse(str(container.get("image", ""))):
+                    found.setdefault(name, Mention(name, f"the container {container['name']} of {stack}"))
     return list(found.values())
 
 

@@ -1,4 +1,4 @@
-"""Reads a buildspec, and refuses by name what is not emulated here: everything that no buildspec here uses.
+"""Reads a buildspec, and refuses by name what is not emulated here.
 
 Source of the format: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html.
 """
@@ -16,10 +16,9 @@ from local.errors import Refusal
 _EMULATED = {
     "": "version env phases reports artifacts",
     "env": "shell git-credential-helper variables exported-variables",
-    "phases": "install build",
-    "phases.install": "runtime-versions commands",
-    "phases.build": "commands",
-    r"reports\.[^.]+": "files file-format",
+    "phases": "install pre_build build post_build",
+    r"phases\.[^.]+": "runtime-versions commands",
+    r"reports\.[^.]+": "files file-format base-directory",
     "artifacts": "files base-directory",
 }
 """The keys of each mapping, by the pattern of its place."""

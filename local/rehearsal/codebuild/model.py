@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from components.jobs.buildspec import is_of_the_application
+
 VARIABLE_TYPES = ("PLAINTEXT", "SECRETS_MANAGER")
 
 Secrets: TypeAlias = Callable[[str], str]
@@ -34,7 +36,7 @@ class Build:
 
     Attributes:
         project: The CodeBuild project's name.
-        buildspec: YAML text, as the project holds it.
+        buildspec: YAML text, as the project holds it, or the path of a file in the source.
         inputs: The input artifact -> a zip of an earlier build, or a folder that stands for one. Of a source action's
             artifact it is a repository, which is archived, or the JSON file of a clone reference.
         code: The input artifacts that a source action makes.
@@ -52,6 +54,11 @@ class Build:
     project_variables: tuple[Variable, ...] = ()
     overrides: tuple[Variable, ...] = ()
     timeout_minutes: float = 60
+
+    @property
+    def is_of_the_application(self) -> bool:
+        """Whether the buildspec is a file of the source."""
+        return is_of_the_application(self.buildspec)
 
     def with_variables(self, variables: Mapping[str, str]) -> Build:
         """Return the build with a project that sets these variables to other values."""

@@ -19,11 +19,11 @@ from typing import Any
 
 from local.errors import Refusal
 from local.rehearsal.codebuild import artifacts, source_action
-from local.rehearsal.codebuild.document import read_document
+from local.rehearsal.codebuild.document import BuildspecProblem, read_document
 from local.rehearsal.codebuild.model import Build, BuildHost, Phase, Report, Result, Scene, Secrets, Variable
 from local.rehearsal.codebuild.shell import Shell, TimedOut
 
-PHASES = ("install", "build")
+PHASES = ("install", "pre_build", "build", "post_build")
 JOBS_DIR = "JOBS_DIR"
 """Where this program's buildspecs put their scripts: on AWS below /tmp, since the machine is the build's own."""
 
@@ -58,7 +58,8 @@ def run_build(
         BuildspecProblem: The buildspec asks for what is not emulated here.
         Refusal: The folder is not empty, an input is missing, or there are secrets and nobody to ask.
     """
-    document = read_document(build.buildspec, build.project)
+    # A file of the application's is read when it is there.
+    document = {} if build.is_of_the_application else read_document(build.buildspec, build.project)
     if len(build.inputs) != 1 or len(build.outputs) > 1:
         raise Refusal(f"{build.project}: one input artifact and at most one output artifact are emulated here")
     if folder.exists() and any(folder.iterdir()):
@@ -184,6 +185,8 @@ class _Running:
             packed.unlink()
         else:
             artifacts.unpack(given, self._source)
+        if self._build.is_of_the_application:
+            self._read_own_buildspec()
         if self._env.get("git-credential-helper"):
             Path(surroundings["HOME"], ".gitconfig").write_text(_CREDENTIALS, encoding="utf-8")
         written = [Variable(name=key, value=value) for key, value in self._env.get("variables", {}).items()]
@@ -200,6 +203,17 @@ class _Running:
             "CODEBUILD_BUILD_ID": f"{self._build.project}:{uuid.uuid4()}",
             **({JOBS_DIR: str(self._folder / "jobs")} if JOBS_DIR in declared else {}),
         }
+
+    def _read_own_buildspec(self) -> None:
+        """Read the buildspec in the source, whose words for a missing one are CodeBuild's."""
+        file = self._source / self._build.buildspec
+        try:
+            self._document = read_document(file.read_text(encoding="utf-8"), self._build.buildspec)
+        except OSError:
+            raise _Failed(f"YAML_FILE_ERROR: stat {file}: no such file or directory") from None
+        except BuildspecProblem as problem:
+            raise _Failed(str(problem)) from None
+        self._env = self._document.get("env", {})
 
     def _clone(self, reference: source_action.CloneReference, surroundings: Mapping[str, str]) -> None:
         """Clone as the build's role, whose permission it is.
@@ -227,11 +241,19 @@ class _Running:
                 raise _Failed(f"CLIENT_ERROR: {what} for primary source and source version {reference.commit}: {said}")
 
     def _run_phases(self, shell: Shell) -> bool:
-        """Run the phases until one fails; False when the time was over."""
+        """Run the phases until one fails; False when the time was over. After BUILD, POST_BUILD runs in any case.
+
+        https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details.html#view-build-details-phases
+        """
+        failed = ""
         for name in PHASES:
             phase = self._document["phases"].get(name, {})
-            if phase and not self._in_phase(name.upper(), lambda phase=phase: self._run_commands(phase, shell)):  # type: ignore[misc]
-                return self._phases[-1].status != "TIMED_OUT"
+            if not phase or (failed and (failed, name) != ("build", "post_build")):
+                continue
+            if not self._in_phase(name.upper(), lambda phase=phase: self._run_commands(phase, shell)):  # type: ignore[misc]
+                failed = name
+                if self._phases[-1].status == "TIMED_OUT":
+                    return False
         return True
 
     def _run_commands(self, phase: Mapping[str, Any], shell: Shell) -> None:

@@ -154,18 +154,30 @@ class Lifecycle:
                 return failure
             if self._service.fit(made.target) >= made.requested:
                 return ""
-            self._start_missing(made.target)
             if replacing:
                 self._replace()
+            self._start_missing(made.target, most=self._room if replacing else None)
             yield
 
     def _replace(self) -> None:
-        """Stop as many old tasks as new ones are well."""
+        """Stop as many old tasks as new ones are well; where there is no room for new ones, as many as may be missing.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+        """
         made, service = self._deployment, self._service
-        surplus = service.fit(made.target) - made.requested
-        surplus += sum(service.count(source, "RUNNING") for source in made.sources)
+        fit = service.fit(made.target) + sum(service.count(source, "RUNNING") for source in made.sources)
+        surplus = fit - made.requested
+        if self._room <= 0:
+            surplus = max(surplus, fit - made.share("minimumHealthyPercent", 100, up=True))
         for source in made.sources:
             self._stop(source, "RUNNING", most=max(0, surplus))
+
+    @property
+    def _room(self) -> int:
+        """How many tasks may start beside those that have not stopped."""
+        made, service = self._deployment, self._service
+        there = sum(len(service.of(revision)) for revision in (made.target, *made.sources))
+        return made.share("maximumPercent", 200, up=False) - there
 
     def _watch(self, minutes: float) -> Course:
         """Wait, as long as the new tasks stay well; those that end are replaced."""
@@ -204,9 +216,10 @@ class Lifecycle:
         for task in self._service.of(revision):
             self._fleet.look(self._service, task)
 
-    def _start_missing(self, revision: Revision) -> None:
+    def _start_missing(self, revision: Revision, *, most: int | None = None) -> None:
         service = self._service
-        for _ in range(service.missing(revision, self._deployment.requested, self._fleet.at_once)):
+        missing = service.missing(revision, self._deployment.requested, self._fleet.at_once)
+        for _ in range(missing if most is None else min(missing, most)):
             task = self._task(revision)
             service.tasks.append(task)
             service.says(f"has started 1 tasks: (task {task.identity}).")

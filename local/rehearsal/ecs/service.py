@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from local.ecs_updates import refused_with_code_deploy, starts_deployment
+from local.ecs_updates import GRACE_REFUSED, refused_with_code_deploy, starts_deployment
 from local.rehearsal.ecs.definitions import check, check_launch_type, logs_in_elsewhere, registered
 from local.rehearsal.ecs.endings import scaled_in
 from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
@@ -240,6 +240,9 @@ class Ecs(Emulated):
             load_balancers=parameters.get("loadBalancers", []),
             grace=parameters.get("healthCheckGracePeriodSeconds", 0),
         )
+        if "healthCheckGracePeriodSeconds" in parameters and not service.load_balancers:
+            raise Refused("InvalidParameterException", GRACE_REFUSED)
+        _check_ports(service.load_balancers, service.definition)
         check_launch_type(service.definition, service.placement.view)
         _check_configuration(service.load_balancers, service.configuration)
         self._services[cluster, name] = service
@@ -319,6 +322,11 @@ class Ecs(Emulated):
         if service.status != "ACTIVE":
             raise Refused("ServiceNotActiveException", "Service was not ACTIVE.")
         members = parameters.keys() - {"cluster", "service"} - ({"forceNewDeployment"} if not forced else set())
+        controller = parameters.get("deploymentController", {}).get("type", service.controller)
+        if service.controller == "CODE_DEPLOY" and controller == "ECS":
+            _leave_code_deploy(service)
+        elif controller != service.controller:
+            raise Refused("InvalidParameterException", "Unable to update the deployment controller.")
         if service.controller == "CODE_DEPLOY" and (said := refused_with_code_deploy(members)):
             raise Refused("InvalidParameterException", said)
         wanted, before = parameters.get("taskDefinition"), service.definition
@@ -329,6 +337,9 @@ class Ecs(Emulated):
         balancers = parameters.get("loadBalancers", service.load_balancers)
         _check_ports(balancers, definition)
         check_launch_type(definition, placement.view)
+        if "healthCheckGracePeriodSeconds" in parameters and not service.load_balancers:
+            # Not even together with the first load balancer: cloudformation-coverage-roadmap#1313.
+            raise Refused("InvalidParameterException", GRACE_REFUSED)
         configuration = {**service.configuration, **parameters.get("deploymentConfiguration", {})}
         _check_configuration(balancers, configuration)
         service.configuration, service.definition, service.placement = configuration, definition, placement
@@ -605,6 +616,22 @@ def _check_ports(balancers: Sequence[Json], definition: Json) -> None:
             raise Refused("InvalidParameterException", message)
 
 
+def _leave_code_deploy(service: Service) -> None:
+    """Let ECS deploy a service from now on: what its primary task set is, it is itself.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/migrate-codedeploy-to-ecs-bluegreen.html
+
+    Raises:
+        Refused: CodeDeploy is deploying. What ECS says then was not seen.
+    """
+    if len(service.task_sets) > 1:
+        raise Refused("InvalidParameterException", "A deployment of CodeDeploy is in progress.")
+    (primary,) = service.task_sets
+    service.exchange_groups(primary.revision.group)
+    service.controller, service.task_sets, service.stable = "ECS", [], primary.revision
+    service.definition, service.placement = primary.revision.definition, primary.revision.placement
+
+
 def _check_configuration(balancers: Sequence[Json], configuration: Json) -> None:
     """A deployment configuration fits its strategy, and the load balancer the strategy."""
     strategy = configuration.get("strategy", "ROLLING")
@@ -615,5 +642,5 @@ def _check_configuration(balancers: Sequence[Json], configuration: Json) -> None
         return
     if "bakeTimeInMinutes" not in configuration:
         raise Refused("InvalidParameterException", f"bakeTimeInMinutes is required with {strategy}.")
-    if not all("advancedConfiguration" in balancer for balancer in balancers):
+    if not balancers or not all("advancedConfiguration" in balancer for balancer in balancers):
         raise Refused("InvalidParameterException", f"advancedConfiguration is required with {strategy}.")

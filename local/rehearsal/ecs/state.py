@@ -200,6 +200,11 @@ class Deployment:
         """How many failed tasks trigger the circuit breaker."""
         return min(200, max(3, -(-self.requested // 2)))
 
+    def share(self, percent: str, usual: int, *, up: bool) -> int:
+        """A share of the tasks by its configuration, rounded up or down: minimumHealthyPercent or maximumPercent."""
+        hundredths = self.requested * int(self.configuration.get(percent, usual))
+        return -(-hundredths // 100) if up else hundredths // 100
+
     def on(self, what: str, key: str = "enable") -> bool:
         """Whether its configuration turns this on: deploymentCircuitBreaker or alarms."""
         return bool(self.configuration.get(what, {}).get(key))

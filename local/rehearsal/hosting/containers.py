@@ -6,6 +6,7 @@ the engine says behind them. Where this differs from AWS Fargate:
 - There is no limit of processor time, and containers of one task share no limit of memory: each has its own, or all of
   the task's.
 - Containers have no credentials and no metadata service, and reach nothing beyond the machine.
+- They start one after the other, so that one waits for a dependency of another, too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _STEP = 0.1
 _EXITED = "Essential container in task exited"
 _OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 _UNHEALTHY = "Task failed container health checks"
+_ASKED_TO_END = 143
+"""128 and the number of SIGTERM."""
 
 
 class Surroundings(Protocol):
@@ -48,6 +51,16 @@ class Surroundings(Protocol):
 
     def stands_in(self, image: str) -> bool:
         """Whether the engine has a stand-in for an image whose registry cannot be reached."""
+
+    def environment(self, file: str) -> Mapping[str, str]:
+        """The variables in a file in S3, by its ARN.
+
+        Raises:
+            MissingSecret: It cannot be had.
+        """
+
+    def file_system(self, volume: Mapping[str, Any]) -> str:
+        """The engine's volume that stands for one of EFS, and outlives tasks."""
 
     def write(self, container: str, line: str) -> None:
         """Keep what a container has written."""
@@ -127,16 +140,26 @@ class Containers:
         self.address = ""
         self.ending: Ending | None = None
         self._healthy: dict[str, bool] = {part.name: "healthCheck" not in part.definition for part in self.parts}
+        self._sick: set[str] = set()
         self._holder = ""
         self._volumes: list[str] = []
+        self._mounted: dict[str, str] = {}
         self._lock, self._removing = threading.Lock(), threading.Lock()
         self._to_end = threading.Event()
         self._begun: threading.Thread | None = None
 
     @property
+    def is_checked(self) -> bool:
+        """Whether one of its essential containers has a health check."""
+        return any("healthCheck" in part.definition and part.essential for part in self.parts)
+
+    @property
     def healthy(self) -> bool:
-        """Whether every health check that a container makes of itself has passed."""
-        return all(self._healthy.values())
+        """Whether every health check that an essential container makes of itself has passed.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/healthcheck.html
+        """
+        return all(self._healthy[part.name] for part in self.parts if part.essential)
 
     def start(self) -> None:
         """Start them, and come back at once."""
@@ -162,8 +185,8 @@ class Containers:
             for part, environment in zip(self.parts, environments, strict=True):
                 self._create(part, environment, network)
             for part in _in_order(self.parts):
-                self._await_others(part)
-                self._run(part)
+                if self._await_others(part):
+                    self._run(part)
             self.address = self._address()
             self.running = True
         except _Fault as fault:
@@ -175,8 +198,17 @@ class Containers:
 
     def _environment(self, part: Container) -> list[str]:
         given = {"AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
-        given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
         stands_in = self._surroundings.stands_in(str(part.definition["image"]))
+        for file in () if stands_in else part.definition.get("environmentFiles", ()):
+            try:
+                given = {**self._surroundings.environment(file["value"]), **given}  # the first file wins
+            except MissingSecret as missing:
+                raise _Fault(
+                    "ResourceInitializationError: failed to download env files: file download command: non empty error "
+                    f"stream: {missing}",
+                    part.name,
+                ) from missing
+        given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
         for secret in () if stands_in else part.definition.get("secrets", ()):  # it has no use for them
             try:
                 given[secret["name"]] = self._surroundings.secret(secret["valueFrom"])
@@ -200,12 +232,13 @@ class Containers:
 
     def _make_volumes(self) -> None:
         for volume in self._definition.get("volumes", ()):
-            name = self._volume(volume["name"])
+            if "efsVolumeConfiguration" in volume:
+                self._mounted[volume["name"]] = self._surroundings.file_system(volume["efsVolumeConfiguration"])
+                continue
+            name = f"{self._name}-{volume['name']}"
             self._engine.ask("POST", "/volumes/create", {"Name": name, "Labels": {LABEL: self._name}})
+            self._mounted[volume["name"]] = name
             self._volumes.append(name)
-
-    def _volume(self, name: str) -> str:
-        return f"{self._name}-{name}"
 
     def _network(self) -> str:
         """What the containers get for a network: several share one, as tasks do with `awsvpc`."""
@@ -286,19 +319,29 @@ class Containers:
         declared = self._engine.ask("GET", f"/images/{own['image']}/json")["Config"].get("Volumes") or {}
         return {
             "Type": "volume",
-            "Source": self._volume(mount["sourceVolume"]),
+            "Source": self._mounted[mount["sourceVolume"]],
             "Target": path,
             "ReadOnly": bool(mount.get("readOnly")),
             "VolumeOptions": {"NoCopy": path not in declared},
         }
 
-    def _await_others(self, part: Container) -> None:
-        """Wait for what ``dependsOn`` asks of other containers; they have been started before."""
+    def _await_others(self, part: Container) -> bool:
+        """Wait for what ``dependsOn`` asks of containers that have been started before; return whether it came.
+
+        A container whose dependencies can never be met does not start: as if it had been asked to end.
+        https://github.com/aws/amazon-ecs-agent/pull/3218
+        """
         for condition in part.definition.get("dependsOn", ()):
             other = next(found for found in self.parts if found.name == condition["containerName"])
             wanted = condition["condition"]
             while not self._to_end.is_set() and not self._met(other, wanted):
+                if problem := self._never(other, wanted):
+                    part.exit_code, part.reason = _ASKED_TO_END, _unmet(other, part, problem)
+                    if part.essential:
+                        self._end(_exited(part))
+                    return False
                 time.sleep(_STEP)
+        return not self._to_end.is_set()
 
     def _met(self, other: Container, wanted: str) -> bool:
         match wanted:
@@ -309,11 +352,17 @@ class Containers:
             case "SUCCESS":
                 return other.exit_code == 0
             case _:
-                return True
+                return bool(other.watched) or other.exit_code is not None
+
+    def _never(self, other: Container, wanted: str) -> str:
+        """Why a condition that is not met will never be; empty as long as it may."""
+        if wanted == "SUCCESS" and other.exit_code:
+            return "did not exit successfully"
+        if wanted == "HEALTHY" and (other.exit_code is not None or other.name in self._sick):
+            return "is not healthy"
+        return ""
 
     def _run(self, part: Container) -> None:
-        if self._to_end.is_set():
-            return
         try:
             self._engine.ask("POST", f"/containers/{part.identity}/start")
         except EngineRefusal as refusal:
@@ -356,7 +405,7 @@ class Containers:
         part.reason = _OUT_OF_MEMORY if state.get("OOMKilled") else part.reason
         part.exit_code = code
         if part.essential:
-            self._end(Ending("EssentialContainerExited", _EXITED, exit_code=code, container_reason=part.reason))
+            self._end(_exited(part))
 
     def _ask_health(self, part: Container) -> None:
         while part.exit_code is None:
@@ -365,8 +414,10 @@ class Containers:
             except (OSError, EngineRefusal):
                 return  # it has gone
             self._healthy[part.name] = state == "healthy"
-            if state == "unhealthy" and part.essential:
-                self._end(Ending("ServiceSchedulerInitiated", _UNHEALTHY))
+            if state == "unhealthy":
+                self._sick.add(part.name)
+                if part.essential:
+                    self._end(Ending("ServiceSchedulerInitiated", _UNHEALTHY))
             time.sleep(_STEP)
 
     def _end(self, ending: Ending) -> None:
@@ -387,15 +438,27 @@ class Containers:
             self._begun.join()
         with contextlib.suppress(OSError, RuntimeError):  # the load balancer may have ended before
             first()
-        threads = [threading.Thread(target=self._stop_one, args=(part,), daemon=True) for part in self.parts]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        ends: dict[str, threading.Thread] = {}
+        for part in reversed(list(_in_order(self.parts))):  # what depends on another ends before it
+            before = [ends[name] for name in self._dependents(part)]
+            ends[part.name] = threading.Thread(target=self._stop_one, args=(part, before), daemon=True)
+            ends[part.name].start()
+        for thread in ends.values():
             thread.join()
         self._remove()
         self.removed = True
 
-    def _stop_one(self, part: Container) -> None:
+    def _dependents(self, part: Container) -> list[str]:
+        """The containers that depend on this one."""
+        return [
+            other.name
+            for other in self.parts
+            if part.name in (condition["containerName"] for condition in other.definition.get("dependsOn", ()))
+        ]
+
+    def _stop_one(self, part: Container, before: Sequence[threading.Thread]) -> None:
+        for thread in before:
+            thread.join()
         if not part.identity:
             return
         try:
@@ -423,6 +486,21 @@ class Containers:
         if ending.exit_code is not None or first is None:
             return ending
         return replace(ending, exit_code=first.exit_code, container_reason=ending.container_reason or first.reason)
+
+
+def _exited(part: Container) -> Ending:
+    """The end of a task whose essential container has ended."""
+    return Ending("EssentialContainerExited", _EXITED, exit_code=part.exit_code, container_reason=part.reason)
+
+
+def _unmet(other: Container, part: Container, problem: str) -> str:
+    """Why a container does not start, in the words of ECS's agent."""
+    ended = f" - Exit: {other.exit_code}" if other.exit_code is not None else ""
+    return (
+        "CannotStartContainerError: dependency graph: failed to resolve container ordering dependency "
+        f"[{other.name}({other.definition['image']}) (STOPPED->RUNNING){ended}] for target "
+        f"[{part.name}({part.definition['image']}) (NONE->RUNNING)] as dependency {problem}"
+    )
 
 
 def _in_order(parts: Sequence[Container]) -> Iterator[Container]:

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from local.rehearsal import images
 from local.rehearsal.ecs.state import Ending, Service, Task
-from local.rehearsal.engine_api import EngineApi
+from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.hosting.alarms import Alarms
 from local.rehearsal.hosting.containers import HOLDER, Containers
-from local.rehearsal.hosting.load_balancer import LoadBalancer
+from local.rehearsal.hosting.load_balancer import Health, LoadBalancer
 from local.rehearsal.hosting.pace import Pace
 from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.registry_names import REGISTRY_HOST
 
+_UNCHECKED = 40
+"""Seconds that a task runs before it counts as healthy, where neither load balancer nor container has a health check.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+"""
 _ENDS = 40.0
 """Seconds for the last tasks to end."""
 
 
 class ContainerFleet:
-    """Runs tasks as containers on a sandbox's Docker engine, and registers them with a load balancer.
+    """Runs tasks as containers on a sandbox's Docker engine, and registers them with a load balancer, if there is one.
 
     Attributes:
         alarms_on: The CloudWatch alarms that are watched.
@@ -36,7 +43,7 @@ class ContainerFleet:
     def __init__(
         self,
         sandbox: JobSandbox,
-        balancer: LoadBalancer,
+        balancer: LoadBalancer | None,
         *,
         region: str,
         pace: Pace,
@@ -49,7 +56,7 @@ class ContainerFleet:
 
         Args:
             sandbox: Where the containers run.
-            balancer: What sends them traffic.
+            balancer: What sends them traffic; ``None`` where nothing does.
             region: The service's region.
             pace: How fast time passes.
             secrets: What containers read, and what none of them shows.
@@ -67,6 +74,7 @@ class ContainerFleet:
         self._stand_ins = {HOLDER: images.holder, **(stand_ins or {})}
         self._loading = threading.Lock()
         self._loaded: set[str] = set()
+        self._file_systems: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
 
     # What the courses of deployments ask for.
@@ -96,16 +104,17 @@ class ContainerFleet:
         elif task.status == "PENDING" and run.running:
             task.run()
             self._since[task.arn] = time.monotonic()
-            if task.revision.group:
+            if self._balancer and task.revision.group:
                 self._balancer.register(task.revision.group, task.identity, run.address, task.revision.reached[1])
         elif task.status == "RUNNING":
             self._look_at_health(service, task, run)
 
     def _look_at_health(self, service: Service, task: Task, run: Containers) -> None:
         group = task.revision.group
-        health = self._balancer.health(group, task.identity)
-        task.healthy = run.healthy and (not group or health.state == "healthy")
+        health = self._balancer.health(group, task.identity) if self._balancer and group else Health("healthy")
         ran = time.monotonic() - self._since[task.arn]
+        counts = bool(group) or run.is_checked or ran >= _UNCHECKED * self._pace.grace
+        task.healthy = run.healthy and counts and health.state == "healthy"
         if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.grace):
             return
         port, task_set = task.revision.reached[1], service.task_set(task)
@@ -137,11 +146,16 @@ class ContainerFleet:
             return
         task.healthy = False
         task.begin_to_stop(why)
-        self._runs[task.arn].stop(lambda: self._balancer.deregister(task.revision.group, task.identity))
+        self._runs[task.arn].stop(lambda: self._deregister(task))
+
+    def _deregister(self, task: Task) -> None:
+        if self._balancer:
+            self._balancer.deregister(task.revision.group, task.identity)
 
     def route(self, place: str, weights: Mapping[str, float]) -> None:
         """Let a listener or a rule forward in these proportions."""
-        self._balancer.route(place, weights)
+        if self._balancer:
+            self._balancer.route(place, weights)
 
     def over(self, since: float, minutes: float) -> bool:
         """Whether a wait is over, which is shortened."""
@@ -153,8 +167,9 @@ class ContainerFleet:
 
     def refresh(self) -> None:
         """Read what the load balancer has found and counted."""
-        self._balancer.refresh()
-        self.alarms_on.note(self._balancer)
+        if self._balancer:
+            self._balancer.refresh()
+            self.alarms_on.note(self._balancer)
 
     def close(self) -> None:
         """End all tasks at once."""
@@ -163,6 +178,9 @@ class ContainerFleet:
         deadline = time.monotonic() + _ENDS
         while not all(run.removed for run in self._runs.values()) and time.monotonic() < deadline:
             time.sleep(0.02)
+        for name in self._file_systems:
+            with contextlib.suppress(OSError, EngineRefusal):  # the engine has gone
+                self._engine.ask("DELETE", f"/volumes/{name}?force=1")
 
     # What containers find.
 
@@ -178,6 +196,41 @@ class ContainerFleet:
                 self._sandbox.await_engine()  # before the image is made: that takes from whatever else starts
                 self._engine.load(images.archive(make(), name))
                 self._loaded.add(name)
+
+    def environment(self, file: str) -> Mapping[str, str]:
+        """The variables in a file in S3.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html
+        """
+        lines = (line.strip() for line in self._secrets.value(file).splitlines())
+        pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+        return {name: value for name, sign, value in pairs if sign}
+
+    def file_system(self, volume: Mapping[str, Any]) -> str:
+        """A folder of the engine's for a file system of EFS, or for the directory of it that is mounted.
+
+        An access point has a user and a directory of its own, so that every container may write there.
+        """
+        point = volume.get("authorizationConfig", {}).get("accessPointId", "")
+        place = point or volume.get("rootDirectory", "").strip("/").replace("/", "-")
+        name = "-".join(filter(None, ["efs", volume["fileSystemId"], place]))
+        with self._loading:
+            if name not in self._file_systems:
+                self._engine.ask("POST", "/volumes/create", {"Name": name})
+                self._file_systems.add(name)
+                if point:
+                    self._engine.load(images.archive(images.holder(), HOLDER))
+                    self._open(name)
+        return name
+
+    def _open(self, volume: str) -> None:
+        """Let everybody write to a volume."""
+        mount = {"Type": "volume", "Source": volume, "Target": "/efs"}
+        wanted = {"Image": HOLDER, "Entrypoint": ["chmod", "1777", "/efs"], "HostConfig": {"Mounts": [mount]}}
+        made = self._engine.ask("POST", "/containers/create", wanted)["Id"]
+        self._engine.ask("POST", f"/containers/{made}/start")
+        self._engine.ask("POST", f"/containers/{made}/wait")
+        self._engine.ask("DELETE", f"/containers/{made}?force=1")
 
     def secret(self, value_from: str) -> str:
         """The value of a secret."""
@@ -206,6 +259,7 @@ class _Surroundings:
     def __init__(self, fleet: ContainerFleet, task: Task) -> None:
         self._fleet, self._task = fleet, task
         self.secret, self.credentials, self.stands_in = fleet.secret, fleet.credentials, fleet.stands_in
+        self.environment, self.file_system = fleet.environment, fleet.file_system
 
     def write(self, container: str, line: str) -> None:
         """Keep a line that a container of the task has written."""

@@ -45,6 +45,7 @@ _BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 _GROUP = "aws:lb/targetGroup:TargetGroup"
 _LISTENER = "aws:lb/listener:Listener"
 _RULE = "aws:lb/listenerRule:ListenerRule"
+_RECORD = "aws:route53/record:Record"
 _DEPLOYMENT_GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 _DEPLOYMENT_CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
 _OWN_FIRST_DEFINITION = "-bootstrap"
@@ -65,7 +66,7 @@ class Hosting:
         logs: CloudWatch Logs with what they write.
         service: The service.
         code_deploy: CodeDeploy, when it deploys the service.
-        balancer: The load balancer.
+        balancer: The load balancer, where the service has one.
         alarms: The CloudWatch alarms that roll deployments back.
         fault: What went wrong here, so that no deployment goes on; not what went wrong with one.
     """
@@ -74,6 +75,7 @@ class Hosting:
     logs: Logs
     service: Service
     code_deploy: CodeDeploy | None = None
+    balancer: LoadBalancer | None = None
     alarms: Alarms
 
     def __init__(
@@ -95,50 +97,61 @@ class Hosting:
         self._declared = _one(graph, _SERVICE)
         self._region, self._account = place_in(self._declared["arn"])
         self._first = plain.definition if plain else _definition(_one(graph, _DEFINITION))
-        self._answers = bool(plain) or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
+        self._waits = bool(plain) or self._first["family"].endswith(_OWN_FIRST_DEFINITION)
+        groups = [_target_group(found) for found in _all(graph, _GROUP)]
+        # What waits for the first deployment speaks plain HTTP/1.1.
+        self._answers = self._waits and not any(one.secure_check or one.version != "HTTP1" for one in groups)
         self._secrets = secrets
         self._wait, self._ends = wait, ExitStack()
         self._over = threading.Event()
         self.fault = ""
-        groups = [_target_group(found) for found in _all(graph, _GROUP)]
-        listeners = listeners_of(graph)
-        certificate = None
+        if self._declared["loadBalancers"]:
+            self.balancer = self._load_balancer()
+
+    def _load_balancer(self) -> LoadBalancer:
+        """The load balancer that the graph declares."""
+        listeners, certificate = listeners_of(self._graph), None
         if any(listener.secure for listener in listeners):
-            certificate = sandbox.certificate(f"service-{next(_ADDRESSES)}", self.names)
+            certificate = self._sandbox.certificate(f"service-{next(_ADDRESSES)}", self.names)
         address = _address()
-        self.balancer = LoadBalancer(
-            enter=sandbox.enter,
-            folder=sandbox.folder / f"balancer-{address}",  # short: a socket is in it
+        return LoadBalancer(
+            enter=self._sandbox.enter,
+            folder=self._sandbox.folder / f"balancer-{address}",  # short: a socket is in it
             address=address,
             listeners=listeners,
-            groups=groups,
+            groups=[_target_group(found) for found in _all(self._graph, _GROUP)],
+            idle=int(_one(self._graph, _BALANCER).get("idleTimeout", 60)),
             certificate=certificate,
-            checks=pace.checks,
+            checks=self._pace.checks,
         )
 
     @property
     def names(self) -> list[str]:
-        """The names by which jobs reach the service."""
+        """The names by which jobs reach the service; none without a load balancer."""
+        if not self._declared["loadBalancers"]:
+            return []
         urls = [
             item["value"]
             for project in _all(self._graph, PROJECT)
             for item in project["environment"]["environmentVariables"]
             if item["name"] == "SERVICE_URL"
         ]
-        hosts = [_one(self._graph, _BALANCER)["dnsName"], *(urlsplit(url).hostname for url in urls)]
+        records = [found["name"] for found in _all(self._graph, _RECORD)]
+        hosts = [_one(self._graph, _BALANCER)["dnsName"], *records, *(urlsplit(url).hostname for url in urls)]
         return list(dict.fromkeys(str(host) for host in hosts if host))
 
     @property
     def url(self) -> str:
-        """Where the service is reached from outside the sandbox, over plain HTTP."""
-        return self.balancer.url
+        """Where the service is reached from outside the sandbox, over plain HTTP; empty without a load balancer."""
+        return self.balancer.url if self.balancer else ""
 
     def __enter__(self) -> Self:
         """Start everything; a service with a first definition of its own answers then."""
         with ExitStack() as ends:
-            ends.enter_context(self.balancer)
-            for name in self.names:
-                self._sandbox.name(name, self.balancer.address)
+            if self.balancer:
+                ends.enter_context(self.balancer)
+                for name in self.names:
+                    self._sandbox.name(name, self.balancer.address)
             self.alarms = Alarms(tuple(alarms_from(self._graph)), self._pace)
             self._fleet = ContainerFleet(
                 self._sandbox,
@@ -148,7 +161,7 @@ class Hosting:
                 secrets=self._secrets,
                 logs=self._folder / "logs",
                 alarms=self.alarms,
-                stand_ins=self._stand_ins if self._answers else {},
+                stand_ins=self._stand_ins if self._waits else {},
             )
             ends.callback(self._fleet.close)
             ends.callback(self._sandbox.give_up)  # before that: a task may wait for an engine that is not started
@@ -186,11 +199,13 @@ class Hosting:
     @property
     def _stand_ins(self) -> dict[str, Callable[[], images.Image]]:
         """What runs before the first deployment: it answers where the load balancer looks, or does nothing."""
-        reached = self._declared["loadBalancers"][0]
+        checked = {port for found in _all(self._graph, _GROUP) if (port := _target_group(found).port)}
+        ports = {
+            reached["containerName"]: (port := int(reached["containerPort"]), *(checked - {port}))
+            for reached in self._declared["loadBalancers"]
+        }
         return {
-            part["image"]: partial(images.waiting, int(reached["containerPort"]))
-            if part["name"] == reached["containerName"]
-            else images.holder
+            part["image"]: partial(images.waiting, *ports[part["name"]]) if part["name"] in ports else images.holder
             for part in self._first["containerDefinitions"]
         }
 
@@ -248,7 +263,8 @@ class Hosting:
 
     def _tick(self) -> None:
         try:
-            self.balancer.await_ready()
+            if self.balancer:
+                self.balancer.await_ready()
             while not self._over.wait(self._pace.tick):
                 self._fleet.refresh()
                 self.ecs.advance()
@@ -271,7 +287,7 @@ class Hosting:
             deploymentController=declared["deploymentController"],
             deploymentConfiguration=_configuration(declared),
             loadBalancers=declared["loadBalancers"],
-            healthCheckGracePeriodSeconds=declared.get("healthCheckGracePeriodSeconds", 0),
+            **{key: declared[key] for key in ("healthCheckGracePeriodSeconds",) if key in declared},
             **_placed(declared),
         )
         self.service = self.ecs.service(name, cluster)
@@ -352,12 +368,16 @@ def _address() -> str:
 def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
     """A task definition as RegisterTaskDefinition takes it."""
     kept = ("family", "networkMode", "cpu", "memory", "requiresCompatibilities", "executionRoleArn", "taskRoleArn")
-    platform = declared.get("runtimePlatform")
+    platform, disk = declared.get("runtimePlatform"), declared.get("ephemeralStorage")
     return {
         **{key: declared[key] for key in kept if declared.get(key)},
         **({"runtimePlatform": platform} if platform else {}),
+        **({"ephemeralStorage": {"sizeInGiB": int(disk["sizeInGib"])}} if disk else {}),
         "containerDefinitions": json.loads(declared["containerDefinitions"]),
-        "volumes": [{"name": volume["name"]} for volume in declared.get("volumes", ())],
+        "volumes": [
+            {key: volume[key] for key in ("name", "efsVolumeConfiguration") if volume.get(key)}
+            for volume in declared.get("volumes", ())
+        ],
     }
 
 
@@ -411,11 +431,17 @@ def _configuration(declared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target_group(declared: Mapping[str, Any]) -> TargetGroup:
-    check = declared.get("healthCheck", {})
+    check, sticky = declared.get("healthCheck", {}), declared.get("stickiness", {})
+    port = str(check.get("port", "traffic-port"))
     return TargetGroup(
         arn=declared["arn"],
         name=declared["name"],
         path=check.get("path", "/"),
+        port=0 if port == "traffic-port" else int(port),
+        secure=declared.get("protocol") == "HTTPS",
+        secure_check=check.get("protocol", "HTTP") == "HTTPS",
+        version=declared.get("protocolVersion", "HTTP1"),
+        sticky=int(sticky.get("cookieDuration", 86400)) if sticky.get("enabled") else 0,
         matcher=str(check.get("matcher", "200")),
         interval=float(check.get("interval", 30)),
         timeout=float(check.get("timeout", 5)),

@@ -10,6 +10,7 @@ Where this differs from AWS:
 
 - A target group whose targets are all unhealthy answers 503; on AWS requests go to all of them then.
 - A health check waits ten seconds for its answer, or longer if it is to.
+- A gRPC health check that takes code 0 takes any answer with status 200: HAProxy does not look at trailers.
 - Answers say which target gave them, in `SERVED_BY`, on the port that is reached from outside the machine.
 """
 
@@ -40,6 +41,14 @@ _CHECK_HEADERS = "hdr Host 10.0.0.10 hdr User-Agent ELB-HealthChecker/2.0 hdr Co
 """Health checks call a target by an address, and not by the service's name. Their version is that of the target group:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html#target-group-protocol-version.
 """
+_GRPC_HEADERS = (
+    f"{_CHECK_HEADERS.replace(' hdr Connection close', '')} hdr Content-Type application/grpc hdr TE trailers"
+)
+STICKY = "AWSALB"
+"""The cookie of the load balancer's that keeps a client at its target.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#sticky-sessions
+"""
 _LEAST_TIMEOUT = 10.0
 """Seconds that a health check waits in any case: this machine may be busy where Fargate's would not be."""
 _PASSED = ("L7OK", "L7OKC")
@@ -55,8 +64,8 @@ defaults
   # A request that a target does not take is lost on AWS, too.
   retries 0
   timeout connect 10s
-  timeout client 60s
-  timeout server 60s
+  timeout client {idle}s
+  timeout server {idle}s
   timeout http-request 60s
 """
 
@@ -69,6 +78,11 @@ class TargetGroup:
         arn: Its ARN.
         name: Its name.
         path: The path of its health check.
+        port: The port of its health check; 0 for the one that requests go to.
+        secure: Whether requests to targets go over TLS, whose certificates are not checked.
+        secure_check: Whether health checks do.
+        version: ``HTTP1``, ``HTTP2`` or ``GRPC``.
+        sticky: Seconds that a client's requests go to the same target; 0 for no stickiness.
         matcher: The codes that the health check takes for well, such as ``200-399``.
         interval: Seconds between two checks.
         timeout: Seconds that a check waits for its answer.
@@ -80,6 +94,11 @@ class TargetGroup:
     arn: str
     name: str
     path: str = "/"
+    port: int = 0
+    secure: bool = False
+    secure_check: bool = False
+    version: str = "HTTP1"
+    sticky: int = 0
     matcher: str = "200"
     interval: float = 30.0
     timeout: float = 5.0
@@ -177,6 +196,7 @@ class LoadBalancer:
         groups: Sequence[TargetGroup],
         certificate: Path | None = None,
         checks: float = 1.0,
+        idle: int = 60,
     ) -> None:
         """Describe it; `with` starts it.
 
@@ -188,10 +208,11 @@ class LoadBalancer:
             groups: Its target groups.
             certificate: PEM file with certificate and key, for listeners that speak HTTPS.
             checks: By what the intervals of health checks are multiplied.
+            idle: Seconds without a byte after which a connection is closed.
         """
         self.address, self._enter, self._folder = address, tuple(enter), folder
         self._groups = {group.arn: group for group in groups}
-        self._listeners, self._certificate, self._checks = tuple(listeners), certificate, checks
+        self._listeners, self._certificate, self._checks, self._idle = tuple(listeners), certificate, checks, idle
         self._places = {
             forward.arn: f"f{number}.{position}"
             for number, listener in enumerate(listeners)
@@ -283,8 +304,10 @@ class LoadBalancer:
         self._targets[group, name] = _Target(time.monotonic())
         self._done(
             f"add server {server} {address}:{port} check inter {interval}ms "
-            f"fall {checked.unhealthy} rise {checked.healthy}"
+            f"fall {checked.unhealthy} rise {checked.healthy}{_spoken(checked, port)}"
         )
+        if checked.sticky:  # else a server that is added has no cookie
+            self._done(f"set dynamic-cookie-key backend {checked.name} {STICKY}")
         # It is checked, and gets nothing yet.
         self._done(f"set server {server} state drain; enable health {server}")
 
@@ -395,7 +418,7 @@ class LoadBalancer:
         return bounds
 
     def _configuration(self) -> str:
-        parts = [_CONFIGURATION.format(folder=self._folder)]
+        parts = [_CONFIGURATION.format(folder=self._folder, idle=self._idle)]
         parts += [self._frontend(number, listener) for number, listener in enumerate(self._listeners)]
         parts += [self._backend(group) for group in self._groups.values()]
         return "".join(parts)
@@ -442,17 +465,58 @@ class LoadBalancer:
         return [*lines, f"  use_backend {names[-1]} if {condition or 'TRUE'}"]
 
     def _backend(self, group: TargetGroup) -> str:
+        asked = f"meth GET uri {group.path} ver HTTP/1.1 {_CHECK_HEADERS}"
+        expected = f"status {group.matcher}"
+        refused: list[str] = []
+        sticky: list[str] = []
+        if group.version == "GRPC":
+            asked = f"meth POST uri {group.path} ver HTTP/2.0 {_GRPC_HEADERS}"
+            expected = _grpc_answer(group.matcher)
+        if group.version != "HTTP1":  # the socket from outside the machine speaks nothing else
+            wrong = ["!{ req.ver 2.0 }", *(["!{ method POST }"] if group.version == "GRPC" else [])]
+            refused = [f"  http-request return status 464 if !{{ so_id {_OUTSIDE} }} {each}" for each in wrong]
+        if group.sticky:
+            life = f"maxidle {group.sticky}s maxlife {group.sticky}s"
+            sticky = [f"  cookie {STICKY} insert indirect nocache dynamic {life}", f"  dynamic-cookie-key {STICKY}"]
         return "\n".join(
             [
                 f"backend {group.name}",
                 "  balance roundrobin",
+                *refused,
+                *sticky,
                 "  option httpchk",
-                f"  http-check send meth GET uri {group.path} ver HTTP/1.1 {_CHECK_HEADERS}",
-                f"  http-check expect status {group.matcher}",
+                f"  http-check send {asked}",
+                f"  http-check expect {expected}",
                 f"  timeout check {round(max(group.timeout, _LEAST_TIMEOUT) * 1000)}ms",
                 "",
             ]
         )
+
+
+def _spoken(group: TargetGroup, port: int) -> str:
+    """What the targets of a group are spoken to in, as parameters of a server.
+
+    With a port of their own health checks do not take over the server's TLS.
+    """
+    words = [f" port {group.port or port}"]
+    if group.secure or group.secure_check:
+        words.append("verify none")
+    if group.secure:
+        words.append("ssl")
+    if group.secure_check:
+        words.append("check-ssl")
+    if group.version != "HTTP1":
+        words.append("proto h2 check-proto h2 alpn h2 check-alpn h2")
+    return " ".join(words)
+
+
+def _grpc_answer(codes: str) -> str:
+    """What the answer of a gRPC health check has to be."""
+    spans = [part.partition("-") for part in codes.split(",")]
+    taken = [code for first, _, last in spans for code in range(int(first), int(last or first) + 1)]
+    if 0 in taken:  # an answer with a message says its code in a trailer
+        return "status 200"
+    return f"hdr name grpc-status value -m reg ^({'|'.join(map(str, taken))})$"
 
 
 def _expression(pattern: str) -> str:

@@ -1,6 +1,6 @@
-"""The secrets that an application's containers read: their values are in a file of the user's, and are never shown.
+"""The secrets that an application's containers and its build read: their values are in a file of the user's.
 
-On AWS, ECS reads them: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html.
+They are never shown. On AWS, ECS reads those of the containers: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ from typing import Any, Self
 from dotenv.parser import parse_stream
 
 from local.errors import Refusal
-from local.rehearsal.resources import Graph, values_of
+from local.rehearsal.resources import Graph, templates_of, values_of
 
+BUILD_MOUNTS = "BUILD_MOUNTS"
+"""The variable of a build project that names the secrets its Dockerfile mounts."""
+REGISTRY_LOGINS = "REGISTRY_LOGINS"
+"""The variable that names the registries it signs in to, where nobody is asked here."""
 _HIDDEN = "***"
 _SHORT = 4
 """Characters below which a text is not hidden: it would be found in every other line."""
-_SECRET_ARN = re.compile(r"(arn:[^:]+:secretsmanager:[^:]*:\d+:secret:([^:]+))(?::([^:]*):[^:]*:[^:]*)?")
+_SECRET_ARN = re.compile(r"(arn:[^:]+:secretsmanager:[^:]*:\d+:secret:([^:]+))(?::([^:]*)(?::[^:]*:[^:]*)?)?")
+_SECRET_NAME = re.compile(r"(?!arn:)(([A-Za-z0-9/_+=.@-]+)):([A-Za-z0-9_.-]+)")
+"""A secret of the build by its name, and the key of its JSON."""
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 """What ARNs have behind a name: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html"""
 
@@ -65,7 +71,9 @@ class Secrets:
                     values[value_from] = value
         if missing:
             lines = (f"  {name} of {' and '.join(at)}: {source}" for (name, source), at in missing.items())
-            raise Refusal("\n".join([f"The application reads secrets, and {_lacking(file)}:", *lines, _WAY]))
+            raise Refusal(
+                "\n".join([f"The application or its build reads secrets, and {_lacking(file)}:", *lines, _WAY])
+            )
         return cls(values)
 
     @property
@@ -131,17 +139,31 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _read_by(graph: Graph) -> Iterator[tuple[str, str]]:
-    """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in."""
-    for stored in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
-        if '"containerDefinitions"' in (stored.get("content") or ""):
-            for container in json.loads(stored["content"])["containerDefinitions"]:
-                for secret in container.get("secrets", ()):
-                    yield secret["name"], secret["valueFrom"]
+    """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in.
+
+    And the ids and references of those that its builds mount. A file with variables is one, too: it is in S3, and its
+    content is given in the same way.
+    """
+    for definition in templates_of(graph):
+        for container in definition["containerDefinitions"]:
+            for secret in container.get("secrets", ()):
+                yield secret["name"], secret["valueFrom"]
+            for option in container.get("logConfiguration", {}).get("secretOptions", ()):
+                yield option["name"], option["valueFrom"]
+            for file in container.get("environmentFiles", ()):
+                yield file["value"].rpartition("/")[2], file["value"]
+    for project in values_of(graph, "aws:codebuild/project:Project"):
+        for variable in project["environment"]["environmentVariables"]:
+            if variable["name"] == BUILD_MOUNTS:
+                yield from json.loads(variable["value"]).items()
 
 
 def _value(variable: str, value_from: str, given: Mapping[str, str]) -> str | None:
     """What is given for a secret, or the key of it that is named; ``None`` when it is not."""
-    secret = _SECRET_ARN.fullmatch(value_from)
+    secret = _SECRET_ARN.fullmatch(value_from) or _SECRET_NAME.fullmatch(value_from)
+    if secret is None and ":s3:::" in value_from:
+        key = value_from.partition("/")[2]
+        return next((given[name] for name in (value_from, key, variable) if name in given), None)
     if secret is None:
         path = value_from.rpartition(":parameter")[2]
         names = (value_from, path, path.removeprefix("/"), variable)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from made_hosting import CERTIFICATE, made
 
-from components.hosting.load_balancer import TLS_POLICY, fitted
+from components.foundation.account_needs import LOAD_BALANCERS, LOAD_BALANCING_ROLE
+from components.hosting.load_balancer import TLS_POLICY
+from components.hosting.target_group import fitted
 
 ECS_CANARY: dict[str, Any] = {"engine": "ecs", "strategy": "canary"}
 
@@ -104,8 +106,8 @@ def test_a_task_is_taken_for_healthy_or_not_within_ten_seconds() -> None:
     ("deploy", "colours", "listeners", "rules"),
     [
         ({}, ["blue", "green"], ["production", "test"], []),
-        ({"engine": "ecs"}, ["blue"], ["production"], []),
-        ({"engine": "ecsAction"}, ["blue"], ["production"], []),
+        ({"engine": "ecs"}, ["blue"], ["http"], []),
+        ({"engine": "ecsAction"}, ["blue"], ["http"], []),
         (ECS_CANARY, ["blue", "green"], ["production", "test"], ["production-rule", "test-rule"]),
     ],
     ids=["codeDeploy", "ecs rolling", "ecsAction", "ecs canary"],
@@ -143,6 +145,99 @@ def test_rules_start_with_everything_on_the_first_target_group() -> None:
         assert [group["weight"] for group in action["forward"]["targetGroups"]] == [100, 0]
 
 
+SECURE = {"certificateArn": CERTIFICATE, "domainName": "shop.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("balancer", "path", "group", "check"),
+    [
+        ({}, "/", {"protocol": "HTTP"}, {"path": "/", "protocol": "HTTP", "matcher": "200-399"}),
+        ({"healthCheck": {"matcher": "200,401", "port": 9090}}, "/", {}, {"matcher": "200,401", "port": "9090"}),
+        ({"targetProtocol": "HTTPS"}, "/", {"protocol": "HTTPS"}, {"protocol": "HTTPS"}),
+        (
+            {"targetProtocol": "HTTPS", "healthCheck": {"protocol": "HTTP"}},
+            "/",
+            {"protocol": "HTTPS"},
+            {"protocol": "HTTP"},
+        ),
+        ({**SECURE, "protocolVersion": "HTTP2"}, "/", {"protocolVersion": "HTTP2"}, {"matcher": "200-399"}),
+        (
+            {**SECURE, "protocolVersion": "GRPC"},
+            "/",
+            {"protocolVersion": "GRPC"},
+            {"path": "/AWS.ALB/healthcheck", "matcher": "12"},
+        ),
+        (
+            {**SECURE, "protocolVersion": "GRPC"},
+            "/grpc.health.v1.Health/Check",
+            {},
+            {"path": "/grpc.health.v1.Health/Check", "matcher": "0"},
+        ),
+        (
+            {"stickinessSeconds": 60},
+            "/",
+            {"stickiness": {"type": "lb_cookie", "enabled": True, "cookieDuration": 60}},
+            {},
+        ),
+        ({}, "/", {"stickiness": {"type": "lb_cookie", "enabled": False}}, {}),
+        ({"slowStartSeconds": 30}, "/", {"slowStart": 30}, {}),
+    ],
+)
+def test_tasks_are_spoken_to_and_judged_as_the_stack_file_says(
+    balancer: dict[str, Any], path: str, group: dict[str, Any], check: dict[str, Any]
+) -> None:
+    section = {"loadBalancer": balancer if "certificateArn" in balancer else {"plainHttp": True, **balancer}}
+    for made_group in made(section, application={"name": "shop", "healthCheckPath": path}).graph.of("TargetGroup"):
+        assert made_group.inputs.items() >= group.items()
+        assert made_group.inputs["healthCheck"].items() >= check.items()
+
+
+def test_what_is_awss_default_is_not_said() -> None:
+    """Else an upgrade would be a change of what is there."""
+    found = made()
+    assert "idleTimeout" not in found.one("aws:lb/loadBalancer:LoadBalancer").inputs
+    for group in found.graph.of("TargetGroup"):
+        assert not {"protocolVersion", "slowStart"} & set(group.inputs)
+        assert "port" not in group.inputs["healthCheck"]
+    other = made({"loadBalancer": {"plainHttp": True, "idleTimeoutSeconds": 300}})
+    assert other.one("aws:lb/loadBalancer:LoadBalancer").inputs["idleTimeout"] == 300
+
+
+@pytest.mark.parametrize("engine", ["ecs", "ecsAction"])
+def test_with_one_target_group_each_port_has_a_listener_of_its_own(engine: str) -> None:
+    """So the one of HTTPS can come and go; port 80 redirects only when it is there."""
+    found = made({"loadBalancer": {"certificateArn": CERTIFICATE}}, deploy={"engine": engine})
+    assert {role: (item["port"], item["protocol"]) for role, item in found.listeners.items()} == {
+        "http": (80, "HTTP"),
+        "https": (443, "HTTPS"),
+    }
+    http = found.one("aws:lb/listener:Listener", "load-balancer-http")
+    assert http.inputs["defaultActions"][0]["type"] == "redirect"
+    assert found.one("aws:lb/listener:Listener", "load-balancer-https").urn in http.dependencies
+    (plain,) = made(deploy={"engine": engine}).listeners.values()
+    assert plain["defaultActions"][0]["type"] == "forward"
+
+
+@pytest.mark.parametrize("engine", ["ecs", "ecsAction"])
+def test_a_service_without_load_balancer_has_nothing_of_one(engine: str) -> None:
+    found = made({"loadBalancer": {"enabled": False}}, deploy={"engine": engine})
+    kinds = {item.type for item in found.graph}
+    assert not [kind for kind in kinds if kind.startswith(("aws:lb/", "aws:s3/", "aws:cloudwatch/metricAlarm"))]
+    service = found.one("aws:ecs/service:Service")
+    assert service.inputs["loadBalancers"] == []
+    assert "healthCheckGracePeriodSeconds" not in service.inputs
+    assert not [path for path in service.ignore_changes if path.startswith("loadBalancers")]
+    assert "healthCheckGracePeriodSeconds" in service.ignore_changes, "ECS refuses it, whatever it was before"
+    rules = found.graph.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    assert [item.name for item in rules] == [], "nobody reaches the tasks"
+    assert len(found.graph.of("aws:ec2/securityGroup:SecurityGroup")) == 1
+    target = found.hosting
+    assert (target.service_url, target.load_balancer_dns_name, target.target_groups) == (None, None, ())
+    assert (target.notes, target.alarms) == ((), ())
+    assert not {need.quota for need in target.needs} & {LOAD_BALANCERS}
+    assert LOAD_BALANCING_ROLE not in target.service_linked_roles
+
+
 @pytest.mark.parametrize("name", ["shop-dev-blue", "a" * 32])
 def test_a_name_that_fits_stays_as_it_is(name: str) -> None:
     assert fitted(name) == name
@@ -154,3 +249,26 @@ def test_a_name_that_is_too_long_is_cut_and_stays_apart_from_others() -> None:
     assert blue != green
     assert max(len(blue), len(green)) <= 32
     assert blue.startswith("a-name-of-24-characters1-")
+
+
+def test_the_dns_record_is_made_where_the_zone_is_named() -> None:
+    """Then there is nothing left to do for a person."""
+    zone = {"plainHttp": True, "domainName": "shop.example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"}
+    found = made({"loadBalancer": zone})
+    record, balancer = found.one("aws:route53/record:Record"), found.one("aws:lb/loadBalancer:LoadBalancer")
+    assert (record.inputs["zoneId"], record.inputs["name"], record.inputs["type"]) == (
+        "Z0123456789ABCDEFGHIJ",
+        "shop.example.com",
+        "A",
+    )
+    assert record.inputs["aliases"] == [
+        {
+            "name": balancer.outputs["dnsName"],
+            "zoneId": balancer.outputs["zoneId"],
+            "evaluateTargetHealth": False,
+        }
+    ]
+    assert found.hosting.notes == ()
+    own = made({"loadBalancer": {"plainHttp": True, "domainName": "shop.example.com"}})
+    assert own.graph.of("aws:route53/record:Record") == []
+    assert len(own.hosting.notes) == 1

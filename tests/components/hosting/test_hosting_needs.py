@@ -17,7 +17,6 @@ from components.foundation.account_needs import (
     VPCS,
     Quota,
 )
-from components.hosting.service import DURING_DEPLOYMENT
 from components.settings.sections.deploy import DeploySection
 
 
@@ -38,7 +37,7 @@ def test_tasks_are_counted_at_their_most_while_a_deployment_lasts() -> None:
 def test_a_deployment_of_ecs_makes_as_many_new_tasks_as_codedeploys() -> None:
     for strategy in ("rolling", "blueGreen"):
         deploy = DeploySection(engine="ecs", strategy=strategy)
-        assert deployment_configuration(deploy.rollout)["maximumPercent"] == 100 * DURING_DEPLOYMENT
+        assert deployment_configuration(deploy.rollout)["maximumPercent"] == 200
 
 
 def test_spot_has_a_quota_of_its_own() -> None:

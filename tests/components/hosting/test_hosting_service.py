@@ -27,7 +27,7 @@ NATIVE: dict[str, dict[str, Any]] = {
 
 WRITABLE = {"name": "shop", "readOnlyRootFilesystem": False}
 EVERY = ("taskDefinition", "capacityProviderStrategies", "desiredCount")
-NAMED = ("loadBalancers[0].containerName", "loadBalancers[0].containerPort")
+NAMED = ("loadBalancers[*].containerName", "loadBalancers[*].containerPort")
 
 
 @pytest.mark.parametrize("deploy", [{}, {"engine": "ecs"}, {"engine": "ecsAction"}, *NATIVE.values()])
@@ -304,6 +304,34 @@ def _status(port: int, path: str) -> int:
     raise TimeoutError("the bootstrap program does not listen")
 
 
+@pytest.mark.parametrize("deploy", [{}, {"engine": "ecs"}, {"engine": "ecsAction"}])
+def test_requests_reach_the_container_that_the_stack_file_names(deploy: dict[str, Any]) -> None:
+    """What runs before the first deployment listens there, too, or the service would have no healthy task."""
+    nginx = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
+    application = {"name": "shop", "containers": {"nginx": nginx}, "ephemeralStorageGiB": 50}
+    found = made({"loadBalancer": {"plainHttp": True, "container": "nginx"}}, deploy=deploy, application=application)
+    (balancer,) = found.service["loadBalancers"]
+    assert (balancer["containerName"], balancer["containerPort"]) == ("nginx", 80)
+    definition = found.one("aws:ecs/taskDefinition:TaskDefinition").inputs
+    ports = {
+        part["name"]: [mapping["containerPort"] for mapping in part["portMappings"]]
+        for part in json.loads(definition["containerDefinitions"])
+    }
+    whole = deploy.get("engine") == "ecsAction"
+    assert ports == ({"shop": [8080], "nginx": [80]} if whole else {"nginx": [80]})
+    assert definition.get("ephemeralStorage") == ({"sizeInGib": 50} if whole else None)
+    assert found.hosting.reached == ("nginx", 80)
+
+
+def test_the_ecs_action_leaves_the_images_of_further_containers() -> None:
+    containers = {"nginx": {"image": "nginx:1.27"}, "migrate": {"image": "build", "essential": False}}
+    found = made(deploy={"engine": "ecsAction"}, application={"name": "shop", "containers": containers})
+    definition = found.one("aws:ecs/taskDefinition:TaskDefinition").inputs
+    images = {part["name"]: part["image"] for part in json.loads(definition["containerDefinitions"])}
+    none_yet = f"{IMAGES}:none-yet"
+    assert images == {"shop": none_yet, "nginx": "nginx:1.27", "migrate": none_yet}
+
+
 def test_the_ecs_action_starts_from_the_applications_own_definition() -> None:
     """Its action changes nothing but the image, and the prepare job compares everything else."""
     application = {"name": "shop", "environment": {"LOG_LEVEL": "info"}}
@@ -325,6 +353,7 @@ def _rendered(found: Made, application: dict[str, Any]) -> dict[str, Any]:
         task_role_arn=task,
         log_group="/ecs/shop-dev",
         region="eu-west-1",
+        parameters_arn="arn:aws:ssm:eu-west-1:123456789012:parameter",
         tags={},
     )
     rendered: dict[str, Any] = task_definition(ApplicationSection.model_validate(application), surroundings)
@@ -360,3 +389,36 @@ def test_a_service_scales_by_requests_where_it_is_asked_for() -> None:
         "predefinedMetricType": "ALBRequestCountPerTarget",
         "resourceLabel": f"app/lb-shop-dev/0123456789abcdef/{group}",
     }
+
+
+def test_a_service_scales_by_memory_where_it_is_asked_for() -> None:
+    found = made({"service": {"scaling": {"memoryPercent": 70}}})
+    policies = {item.name: item.inputs for item in found.graph.of("aws:appautoscaling/policy:Policy")}
+    assert set(policies) == {"hosting-scaling-cpu", "hosting-scaling-memory"}
+    tracking = policies["hosting-scaling-memory"]["targetTrackingScalingPolicyConfiguration"]
+    assert tracking["targetValue"] == 70
+    assert tracking["predefinedMetricSpecification"] == {"predefinedMetricType": "ECSServiceAverageMemoryUtilization"}
+
+
+def test_at_certain_times_other_limits_apply() -> None:
+    morning = {"expression": "cron(0 7 ? * MON-FRI *)", "timeZone": "Europe/Berlin", "minimum": 3}
+    night = {"expression": "cron(0 22 * * ? *)", "minimum": 0, "maximum": 0}
+    found = made({"service": {"scaling": {"schedule": {"morning": morning, "night": night}}}})
+    actions = {item.inputs["name"]: item.inputs for item in found.graph.of("ScheduledAction")}
+    assert {name: (action["schedule"], action["timezone"]) for name, action in actions.items()} == {
+        "morning": ("cron(0 7 ? * MON-FRI *)", "Europe/Berlin"),
+        "night": ("cron(0 22 * * ? *)", "UTC"),
+    }
+    assert actions["morning"]["scalableTargetAction"] == {"minCapacity": 3}
+    assert actions["night"]["scalableTargetAction"] == {"minCapacity": 0, "maxCapacity": 0}
+    assert {action["resourceId"] for action in actions.values()} == {"service/shop-dev/shop-dev"}
+
+
+@pytest.mark.parametrize("engine", ["ecs", "ecsAction"])
+def test_the_shares_of_a_deployment_are_the_stack_files(engine: str) -> None:
+    """A single task that must not run twice is stopped before the new one starts."""
+    shares = {"minimumHealthyPercent": 0, "maximumPercent": 100}
+    found = made({"service": shares}, application={"name": "shop", "desiredCount": 1}, deploy={"engine": engine})
+    assert found.service["deploymentMinimumHealthyPercent"] == 0
+    assert found.service["deploymentMaximumPercent"] == 100
+    assert found.hosting.healthy_percents == (0, 100)

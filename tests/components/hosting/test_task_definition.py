@@ -18,6 +18,7 @@ SURROUNDINGS = TaskSurroundings(
     task_role_arn="arn:aws:iam::123456789012:role/shop-task",
     log_group="/ecs/shop-dev",
     region="eu-west-1",
+    parameters_arn="arn:aws:ssm:eu-west-1:123456789012:parameter",
     tags={"ManagedBy": "ecs-delivery", "Application": "shop"},
 )
 DATABASE = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"
@@ -25,7 +26,8 @@ MAIL = "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/mail"
 
 
 def application(**settings: object) -> ApplicationSection:
-    return shop(application={"name": "shop", **settings}).application
+    made_here = {"loadBalancer": {"plainHttp": True}}
+    return shop(application={"name": "shop", **settings}, hosting=made_here).application
 
 
 def container(**settings: object) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def test_a_small_application_gives_the_whole_definition() -> None:
                         "awslogs-region": "eu-west-1",
                         "awslogs-stream-prefix": "shop",
                         "mode": "non-blocking",
+                        "max-buffer-size": "25m",
                     },
                 },
                 "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": False}],  # noqa: S108 - a path inside the container

@@ -53,6 +53,7 @@ def test_the_template_is_the_task_definition_in_its_surroundings(task_role: str 
             task_role_arn=task_role,
             log_group="/ecs/shop-dev",
             region="eu-west-1",
+            parameters_arn="arn:aws:ssm:eu-west-1:123456789012:parameter",
             tags=TAGS,
         ),
     )

@@ -18,7 +18,7 @@ from job_scripts import files, texts
 from mocked import Graph
 from summary import graph_names, program
 
-from components.jobs.buildspec import FOLDER, Buildspec, job_of, load_buildspec
+from components.jobs.buildspec import FOLDER, Buildspec, is_of_the_application, job_of, load_buildspec
 
 SOURCE_FILES = {"CodeStarSourceConnection": ("**/*",), "ECR": ("imageDetail.json",)}
 """What a source action writes: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html."""
@@ -40,7 +40,8 @@ def written(job: str) -> frozenset[str]:
 
 def jobs_of(graph: Graph) -> Mapping[str, str]:
     """The job of each CodeBuild project, by the project's name."""
-    return {item.inputs["name"]: job_of(item.inputs["source"]["buildspec"]) for item in graph.of("Project")}
+    specs = {item.inputs["name"]: item.inputs["source"]["buildspec"] for item in graph.of("Project")}
+    return {name: job_of(text) for name, text in specs.items() if not is_of_the_application(text)}
 
 
 def named(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,7 @@ def test_the_stack_files_are_there() -> None:
     assert [stack_of(file) for file in FILES] == [
         "dev",
         "prod",
+        "behind-nginx",
         "classic",
         "ecr-source",
         "ecs-blue-green",
@@ -38,6 +39,8 @@ def test_the_stack_files_are_there() -> None:
         "everything-on",
         "existing-hosting",
         "existing-network",
+        "grpc",
+        "worker",
     ]
 
 
@@ -159,13 +162,24 @@ def unused_keys(example: str) -> set[str]:
 def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
     made = {key for key in unused_keys("ecs-blue-green") if key.startswith("hosting.")}
     assert {key for key in made if not key.startswith(("hosting.existing.", "hosting.network.existing."))} == {
-        "hosting.service.scaling.requestsPerTask"  # rolling only, see the example existing-network
+        "hosting.service.scaling.requestsPerTask",  # rolling only, see the example existing-network
+        "hosting.service.taskRolePolicy",  # not together with taskRole, see the example behind-nginx
+        "hosting.loadBalancer.container",  # see the example behind-nginx
+        "hosting.service.minimumHealthyPercent",
+        "hosting.service.maximumPercent",
     }
 
 
 def test_one_example_uses_every_other_key_there_is() -> None:
     made = tuple(f"hosting.{part}." for part in ("network", "loadBalancer", "service", "alarms"))
-    unused = {key for key in unused_keys("everything-on") if not key.startswith(made)}
+    # Its service exists, and has a task definition that says these.
+    of_a_service_made_here = {key for key in unused_keys("everything-on") if key.startswith("application.")}
+    assert unused_keys(
+        "behind-nginx"
+    ) & of_a_service_made_here == {  # it has a log router; its other containers use them
+        f"application.logs.{key}" for key in ("mode", "bufferSize", "dateTimeFormat", "multilinePattern")
+    }
+    unused = {key for key in unused_keys("everything-on") if not key.startswith(made)} - of_a_service_made_here
     assert unused == {
         "source.github.tags.include",  # not together with paths
         "source.github.tags.exclude",

@@ -13,7 +13,8 @@ from components.settings import Settings
 from components.settings.reader.shapes import Shape, shape_of
 from components.settings.section import Section
 
-CONSENTS = {"hosting.loadBalancer.plainHttp"}
+NO_SECRETS = {"application.notSecret", "application.containers.notSecret", "build.notSecret"}
+CONSENTS = {"hosting.loadBalancer.plainHttp", *NO_SECRETS}
 """What a user agrees to and the rules ask for; what is made follows from other keys."""
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from components.settings import Settings
 from components.settings.reader.shapes import shape_of
-from components.settings.secrets import looks_like_a_secret, names_a_secret
+from components.settings.secrets import looks_like_a_secret, names_a_secret, secret_in_clear
 from components.settings.section import Reference, Section
 
 
@@ -85,6 +85,33 @@ def test_values_that_are_secrets_are_known(value: str) -> None:
 )
 def test_ordinary_values_are_left_alone(value: str) -> None:
     assert not looks_like_a_secret(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CORS_ALLOW_CREDENTIALS", "true"),
+        ("ACCESS_TOKEN_EXPIRES_IN", "3600"),
+        ("AWS_SECRET_PREFIX", "shop/prod"),
+        ("AUTH_PASSWORD_ENABLED", "false"),
+        ("RESET_PASSWORD_TIMEOUT", "900"),
+        ("SECRETS_MANAGER_REGION", "eu-west-1"),
+        ("TOKEN_LIFETIME", "1.5"),
+        ("API_TOKEN", ""),
+        ("NEXT_PUBLIC_MAPS_API_KEY", "example-public-key"),
+        ("VITE_MAPBOX_ACCESS_TOKEN", "pk.example"),
+        ("STRIPE_PUBLISHABLE_KEY", "pk_live_x"),
+    ],
+)
+def test_a_variable_that_keeps_nothing_is_no_secret_whatever_it_is_called(name: str, value: str) -> None:
+    assert not secret_in_clear(name, value)
+
+
+def test_a_stack_file_may_say_that_a_variable_is_no_secret_but_not_of_a_known_kind() -> None:
+    assert secret_in_clear("API_TOKEN", "hunter2")
+    assert not secret_in_clear("API_TOKEN", "hunter2", ["API_TOKEN"])
+    assert secret_in_clear("API_TOKEN", "hunter2", ["OTHER"])
+    assert secret_in_clear("VITE_DATABASE", "postgres://shop:hunter2@db/shop", ["VITE_DATABASE"])
 
 
 def marks(annotation: object, metadata: list[object]) -> list[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from typing import Any
 
 import pytest
 from samples import (
@@ -135,6 +136,89 @@ def test_the_build_tools_come_through_a_cache_of_docker_hub_when_one_is_named(jo
         ],
         "Resource": [arn("ecr", "repository/docker-hub/*")],
     } in by_way_of_a_cache().statements(job)
+
+
+PRIVATE: dict[str, Any] = {
+    **SMOKE_TEST,
+    "secrets": {"NPM_TOKEN": "shop/build:npm", "PIP": "shop/build"},
+    "baseRepositories": ["base/python", "210987654321.dkr.ecr.eu-central-1.amazonaws.com/base/nginx"],
+    "registryLogins": {"docker.io": arn("secretsmanager", "secret:hub-AbCdEf")},
+}
+
+
+@cache
+def with_secrets() -> BuiltStage:
+    return build_stage(BuildStage, shop(build=PRIVATE))
+
+
+@pytest.mark.parametrize(("job", "mounts"), [("build-image", True), ("build-smoke-test-image", False)])
+def test_a_build_may_read_its_own_secrets_and_its_base_images(job: str, mounts: bool) -> None:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html"""
+    variables, statements = with_secrets().variables(job), with_secrets().statements(job)
+    assert json.loads(variables.get("BUILD_MOUNTS", "{}")) == (PRIVATE["secrets"] if mounts else {})
+    assert json.loads(variables["REGISTRY_LOGINS"]) == PRIVATE["registryLogins"]
+    assert json.loads(variables["BASE_REPOSITORIES"]) == [f"{REGISTRY}/base/python", PRIVATE["baseRepositories"][1]]
+    by_sid = {statement["Sid"]: statement for statement in statements}
+    assert by_sid["ReadBuildSecrets"]["Action"] == ["secretsmanager:GetSecretValue"]
+    own = [arn("secretsmanager", "secret:shop/build-??????")] if mounts else []
+    assert by_sid["ReadBuildSecrets"]["Resource"] == [*own, arn("secretsmanager", "secret:hub-AbCdEf")]
+    assert by_sid["PullBaseImages"]["Resource"] == [
+        arn("ecr", "repository/base/python"),
+        "arn:aws:ecr:eu-central-1:210987654321:repository/base/nginx",
+    ]
+
+
+def test_a_build_that_names_no_secrets_may_read_none() -> None:
+    variables, statements = from_code().variables("build-image"), from_code().statements("build-image")
+    assert not {"BUILD_MOUNTS", "REGISTRY_LOGINS", "BASE_REPOSITORIES"} & set(variables)
+    assert not {"ReadBuildSecrets", "PullBaseImages"} & {statement["Sid"] for statement in statements}
+
+
+CHECKS: dict[str, dict[str, Any]] = {
+    "unit-tests": {"buildspec": "ci/unit.yml", "compute": "medium"},
+    "licenses": {"buildspec": "ci/licenses.yml", "image": True, "docker": True, "timeoutMinutes": 10},
+}
+
+
+@cache
+def with_checks() -> BuiltStage:
+    return build_stage(BuildStage, shop(build={"checks": CHECKS}))
+
+
+def test_a_check_is_a_build_of_the_code_beside_the_image() -> None:
+    checks = {action.name: action for action in with_checks().actions if action.name.startswith("Check")}
+    assert {name: (action.category, action.reads, action.writes) for name, action in checks.items()} == {
+        "CheckLicenses": (Category.TEST, (Artifact.SOURCE,), ()),
+        "CheckUnitTests": (Category.TEST, (Artifact.SOURCE,), ()),
+    }
+    assert checks["CheckLicenses"].environment == {"IMAGE_URI": "#{BuildImage.IMAGE_URI}"}
+    assert (checks["CheckLicenses"].run_order, checks["CheckUnitTests"].run_order) == (2, 1), "one needs the image"
+    assert {start_statement(f"check-{name}")["Sid"] for name in CHECKS} <= {
+        grant["Sid"] for grant in with_checks().grants
+    }
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_runs_the_applications_own_buildspec_and_may_do_nothing_of_the_delivery(name: str) -> None:
+    """It reads the code, writes its log and its reports; the image, where it is asked to look at that."""
+    check, with_image = CHECKS[name], "image" in CHECKS[name]
+    project = with_checks().project(f"check-{name}").inputs
+    assert project["source"] == {"type": "CODEPIPELINE", "buildspec": check["buildspec"]}
+    assert project["environment"]["privilegedMode"] == with_image
+    allowed = {action for one in with_checks().policy(f"check-{name}") for action in one["Action"]}
+    pulls = {
+        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"),
+        "ecr:GetAuthorizationToken",
+    }
+    assert allowed - (pulls if with_image else set()) == {
+        *("codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:CreateReportGroup"),
+        *("codebuild:UpdateReport", "kms:Decrypt", "kms:DescribeKey", "logs:CreateLogStream", "logs:PutLogEvents"),
+        *("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:GetObject", "s3:GetObjectVersion"),
+    }
+    by_sid = {one["Sid"]: one["Resource"] for one in with_checks().policy(f"check-{name}")}
+    assert by_sid["ReadArtifacts"] == [f"arn:aws:s3:::{BUCKET}/shop-dev/*"]
+    assert by_sid["WriteReports"] == [arn("codebuild", f"report-group/shop-dev-check-{name}-*")]
+    assert "JOBS_BUNDLE" not in with_checks().variables(f"check-{name}")
 
 
 def test_the_image_job_is_told_everything_by_variables() -> None:
@@ -396,6 +480,21 @@ def test_container_name_and_port_are_the_applications() -> None:
     built = build_stage(BuildStage, shop(application={"name": "shop", "containerName": "web", "port": 3000}))
     variables = built.variables("prepare-deployment")
     assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("web", "3000")
+
+
+def test_a_proxy_that_users_reach_is_named_beside_the_container_that_is_delivered() -> None:
+    built = build_stage(BuildStage, shop(), reached=("nginx", 80))
+    variables = built.variables("prepare-deployment")
+    assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("shop", "80")
+    assert variables["LOAD_BALANCER_CONTAINER"] == "nginx"
+    assert "LOAD_BALANCER_CONTAINER" not in build_stage(BuildStage, shop()).variables("prepare-deployment")
+
+
+def test_what_is_delivered_is_said_to_containers_where_the_stack_file_wants_it() -> None:
+    hosting = {"loadBalancer": {"plainHttp": True}}
+    for said, wanted in (({}, None), ({"deliveryVariables": True}, "dev")):
+        built = build_stage(BuildStage, shop(hosting=hosting, application={"name": "shop", **said}))
+        assert built.variables("prepare-deployment").get("DELIVERY_ENVIRONMENT") == wanted
 
 
 @pytest.mark.parametrize("engine", ["codeDeploy", "ecs"])

@@ -1,0 +1,309 @@
+"""Key `hosting.loadBalancer`: the load balancer in front of the service."""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from components.settings.names import CertificateArn, DomainName, HostedZoneId
+from components.settings.section import Constraint, Problem, Section
+from components.settings.sections.container import ContainerName
+
+
+def _range(block: str) -> str:
+    """Let a range of addresses pass.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    ipaddress.IPv4Network(block)
+    return block
+
+
+AddressRange = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"),
+    AfterValidator(_range),
+    Constraint("a range of IPv4 addresses such as 203.0.113.0/24"),
+]
+
+
+HTTP_PORT: Final = 80
+HTTPS_PORT: Final = 443
+
+IDLE_TIMEOUT: Final = 60
+"""Seconds, AWS's default: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html"""
+
+SHORTEST_SLOW_START: Final = 30
+"""Seconds: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html"""
+
+
+Codes = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?)*$", max_length=100),
+    Constraint('codes such as "200", "200,202" or "200-399", in quotes'),
+]
+"""https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html"""
+
+
+class HealthCheckSection(Section):
+    """When the load balancer takes a task for healthy; the path is `application.healthCheckPath`."""
+
+    matcher: Codes | None = Field(
+        default=None,
+        description='Codes of a successful answer; when left out "200-399", with protocolVersion GRPC "0", or "12" '
+        "without a healthCheckPath.",
+        examples=["200,401"],
+    )
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of the container that answers health checks; `application.port` when left out.",
+        examples=[9090],
+    )
+    protocol: Literal["HTTP", "HTTPS"] | None = Field(
+        default=None,
+        description="Protocol of health checks; `targetProtocol` when left out.",
+        examples=["HTTP"],
+    )
+    interval_seconds: int = Field(default=5, ge=5, le=300, description="Time between two checks.", examples=[5])
+    timeout_seconds: int = Field(
+        default=2, ge=2, le=120, description="An answer that takes longer counts as none.", examples=[2]
+    )
+    healthy_threshold: int = Field(
+        default=2, ge=2, le=10, description="Consecutive successful checks that make a task healthy.", examples=[2]
+    )
+    unhealthy_threshold: int = Field(
+        default=2, ge=2, le=10, description="Consecutive failed checks that make a task unhealthy.", examples=[3]
+    )
+    grace_period_seconds: int = Field(
+        default=60,
+        ge=0,
+        le=7200,
+        description="Health check grace period: ECS ignores failed checks of a task that started this recently.",
+        examples=[120],
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield an answer that may take longer than the time to the next question, and ranges that end too early."""
+        for first, last in self.ranges:
+            if first > last:
+                yield Problem(
+                    path=("matcher",),
+                    message=f"must be ranges from a lower code to a higher one, got {first}-{last}",
+                    fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.healthCheck.matcher' 200-399",
+                )
+        if self.timeout_seconds >= self.interval_seconds:
+            yield Problem(
+                path=("timeoutSeconds",),
+                message=f"must be shorter than intervalSeconds ({self.interval_seconds}), got {self.timeout_seconds}",
+                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.healthCheck.timeoutSeconds' 2",
+            )
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """The first and the last code of each part of the matcher."""
+        parts = [part.split("-") for part in (self.matcher or "").split(",") if part]
+        return tuple((int(part[0]), int(part[-1])) for part in parts)
+
+
+class LoadBalancerSection(Section):
+    """The load balancer in front of the service."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether there is one; a worker or an inner service has none, with strategy rolling.",
+        examples=[False],
+    )
+    certificate_arn: CertificateArn | None = Field(
+        default=None,
+        description="Certificate of the service, in the stack's region: HTTPS, and plain HTTP is redirected to it.",
+        examples=["arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"],
+    )
+    plain_http: bool = Field(
+        default=False,
+        description="Whether the service may be reached over plain HTTP; must be true when there is no certificate.",
+        examples=[True],
+    )
+    domain_name: DomainName | None = Field(
+        default=None,
+        description="Name users reach the service by; its DNS record is yours, unless there is a `hostedZoneId`. "
+        "Becomes the output `serviceUrl`.",
+        examples=["shop.example.com"],
+    )
+    hosted_zone_id: HostedZoneId | None = Field(
+        default=None,
+        description="Route 53's hosted zone of `domainName`, in the stack's account: its DNS record is made there. A "
+        "record of that name must not be there yet.",
+        examples=["Z0123456789ABCDEFGHIJ"],
+    )
+    internal: bool = Field(
+        default=False, description="Whether it is reachable from inside the network only.", examples=[True]
+    )
+    container: ContainerName | None = Field(
+        default=None,
+        description="Container that requests go to, at its `port`, such as a proxy among `application.containers`; the "
+        "application's own when left out.",
+        examples=["nginx"],
+    )
+    allowed_cidrs: tuple[AddressRange, ...] = Field(
+        default=("0.0.0.0/0",),
+        max_length=20,
+        description="Addresses that may reach it, the test listener too.",
+        examples=[["203.0.113.0/24"]],
+    )
+    test_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port that shows the new tasks from the moment they are healthy, where the engine shifts traffic; "
+        "nothing waits for it, the users' traffic follows at once. 8443 when left out, 8080 without certificate.",
+        examples=[8443],
+    )
+    protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = Field(
+        default="HTTP1",
+        description="Protocol version of requests to the tasks. HTTP2 and GRPC need a certificate; clients that speak "
+        "HTTP/1.1 get an error then.",
+        examples=["GRPC"],
+    )
+    target_protocol: Literal["HTTP", "HTTPS"] = Field(
+        default="HTTP",
+        description="Protocol of requests to the tasks; with HTTPS their certificate is not checked, it may be "
+        "self-signed.",
+        examples=["HTTPS"],
+    )
+    idle_timeout_seconds: int = Field(
+        default=IDLE_TIMEOUT,
+        ge=1,
+        le=4000,  # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
+        description="Time without a byte after which a connection is closed; long polling and WebSockets need more.",
+        examples=[300],
+    )
+    stickiness_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=604800,  # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
+        description="Time for which a client's requests go to the same task, by a cookie of the load balancer; 0 for "
+        "no stickiness.",
+        examples=[3600],
+    )
+    slow_start_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=900,
+        description="Time in which the share of the requests that a new task gets grows (30 to 900); 0 for all at "
+        "once.",
+        examples=[60],
+    )
+    access_logs: bool = Field(
+        default=True, description="Whether every request is logged, into a bucket of its own.", examples=[True]
+    )
+    deregistration_seconds: int = Field(
+        default=15,
+        ge=0,
+        le=3600,
+        description="Time a task that leaves has to finish its requests.",
+        examples=[30],
+    )
+    health_check: HealthCheckSection = Field(
+        default=HealthCheckSection(),
+        description="When the load balancer takes a task for healthy.",
+        examples=[{"intervalSeconds": 10}],
+    )
+
+    @property
+    def production_port(self) -> int:
+        """The port users reach the service by."""
+        return HTTPS_PORT if self.certificate_arn else HTTP_PORT
+
+    @property
+    def effective_test_port(self) -> int:
+        """The port of the test listener."""
+        return self.test_port or (8443 if self.certificate_arn else 8080)
+
+    def ports(self, *, for_tests: bool) -> tuple[int, ...]:
+        """Return every port it listens on; none where there is no load balancer.
+
+        Args:
+            for_tests: Whether there is a listener for tests, too.
+        """
+        if not self.enabled:
+            return ()
+        redirected = (HTTP_PORT,) if self.certificate_arn else ()
+        tests = (self.effective_test_port,) if for_tests else ()
+        return (self.production_port, *redirected, *tests)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what has no effect without a load balancer, both protocols at once, and a test port that is taken."""
+        if not self.enabled:
+            yield from self._left_over()
+            return
+        yield from self._protocol_problems()
+        if self.hosted_zone_id and not self.domain_name:
+            yield Problem(
+                path=("domainName",),
+                message="is missing; hostedZoneId makes the DNS record of a name",
+                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.domainName' shop.example.com",
+            )
+        if 0 < self.slow_start_seconds < SHORTEST_SLOW_START:
+            yield Problem(
+                path=("slowStartSeconds",),
+                message=f"must be 0, or {SHORTEST_SLOW_START} to 900, got {self.slow_start_seconds}",
+                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.slowStartSeconds' "
+                f"{SHORTEST_SLOW_START}",
+            )
+        if self.certificate_arn and self.plain_http:
+            yield Problem(
+                path=("plainHttp",),
+                message="must be false with certificateArn: plain HTTP is redirected to HTTPS then, got true",
+                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' false",
+            )
+        twice = sorted({block for block in self.allowed_cidrs if self.allowed_cidrs.count(block) > 1})
+        if twice:
+            yield Problem(
+                path=("allowedCidrs",),
+                message=f"must name each range once, got {', '.join(twice)} more than once",
+                fix="edit the file: leave the repetition out",
+            )
+        taken = (HTTP_PORT, HTTPS_PORT) if self.certificate_arn else (HTTP_PORT,)
+        if self.test_port in taken:
+            yield Problem(
+                path=("testPort",),
+                message=f"must be another port than the listener's of the users, got {self.test_port}",
+                fix="pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.testPort'",
+            )
+
+    def _protocol_problems(self) -> Iterator[Problem]:
+        """Yield protocol versions that need HTTPS, and codes that the version does not have."""
+        if self.protocol_version != "HTTP1" and not self.certificate_arn:
+            yield Problem(
+                path=("protocolVersion",),
+                # https://github.com/aws/copilot-cli/issues/4551
+                message=f"must be HTTP1 without certificateArn: AWS takes {self.protocol_version} behind an HTTPS "
+                f"listener only, got {self.protocol_version}",
+                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.certificateArn' "
+                "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab",
+            )
+        lowest, highest = (0, 99) if self.protocol_version == "GRPC" else (200, 499)
+        codes = [code for span in self.health_check.ranges for code in span]
+        if any(not lowest <= code <= highest for code in codes):
+            example = "0,12" if self.protocol_version == "GRPC" else "200-399"
+            yield Problem(
+                path=("healthCheck", "matcher"),
+                message=f"must be codes from {lowest} to {highest} with protocolVersion {self.protocol_version}, "
+                f"got {self.health_check.matcher}",
+                fix=f"pulumi config set --path 'ecs-delivery:hosting.loadBalancer.healthCheck.matcher' {example}",
+            )
+
+    def _left_over(self) -> Iterator[Problem]:
+        """Yield the settings of a load balancer that is not there."""
+        for field, info in LoadBalancerSection.model_fields.items():
+            if field != "enabled" and getattr(self, field) != info.default:
+                yield Problem(
+                    path=(to_camel(field),),
+                    message="has an effect only with a load balancer, not with enabled: false",
+                    fix=f"pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.{to_camel(field)}'",
+                )
