@@ -83,7 +83,8 @@ def main() -> None:
     replaced = f"{' '.join(tags)} ({image.partition('@')[2][:19]})" if tags else image
     compared = comparison(str(deployment["source"]), commits[0] if commits else "", str(deployment["commit"]))
     # The family of what a service ran before it was delivered from here is another one, which changes nothing.
-    changes = task_definition.differences({**before, "family": wanted["family"]}, wanted, container)
+    ours = [part["name"] for part in wanted["containerDefinitions"] if part.get("image") == deployment["image"]]
+    changes = task_definition.differences({**before, "family": wanted["family"]}, wanted, *ours)
     kept = image == deployment["image"]
     counted = f"{len(changes)} key{'' if len(changes) == 1 else 's'}" if changes else "nothing"
     besides = " and not the image" if kept else " besides the image"

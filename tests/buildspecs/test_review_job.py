@@ -101,6 +101,18 @@ def test_a_first_delivery_replaces_whatever_there_is(machine: Machine) -> None:
     assert machine.called("aws ecr") == []
 
 
+def test_the_image_that_several_containers_have_is_one_change(machine: Machine) -> None:
+    """An init container from the same build, for example."""
+    new, running = definition(f"{REPOSITORY}@{DIGEST}"), definition()
+    for each in (new, running):
+        each["containerDefinitions"].append({**each["containerDefinitions"][0], "name": "init"})
+    machine.file("taskdef.json", new)
+    serves(machine, running)
+    tagged(machine)
+    assert run(machine).returncode == 0
+    assert exported(machine)["CHANGES"] == "nothing besides the image"
+
+
 def test_an_image_that_is_gone_is_named_by_its_digest(machine: Machine) -> None:
     serves(machine, definition())
     machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE)
