@@ -198,7 +198,6 @@ def efs(**configuration: object) -> dict[str, Any]:
             ),
             "depend on each other",
         ),
-        (beside(healthCheck={"command": ["true"]}), "must start with CMD or CMD-SHELL"),
         (beside(healthCheck={"command": ["CMD", "true"], "interval": 4}), "interval must be between 5 and 300"),
         (beside(healthCheck={"command": ["CMD", "true"], "startPeriod": 301}), "startPeriod must be between 0 and 300"),
         (beside(stopTimeout=121), "stopTimeout must be between 2 and 120"),
