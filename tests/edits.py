@@ -447,7 +447,7 @@ def _example(key: str, leaf: Shape) -> Tried:
     known = {path.partition(".")[0] for path in (*STACK, *STAGES)} | {"deploy", "pipeline", "retention"}
     base: Values = {} if section in known else {section: (Settings.model_fields[section].examples or [{}])[0]}
     stages = {} if section in BY_ENGINE else STAGES
-    before = _value(config({**STACK, **stages, **base}), key)
+    before = value_at(config({**STACK, **stages, **base}), key)
     return Tried(leaf.example if leaf.example != before else _other(before), base)
 
 
@@ -461,7 +461,7 @@ def _other(value: object) -> object:
 def _edit(key: str, engine: str, tried: Tried) -> Edit:
     stages = {} if key.partition(".")[0] in BY_ENGINE else STAGES
     before = config({**STACK, **ENGINES[engine], **stages, **tried.base})
-    leaf, old = keys()[key], _value(before, key)
+    leaf, old = keys()[key], value_at(before, key)
     default = None if leaf.required else leaf.default
     return Edit(
         key,
@@ -503,7 +503,8 @@ def changed(content: Config, values: Values) -> Config:
     return new
 
 
-def _value(content: Config, path: str) -> object:
+def value_at(content: Config, path: str) -> object:
+    """What a stack file says at a path; ``None`` for nothing."""
     section, *inner = path.split(".")
     at: Any = content
     for key in [f"{PREFIX}{section}", *inner]:
