@@ -13,9 +13,6 @@ from components.settings import Settings
 from components.settings.reader.shapes import Shape, shape_of
 from components.settings.section import Section
 
-CONSENTS = {"hosting.loadBalancer.plainHttp"}
-"""What a user agrees to and the rules ask for; what is made follows from other keys."""
-
 
 def keys(shape: Shape, above: str = "") -> Iterator[tuple[str, type[Section], str]]:
     """Each key with the section that holds it and the name of its field there."""
@@ -53,4 +50,4 @@ def test_every_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = keys(Shape(kind="section", words="", section=Settings))
     unread = {path for path, section, name in found if (section, name) not in read}
-    assert unread == CONSENTS
+    assert unread == set()
