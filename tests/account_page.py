@@ -105,7 +105,8 @@ def _tasks(resources: Resources) -> Mapping[str, float]:
         (target,) = _of(resources, "aws:appautoscaling/target:Target")
         providers = {item["capacityProvider"] for item in service.get("capacityProviderStrategies") or ()}
         quota = FARGATE_SPOT if providers == {"FARGATE_SPOT"} else FARGATE
-        return {quota.name: SETS_OF_TASKS * target["maxCapacity"] * int(json.loads(template["content"])["cpu"]) / 1024}
+        sets = service.get("deploymentMaximumPercent", 100 * SETS_OF_TASKS) / 100
+        return {quota.name: sets * target["maxCapacity"] * int(json.loads(template["content"])["cpu"]) / 1024}
     return {}
 
 

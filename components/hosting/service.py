@@ -196,6 +196,6 @@ def _need(args: ServiceArgs) -> Need:
     ``maximumPercent``.
     """
     settings = args.hosting.service
-    tasks = settings.scaling.effective_maximum(args.application.desired_count)
+    tasks = settings.scaling.most(args.application.desired_count)
     quota = FARGATE_SPOT if settings.capacity_provider == "fargateSpot" else FARGATE
     return Need(quota=quota, amount=args.rollout.maximum_percent / 100 * tasks * args.application.cpu / 1024)
