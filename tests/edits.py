@@ -290,8 +290,11 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],
     "hosting.loadBalancer.protocolVersion": [
         Tried(
-            "GRPC",
-            base={"hosting.loadBalancer": {"certificateArn": _CERTIFICATE, "domainName": "shop.example.com"}},
+            "HTTP2",
+            base={
+                "hosting.loadBalancer": {"certificateArn": _CERTIFICATE, "domainName": "shop.example.com"},
+                "tests.enabled": False,
+            },
         )
     ],
     "hosting.loadBalancer.healthCheck.protocol": [Tried("HTTPS")],
@@ -302,7 +305,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
     "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
     "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=_ROLLING)],
-    "hosting.service.minimumHealthyPercent": [Tried(50, engines=_ROLLING)],
+    "hosting.service.minimumHealthyPercent": [Tried(0, engines=_ROLLING)],
     "hosting.service.maximumPercent": [Tried(150, engines=_ROLLING)],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],
