@@ -96,6 +96,18 @@ _OWN_NETWORK = {
     "privateSubnets": ["subnet-0a1b2c3d4e5f67892", "subnet-0a1b2c3d4e5f67893"],
 }
 _IN_OWN_NETWORK: Values = {"hosting.network.existing": _OWN_NETWORK}
+_LISTENER = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shared/0123456789abcdef/012345678"
+_SHARED: Values = {
+    **_IN_OWN_NETWORK,
+    "hosting.loadBalancer": {
+        "existing": {
+            "listenerArn": f"{_LISTENER}0",
+            "securityGroup": "sg-0a1b2c3d4e5f67890",
+            "priority": 100,
+            "hosts": ["shop.example.com"],
+        }
+    },
+}
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"  # noqa: S105 - names one
 
 _MIGRATION = {"command": ["bin/rails", "db:migrate"]}
@@ -264,6 +276,24 @@ TRIED: Mapping[str, Sequence[Tried]] = {
             engines=_ROLLING,
         ),
     ],
+    "hosting.loadBalancer.existing.listenerArn": [
+        Tried(f"{_LISTENER}1", base=_SHARED, engines=_ROLLING),
+    ],
+    "hosting.loadBalancer.existing.securityGroup": [
+        Tried("sg-0a1b2c3d4e5f67891", base=_SHARED, engines=_ROLLING),
+    ],
+    "hosting.loadBalancer.existing.priority": [Tried(200, base=_SHARED, engines=_ROLLING)],
+    "hosting.loadBalancer.existing.hosts": [
+        Tried(["store.example.com"], base=_SHARED, engines=_ROLLING),
+        Tried(
+            ["shop.example.com"],
+            base=_IN_OWN_NETWORK,
+            along={"hosting.loadBalancer": _SHARED["hosting.loadBalancer"]},
+            engines=_ROLLING,
+        ),
+    ],
+    "hosting.loadBalancer.existing.paths": [Tried(["/shop/*"], base=_SHARED, engines=_ROLLING)],
+    "hosting.loadBalancer.existing.headers": [Tried({"X-Application": "shop"}, base=_SHARED, engines=_ROLLING)],
     "hosting.loadBalancer.internal": [
         Tried(True, base={"tests.enabled": False}),
         Tried(False, base={"tests.enabled": False, "hosting.loadBalancer.internal": True}),
@@ -337,8 +367,11 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],
     "hosting.loadBalancer.protocolVersion": [
         Tried(
-            "GRPC",
-            base={"hosting.loadBalancer": {"certificateArn": _CERTIFICATE, "domainName": "shop.example.com"}},
+            "HTTP2",
+            base={
+                "hosting.loadBalancer": {"certificateArn": _CERTIFICATE, "domainName": "shop.example.com"},
+                "tests.enabled": False,
+            },
         )
     ],
     "hosting.loadBalancer.healthCheck.protocol": [Tried("HTTPS")],
@@ -349,7 +382,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.service.exec": [Tried(True, base={"application.readOnlyRootFilesystem": False})],
     "hosting.service.scaling.minimum": [Tried(1, base={"hosting.service.scaling.maximum": 4})],
     "hosting.service.scaling.requestsPerTask": [Tried(1000, engines=_ROLLING)],
-    "hosting.service.minimumHealthyPercent": [Tried(50, engines=_ROLLING)],
+    "hosting.service.minimumHealthyPercent": [Tried(0, engines=_ROLLING)],
     "hosting.service.maximumPercent": [Tried(150, engines=_ROLLING)],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],

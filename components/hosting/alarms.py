@@ -11,6 +11,7 @@ from pulumi_aws import cloudwatch
 
 from components.foundation.foundation import Foundation
 from components.hosting.load_balancer import LoadBalancer
+from components.hosting.shared_listener import SharedListener
 from components.settings.sections.hosting import LATE_MINUTES, AlarmsSection
 
 FEWEST_REQUESTS: Final = 20
@@ -18,6 +19,9 @@ FEWEST_REQUESTS: Final = 20
 
 _ANSWERS: Final = "(FILL(requests, 0) + FILL(balancer, 0))"
 """Requests that reached a task, and those the load balancer answered: with no task left the first are missing."""
+
+SHARED_ERRORS: Final = f"IF(FILL(requests, 0) >= {FEWEST_REQUESTS}, 100 * FILL(target, 0) / FILL(requests, 0), 0)"
+"""Percent of answers 5xx of the tasks: what a shared load balancer answered itself may be another application's."""
 
 ERRORS: Final = f"IF({_ANSWERS} >= {FEWEST_REQUESTS}, 100 * (FILL(target, 0) + FILL(balancer, 0)) / {_ANSWERS}, 0)"
 """Percent of answers 5xx: the tasks' own, and the load balancer's where no task answered."""
@@ -35,7 +39,7 @@ class AlarmsArgs:
 
     foundation: Foundation
     alarms: AlarmsSection
-    balancer: LoadBalancer
+    balancer: LoadBalancer | SharedListener
 
 
 class Alarms(pulumi.ComponentResource):
@@ -52,17 +56,19 @@ class Alarms(pulumi.ComponentResource):
         super().__init__(self.TYPE, name, {}, opts)
         self._name, self._args = name, args
         settings, balancer = args.alarms, args.balancer
+        own = balancer.shared
         whole = {"LoadBalancer": balancer.arn_suffix}
+        service = {**whole, "TargetGroup": balancer.target_groups[0].arn_suffix} if own else whole
         errors = self._alarm(
             "errors",
             f"More than {settings.error_percent} % of the answers are errors",
             threshold=settings.error_percent,
             comparison_operator="GreaterThanThreshold",
             metric_queries=[
-                _sum("requests", "RequestCount", whole),
-                _sum("target", "HTTPCode_Target_5XX_Count", whole),
-                _sum("balancer", "HTTPCode_ELB_5XX_Count", whole),
-                _result(ERRORS, "Answers 5xx in percent"),
+                _sum("requests", "RequestCount", service),
+                _sum("target", "HTTPCode_Target_5XX_Count", service),
+                *(() if own else (_sum("balancer", "HTTPCode_ELB_5XX_Count", whole),)),
+                _result(SHARED_ERRORS if own else ERRORS, "Answers 5xx in percent"),
             ],
         )
         latency = self._alarm(
@@ -72,7 +78,7 @@ class Alarms(pulumi.ComponentResource):
             comparison_operator="GreaterThanThreshold",
             namespace="AWS/ApplicationELB",
             metric_name="TargetResponseTime",
-            dimensions=whole,
+            dimensions=service,
             extended_statistic="p95",
             # Of a few requests the 95th percentile is the slowest one.
             evaluate_low_sample_count_percentiles="ignore",

@@ -61,6 +61,8 @@ class LoadBalancer(pulumi.ComponentResource):
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:LoadBalancer"
 
+    shared: ClassVar[bool] = False
+    """Whether the load balancer has other applications, too."""
     arn_suffix: pulumi.Output[str]
     """The load balancer as metrics name it."""
     dns_name: pulumi.Output[str]

@@ -19,6 +19,7 @@ from components.hosting.network import Network, NetworkArgs
 from components.hosting.scaling import Scaling, ScalingArgs
 from components.hosting.security_groups import NFS, SecurityGroups, SecurityGroupsArgs
 from components.hosting.service import Service, ServiceArgs
+from components.hosting.shared_listener import SharedListener, SharedListenerArgs
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
 from components.images.repository import Repository
 from components.settings import ApplicationSection, HostingSection
@@ -72,6 +73,7 @@ class NewHosting(pulumi.ComponentResource):
                 foundation=foundation,
                 vpc_id=self._network.vpc_id,
                 ports=made.load_balancer.ports(for_tests=args.rollout.shifts_traffic),
+                existing=made.load_balancer.existing.security_group if made.load_balancer.existing else None,
                 allowed_cidrs=made.load_balancer.allowed_cidrs,
                 file_systems=sorted(opened),
             ),
@@ -156,9 +158,23 @@ class NewHosting(pulumi.ComponentResource):
         )
         self.register_outputs({"serviceUrl": balancer.url if balancer else None})
 
-    def _load_balancer(self, name: str, security_group: pulumi.Output[str] | None) -> LoadBalancer | None:
-        """Make the load balancer, unless the service has none."""
+    def _load_balancer(
+        self, name: str, security_group: pulumi.Output[str] | None
+    ) -> LoadBalancer | SharedListener | None:
+        """Make the load balancer, or a rule on the listener of one that exists, unless the service has none."""
         args, settings = self._args, self._args.hosting.load_balancer
+        if settings.existing is not None:
+            return SharedListener(
+                name,
+                SharedListenerArgs(
+                    foundation=args.foundation,
+                    load_balancer=settings,
+                    existing=settings.existing,
+                    health_check_path=args.application.health_check_path,
+                    vpc_id=self._network.vpc_id,
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         if security_group is None:
             return None
         child = pulumi.ResourceOptions(parent=self)
@@ -199,19 +215,25 @@ class NewHosting(pulumi.ComponentResource):
             ready=(self._service.service, *self._alarms.all),
             needs=(*self._service.needs, *self._network.needs),
             service_linked_roles=(ECS_ROLE, SCALING_ROLE),
+            notes=tuple(self._to_open),
         )
         if balancer is None:
             return target
-        return replace(
+        target = replace(
             target,
             target_groups=tuple(group.name for group in balancer.target_groups),
+            service_url=balancer.url,
+            service_linked_roles=(ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE),
+        )
+        if isinstance(balancer, SharedListener):
+            return target
+        return replace(
+            target,
             production_listener_arn=balancer.production.arn,
             test_listener_arn=balancer.test.arn if balancer.test else None,
-            service_url=balancer.url,
             load_balancer_dns_name=balancer.dns_name,
             load_balancer_zone_id=balancer.zone_id,
             needs=(*self._service.needs, *balancer.needs, *self._network.needs),
-            service_linked_roles=(ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE),
             notes=(*balancer.notes, *self._to_open),
         )
 

@@ -10,6 +10,7 @@ from pulumi_aws import appautoscaling
 
 from components.foundation.foundation import Foundation
 from components.hosting.load_balancer import LoadBalancer
+from components.hosting.shared_listener import SharedListener
 from components.settings.sections.service import ScalingSection, ScheduleSection
 
 
@@ -29,7 +30,7 @@ class ScalingArgs:
     service: pulumi.Resource
     scaling: ScalingSection
     desired_count: int
-    balancer: LoadBalancer | None
+    balancer: LoadBalancer | SharedListener | None
 
 
 class Scaling(pulumi.ComponentResource):

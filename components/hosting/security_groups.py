@@ -23,7 +23,8 @@ class SecurityGroupsArgs:
     Attributes:
         foundation: What they are made with.
         vpc_id: The VPC.
-        ports: Ports the load balancer listens on; none where there is no load balancer.
+        ports: Ports the load balancer listens on; none where none is made here.
+        existing: Security group of a load balancer that exists.
         allowed_cidrs: Addresses that may reach them.
         file_systems: Security groups of file systems that the tasks mount.
     """
@@ -31,6 +32,7 @@ class SecurityGroupsArgs:
     foundation: Foundation
     vpc_id: pulumi.Input[str]
     ports: Sequence[int]
+    existing: str | None
     allowed_cidrs: Sequence[str]
     file_systems: Sequence[str] = ()
 
@@ -44,7 +46,7 @@ class SecurityGroups(pulumi.ComponentResource):
     TYPE: ClassVar[str] = "ecs-delivery:hosting:SecurityGroups"
 
     balancer: pulumi.Output[str] | None = None
-    """The load balancer's group, where there is one."""
+    """The group of the load balancer that is made here, where there is one."""
     tasks: pulumi.Output[str]
     """The tasks' group."""
     reaching: tuple[pulumi.Resource, ...]
@@ -58,7 +60,10 @@ class SecurityGroups(pulumi.ComponentResource):
         if args.ports:
             self.balancer = self._group("balancer", "Load balancer: users in, tasks out")
             self._let_users_in(self.balancer)
-            self._let_through(self.balancer)
+            self._let_out(self.balancer)
+            self._let_in(self.balancer)
+        elif args.existing:
+            self._let_in(args.existing)
         # The program knows ECR, logs and secrets, and not which databases and services an application calls.
         vpc.SecurityGroupEgressRule(
             f"{name}-tasks-out",
@@ -101,7 +106,7 @@ class SecurityGroups(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self),
                 )
 
-    def _let_through(self, balancer: pulumi.Output[str]) -> None:
+    def _let_out(self, balancer: pulumi.Output[str]) -> None:
         """On every port: an edit of application.port must not cut off the tasks that still listen on the old one."""
         vpc.SecurityGroupEgressRule(
             f"{self._name}-balancer-out",
@@ -114,6 +119,9 @@ class SecurityGroups(pulumi.ComponentResource):
             tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _let_in(self, balancer: pulumi.Input[str]) -> None:
+        """On every port, for the same reason."""
         vpc.SecurityGroupIngressRule(
             f"{self._name}-tasks-in",
             security_group_id=self.tasks,

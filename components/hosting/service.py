@@ -16,6 +16,7 @@ from components.hosting.first_definition import FirstDefinitionArgs, first_defin
 from components.hosting.infrastructure_role import InfrastructureRole, InfrastructureRoleArgs
 from components.hosting.load_balancer import LoadBalancer
 from components.hosting.own_deployments import own_deployments
+from components.hosting.shared_listener import SharedListener
 from components.hosting.task_roles import TaskRoles
 from components.images.repository import Repository
 from components.settings import ApplicationSection, HostingSection
@@ -50,7 +51,7 @@ class ServiceArgs:
     roles: TaskRoles
     log_group: pulumi.Output[str]
     placement: Placement
-    balancer: LoadBalancer | None
+    balancer: LoadBalancer | SharedListener | None
     after: Sequence[pulumi.Resource]
 
 
@@ -168,7 +169,7 @@ class Service(pulumi.ComponentResource):
         first, *others = balancer.target_groups
         advanced: ecs.ServiceLoadBalancerAdvancedConfigurationArgs | None = None
         moved_by: tuple[pulumi.Resource, ...] = ()
-        if balancer.production_rule is not None and balancer.test_rule is not None:
+        if isinstance(balancer, LoadBalancer) and balancer.production_rule and balancer.test_rule:
             role = InfrastructureRole(
                 f"{self._name}-shift",
                 InfrastructureRoleArgs(foundation=args.foundation, balancer=balancer),
@@ -197,6 +198,6 @@ def _need(args: ServiceArgs) -> Need:
     ``maximumPercent``.
     """
     settings = args.hosting.service
-    tasks = settings.scaling.effective_maximum(args.application.desired_count)
+    tasks = settings.scaling.most(args.application.desired_count)
     quota = FARGATE_SPOT if settings.capacity_provider == "fargateSpot" else FARGATE
     return Need(quota=quota, amount=args.rollout.maximum_percent / 100 * tasks * args.application.cpu / 1024)

@@ -266,6 +266,14 @@ ListenerArn = Annotated[
     StringConstraints(
         pattern=rf"{_ARN}:elasticloadbalancing:[a-z0-9-]+:[0-9]{{12}}:listener/app/[A-Za-z0-9-]+/[0-9a-f]+/[0-9a-f]+$"
     ),
+    Constraint("the ARN of a listener of an Application Load Balancer"),
+    Reference(),
+]
+
+SecurityGroupId = Annotated[
+    str,
+    StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$"),
+    Constraint("the id of a security group such as sg-0a1b2c3d4e5f67890"),
     Reference(),
 ]
 

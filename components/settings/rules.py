@@ -39,7 +39,7 @@ ALARMS_MADE: Final = 3
 def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a load balancer that would serve users without encryption, unasked."""
     balancer = hosting.load_balancer
-    if hosting.is_balanced and not balancer.certificate_arn and not balancer.plain_http:
+    if hosting.existing is None and balancer.is_made and not balancer.certificate_arn and not balancer.plain_http:
         yield Problem(
             path=("hosting", "loadBalancer", "certificateArn"),
             message="is missing; users reach the service encrypted, by a certificate in the stack's region, "
@@ -162,16 +162,19 @@ def traffic_moves_between_target_groups(hosting: HostingSection, deploy: DeployS
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html and, for CodeDeploy,
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-bluegreen.html.
     """
-    if hosting.existing is not None or hosting.load_balancer.enabled or deploy.effective_strategy == "rolling":
+    balancer = hosting.load_balancer
+    if hosting.existing is not None or balancer.is_made or deploy.effective_strategy == "rolling":
         return
+    key_given = "existing" if balancer.existing else "enabled: false"
+    why = "the listener has one rule for one target group" if balancer.existing else "there is no traffic to move"
     rolling = [name for name, engine in ENGINES.items() if "rolling" in engine.strategies]
     here = "rolling" in deploy.chosen_engine.strategies
     key, value = ("strategy", "rolling") if here else ("engine", rolling[0])
     given = deploy.effective_strategy if here else deploy.engine
     yield Problem(
         path=("deploy", key),
-        message=f"must be {'rolling' if here else one_of(rolling)} with hosting.loadBalancer.enabled: false, because "
-        f"there is no traffic to move: tasks are replaced one after the other, got {given}",
+        message=f"must be {'rolling' if here else one_of(rolling)} with hosting.loadBalancer.{key_given}, because "
+        f"{why}: tasks are replaced one after the other, got {given}",
         fix=f"pulumi config set --path 'ecs-delivery:deploy.{key}' {value}",
     )
 
@@ -384,6 +387,14 @@ def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
             "over HTTP/1.1, which the load balancer answers with 464, got true",
             fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
         )
+    elif balancer.existing:
+        if balancer.existing.host is None:
+            yield Problem(
+                path=("hosting", "loadBalancer", "existing", "hosts"),
+                message="must begin with the name that users call, without * and ?, because tests need the address of "
+                "the service",
+                fix="edit the file: write it like hosts: [shop.example.com]",
+            )
     elif balancer.internal:
         yield Problem(
             path=("hosting", "loadBalancer", "internal"),

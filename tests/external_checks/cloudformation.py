@@ -275,6 +275,12 @@ TYPES: Mapping[str, Written] = {
         places={
             "actions.forward": _to("ForwardConfig"),
             "actions.forward.targetGroups.arn": _to("TargetGroupArn"),
+            "conditions.hostHeader": Place(
+                to="", change=lambda hosts: {"Field": "host-header", "HostHeaderConfig": hosts}
+            ),
+            "conditions.httpHeader": Place(
+                to="", change=lambda header: {"Field": "http-header", "HttpHeaderConfig": header}
+            ),
             "conditions.pathPattern": Place(
                 to="", change=lambda pattern: {"Field": "path-pattern", "PathPatternConfig": pattern}
             ),

@@ -204,3 +204,17 @@ def test_plain_http_is_refused_in_front_of_targets_that_speak_http_2(version: st
     account.make(made(LISTENER, {"protocol": "HTTPS", "defaultActions": actions}))
     with pytest.raises(world.Refused, match=f"with a target group with the protocol-version '{version}'"):
         account.make(made(LISTENER, {"protocol": "HTTP", "defaultActions": actions}, "second"))
+
+
+def test_a_target_group_belongs_to_one_load_balancer() -> None:
+    def listener(balancer: str, number: int) -> str:
+        return f"arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/{balancer}/0123456789abcdef/{number}"
+
+    actions: list[Value] = [{"type": "forward", "targetGroupArn": "id of group"}]
+    account = World([made(TARGETS, {}, "group")])
+    account.make(made(RULE, {"listenerArn": listener("one", 1), "priority": 1.0, "actions": actions}))
+    account.make(made(RULE, {"listenerArn": listener("one", 2), "priority": 1.0, "actions": actions}, "second"))
+    with pytest.raises(
+        world.Refused, match=r"elbv2 CreateRule: TargetGroupAssociationLimitException: .*first forwards"
+    ):
+        account.make(made(RULE, {"listenerArn": listener("two", 1), "priority": 1.0, "actions": actions}, "third"))

@@ -364,7 +364,7 @@ def test_the_job_deploys_a_worker(sandbox: JobSandbox, warm_aws_cli: Path, tmp_p
         )
 
         assert done.succeeded, done.log
-        assert served.hosting.service.running == ["shop-worker-worker:1"]
+        assert served.hosting.service.running == ["shop-worker:1"]
 
 
 def test_the_deploying_job_follows_what_happens_and_says_why(

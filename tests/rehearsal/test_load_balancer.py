@@ -225,3 +225,24 @@ def test_a_grpc_service_is_called_through_the_load_balancer(sandbox: JobSandbox,
         assert called.split() == ["hello", "UNIMPLEMENTED"]
         assert records == [NAME]
         assert fetched(sandbox, f"https://{NAME}/").startswith("464"), "a client that speaks HTTP/1.1"
+
+
+def test_a_rule_on_a_shared_listener_leads_the_services_requests_to_it_and_no_others(
+    sandbox: JobSandbox, tmp_path: Path
+) -> None:
+    shared = DeliveredStack("shared-listener", {"application": {"healthCheckPath": "/healthz"}})
+    with running(sandbox, tmp_path, shared) as served:
+        new = served.deploy(served.push(app("two")))
+
+        assert served.settled() == "SUCCESSFUL"
+        await_(lambda: served.hosting.service.running == [new])
+        assert served.hosting.names == ["www.example.com"]
+        asked = {"Host": "www.example.com", "X-Audience": "public"}
+        assert answered(served, "/shop", **asked).headers[SERVED_BY]
+        for path, headers in (
+            ("/", asked),
+            ("/shop", {**asked, "Host": "other.example.com"}),
+            ("/shop", {**asked, "X-Audience": "staff"}),
+        ):
+            answer = answered(served, path, **headers)
+            assert (answer.status, answer.headers[SERVED_BY]) == (404, None)

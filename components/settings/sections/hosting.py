@@ -70,7 +70,7 @@ class HostingSection(Section):
 
     @property
     def is_balanced(self) -> bool:
-        """Whether a load balancer is made here."""
+        """Whether a load balancer sends requests to a service that is made here."""
         return self.existing is None and self.load_balancer.enabled
 
     @property
@@ -82,7 +82,8 @@ class HostingSection(Section):
     def plain_http(self) -> bool:
         """Whether users reach the service without encryption, as far as the file tells."""
         if self.existing is None:
-            return self.load_balancer.enabled and self.load_balancer.certificate_arn is None
+            balancer = self.load_balancer
+            return balancer.plain_http if balancer.existing else balancer.enabled and balancer.certificate_arn is None
         if self.existing.service_url is not None:
             return self.existing.service_url.startswith("http://")
         return self.existing.plain_http
@@ -107,6 +108,15 @@ class HostingSection(Section):
             yield from self._without_load_balancer()
             return
         named = self.network.existing
+        if self.load_balancer.existing is not None:
+            if named is None:
+                yield Problem(
+                    path=("network", "existing"),
+                    message="is missing; with loadBalancer.existing the tasks run in the VPC of that load balancer",
+                    fix="edit the file: write it like network: {existing: {vpcId: vpc-0a1b2c3d4e5f67890, "
+                    "publicSubnets: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]}}",
+                )
+            return
         if named and not self.load_balancer.internal and not named.public_subnets:
             yield Problem(
                 path=("network", "existing", "publicSubnets"),

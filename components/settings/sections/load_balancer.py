@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from components.settings.names import CertificateArn, DomainName, HostedZoneId
+from components.settings.names import CertificateArn, DomainName, HostedZoneId, ListenerArn, SecurityGroupId
 from components.settings.section import Constraint, Problem, Section
 from components.settings.sections.container import ContainerName
 
@@ -35,6 +35,18 @@ HTTPS_PORT: Final = 443
 
 IDLE_TIMEOUT: Final = 60
 """Seconds, AWS's default: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html"""
+
+OF_THE_BALANCER: Final = (
+    "certificate_arn",
+    "domain_name",
+    "hosted_zone_id",
+    "internal",
+    "allowed_cidrs",
+    "test_port",
+    "access_logs",
+    "idle_timeout_seconds",
+)
+"""The fields that say something of the load balancer or its listeners, and not of the target group."""
 
 SHORTEST_SLOW_START: Final = 30
 """Seconds: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html"""
@@ -110,6 +122,93 @@ class HealthCheckSection(Section):
         return tuple((int(part[0]), int(part[-1])) for part in parts)
 
 
+HostPattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9.*?-]{1,128}$"),
+    Constraint("a host such as shop.example.com or *.example.com, up to 128 characters"),
+]
+PathPattern = Annotated[
+    str,
+    StringConstraints(pattern=r"""^/[A-Za-z0-9_.$/~"'@:+&*?-]{0,127}$"""),
+    Constraint("a path such as /shop/*, up to 128 characters"),
+]
+HeaderName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$"),
+    Constraint("the name of a header, up to 40 characters"),
+]
+HeaderValue = Annotated[
+    str, StringConstraints(pattern=r"^[ -~]{1,128}$"), Constraint("a header's value, up to 128 characters")
+]
+"""https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RuleCondition.html, the four of them"""
+
+MOST_VALUES: Final = 5
+"""Values of all conditions of one rule.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+"""
+
+
+class ExistingListenerSection(Section):
+    """A rule on a listener that exists, which sends requests to the service."""
+
+    listener_arn: ListenerArn = Field(
+        description="The listener; its load balancer is in the VPC of `network.existing`.",
+        examples=[
+            "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shared/0123456789abcdef/0123456789abcdef"
+        ],
+    )
+    security_group: SecurityGroupId = Field(
+        description="Security group of the load balancer, which may reach the tasks then; its own rules are yours.",
+        examples=["sg-0a1b2c3d4e5f67890"],
+    )
+    priority: int = Field(
+        ge=1,
+        le=50000,
+        description="Priority of the rule, which no other rule of the listener has.",
+        examples=[100],
+    )
+    hosts: tuple[HostPattern, ...] = Field(
+        default=(),
+        max_length=MOST_VALUES,
+        description="Hosts, one of which a request names; the first becomes the output `serviceUrl`.",
+        examples=[["shop.example.com"]],
+    )
+    paths: tuple[PathPattern, ...] = Field(
+        default=(), max_length=MOST_VALUES, description="Paths, one of which it asks for.", examples=[["/shop/*"]]
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default={}, description="Headers, all of which it has.", examples=[{"X-Application": "shop"}]
+    )
+
+    @property
+    def arn_suffix(self) -> str:
+        """The load balancer as metrics name it."""
+        return self.listener_arn.partition(":listener/")[2].rpartition("/")[0]
+
+    @property
+    def host(self) -> str | None:
+        """The host that users call the service by, where the first one is none of several."""
+        first = self.hosts[0] if self.hosts else "*"
+        return None if {"*", "?"} & {*first} else first
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a rule for all requests, and more values than a rule has."""
+        values = len(self.hosts) + len(self.paths) + len(self.headers)
+        if not values:
+            yield Problem(
+                path=("hosts",),
+                message="is missing; the rule needs hosts, paths or headers to know the service's requests by",
+                fix="edit the file: write it like hosts: [shop.example.com]",
+            )
+        elif values > MOST_VALUES:
+            yield Problem(
+                path=("hosts",),
+                message=f"must be up to {MOST_VALUES} values together with paths and headers, got {values}",
+                fix=f"edit the file: leave {values - MOST_VALUES} of them out",
+            )
+
+
 class LoadBalancerSection(Section):
     """The load balancer in front of the service."""
 
@@ -118,6 +217,20 @@ class LoadBalancerSection(Section):
         description="Whether there is one; a worker or an inner service has none, with strategy rolling.",
         examples=[False],
     )
+    existing: ExistingListenerSection | None = Field(
+        default=None,
+        description="A listener of a load balancer that exists, which gets a rule for the service instead of a load "
+        "balancer of its own; with strategy rolling.",
+        examples=[
+            {
+                "listenerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:"
+                "listener/app/shared/0123456789abcdef/0123456789abcdef",
+                "securityGroup": "sg-0a1b2c3d4e5f67890",
+                "priority": 100,
+                "hosts": ["shop.example.com"],
+            }
+        ],
+    )
     certificate_arn: CertificateArn | None = Field(
         default=None,
         description="Certificate of the service, in the stack's region: HTTPS, and plain HTTP is redirected to it.",
@@ -125,7 +238,8 @@ class LoadBalancerSection(Section):
     )
     plain_http: bool = Field(
         default=False,
-        description="Whether the service may be reached over plain HTTP; must be true when there is no certificate.",
+        description="Whether the service may be reached over plain HTTP; must be true when there is no certificate. "
+        "With `existing`: whether its listener speaks plain HTTP.",
         examples=[True],
     )
     domain_name: DomainName | None = Field(
@@ -215,6 +329,11 @@ class LoadBalancerSection(Section):
     )
 
     @property
+    def is_made(self) -> bool:
+        """Whether a load balancer is made here."""
+        return self.enabled and self.existing is None
+
+    @property
     def production_port(self) -> int:
         """The port users reach the service by."""
         return HTTPS_PORT if self.certificate_arn else HTTP_PORT
@@ -225,12 +344,12 @@ class LoadBalancerSection(Section):
         return self.test_port or (8443 if self.certificate_arn else 8080)
 
     def ports(self, *, for_tests: bool) -> tuple[int, ...]:
-        """Return every port it listens on; none where there is no load balancer.
+        """Return every port it listens on; none where it is not made here.
 
         Args:
             for_tests: Whether there is a listener for tests, too.
         """
-        if not self.enabled:
+        if not self.is_made:
             return ()
         redirected = (HTTP_PORT,) if self.certificate_arn else ()
         tests = (self.effective_test_port,) if for_tests else ()
@@ -242,6 +361,8 @@ class LoadBalancerSection(Section):
             yield from self._left_over()
             return
         yield from self._protocol_problems()
+        if self.existing is not None:
+            yield from self._of_another()
         if self.hosted_zone_id and not self.domain_name:
             yield Problem(
                 path=("domainName",),
@@ -278,7 +399,7 @@ class LoadBalancerSection(Section):
 
     def _protocol_problems(self) -> Iterator[Problem]:
         """Yield protocol versions that need HTTPS, and codes that the version does not have."""
-        if self.protocol_version != "HTTP1" and not self.certificate_arn:
+        if self.protocol_version != "HTTP1" and not (self.certificate_arn or self.existing):
             yield Problem(
                 path=("protocolVersion",),
                 # https://github.com/aws/copilot-cli/issues/4551
@@ -297,6 +418,16 @@ class LoadBalancerSection(Section):
                 f"got {self.health_check.matcher}",
                 fix=f"pulumi config set --path 'ecs-delivery:hosting.loadBalancer.healthCheck.matcher' {example}",
             )
+
+    def _of_another(self) -> Iterator[Problem]:
+        """Yield the settings of a load balancer and its listeners that somebody else has made."""
+        for field in OF_THE_BALANCER:
+            if getattr(self, field) != LoadBalancerSection.model_fields[field].default:
+                yield Problem(
+                    path=(to_camel(field),),
+                    message="has an effect only on a load balancer that is made here, not together with existing",
+                    fix=f"pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.{to_camel(field)}'",
+                )
 
     def _left_over(self) -> Iterator[Problem]:
         """Yield the settings of a load balancer that is not there."""

@@ -120,6 +120,12 @@ class ScalingSection(Section):
         """The most tasks, given the application's own count."""
         return self.maximum or 2 * self.effective_minimum(desired_count)
 
+    def most(self, desired_count: int) -> int:
+        """The most tasks that run at any time, given the application's own count."""
+        return max(
+            self.effective_maximum(desired_count), *(action.maximum or 0 for action in self.schedule.values()), 0
+        )
+
 
 class StatementSection(Section):
     """One permission of the application.

@@ -377,8 +377,25 @@ def _is_not_updated(world: World, before: Resource | None, service: Resource) ->
         raise Call("ecs", "UpdateService", "1 validation error(s) found", message).refuse(service.name)
 
 
+def _is_no_rule(world: World, _before: Resource | None, rule: Resource) -> None:
+    """Refuse a target group of another load balancer: it belongs to one."""
+
+    def balancer(resource: Resource) -> str:
+        listener = str(resource.values.get("listenerArn") or resource.identity)
+        return listener.partition(":listener/")[2].rpartition("/")[0]
+
+    for group in (other for other in world.resources if other.token == TARGETS):
+        for other in (other for other in world.resources if other.token in (LISTENER, RULE)):
+            forwards = str(other.values.get("defaultActions") or other.values.get("actions"))
+            both = group.identity in forwards and group.identity in str(rule.values.get("actions"))
+            if both and balancer(other) != balancer(rule):
+                call = Call("elbv2", "CreateRule", "TargetGroupAssociationLimitException")
+                raise call.refuse(f"{other.name} forwards to {group.name}")
+
+
 _WRONG: Mapping[str, Callable[[World, Resource | None, Resource], None]] = {
     LISTENER: _is_no_listener,
+    RULE: _is_no_rule,
     SERVICE: _is_not_updated,
 }
 

@@ -120,7 +120,7 @@ class Hosting:
             address=address,
             listeners=listeners,
             groups=[_target_group(found) for found in _all(self._graph, _GROUP)],
-            idle=int(_one(self._graph, _BALANCER).get("idleTimeout", 60)),
+            idle=next((int(found.get("idleTimeout", 60)) for found in _all(self._graph, _BALANCER)), 60),
             certificate=certificate,
             checks=self._pace.checks,
         )
@@ -137,7 +137,14 @@ class Hosting:
             if item["name"] == "SERVICE_URL"
         ]
         records = [found["name"] for found in _all(self._graph, _RECORD)]
-        hosts = [_one(self._graph, _BALANCER)["dnsName"], *records, *(urlsplit(url).hostname for url in urls)]
+        own = [found["dnsName"] for found in _all(self._graph, _BALANCER)]
+        rules = [host for found in _all(self._graph, _RULE) for host in _conditions(found)[1].get("host", ())]
+        hosts = [
+            *own,
+            *(host for host in rules if not {"*", "?"} & {*host}),
+            *records,
+            *(urlsplit(url).hostname for url in urls),
+        ]
         return list(dict.fromkeys(str(host) for host in hosts if host))
 
     @property
@@ -452,17 +459,24 @@ def _target_group(declared: Mapping[str, Any]) -> TargetGroup:
 
 
 def listeners_of(graph: Graph) -> list[Listener]:
-    """All listeners, the users' first; a graph has no order."""
+    """All listeners, the users' first; a graph has no order.
+
+    Of a listener that is not in the graph nothing is known but its rule: other requests are answered with 404.
+    """
     rules = sorted(_all(graph, _RULE), key=lambda rule: int(rule["priority"]))
     users = _users_listener(graph, rules)
     made = []
     for declared in _all(graph, _LISTENER):
         own = [rule for rule in rules if rule["listenerArn"] == declared["arn"]]
         forwards = (
-            *(_forward(rule["arn"], rule["actions"][0], _paths(rule)) for rule in own),
+            *(_forward(rule["arn"], rule["actions"][0], *_conditions(rule)) for rule in own),
             _forward(declared["arn"], declared["defaultActions"][0]),
         )
         made.append(Listener(port=int(declared["port"]), forwards=forwards, secure=declared["protocol"] == "HTTPS"))
+    known = {listener.arn for listener in made}
+    for rule in (rule for rule in rules if rule["listenerArn"] not in known):
+        other = Forward(arn=rule["listenerArn"], status=404)
+        made.append(Listener(port=80, forwards=(_forward(rule["arn"], rule["actions"][0], *_conditions(rule)), other)))
     return sorted(made, key=lambda listener: (listener.arn != users, bool(listener.forwards[-1].redirect)))
 
 
@@ -475,20 +489,36 @@ def _users_listener(graph: Graph, rules: Sequence[Mapping[str, Any]]) -> str:
     return next((str(rule["listenerArn"]) for rule in moving), "")
 
 
-def _forward(arn: str, action: Mapping[str, Any], paths: tuple[str, ...] = ()) -> Forward:
+def _forward(
+    arn: str,
+    action: Mapping[str, Any],
+    paths: tuple[str, ...] = (),
+    headers: Mapping[str, tuple[str, ...]] | None = None,
+) -> Forward:
+    made = partial(Forward, arn=arn, paths=paths, headers=headers or {})
     if action["type"] == "redirect":
-        return Forward(arn=arn, paths=paths, redirect=action["redirect"]["protocol"].lower())
+        return made(redirect=action["redirect"]["protocol"].lower())
     if "targetGroupArn" in action:
-        return Forward(arn=arn, paths=paths, weights={action["targetGroupArn"]: 100.0})
+        return made(weights={action["targetGroupArn"]: 100.0})
     groups = action["forward"]["targetGroups"]
-    return Forward(arn=arn, paths=paths, weights={group["arn"]: float(group.get("weight", 1)) for group in groups})
+    return made(weights={group["arn"]: float(group.get("weight", 1)) for group in groups})
 
 
-def _paths(rule: Mapping[str, Any]) -> tuple[str, ...]:
-    paths = [path for condition in rule["conditions"] for path in condition.get("pathPattern", {}).get("values", ())]
-    if len(paths) < len(rule["conditions"]):
-        raise DeployedProblem(f"the listener rule {rule['arn']} has conditions that are not rehearsed here")
-    return tuple(paths)
+def _conditions(rule: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """The paths of a rule, and the patterns of headers."""
+    paths: tuple[str, ...] = ()
+    headers: dict[str, tuple[str, ...]] = {}
+    for condition in rule["conditions"]:
+        match condition:
+            case {"pathPattern": found}:
+                paths = (*paths, *found["values"])
+            case {"hostHeader": found}:
+                headers["host"] = tuple(found["values"])
+            case {"httpHeader": found}:
+                headers[found["httpHeaderName"]] = tuple(found["values"])
+            case _:
+                raise DeployedProblem(f"the listener rule {rule['arn']} has conditions that are not rehearsed here")
+    return paths, headers
 
 
 def _traffic(graph: Graph, group: Mapping[str, Any], pace: Pace) -> Traffic:

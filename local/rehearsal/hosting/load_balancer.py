@@ -115,12 +115,16 @@ class Forward:
         arn: The listener's ARN, or the rule's.
         weights: Target group, by its ARN -> weight.
         paths: The path patterns of a rule; none for all paths.
+        headers: Header -> patterns of a rule, one of which it matches; the host is one.
+        status: The code to answer with instead.
         redirect: The scheme to redirect to instead, with code 301.
     """
 
     arn: str
     weights: Mapping[str, float] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    status: int = 0
     redirect: str = ""
 
 
@@ -421,6 +425,8 @@ class LoadBalancer:
         parts = [_CONFIGURATION.format(folder=self._folder, idle=self._idle)]
         parts += [self._frontend(number, listener) for number, listener in enumerate(self._listeners)]
         parts += [self._backend(group) for group in self._groups.values()]
+        codes = {forward.status for listener in self._listeners for forward in listener.forwards} - {0}
+        parts += [f"backend status.{code}\n  http-request return status {code}\n" for code in sorted(codes)]
         return "".join(parts)
 
     def _frontend(self, number: int, listener: Listener) -> str:
@@ -441,16 +447,22 @@ class LoadBalancer:
 
     def _forward(self, forward: Forward) -> list[str]:
         place = self._places[forward.arn]
-        condition = ""
-        lines = []
-        if forward.paths:
-            patterns = " ".join(f"'^{_expression(pattern)}$'" for pattern in forward.paths)
-            lines.append(f"  acl {place} path -m reg {patterns}")
-            condition = place
+        asked = {"path": forward.paths} if forward.paths else {}
+        asked |= {f"req.hdr({header})": patterns for header, patterns in forward.headers.items()}
+        lines, conditions = [], []
+        for number, (what, patterns) in enumerate(asked.items()):
+            expressions = " ".join(f"'^{_expression(pattern)}$'" for pattern in patterns)
+            ignoring = "" if what == "path" else " -i"
+            lines.append(f"  acl {place}.{number} {what} -m reg{ignoring} {expressions}")
+            conditions.append(f"{place}.{number}")
+        condition = " ".join(conditions)
+        if forward.status:
+            # A backend, because `http-request return` comes before every `use_backend`.
+            return [*lines, f"  use_backend status.{forward.status} if {condition or 'TRUE'}"]
         if forward.redirect:
             return [
                 *lines,
-                f"  http-request redirect scheme {forward.redirect} code 301 {f'if {place}' if condition else ''}",
+                f"  http-request redirect scheme {forward.redirect} code 301 {f'if {condition}' if condition else ''}",
             ]
         names = [group.name for group in self._groups.values()]
         variables = {name: f"txn.b{re.sub(r'[^0-9A-Za-z]', '_', f'{place}_{name}')}" for name in names}

@@ -34,6 +34,12 @@ def test_tasks_are_counted_at_their_most_while_a_deployment_lasts() -> None:
     assert taken(application=application)[FARGATE] == 2 * 6 * 0.5
 
 
+def test_a_schedule_and_the_shares_of_a_deployment_are_counted() -> None:
+    many = {"expression": "rate(1 hour)", "minimum": 1, "maximum": 20}
+    section = {"service": {"maximumPercent": 150, "scaling": {"schedule": {"many": many}}}}
+    assert taken(section, deploy={"engine": "ecs"})[FARGATE] == 1.5 * 20 * 0.25
+
+
 def test_a_deployment_of_ecs_makes_as_many_new_tasks_as_codedeploys() -> None:
     for strategy in ("rolling", "blueGreen"):
         deploy = DeploySection(engine="ecs", strategy=strategy)

@@ -40,6 +40,7 @@ def test_the_stack_files_are_there() -> None:
         "existing-hosting",
         "existing-network",
         "grpc",
+        "shared-listener",
         "worker",
     ]
 
@@ -146,6 +147,10 @@ def test_dev_and_prod_run_the_same_application() -> None:
     )
 
 
+NAMED = ("hosting.existing.", "hosting.network.existing.", "hosting.loadBalancer.existing.")
+"""Keys of what exists: see the examples existing-hosting, existing-network and shared-listener."""
+
+
 def unused_keys(example: str) -> set[str]:
     """The keys that neither an example has nor, for a section that it leaves out, the section's own example."""
     values = {**section_examples(), **load_stack_file(ROOT / "examples" / f"Pulumi.{example}.yaml")}
@@ -161,7 +166,7 @@ def unused_keys(example: str) -> set[str]:
 
 def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
     made = {key for key in unused_keys("ecs-blue-green") if key.startswith("hosting.")}
-    assert {key for key in made if not key.startswith(("hosting.existing.", "hosting.network.existing."))} == {
+    assert {key for key in made if not key.startswith(NAMED)} == {
         "hosting.service.scaling.requestsPerTask",  # rolling only, see the example existing-network
         "hosting.service.taskRolePolicy",  # not together with taskRole, see the example behind-nginx
         "hosting.loadBalancer.container",  # see the example behind-nginx
