@@ -132,7 +132,7 @@ _ROUTED: Values = {
     "application.containers": {"router": _ROUTER},
     "application.logs": {"driver": "awsfirelens", "options": {"Name": "stdout"}},
 }
-_SHARED: Values = {"application.mounts": {"uploads": {"path": "/srv/uploads"}}}
+_MOUNTED: Values = {"application.mounts": {"uploads": {"path": "/srv/uploads"}}}
 _EFS = {
     "fileSystemId": "fs-0a1b2c3d4e5f67890",
     "accessPointId": "fsap-0a1b2c3d4e5f67890",
@@ -330,12 +330,12 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "application.logs.options": [Tried({"Name": "null"}, base=_ROUTED)],
     "application.logs.secretOptions": [Tried({"apikey": _SECRET}, base=_ROUTED)],
     "application.mounts": [
-        Tried({"uploads": {"path": "/srv/files"}}, base={**_SHARED, "application.volumes": {"uploads": {}}})
+        Tried({"uploads": {"path": "/srv/files"}}, base={**_MOUNTED, "application.volumes": {"uploads": {}}})
     ],
     "application.volumes": [
-        Tried({"uploads": {}}, along=_SHARED),
-        Tried({"uploads": {"efs": _EFS}}, base={**_SHARED, "application.volumes": {"uploads": {}}}),
-        Tried({"uploads": {}}, base={**_SHARED, "application.volumes": {"uploads": {"efs": _EFS}}}),
+        Tried({"uploads": {}}, along=_MOUNTED),
+        Tried({"uploads": {"efs": _EFS}}, base={**_MOUNTED, "application.volumes": {"uploads": {}}}),
+        Tried({"uploads": {}}, base={**_MOUNTED, "application.volumes": {"uploads": {"efs": _EFS}}}),
     ],
     "application.notSecret": [Tried(["API_TOKEN"], along={"application.environment": {"API_TOKEN": "none"}})],
     "application.deliveryVariables": [Tried(True, engines=("codeDeploy", "ecs rolling"))],
