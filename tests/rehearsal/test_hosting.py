@@ -351,7 +351,7 @@ def test_the_job_deploys_a_worker(sandbox: JobSandbox, warm_aws_cli: Path, tmp_p
         definition = stack.template
         own = definition["containerDefinitions"][0]
         own |= {"image": uri, "command": []}
-        facts = {"container": own["name"], "port": own["portMappings"][0]["containerPort"]}
+        facts = {"container": own["name"], "reached": own["name"], "port": own["portMappings"][0]["containerPort"]}
         facts["digest"] = uri.partition("@")[2]
         prepared = artifact(tmp_path / "prepared", deployment_json=facts, taskdef_json=definition)
         served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")

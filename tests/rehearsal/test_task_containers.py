@@ -25,7 +25,8 @@ def _tools(need: Need) -> None:
 
 def stack(application: dict[str, Any], **hosting: object) -> DeliveredStack:
     """A stack whose tasks are replaced by ECS itself, one after the other."""
-    section = {"alarms": {"enabled": False}, **hosting}
+    shares = {"minimumHealthyPercent": 100, "maximumPercent": 200}  # of one task, too
+    section = {"alarms": {"enabled": False}, "service": shares, **hosting}
     return DeliveredStack("existing-network", {"application": application, "hosting": section})
 
 
