@@ -113,7 +113,7 @@ def test_the_stack_takes_twenty_edits_and_goes(name: str, tmp_path: Path) -> Non
     stack = Edited(tmp_path, "codeDeploy", dict(load_stack_file(ROOT / f"Pulumi.{name}.yaml")))
     made = 0
     for edit in (edit for turn in in_turns("codeDeploy") for edit in turn):
-        after = edited(stack.content, edit)
+        after = changed(stack.content, edit.sets)
         if made == TWENTY or not fits(after):
             continue
         steps = planned(stack.content, after)
