@@ -387,14 +387,13 @@ def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
             "over HTTP/1.1, which the load balancer answers with 464, got true",
             fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
         )
-    elif balancer.existing:
-        if balancer.existing.host is None:
-            yield Problem(
-                path=("hosting", "loadBalancer", "existing", "hosts"),
-                message="must begin with the name that users call, without * and ?, because tests need the address of "
-                "the service",
-                fix="edit the file: write it like hosts: [shop.example.com]",
-            )
+    elif balancer.existing and balancer.existing.host is None:
+        yield Problem(
+            path=("hosting", "loadBalancer", "existing", "hosts"),
+            message="must begin with the name that users call, without * and ?, because tests need the address of "
+            "the service",
+            fix="edit the file: write it like hosts: [shop.example.com]",
+        )
     elif balancer.internal:
         yield Problem(
             path=("hosting", "loadBalancer", "internal"),

@@ -45,7 +45,7 @@ def _for(purpose: str) -> Callable[[Role], bool]:
 
 
 SAME: Mapping[str, Callable[[Role], bool]] = {
-    "PlainProject": by_service("codebuild"),
+    "PlainProject": _for("CodeBuild: output artifacts"),
     "ReportsProject": _for("CodeBuild: test report"),
     "PushProject": _for("Amazon ECR: push an image"),
     "PullProject": lambda role: role.project.get("name", "").endswith(("-run-smoke-test", "-extract-static-files")),
