@@ -208,7 +208,8 @@ class BuildSection(Section):
                 )
         for key, secrets in (("secrets", self.secrets), ("registryLogins", self.registry_logins)):
             for name, secret in secrets.items():
-                for problem in secret_itself(secret, "secret", section=f"build.{key}", key=name, example="shop/token"):
+                at = f'{key}["{name}"]' if "." in name else f"{key}.{name}"
+                for problem in secret_itself(secret, "secret", section="build", key=at, example="shop/token"):
                     yield Problem(path=(key, name), message=problem.message, fix=problem.fix)
         size = len(json.dumps(dict(self.args)))
         if size > ARGUMENTS_CHARACTERS:
