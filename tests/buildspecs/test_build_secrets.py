@@ -18,7 +18,6 @@ def machine(tmp_path: Path) -> Machine:
     """A machine with a source to build, an empty repository and a working builder."""
     machine = Machine(tmp_path)
     machine.file("Dockerfile", "FROM scratch\nRUN --mount=type=secret,id=NPM_TOKEN,required npm ci\n")
-    pushes(machine)
     return machine
 
 
@@ -32,7 +31,8 @@ def test_secrets_are_mounted_as_files_and_stand_nowhere_else(machine: Machine) -
     keeps(machine, "shop/npm-token", "npm_in-clear")
     keeps(machine, ARN, {"key": "line one\nab\nline two"})
     wanted = {"NPM_TOKEN": "shop/npm-token", "deploy.key": f"{ARN}:key"}
-    machine.answer("docker buildx build", "npm_in-clear\nline two\n", code=1)
+    machine.answer("docker buildx build", "got npm_in-clear\ngot line two of ab\n", code=1)
+    pushes(machine)
 
     result = machine.run("build_image", **{**BUILD, "BUILD_MOUNTS": json.dumps(wanted)})
 
@@ -41,6 +41,7 @@ def test_secrets_are_mounted_as_files_and_stand_nowhere_else(machine: Machine) -
     assert [option["id"] for option in given] == ["NPM_TOKEN", "deploy.key"]
     assert not any(Path(option["src"]).exists() for option in given), "they go with the build"
     assert machine.called(f"--secret-id {ARN}")[0].after("--region") == ["eu-central-1"]
+    assert "got ***\ngot *** of ab\n" in result.stdout
     said = json.dumps([result.stdout, result.stderr, [str(call) for call in machine.calls]])
     for part in ("npm_in-clear", "line one", "line two"):
         assert part not in said
@@ -53,6 +54,7 @@ def test_a_secret_that_the_dockerfile_mounts_and_nobody_names_is_said(machine: M
         "FROM scratch\nRUN --mount=type=cache,id=a --mount=id=B,type=secret x\nRUN --mount=type=secret,id=C y\n",
     )
     keeps(machine, "shop/b", "in-clear")
+    pushes(machine)
     result = machine.run("build_image", **{**BUILD, "BUILD_MOUNTS": json.dumps({"B": "shop/b"})})
     assert result.returncode == 0, result.stderr
     assert "Dockerfile mounts secrets that build.secrets does not name: C.\n" in result.stdout
@@ -61,6 +63,7 @@ def test_a_secret_that_the_dockerfile_mounts_and_nobody_names_is_said(machine: M
 def test_base_images_are_fetched_with_a_login_to_their_registries(machine: Machine) -> None:
     other = "210987654321.dkr.ecr.eu-central-1.amazonaws.com"
     bases = [f"{REPOSITORY.partition('/')[0]}/base/python", f"{other}/base/nginx"]
+    pushes(machine)
     result = machine.run("build_image", **{**BUILD, "BASE_REPOSITORIES": json.dumps(bases)})
     assert result.returncode == 0, result.stderr
     assert [call.words[-1] for call in machine.called("docker login")] == [REPOSITORY.partition("/")[0], other]
@@ -69,6 +72,7 @@ def test_base_images_are_fetched_with_a_login_to_their_registries(machine: Machi
 
 def test_another_registry_is_signed_in_to_by_standard_input(machine: Machine) -> None:
     keeps(machine, "shop/docker-hub", LOGIN)
+    pushes(machine)
     result = machine.run("build_image", **{**BUILD, "REGISTRY_LOGINS": '{"docker.io": "shop/docker-hub"}'})
     assert result.returncode == 0, result.stderr
     (login,) = machine.called("docker login --username robot")
@@ -94,6 +98,7 @@ def test_a_secret_of_another_form_is_named_and_not_shown(
     machine: Machine, variables: dict[str, str], value: object, message: str
 ) -> None:
     keeps(machine, "shop/a", value)
+    pushes(machine)
     result = machine.run("build_image", **{**BUILD, **variables})
     assert result.returncode == 1
     assert message in result.stderr
