@@ -30,20 +30,21 @@ def keeps(machine: Machine, name: str, value: object) -> None:
 def test_secrets_are_mounted_as_files_and_stand_nowhere_else(machine: Machine) -> None:
     keeps(machine, "shop/npm-token", "npm_in-clear")
     keeps(machine, ARN, {"key": "line one\nab\nline two"})
-    wanted = {"NPM_TOKEN": "shop/npm-token", "deploy.key": f"{ARN}:key"}
-    machine.answer("docker buildx build", "got npm_in-clear\ngot line two of ab\n", code=1)
+    keeps(machine, "shop/pin", "x9?z")
+    wanted = {"NPM_TOKEN": "shop/npm-token", "deploy.key": f"{ARN}:key", "PIN": "shop/pin"}
+    machine.answer("docker buildx build", "got npm_in-clear\ngot line two of ab\ngot x9?z\n", code=1)
     pushes(machine)
 
     result = machine.run("build_image", **{**BUILD, "BUILD_MOUNTS": json.dumps(wanted)})
 
     (build,) = machine.called("docker buildx build")
     given = [dict(part.split("=", 1) for part in option.split(",")) for option in build.after("--secret")]
-    assert [option["id"] for option in given] == ["NPM_TOKEN", "deploy.key"]
+    assert [option["id"] for option in given] == ["NPM_TOKEN", "deploy.key", "PIN"]
     assert not any(Path(option["src"]).exists() for option in given), "they go with the build"
     assert machine.called(f"--secret-id {ARN}")[0].after("--region") == ["eu-central-1"]
-    assert "got ***\ngot *** of ab\n" in result.stdout
+    assert "got ***\ngot *** of ab\ngot ***\n" in result.stdout
     said = json.dumps([result.stdout, result.stderr, [str(call) for call in machine.calls]])
-    for part in ("npm_in-clear", "line one", "line two"):
+    for part in ("npm_in-clear", "line one", "line two", "x9?z"):
         assert part not in said
     assert all("npm_in-clear" not in call.env.values() for call in machine.calls)
 
