@@ -2,8 +2,8 @@
 
 Attaches deployment.json and the other deployment artifacts. The notes are what GitHub generates, and the commits since
 the last release; a draft that a person has prepared keeps its own.
-Variables: IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" on that
-repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
+Variables: IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" and
+"Workflows: read and write" on that repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
 """
 
 from __future__ import annotations
@@ -22,10 +22,17 @@ ASSETS = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json",
 PAGE = 100
 MEANINGS = {
     401: "the token is invalid or has expired: renew it in Secrets Manager",
-    403: "the token needs Contents: read and write on this repository, or its rate limit is reached: then retry later",
+    403: "the token needs Contents: read and write and Workflows: read and write on this repository, or its rate limit "
+    "is reached: then retry later",
     429: "the rate limit of the token is reached: retry later",
     404: "no such repository, or the token may not see it: check release.github and the token's repository access",
 }
+OTHER_WORKFLOWS = (
+    "the files in .github/workflows of this commit differ from those of the default branch, and for such a release "
+    "GitHub wants a token with Workflows: read and write, beside Contents: read and write. Another try does not help"
+)
+"""https://github.com/cli/cli/issues/9514, https://github.com/softprops/action-gh-release/issues/411"""
+ACCEPTED = "x-accepted-github-permissions"
 Release = dict[str, Any]
 
 
@@ -60,7 +67,11 @@ class GitHub:
         self._refusal = f"GitHub answers {answer.status} to {method} {url}"
         said = answer.body.decode(errors="replace")[:500] or "nothing"
         if answer.status not in fine:
-            job.fail(f"{self._refusal}: {MEANINGS.get(answer.status, 'it refuses this')}. It says: {said}")
+            meaning = MEANINGS.get(answer.status, "it refuses this")
+            if accepted := answer.headers.get(ACCEPTED, ""):
+                meaning = OTHER_WORKFLOWS if answer.status == 403 and "workflows=write" in accepted else meaning
+                said += f" (accepted: {accepted})"
+            job.fail(f"{self._refusal}: {meaning}. It says: {said}")
         self._refusal += f". It says: {said}"
         job.say(f"    {answer.status}")
         return None

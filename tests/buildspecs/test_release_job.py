@@ -372,7 +372,7 @@ def test_who_asks_too_much_waits_as_long_as_github_wants(
     ("access", "repository", "message"),
     [
         ({}, "example/shop", "GitHub answers 404 to GET "),
-        ({"example/shop": "read"}, "example/shop", "the token needs Contents: read and write on this repository"),
+        ({"example/shop": "read"}, "example/shop", "the token needs Contents: read and write and Workflows"),
         ({"example/shop": "write"}, "example/other", "no such repository, or the token may not see it"),
     ],
 )
@@ -384,6 +384,21 @@ def test_what_a_token_may_not_do_is_explained(
 
     assert code == 1
     assert message in said
+
+
+@pytest.mark.parametrize(("access", "code"), [("write", 1), ("workflows", 0)])
+def test_a_commit_with_other_workflows_than_the_default_branch_needs_their_permission(
+    machine: Machine, github: GitHub, access: str, code: int
+) -> None:
+    """Prod releases what dev built days ago, and somebody may have edited a workflow meanwhile."""
+    github.repository("example/shop").commit("A new workflow", edits_workflows=True)
+    github.token("github_pat_another", **{"example/shop": access})
+
+    ended, said = release(machine, github, GITHUB_TOKEN="github_pat_another")  # noqa: S106 - made up
+
+    assert ended == code, said
+    assert ("the files in .github/workflows of this commit differ" in said) == bool(code)
+    assert ("(accepted: contents=write; contents=write,workflows=write)" in said) == bool(code)
 
 
 def test_a_bad_token_is_explained_and_not_shown(machine: Machine, github: GitHub) -> None:

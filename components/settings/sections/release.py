@@ -26,7 +26,8 @@ class GithubReleaseSection(Section):
         examples=["example/shop"],
     )
     token_secret: Secret = Field(
-        description="Name or ARN of the Secrets Manager secret that holds a GitHub token with `contents: write`.",
+        description="Name or ARN of the Secrets Manager secret that holds a GitHub token with `contents: write` "
+        "and `workflows: write`, which GitHub wants for a commit whose workflows differ from the default branch's.",
         examples=["shop/github-token"],
     )
     secret_key: JsonKey | None = Field(

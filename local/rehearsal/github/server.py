@@ -23,6 +23,7 @@ from local.rehearsal.loopback import serving_http
 _DOCUMENTATION = "https://docs.github.com/rest"
 _API_VERSION = "2022-11-28"
 _UPLOADS = "/uploads"
+_WRITE = ("write", "workflows")
 """Where uploads.github.com begins, on the address of the API; it takes files and nothing else."""
 _UPLOAD = "POST releases/{release_id}/assets"
 
@@ -52,11 +53,19 @@ Watcher = Callable[..., Wish]
 
 
 class Commit(NamedTuple):
-    """One commit of a straight history: its name, its message, and the title of its pull request, if any."""
+    """One commit of a straight history.
+
+    Attributes:
+        sha: Its name.
+        message: Its message.
+        pull: The title of its pull request, if any.
+        edits_workflows: Whether it changes a file in `.github/workflows`.
+    """
 
     sha: str
     message: str
     pull: str = ""
+    edits_workflows: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -111,11 +120,21 @@ class Repository:
         self.releases: dict[int, Release] = {}
         self._numbers = itertools.count(1001)
 
-    def commit(self, message: str, *, pull: str = "") -> str:
-        """Add a commit to the history; returns its name."""
+    def commit(self, message: str, *, pull: str = "", edits_workflows: bool = False) -> str:
+        """Add a commit to the history; returns its name.
+
+        Args:
+            message: Its message.
+            pull: The pull request that brought it.
+            edits_workflows: Whether it changes a file in `.github/workflows`.
+        """
         sha = hashlib.sha1(f"{len(self.commits)}{message}".encode(), usedforsecurity=False).hexdigest()
-        self.commits.append(Commit(sha, message, pull))
+        self.commits.append(Commit(sha, message, pull, edits_workflows))
         return sha
+
+    def has_other_workflows(self, commit: Commit) -> bool:
+        """Return whether the workflows of a commit differ from those of the default branch."""
+        return any(later.edits_workflows for later in self.commits[self.commits.index(commit) + 1 :])
 
     def release(self, tag: str, target: str, **more: Any) -> Release:  # noqa: ANN401 - the fields of Release
         """Add a release; a published one brings its tag."""
@@ -203,7 +222,10 @@ class GitHub:
         return self.repositories.setdefault(name, Repository(name))
 
     def token(self, value: str, **access: str) -> None:
-        """Make a token with these permissions: `token("...", **{"example/shop": "write"})`; the other one is `read`."""
+        """Make a token with these permissions: `token("...", **{"example/shop": "write"})`.
+
+        The others are `read`, and `workflows`, which is to write both contents and workflows.
+        """
         self._tokens[value] = access
 
     def on_request(self, watcher: Watcher) -> None:
@@ -245,16 +267,16 @@ class GitHub:
             read()
             return _error(404, "Not Found")
         access = self._access(headers, operation)
-        body = b"" if operation.name == _UPLOAD and access == "write" else read()
-        problems = self._problems(operation, headers.get("content-type", ""), body) if access == "write" else []
+        body = b"" if operation.name == _UPLOAD and access in _WRITE else read()
+        problems = self._problems(operation, headers.get("content-type", ""), body) if access in _WRITE else []
         if isinstance(access, Answer):
             return access
-        if method != "GET" and access != "write":
+        if method != "GET" and access not in _WRITE:
             return _error(403, "Resource not accessible by personal access token")
         if problems:
             return _error(422, f"Invalid request.\n\n{'; '.join(problems)}")
         repository = self.repositories[operation.repository]
-        rules = _Rules(self, repository, operation, body)
+        rules = _Rules(self, repository, operation, body, workflows=access == "workflows")
         given = rules.upload(read, broken=broken) if operation.name == _UPLOAD else rules.given()
         if self._description:
             # GitHub's description lacks the state `starter`, which its own text describes.
@@ -297,7 +319,10 @@ class _RefusedError(Exception):
 class _Rules:
     """What each operation does to one repository."""
 
-    def __init__(self, github: GitHub, repository: Repository, operation: Operation, body: bytes) -> None:
+    def __init__(
+        self, github: GitHub, repository: Repository, operation: Operation, body: bytes, *, workflows: bool
+    ) -> None:
+        self._workflows = workflows
         self._github, self._repository, self._operation, self._body = github, repository, operation, body
         self._api = f"{github.url}/repos/{repository.name}"
         self._page = f"https://github.com/{repository.name}"
@@ -378,7 +403,8 @@ class _Rules:
         if self._repository.published(data["tag_name"]):
             return _invalid("Release", "tag_name", "already_exists")
         target = data.get("target_commitish", "main")
-        self._known(target)
+        if self._repository.has_other_workflows(self._known(target)) and not self._workflows:
+            return OTHER_WORKFLOWS
         more = {key: data[key] for key in ("name", "body", "prerelease") if key in data}
         made = self._repository.release(data["tag_name"], target, unlisted=self._repository.listing_lag, **more)
         if not data.get("draft", False):
@@ -479,6 +505,15 @@ _OPERATIONS: Mapping[str, Callable[[_Rules], Answer]] = {
 
 def _error(status: int, message: str) -> Answer:
     return Answer(status, {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)})
+
+
+OTHER_WORKFLOWS = _error(403, "Resource not accessible by personal access token")._replace(
+    headers={"X-Accepted-GitHub-Permissions": "contents=write; contents=write,workflows=write"}
+)
+"""The answer to a release of a commit whose workflows differ from the default branch's, without their permission.
+
+https://github.com/softprops/action-gh-release/issues/411, https://github.com/cli/cli/issues/9514
+"""
 
 
 def _invalid(resource: str, field_: str, code: str) -> Answer:

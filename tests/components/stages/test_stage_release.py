@@ -131,7 +131,7 @@ def test_a_run_may_be_a_pre_release(*, prerelease: bool, default: str) -> None:
     assert variable.default == default
 
 
-KEEP = "Keep a fine-grained token for example/shop (Contents: read and write) in Secrets Manager: "
+KEEP = "Keep a fine-grained token for example/shop (Contents and Workflows: read and write) in Secrets Manager: "
 BY_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/github-AbCdEf"
 
 
