@@ -56,7 +56,9 @@ def task(arn: str = TASK, *, attempt: int = 0, status: str = "STOPPED", code: in
     }
 
 
-RUNNING = task(status="RUNNING", code=None)
+def running_now() -> dict[str, Any]:
+    """A task that was started just now."""
+    return task(status="RUNNING", code=None)
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def recorded(machine: Machine) -> list[Any]:
 def test_the_task_runs_with_the_command_and_is_known_by_it(machine: Machine) -> None:
     known(machine)
     starts(machine)
-    machine.answer("aws ecs describe-tasks", {"tasks": [RUNNING]}, times=1)
+    machine.answer("aws ecs describe-tasks", {"tasks": [running_now()]}, times=1)
     machine.answer("aws ecs describe-tasks", {"tasks": [task()]})
     writes(machine, "== 20260101 CreateOrders: migrated")
 
@@ -266,7 +268,7 @@ def test_anything_but_its_own_exit_code_0_is_a_failure(machine: Machine, when: s
 
 def test_a_task_that_still_runs_is_followed(machine: Machine) -> None:
     known(machine, running=[TASK])
-    machine.answer("aws ecs describe-tasks", {"tasks": [RUNNING]}, times=1)
+    machine.answer("aws ecs describe-tasks", {"tasks": [running_now()]}, times=1)
     machine.answer("aws ecs describe-tasks", {"tasks": [task()]})
     writes(machine)
 
@@ -420,7 +422,7 @@ LATE = time.time() - 16 * 60
 def test_one_that_takes_too_long_is_stopped(machine: Machine, last: Any, says: str) -> None:  # noqa: ANN401 - JSON
     """Its time counts from its start, whichever run has started it."""
     known(machine, running=[TASK])
-    machine.answer("aws ecs describe-tasks", {"tasks": [{**RUNNING, "createdAt": LATE}]}, times=2)
+    machine.answer("aws ecs describe-tasks", {"tasks": [{**running_now(), "createdAt": LATE}]}, times=2)
     machine.answer("aws ecs describe-tasks", {"tasks": [last]})
     machine.answer("aws ecs stop-task", {"task": {}})
     writes(machine)
@@ -439,10 +441,10 @@ def test_one_that_does_not_stop_is_no_success(monkeypatch: pytest.MonkeyPatch) -
     now = iter([0.0, *(1000.0 * step for step in range(1, 9))])
     monkeypatch.setattr(job.time, "monotonic", lambda: next(now))
     monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(job.job, "aws", lambda *_words, **_more: {"tasks": [RUNNING]})
+    monkeypatch.setattr(job.job, "aws", lambda *_words, **_more: {"tasks": [running_now()]})
     command = job.Command("before", "main", FAMILY, "shop", WORDS, {}, "/ecs/shop", 15, KEY)
     with pytest.raises(SystemExit):
-        job.follow(command, RUNNING)
+        job.follow(command, running_now())
 
 
 def test_an_earlier_one_that_does_not_end_fails_the_run(
@@ -453,5 +455,5 @@ def test_an_earlier_one_that_does_not_end_fails_the_run(
     monkeypatch.setattr(job.time, "monotonic", lambda: next(now))
     command = job.Command("before", "main", FAMILY, "shop", WORDS, {}, "/ecs/shop", 15, KEY)
     with pytest.raises(SystemExit):
-        job.await_others(command, [RUNNING])
+        job.await_others(command, [running_now()])
     assert "stop it, and retry: aws ecs stop-task --cluster main --task 1" in capsys.readouterr().err
