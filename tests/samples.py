@@ -244,6 +244,32 @@ def build_stage(
     return built(make)
 
 
+def register_statements(revisions: str) -> list[dict[str, Any]]:
+    """What a job may do that registers these revisions of a task definition, with the roles of the tasks."""
+    return [
+        {
+            "Sid": "RegisterTaskDefinition",
+            "Effect": "Allow",
+            "Action": ["ecs:RegisterTaskDefinition"],
+            "Resource": ["*"],
+        },
+        {
+            "Sid": "TagTaskDefinition",
+            "Effect": "Allow",
+            "Action": ["ecs:TagResource"],
+            "Resource": [revisions],
+            "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
+        },
+        {
+            "Sid": "PassTaskRoles",
+            "Effect": "Allow",
+            "Action": ["iam:PassRole"],
+            "Resource": [EXECUTION_ROLE, TASK_ROLE],
+            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        },
+    ]
+
+
 def start_statement(job: str) -> dict[str, Any]:
     """What lets the pipeline run a job."""
     return {

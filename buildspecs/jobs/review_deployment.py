@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from jobs import delivered, job, registry, task_definition, taskdef
+from jobs import delivered, ecs_service, job, registry, task_definition, taskdef
 
 MOST = 180
 """Characters of one text of the review: with a service's longest name all of it has 1,000.
@@ -28,7 +28,7 @@ def running(cluster: str, service: str) -> dict[str, Any]:
     found = job.aws("Look at the service", *look)["services"]
     if not found:
         job.fail(f"the cluster {cluster} has no service {service}.")
-    serves = next((each for each in found[0].get("taskSets", []) if each.get("status") == "PRIMARY"), found[0])
+    serves = ecs_service.serving(found[0])
     command = ("ecs", "describe-task-definition", "--task-definition", serves["taskDefinition"])
     return dict(job.aws("Look at what it runs", *command)["taskDefinition"])
 

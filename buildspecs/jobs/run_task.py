@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from jobs import delivered, inputs, job, stopped_tasks, taskdef
+from jobs import delivered, ecs_service, inputs, job, stopped_tasks, taskdef
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 MINUTES_TO_STOP = 4
@@ -118,7 +118,7 @@ def key_of(family: str, digest: str, words: list[str], container: dict[str, Any]
 
 def placement(service: dict[str, Any]) -> list[str]:
     """Return the options of RunTask that put a task where those of the service are."""
-    serves = next((found for found in service.get("taskSets", []) if found.get("status") == "PRIMARY"), service)
+    serves = ecs_service.serving(service)
     providers = serves.get("capacityProviderStrategy") or []
     launch = serves.get("launchType", "")
     if launch == "FARGATE" or (providers and all(item["capacityProvider"] in ON_FARGATE for item in providers)):

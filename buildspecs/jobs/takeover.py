@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from jobs import job, task_definition
+from jobs import ecs_service, job, task_definition
 
 PLACEHOLDER = "<IMAGE1_NAME>"
 """What AWS's tutorial writes for the image: it is replaced, as whatever else the named container has.
@@ -139,8 +139,7 @@ def look(wanted: Wanted) -> Running:
     if not services or services[0].get("status", "ACTIVE") != "ACTIVE":
         job.fail(f"the cluster {wanted.cluster} has no active service {wanted.service}.")
     service = dict(services[0])
-    primary = [found for found in service.get("taskSets", []) if found.get("status") == "PRIMARY"]
-    task_set = dict(primary[0]) if primary else service
+    task_set = ecs_service.serving(service)
     if _controller(service) not in ENGINES:
         _refuse([*_service_problems(wanted, service)])
     if not task_set.get("taskDefinition"):  # what CodeDeploy deploys has it in its task sets alone

@@ -13,7 +13,7 @@ from pulumi_aws import iam
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
 from components.foundation.secret import store_of
-from components.images.repository import Repository, registry_login, repositories_of
+from components.images.repository import Repository, pull_all, registry_login, repositories_of
 from components.settings.sections.volumes import EfsSection
 
 SHELL = (
@@ -169,11 +169,7 @@ def _starting(args: TaskRolesArgs) -> list[Statement]:
     account = args.foundation.account
     statements = [
         registry_login(),
-        Statement(
-            sid="PullImage",
-            actions=("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-            resources=(args.repository.arn, *(other.arn for other in repositories_of(args.images, account))),
-        ),
+        pull_all("PullImage", (args.repository, *repositories_of(args.images, account))),
         Statement(
             sid="WriteLog",
             actions=("logs:CreateLogStream", "logs:PutLogEvents"),

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from components.settings.names import ContainerPath
+from components.settings.names import ContainerPath, SecurityGroupId
 from components.settings.section import Constraint, Problem, Reference, Section
 from components.settings.sections.container import TEMPORARY, ContainerSection
 
@@ -34,13 +34,6 @@ AccessPointId = Annotated[
     Reference(),
 ]
 """https://docs.aws.amazon.com/efs/latest/ug/API_AccessPointDescription.html"""
-
-SecurityGroupId = Annotated[
-    str,
-    StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$"),
-    Constraint("the id of a security group such as sg-0a1b2c3d4e5f67890"),
-    Reference(),
-]
 
 
 class EfsSection(Section):

@@ -6,7 +6,15 @@ import json
 from functools import cache
 
 import pytest
-from samples import BUCKET, EXECUTION_ROLE, TASK_ROLE, BuiltStage, arn, build_stage, shop, start_statement
+from samples import (
+    BUCKET,
+    BuiltStage,
+    arn,
+    build_stage,
+    register_statements,
+    shop,
+    start_statement,
+)
 
 from components.engines import ENGINES
 from components.pipeline.model import Artifact
@@ -84,26 +92,7 @@ def test_the_job_runs_tasks_of_its_own_family_and_stops_no_others() -> None:
     cluster, tasks = arn("ecs", "cluster/shop-cluster"), arn("ecs", "task/shop-cluster/*")
     revisions = arn("ecs", "task-definition/shop-dev_before:*")
     assert both().statements("run-before") == [
-        {
-            "Sid": "RegisterTaskDefinition",
-            "Effect": "Allow",
-            "Action": ["ecs:RegisterTaskDefinition"],
-            "Resource": ["*"],
-        },
-        {
-            "Sid": "TagTaskDefinition",
-            "Effect": "Allow",
-            "Action": ["ecs:TagResource"],
-            "Resource": [revisions],
-            "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
-        },
-        {
-            "Sid": "PassTaskRoles",
-            "Effect": "Allow",
-            "Action": ["iam:PassRole"],
-            "Resource": [EXECUTION_ROLE, TASK_ROLE],
-            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        },
+        *register_statements(revisions),
         {
             "Sid": "ReadService",
             "Effect": "Allow",

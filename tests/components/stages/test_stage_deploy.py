@@ -9,7 +9,16 @@ from functools import cache
 from typing import Any
 
 import pytest
-from samples import EXECUTION_ROLE, TAGS, TASK_ROLE, BuiltStage, arn, build_stage, shop, start_statement
+from samples import (
+    EXECUTION_ROLE,
+    TAGS,
+    BuiltStage,
+    arn,
+    build_stage,
+    register_statements,
+    shop,
+    start_statement,
+)
 
 from components.engines import ENGINES, Placement
 from components.engines.code_deploy import minutes_to_decide
@@ -23,28 +32,7 @@ from components.stages.wanted import args_of
 TAKEN_OVER = TakeOver(file=None, agreed=False)
 SERVICE = arn("ecs", "service/shop-cluster/shop-service")
 REVISIONS = arn("ecs", "task-definition/shop-dev:*")
-REGISTER = [
-    {
-        "Sid": "RegisterTaskDefinition",
-        "Effect": "Allow",
-        "Action": ["ecs:RegisterTaskDefinition"],
-        "Resource": ["*"],
-    },
-    {
-        "Sid": "TagTaskDefinition",
-        "Effect": "Allow",
-        "Action": ["ecs:TagResource"],
-        "Resource": [REVISIONS],
-        "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
-    },
-    {
-        "Sid": "PassTaskRoles",
-        "Effect": "Allow",
-        "Action": ["iam:PassRole"],
-        "Resource": [EXECUTION_ROLE, TASK_ROLE],
-        "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-    },
-]
+REGISTER = register_statements(REVISIONS)
 READ_TASK_DEFINITION = {
     "Sid": "ReadTaskDefinition",
     "Effect": "Allow",
