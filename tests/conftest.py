@@ -6,6 +6,7 @@ import ast
 import fnmatch
 import functools
 import gc
+import os
 import signal
 import sys
 import tempfile
@@ -41,6 +42,11 @@ if sys.version_info < (3, 11, 8):
     ast.parse = _parse_alone
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes for each processor: what rehearses waits most of its time, for health checks and for containers."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one deployed stack, and of one test file, in one process: they share what is slow to make.
@@ -62,10 +68,9 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def _place(item: pytest.Item) -> tuple[int, bool]:
-    """Where a test's group stands among the others; the largest of all groups is that of the sandbox."""
-    group = item.get_closest_marker("xdist_group")
-    return _place_of_folder(item.path), group is None or group.args != ("sandbox",)
+def _place(item: pytest.Item) -> int:
+    """Where a test's group stands among the others."""
+    return _place_of_folder(item.path)
 
 
 @functools.cache  # there are fifty tests in a file

@@ -36,7 +36,8 @@ _SCANNER = Path(__file__).with_name("scanner.sh")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SERVER = """#!/bin/sh
 # The ports are fixed: a command of the task definition's is meant for another program.
-{others}exec nc -ll -p {port} -e /bin/answer
+trap 'exit 0' TERM
+{servers}wait
 """
 _ANSWER = """#!/bin/sh
 end=$(printf '\\r')
@@ -323,14 +324,14 @@ def scanner() -> Image:
 
 
 def holder() -> Image:
-    """What does nothing until it is ended."""
-    return image(busybox(), Entrypoint=["/bin/sleep", "2147483647"])
+    """What does nothing until it is ended; a first process that takes no signal would be ended by the stop timeout."""
+    return image(busybox(), Entrypoint=["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 2147483647 & wait"])
 
 
 def waiting(port: int, *others: int) -> Image:
     """What a service runs before its first deployment: it answers every request alike, whatever its command."""
-    beside = "".join(f"nc -ll -p {other} -e /bin/answer &\n" for other in others)
-    server = _SERVER.format(port=port, others=beside)
+    servers = "".join(f"nc -ll -p {each} -e /bin/answer &\n" for each in (port, *others))
+    server = _SERVER.format(servers=servers)
     own = {"bin/serve": Entry(server.encode(), 0o755), "bin/answer": Entry(_ANSWER.encode(), 0o755)}
     return image(busybox(), layer(own), Entrypoint=["/bin/serve"])
 

@@ -1,5 +1,5 @@
 """Makes the fixtures of `rehearsing` known here; mypy leaves this file out, since it takes one conftest only."""
 
-from rehearsing import aws, pytest_collection_modifyitems, sandbox
+from rehearsing import aws, sandbox
 
-__all__ = ["aws", "pytest_collection_modifyitems", "sandbox"]
+__all__ = ["aws", "sandbox"]

@@ -25,14 +25,6 @@ Need = Callable[..., None]
 """How a test says which tools it cannot do without."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what runs on the sandbox in one process: it is slow to make, and there are two processors."""
-    for item in items:
-        if "sandbox" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("sandbox"))
-
-
 @pytest.fixture(scope="session")
 def aws(need: Need) -> Iterator[AwsServices]:
     """AWS with IAM enforced, on loopback; each test makes what it needs under names of its own."""
