@@ -106,6 +106,7 @@ def test_values_that_are_secrets_are_known(value: str) -> None:
         "ghp_",
         "me@example.com",
         "postgres://shop:$PASSWORD@db/shop",
+        "glpat-aaaaaaaaaaaaaaaaaaaa",
     ],
 )
 def test_ordinary_values_are_left_alone(value: str) -> None:
