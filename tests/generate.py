@@ -9,6 +9,7 @@ import account_page  # noqa: E402 - the path is set just above
 import edits_page  # noqa: E402
 import jobs_page  # noqa: E402
 import permissions_page  # noqa: E402
+import secret_patterns  # noqa: E402
 import summary  # noqa: E402
 
 from components.settings.reader import generate  # noqa: E402
@@ -17,5 +18,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["edits"]:
         edits_page.main(sys.argv[2:])
         sys.exit()
-    for page in (generate, summary, jobs_page, permissions_page, account_page):
+    for page in (generate, summary, jobs_page, permissions_page, account_page, secret_patterns):
         page.main()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from inspect import signature
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from components.settings.reader.messages import PREFIX, closest, line, missing, 
 from components.settings.reader.shapes import Shape, shape_of
 from components.settings.root import Settings
 from components.settings.rules import RULES
+from components.settings.secrets import secrets_in
 from components.settings.section import Problem, Section
 
 _ROOT = Shape(kind="section", words="a stack file", section=Settings)
@@ -45,7 +47,9 @@ def load_settings(values: Mapping[str, object], *, stack: str, secret_keys: Coll
     given = {_name(key): value for key, value in values.items() if ":" not in _name(key)}
     encrypted = {_name(key) for key in secret_keys}
     right: dict[str, Section | None] = {}
-    problems = [*_unknown(given), *_sections(given, encrypted, right)]
+    problems = [*_under_other_prefixes(values), *_unknown(given), *_sections(given, encrypted, right)]
+    told = {problem.path for problem in problems}
+    problems += (problem for problem in _secrets(given, encrypted) if problem.path not in told)
     facts: dict[str, object] = {**right, "stack": stack}
     for rule in RULES:
         if facts.keys() >= (needs := signature(rule).parameters.keys()):
@@ -62,11 +66,48 @@ def _name(key: str) -> str:
     return key.removeprefix(PREFIX)
 
 
+def _under_other_prefixes(values: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield sections of ours under a prefix that nothing reads: what they protect would be unprotected in silence."""
+    for key in sorted(values):
+        prefix, colon, name = key.rpartition(":")
+        alike = get_close_matches(prefix.lower(), [PREFIX.rstrip(":")], cutoff=0.8)
+        if not colon or f"{prefix}:" == PREFIX or not (name in _ROOT.keys or alike):
+            continue
+        yield Problem(
+            path=(key,),
+            message=f"is read by nothing, did you mean {PREFIX}{name}?",
+            fix=f"edit the file: rename {key} to {PREFIX}{name}",
+        )
+
+
 def _unknown(given: Mapping[str, object]) -> Iterator[Problem]:
     """Yield the sections nobody knows."""
     for name in sorted(given):
         if name not in _ROOT.keys:
             yield unknown_key((name,), _ROOT.keys, _ROOT)
+
+
+def _secrets(given: Mapping[str, object], encrypted: Collection[str]) -> Iterator[Problem]:
+    """Yield the secrets in clear of all sections, wherever they stand."""
+    readable: dict[str, object] = {}
+    for name in given.keys() - encrypted:
+        try:
+            readable[name] = _decoded(given[name])
+        except json.JSONDecodeError:
+            readable[name] = given[name]
+    public = set(_declared_public(readable))
+    for name in sorted(readable):
+        yield from secrets_in((name,), readable[name], public)
+
+
+def _declared_public(value: object) -> Iterator[str]:
+    """Yield what lists named `notSecret` hold, in whatever depth."""
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if key == "notSecret" and isinstance(below, list):
+                yield from map(str, below)
+            else:
+                yield from _declared_public(below)
 
 
 def _sections(

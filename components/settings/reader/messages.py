@@ -20,6 +20,10 @@ PREFIX = "ecs-delivery:"
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PLAIN_TEXT = re.compile(r"[A-Za-z/][A-Za-z0-9_./*-]*")
+_MIXED = re.compile(r"(?<![A-Za-z0-9+_=-])(?=[A-Za-z+_=-]*[0-9])(?=[0-9+_=-]*[A-Za-z])[A-Za-z0-9+_=-]{16,}")
+"""A long run of letters and digits, as keys and passwords are."""
+_IDENTIFIER = re.compile(r"arn:.*|[a-z]{1,12}[-_]?[0-9a-fA-F]{8,17}|(/hostedzone/)?Z[0-9A-Z]{8,31}")
+"""What is one as well, and no secret: an ARN, the identifier of a VPC or the like, that of a hosted zone."""
 _TRUTHS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 _MEANT = {"amd64": "x86_64", "x64": "x86_64", "intel": "x86_64", "aarch64": "arm64", "graviton": "arm64"}
 _OUT_OF_BOUNDS = {"greater_than_equal", "less_than_equal"}
@@ -31,9 +35,12 @@ def line(file: str, problem: Problem) -> str:
 
 
 def full_key(path: Path) -> str:
-    """Return a path the way `pulumi config set --path` takes it: `ecs-delivery:source.github.paths.include[0]`."""
+    """Return a path the way `pulumi config set --path` takes it: `ecs-delivery:source.github.paths.include[0]`.
+
+    A key that stands under another prefix keeps it.
+    """
     section, *rest = path
-    return PREFIX + str(section) + "".join(map(_step, rest))
+    return ("" if ":" in str(section) else PREFIX) + str(section) + "".join(map(_step, rest))
 
 
 def as_yaml(value: Any) -> str:  # noqa: ANN401 - whatever the file may hold
@@ -220,8 +227,10 @@ def _shown(path: Path, value: Any) -> str:  # noqa: ANN401 - whatever the file h
 
 
 def _secret(path: Path, value: object) -> bool:
-    """Whether a value stands below a key that speaks of secrets, or looks like one."""
-    return any(names_a_secret(str(part)) for part in path) or looks_like_a_secret(str(value))
+    """Whether a value stands below a key that speaks of secrets, looks like one, or could be one of any kind."""
+    text = str(value)
+    mixed = _MIXED.search(text) and not _IDENTIFIER.fullmatch(text)
+    return any(names_a_secret(str(part)) for part in path) or looks_like_a_secret(text) or bool(mixed)
 
 
 def _entry(path: Path, value: str) -> str:

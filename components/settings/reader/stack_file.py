@@ -31,37 +31,110 @@ _TROUBLES: Final = (
     (r"unexpected end of stream", "quotes that are not closed", "close them"),
     (r"found character '(.)'", "text that starts with a character YAML keeps for itself", "put it in quotes"),
     (r"unknown escape", "a backslash in double quotes", "use single quotes"),
-    (r"constructor for the tag", "a tag (a word that starts with !)", "remove it"),
+    (r"^has a tag", "{problem} (a word that starts with !)", "remove it"),
+    (r"^has a key", "{problem}", "put it in quotes"),
+    (r"^has a number", "{problem}", "put it in quotes if it is a name"),
+    (r"^has", "{problem}", "write out what is meant, or less of it"),
     (r"expected <block end>", "a line that is indented otherwise than its neighbours", "align it"),
     (r"", "{problem}", "correct it"),
 )
 """What PyYAML says, what we say, and what to do about it."""
 
 
+_DEPTH: Final = 50
+_VALUES: Final = 10_000
+_DIGITS: Final = 20
+"""How deep a stack file may be, how many values it may hold where aliases are written out, and a number's length."""
+
+
 class _Loader(yaml.SafeLoader):
-    """Reads YAML the way Pulumi does: `yes` and `22:22` are text, a date is not, and a key may stand once."""
+    """Reads YAML the way Pulumi does: `yes` and `22:22` are text, a date is not, and a key may stand once.
+
+    Refuses what no stack file needs and a machine may not survive: tags, depth, and aliases that grow.
+    """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own name and type
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - as PyYAML has it
+        """Return the next value.
+
+        Raises:
+            yaml.MarkedYAMLError: If it has a tag, is deep in others, or holds more than a stack file may.
+        """
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in PyYAML's stubs
+        if getattr(event, "tag", None) is not None:
+            raise _wrong("has a tag", event.start_mark)
+        self._depth += 1
+        if self._depth > _DEPTH:
+            raise _wrong(f"has more than {_DEPTH} objects and lists deep in each other", event.start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if node is not None and self._size(node, event.start_mark) > _VALUES:
+            raise _wrong(f"has more than {_VALUES} values, aliases written out", event.start_mark)
+        return node
+
+    def _size(self, node: yaml.Node, mark: Any) -> int:  # noqa: ANN401 - as below
+        """Return how many values a node holds, each alias written out.
+
+        Raises:
+            yaml.MarkedYAMLError: If it is not at its end yet, so that it holds itself.
+        """
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if node.end_mark is None:
+            raise _wrong("has an alias that refers to itself", mark)
+        if id(node) not in self._sizes:
+            below = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+            self._sizes[id(node)] = 1 + sum(self._size(part, mark) for part in below)
+        return self._sizes[id(node)]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Return an object's keys and values.
 
         Raises:
-            yaml.MarkedYAMLError: If a key stands twice.
+            yaml.MarkedYAMLError: If a key is no text, or stands twice.
         """
         seen = set()
         for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value}, here a second time", problem_mark=key.start_mark
+            if key.tag not in (f"{_TAG}str", f"{_TAG}merge"):
+                raise _wrong(
+                    f"has a key that is no text ({_KINDS.get(key.tag, 'a list or an object')})", key.start_mark
                 )
+            if key.value in seen:
+                raise _wrong(f"the key {key.value}, here a second time", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
+_KINDS: Final = {
+    f"{_TAG}bool": "a switch",
+    f"{_TAG}null": "nothing",
+    f"{_TAG}int": "a number",
+    f"{_TAG}float": "a number",
+    f"{_TAG}timestamp": "a date",
+}
+"""What a value is that looks like text."""
+
+
+def _wrong(problem: str, mark: Any) -> yaml.MarkedYAMLError:  # noqa: ANN401 - PyYAML has two classes for it
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
 def _whole_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    """Return a whole number; zeros in front count for nothing."""
-    return int(str(loader.construct_scalar(node)).replace("_", ""))
+    """Return a whole number; zeros in front count for nothing.
+
+    Raises:
+        yaml.MarkedYAMLError: If it has more digits than any number of a stack file.
+    """
+    digits = str(loader.construct_scalar(node)).replace("_", "")
+    if len(digits) > _DIGITS:
+        raise _wrong(f"has a number with more than {_DIGITS} digits", node.start_mark)
+    return int(digits)
 
 
 def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
@@ -115,7 +188,8 @@ def _trouble(error: yaml.MarkedYAMLError) -> tuple[str, str]:
     problem = str(error.problem)
     words, fix = next((words, fix) for pattern, words, fix in _TROUBLES if re.search(pattern, problem))
     where = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}" if error.problem_mark else ""
-    return f"{where}: is not YAML: {words.format(problem=problem)}", f"edit the file: {fix}"
+    told = words.format(problem=problem)
+    return f"{where}: {told if told.startswith('has') else f'is not YAML: {told}'}", f"edit the file: {fix}"
 
 
 def _refusal(path: Path, wrong: str, fix: str) -> SettingsError:
