@@ -34,13 +34,13 @@ class BuildStageArgs:
     Attributes:
         build: The section ``build``.
         engine: Which deployment the artifacts are for.
-        repository: The GitHub repository of the code; ``None`` when there is only an image to verify.
+        source_url: Where the repository of the code is; ``None`` when there is only an image to verify.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
     build: BuildSection
     engine: Engine
-    repository: str | None
+    source_url: str | None
     release_tag_prefix: str | None
 
 
@@ -57,7 +57,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         super().__init__(name, args, context, opts)
         projects: list[BuildProject] = []
         actions: list[Action] = []
-        if args.repository is not None:
+        if args.source_url is not None:
             image = self._build("build-image", context.registry.app, args.build.dockerfile, args.build.context)
             actions.append(self._built(image, BUILD_IMAGE, Artifact.IMAGE))
         else:
@@ -104,7 +104,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         return BuildStageArgs(
             build=section,
             engine=shared.engine,
-            repository=shared.repository,
+            source_url=shared.source_url,
             release_tag_prefix=shared.release_tag_prefix,
         )
 
@@ -133,7 +133,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "CACHE": json.dumps(build.cache),
             "VERSION_FROM": build.version.origin,
             "VERSION_PATH": build.version.path,
-            "SOURCE_URL": f"https://github.com/{self._args.repository}",
+            "SOURCE_URL": self._args.source_url or "",
         }
         take_over = self._context.hosting.take_over
         if not smoke:

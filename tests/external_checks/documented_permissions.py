@@ -403,7 +403,7 @@ PURPOSES: tuple[Purpose, ...] = (
         ),
     ),
     Purpose(
-        name="CodePipeline: GitHub source action",
+        name="CodePipeline: source action of a connection",
         page=f"{_CODEPIPELINE}/action-reference-CodestarConnectionSource.html",
         applies=_pipeline_with("CodeStarSourceConnection"),
         permissions=_use_connection("<owner>/<repository>"),
@@ -550,7 +550,7 @@ PURPOSES: tuple[Purpose, ...] = (
         ),
     ),
     Purpose(
-        name="CodeBuild: full clone of a GitHub repository",
+        name="CodeBuild: full clone through a connection",
         page=f"{_CODEPIPELINE}/troubleshooting.html#codebuild-role-connections",
         applies=lambda role: "CONNECTION_ARN" in _variables(role),
         permissions=_use_connection("<repositories path>"),

@@ -295,6 +295,7 @@ def test_with_a_full_clone_each_image_job_may_clone_and_nothing_else_changes(job
         **with_smoke_test().variables(job),
         "CONNECTION_ARN": CONNECTION,
         "CLONED_REPOSITORIES": '["example/shop", "example/fonts"]',
+        "CLONED_FROM": "https://github.com",
     }
     before, added = with_smoke_test().statements(job), cloned.statements(job)[-2:]
     assert cloned.statements(job) == [*before, *added]
@@ -568,7 +569,7 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
     assert args_of(BuildStage, settings) == BuildStageArgs(
         build=settings.build,
         engine=ENGINES["codeDeploy"],
-        repository="example/shop",
+        source_url="https://github.com/example/shop",
         release_tag_prefix=None,
     )
     release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
@@ -576,7 +577,7 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
     assert args_of(BuildStage, pushed) == BuildStageArgs(
         build=pushed.build,
         engine=ENGINES["codeDeploy"],
-        repository=None,
+        source_url=None,
         release_tag_prefix="v",
     )
 

@@ -8,6 +8,7 @@ import pytest
 from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
 
 from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
+from components.stages.build import BuildStage
 from components.stages.source import SourceStage
 from components.stages.wanted import args_of
 
@@ -195,6 +196,32 @@ def test_the_trigger_is_what_the_stack_file_says(github: dict[str, object], trig
 def test_a_full_clone_hands_on_where_the_code_is() -> None:
     (action,) = build_stage(SourceStage, shop(source={"github": {**GITHUB, "fullClone": True}})).actions
     assert action.configuration == {**COMMIT.configuration, "OutputArtifactFormat": "CODEBUILD_CLONE_REF"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "repository"),
+    [("gitlab", "GitLab", "example/shops/shop"), ("bitbucket", "Bitbucket", "example/shop")],
+)
+def test_code_of_another_provider_takes_the_same_way(provider: str, name: str, repository: str) -> None:
+    source = {provider: {"repository": repository, "paths": {"exclude": ["docs/**"]}}}
+    built = build_stage(SourceStage, shop(source=source))
+    (action,) = built.actions
+    assert action.configuration["FullRepositoryId"] == repository
+    assert action.trigger == GitTrigger(branch="main", ignored_paths=("docs/**",))
+    assert built.grants[0]["Condition"] == {"StringEqualsIfExists": {"codeconnections:FullRepositoryId": repository}}
+    assert built.notes[0].startswith(f"Connect {name}: open https://eu-west-1.console.aws.amazon.com/codesuite/")
+    assert built.notes[-1] == (
+        f"A push to the branch main of {repository} starts the pipeline, where source.{provider}.paths lets it pass. "
+        f"Name another branch in source.{provider}.branch."
+    )
+
+
+def test_code_is_of_one_provider_and_the_image_says_which() -> None:
+    source = {
+        "gitlab": {"repository": "example/shops/shop", "url": "https://git.example.com", "connectionArn": CONNECTION}
+    }
+    variables = build_stage(BuildStage, shop(source=source)).variables("build-image")
+    assert variables["SOURCE_URL"] == "https://git.example.com/example/shops/shop"
 
 
 # Image
