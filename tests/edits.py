@@ -203,6 +203,8 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     },
     "source.ecr.repository": [Tried("platform/node")],
     "source.ecr.tag": [Tried("22", base={"source.ecr.repository": "platform/node"})],
+    "source.ecr.tagPattern": [Tried("v*", base={"source.ecr.repository": "platform/node"})],
+    "source.ecr.arrivesBy": [Tried("replication", base={"source.ecr.repository": "platform/node"})],
     "source.ecr.create": [
         Tried(True, base={"source.ecr.repository": "platform/node"}),
         Tried(False, base={"source.ecr.repository": "platform/node", "source.ecr.create": True}),

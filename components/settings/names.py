@@ -74,6 +74,16 @@ ImageTag = Annotated[
 ]
 """https://docs.docker.com/reference/cli/docker/image/tag/"""
 
+ImageTagPattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z0-9_]\*?|\*[A-Za-z0-9._-])([A-Za-z0-9._-]\*?)*$|^\*$", max_length=128),
+    Constraint("the pattern of an image tag: 1 to 128 letters, digits, . _ - and *, without two * in a row"),
+    Reference(),
+]
+"""EventBridge reads * as any number of characters and takes no two in a row:
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+"""
+
 RoleArn = Annotated[
     str,
     StringConstraints(pattern=rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9_+=,.@/-]+$", max_length=600),

@@ -531,6 +531,24 @@ def source_is_not_the_result(
         )
 
 
+def a_release_starts_no_run(release: ReleaseSection, source: SourceSection) -> Iterator[Problem]:
+    """Yield a release whose tag, put on the image that was delivered, would start the next run.
+
+    ECR tells of each tag that an image gets as of a push: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
+    """
+    pattern = source.ecr.tag_pattern if source.ecr and source.code is None else None
+    if not release.enabled or pattern is None or (source.ecr and source.ecr.arrives_by != "push"):
+        return
+    start, prefix = pattern.partition("*")[0], release.tag_prefix
+    if start.startswith(prefix) or prefix.startswith(start):
+        yield Problem(
+            path=("source", "ecr", "tagPattern"),
+            message=f'matches tags that the release gives to the image, which begin with "{prefix}", so each run '
+            f"would start the next; got {pattern}",
+            fix="pulumi config set --path 'ecs-delivery:source.ecr.tagPattern' 'build-*'",
+        )
+
+
 def promotion_leads_elsewhere(
     promotion: PromotionSection, application: ApplicationSection, build: BuildSection, source: SourceSection, stack: str
 ) -> Iterator[Problem]:
@@ -575,6 +593,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     parallel_runs_stay_apart,
     name_and_stack_fit_aws,
     source_is_not_the_result,
+    a_release_starts_no_run,
     promotion_leads_elsewhere,
     *(conflict.rule for conflict in CONFLICTS),
 )

@@ -119,7 +119,7 @@ class SourceStage(Stage[SourceSection, SourceSection]):
     def _first_image(self, source: EcrSection) -> pulumi.Output[str]:
         return pulumi.Output.concat(
             f"The first run, which starts by itself, fails while no image in {source.repository} has the tag "
-            f"{source.tag}. Each push of that tag starts a run; to start one by hand: ",
+            f"{source.tag}. {_what_arrives(source)} starts a run; to start one by hand: ",
             self._start(),
         )
 
@@ -147,6 +147,8 @@ def _commit(code: CodeSection, connection: Connection) -> Action:
         namespace=SOURCE,
         trigger=GitTrigger(
             branch=code.branch,
+            branches=tuple(code.branches.include),
+            ignored_branches=tuple(code.branches.exclude),
             paths=tuple(code.paths.include),
             ignored_paths=tuple(code.paths.exclude),
             tags=tuple(code.tags.include),
@@ -161,10 +163,25 @@ def _what_starts_it(code: CodeSection) -> str:
     if code.tags.include or code.tags.exclude:
         return f"A push of a git tag to {code.repository} starts the pipeline, where {key}.tags lets it pass."
     filtered = f", where {key}.paths lets it pass" if code.paths.include or code.paths.exclude else ""
+    if code.branches.include or code.branches.exclude:
+        return (
+            f"A push to a branch of {code.repository} that {key}.branches lets pass starts the pipeline{filtered}. A "
+            f"run that is started by hand takes the branch {code.branch}."
+        )
     return (
         f"A push to the branch {code.branch} of {code.repository} starts the pipeline{filtered}. Name another "
         f"branch in {key}.branch."
     )
+
+
+def _what_arrives(source: EcrSection) -> str:
+    """Return which arrivals start the pipeline: with any other nothing happens, and nothing says so."""
+    tag = f"a tag that matches {source.tag_pattern}" if source.tag_pattern else "that tag"
+    return {
+        "push": f"Each push of {tag}",
+        "replication": f"Each replication of {tag}, by a rule of the registry that the image comes from,",
+        "pullThroughCache": f"Each pull through the cache that brings a new image of {tag}",
+    }[source.arrives_by]
 
 
 def _image(source: EcrSection) -> Action:
@@ -175,5 +192,7 @@ def _image(source: EcrSection) -> Action:
         configuration={"RepositoryName": source.repository, "ImageTag": source.tag},
         writes=(Artifact.SOURCE_IMAGE,),
         namespace=SOURCE_IMAGE,
-        trigger=ImagePushTrigger(repository=source.repository, tag=source.tag),
+        trigger=ImagePushTrigger(
+            repository=source.repository, tag=source.tag_pattern or source.tag, arrives_by=source.arrives_by
+        ),
     )

@@ -1,7 +1,7 @@
 """Section `source`: what starts the pipeline and what it builds from."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from components.settings.names import (
     GitlabProject,
     HostArn,
     ImageTag,
+    ImageTagPattern,
     RoleArn,
     TriggerPattern,
     Url,
@@ -57,6 +58,22 @@ class TagFilterSection(Section):
     )
 
 
+class BranchFilterSection(Section):
+    """Branches whose push starts the pipeline, beside or instead of one."""
+
+    include: Patterns = Field(
+        default=(),
+        description="A push to a branch that matches one of these starts the pipeline, and a push to another one does "
+        "not, `branch` included.",
+        examples=[["main", "release/*"]],
+    )
+    exclude: Patterns = Field(
+        default=(),
+        description="Branches that match one of these do not start it; wins over `include`.",
+        examples=[["release/old-*"]],
+    )
+
+
 class CodeSection(Section):
     """Code in a Git repository, reached through a CodeConnections connection; a section for each provider derives."""
 
@@ -66,7 +83,17 @@ class CodeSection(Section):
     """Where the provider's repositories are, unless the section names a server."""
 
     repository: str
-    branch: Branch = Field(default="main", description="Branch whose commits are delivered.", examples=["main"])
+    branch: Branch = Field(
+        default="main",
+        description="Branch whose commits are delivered; a run that a person starts takes its newest.",
+        examples=["main"],
+    )
+    branches: BranchFilterSection = Field(
+        default=BranchFilterSection(),
+        description="Branches whose push starts the pipeline, instead of `branch` alone. All are delivered to this "
+        "stack's one service, the last push over the others: a stack each keeps branches apart.",
+        examples=[{"include": ["main", "release/*"]}],
+    )
     connection_arn: ConnectionArn | None = Field(
         default=None,
         description="ARN of an existing connection; one is made when left out, and an output says how to finish it.",
@@ -116,9 +143,10 @@ class CodeSection(Section):
         return None
 
     def problems(self) -> Iterator[Problem]:
-        """Yield path filters beside tag filters, and submodules that no build would clone.
+        """Yield filters of branches or paths beside tag filters, and submodules that no build would clone.
 
-        CodePipeline filters paths of branches only, and the filters are the same for each provider:
+        CodePipeline filters paths of branches only, would want a tag and a branch in one push (terraform-provider-aws
+        #43105), and has the same filters for each provider:
         https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html,
         https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-triggers.html
         """
@@ -127,6 +155,12 @@ class CodeSection(Section):
                 path=("submodules",),
                 message="need fullClone: true, because an archive of the code has no submodules",
                 fix=f"pulumi config set --path 'ecs-delivery:source.{self.key()}.fullClone' true",
+            )
+        if self.tags != TagFilterSection() and self.branches != BranchFilterSection():
+            yield Problem(
+                path=("tags",),
+                message="cannot be used together with branches: the push of a git tag is no push to a branch",
+                fix="edit the file: keep either tags or branches",
             )
         if self.tags != TagFilterSection() and self.paths != PathFilterSection():
             yield Problem(
@@ -249,10 +283,30 @@ class BitbucketSection(CodeSection):
 
 
 class EcrSection(Section):
-    """An image in ECR; its push starts the pipeline."""
+    """An image in ECR of this account and region; its arrival starts the pipeline.
+
+    The source action names a repository and nothing of a registry:
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECR.html
+    """
 
     repository: EcrRepository = Field(description="Repository whose image is delivered.", examples=["shop-prod"])
-    tag: ImageTag = Field(default="latest", description="Tag whose push starts the pipeline.", examples=["promoted"])
+    tag: ImageTag = Field(
+        default="latest",
+        description="Tag whose push starts the pipeline; a run that a person starts takes the image it names.",
+        examples=["promoted"],
+    )
+    tag_pattern: ImageTagPattern | None = Field(
+        default=None,
+        description="Tags whose push starts the pipeline instead, with `*` for any characters; each run delivers the "
+        "image that was pushed.",
+        examples=["v*"],
+    )
+    arrives_by: Literal["push", "replication", "pullThroughCache"] = Field(
+        default="push",
+        description="How images arrive: `push`, `replication` from another account or region, which that one's "
+        "registry has to be configured for, or `pullThroughCache` from another registry, when something pulls the tag.",
+        examples=["replication"],
+    )
     create: bool = Field(
         default=False, description="Whether this stack makes the repository (else it exists already).", examples=[True]
     )

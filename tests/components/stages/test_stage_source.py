@@ -160,6 +160,12 @@ def test_a_connection_that_is_there_is_to_be_looked_at() -> None:
             id="some paths",
         ),
         pytest.param(
+            {"branches": {"include": ["main", "release/*"]}},
+            "A push to a branch of example/shop that source.github.branches lets pass starts the pipeline. A run that "
+            "is started by hand takes the branch main.",
+            id="branches",
+        ),
+        pytest.param(
             {"tags": {"include": ["v*"]}},
             "A push of a git tag to example/shop starts the pipeline, where source.github.tags lets it pass.",
             id="tags",
@@ -179,6 +185,11 @@ def test_the_user_is_told_which_push_starts_the_pipeline(github: dict[str, objec
             {"paths": {"include": ["src/**"], "exclude": ["src/docs/**"]}},
             GitTrigger(branch="main", paths=("src/**",), ignored_paths=("src/docs/**",)),
             id="paths",
+        ),
+        pytest.param(
+            {"branches": {"include": ["main", "release/*"], "exclude": ["release/old-*"]}},
+            GitTrigger(branch="main", branches=("main", "release/*"), ignored_branches=("release/old-*",)),
+            id="branches",
         ),
         pytest.param(
             {"tags": {"include": ["v*"], "exclude": ["v0*"]}},
@@ -248,6 +259,40 @@ def test_the_user_is_told_that_the_first_run_needs_an_image() -> None:
     )
     assert from_image().notes == [note]
     assert from_both().notes == [available(CONNECTION), PUSHED, note]
+
+
+@pytest.mark.parametrize(
+    ("ecr", "trigger", "words"),
+    [
+        pytest.param(
+            {"tagPattern": "v*"},
+            ImagePushTrigger(repository="shop-prod", tag="v*"),
+            "Each push of a tag that matches v* starts a run",
+            id="a pattern of tags",
+        ),
+        pytest.param(
+            {"arrivesBy": "replication"},
+            ImagePushTrigger(repository="shop-prod", tag="promoted", arrives_by="replication"),
+            "Each replication of that tag, by a rule of the registry that the image comes from, starts a run",
+            id="of another account or region",
+        ),
+        pytest.param(
+            {"arrivesBy": "pullThroughCache"},
+            ImagePushTrigger(repository="shop-prod", tag="promoted", arrives_by="pullThroughCache"),
+            "Each pull through the cache that brings a new image of that tag starts a run",
+            id="of another registry",
+        ),
+    ],
+)
+def test_an_image_starts_the_pipeline_as_the_stack_file_says(
+    ecr: dict[str, object], trigger: ImagePushTrigger, words: str
+) -> None:
+    """A run that a person starts takes the image of the one tag, which is all that the source action can name."""
+    built = build_stage(SourceStage, shop(source={"ecr": {**IMAGE, **ecr}}))
+    (action,) = built.actions
+    assert action.trigger == trigger
+    assert action.configuration == PUSH.configuration
+    assert words in built.notes[0]
 
 
 def test_code_and_image_are_two_actions_of_one_stage() -> None:
