@@ -15,6 +15,7 @@ from mocked import Graph, Resource, build_program
 from components.settings.reader.messages import PREFIX
 from components.settings.reader.shapes import Shape, leaves
 from components.settings.root import Settings
+from components.settings.sections.build import BuildSection
 from local.engine.outcome import Step
 from local.engine.providers import changes
 from local.engine.providers.awsx import Vpc
@@ -155,6 +156,7 @@ def _on_a_server(provider: str) -> Values:
     return {f"source.{provider}.url": "https://git.example.com", f"source.{provider}.hostArn": _HOST}
 
 
+_BUILT_IN_A_VPC: Values = {"build.network": (BuildSection.model_fields["network"].examples or [{}])[0]}
 _POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]
 _PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
 _NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
@@ -217,6 +219,9 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "build.dockerfile": [Tried("docker/Dockerfile")],
     "build.context": [Tried("app")],
+    "build.network.vpcId": [Tried("vpc-0a1b2c3d4e5f67891", base=_BUILT_IN_A_VPC)],
+    "build.network.subnets": [Tried(["subnet-0a1b2c3d4e5f67894"], base=_BUILT_IN_A_VPC)],
+    "build.network.securityGroups": [Tried(["sg-0a1b2c3d4e5f67891"], base=_BUILT_IN_A_VPC)],
     "build.cache": [Tried(False)],
     "build.secrets": [Tried({"NPM_TOKEN": "shop/npm-token"})],
     "build.baseRepositories": [Tried(["base/python"])],

@@ -314,6 +314,7 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         ("base_repositories", "baseRepositories"),
         ("registry_logins", "registryLogins"),
         ("checks", "checks"),
+        ("network", "network"),
         ("repository", "repository"),
         ("version", "version"),
     ):

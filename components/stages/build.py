@@ -19,7 +19,7 @@ from components.images.repository import (
     pull_through_cache,
     registry_login,
 )
-from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
+from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject, image_builder
 from components.pipeline.model import Action, Artifact, Category, scheduled, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
 from components.settings import BuildSection
@@ -120,6 +120,14 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
     def _platform(self) -> str:
         return PLATFORMS[self._context.application.architecture]
 
+    @property
+    def _network(self) -> BuildNetwork | None:
+        """Where the code is built and checked."""
+        network = self._args.build.network
+        if network is None:
+            return None
+        return BuildNetwork(vpc_id=network.vpc_id, subnets=network.subnets, security_groups=network.security_groups)
+
     def _build(
         self, job: str, repository: Repository, dockerfile: str, build_context: str, *, smoke: bool = False
     ) -> BuildProject:
@@ -171,6 +179,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             statements=[repository.push(), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
             reads_code=True,
+            network=self._network,
         )
 
     def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:
@@ -194,6 +203,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             variables={"IMAGE_URI": ""} if check.image else {},
             statements=[self._context.registry.app.pull(), registry_login()] if check.image else [],
             timeout_minutes=check.timeout_minutes,
+            network=self._network,
         )
 
     def _record(self) -> BuildProject:
