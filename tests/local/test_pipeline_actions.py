@@ -27,6 +27,7 @@ from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_deploy import CodeDeploy
 from local.rehearsal.deployed import Deployed, Project
 from local.rehearsal.ecs import Behaviour, Ecs
+from local.rehearsal.emulated import RolePolicies
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed
 
 CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/11111111-2222-4333-8444-555555555555"
@@ -298,12 +299,11 @@ def building(
     deployed = Deployed.of([resource.as_dict() for resource in program("everything-on")])
     project = deployed.project(action)
     if lacking:
-        policies = [*deployed.policies_of(project.role), all_but(lacking)[1]]
+        policies = RolePolicies([*deployed.policies_of(project.role), all_but(lacking)[1]])
         deployed = dataclasses.replace(deployed, roles={**deployed.roles, project.role: policies})
     project = dataclasses.replace(project, network={**project.network, **network})
-    made = dataclasses.replace(context(folder, {}), deployed=deployed)
-    made.run.action.name, made.run.identity = action, "1"
-    return made, project
+    run: Any = SimpleNamespace(log=[], external_id="", identity="1", action=deployed.action(action))
+    return dataclasses.replace(context(folder, {}), deployed=deployed, run=run), project
 
 
 @pytest.mark.parametrize("action", ["BuildImage", "BuildSmokeTestImage", "CheckUnitTests", "CheckLicenses"])

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from mocked import build_program
-from summary import load_stack_file, program, stack_files
+from summary import program, stack_files
 
+from components.settings import load_stack_file
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.deployed import Deployed
