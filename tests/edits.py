@@ -15,6 +15,7 @@ from mocked import Graph, Resource, build_program
 from components.settings.reader.messages import PREFIX
 from components.settings.reader.shapes import Shape, leaves
 from components.settings.root import Settings
+from components.settings.sections.build import BuildSection
 from local.engine.outcome import Step
 from local.engine.providers import changes
 from local.engine.providers.awsx import Vpc
@@ -138,6 +139,24 @@ _EFS = {
     "accessPointId": "fsap-0a1b2c3d4e5f67890",
     "securityGroupId": "sg-0a1b2c3d4e5f67890",
 }
+_HOST = "arn:aws:codeconnections:eu-west-1:123456789012:host/git-0f0f0f0f"
+_OTHER_PROVIDERS = {"gitlab": "example/shops/shop", "bitbucket": "example/shop"}
+
+
+def _elsewhere(provider: str, **keys: object) -> Values:
+    """The code with another provider than GitHub, which has the releases all the same."""
+    return {
+        "source": {provider: {"repository": _OTHER_PROVIDERS[provider], **keys}},
+        "release.github.repository": "example/mirror",
+    }
+
+
+def _on_a_server(provider: str) -> Values:
+    """The code on a server of one's own."""
+    return {f"source.{provider}.url": "https://git.example.com", f"source.{provider}.hostArn": _HOST}
+
+
+_BUILT_IN_A_VPC: Values = {"build.network": (BuildSection.model_fields["network"].examples or [{}])[0]}
 _POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]
 _PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
 _NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
@@ -169,8 +188,25 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "source.github.repository": [Tried("example/store")],
     "source.github.branch": [Tried("next")],
     "source.github.submodules": [Tried(["example/shop-fonts"], base={"source.github.fullClone": True})],
+    "source.github.url": [Tried("https://git.example.com", along={"source.github.hostArn": _HOST})],
+    "source.github.hostArn": [Tried(f"{_HOST}2", base=_on_a_server("github"))],
+    **{
+        f"source.{provider}.{key}": tried
+        for provider, name in _OTHER_PROVIDERS.items()
+        for key, tried in {
+            "repository": [Tried(f"{name}2", base=_elsewhere(provider))],
+            "branch": [Tried("next", base=_elsewhere(provider))],
+            "submodules": [Tried([f"{name}-fonts"], base=_elsewhere(provider, fullClone=True))],
+            "url": [
+                Tried("https://git.example.com", base=_elsewhere(provider), along={f"source.{provider}.hostArn": _HOST})
+            ],
+            "hostArn": [Tried(f"{_HOST}2", base={**_elsewhere(provider), **_on_a_server(provider)})],
+        }.items()
+    },
     "source.ecr.repository": [Tried("platform/node")],
     "source.ecr.tag": [Tried("22", base={"source.ecr.repository": "platform/node"})],
+    "source.ecr.tagPattern": [Tried("v*", base={"source.ecr.repository": "platform/node"})],
+    "source.ecr.arrivesBy": [Tried("replication", base={"source.ecr.repository": "platform/node"})],
     "source.ecr.create": [
         Tried(True, base={"source.ecr.repository": "platform/node"}),
         Tried(False, base={"source.ecr.repository": "platform/node", "source.ecr.create": True}),
@@ -183,6 +219,9 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "build.dockerfile": [Tried("docker/Dockerfile")],
     "build.context": [Tried("app")],
+    "build.network.vpcId": [Tried("vpc-0a1b2c3d4e5f67891", base=_BUILT_IN_A_VPC)],
+    "build.network.subnets": [Tried(["subnet-0a1b2c3d4e5f67894"], base=_BUILT_IN_A_VPC)],
+    "build.network.securityGroups": [Tried(["sg-0a1b2c3d4e5f67891"], base=_BUILT_IN_A_VPC)],
     "build.cache": [Tried(False)],
     "build.secrets": [Tried({"NPM_TOKEN": "shop/npm-token"})],
     "build.baseRepositories": [Tried(["base/python"])],
@@ -479,6 +518,8 @@ def _example(key: str, leaf: Shape) -> Tried:
     section = key.partition(".")[0]
     known = {path.partition(".")[0] for path in (*STACK, *STAGES)} | {"deploy", "pipeline", "retention"}
     base: Values = {} if section in known else {section: (Settings.model_fields[section].examples or [{}])[0]}
+    if section == "source" and (provider := key.split(".")[1]) in _OTHER_PROVIDERS:
+        base = _elsewhere(provider)
     stages = {} if section in BY_ENGINE else STAGES
     before = value_at(config({**STACK, **stages, **base}), key)
     return Tried(leaf.example if leaf.example != before else _other(before), base)

@@ -11,8 +11,8 @@ Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-throug
 BUILD_MOUNTS (JSON object: the id of each secret of the build, and where Secrets Manager has it),
 BASE_REPOSITORIES (JSON list of ECR repositories whose images the Dockerfile names), REGISTRY_LOGINS (JSON object:
 the host of each other registry, and the secret with its username and password),
-TASK_DEFINITION_FILE (a file of the source that image.json is to hold, or empty), and for a full clone CONNECTION_ARN
-and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
+TASK_DEFINITION_FILE (a file of the source that image.json is to hold, or empty), and for a full clone CONNECTION_ARN,
+CLONED_FROM (address of the Git provider) and CLONED_REPOSITORIES (JSON list of names there, the code's own first).
 """
 
 from __future__ import annotations

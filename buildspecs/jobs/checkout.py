@@ -1,9 +1,10 @@
 """The code as CodePipeline hands it over: complete a clone, and refuse what would be built green and wrong.
 
 An archive has empty folders for submodules, pointers for Git LFS files, and text for symbolic links. A clone
-(source.github.fullClone) lacks submodules and LFS files only, and these are fetched here.
+(fullClone, in the section source of the stack file) lacks submodules and LFS files only, and these are fetched here.
 
-Variables, for a clone only: CONNECTION_ARN, and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
+Variables, for a clone only: CONNECTION_ARN, CLONED_FROM (address of the Git provider), and CLONED_REPOSITORIES (JSON
+list of names there, such as owner/name, the code's own first).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from jobs import inputs, job
 SMALL = 1024
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 SHOWN = 5
-CLONE = "source.github.fullClone: true in the stack file"
+CLONE = "fullClone: true, in the section source of the stack file"
 
 
 class Gaps(NamedTuple):
@@ -45,7 +46,7 @@ def complete(folder: str, excluded: Callable[[str], bool] | None = None, needs: 
     if is_clone():
         if gaps.submodules:
             command = ("git", *through_connection(), "submodule", "update", "--init", "--recursive", "--")
-            why = "Clone submodules (of private repositories: see source.github.submodules)"
+            why = "Clone submodules (of private repositories: see submodules, in the section source)"
             job.run(why, *command, *gaps.submodules, env={"GIT_TERMINAL_PROMPT": "0"})
             gaps = found(folder, excluded, needs)
         if gaps.pointers:
@@ -54,7 +55,7 @@ def complete(folder: str, excluded: Callable[[str], bool] | None = None, needs: 
     elif gaps.links and excluded:
         job.say(f"NOTE: an archive has text for symbolic links; these look like it: {shown(gaps.links)}. Set {CLONE}.")
     if gaps.submodules:
-        fix = "Name private ones under source.github.submodules, and take stale ones out of .gitmodules"
+        fix = "Name private ones under submodules, in the section source, and take stale ones out of .gitmodules"
         fail(f"submodules are empty: {shown(gaps.submodules)}", fix, excluded)
     if gaps.pointers:
         fix = "Git LFS files can be fetched from public repositories only"
@@ -119,20 +120,23 @@ def through_connection() -> list[str]:
     if not private:
         return []
     _, _, service, region, account, connection = job.require("CONNECTION_ARN").split(":")
+    server = job.require("CLONED_FROM")
+    host = server.partition("://")[2]
     through = f"https://{service}.{region}.amazonaws.com/git-http/{account}/{region}/{connection.split('/')[1]}/"
     return [
         option
         for repository in private
-        for origin in ("https://github.com/", "git@github.com:", "ssh://git@github.com/")
+        for origin in (f"{server}/", f"git@{host}:", f"ssh://git@{host}/")
         for option in ("-c", f"url.{through}{repository}.insteadOf={origin}{repository}")
     ]
 
 
 def fetch_large_files() -> None:
-    """Fetch Git LFS files: from where the clone is from, or from GitHub as everybody may."""
+    """Fetch Git LFS files: from where the clone is from, or from the Git provider as everybody may."""
     env = {"GIT_TERMINAL_PROMPT": "0"}
     job.run("Have git use Git LFS", "git", "lfs", "install", "--local", check=False, env=env)
-    everybodys = [("-c", f"lfs.url=https://github.com/{own}.git/info/lfs") for own in repositories()[:1]]
+    server = job.optional("CLONED_FROM")
+    everybodys = [("-c", f"lfs.url={server}/{own}.git/info/lfs") for own in repositories()[:1]]
     for options in ((), *everybodys):
         done = job.run("Fetch Git LFS files", "git", *options, "lfs", "pull", check=False, env=env)
         if not done.code:

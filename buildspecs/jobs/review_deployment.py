@@ -18,6 +18,15 @@ MOST = 180
 
 https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-variables.html
 """
+COMPARISONS = {
+    "https://github.com/": "compare/{before}...{after}",
+    "https://gitlab.com/": "-/compare/{before}...{after}",
+    "https://bitbucket.org/": "branches/compare/{after}%0D{before}",
+}
+"""Where Git providers show the commits between two, by the ``compareUrlFormat`` that changelogs of each are made with.
+
+https://github.com/conventional-changelog/conventional-changelog-config-spec
+"""
 COMMIT = re.compile(r"([0-9a-f]{7,64})-[0-9a-f]{8}")
 """The tag that the build gives an image: its commit, and what else it is made from."""
 
@@ -51,9 +60,8 @@ def comparison(source: str, before: str, after: str) -> str:
         return "not known"
     if before == after:
         return f"the same, {after}"
-    return (
-        f"{source}/compare/{before}...{after}" if source.startswith("https://github.com/") else f"{before} to {after}"
-    )
+    path = next((path for server, path in COMPARISONS.items() if source.startswith(server)), "")
+    return f"{source}/{path.format(before=before, after=after)}" if path else f"{before} to {after}"
 
 
 def short(text: str) -> str:

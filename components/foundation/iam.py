@@ -29,10 +29,20 @@ _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
 _ACCESS_POINTS = "https://docs.aws.amazon.com/efs/latest/ug/access-points-iam-policy.html"
 _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide/"
 
+_BUILDS_IN_A_VPC = (
+    "https://docs.aws.amazon.com/codebuild/latest/userguide/"
+    "auth-and-access-control-iam-identity-based-access-control.html"
+)
+
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
     {
         # CodeDeploy's own guide names the deployment group, and is wrong (awsdocs/aws-codedeploy-user-guide#18).
         "codedeploy:StopDeployment": f"{_REFERENCE}list_awscodedeploy.html",
+        "ec2:DescribeDhcpOptions": f"{_REFERENCE}list_amazonec2.html",
+        "ec2:DescribeNetworkInterfaces": f"{_REFERENCE}list_amazonec2.html",
+        "ec2:DescribeSecurityGroups": f"{_REFERENCE}list_amazonec2.html",
+        "ec2:DescribeSubnets": f"{_REFERENCE}list_amazonec2.html",
+        "ec2:DescribeVpcs": f"{_REFERENCE}list_amazonec2.html",
         "ecr:GetAuthorizationToken": f"{_REFERENCE}list_amazonelasticcontainerregistry.html",
         "ecs:DescribeTaskDefinition": f"{_REFERENCE}list_amazonelasticcontainerservice.html",
         "elasticloadbalancing:DescribeListeners": f"{_REFERENCE}list_elasticloadbalancing.html",
@@ -55,6 +65,9 @@ UNSCOPED: Mapping[str, str] = MappingProxyType(
         "cloudwatch:DescribeAlarms": (
             "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html"
         ),
+        # AWS's example for builds in a VPC; the statement holds them to one VPC.
+        "ec2:CreateNetworkInterface": _BUILDS_IN_A_VPC,
+        "ec2:DeleteNetworkInterface": _BUILDS_IN_A_VPC,
         "ecs:CreateTaskSet": f"{_MANAGED}AWSCodeDeployRoleForECS.html",
         "ecs:DeleteTaskSet": f"{_MANAGED}AWSCodeDeployRoleForECS.html",
         "ecs:UpdateServicePrimaryTaskSet": f"{_MANAGED}AWSCodeDeployRoleForECS.html",
@@ -74,6 +87,9 @@ ALWAYS_SENT: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         # Seen to work: without the condition the action lists every cluster's tasks.
         ("ecs:ListTasks", "ecs:cluster"): "https://github.com/cdklabs/construct-hub/pull/1207",
+        # AWS's own example.
+        ("ec2:CreateNetworkInterfacePermission", "ec2:AuthorizedService"): _BUILDS_IN_A_VPC,
+        ("ec2:CreateNetworkInterfacePermission", "ec2:Subnet"): _BUILDS_IN_A_VPC,
         # AWS's own example for a cluster; StartTask and RunTask are about a task in one.
         ("ecs:RunTask", "ecs:cluster"): f"{_ECS}security_iam_id-based-policy-examples.html",
         # Of a task without the tag there is no key, and that it is refused then is what the condition is for.

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pulumi
 from pulumi_aws import cloudwatch, codebuild, iam
 
+from components.foundation.account import AwsAccount
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
@@ -163,6 +164,60 @@ CHROME = Machine(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BuildNetwork:
+    """The VPC that builds run in.
+
+    Attributes:
+        vpc_id: The VPC.
+        subnets: Its subnets, in which builds have a network interface.
+        security_groups: Of this network interface.
+    """
+
+    vpc_id: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+
+    def join(self, account: AwsAccount) -> tuple[Statement, ...]:
+        """Permission to have a network interface in the VPC, by AWS's example.
+
+        https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-iam-identity-based-access-control.html
+
+        The account of a VPC is left open, since its owner may have shared it. Where a request says nothing of a VPC it
+        passes, as in the example.
+        """
+        of_vpc = {"ArnLikeIfExists": {"ec2:Vpc": account.arn("ec2", f"vpc/{self.vpc_id}", account_id="*")}}
+        subnets = [account.arn("ec2", f"subnet/{subnet}", account_id="*") for subnet in self.subnets]
+        return (
+            Statement(
+                sid="FindNetwork",
+                actions=(
+                    "ec2:DescribeDhcpOptions",
+                    "ec2:DescribeNetworkInterfaces",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcs",
+                ),
+                resources=("*",),
+            ),
+            Statement(
+                sid="MakeNetworkInterface",
+                actions=("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
+                resources=("*",),
+                conditions=of_vpc,
+            ),
+            Statement(
+                sid="AttachNetworkInterface",
+                actions=("ec2:CreateNetworkInterfacePermission",),
+                resources=(account.arn("ec2", "network-interface/*"),),
+                conditions={
+                    "StringEquals": {"ec2:AuthorizedService": "codebuild.amazonaws.com"},
+                    "ArnLike": {"ec2:Subnet": subnets},
+                },
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BuildProjectArgs:
     """What distinguishes one build project from another.
 
@@ -181,6 +236,7 @@ class BuildProjectArgs:
         statements: What the job may do, besides exchanging artifacts and writing its log.
         timeout_minutes: Build timeout in minutes; not for Lambda machines.
         role_name: The role's name in AWS where another account must be able to name it; else Pulumi finds one.
+        network: The VPC that builds run in; not for Lambda machines.
     """
 
     foundation: Foundation
@@ -195,6 +251,7 @@ class BuildProjectArgs:
     timeout_minutes: int = 30
     secrets: Mapping[str, str] = field(default_factory=dict)
     role_name: str | None = None
+    network: BuildNetwork | None = None
 
     @property
     def job_words(self) -> str:
@@ -243,7 +300,11 @@ class BuildProject(pulumi.ComponentResource):
             f"{name}-policy",
             role=role.name,
             policy=policy_document(
-                [*args.statements, *self._standard_statements(args, logs, self._report_groups(name))]
+                [
+                    *args.statements,
+                    *self._standard_statements(args, logs, self._report_groups(name)),
+                    *(args.network.join(account) if args.network else ()),
+                ]
             ),
             opts=child,
         )
@@ -264,6 +325,13 @@ class BuildProject(pulumi.ComponentResource):
                 environment_variables=_environment_variables(args),
             ),
             logs_config={"cloudwatch_logs": {"group_name": logs.name, "status": "ENABLED"}},
+            vpc_config=codebuild.ProjectVpcConfigArgs(
+                vpc_id=args.network.vpc_id,
+                subnets=list(args.network.subnets),
+                security_group_ids=list(args.network.security_groups),
+            )
+            if args.network
+            else None,
             build_timeout=None if args.machine.is_lambda else args.timeout_minutes,
             tags=tags,
             # CodeBuild tries the role when the project is made (terraform-provider-aws#4233).

@@ -11,7 +11,7 @@ import pulumi
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement
-from components.jobs.build_project import BuildProject, BuildProjectArgs, Machine
+from components.jobs.build_project import BuildNetwork, BuildProject, BuildProjectArgs, Machine
 from components.jobs.buildspec import Buildspec, load_buildspec, of_the_application
 from components.jobs.bundle import JobBundle
 from components.pipeline.connection import Connection
@@ -74,6 +74,7 @@ class JobComponent(pulumi.ComponentResource):
         timeout_minutes: int = 30,
         role_name: str | None = None,
         reads_code: bool = False,
+        network: BuildNetwork | None = None,
     ) -> BuildProject:
         """One build project, named ``<prefix>-<job>`` in AWS.
 
@@ -88,6 +89,7 @@ class JobComponent(pulumi.ComponentResource):
             timeout_minutes: Build timeout in minutes.
             role_name: The role's name in AWS, where another account must be able to name it.
             reads_code: Whether it reads the artifact ``Source``: with a full clone, the job then may clone.
+            network: The VPC that it runs in.
         """
         clone = self._context.full_clone if reads_code else None
         return self._made(
@@ -101,6 +103,7 @@ class JobComponent(pulumi.ComponentResource):
             statements=[*statements, *(clone.clone() if clone else ())],
             timeout_minutes=timeout_minutes,
             role_name=role_name,
+            network=network,
         )
 
     def own_project(
@@ -113,6 +116,7 @@ class JobComponent(pulumi.ComponentResource):
         variables: Mapping[str, str],
         statements: Sequence[Statement] = (),
         timeout_minutes: int = 30,
+        network: BuildNetwork | None = None,
     ) -> BuildProject:
         """One build project with a buildspec of the application's repository: any commit may change what it does.
 
@@ -124,6 +128,7 @@ class JobComponent(pulumi.ComponentResource):
             variables: What it is told, with defaults.
             statements: What it may do besides reading the code.
             timeout_minutes: Build timeout in minutes.
+            network: The VPC that it runs in.
         """
         clone = self._context.full_clone
         return self._made(
@@ -136,6 +141,7 @@ class JobComponent(pulumi.ComponentResource):
             secrets={},
             statements=[*statements, *(clone.clone() if clone else ())],
             timeout_minutes=timeout_minutes,
+            network=network,
         )
 
     def _made(
@@ -150,6 +156,7 @@ class JobComponent(pulumi.ComponentResource):
         secrets: Mapping[str, str],
         statements: Sequence[Statement],
         timeout_minutes: int,
+        network: BuildNetwork | None,
         role_name: str | None = None,
     ) -> BuildProject:
         context = self._context
@@ -168,6 +175,7 @@ class JobComponent(pulumi.ComponentResource):
                 statements=statements,
                 timeout_minutes=timeout_minutes,
                 role_name=role_name,
+                network=network,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

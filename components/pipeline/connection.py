@@ -1,4 +1,4 @@
-"""The connection to GitHub: how the code is reached, and what its users may do with it."""
+"""The connection to a Git provider: how the code is reached, and what its users may do with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Connection:
     Attributes:
         arn: The connection's ARN.
         made: Whether this stack makes it, so that a person has to finish the handshake.
-        repository: The application's repository, ``owner/name``.
+        repository: The application's repository as the provider names it, ``owner/name`` on GitHub.
+        server_url: Where the provider's repositories are, for example ``https://github.com``.
         submodules: Private repositories of its submodules that a build may clone too.
         full_clone: Whether builds clone the repository instead of getting an archive.
     """
@@ -28,6 +29,7 @@ class Connection:
     arn: pulumi.Output[str]
     made: bool
     repository: str
+    server_url: str
     submodules: tuple[str, ...] = ()
     full_clone: bool = False
 
@@ -45,7 +47,11 @@ class Connection:
 
     def clone_variables(self) -> dict[str, pulumi.Input[str]]:
         """The variables by which a job completes a clone; its buildspec declares them."""
-        return {"CONNECTION_ARN": self.arn, "CLONED_REPOSITORIES": json.dumps(self._repositories)}
+        return {
+            "CONNECTION_ARN": self.arn,
+            "CLONED_REPOSITORIES": json.dumps(self._repositories),
+            "CLONED_FROM": self.server_url,
+        }
 
     @property
     def _repositories(self) -> tuple[str, ...]:
@@ -85,7 +91,10 @@ class ConnectionArgs:
 
     Attributes:
         foundation: What a new connection is made with.
-        repository: The application's repository, ``owner/name``.
+        repository: The application's repository as the provider names it, ``owner/name`` on GitHub.
+        server_url: Where the provider's repositories are, for example ``https://github.com``.
+        provider_type: CodeConnections' type of a new connection; ``None`` where its host says it.
+        host_arn: The host that a new connection is made on, for a provider on a server of one's own.
         connection_arn: A connection that exists; one is made when left out.
         submodules: Private repositories of its submodules that a build may clone too.
         full_clone: Whether builds clone the repository instead of getting an archive.
@@ -93,13 +102,18 @@ class ConnectionArgs:
 
     foundation: Foundation
     repository: str
+    server_url: str
+    provider_type: str | None
+    host_arn: str | None = None
     connection_arn: str | None = None
     submodules: tuple[str, ...] = ()
     full_clone: bool = False
 
 
 def connection_of(name: str, args: ConnectionArgs, opts: pulumi.ResourceOptions | None = None) -> Connection:
-    """The connection that the stack file names, or a new one.
+    """The connection that the stack file names, or a new one, of a type or on a host.
+
+    https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
 
     Args:
         name: The Pulumi name of a new one.
@@ -110,13 +124,19 @@ def connection_of(name: str, args: ConnectionArgs, opts: pulumi.ResourceOptions 
     foundation = args.foundation
     if arn is None:
         made = codeconnections.Connection(
-            name, name=foundation.prefix, provider_type="GitHub", tags=foundation.tags, opts=opts
+            name,
+            name=foundation.prefix,
+            provider_type=args.provider_type,
+            host_arn=args.host_arn,
+            tags=foundation.tags,
+            opts=opts,
         )
         arn = made.arn
     return Connection(
         arn=pulumi.Output.from_input(arn),
         made=args.connection_arn is None,
         repository=args.repository,
+        server_url=args.server_url,
         submodules=args.submodules,
         full_clone=args.full_clone,
     )

@@ -178,7 +178,7 @@ def _render_action(action: Action) -> codepipeline.PipelineStageActionArgsDict:
 
 
 def _render_trigger(source_action: str, trigger: GitTrigger) -> codepipeline.PipelineTriggerArgs:
-    """A push of tags, where tags are named, else a push to the branch.
+    """A push of tags, where tags are named, else a push to the branch, or to those that the patterns let pass.
 
     Tags and branches never stand in one filter: CodePipeline would want both at once (terraform-provider-aws#43105).
     """
@@ -190,7 +190,10 @@ def _render_trigger(source_action: str, trigger: GitTrigger) -> codepipeline.Pip
         )
     else:
         push = codepipeline.PipelineTriggerGitConfigurationPushArgs(
-            branches=codepipeline.PipelineTriggerGitConfigurationPushBranchesArgs(includes=[trigger.branch]),
+            branches=codepipeline.PipelineTriggerGitConfigurationPushBranchesArgs(
+                includes=_given(trigger.branches) or (None if trigger.ignored_branches else [trigger.branch]),
+                excludes=_given(trigger.ignored_branches),
+            ),
             file_paths=codepipeline.PipelineTriggerGitConfigurationPushFilePathsArgs(
                 includes=_given(trigger.paths), excludes=_given(trigger.ignored_paths)
             )

@@ -7,8 +7,9 @@ rule matches by repository name (aws-cdk#29225).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import pulumi
 from pulumi_aws import cloudwatch, iam
@@ -18,19 +19,37 @@ from components.foundation.iam import Statement, policy_document, service_trust
 from components.pipeline.model import ImagePushTrigger
 
 
-def event_pattern(trigger: ImagePushTrigger) -> dict[str, object]:
-    """The EventBridge pattern of a successful push of one tag.
+class _Arrival(NamedTuple):
+    """One way of an image into ECR: the event of its success, and the words for it."""
 
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html
+    detail_type: str
+    success: Mapping[str, list[str]]
+    words: str
+
+
+_ARRIVALS: Mapping[str, _Arrival] = {
+    "push": _Arrival("ECR Image Action", {"action-type": ["PUSH"], "result": ["SUCCESS"]}, "was pushed"),
+    "replication": _Arrival(
+        "ECR Replication Action", {"action-type": ["REPLICATE"], "result": ["SUCCESS"]}, "was replicated"
+    ),
+    "pullThroughCache": _Arrival("ECR Pull Through Cache Action", {"sync-status": ["SUCCESS"]}, "was cached"),
+}
+"""https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html"""
+
+
+def event_pattern(trigger: ImagePushTrigger) -> dict[str, object]:
+    """The EventBridge pattern of an image that has arrived under the tag, or under one that the pattern matches.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
     """
+    arrival = _ARRIVALS[trigger.arrives_by]
     return {
         "source": ["aws.ecr"],
-        "detail-type": ["ECR Image Action"],
+        "detail-type": [arrival.detail_type],
         "detail": {
-            "action-type": ["PUSH"],
-            "result": ["SUCCESS"],
+            **arrival.success,
             "repository-name": [trigger.repository],
-            "image-tag": [trigger.tag],
+            "image-tag": [{"wildcard": trigger.tag} if "*" in trigger.tag else trigger.tag],
         },
     }
 
@@ -77,7 +96,8 @@ class ImagePushTriggerRule(pulumi.ComponentResource):
         rule = cloudwatch.EventRule(
             f"{name}-rule",
             name=rule_name,
-            description=f"{args.trigger.repository}:{args.trigger.tag} was pushed: start {args.pipeline_name}",
+            description=f"{args.trigger.repository}:{args.trigger.tag} {_ARRIVALS[args.trigger.arrives_by].words}: "
+            f"start {args.pipeline_name}",
             event_pattern=json.dumps(pattern),
             tags=tags,
             opts=child,

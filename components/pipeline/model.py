@@ -77,9 +77,21 @@ https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Codes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GitTrigger:
-    """Starts the pipeline on a push to one branch, optionally only for some paths, or on a push of some tags."""
+    """Starts the pipeline on a push to a branch, optionally only for some paths, or on a push of some tags.
+
+    Attributes:
+        branch: The one branch, unless there are patterns of branches.
+        branches: Patterns of branches, one of which has to match.
+        ignored_branches: Patterns of branches, none of which may match.
+        paths: Patterns of changed files, one of which has to match.
+        ignored_paths: Patterns of changed files whose change alone starts nothing.
+        tags: Patterns of git tags, one of which has to match.
+        ignored_tags: Patterns of git tags, none of which may match.
+    """
 
     branch: str
+    branches: tuple[str, ...] = ()
+    ignored_branches: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     ignored_paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -88,10 +100,17 @@ class GitTrigger:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePushTrigger:
-    """Starts the pipeline when an image is pushed under one tag, and pins the run to the digest of that push."""
+    """Starts the pipeline when an image arrives under a tag, and pins the run to its digest.
+
+    Attributes:
+        repository: The repository's name.
+        tag: The tag, or a pattern of tags in which ``*`` stands for any characters.
+        arrives_by: ``push``, ``replication`` or ``pullThroughCache``.
+    """
 
     repository: str
     tag: str
+    arrives_by: str = "push"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

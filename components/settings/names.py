@@ -1,4 +1,4 @@
-"""Types of the names AWS and GitHub give things, as strict as the service that would refuse them later.
+"""Types of the names AWS and Git providers give things, as strict as the service that would refuse them later.
 
 Each type says in words what it must be (`Constraint`), for messages and the docs; `Reference` marks those that name
 something kept elsewhere.
@@ -74,6 +74,16 @@ ImageTag = Annotated[
 ]
 """https://docs.docker.com/reference/cli/docker/image/tag/"""
 
+ImageTagPattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z0-9_]\*?|\*[A-Za-z0-9._-])([A-Za-z0-9._-]\*?)*$|^\*$", max_length=128),
+    Constraint("the pattern of an image tag: 1 to 128 letters, digits, . _ - and *, without two * in a row"),
+    Reference(),
+]
+"""EventBridge reads * as any number of characters and takes no two in a row:
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+"""
+
 RoleArn = Annotated[
     str,
     StringConstraints(pattern=rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9_+=,.@/-]+$", max_length=600),
@@ -123,6 +133,17 @@ ConnectionArn = Annotated[
     Constraint("the ARN of a connection, arn:aws:codeconnections:<region>:<account>:connection/<id>"),
     Reference(),
 ]
+
+HostArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"{_ARN}:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{{12}}:host/[A-Za-z0-9_./-]+$",
+        max_length=256,
+    ),
+    Constraint("the ARN of a host of CodeConnections, arn:aws:codeconnections:<region>:<account>:host/<name>-<id>"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html"""
 
 TopicArn = Annotated[
     str,
@@ -220,6 +241,24 @@ GithubRepository = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}$"),
     Constraint("a GitHub repository written owner/name, without https://"),
+    Reference(),
+]
+
+GitlabProject = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*(/[A-Za-z0-9_.][A-Za-z0-9_.-]*){1,21}$", max_length=1000),
+    Constraint("a GitLab project with all of its groups, written group/project or group/subgroup/project"),
+    Reference(),
+]
+"""The whole path is CodePipeline's ``FullRepositoryId``: https://github.com/aws/aws-cdk/issues/27504. GitLab nests
+groups up to 20 deep: https://docs.gitlab.com/user/group/subgroups/. A value of CodePipeline has 1,000 characters:
+https://github.com/awsdocs/aws-codepipeline-user-guide/issues/24
+"""
+
+BitbucketRepository = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,62}/[A-Za-z0-9._-]{1,62}$"),
+    Constraint("a Bitbucket repository written workspace/repository, without https://"),
     Reference(),
 ]
 

@@ -20,7 +20,7 @@ class Settings(Section):
 
     application: ApplicationSection = Field(description="What runs, and how big.", examples=[{"name": "shop"}])
     source: SourceSection = Field(
-        description="Where the pipeline starts: code on GitHub, an image in ECR, or both.",
+        description="Where the pipeline starts: code in a Git repository, an image in ECR, or both.",
         examples=[{"github": {"repository": "example/shop"}}],
     )
     build: BuildSection = Field(
@@ -58,8 +58,8 @@ class Settings(Section):
 
     @property
     def has_code(self) -> bool:
-        """Whether the pipeline starts from code on GitHub (perhaps on top of a base image)."""
-        return self.source.github is not None
+        """Whether the pipeline starts from code (perhaps on top of a base image)."""
+        return self.source.code is not None
 
     @property
     def smoke_test_enabled(self) -> bool:

@@ -292,17 +292,18 @@ def images_can_be_fetched(application: ApplicationSection, hosting: HostingSecti
 
 def smoke_test_needs_code(build: BuildSection, source: SourceSection) -> Iterator[Problem]:
     """Yield a smoke test with nothing to build it from."""
-    if build.smoke_test.enabled and source.github is None:
+    if build.smoke_test.enabled and source.code is None:
         yield Problem(
             path=("build", "smokeTest", "enabled"),
-            message="needs source.github: the smoke-test image is built from code, this pipeline starts from an image",
+            message="needs code to build the image from (source.github, gitlab or bitbucket); this pipeline starts "
+            "from an image",
             fix="pulumi config set --path 'ecs-delivery:build.smokeTest.enabled' false",
         )
 
 
 def build_without_code_builds_nothing(build: BuildSection, source: SourceSection) -> Iterator[Problem]:
     """Yield keys of a build that does not take place, because the pipeline delivers an image as it is."""
-    if source.github is not None:
+    if source.code is not None:
         return
     for field, key in (
         ("dockerfile", "dockerfile"),
@@ -313,14 +314,15 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         ("base_repositories", "baseRepositories"),
         ("registry_logins", "registryLogins"),
         ("checks", "checks"),
+        ("network", "network"),
         ("repository", "repository"),
         ("version", "version"),
     ):
         if getattr(build, field) != BuildSection.model_fields[field].default:
             yield Problem(
                 path=("build", key),
-                message="has an effect only with source.github: this pipeline delivers the image of source.ecr "
-                "as it is",
+                message="has an effect only with code (source.github, gitlab or bitbucket): this pipeline delivers the "
+                "image of source.ecr as it is",
                 fix=f"pulumi config rm --path 'ecs-delivery:build.{key}'",
             )
 
@@ -328,11 +330,10 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
 def upload_from_source_needs_code(deploy: DeploySection, source: SourceSection) -> Iterator[Problem]:
     """Yield static files of a repository that is not there."""
     upload = deploy.static_files.upload
-    if deploy.static_files.enabled and upload and upload.origin == "source" and source.github is None:
+    if deploy.static_files.enabled and upload and upload.origin == "source" and source.code is None:
         yield Problem(
             path=("deploy", "staticFiles", "upload", "from"),
-            message="must be image, because without source.github there is no repository to take files from, "
-            "got source",
+            message="must be image, because without code there is no repository to take files from, got source",
             fix="edit the file: write it like upload: {from: image, path: /app/public}",
         )
 
@@ -468,10 +469,11 @@ def taking_over_has_an_effect(deploy: DeploySection, hosting: HostingSection) ->
 
 def a_task_definition_file_needs_code(hosting: HostingSection, source: SourceSection) -> Iterator[Problem]:
     """Yield a file of a repository that is not there."""
-    if hosting.existing and hosting.existing.task_definition_file and source.github is None:
+    if hosting.existing and hosting.existing.task_definition_file and source.code is None:
         yield Problem(
             path=("hosting", "existing", "taskDefinitionFile"),
-            message="needs source.github: this pipeline starts from an image, which has no such file",
+            message="needs code (source.github, gitlab or bitbucket): this pipeline starts from an image, which has no "
+            "such file",
             fix="pulumi config rm --path 'ecs-delivery:hosting.existing.taskDefinitionFile'",
         )
 
@@ -522,7 +524,7 @@ def source_is_not_the_result(
 ) -> Iterator[Problem]:
     """Yield a base image in the very repository the pipeline pushes to: each run would start the next."""
     own = build.repository_for(f"{application.name}-{stack}")
-    if source.github and source.ecr and source.ecr.repository == own:
+    if source.code and source.ecr and source.ecr.repository == own:
         yield Problem(
             path=("source", "ecr", "repository"),
             message=f'must differ from the repository this stack pushes to, or a run starts the next; got "{own}"',
@@ -530,11 +532,29 @@ def source_is_not_the_result(
         )
 
 
+def a_release_starts_no_run(release: ReleaseSection, source: SourceSection) -> Iterator[Problem]:
+    """Yield a release whose tag, put on the image that was delivered, would start the next run.
+
+    ECR tells of each tag that an image gets as of a push: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
+    """
+    pattern = source.ecr.tag_pattern if source.ecr and source.code is None else None
+    if not release.enabled or pattern is None or (source.ecr and source.ecr.arrives_by != "push"):
+        return
+    start, prefix = pattern.partition("*")[0], release.tag_prefix
+    if start.startswith(prefix) or prefix.startswith(start):
+        yield Problem(
+            path=("source", "ecr", "tagPattern"),
+            message=f'matches tags that the release gives to the image, which begin with "{prefix}", so each run '
+            f"would start the next; got {pattern}",
+            fix="pulumi config set --path 'ecs-delivery:source.ecr.tagPattern' 'build-*'",
+        )
+
+
 def promotion_leads_elsewhere(
     promotion: PromotionSection, application: ApplicationSection, build: BuildSection, source: SourceSection, stack: str
 ) -> Iterator[Problem]:
     """Yield a promotion into the repository the image is in already."""
-    if source.github or source.ecr is None:
+    if source.code or source.ecr is None:
         own = build.repository_for(f"{application.name}-{stack}")
     else:
         own = source.ecr.repository
@@ -574,6 +594,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     parallel_runs_stay_apart,
     name_and_stack_fit_aws,
     source_is_not_the_result,
+    a_release_starts_no_run,
     promotion_leads_elsewhere,
     *(conflict.rule for conflict in CONFLICTS),
 )

@@ -19,7 +19,7 @@ from components.images.repository import (
     pull_through_cache,
     registry_login,
 )
-from components.jobs.build_project import PLATFORMS, BuildProject, image_builder
+from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject, image_builder
 from components.pipeline.model import Action, Artifact, Category, scheduled, variable
 from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
 from components.settings import BuildSection
@@ -34,13 +34,13 @@ class BuildStageArgs:
     Attributes:
         build: The section ``build``.
         engine: Which deployment the artifacts are for.
-        repository: The GitHub repository of the code; ``None`` when there is only an image to verify.
+        source_url: Where the repository of the code is; ``None`` when there is only an image to verify.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
     build: BuildSection
     engine: Engine
-    repository: str | None
+    source_url: str | None
     release_tag_prefix: str | None
 
 
@@ -57,7 +57,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         super().__init__(name, args, context, opts)
         projects: list[BuildProject] = []
         actions: list[Action] = []
-        if args.repository is not None:
+        if args.source_url is not None:
             image = self._build("build-image", context.registry.app, args.build.dockerfile, args.build.context)
             actions.append(self._built(image, BUILD_IMAGE, Artifact.IMAGE))
         else:
@@ -104,7 +104,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         return BuildStageArgs(
             build=section,
             engine=shared.engine,
-            repository=shared.repository,
+            source_url=shared.source_url,
             release_tag_prefix=shared.release_tag_prefix,
         )
 
@@ -120,6 +120,14 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
     def _platform(self) -> str:
         return PLATFORMS[self._context.application.architecture]
 
+    @property
+    def _network(self) -> BuildNetwork | None:
+        """Where the code is built and checked."""
+        network = self._args.build.network
+        if network is None:
+            return None
+        return BuildNetwork(vpc_id=network.vpc_id, subnets=network.subnets, security_groups=network.security_groups)
+
     def _build(
         self, job: str, repository: Repository, dockerfile: str, build_context: str, *, smoke: bool = False
     ) -> BuildProject:
@@ -133,7 +141,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "CACHE": json.dumps(build.cache),
             "VERSION_FROM": build.version.origin,
             "VERSION_PATH": build.version.path,
-            "SOURCE_URL": f"https://github.com/{self._args.repository}",
+            "SOURCE_URL": self._args.source_url or "",
         }
         take_over = self._context.hosting.take_over
         if not smoke:
@@ -171,6 +179,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             statements=[repository.push(), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
             reads_code=True,
+            network=self._network,
         )
 
     def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:
@@ -194,6 +203,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             variables={"IMAGE_URI": ""} if check.image else {},
             statements=[self._context.registry.app.pull(), registry_login()] if check.image else [],
             timeout_minutes=check.timeout_minutes,
+            network=self._network,
         )
 
     def _record(self) -> BuildProject:

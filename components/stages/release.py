@@ -24,11 +24,22 @@ class ReleaseStageArgs:
         tag_prefix: Put before the version, most often ``v``.
         github: The section ``release.github``.
         repository: ``owner/name`` of the repository the release is made in.
+        server_url: The GitHub Enterprise Server that has it; ``None`` for github.com.
     """
 
     tag_prefix: str
     github: GithubReleaseSection
     repository: str
+    server_url: str | None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Where the job finds the repository; github.com's API is the default of its buildspec.
+
+        https://docs.github.com/en/enterprise-server@3.16/rest/using-the-rest-api/getting-started-with-the-rest-api
+        """
+        api = {"GITHUB_API_URL": f"{self.server_url.rstrip('/')}/api/v3"} if self.server_url else {}
+        return {"GITHUB_REPOSITORY": self.repository, "TAG_PREFIX": self.tag_prefix, **api}
 
 
 class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
@@ -61,7 +72,7 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             "create-github-release",
             description=f"Publishes a release of {args.repository} with the deployment artifacts",
             machine=context.quick,
-            variables={"GITHUB_REPOSITORY": args.repository, "TAG_PREFIX": args.tag_prefix},
+            variables=args.variables,
             secrets={"GITHUB_TOKEN": token.value_from},
             statements=[token.read("ReadGitHubToken", context.foundation.account)],
         )
@@ -93,5 +104,6 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
         return ReleaseStageArgs(
             tag_prefix=section.tag_prefix,
             github=section.github,
-            repository=section.github.repository or shared.repository or "",
+            repository=section.github.repository or (shared.github.repository if shared.github else ""),
+            server_url=section.github.url or (shared.github.url if shared.github else None),
         )

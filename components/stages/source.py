@@ -1,4 +1,4 @@
-"""Source: a commit on GitHub, an image in ECR, or both."""
+"""Source: a commit in a Git repository, an image in ECR, or both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from components.pipeline.model import (
 )
 from components.pipeline.variables import SOURCE, SOURCE_IMAGE
 from components.settings import SourceSection
-from components.settings.sections.source import EcrSection, GithubSection
+from components.settings.sections.source import CodeSection, EcrSection
 from components.stages.stage import SharedFacts, Stage, StageContext
 
 
@@ -32,7 +32,7 @@ class SourceStage(Stage[SourceSection, SourceSection]):
     SECTION: ClassVar[str] = "source"
 
     connection_arn: pulumi.Output[str] | None = None
-    """The connection to GitHub, when there is a GitHub source."""
+    """The connection to the Git provider, when there is code."""
 
     def __init__(
         self, name: str, args: SourceSection, context: StageContext, opts: pulumi.ResourceOptions | None = None
@@ -41,13 +41,17 @@ class SourceStage(Stage[SourceSection, SourceSection]):
         actions: list[Action] = []
         grants: list[Statement] = []
         notes: list[pulumi.Input[str]] = []
-        if args.github is not None and context.connection is not None:
-            connection = context.connection
+        code, connection = args.code, context.connection
+        if code is not None and connection is not None:
             self.connection_arn = connection.arn
-            actions.append(_commit(args.github, connection))
+            actions.append(_commit(code, connection))
             grants.extend(connection.fetch())
-            notes.extend(self._handshake(connection.arn) if connection.made else [self._availability(connection.arn)])
-            notes.append(_what_starts_it(args.github))
+            notes.extend(
+                self._handshake(code.PROVIDER, connection.arn)
+                if connection.made
+                else [self._availability(connection.arn)]
+            )
+            notes.append(_what_starts_it(code))
         if args.ecr is not None and context.registry.source is not None:
             actions.append(_image(args.ecr))
             notes.append(self._first_image(args.ecr))
@@ -68,7 +72,7 @@ class SourceStage(Stage[SourceSection, SourceSection]):
         """Every pipeline has a source."""
         return section
 
-    def _handshake(self, connection_arn: pulumi.Output[str]) -> list[pulumi.Output[str]]:
+    def _handshake(self, provider: str, connection_arn: pulumi.Output[str]) -> list[pulumi.Output[str]]:
         """Return what only a person can do with a new connection, in order.
 
         A trigger that is registered while the connection is PENDING may never be told of a push, and nothing that
@@ -81,11 +85,12 @@ class SourceStage(Stage[SourceSection, SourceSection]):
         update = aws_command("codepipeline", "update-pipeline", region=region, pipeline=f"file://{pipeline}.json")
         return [
             pulumi.Output.format(
-                "Connect GitHub: open https://{0}.console.aws.amazon.com/codesuite/settings/connections?region={0}, "
+                "Connect {2}: open https://{0}.console.aws.amazon.com/codesuite/settings/connections?region={0}, "
                 "choose {1} and then 'Update pending connection'. The pipeline's first run, which starts by itself, "
                 "fails before that.",
                 region,
                 pipeline,
+                provider,
             ),
             self._availability(connection_arn),
             pulumi.Output.concat(
@@ -114,7 +119,7 @@ class SourceStage(Stage[SourceSection, SourceSection]):
     def _first_image(self, source: EcrSection) -> pulumi.Output[str]:
         return pulumi.Output.concat(
             f"The first run, which starts by itself, fails while no image in {source.repository} has the tag "
-            f"{source.tag}. Each push of that tag starts a run; to start one by hand: ",
+            f"{source.tag}. {_what_arrives(source)} starts a run; to start one by hand: ",
             self._start(),
         )
 
@@ -125,15 +130,15 @@ class SourceStage(Stage[SourceSection, SourceSection]):
         )
 
 
-def _commit(github: GithubSection, connection: Connection) -> Action:
+def _commit(code: CodeSection, connection: Connection) -> Action:
     return Action(
         name=SOURCE,
         category=Category.SOURCE,
         provider=Provider.CONNECTION,
         configuration={
             "ConnectionArn": connection.arn,
-            "FullRepositoryId": github.repository,
-            "BranchName": github.branch,
+            "FullRepositoryId": code.repository,
+            "BranchName": code.branch,
             "OutputArtifactFormat": CLONE_REFERENCE if connection.full_clone else "CODE_ZIP",
             # The explicit trigger decides; both together would start two runs.
             "DetectChanges": "false",
@@ -141,24 +146,42 @@ def _commit(github: GithubSection, connection: Connection) -> Action:
         writes=(Artifact.SOURCE,),
         namespace=SOURCE,
         trigger=GitTrigger(
-            branch=github.branch,
-            paths=tuple(github.paths.include),
-            ignored_paths=tuple(github.paths.exclude),
-            tags=tuple(github.tags.include),
-            ignored_tags=tuple(github.tags.exclude),
+            branch=code.branch,
+            branches=tuple(code.branches.include),
+            ignored_branches=tuple(code.branches.exclude),
+            paths=tuple(code.paths.include),
+            ignored_paths=tuple(code.paths.exclude),
+            tags=tuple(code.tags.include),
+            ignored_tags=tuple(code.tags.exclude),
         ),
     )
 
 
-def _what_starts_it(github: GithubSection) -> str:
+def _what_starts_it(code: CodeSection) -> str:
     """Return which pushes start the pipeline: a branch of another name starts nothing, and nothing says so."""
-    if github.tags.include or github.tags.exclude:
-        return f"A push of a git tag to {github.repository} starts the pipeline, where source.github.tags lets it pass."
-    filtered = ", where source.github.paths lets it pass" if github.paths.include or github.paths.exclude else ""
+    key = f"source.{code.key()}"
+    if code.tags.include or code.tags.exclude:
+        return f"A push of a git tag to {code.repository} starts the pipeline, where {key}.tags lets it pass."
+    filtered = f", where {key}.paths lets it pass" if code.paths.include or code.paths.exclude else ""
+    if code.branches.include or code.branches.exclude:
+        return (
+            f"A push to a branch of {code.repository} that {key}.branches lets pass starts the pipeline{filtered}. A "
+            f"run that is started by hand takes the branch {code.branch}."
+        )
     return (
-        f"A push to the branch {github.branch} of {github.repository} starts the pipeline{filtered}. Name another "
-        "branch in source.github.branch."
+        f"A push to the branch {code.branch} of {code.repository} starts the pipeline{filtered}. Name another "
+        f"branch in {key}.branch."
     )
+
+
+def _what_arrives(source: EcrSection) -> str:
+    """Return which arrivals start the pipeline: with any other nothing happens, and nothing says so."""
+    tag = f"a tag that matches {source.tag_pattern}" if source.tag_pattern else "that tag"
+    return {
+        "push": f"Each push of {tag}",
+        "replication": f"Each replication of {tag}, by a rule of the registry that the image comes from,",
+        "pullThroughCache": f"Each pull through the cache that brings a new image of {tag}",
+    }[source.arrives_by]
 
 
 def _image(source: EcrSection) -> Action:
@@ -169,5 +192,7 @@ def _image(source: EcrSection) -> Action:
         configuration={"RepositoryName": source.repository, "ImageTag": source.tag},
         writes=(Artifact.SOURCE_IMAGE,),
         namespace=SOURCE_IMAGE,
-        trigger=ImagePushTrigger(repository=source.repository, tag=source.tag),
+        trigger=ImagePushTrigger(
+            repository=source.repository, tag=source.tag_pattern or source.tag, arrives_by=source.arrives_by
+        ),
     )

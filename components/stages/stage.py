@@ -19,6 +19,7 @@ from components.jobs.job_component import JobComponent, JobContext
 from components.pipeline.model import Action, StageModel
 from components.settings import ApplicationSection
 from components.settings.section import Section
+from components.settings.sections.source import GithubSection
 
 SectionT = TypeVar("SectionT", bound=Section)
 ArgsT = TypeVar("ArgsT")
@@ -46,13 +47,15 @@ class SharedFacts:
     """What a stage may know of the stack file besides its own section.
 
     Attributes:
-        repository: The GitHub repository that the code comes from, ``owner/name``; ``None`` without code.
+        source_url: Where the repository is that the code comes from; ``None`` without code.
+        github: How that is on GitHub or GitHub Enterprise Server; ``None`` where it is elsewhere.
         engine: How the service is deployed.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
         plain_http: Whether the service is reached without encryption.
     """
 
-    repository: str | None
+    source_url: str | None
+    github: GithubSection | None
     engine: Engine
     release_tag_prefix: str | None
     plain_http: bool

@@ -9,7 +9,7 @@ from components.foundation.foundation import Foundation
 from components.images.registry import RegistryArgs, WatchedRepository
 from components.pipeline.connection import ConnectionArgs
 from components.settings import Settings
-from components.settings.sections.source import GithubSection
+from components.settings.sections.source import CodeSection
 from components.stages import STAGES, SharedFacts, Stage
 from components.stages.stage import ArgsT
 
@@ -36,11 +36,11 @@ def wanted_of(settings: Settings, foundation: Foundation) -> Wanted:
         settings: The checked stack file.
         foundation: What the parts are made with.
     """
-    github = settings.source.github
+    code = settings.source.code
     given = ((stage, args_of(stage, settings)) for stage in STAGES)
     return Wanted(
         registry=registry_args(settings, foundation),
-        connection=connection_args(github, foundation) if github else None,
+        connection=connection_args(code, foundation) if code else None,
         stages=tuple((stage, args) for stage, args in given if args is not None),
     )
 
@@ -52,23 +52,27 @@ def args_of(stage: type[Stage[Any, ArgsT]], settings: Settings) -> ArgsT | None:
 
 def shared_facts(settings: Settings) -> SharedFacts:
     """Return what every stage may know of a stack file."""
-    github, release = settings.source.github, settings.release
+    source, release = settings.source, settings.release
     return SharedFacts(
-        repository=github.repository if github else None,
+        source_url=source.code.repository_url if source.code else None,
+        github=source.github,
         engine=settings.deploy.chosen_engine,
         release_tag_prefix=release.tag_prefix if release.enabled else None,
         plain_http=settings.hosting.plain_http,
     )
 
 
-def connection_args(github: GithubSection, foundation: Foundation) -> ConnectionArgs:
+def connection_args(code: CodeSection, foundation: Foundation) -> ConnectionArgs:
     """Return how a stack file's code is reached."""
     return ConnectionArgs(
         foundation=foundation,
-        repository=github.repository,
-        connection_arn=github.connection_arn,
-        submodules=github.submodules,
-        full_clone=github.full_clone,
+        repository=code.repository,
+        server_url=code.server_url,
+        provider_type=code.provider_type,
+        host_arn=code.connection_host_arn,
+        connection_arn=code.connection_arn,
+        submodules=code.submodules,
+        full_clone=code.full_clone,
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from local.errors import Refusal
+from local.rehearsal import git_hosting
 from local.rehearsal.codebuild import CloneReference
 from local.rehearsal.codebuild.source_action import archive
 from local.rehearsal.job_sandbox import JobSandbox
@@ -29,7 +30,9 @@ _NOBODY = {
 }
 _LISTED = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
 _LARGE_FILES = ("filter.lfs.clean=git-lfs clean -- %f", "filter.lfs.smudge=", "filter.lfs.required=true")
-_ON_GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+_WITH_A_PROVIDER = re.compile(
+    rf"(?:{'|'.join(map(re.escape, git_hosting.PROVIDERS))})[:/]([\w.-]+(?:/[\w.-]+)*/[\w.-]+?)(?:\.git)?/?$"
+)
 _AS_COMMITTED = ("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false", "core.symlinks=true")
 
 
@@ -45,7 +48,7 @@ class Source:
         date: When, in UTC, by ISO 8601.
         branch: The branch it is on.
         origin: Where it is from, in words.
-        submodules: The repositories of GitHub that are checked out in it, by ``owner/name``.
+        submodules: The repositories of Git providers that are checked out in it, by their names there.
     """
 
     folder: Path
@@ -105,7 +108,7 @@ class Source:
         return archive(self.folder, target)
 
     def publish(self, sandbox: JobSandbox, repository: str) -> None:
-        """Put it on the sandbox's GitHub, private, under a name such as ``owner/name``, and its submodules for all."""
+        """Put it where connections serve it, under a name such as ``owner/name``, and its submodules for all."""
         sandbox.publish(self.folder, repository)
         for name, folder in self.submodules.items():
             sandbox.publish(folder, name, public=True)
@@ -180,11 +183,12 @@ def _clone(application: Path, folder: Path) -> None:
 
 
 def _submodules(application: Path) -> dict[str, Path]:
-    """The submodules that are checked out, by the names that their repositories have on GitHub."""
+    """The submodules that are checked out, by the names that their repositories have with Git providers."""
     listed = _ask(application, "config", "--file", ".gitmodules", "--null", "--get-regexp", "", fails=True)
     values = dict(entry.split("\n", 1) for entry in listed.split("\0") if "\n" in entry)
-    urls = {key.removesuffix(".url"): _ON_GITHUB.search(url) for key, url in values.items() if key.endswith(".url")}
-    folders = {found[1]: application / values.get(f"{key}.path", "") for key, found in urls.items() if found}
+    urls = ((key.removesuffix(".url"), url) for key, url in values.items() if key.endswith(".url"))
+    known = ((key, _WITH_A_PROVIDER.search(url)) for key, url in urls)
+    folders = {found[1]: application / values.get(f"{key}.path", "") for key, found in known if found}
     return {name: folder for name, folder in folders.items() if (folder / ".git").exists() and folder != application}
 
 

@@ -16,8 +16,8 @@ everybody and believes everything, so this puts the rest in front of it:
 - `describe-images` of an image that is not there is an `ImageNotFoundException`, `get-download-url-for-layer` gives a
   signed address.
 
-Under GitHub's name and the names of AWS's connections `local.rehearsal.git_hosting` answers, for a connection when the
-caller's IAM policies allow to use it.
+Under the names of Git providers and of AWS's connections `local.rehearsal.git_hosting` answers, for a connection when
+the caller's IAM policies allow to use it.
 
 Requests to the AWS API count as encrypted, as those of every AWS SDK are; here plain HTTP on loopback stands for TLS.
 
@@ -224,7 +224,7 @@ class EcrFrontend:
         target = headers.get("x-amz-target", "")
         host = headers.get("host", "").partition(":")[0]
         path = str(scope["path"])
-        git = self._repositories and (host == git_hosting.GITHUB or git_hosting.CONNECTIONS.fullmatch(host))
+        git = self._repositories and (host in git_hosting.PROVIDERS or git_hosting.CONNECTIONS.fullmatch(host))
         ours = git or target.startswith(_TARGET) or path in ("/v2", "/v2/") or _REGISTRY_PATH.fullmatch(path)
         if not ours and not _LAYER_HOST.fullmatch(host):
             await ministack({**scope, "scheme": "https"}, receive, send)
@@ -257,7 +257,7 @@ class EcrFrontend:
         assert self._repositories  # noqa: S101 - for the type: whoever calls this has looked
         host, path = request.host, request.path
         problem = None
-        if host != git_hosting.GITHUB:
+        if host not in git_hosting.PROVIDERS:
             problem = _git_problem(git_hosting.asked(host, path, request.headers.get("authorization", "")), host, path)
         reply = problem or await git_hosting.serve(
             self._repositories, host, request.method, path, query, request.headers, request.body

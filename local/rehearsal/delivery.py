@@ -41,7 +41,7 @@ _LIGHTHOUSE_PACKAGES = ROOT / "buildspecs" / "lighthouse"
 _AGAIN = "To run the job again: python3 $JOBS_DIR/jobs.pyz JOB, as at the end of the log."
 UNPROVEN = (
     "That AWS has room: quotas, capacity, the account's own policies and network are not emulated.",
-    "That the connection to GitHub is confirmed, and that a push reaches CodePipeline.",
+    "That the connection to the Git provider is confirmed, and that a push reaches CodePipeline.",
     "That jobs find in AWS's build images what they find on this machine.",
     "Encryption keys and their policies, DNS, certificates, security groups and subnets.",
     "Times: waits are shortened, machines are others, and images are built for this machine's processor.",
@@ -54,7 +54,7 @@ EMULATED = tuple(
         "CodePipeline, CodeBuild": "run here by AWS's rules; jobs find this machine's tools, not those of AWS's images",
         "ECR": "a registry under ECR's names, with its permissions and its immutable tags",
         "ECS, CodeDeploy, ELB": "containers behind HAProxy; waits take a hundredth of their time",
-        "GitHub": "repository and releases on loopback; nothing is published",
+        "Git provider": "repository, and GitHub's releases, on loopback; nothing is published",
         "Processor": f"images are built for {PLATFORM}, whatever the stack files say",
     }.items()
 )

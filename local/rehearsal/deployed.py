@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -106,6 +106,7 @@ class Project:
         variables: The environment variables it sets.
         role: The name of the role its builds run under.
         timeout_minutes: CodeBuild ends a build after that many minutes.
+        network: The VPC that its builds run in, as the project has it; empty without one.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Project:
     variables: tuple[Variable, ...]
     role: str
     timeout_minutes: float
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def defaults(self) -> dict[str, str]:
@@ -304,6 +306,7 @@ def _project(values: Mapping[str, Any]) -> Project:
         variables=tuple(_variable(item) for item in environment["environmentVariables"]),
         role=_role_name(values["serviceRole"]),
         timeout_minutes=_LAMBDA_TIMEOUT_MINUTES if on_lambda else values["buildTimeout"],
+        network=values.get("vpcConfig") or {},
     )
 
 

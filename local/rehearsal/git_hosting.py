@@ -1,7 +1,8 @@
-"""GitHub's repositories, by Git over HTTPS: as everybody reads them, and as AWS's connections do.
+"""Git providers' repositories, by Git over HTTPS: as everybody reads them, and as AWS's connections do.
 
-`github.com` serves the repositories that are marked as public, and Git LFS of them. A connection's own address serves
-all that the connection reaches, to whoever may use it:
+`github.com`, `gitlab.com` and `bitbucket.org` serve the repositories that are marked as public, and Git LFS of them;
+all three the same ones, since a delivery has its code with one provider. A connection's own address serves all that
+the connection reaches, to whoever may use it:
 
 - The address is ``https://codeconnections.<region>.amazonaws.com/git-http/<account>/<region>/<id>/<owner>/<name>.git``,
   and the permission ``UseConnection`` on the connection
@@ -24,12 +25,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-GITHUB = "github.com"
+PROVIDERS = ("github.com", "gitlab.com", "bitbucket.org")
 CONNECTIONS = re.compile(r"(codeconnections|codestar-connections)\.([a-z0-9-]+)\.amazonaws\.com")
 PUBLIC = "git-daemon-export-ok"
 """The file by which Git's own server knows a repository that everybody may read."""
-_REPOSITORY = r"/(?P<repository>[\w.-]+/[\w.-]+?)(?:\.git)?/(?P<what>info/.*|git-upload-pack|git-receive-pack)"
-_ON_GITHUB = re.compile(_REPOSITORY)
+_NAME = r"[\w.-]+(?:/[\w.-]+)*/[\w.-]+?"
+_REPOSITORY = rf"/(?P<repository>{_NAME})(?:\.git)?/(?P<what>info/.*|git-upload-pack|git-receive-pack)"
+_IN_PUBLIC = re.compile(_REPOSITORY)
 _THROUGH = re.compile(
     rf"(?P<address>/git-http/(?P<account>\d{{12}})/(?P<region>[a-z0-9-]+)/(?P<id>[0-9a-f-]+)){_REPOSITORY}"
 )
@@ -52,7 +54,7 @@ class Asked(NamedTuple):
         account: The connection's account.
         region: The connection's region.
         connection_arn: The connection's ARN.
-        repository: The repository, ``owner/name``.
+        repository: The repository as the provider names it, for example ``owner/name``.
         key: The caller's access key.
         token: The caller's session token.
         signed: When the password was made, and the signature in it.
@@ -95,7 +97,7 @@ def address(connection_arn: str, repository: str) -> str:
 def hosts(regions: Iterable[str]) -> list[str]:
     """The names under which all this is reached."""
     services = ("codeconnections", "codestar-connections")
-    return [GITHUB, *(f"{service}.{region}.amazonaws.com" for region in regions for service in services)]
+    return [*PROVIDERS, *(f"{service}.{region}.amazonaws.com" for region in regions for service in services)]
 
 
 def asked(host: str, path: str, authorization: str) -> Asked | None:
@@ -138,7 +140,7 @@ async def serve(
     """Answer a request whose permission has been looked at, if it needs one.
 
     Args:
-        root: The folder with ``<owner>/<name>.git`` of each repository.
+        root: The folder with ``<repository>.git`` of each repository.
         host: The name that was asked.
         method: HTTP's method.
         path: The request's path.
@@ -146,23 +148,25 @@ async def serve(
         headers: The request's headers, their names in lower case.
         body: The request's body.
     """
-    public = host == GITHUB
-    place = (_ON_GITHUB if public else _THROUGH).fullmatch(path)
+    public = host in PROVIDERS
+    place = (_IN_PUBLIC if public else _THROUGH).fullmatch(path)
     if place is None:
         return refusal(404, "Not Found")
     folder = root / f"{place['repository']}.git"
     if public and not (folder / PUBLIC).exists():
-        return refusal(401, "Repository not found.")  # GitHub does not tell what is private from what is not there
+        return refusal(401, "Repository not found.")  # nobody tells what is private from what is not there
     if place["what"].startswith("info/lfs"):
-        return _large_files(folder, place["repository"], place["what"], body) if public else refusal(404, "Not Found")
+        if not public:
+            return refusal(404, "Not Found")
+        return _large_files(folder, host, place["repository"], place["what"], body)
     return await _git(root, f"/{place['repository']}.git/{place['what']}", method, query, headers, body)
 
 
-def _large_files(folder: Path, repository: str, what: str, body: bytes) -> Reply:
+def _large_files(folder: Path, host: str, repository: str, what: str, body: bytes) -> Reply:
     """Git LFS: https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md."""
     if what == "info/lfs/objects/batch":
         wanted = json.loads(body)["objects"]
-        address = f"https://{GITHUB}/{repository}.git/info/lfs/objects"
+        address = f"https://{host}/{repository}.git/info/lfs/objects"
         found = [{**entry, "actions": {"download": {"href": f"{address}/{entry['oid']}"}}} for entry in wanted]
         answer = {"transfer": "basic", "objects": found}
         return Reply(200, {"content-type": "application/vnd.git-lfs+json"}, json.dumps(answer).encode())

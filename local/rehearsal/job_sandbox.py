@@ -6,8 +6,8 @@ and nothing of it is left outside: no process, no network interface, no mount.
 Inside, `123456789012.dkr.ecr.eu-central-1.amazonaws.com` and its like are this machine's loopback, where
 `local.rehearsal.aws_server` answers HTTPS with a certificate that everything here trusts and nothing elsewhere knows.
 So jobs run with the very names they have on AWS. From outside, `JobSandbox.aws` is the same AWS over plain HTTP. The
-same goes for `github.com` and for the addresses of AWS's connections, which serve the repositories of
-`JobSandbox.publish`.
+same goes for `github.com`, `gitlab.com`, `bitbucket.org` and for the addresses of AWS's connections, which serve the
+repositories of `JobSandbox.publish`.
 
 Where this differs from CodeBuild:
 
@@ -89,7 +89,7 @@ class JobSandbox:
         aws: AWS, seen from outside.
         enter: the command that runs another one on the machine.
         holder: the process that is the machine's first one.
-        repositories: the folder with ``OWNER/NAME.git`` of each repository on GitHub.
+        repositories: the folder with ``NAME.git`` of each repository that a Git provider has.
     """
 
     folder: Path
@@ -235,11 +235,11 @@ class JobSandbox:
         return str(ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"])
 
     def publish(self, code: Path, repository: str, *, public: bool = False) -> None:
-        """Put a Git repository on GitHub, with what it has of Git LFS.
+        """Put a Git repository where Git providers and connections serve it, with what it has of Git LFS.
 
         Args:
             code: The repository's working tree.
-            repository: Its name there, ``owner/name``.
+            repository: Its name there, for example ``owner/name``.
             public: Whether everybody may read it.
         """
         target = self.repositories / f"{repository}.git"
@@ -275,8 +275,8 @@ class JobSandbox:
         (config / "cli-plugins" / "docker-buildx").symlink_to(tools.builder().bin / "buildx")
         if proxy:
             own = {name for line in (self.folder / "hosts").read_text().splitlines() for name in line.split()}
-            # Not GitHub: the machine's is for the pipeline, and a container may want what it does not have.
-            kept = ",".join(sorted(own - {git_hosting.GITHUB}))
+            # Not Git providers: the machine's are for the pipeline, and a container may want what it does not have.
+            kept = ",".join(sorted(own - {*git_hosting.PROVIDERS}))
             settings = {"httpProxy": proxy, "httpsProxy": proxy, "noProxy": kept}
             (config / "config.json").write_text(json.dumps({"proxies": {"default": settings}}))
         home = self.folder / f"{machine}-home"

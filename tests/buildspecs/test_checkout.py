@@ -16,6 +16,7 @@ CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0f0f0f0f
 THROUGH = "https://codeconnections.eu-west-1.amazonaws.com/git-http/123456789012/eu-west-1/" + CONNECTION[-36:]
 CLONED = {
     "CONNECTION_ARN": CONNECTION,
+    "CLONED_FROM": "https://github.com",
     "CLONED_REPOSITORIES": json.dumps(["example/shop", "example/fonts"]),
 }
 MODULES = '[submodule "lib"]\n\tpath = vendor/lib\n\turl = https://github.com/example/lib.git\n'
@@ -58,7 +59,7 @@ def test_an_empty_submodule_fails_by_name_with_the_fix(machine: Machine, there: 
         (machine.folder / "vendor" / "lib").mkdir(parents=True)
 
     assert refusal(machine) == (
-        "FAILED: submodules are empty: vendor/lib. Set source.github.fullClone: true in the stack file, "
+        "FAILED: submodules are empty: vendor/lib. Set fullClone: true, in the section source of the stack file, "
         "or list them in .dockerignore."
     )
 
@@ -73,7 +74,7 @@ def test_pointers_of_git_lfs_fail_by_name_and_count(machine: Machine) -> None:
     assert listed
     assert set(listed[1].split(", ")) < {f"assets/{number}.bin" for number in range(7)}
     assert len(listed[1]) == len(names)
-    assert said.endswith("Set source.github.fullClone: true in the stack file, or list them in .dockerignore.")
+    assert said.endswith("Set fullClone: true, in the section source of the stack file, or list them in .dockerignore.")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,9 @@ def test_what_looks_like_a_link_is_noted(machine: Machine) -> None:
     result = machine.run("build_image", **BUILD)
     assert result.returncode == 0
     (note,) = [line for line in result.stdout.splitlines() if line.startswith("NOTE")]
-    named = re.search(r"these look like it: (.*)\. Set source\.github\.fullClone: true in the stack file\.", note)
+    named = re.search(
+        r"these look like it: (.*)\. Set fullClone: true, in the section source of the stack file\.", note
+    )
     assert named
     assert set(named[1].split(", ")) == {"app.conf", "config/again.conf"}
 
@@ -184,13 +187,26 @@ def test_a_clone_gets_its_submodules_through_the_connection_where_the_stack_file
     assert call.env["GIT_TERMINAL_PROMPT"] == "0"
 
 
+def test_submodules_are_looked_for_on_the_server_that_the_clone_is_from(machine: Machine) -> None:
+    clone(machine).file(".gitmodules", MODULES.replace("github.com", "git.example.com"))
+    machine.answer("git submodule update", files={str(machine.folder / "vendor/lib/file"): "here"})
+    own = {"CLONED_FROM": "https://git.example.com", "CLONED_REPOSITORIES": '["a/b/shop", "a/b/fonts"]'}
+
+    assert machine.run("build_image", **BUILD, **{**CLONED, **own}).returncode == 0
+    (call,) = machine.called("git submodule")
+    assert call.after("-c") == [
+        f"url.{THROUGH}/a/b/fonts.insteadOf={origin}a/b/fonts"
+        for origin in ("https://git.example.com/", "git@git.example.com:", "ssh://git@git.example.com/")
+    ]
+
+
 def test_a_submodule_that_cannot_be_cloned_fails_with_gits_words_and_the_key(machine: Machine) -> None:
     clone(machine).file(".gitmodules", MODULES)
     machine.answer("git submodule update", code=128, errors="fatal: could not read Username for 'https://github.com'\n")
 
     said = refusal(machine, variables={**BUILD, **CLONED})
     assert "fatal: could not read Username for 'https://github.com'" in said
-    assert "source.github.submodules" in said
+    assert "see submodules, in the section source" in said
 
 
 def test_a_clone_fetches_large_files_from_its_origin(machine: Machine) -> None:
@@ -205,7 +221,7 @@ def test_a_clone_fetches_large_files_from_its_origin(machine: Machine) -> None:
     ]
 
 
-def test_large_files_that_the_origin_does_not_have_come_from_github(machine: Machine) -> None:
+def test_large_files_that_the_origin_does_not_have_come_from_the_provider(machine: Machine) -> None:
     clone(machine).file("model.bin", POINTER)
     machine.answer("git lfs pull", code=2, errors="batch response: 404\n", times=1)
     machine.answer("git lfs pull", files={str(machine.folder / "model.bin"): "content"})
@@ -273,14 +289,14 @@ def test_static_files_are_held_to_the_same(machine: Machine) -> None:
     machine.file("public/video.mp4", POINTER)
     assert refusal(machine, "upload_static_files", UPLOAD) == (
         "FAILED: Git LFS files are pointers without their content: public/video.mp4. "
-        "Set source.github.fullClone: true in the stack file."
+        "Set fullClone: true, in the section source of the stack file."
     )
 
 
 def test_static_files_of_a_submodule_are_held_to_the_same(machine: Machine) -> None:
     machine.file(".gitmodules", MODULES)
     said = refusal(machine, "upload_static_files", {**UPLOAD, "FILES_PATH": "vendor/lib/public"})
-    assert said.startswith("FAILED: submodules are empty: vendor/lib. Set source.github.fullClone")
+    assert said.startswith("FAILED: submodules are empty: vendor/lib. Set fullClone: true")
 
 
 # .dockerignore

@@ -141,6 +141,8 @@ def test_another_container_than_what_runs_is_named(machine: Machine) -> None:
     ("source", "before", "after", "expected"),
     [
         ("https://github.com/example/shop", "b", "a", "https://github.com/example/shop/compare/b...a"),
+        ("https://gitlab.com/example/x/shop", "b", "a", "https://gitlab.com/example/x/shop/-/compare/b...a"),
+        ("https://bitbucket.org/example/shop", "b", "a", "https://bitbucket.org/example/shop/branches/compare/a%0Db"),
         ("https://git.example.com/shop", "b", "a", "b to a"),
         ("https://github.com/example/shop", "", "a", "not known"),
         ("https://github.com/example/shop", "b", "", "not known"),

@@ -142,7 +142,8 @@ def test_a_stack_says_what_it_takes_of_the_account(deployed: Deployed) -> None:
 
 def test_an_edit_of_environment_and_image_settings_changes_just_that(deployed: Deployed) -> None:
     """The environment ships by the template: the pipeline's structure stays, so a stage can still be rolled back."""
-    built = "github" in yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]["ecs-delivery:source"]
+    source = yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]["ecs-delivery:source"]
+    built = set(source) != {"ecr"}
 
     def edit(config: Config) -> None:
         config["application"].setdefault("environment", {})["LOG_LEVEL"] = "warning"

@@ -784,7 +784,7 @@ ACTIONS: Mapping[str, Call] = {
         operation="CreateRepositoryLink",
         places={
             "FullRepositoryId": Place(
-                to="", change=lambda name: dict(zip(("OwnerId", "RepositoryName"), name.split("/"), strict=True))
+                to="", change=lambda name: dict(zip(("OwnerId", "RepositoryName"), name.rsplit("/", 1), strict=True))
             ),
             "BranchName": _CODEPIPELINE,
             "DetectChanges": _CODEPIPELINE,

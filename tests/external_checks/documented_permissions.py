@@ -403,10 +403,10 @@ PURPOSES: tuple[Purpose, ...] = (
         ),
     ),
     Purpose(
-        name="CodePipeline: GitHub source action",
+        name="CodePipeline: source action of a connection",
         page=f"{_CODEPIPELINE}/action-reference-CodestarConnectionSource.html",
         applies=_pipeline_with("CodeStarSourceConnection"),
-        permissions=_use_connection("<owner>/<repository>"),
+        permissions=_use_connection("<repository path>"),
     ),
     Purpose(
         name="CodePipeline: Amazon ECR source action",
@@ -550,10 +550,49 @@ PURPOSES: tuple[Purpose, ...] = (
         ),
     ),
     Purpose(
-        name="CodeBuild: full clone of a GitHub repository",
+        name="CodeBuild: full clone through a connection",
         page=f"{_CODEPIPELINE}/troubleshooting.html#codebuild-role-connections",
         applies=lambda role: "CONNECTION_ARN" in _variables(role),
         permissions=_use_connection("<repositories path>"),
+    ),
+    Purpose(
+        name="CodeBuild: builds in a VPC",
+        page=f"{_CODEBUILD}/auth-and-access-control-iam-identity-based-access-control.html",
+        applies=lambda role: "vpcConfig" in role.project,
+        permissions=(
+            Permission(
+                actions=(
+                    "ec2:DescribeDhcpOptions",
+                    "ec2:DescribeNetworkInterfaces",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeVpcs",
+                ),
+                aws=("*",),
+            ),
+            Permission(
+                actions=("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
+                aws=("*",),
+                condition={"ArnLikeIfExists": {"ec2:Vpc": "arn:aws:ec2:<region>:*:vpc/<id>"}},
+                proof=(
+                    "Where a request says of which VPC it is, another one is refused; the keys: "
+                    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html"
+                ),
+            ),
+            Permission(
+                actions=("ec2:CreateNetworkInterfacePermission",),
+                aws=("arn:aws:ec2:<region>:<account>:network-interface/*",),
+                aws_condition={
+                    "StringEquals": {"ec2:AuthorizedService": "codebuild.amazonaws.com"},
+                    "ArnEquals": {"ec2:Subnet": "arn:aws:ec2:<region>:<account>:subnet/<id>"},
+                },
+                condition={
+                    "StringEquals": {"ec2:AuthorizedService": "codebuild.amazonaws.com"},
+                    "ArnLike": {"ec2:Subnet": " and ".join(["arn:aws:ec2:<region>:*:subnet/<id>"] * 2)},
+                },
+                proof="A subnet that another account shares has that account in its ARN.",
+            ),
+        ),
     ),
     Purpose(
         name="CodeBuild: test report",

@@ -33,6 +33,9 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
         "the encryption context of CloudWatch Logs is an ARN, and AWS documents the condition this way: "
         "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
     ),
+    ("PERMISSIONS_MANAGEMENT_ACTIONS", "ec2:createnetworkinterfacepermission"): (
+        "a build in a VPC hands its network interface to CodeBuild; the condition holds it to that and to the subnets"
+    ),
     ("PERMISSIONS_MANAGEMENT_ACTIONS", "iam:passrole"): (
         "who registers a task definition hands over its roles; iam.py holds it to those roles and to ECS tasks"
     ),

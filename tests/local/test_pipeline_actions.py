@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -14,15 +15,19 @@ from typing import Any
 
 import pytest
 from action_contexts import EVERYTHING, ROLE, Artifacts, all_but, context
+from summary import program
 from task_definitions import NEW, definition
 
 from local.rehearsal.actions.approval import Approval
+from local.rehearsal.actions.code_build import CodeBuild, lacks_for_its_network
 from local.rehearsal.actions.code_deploy import CodeDeployToEcs
 from local.rehearsal.actions.connection import Connection
 from local.rehearsal.actions.ecr import EcrSource
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_deploy import CodeDeploy
+from local.rehearsal.deployed import Deployed, Project
 from local.rehearsal.ecs import Behaviour, Ecs
+from local.rehearsal.emulated import RolePolicies
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed
 
 CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/11111111-2222-4333-8444-555555555555"
@@ -282,3 +287,60 @@ def test_ecr_hands_on_the_digest_of_the_tag_or_of_the_push(need: Callable[..., N
             assert ("ImageTag" in done.variables) is (not revision)
         with pytest.raises(ActionFailed, match=r"ImageNotFoundException|does not exist"):
             EcrSource(account=account).run(context(tmp_path, {**configuration, "ImageTag": "gone"}, outputs=["Source"]))
+
+
+# A build in a VPC
+
+
+def building(
+    folder: Path, action: str = "BuildImage", *, lacking: str = "", **network: object
+) -> tuple[ActionContext, Project]:
+    """The context of a build of the stack file with everything on, and its project."""
+    deployed = Deployed.of([resource.as_dict() for resource in program("everything-on")])
+    project = deployed.project(action)
+    if lacking:
+        policies = RolePolicies([*deployed.policies_of(project.role), all_but(lacking)[1]])
+        deployed = dataclasses.replace(deployed, roles={**deployed.roles, project.role: policies})
+    project = dataclasses.replace(project, network={**project.network, **network})
+    run: Any = SimpleNamespace(log=[], external_id="", identity="1", action=deployed.action(action))
+    return dataclasses.replace(context(folder, {}), deployed=deployed, run=run), project
+
+
+@pytest.mark.parametrize("action", ["BuildImage", "BuildSmokeTestImage", "CheckUnitTests", "CheckLicenses"])
+def test_a_build_in_a_vpc_has_what_it_needs_to_join_it(tmp_path: Path, action: str) -> None:
+    made, project = building(tmp_path, action)
+    assert project.network["vpcId"] == "vpc-0a1b2c3d4e5f67890"
+    assert lacks_for_its_network(made, project) == ""
+
+
+@pytest.mark.parametrize(
+    "permission",
+    [
+        "ec2:CreateNetworkInterface",
+        "ec2:CreateNetworkInterfacePermission",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+    ],
+)
+def test_a_build_whose_role_may_not_join_the_vpc_does_not_begin(tmp_path: Path, permission: str) -> None:
+    made, _ = building(tmp_path, lacking=permission)
+    code_build = CodeBuild(account=None, machines=None)  # type: ignore[arg-type]  # neither is reached
+    with pytest.raises(ActionFailed, match=f"VPC_CLIENT_ERROR: .* is not authorized to perform {permission} on "):
+        code_build.run(made)
+
+
+def test_the_role_of_a_build_joins_its_own_vpc_and_subnets_alone(tmp_path: Path) -> None:
+    made, other = building(tmp_path, vpcId="vpc-00000000000000000")
+    assert lacks_for_its_network(made, other).startswith("ec2:CreateNetworkInterface on ")
+    made, other = building(tmp_path, subnets=["subnet-00000000000000000"])
+    assert lacks_for_its_network(made, other).startswith("ec2:CreateNetworkInterfacePermission on ")
+
+
+def test_a_job_that_stays_outside_of_the_vpc_needs_nothing_of_it(tmp_path: Path) -> None:
+    made, project = building(tmp_path, "PrepareDeployment", lacking="ec2:*")
+    assert not project.network
+    assert lacks_for_its_network(made, project) == ""

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from summary import program
+from mocked import build_program
+from summary import program, stack_files
 
+from components.settings import load_stack_file
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.deployed import Deployed
@@ -19,8 +21,12 @@ from local.rehearsal.rehearsal import Rehearsal
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
 
-def graph(stack: str) -> list[dict[str, Any]]:
-    return [resource.as_dict() for resource in program(stack)]
+def graph(stack: str, **source: object) -> list[dict[str, Any]]:
+    """The graph of a stack file, or of one with another source."""
+    if not source:
+        return [resource.as_dict() for resource in program(stack)]
+    values = {**load_stack_file(stack_files()[stack]), "ecs-delivery:source": source}
+    return [resource.as_dict() for resource in build_program(values, stack_name=stack)]
 
 
 def started(stack: str, push: Push) -> bool:
@@ -115,6 +121,63 @@ def test_an_image_that_arrives_starts_prod_pinned_to_its_digest(need: Callable[.
     assert request == {
         "sourceRevisions": [{"actionName": "SourceImage", "revisionType": "IMAGE_DIGEST", "revisionValue": digest}]
     }
+
+
+EVENT = push_event(ACCOUNT, REGION, "base/shop", "v1.2.3", "sha256:1")
+CACHED = {
+    "rule-version": "1",
+    "sync-status": "SUCCESS",
+    "ecr-repository-prefix": "base",
+    "repository-name": "base/shop",
+    "upstream-registry-url": "ghcr.io",
+    "image-tag": "v1.2.3",
+    "image-digest": "sha256:1",
+}
+REPLICATED = {**EVENT["detail"], "action-type": "REPLICATE", "source-account": "210987654321", "source-region": REGION}
+EVENTS = {
+    "push": EVENT,
+    "replication": {**EVENT, "detail-type": "ECR Replication Action", "detail": REPLICATED},
+    "pullThroughCache": {**EVENT, "detail-type": "ECR Pull Through Cache Action", "detail": CACHED},
+}
+"""As https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html has them."""
+OTHERS = ({"image-tag": "1.2.3"}, {"repository-name": "base/other"}, {"result": "FAILED", "sync-status": "FAILED"})
+
+
+def test_an_image_starts_the_pipeline_by_the_way_and_the_tags_that_the_stack_file_names(
+    need: Callable[..., None],
+) -> None:
+    """The patterns are checked and matched by an EventBridge that is none of ours."""
+    need("ministack")
+    with AwsServices() as aws:
+        events = aws.client("events", region=REGION)
+
+        def started_by(ecr: dict[str, str], detail: dict[str, str]) -> list[str]:
+            (rule,) = rules_of(graph("ecr-source", ecr={"repository": "base/shop", **ecr}))
+            return [
+                way
+                for way, event in EVENTS.items()
+                if events.test_event_pattern(
+                    EventPattern=rule.pattern,
+                    Event=json.dumps({**event, "detail": {**event["detail"], **detail}}),
+                )["Result"]
+            ]
+
+        for way in EVENTS:
+            for tags in ({"tagPattern": "v*"}, {"tagPattern": "v*.*.3"}, {"tag": "v1.2.3"}):
+                assert started_by({**tags, "arrivesBy": way}, {}) == [way]
+            for other in OTHERS:
+                assert started_by({"tagPattern": "v*", "arrivesBy": way}, other) == []
+
+
+def test_several_branches_start_a_pipeline_that_delivers_what_was_pushed() -> None:
+    github = {
+        "repository": "example/shop",
+        "branches": {"include": ["main", "release/*"], "exclude": ["release/old-*"]},
+    }
+    triggers = Deployed.of(graph("worker", github=github)).triggers
+    pushed = ("main", "release/2", "release/old-1", "topic")
+    started = [branch for branch in pushed if not reason_not_to_start(triggers, Push(branch=branch))]
+    assert started == ["main", "release/2"]
 
 
 def test_a_rule_whose_role_may_not_start_the_pipeline_does_not() -> None:

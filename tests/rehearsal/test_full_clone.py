@@ -1,6 +1,6 @@
 """The code as a build gets it: an archive without links, submodules and large files, or a clone that has them.
 
-The repository is on a GitHub of this machine, and the clone comes through a connection that asks IAM
+The repository is with a Git provider of this machine, and the clone comes through a connection that asks IAM
 (`local.rehearsal.git_hosting`).
 """
 
@@ -112,9 +112,11 @@ class Shop:
 class Built:
     """Builds the application of one stack."""
 
-    def __init__(self, sandbox: JobSandbox, github: Mapping[str, object], folder: Path) -> None:
+    def __init__(
+        self, sandbox: JobSandbox, code: Mapping[str, object], folder: Path, *, provider: str = "github"
+    ) -> None:
         ecr = {"repository": "platform/node", "tag": "22"}
-        self.stack = DeliveredStack("everything-on", {"source": {"github": github, "ecr": ecr}})
+        self.stack = DeliveredStack("everything-on", {"source": {"github": None, provider: code, "ecr": ecr}})
         self.jobs, self.sandbox = Jobs(sandbox, self.stack, folder), sandbox
 
     def run(self, code: Path, commit: str, base: str, *, without: str = "", **settings: str) -> Result:
@@ -149,12 +151,14 @@ def test_an_archive_that_lacks_something_is_not_built(archived: Built, base: str
     """Until now the image was built green, with empty folders and pointers in it."""
     shop = Shop(archived.sandbox, tmp_path / "code", public=True)
     said = failure(archived.run(shop.folder, shop.commit, base))
-    assert said.startswith("submodules are empty: vendor/lib, fonts. Set source.github.fullClone: true in the stack")
+    assert said.startswith(
+        "submodules are empty: vendor/lib, fonts. Set fullClone: true, in the section source of the stack"
+    )
 
     shop.folder.joinpath(".dockerignore").write_text("vendor\nfonts\n")
     commit = Repository(shop.folder).commit({})
     said = failure(archived.run(shop.folder, commit, base))
-    assert said.startswith("Git LFS files are pointers without their content: model.bin. Set source.github.fullClone")
+    assert said.startswith("Git LFS files are pointers without their content: model.bin. Set fullClone: true, in ")
 
 
 def test_an_archive_has_text_for_links_and_no_executable(archived: Built, base: str, tmp_path: Path) -> None:
@@ -223,6 +227,42 @@ def test_a_clone_is_of_one_repository_through_one_connection(
     assert "authorization failed" in result.phases[0].message
 
 
+GITLAB = {
+    "repository": "example/shops/shop",
+    "connectionArn": CONNECTION,
+    "fullClone": True,
+    "submodules": ["example/shops/fonts"],
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "host"),
+    [
+        pytest.param(GITLAB, "gitlab.com", id="GitLab.com"),
+        pytest.param({**GITLAB, "url": "https://git.example.com"}, "git.example.com", id="a server of one's own"),
+    ],
+)
+def test_a_project_within_groups_of_gitlab_is_built_of_a_clone(
+    sandbox: JobSandbox, base: str, tmp_path: Path, code: dict[str, object], host: str
+) -> None:
+    """The private submodule comes through the connection, by the address that the provider's users write."""
+    fonts = Repository(tmp_path / "fonts").commit({"file": "fonts\n"})
+    sandbox.publish(tmp_path / "fonts", "example/shops/fonts")
+    shop = Repository(tmp_path / "shop")
+    shop.commit({"docker/Dockerfile": f"{BUILT}RUN test $(cat fonts/file) = fonts\n", "VERSION": "1.2.3\n"})
+    commit = shop.commit({}, {"fonts": (f"git@{host}:example/shops/fonts.git", fonts)})
+    sandbox.publish(shop.folder, "example/shops/shop")
+    reference = sandbox.clone_reference("example/shops/shop", CONNECTION)
+    built = Built(sandbox, code, tmp_path / "builds", provider="gitlab")
+    result = built.run(reference, commit, base)
+
+    assert result.succeeded, result.log
+    labels = config_of(sandbox.registry(region=REGION), APP, image_json(result)["digest"])["config"]["Labels"]
+    assert labels["org.opencontainers.image.source"] == f"https://{host}/example/shops/shop"
+    refused = built.run(reference, commit, base, without="codeconnections:UseConnection")
+    assert "authorization failed" in refused.phases[0].message
+
+
 def test_a_private_submodule_is_cloned_only_where_the_stack_file_names_it(
     sandbox: JobSandbox, base: str, tmp_path: Path
 ) -> None:
@@ -230,7 +270,7 @@ def test_a_private_submodule_is_cloned_only_where_the_stack_file_names_it(
     shop = Shop(sandbox, tmp_path / "code", public=True)
     result = Built(sandbox, {**GITHUB, "fullClone": True}, tmp_path / "builds").clone(shop, base)
     said = failure(result)
-    assert "Clone submodules (of private repositories: see source.github.submodules)" in said
+    assert "Clone submodules (of private repositories: see submodules, in the section source)" in said
     assert "fonts" in said
 
 

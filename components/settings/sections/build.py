@@ -12,7 +12,10 @@ from components.settings.names import (
     RelativePath,
     Secret,
     SecretValue,
+    SecurityGroupId,
     SourceRepository,
+    SubnetId,
+    VpcId,
 )
 from components.settings.secrets import appeal, secret_in_clear, secret_itself
 from components.settings.section import Constraint, Problem, Section
@@ -106,6 +109,24 @@ class CheckSection(Section):
     )
 
 
+class BuildNetworkSection(Section):
+    """A VPC that builds run in."""
+
+    vpc_id: VpcId = Field(description="The VPC, of the stack's region.", examples=["vpc-0a1b2c3d4e5f67890"])
+    subnets: tuple[SubnetId, ...] = Field(
+        min_length=1,
+        max_length=16,  # https://docs.aws.amazon.com/codebuild/latest/APIReference/API_VpcConfig.html
+        description="Private subnets of it, with a way to the internet by a NAT gateway: builds get no public address.",
+        examples=[["subnet-0a1b2c3d4e5f67892", "subnet-0a1b2c3d4e5f67893"]],
+    )
+    security_groups: tuple[SecurityGroupId, ...] = Field(
+        min_length=1,
+        max_length=5,  # https://docs.aws.amazon.com/codebuild/latest/APIReference/API_VpcConfig.html
+        description="Security groups of the builds, which those of a database or a package server let in.",
+        examples=[["sg-0a1b2c3d4e5f67890"]],
+    )
+
+
 class BuildSection(Section):
     """How the image is made."""
 
@@ -173,6 +194,17 @@ class BuildSection(Section):
         le=480,  # a CodeBuild action of CodePipeline, https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
         description="Longest time a build may take.",
         examples=[30],
+    )
+    network: BuildNetworkSection | None = Field(
+        default=None,
+        description="A VPC that the builds of images and the checks run in; without one they reach the internet alone.",
+        examples=[
+            {
+                "vpcId": "vpc-0a1b2c3d4e5f67890",
+                "subnets": ["subnet-0a1b2c3d4e5f67892", "subnet-0a1b2c3d4e5f67893"],
+                "securityGroups": ["sg-0a1b2c3d4e5f67890"],
+            }
+        ],
     )
     version: VersionSection = Field(
         default=VersionSection(), description="Where the version comes from.", examples=[{"from": "file"}]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from components.settings.names import GithubRepository, JsonKey, Secret
+from components.settings.names import GithubRepository, JsonKey, Secret, Url
 from components.settings.secrets import secret_itself
 from components.settings.section import Constraint, Problem, Section
 
@@ -24,6 +24,12 @@ class GithubReleaseSection(Section):
         default=None,
         description="Repository that gets the release; that of `source.github` when left out.",
         examples=["example/shop"],
+    )
+    url: Url | None = Field(
+        default=None,
+        description="Address of the GitHub Enterprise Server that has it, which the internet reaches; that of "
+        "`source.github` when left out, else github.com.",
+        examples=["https://git.example.com"],
     )
     token_secret: Secret = Field(
         description="Name or ARN of the Secrets Manager secret that holds a GitHub token with `contents: write` "

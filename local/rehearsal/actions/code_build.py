@@ -13,7 +13,7 @@ from local.rehearsal.codebuild import BuildHost, Result, Scene, Secrets, run_bui
 from local.rehearsal.codebuild.source_action import CLONE_REFERENCE
 from local.rehearsal.deployed import Project
 from local.rehearsal.egress import hint
-from local.rehearsal.emulated import Need
+from local.rehearsal.emulated import Need, allows
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 
 _LAST_LINES, _MOST_LINES = 10, 40
@@ -54,6 +54,10 @@ class CodeBuild:
         arn = f"arn:aws:codebuild:{context.store.region}:{context.store.account}:project/{project.name}"
         context.demand(Need("codebuild:StartBuild", arn), Need("codebuild:BatchGetBuilds", arn))
         context.known_as(f"{project.name}:{context.run.identity}")
+        if lacking := lacks_for_its_network(context, project):
+            raise ActionFailed(
+                f"PROVISIONING: VPC_CLIENT_ERROR: {project.role} is not authorized to perform {lacking}."
+            )
         credentials = self.account.credentials(project.role)
         own = context.store.as_role(project.role, self.account.client_as(project.role, "s3"))
         inputs = {
@@ -80,6 +84,40 @@ class CodeBuild:
         """A reference to a repository is JSON, every other artifact a zip."""
         made = next((action for action in context.deployed.actions if artifact in action.outputs), None)
         return ".json" if made and made.configuration.get("OutputArtifactFormat") == CLONE_REFERENCE else ".zip"
+
+
+def lacks_for_its_network(context: ActionContext, project: Project) -> str:
+    """Return the permission that the project's role lacks to run in its VPC; empty when it lacks none.
+
+    Which ones: https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-iam-identity-based-access-control.html.
+    The network itself is not emulated: nothing here knows what its routes and security groups let a build reach.
+    """
+    if not project.network:
+        return ""
+    where = f"arn:aws:ec2:{context.store.region}:{context.store.account}"
+    of_vpc = {"ec2:Vpc": f"{where}:vpc/{project.network['vpcId']}"}
+    finds = ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+    needs = [
+        *(Need(f"ec2:Describe{kind}", "*") for kind in finds),
+        *(Need("ec2:CreateNetworkInterface", f"{where}:subnet/{one}", of_vpc) for one in project.network["subnets"]),
+        *(
+            Need("ec2:CreateNetworkInterface", f"{where}:security-group/{one}", of_vpc)
+            for one in project.network["securityGroupIds"]
+        ),
+        Need("ec2:CreateNetworkInterface", f"{where}:network-interface/*"),
+        Need("ec2:DeleteNetworkInterface", f"{where}:network-interface/*", of_vpc),
+        *(
+            Need(
+                "ec2:CreateNetworkInterfacePermission",
+                f"{where}:network-interface/eni-0a1b2c3d4e5f67890",
+                {"ec2:Subnet": f"{where}:subnet/{one}", "ec2:AuthorizedService": "codebuild.amazonaws.com"},
+            )
+            for one in project.network["subnets"]
+        ),
+    ]
+    policies = context.deployed.policies_of(project.role)
+    place = {"account": context.store.account, "region": context.store.region}
+    return next((f"{need.action} on {need.resource}" for need in needs if not allows(policies, need, **place)), "")
 
 
 def secrets_of(client: Callable[[], Any]) -> Secrets:

@@ -1,4 +1,4 @@
-"""A connection to GitHub, CodePipeline's source action for code.
+"""A connection to a Git provider, CodePipeline's source action for code.
 
 https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
 """
@@ -23,7 +23,7 @@ class Connection:
     """What a connection reaches.
 
     Attributes:
-        repositories: The folder with ``OWNER/NAME.git`` of each repository.
+        repositories: The folder with ``NAME.git`` of each repository.
     """
 
     repositories: Path
@@ -54,7 +54,6 @@ class Connection:
                 "CommitMessage": message.rstrip("\n"),
                 "ConnectionArn": arn,
                 "FullRepositoryName": repository,
-                "ProviderType": "GitHub",
             },
             artifacts=context.keep(name, self._artifact(context, bare, commit, name)),
         )

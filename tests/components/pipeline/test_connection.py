@@ -1,4 +1,4 @@
-"""The connection to GitHub: who makes it, and what its users may do with it."""
+"""The connection to a Git provider: who makes it, and what its users may do with it."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def test_a_job_learns_the_connection_and_its_repositories() -> None:
     assert resolved(lambda: connection(**github).clone_variables()) == {
         "CONNECTION_ARN": CONNECTION,
         "CLONED_REPOSITORIES": '["example/shop", "example/fonts"]',
+        "CLONED_FROM": "https://github.com",
     }
 
 
@@ -78,6 +79,31 @@ def test_a_connection_is_made_only_when_none_is_named(given: str | None) -> None
     graph = build(lambda: made.append(connection(connectionArn=given)))
     assert [item.name for item in graph.of("Connection")] == ([] if given else ["shop-connection"])
     assert made[0].made is (given is None)
+
+
+HOST = "arn:aws:codeconnections:eu-west-1:123456789012:host/git-0f0f0f0f"
+OWN = {"url": "https://git.example.com/", "hostArn": HOST}
+
+
+@pytest.mark.parametrize(
+    ("source", "made", "server"),
+    [
+        ({"github": {"repository": "example/shop"}}, {"providerType": "GitHub"}, "https://github.com"),
+        ({"gitlab": {"repository": "a/b/c/shop"}}, {"providerType": "GitLab"}, "https://gitlab.com"),
+        ({"bitbucket": {"repository": "example/shop"}}, {"providerType": "Bitbucket"}, "https://bitbucket.org"),
+        ({"github": {"repository": "example/shop", **OWN}}, {"hostArn": HOST}, "https://git.example.com"),
+        ({"gitlab": {"repository": "a/b/c/shop", **OWN}}, {"hostArn": HOST}, "https://git.example.com"),
+    ],
+)
+def test_a_connection_is_made_of_a_type_or_on_a_host(source: dict[str, Any], made: dict[str, str], server: str) -> None:
+    """https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html."""
+    code = shop(source=source).source.code
+    assert code
+    found: list[Connection] = []
+    graph = build(lambda: found.append(connection_of("shop-connection", connection_args(code, foundation()))))
+    inputs = graph.one("Connection").inputs
+    assert {key: value for key, value in inputs.items() if key not in ("name", "tags")} == made
+    assert (found[0].server_url, found[0].repository) == (server, code.repository)
 
 
 def test_a_connection_that_a_stack_has_made_already_is_kept() -> None:

@@ -239,6 +239,16 @@ def test_rendering_leaves_the_model_as_it_was() -> None:
             {"tags": {"includes": ["v*"], "excludes": ["v0*"]}},
             id="tags and exceptions, without the branch",
         ),
+        pytest.param(
+            GitTrigger(branch="main", branches=("main", "release/*"), ignored_branches=("release/old-*",)),
+            {"branches": {"includes": ["main", "release/*"], "excludes": ["release/old-*"]}},
+            id="branches",
+        ),
+        pytest.param(
+            GitTrigger(branch="main", ignored_branches=("draft/*",)),
+            {"branches": {"excludes": ["draft/*"]}},
+            id="all but some branches",
+        ),
         pytest.param(GitTrigger(branch="main", tags=("v*",)), {"tags": {"includes": ["v*"]}}, id="tags"),
         pytest.param(
             GitTrigger(branch="main", ignored_tags=("v0*",)), {"tags": {"excludes": ["v0*"]}}, id="all but some tags"

@@ -221,6 +221,37 @@ def test_a_check_runs_the_applications_own_buildspec_and_may_do_nothing_of_the_d
     assert "JOBS_BUNDLE" not in with_checks().variables(f"check-{name}")
 
 
+NETWORK = {
+    "vpcId": "vpc-0a1b2c3d4e5f67890",
+    "subnets": ["subnet-0a1b2c3d4e5f67892", "subnet-0a1b2c3d4e5f67893"],
+    "securityGroups": ["sg-0a1b2c3d4e5f67890"],
+}
+
+
+def test_what_builds_and_checks_the_code_runs_in_the_vpc_and_the_other_jobs_do_not() -> None:
+    """What AWS's example grants, for this VPC alone, whoever owns it."""
+    built = build_stage(BuildStage, shop(build={**SMOKE_TEST, "checks": CHECKS, "network": NETWORK}))
+    inside = [job for job in built.jobs if "vpcConfig" in built.project(job).inputs]
+    assert inside == [job for job in built.jobs if job != "prepare-deployment"]
+    for job in inside:
+        assert built.project(job).inputs["vpcConfig"] == {
+            "vpcId": NETWORK["vpcId"],
+            "subnets": NETWORK["subnets"],
+            "securityGroupIds": NETWORK["securityGroups"],
+        }
+        joining = {item["Sid"]: item for item in built.statements(job) if item["Action"][0].startswith("ec2:")}
+        assert set(joining) == {"FindNetwork", "MakeNetworkInterface", "AttachNetworkInterface"}
+        assert joining["MakeNetworkInterface"]["Condition"] == {
+            "ArnLikeIfExists": {"ec2:Vpc": "arn:aws:ec2:eu-west-1:*:vpc/vpc-0a1b2c3d4e5f67890"}
+        }
+        assert joining["AttachNetworkInterface"]["Resource"] == [arn("ec2", "network-interface/*")]
+        assert joining["AttachNetworkInterface"]["Condition"] == {
+            "StringEquals": {"ec2:AuthorizedService": "codebuild.amazonaws.com"},
+            "ArnLike": {"ec2:Subnet": [f"arn:aws:ec2:eu-west-1:*:subnet/{subnet}" for subnet in NETWORK["subnets"]]},
+        }
+    assert "ec2" not in str(built.policy("prepare-deployment"))
+
+
 def test_the_image_job_is_told_everything_by_variables() -> None:
     assert from_code().variables("build-image") == {
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
@@ -295,6 +326,7 @@ def test_with_a_full_clone_each_image_job_may_clone_and_nothing_else_changes(job
         **with_smoke_test().variables(job),
         "CONNECTION_ARN": CONNECTION,
         "CLONED_REPOSITORIES": '["example/shop", "example/fonts"]',
+        "CLONED_FROM": "https://github.com",
     }
     before, added = with_smoke_test().statements(job), cloned.statements(job)[-2:]
     assert cloned.statements(job) == [*before, *added]
@@ -568,7 +600,7 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
     assert args_of(BuildStage, settings) == BuildStageArgs(
         build=settings.build,
         engine=ENGINES["codeDeploy"],
-        repository="example/shop",
+        source_url="https://github.com/example/shop",
         release_tag_prefix=None,
     )
     release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
@@ -576,7 +608,7 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
     assert args_of(BuildStage, pushed) == BuildStageArgs(
         build=pushed.build,
         engine=ENGINES["codeDeploy"],
-        repository=None,
+        source_url=None,
         release_tag_prefix="v",
     )
 

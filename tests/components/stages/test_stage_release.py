@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from samples import BuiltStage, arn, build_stage, image_repository, shop, start_statement
+from samples import CONNECTION, BuiltStage, arn, build_stage, image_repository, shop, start_statement
 
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.release import ReleaseStage, ReleaseStageArgs
@@ -176,8 +176,45 @@ def test_the_repository_is_the_codes_own_unless_another_is_named() -> None:
     settings = shop(release={"enabled": True, "github": {"tokenSecret": "shop/github"}})
     assert settings.release.github is not None
     assert args_of(ReleaseStage, settings) == ReleaseStageArgs(
-        tag_prefix="v", github=settings.release.github, repository="example/shop"
+        tag_prefix="v", github=settings.release.github, repository="example/shop", server_url=None
     )
+
+
+SERVER = {"url": "https://git.example.com/", "connectionArn": CONNECTION}
+
+
+@pytest.mark.parametrize(
+    ("source", "release"),
+    [
+        pytest.param({"github": {"repository": "example/shop", **SERVER}}, {}, id="the code's"),
+        pytest.param(
+            {"ecr": {"repository": "shop-prod"}},
+            {"repository": "example/shop", "url": "https://git.example.com"},
+            id="named for an image that was promoted",
+        ),
+    ],
+)
+def test_a_release_on_github_enterprise_server_is_made_by_its_api(
+    source: dict[str, object], release: dict[str, object]
+) -> None:
+    """https://docs.github.com/en/enterprise-server@3.16/rest/using-the-rest-api/getting-started-with-the-rest-api."""
+    built = build_stage(
+        ReleaseStage,
+        shop(source=source, release={"enabled": True, "github": {"tokenSecret": "shop/github", **release}}),
+    )
+    variables = built.variables("create-github-release")
+    assert variables["GITHUB_API_URL"] == "https://git.example.com/api/v3"
+    assert variables["GITHUB_REPOSITORY"] == "example/shop"
+
+
+def test_code_elsewhere_is_released_in_the_repository_on_github_that_is_named() -> None:
+    source = {
+        "gitlab": {"repository": "example/shops/shop", "url": "https://git.example.com", "connectionArn": CONNECTION}
+    }
+    release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/mirror"}}
+    variables = build_stage(ReleaseStage, shop(source=source, release=release)).variables("create-github-release")
+    assert variables["GITHUB_REPOSITORY"] == "example/mirror"
+    assert "GITHUB_API_URL" not in variables
 
 
 def test_the_stage_offers_what_it_runs() -> None:

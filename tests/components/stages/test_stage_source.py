@@ -8,6 +8,7 @@ import pytest
 from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
 
 from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
+from components.stages.build import BuildStage
 from components.stages.source import SourceStage
 from components.stages.wanted import args_of
 
@@ -159,6 +160,12 @@ def test_a_connection_that_is_there_is_to_be_looked_at() -> None:
             id="some paths",
         ),
         pytest.param(
+            {"branches": {"include": ["main", "release/*"]}},
+            "A push to a branch of example/shop that source.github.branches lets pass starts the pipeline. A run that "
+            "is started by hand takes the branch main.",
+            id="branches",
+        ),
+        pytest.param(
             {"tags": {"include": ["v*"]}},
             "A push of a git tag to example/shop starts the pipeline, where source.github.tags lets it pass.",
             id="tags",
@@ -180,6 +187,11 @@ def test_the_user_is_told_which_push_starts_the_pipeline(github: dict[str, objec
             id="paths",
         ),
         pytest.param(
+            {"branches": {"include": ["main", "release/*"], "exclude": ["release/old-*"]}},
+            GitTrigger(branch="main", branches=("main", "release/*"), ignored_branches=("release/old-*",)),
+            id="branches",
+        ),
+        pytest.param(
             {"tags": {"include": ["v*"], "exclude": ["v0*"]}},
             GitTrigger(branch="main", tags=("v*",), ignored_tags=("v0*",)),
             id="tags",
@@ -195,6 +207,32 @@ def test_the_trigger_is_what_the_stack_file_says(github: dict[str, object], trig
 def test_a_full_clone_hands_on_where_the_code_is() -> None:
     (action,) = build_stage(SourceStage, shop(source={"github": {**GITHUB, "fullClone": True}})).actions
     assert action.configuration == {**COMMIT.configuration, "OutputArtifactFormat": "CODEBUILD_CLONE_REF"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "repository"),
+    [("gitlab", "GitLab", "example/shops/shop"), ("bitbucket", "Bitbucket", "example/shop")],
+)
+def test_code_of_another_provider_takes_the_same_way(provider: str, name: str, repository: str) -> None:
+    source = {provider: {"repository": repository, "paths": {"exclude": ["docs/**"]}}}
+    built = build_stage(SourceStage, shop(source=source))
+    (action,) = built.actions
+    assert action.configuration["FullRepositoryId"] == repository
+    assert action.trigger == GitTrigger(branch="main", ignored_paths=("docs/**",))
+    assert built.grants[0]["Condition"] == {"StringEqualsIfExists": {"codeconnections:FullRepositoryId": repository}}
+    assert built.notes[0].startswith(f"Connect {name}: open https://eu-west-1.console.aws.amazon.com/codesuite/")
+    assert built.notes[-1] == (
+        f"A push to the branch main of {repository} starts the pipeline, where source.{provider}.paths lets it pass. "
+        f"Name another branch in source.{provider}.branch."
+    )
+
+
+def test_code_is_of_one_provider_and_the_image_says_which() -> None:
+    source = {
+        "gitlab": {"repository": "example/shops/shop", "url": "https://git.example.com", "connectionArn": CONNECTION}
+    }
+    variables = build_stage(BuildStage, shop(source=source)).variables("build-image")
+    assert variables["SOURCE_URL"] == "https://git.example.com/example/shops/shop"
 
 
 # Image
@@ -221,6 +259,40 @@ def test_the_user_is_told_that_the_first_run_needs_an_image() -> None:
     )
     assert from_image().notes == [note]
     assert from_both().notes == [available(CONNECTION), PUSHED, note]
+
+
+@pytest.mark.parametrize(
+    ("ecr", "trigger", "words"),
+    [
+        pytest.param(
+            {"tagPattern": "v*"},
+            ImagePushTrigger(repository="shop-prod", tag="v*"),
+            "Each push of a tag that matches v* starts a run",
+            id="a pattern of tags",
+        ),
+        pytest.param(
+            {"arrivesBy": "replication"},
+            ImagePushTrigger(repository="shop-prod", tag="promoted", arrives_by="replication"),
+            "Each replication of that tag, by a rule of the registry that the image comes from, starts a run",
+            id="of another account or region",
+        ),
+        pytest.param(
+            {"arrivesBy": "pullThroughCache"},
+            ImagePushTrigger(repository="shop-prod", tag="promoted", arrives_by="pullThroughCache"),
+            "Each pull through the cache that brings a new image of that tag starts a run",
+            id="of another registry",
+        ),
+    ],
+)
+def test_an_image_starts_the_pipeline_as_the_stack_file_says(
+    ecr: dict[str, object], trigger: ImagePushTrigger, words: str
+) -> None:
+    """A run that a person starts takes the image of the one tag, which is all that the source action can name."""
+    built = build_stage(SourceStage, shop(source={"ecr": {**IMAGE, **ecr}}))
+    (action,) = built.actions
+    assert action.trigger == trigger
+    assert action.configuration == PUSH.configuration
+    assert words in built.notes[0]
 
 
 def test_code_and_image_are_two_actions_of_one_stage() -> None:

@@ -123,6 +123,7 @@ def test_files_of_a_clone_are_published_from_a_machine_that_is_known_to_clone() 
         **from_source().variables("upload-static-files"),
         "CONNECTION_ARN": CONNECTION,
         "CLONED_REPOSITORIES": '["example/shop"]',
+        "CLONED_FROM": "https://github.com",
     }
     assert cloned.statements("upload-static-files")[:2] == [LIST, WRITE]
     assert [item["Sid"] for item in cloned.statements("upload-static-files")[2:]] == USES_CONNECTION
