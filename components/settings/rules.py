@@ -370,6 +370,16 @@ def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Itera
         )
 
 
+def tests_test_something(tests: TestsSection, build: BuildSection) -> Iterator[Problem]:
+    """Yield tests of which none is left."""
+    if tests.enabled and not (tests.lighthouse.enabled or tests.http or build.smoke_test.enabled):
+        yield Problem(
+            path=("tests", "lighthouse", "enabled"),
+            message="must be true, or nothing is left to test: there are no HTTP checks and no smoke test, got false",
+            fix="pulumi config set --path 'ecs-delivery:tests.http[0].path' /healthz",
+        )
+
+
 def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a service that tests cannot reach: they run outside its network, and check its certificate."""
     balancer = hosting.load_balancer
@@ -567,6 +577,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     upload_from_source_needs_code,
     release_needs_a_repository,
     tests_need_an_address,
+    tests_test_something,
     shifting_needs_listeners,
     a_deployment_group_keeps_what_it_says,
     taking_over_has_an_effect,
