@@ -376,7 +376,7 @@ def tests_test_something(tests: TestsSection, build: BuildSection) -> Iterator[P
         yield Problem(
             path=("tests", "lighthouse", "enabled"),
             message="must be true, or nothing is left to test: there are no HTTP checks and no smoke test, got false",
-            fix="pulumi config set --path 'ecs-delivery:tests.http[0].path' /healthz",
+            fix="pulumi config set --path 'ecs-delivery:tests.lighthouse.enabled' true",
         )
 
 

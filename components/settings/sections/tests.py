@@ -141,7 +141,7 @@ class HttpCheckSection(Section):
     within_milliseconds: int = Field(
         default=5000,
         ge=1,
-        le=10000,  # fifty checks, and a minute for connections that fail, fit into the 15 minutes of a Lambda machine
+        le=10000,  # thirty checks, and a minute for connections that fail, fit into the 15 minutes of a Lambda machine
         description="Longest time until the answer is whole.",
         examples=[500],
     )
@@ -172,7 +172,7 @@ class TestsSection(Section):
     )
     http: tuple[HttpCheckSection, ...] = Field(
         default=(),
-        max_length=50,
+        max_length=30,
         description="Requests whose answers are checked.",
         examples=[[{"path": "/healthz", "contains": '"status":"ok"'}]],
     )
