@@ -399,6 +399,14 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "tests.lighthouse.budgets.accessibility": [Tried(95)],
     "tests.lighthouse.budgets.bestPractices": [Tried(70)],
     "tests.lighthouse.budgets.seo": [Tried(70)],
+    "deploy.testTraffic": [
+        Tried({"http": [{"path": "/healthz"}]}, base={"deploy.strategy": "blueGreen"}, engines=("ecs",)),
+        Tried(
+            None,
+            base={"deploy.strategy": "blueGreen", "deploy.testTraffic": {"http": [{"path": "/healthz"}]}},
+            engines=("ecs",),
+        ),
+    ],
     "tests.headers": [Tried({"Authorization": "shop/tests:authorization"})],
     "tests.lighthouse.enabled": [Tried(False, base={"tests.http": [{"path": "/healthz"}]})],
     "tests.lighthouse.devices": [Tried(["mobile", "desktop"])],

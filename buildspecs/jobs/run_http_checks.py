@@ -8,13 +8,19 @@ holds its value).
 
 from __future__ import annotations
 
-from jobs import http_checks, job, tested
+from pathlib import Path
+
+from jobs import http_checks, job, junit, tested
+
+REPORT = Path("http-checks.xml")
 
 
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
-    base, headers = tested.address(), tested.headers()
-    failed = http_checks.run(base, headers)
+    base, headers = tested.address(job.require("SERVICE_URL")), tested.headers()
+    cases = http_checks.run(base, headers, http_checks.read())
+    junit.write(REPORT, "http", cases)
+    failed = http_checks.failures(cases)
     if failed:
         job.fail("\n".join([f"{base} does not answer as expected:", *failed]))

@@ -217,7 +217,7 @@ def median(runs: list[dict[str, Any]], category: str) -> float | None:
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version", "node --version")
-    base = tested.address()
+    base = tested.address(job.require("SERVICE_URL"))
     paths = inputs.parsed("LIGHTHOUSE_PATHS", job.require("LIGHTHOUSE_PATHS"), list)
     runs, lowest = inputs.number("LIGHTHOUSE_RUNS", job.require("LIGHTHOUSE_RUNS")), budgets()
     package, lock = job.require("LIGHTHOUSE_PACKAGE"), job.require("LIGHTHOUSE_LOCK")

@@ -15,9 +15,9 @@ from jobs import build_secrets, inputs, job, web
 ALLOWED = "/?&=%:@!$'()*+,;~#"
 
 
-def address() -> str:
+def address(given: str) -> str:
     """Where the service is, without a slash at the end."""
-    base = job.require("SERVICE_URL").rstrip("/")
+    base = given.rstrip("/")
     if not base.startswith(("https://", "http://")):
         job.fail(f"SERVICE_URL must be an http(s) address, got {base!r}.", job.MISUSED)
     return base

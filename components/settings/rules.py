@@ -418,6 +418,28 @@ def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
         )
 
 
+def test_traffic_reaches_a_listener(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield checks of test traffic where there is no listener for tests that a job outside of the network can ask."""
+    balancer = hosting.load_balancer
+    if deploy.test_traffic is None:
+        return
+    wanted = ""
+    if hosting.existing is not None or not balancer.is_made:
+        wanted = "a load balancer that is made here"
+    elif balancer.internal:
+        wanted = "a load balancer that is not internal: the job runs outside the network"
+    elif balancer.protocol_version != "HTTP1":
+        wanted = "protocolVersion HTTP1: the job asks over HTTP/1.1"
+    elif balancer.certificate_arn and not balancer.domain_name:
+        wanted = "hosting.loadBalancer.domainName, the name that the certificate is for"
+    if wanted:
+        yield Problem(
+            path=("deploy", "testTraffic"),
+            message=f"needs {wanted}",
+            fix="pulumi config rm --path 'ecs-delivery:deploy.testTraffic'",
+        )
+
+
 def shifting_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
     """Yield what an engine misses that turns listeners to the new tasks.
 
@@ -578,6 +600,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     release_needs_a_repository,
     tests_need_an_address,
     tests_test_something,
+    test_traffic_reaches_a_listener,
     shifting_needs_listeners,
     a_deployment_group_keeps_what_it_says,
     taking_over_has_an_effect,

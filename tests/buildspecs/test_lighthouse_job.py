@@ -3,10 +3,11 @@
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
-from types import ModuleType
-from typing import Any, ClassVar
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -54,7 +55,7 @@ class Site(WebServer):
     """A page that is there, or not."""
 
     status = 200
-    wanted: ClassVar[dict[str, str]] = {}
+    wanted: Mapping[str, str] = MappingProxyType({})
 
     def reply(self, request: Request) -> Reply:
         assert request.method == "GET"
@@ -70,21 +71,25 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+class Audited(NamedTuple):
+    """What is audited, and how it ends: Chrome at the address `final`, and `lhci upload` with this code."""
+
+    site: Site | None = None
+    final: str = ""
+    html: str = ""
+    printed: str = ""
+    code: int = 0
+
+
 def audit(
     machine: Machine,
     scores: object,
-    *,
-    site: Site | None = None,
-    final: str = "",
-    html: str = "",
-    printed: str = "",
-    code: int = 0,
+    audited: Audited = Audited(),  # noqa: B008 - it does not change
+    /,
     **changes: str,
 ) -> tuple[int, str, str]:
-    """Run the job with a Lighthouse that finds these scores, a summary a run; exit code, what it said, the address.
-
-    Chrome ends at the address `final`, the reports hold `html`, `lhci collect` prints a line, `lhci upload` ends so.
-    """
+    """Run the job with a Lighthouse that finds these scores, a summary a run; exit code, what it said, the address."""
+    site, final, html, printed, code = audited
     files = {name: str(machine.folder / f"{name}.json") for name in ("seen", "scores")}
     lhci = LHCI.format(python=sys.executable, **files, final=final, html=html, printed=printed, code=code)
     machine.file("scores.json", scores)
@@ -151,7 +156,7 @@ def test_the_medians_of_two_devices_are_their_own() -> None:
 
 
 def test_a_page_that_leads_to_another_one_is_named(machine: Machine) -> None:
-    code, said, url = audit(machine, GOOD, final="https://shop.example.com/login", LIGHTHOUSE_PATHS='["/"]')
+    code, said, url = audit(machine, GOOD, Audited(final="https://shop.example.com/login"), LIGHTHOUSE_PATHS='["/"]')
 
     assert code == 0, said
     assert f"    {url}/ leads to https://shop.example.com/login: that page is measured\n" in said
@@ -188,7 +193,7 @@ def shown(machine: Machine, said: str) -> list[str]:
 
 
 def test_a_page_behind_a_password_is_measured_with_headers_out_of_secrets(machine: Machine) -> None:
-    code, said, url = audit(machine, GOOD, site=keeps(machine), TEST_HEADERS=json.dumps(SECRETS))
+    code, said, url = audit(machine, GOOD, Audited(site=keeps(machine)), TEST_HEADERS=json.dumps(SECRETS))
 
     assert code == 0, said
     (collect,) = machine.json("seen.json")
@@ -209,7 +214,7 @@ def test_a_page_behind_a_password_is_measured_with_headers_out_of_secrets(machin
 
 def test_without_the_secret_the_page_is_refused(machine: Machine) -> None:
     site = keeps(machine)
-    code, said, _ = audit(machine, GOOD, site=site, TEST_HEADERS='{"Cookie": "shop/cookie"}')
+    code, said, _ = audit(machine, GOOD, Audited(site=site), TEST_HEADERS='{"Cookie": "shop/cookie"}')
     assert code == 1
     assert "is not there to be audited: it answers with status 401" in said
 
@@ -220,7 +225,10 @@ def test_a_report_that_shows_a_secret_is_cleaned(machine: Machine, code: int) ->
     html = f"<p>{PASSWORD} {SESSION} {json.dumps(SESSION)} open-%22sesame%22</p>"
     site = keeps(machine)
     ended, said, _ = audit(
-        machine, GOOD, site=site, html=html, printed=f"sent {html}", code=code, TEST_HEADERS=json.dumps(SECRETS)
+        machine,
+        GOOD,
+        Audited(site=site, html=html, printed=f"sent {html}", code=code),
+        TEST_HEADERS=json.dumps(SECRETS),
     )
 
     assert ended == code

@@ -109,11 +109,11 @@ class Audits(NamedTuple):
 
     url: str
     named: str
+    guarded_url: str
     passing: Result
     failing: Result
     missing: Result
     guarded: Result
-    guarded_url: str
 
 
 NPM = """#!/bin/sh
@@ -225,7 +225,7 @@ def audits(
                 headers={name.capitalize(): f"shop/tests:{name}" for name in HEADERS},
             ),
         ]
-        yield Audits(url, named, *(run.result() for run in begun), guarded)
+        yield Audits(url, named, guarded, *(run.result() for run in begun))
 
 
 def reports(result: Result, folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
