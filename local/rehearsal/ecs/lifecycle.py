@@ -143,6 +143,7 @@ class Lifecycle:
             "timeoutAction": action,
         }
         since = time.monotonic()
+        yield  # whoever looks now sees it, and may answer before the next look
         while made.hook["status"] == "AWAITING_ACTION":
             yield
             if self._fleet.expired(since, minutes) and made.hook["status"] == "AWAITING_ACTION":

@@ -261,7 +261,7 @@ class Deployment:
                 "triggeredAlarmNames": list(self.triggered),
             }
         if self.hook:
-            answer["lifecycleHookDetails"] = [self.hook]
+            answer["lifecycleHookDetails"] = [dict(self.hook)]
         if self.stage:
             answer["lifecycleStage"] = self.stage
         if self.rollback:
