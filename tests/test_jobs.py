@@ -25,7 +25,7 @@ from local.rehearsal.emulated.access import Need, allows
 pytestmark = pytest.mark.xdist_group("test_jobs_page.py")  # the same graphs, which are slow to make
 
 
-FETCHED_BY_THE_JOB = ("BUILD_MOUNTS", "REGISTRY_LOGINS")
+FETCHED_BY_THE_JOB = ("BUILD_MOUNTS", "REGISTRY_LOGINS", "TEST_HEADERS")
 """Variables that name secrets, as many as the stack file has: a buildspec cannot declare each."""
 
 

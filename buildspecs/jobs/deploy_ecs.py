@@ -5,7 +5,8 @@ reasons of the stopped tasks; one that takes longer than the timeout is rolled b
 deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
 Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION and CAPACITY_PROVIDER_STRATEGY (JSON as
 UpdateService takes them; without a strategy the service keeps its own), LOG_GROUP (of the containers; the last lines of
-one that failed are shown), TIMEOUT_MINUTES.
+one that failed are shown), TIMEOUT_MINUTES, and where the deployment pauses between the test traffic and the users':
+TEST_URL (where the new version is reached then), HTTP_CHECKS and TEST_HEADERS (as run-http-checks takes them).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import time
 from typing import Any, NamedTuple, NoReturn
 
-from jobs import delivered, inputs, job, stopped_tasks, taskdef
+from jobs import delivered, http_checks, inputs, job, stopped_tasks, taskdef, tested
 
 LONGEST_PAUSE = 10
 UNDECIDED = ("PENDING", "IN_PROGRESS")
@@ -39,6 +40,30 @@ class Version(NamedTuple):
     revision: str
     definition: dict[str, Any]
     log_group: str
+
+
+class Decision:
+    """Whether users get the new version: checks of it, once test traffic reaches it.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/continue-service-deployment.html
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        # Before anything is deployed: what is wrong with them is no fault of the new version.
+        self._checks, self._headers = (http_checks.read(), tested.headers()) if url else ([], {})
+        self.failed: list[str] = []
+
+    def give(self, deployment: dict[str, Any]) -> None:
+        """Make the checks if the deployment waits for them, and let it go on or roll it back."""
+        for hook in deployment.get("lifecycleHookDetails", []):
+            if self.url and hook.get("targetType") == "PAUSE" and hook.get("status") == "AWAITING_ACTION":
+                job.say(f"Test traffic reaches the new version: checking it at {self.url}")
+                self.failed = http_checks.failures(http_checks.run(self.url, self._headers, self._checks))
+                word = "ROLLBACK" if self.failed else "CONTINUE"
+                which = ("--service-deployment-arn", deployment["serviceDeploymentArn"], "--hook-id", hook["hookId"])
+                why = "Roll it back" if self.failed else "Let users have it"
+                job.aws(why, "ecs", "continue-service-deployment", *which, "--action", word)
 
 
 class Service:
@@ -81,6 +106,12 @@ class Service:
         port = ("--load-balancers", json.dumps(balancers)) if balancers else ()
         command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape, *place, *port)
         job.aws("Update the service", *command)
+
+    def forget_pause(self) -> None:
+        """Take the pause away: a deployment that somebody else starts would wait for a word that nobody gives."""
+        command = ("aws", "ecs", "update-service", *self._where, "--deployment-configuration", '{"lifecycleHooks": []}')
+        if job.run("Let later deployments go on by themselves", *command, check=False).code:
+            job.say("    the service keeps its pause: the next run of the pipeline takes it away")
 
 
 def said(value: Any) -> Any:  # noqa: ANN401 - any part of a task definition
@@ -184,17 +215,17 @@ def give_up(service: Service, version: Version, message: str) -> NoReturn:
     job.fail("\n".join([message, *why, *explanation.lines]))
 
 
-def follow(service: Service, version: Version, known: list[dict[str, Any]], arn: str, minutes: int) -> str:
+def follow(
+    service: Service, version: Version, known: list[dict[str, Any]], arn: str, minutes: int, decision: Decision
+) -> str:
     """Wait for the end of this deployment, or of one not yet known; returns its ARN, ends the job if it failed."""
     deadline = time.monotonic() + minutes * 60
     last, pause = "", 1.0
     while time.monotonic() < deadline:
         arn = arn or started(service, known, version.revision, again=bool(last))
-        state = (
-            deployment_state(described(arn, again=bool(last)))
-            if arn
-            else State(done=False, failed=False, line="waiting for ECS to start")
-        )
+        deployment = described(arn, again=bool(last)) if arn else {}
+        waiting = State(done=False, failed=False, line="waiting for ECS to start")
+        state = deployment_state(deployment) if deployment else waiting
         if state.line != last:
             last = state.line
             job.say(last)
@@ -202,7 +233,9 @@ def follow(service: Service, version: Version, known: list[dict[str, Any]], arn:
             return arn
         if state.failed:
             serves = " The previous version keeps serving." if last.startswith(ROLLS_BACK) else ""
-            give_up(service, version, f"the deployment did not succeed: {last}.{serves}")
+            wrong = ["The new version does not answer as expected:", *decision.failed] if decision.failed else []
+            give_up(service, version, "\n".join([f"the deployment did not succeed: {last}.{serves}", *wrong]))
+        decision.give(deployment)
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
     if arn:
@@ -228,6 +261,7 @@ def main() -> None:
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
     deployment = delivered.read_json("deployment.json", "container", "reached", "port")
     definition = taskdef.read(deployment)
+    decision = Decision(job.optional("TEST_URL"))
 
     found = service.describe()
     asked, moves = found["taskDefinition"], moved(found, wanted)
@@ -245,6 +279,10 @@ def main() -> None:
         balancers = reached(found, definition, deployment["reached"], int(deployment["port"]))
         service.update(revision, configuration, strategy if moves else "", balancers)
     version = Version(revision, definition, job.optional("LOG_GROUP"))
-    arn = follow(service, version, known, arn, minutes)
+    try:
+        arn = follow(service, version, known, arn, minutes, decision)
+    finally:
+        if decision.url:
+            service.forget_pause()
     job.say(f"{service.name} runs {revision}")
     job.export(SERVICE_DEPLOYMENT_ARN=arn)

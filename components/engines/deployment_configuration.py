@@ -24,6 +24,30 @@ https://github.com/aws/copilot-cli/pull/4565
 """
 
 
+WORD_MINUTES: Final = 15
+"""How long ECS waits for the word of the job that checks the new version, which takes seven minutes at most.
+
+A job that has died gives none: ECS rolls back then, and users keep the old version.
+"""
+
+
+def pause(rollout: Rollout) -> dict[str, object]:
+    """The pause before users get the new version, or its absence; not with a strategy that has no test traffic.
+
+    Only the job's deployments have it: nobody gives the word for one that ``pulumi up`` starts, such as the first. ECS
+    keeps hooks until it is told that there are none (terraform-provider-aws#47096).
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html
+    """
+    if not rollout.shifts_traffic:
+        return {}
+    hook = {
+        "targetType": "PAUSE",
+        "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
+        "timeoutConfiguration": {"timeoutInMinutes": WORD_MINUTES, "action": "ROLLBACK"},
+    }
+    return {"lifecycleHooks": [hook] if rollout.test_traffic else []}
+
+
 def deployment_configuration(rollout: Rollout) -> dict[str, object]:
     """ECS's ``deploymentConfiguration`` of an ``UpdateService`` request.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from components.engines.deployment_configuration import NO_ALARMS, deployment_configuration, stated_configuration
+import pulumi
+
+from components.engines.deployment_configuration import NO_ALARMS, deployment_configuration, pause, stated_configuration
 from components.engines.engine import (
     DEPLOY_ACTION,
     MINUTES_TO_ROLL_BACK,
@@ -15,6 +17,7 @@ from components.engines.engine import (
     TrafficSwitch,
 )
 from components.foundation.iam import Statement
+from components.foundation.secret import SecretReference, read_all
 from components.jobs.build_project import LONG_RUNNING
 from components.pipeline.model import Action, Artifact
 from components.pipeline.variables import DELIVERED_IMAGE
@@ -23,9 +26,10 @@ from components.pipeline.variables import DELIVERED_IMAGE
 def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement, ...]]:
     target, rollout = deployment.target, deployment.rollout
     if target.take_over is None:
-        configuration = {"alarms": NO_ALARMS, **deployment_configuration(rollout)}
+        configuration = {"alarms": NO_ALARMS, **deployment_configuration(rollout), **pause(rollout)}
     else:  # a service that exists keeps what the stack file does not state
         configuration = stated_configuration(rollout)
+    checked, statements = _test_traffic(deployment)
     project = deployment.stage.project(
         "deploy-ecs",
         description="Registers the task definition, updates the service and follows the deployment",
@@ -37,6 +41,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             "CAPACITY_PROVIDER_STRATEGY": json.dumps(target.placement.strategy) if target.placement else "",
             "LOG_GROUP": target.log_group,
             "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
+            **checked,
         },
         statements=[
             *target.register_task_definitions(),
@@ -47,11 +52,28 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             *target.follow_deployments(),
             *target.read_tasks(),
             target.read_log(deployment.container),
+            *statements,
         ],
         timeout_minutes=rollout.timeout_minutes + MINUTES_TO_ROLL_BACK,
     )
     action = project.action(DEPLOY_ACTION, reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
     return (action,), (project.start(),)
+
+
+def _test_traffic(deployment: Deployment) -> tuple[dict[str, pulumi.Input[str]], list[Statement]]:
+    """What the job is told of the checks that decide, and what it may do for them."""
+    target, checked = deployment.target, deployment.rollout.test_traffic
+    if checked is None:
+        return {}, []
+    if target.test_url is None:
+        raise ValueError(f"{deployment.name}: checks of test traffic need the address of the test listener")
+    variables: dict[str, pulumi.Input[str]] = {"TEST_URL": target.test_url, "HTTP_CHECKS": checked.checks}
+    statements = [target.continue_deployments()]
+    if checked.headers:
+        variables["TEST_HEADERS"] = json.dumps(dict(checked.headers), sort_keys=True)
+        secrets = (SecretReference.parsed(secret) for _, secret in checked.headers)
+        statements.append(read_all("ReadTestHeaders", secrets, target.account))
+    return variables, statements
 
 
 ECS = Engine(
@@ -62,7 +84,7 @@ ECS = Engine(
     # A CodeBuild action gets 8 hours, less 5 minutes to roll back and 5 to start the build.
     # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
     longest_timeout_minutes=470,
-    options=frozenset({"bake_minutes", "timeout_minutes", "alarms"}),
+    options=frozenset({"bake_minutes", "timeout_minutes", "alarms", "test_traffic"}),
     old_tasks_stay="bake_minutes",
     # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html
     smallest_linear_percent=3,

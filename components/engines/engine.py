@@ -42,6 +42,19 @@ class TrafficSwitch(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TestTraffic:
+    """What the new version has to answer at the test listener before users get it.
+
+    Attributes:
+        checks: The HTTP checks, as the job reads them.
+        headers: What goes with each request: names, and the secrets that hold the values.
+    """
+
+    checks: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
     """How users' traffic moves to the new version, and what stops it.
 
@@ -56,6 +69,7 @@ class Rollout:
         minimum_healthy_percent: Share of the tasks that stays healthy while they are replaced, with ``rolling``.
         maximum_percent: Share of the tasks that may run then.
         alarms: CloudWatch alarms that roll the deployment back.
+        test_traffic: What decides whether users get the new version, once test traffic reaches it; ``None``: nothing.
         stated: The fields of the section ``deploy`` that the stack file has, and that are no defaults.
     """
 
@@ -68,6 +82,7 @@ class Rollout:
     minimum_healthy_percent: int = 100
     maximum_percent: int = 200
     alarms: tuple[str, ...] = ()
+    test_traffic: TestTraffic | None = None
     stated: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property

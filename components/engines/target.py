@@ -91,6 +91,7 @@ class DeploymentTarget:
         production_listener_arn: Listener that carries the users' traffic, where known.
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
+        test_url: Where jobs reach the new version before users do, where there is a listener for tests made here.
         grace_period_seconds: How long a starting task may fail its health checks, where known.
         healthy_percents: Shares of the tasks that stay healthy at least, and that may run at most, while a deployment
             replaces them.
@@ -119,6 +120,7 @@ class DeploymentTarget:
     production_listener_arn: pulumi.Output[str] | None = None
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None
+    test_url: pulumi.Output[str] | None = None
     grace_period_seconds: int | None = None
     healthy_percents: tuple[int, int] = (100, 200)
     placement: Placement | None = None
@@ -221,6 +223,20 @@ class DeploymentTarget:
                     self.service_arn,
                     self.account.arn("ecs", f"service-revision/{self.cluster}/{self.service}/*"),
                 ),
+            ),
+        )
+
+    def continue_deployments(self) -> Statement:
+        """Permission to let a deployment go on that is paused, or roll it back.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+        """
+        return Statement(
+            sid="ContinueDeployment",
+            actions=("ecs:ContinueServiceDeployment",),
+            resources=(
+                self.service_arn,
+                self.account.arn("ecs", f"service-deployment/{self.cluster}/{self.service}/*"),
             ),
         )
 

@@ -128,6 +128,12 @@ class LoadBalancer(pulumi.ComponentResource):
         return None if settings.certificate_arn else self.dns_name.apply(lambda host: f"http://{host}")
 
     @property
+    def test_url(self) -> pulumi.Output[str] | None:
+        """Where jobs reach what the listener for tests leads to."""
+        port = self._args.load_balancer.effective_test_port
+        return self.url.apply(lambda url: f"{url}:{port}") if self.test and self.url else None
+
+    @property
     def notes(self) -> tuple[pulumi.Output[str], ...]:
         """What a person has to do before users reach it by their own name."""
         settings = self._args.load_balancer

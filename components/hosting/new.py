@@ -231,6 +231,7 @@ class NewHosting(pulumi.ComponentResource):
             target,
             production_listener_arn=balancer.production.arn,
             test_listener_arn=balancer.test.arn if balancer.test else None,
+            test_url=balancer.test_url,
             load_balancer_dns_name=balancer.dns_name,
             load_balancer_zone_id=balancer.zone_id,
             needs=(*self._service.needs, *balancer.needs, *self._network.needs),

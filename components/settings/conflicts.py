@@ -133,7 +133,13 @@ def the_alarm_on_unhealthy_tasks_can_fire(
 def best_practices_can_be_met(hosting: HostingSection, tests: TestsSection) -> Iterator[Problem]:
     """Yield a budget of best practices that no page meets over plain HTTP."""
     budget = tests.lighthouse.budgets.best_practices
-    if tests.enabled and hosting.plain_http and budget is not None and budget > PLAIN_HTTP_BEST_PRACTICES:
+    if (
+        tests.enabled
+        and tests.lighthouse.enabled
+        and hosting.plain_http
+        and budget is not None
+        and budget > PLAIN_HTTP_BEST_PRACTICES
+    ):
         yield Problem(
             path=("tests", "lighthouse", "budgets", "bestPractices"),
             message=f"must be at most {PLAIN_HTTP_BEST_PRACTICES} over plain HTTP, which costs a page without any "

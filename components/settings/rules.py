@@ -371,6 +371,16 @@ def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Itera
         )
 
 
+def tests_test_something(tests: TestsSection, build: BuildSection) -> Iterator[Problem]:
+    """Yield tests of which none is left."""
+    if tests.enabled and not (tests.lighthouse.enabled or tests.http or build.smoke_test.enabled):
+        yield Problem(
+            path=("tests", "lighthouse", "enabled"),
+            message="must be true, or nothing is left to test: there are no HTTP checks and no smoke test, got false",
+            fix="pulumi config set --path 'ecs-delivery:tests.lighthouse.enabled' true",
+        )
+
+
 def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
     """Yield a service that tests cannot reach: they run outside its network, and check its certificate."""
     balancer = hosting.load_balancer
@@ -406,6 +416,28 @@ def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
             path=("hosting", "loadBalancer", "domainName"),
             message="is missing; tests need the name the certificate is for",
             fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.domainName' shop.example.com",
+        )
+
+
+def test_traffic_reaches_a_listener(deploy: DeploySection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield checks of test traffic where there is no listener for tests that a job outside of the network can ask."""
+    balancer = hosting.load_balancer
+    if deploy.test_traffic is None:
+        return
+    wanted = ""
+    if hosting.existing is not None or not balancer.is_made:
+        wanted = "a load balancer that is made here"
+    elif balancer.internal:
+        wanted = "a load balancer that is not internal: the job runs outside the network"
+    elif balancer.protocol_version != "HTTP1":
+        wanted = "protocolVersion HTTP1: the job asks over HTTP/1.1"
+    elif balancer.certificate_arn and not balancer.domain_name:
+        wanted = "hosting.loadBalancer.domainName, the name that the certificate is for"
+    if wanted:
+        yield Problem(
+            path=("deploy", "testTraffic"),
+            message=f"needs {wanted}",
+            fix="pulumi config rm --path 'ecs-delivery:deploy.testTraffic'",
         )
 
 
@@ -587,6 +619,8 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     upload_from_source_needs_code,
     release_needs_a_repository,
     tests_need_an_address,
+    tests_test_something,
+    test_traffic_reaches_a_listener,
     shifting_needs_listeners,
     a_deployment_group_keeps_what_it_says,
     taking_over_has_an_effect,

@@ -8,8 +8,10 @@ from typing import ClassVar
 
 import pulumi
 
-from components.images.repository import registry_login
-from components.jobs.build_project import CHROME, image_builder
+from components.foundation.iam import Statement
+from components.foundation.secret import SecretReference, read_all
+from components.images.repository import Repository, registry_login
+from components.jobs.build_project import CHROME, BuildProject, image_builder
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Variable, scheduled
 from components.settings import TestsSection
@@ -34,7 +36,7 @@ class TestsStageArgs:
 
 
 class TestsStage(Stage[TestsSection, TestsStageArgs]):
-    """Lighthouse against the deployed service and, where a smoke-test image is built, that image against it."""
+    """Lighthouse and HTTP checks against the deployed service and, where one is built, the smoke-test image."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Tests"
     NAME: ClassVar[str] = "Test"
@@ -47,8 +49,39 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
         service_url = context.hosting.service_url
         if service_url is None:
             raise ValueError(f"{name}: tests need the address of the service")
+        self._service_url = service_url
+        projects: list[tuple[BuildProject, Action]] = []
+        if args.tests.lighthouse.enabled:
+            projects.append(self._lighthouse())
+        if args.tests.http:
+            projects.append(self._http_checks())
+        if context.registry.smoke_test is not None:
+            projects.append(self._smoke_test(context.registry.smoke_test))
+        self.grants = tuple(project.start() for project, _ in projects)
+        actions = [action for _, action in projects]
+        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
+        self.register_outputs({"actions": [action.name for action in self.actions]})
+
+    @classmethod
+    def wanted(cls, section: TestsSection, shared: SharedFacts) -> TestsStageArgs | None:
+        """On with ``tests.enabled``."""
+        return TestsStageArgs(tests=section, plain_http=shared.plain_http) if section.enabled else None
+
+    @property
+    def _headers(self) -> tuple[dict[str, str], list[Statement]]:
+        """What a job is told of the headers that it sends, and the permission to read them."""
+        secrets = self._args.tests.headers
+        if not secrets:
+            return {}, []
+        read = read_all(
+            "ReadTestHeaders", map(SecretReference.parsed, secrets.values()), self._context.foundation.account
+        )
+        return {"TEST_HEADERS": json.dumps(dict(secrets), sort_keys=True)}, [read]
+
+    def _lighthouse(self) -> tuple[BuildProject, Action]:
+        args, artifacts = self._args, self._context.artifacts
         lighthouse = args.tests.lighthouse
-        budgets = lighthouse.budgets.scores(plain_http=args.plain_http)
+        headers, secrets = self._headers
         runs = Variable(
             name="LIGHTHOUSE_RUNS",
             default=str(lighthouse.runs),
@@ -59,49 +92,54 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
             description="Measures the deployed pages and holds the median against the budgets",
             machine=CHROME,
             variables={
-                "SERVICE_URL": service_url,
+                "SERVICE_URL": self._service_url,
                 "LIGHTHOUSE_PACKAGE": self._stored("package.json"),
                 "LIGHTHOUSE_LOCK": self._stored("package-lock.json"),
                 "LIGHTHOUSE_PATHS": json.dumps(list(lighthouse.paths)),
-                "LIGHTHOUSE_BUDGETS": json.dumps(budgets, sort_keys=True),
+                "LIGHTHOUSE_DEVICES": json.dumps(list(lighthouse.devices)),
+                "LIGHTHOUSE_BUDGETS": json.dumps(lighthouse.budgets.scores(plain_http=args.plain_http), sort_keys=True),
+                **headers,
             },
             statements=[
-                context.artifacts.read("ReadLighthousePackage", KEYS["package.json"]),
-                context.artifacts.read("ReadLighthouseLock", KEYS["package-lock.json"]),
+                artifacts.read("ReadLighthousePackage", KEYS["package.json"]),
+                artifacts.read("ReadLighthouseLock", KEYS["package-lock.json"]),
+                *secrets,
             ],
             timeout_minutes=args.tests.timeout_minutes,
         )
-        actions: list[Action] = [
-            project.action(
-                "RunLighthouse",
-                category=Category.TEST,
-                reads=(Artifact.DEPLOYMENT,),
-                writes=(Artifact.LIGHTHOUSE_REPORT,),
-                environment={runs.name: runs.reference},
-                variables=(runs,),
-            )
-        ]
-        self.grants = (project.start(),)
-        if context.registry.smoke_test is not None:
-            smoke_test = self.project(
-                "run-smoke-test",
-                description="Runs the smoke-test image against the deployed service",
-                machine=image_builder(architecture=context.application.architecture, size="small"),
-                variables={"SERVICE_URL": service_url},
-                statements=[context.registry.smoke_test.pull(), registry_login()],
-                timeout_minutes=args.tests.timeout_minutes,
-            )
-            actions.append(
-                smoke_test.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,))
-            )
-            self.grants += (smoke_test.start(),)
-        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
-        self.register_outputs({"actions": [action.name for action in self.actions]})
+        action = project.action(
+            "RunLighthouse",
+            category=Category.TEST,
+            reads=(Artifact.DEPLOYMENT,),
+            writes=(Artifact.LIGHTHOUSE_REPORT,),
+            environment={runs.name: runs.reference},
+            variables=(runs,),
+        )
+        return project, action
 
-    @classmethod
-    def wanted(cls, section: TestsSection, shared: SharedFacts) -> TestsStageArgs | None:
-        """On with ``tests.enabled``."""
-        return TestsStageArgs(tests=section, plain_http=shared.plain_http) if section.enabled else None
+    def _http_checks(self) -> tuple[BuildProject, Action]:
+        tests = self._args.tests
+        headers, secrets = self._headers
+        project = self.project(
+            "run-http-checks",
+            description="Holds what the deployed service answers against what is expected",
+            machine=self._context.quick,
+            variables={"SERVICE_URL": self._service_url, "HTTP_CHECKS": tests.checks, **headers},
+            statements=secrets,
+            timeout_minutes=tests.timeout_minutes,
+        )
+        return project, project.action("RunHttpChecks", category=Category.TEST, reads=(Artifact.DEPLOYMENT,))
+
+    def _smoke_test(self, repository: Repository) -> tuple[BuildProject, Action]:
+        project = self.project(
+            "run-smoke-test",
+            description="Runs the smoke-test image against the deployed service",
+            machine=image_builder(architecture=self._context.application.architecture, size="small"),
+            variables={"SERVICE_URL": self._service_url},
+            statements=[repository.pull(), registry_login()],
+            timeout_minutes=self._args.tests.timeout_minutes,
+        )
+        return project, project.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,))
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""

@@ -373,7 +373,7 @@ class Rehearsal:
                     secret, key = secret_and_key(variable.value)
                     account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
                     self._let_in(project)
-            keep_build_secrets(project, account, self._options.secrets)
+        keep_build_secrets(deployed.projects.values(), account, self._options.secrets)
 
     def _let_in(self, project: Project) -> None:
         """Have GitHub know the repository that a project releases, and the token."""

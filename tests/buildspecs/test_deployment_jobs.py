@@ -6,7 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_tools import DIGEST, NOT_THERE, OTHER_DIGEST, REPOSITORY, Machine, deployment, image, module
+from fake_tools import (
+    DIGEST,
+    NOT_THERE,
+    OTHER_DIGEST,
+    REPOSITORY,
+    Machine,
+    Reply,
+    Request,
+    WebServer,
+    deployment,
+    image,
+    module,
+    serving,
+)
 
 from local.aws_models import service_model
 
@@ -848,7 +861,7 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
     job = module("deploy_ecs")
 
     with pytest.raises(SystemExit) as end:
-        job.follow(job.Service("main", "shop"), version(), [], "", 1)
+        job.follow(job.Service("main", "shop"), version(), [], "", 1, job.Decision(""))
 
     assert end.value.code == 1
     assert following == [
@@ -867,7 +880,7 @@ def test_a_deployment_that_ecs_never_starts_is_not_rolled_back(
     monkeypatch.setattr(job, "started", lambda *_, **__: "")
 
     with pytest.raises(SystemExit):
-        job.follow(job.Service("main", "shop"), version(), [], "", 1)
+        job.follow(job.Service("main", "shop"), version(), [], "", 1, job.Decision(""))
 
     assert following == []
     assert "took longer than 1 minutes; its last state: waiting for ECS to start" in capsys.readouterr().err
@@ -904,10 +917,10 @@ def test_a_deployment_that_ends_when_it_shall_be_rolled_back_counts_as_it_ended(
 
     if ended:
         with pytest.raises(SystemExit):
-            job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1)
+            job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1, job.Decision(""))
         assert ended in capsys.readouterr().err
     else:
-        assert job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1) == DEPLOYMENT
+        assert job.follow(job.Service("main", "shop"), version(), [], DEPLOYMENT, 1, job.Decision("")) == DEPLOYMENT
 
 
 @pytest.mark.usefixtures("following")
@@ -916,7 +929,7 @@ def test_it_looks_often_at_first_and_every_ten_seconds_later(monkeypatch: pytest
     monkeypatch.setattr(job.time, "sleep", pauses.append)
 
     with pytest.raises(SystemExit):
-        job.follow(job.Service("main", "shop"), version(), [], "", 5)
+        job.follow(job.Service("main", "shop"), version(), [], "", 5, job.Decision(""))
 
     assert pauses[:3] == [1.0, 1.5, 2.25]
     assert max(pauses) == 10
@@ -1174,3 +1187,91 @@ def test_every_command_is_in_the_log_as_it_could_be_typed(deploying: Machine, sc
     assert deploying.calls
     for call in deploying.calls:
         assert f"    $ {shlex.join(call.words)}\n" in result.stdout
+
+
+CHECK = {"method": "GET", "path": "/", "status": 200, "headers": {}, "contains": "", "withinMilliseconds": 5000}
+HOOK = {"hookId": "ecs-pause-1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}
+CHECKED = {"HTTP_CHECKS": json.dumps([CHECK]), "TEST_HEADERS": '{"X-Token": "shop/token"}'}
+
+
+class NewVersion(WebServer):
+    """What test traffic reaches."""
+
+    status = 200
+
+    def reply(self, request: Request) -> Reply:
+        return Reply(self.status if request.headers.get("x-token") == "open-sesame" else 401)
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "end"), [(200, "CONTINUE", "SUCCESSFUL"), (503, "ROLLBACK", "ROLLBACK_REQUESTED")]
+)
+def test_users_get_a_version_that_answers_as_expected_and_no_other(
+    deploying: Machine, status: int, word: str, end: str
+) -> None:
+    deploying.answer("aws secretsmanager get-secret-value", {"SecretString": "open-sesame"})
+    deploying.answer("aws ecs continue-service-deployment", {"serviceDeploymentArn": DEPLOYMENT})
+    deploying.answer("aws ecs describe-services", service())
+    stage = "POST_TEST_TRAFFIC_SHIFT"
+    paused = state("IN_PROGRESS", serviceDeploymentArn=DEPLOYMENT, lifecycleStage=stage, lifecycleHookDetails=[HOOK])
+    deploying.answer("aws ecs describe-service-deployments", paused, times=1)
+    deploying.answer(
+        "aws ecs describe-service-deployments", state(end, lifecycleHookDetails=[{**HOOK, "status": "OVER"}])
+    )
+    deploying.answer("aws ecs list-tasks --desired-status STOPPED", {"taskArns": []})
+    version = NewVersion()
+    version.status = status
+
+    with serving(version) as url:
+        result = deploying.run("deploy_ecs", **{**DEPLOY, **CHECKED, "TEST_URL": url})
+
+    (given,) = deploying.called("aws ecs continue-service-deployment")
+    assert given.after("--action") == [word]
+    assert (given.after("--hook-id"), given.after("--service-deployment-arn")) == (["ecs-pause-1"], [DEPLOYMENT])
+    assert result.returncode == (0 if status == 200 else 1), result.stderr
+    assert ("The new version does not answer as expected:\n  GET /: it answers with status 503" in result.stderr) is (
+        status == 503
+    )
+    assert "open-sesame" not in result.stdout + result.stderr
+    *_, update = deploying.called("aws ecs update-service")
+    assert update.after("--deployment-configuration") == ['{"lifecycleHooks": []}'], "no later deployment waits"
+    assert "--task-definition" not in update.words
+
+
+def test_a_pause_of_somebody_else_is_left_to_them(deploying: Machine) -> None:
+    deploying.answer("aws ecs describe-services", service())
+    paused = state("IN_PROGRESS", lifecycleStage="POST_TEST_TRAFFIC_SHIFT", lifecycleHookDetails=[HOOK])
+    deploying.answer("aws ecs describe-service-deployments", paused, times=1)
+    deploying.answer("aws ecs describe-service-deployments", state("SUCCESSFUL"))
+
+    assert deploying.run("deploy_ecs", **DEPLOY).returncode == 0
+    assert deploying.called("aws ecs continue-service-deployment") == []
+    assert len(deploying.called("aws ecs update-service")) == 1
+
+
+def test_nothing_is_deployed_whose_checks_cannot_be_made(deploying: Machine) -> None:
+    deploying.answer("aws secretsmanager get-secret-value", {"SecretString": "two\nlines"})
+    result = deploying.run("deploy_ecs", **{**DEPLOY, **CHECKED, "TEST_URL": "http://127.0.0.1:1"})
+    assert result.returncode == 1
+    assert "cannot be the header X-Token" in result.stderr
+    assert deploying.called("aws ecs update-service") == []
+
+
+def test_a_pause_that_stays_is_said(deploying: Machine) -> None:
+    deploying.answer("aws secretsmanager get-secret-value", {"SecretString": "open-sesame"})
+    deploying.answer("aws ecs describe-services", service())
+    deploying._rules[:0] = [
+        {
+            "words": ["aws", "ecs", "update-service", '{"lifecycleHooks": []}'],
+            "output": "",
+            "errors": "An error occurred (ServerException)",
+            "code": 255,
+            "files": {},
+            "keeps": {},
+            "times": 1,
+        }
+    ]
+    deploying.answer("aws ecs describe-service-deployments", state("SUCCESSFUL"))
+    result = deploying.run("deploy_ecs", **{**DEPLOY, **CHECKED, "TEST_URL": "http://127.0.0.1:1"})
+    assert result.returncode == 0, result.stderr
+    assert "the service keeps its pause: the next run of the pipeline takes it away" in result.stdout

@@ -13,7 +13,7 @@ from rewriting import Places
 from stack_graphs import NAMES, described, input_paths
 
 from components.engines import ENGINES
-from components.engines.deployment_configuration import deployment_configuration
+from components.engines.deployment_configuration import deployment_configuration, pause
 from components.settings.sections.deploy import DeploySection
 
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
@@ -163,9 +163,11 @@ def test_a_planted_fault_is_found(fault: Fault) -> None:
 
 @pytest.mark.parametrize("strategy", ENGINES["ecs"].strategies)
 def test_ecs_would_accept_every_strategy(strategy: str) -> None:
-    configuration = deployment_configuration(
-        DeploySection.model_validate({"engine": "ecs", "strategy": strategy, "alarms": ("shop-errors",)}).rollout
-    )
+    decided = {"test_traffic": {"http": ({"path": "/"},)}} if strategy != "rolling" else {}
+    rollout = DeploySection.model_validate(
+        {"engine": "ecs", "strategy": strategy, "alarms": ("shop-errors",), **decided}
+    ).rollout
+    configuration = {**deployment_configuration(rollout), **pause(rollout)}
     request = Request(
         origin=strategy,
         service="ecs",

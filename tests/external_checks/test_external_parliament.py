@@ -15,6 +15,7 @@ from components.foundation.iam import UNSCOPED
 from local.aws_models import service_model
 
 NEWER_THAN_PARLIAMENT: Mapping[str, tuple[str, str]] = {
+    "ecs:ContinueServiceDeployment": ("ecs", "ContinueServiceDeployment"),
     "ecs:StopServiceDeployment": ("ecs", "StopServiceDeployment"),
 }
 """Actions that parliament's list lacks -> the operation in AWS's own service model that proves there is one."""

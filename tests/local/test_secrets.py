@@ -123,7 +123,7 @@ def test_all_that_is_missing_is_said_at_once_with_what_to_do(tmp_path: Path) -> 
     with pytest.raises(Refusal) as refused:
         Secrets.of(stacks, tmp_path / "values")
     assert str(refused.value).splitlines()[:4] == [
-        f"The application or its build reads secrets, and {tmp_path}/values has no value for these:",
+        f"The application, its build or its tests read secrets, and {tmp_path}/values has no value for these:",
         "  A of dev and prod: /a",
         f"  URL of dev: {PARAMETER}",
         f"  TOKEN of prod: {SECRET}",

@@ -145,6 +145,7 @@ class DeliveredStack:
         deploys = self.variables("DeployService") if deploy.project else {}
         breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}} if by_ecs else {}
         configuration = {**breaker, **json.loads(deploys.get("DEPLOYMENT_CONFIGURATION", "{}"))}
+        configuration.pop("lifecycleHooks", None)  # only the job's deployments have them
         balancer: dict[str, Any] = {
             "targetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/blue/1",
             "containerName": (reached or (prepare["CONTAINER_NAME"],))[0],

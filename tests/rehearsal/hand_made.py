@@ -179,14 +179,20 @@ def files_of(artifact: str) -> dict[str, str]:
     """What an artifact holds."""
     if artifact != "LighthouseReport":
         return {f"{artifact.lower()}.json": "{}", "appspec.yaml": "version: 0.0\n" * 40, "<odd> name.txt": "x" * 2100}
-    pages = {"http://shop.test/": 3, "http://shop.test/cart": 3}
+    cart = "http://shop.test/cart"
+    pages = {("http://shop.test/", "mobile"): 3, (cart, "mobile"): 3, (cart, "desktop"): 3}
     manifest: list[dict[str, Any]] = []
     files: dict[str, str] = {}
-    for page, runs in pages.items():
+    for (page, device), runs in pages.items():
         for run in range(runs):
-            name = f"{page.split('/')[-1] or 'root'}-{run}.report.html"
+            name = f"{page.split('/')[-1] or 'root'}-{run}-{device}.report.html"
             files[name] = REPORT
-            entry = {"url": page, "isRepresentativeRun": run == 1, "htmlPath": f"/build/lighthouse-report/{name}"}
+            entry = {
+                "url": page,
+                "device": device,
+                "isRepresentativeRun": run == 1,
+                "htmlPath": f"/build/lighthouse-report/{name}",
+            }
             manifest.append({**entry, "summary": {"performance": 0.97}})
     return {"manifest.json": json.dumps(manifest), **files}
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -23,9 +24,10 @@ from local.rehearsal.app_spec import task_set_of
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
-from local.rehearsal.emulated import serving
+from local.rehearsal.emulated import Refused, serving
 from local.rehearsal.emulated.model import request_problems
 from local.rehearsal.logs import Logs
+from local.rehearsal.loopback import serving_http
 from local.rehearsal.resources import values_of
 
 ECS_NATIVE = "ecs-native"
@@ -798,3 +800,72 @@ def test_a_service_of_codedeploy_is_handed_to_ecs_before_its_first_deployment_by
     assert {task.definition["containerDefinitions"][0]["image"] for task in delivery.service.tasks if task.fit} == {
         delivery.image["uri"]
     }
+
+
+class NewVersion(BaseHTTPRequestHandler):
+    """What test traffic reaches: it is well, or it is not."""
+
+    status: ClassVar[int] = 200
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+TEST_TRAFFIC = {"deploy": {"testTraffic": {"http": [{"path": "/healthz"}], "headers": {}}}}
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_users_get_a_version_when_it_answers_the_test_traffic(
+    deliver: Deliver, prepared: Prepared, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(NewVersion, "status", status)
+    monkeypatch.setattr(NewVersion, "asked", [])
+    delivery = deliver(MADE, TEST_TRAFFIC, pace=1)
+    with serving_http(NewVersion) as url:
+        result = delivery.deploy(prepared(delivery), TEST_URL=url)
+
+    assert NewVersion.asked == ["/healthz"], result.log
+    assert result.succeeded is (status == 200), result.log
+    (given,) = delivery.called("ContinueServiceDeployment")
+    assert given["action"] == ("CONTINUE" if status == 200 else "ROLLBACK")
+    assert ("The new version does not answer as expected:\n  GET /healthz" in result.log) is (status == 503)
+    ended = delivery.ecs.settle(delivery.service)
+    assert ended.status == ("SUCCESSFUL" if status == 200 else "ROLLBACK_SUCCESSFUL")
+    assert ended.traffic == (100 if status == 200 else 0), "users never got the version that is not well"
+    assert delivery.service.configuration["lifecycleHooks"] == []
+
+
+def test_without_a_word_the_old_version_stays(deliver: Deliver) -> None:
+    """The job has died, or a person has stopped the run."""
+    delivery = deliver(MADE, TEST_TRAFFIC, pace=1)
+    configuration = json.loads(delivery.stack.variables("DeployService")["DEPLOYMENT_CONFIGURATION"])
+    (hook,) = configuration["lifecycleHooks"]
+    assert hook["timeoutConfiguration"]["action"] == "ROLLBACK"
+    family = f"{delivery.stack.running['family']}:1"
+    where = {"cluster": delivery.service.cluster, "service": delivery.service.name}
+    delivery.ecs.settle(delivery.service)
+    delivery.ecs.owner("UpdateService", **where, forceNewDeployment=True, deploymentConfiguration=configuration)
+
+    ended = delivery.ecs.settle(delivery.service)
+
+    assert (ended.status, ended.traffic) == ("ROLLBACK_SUCCESSFUL", 0)
+    assert ended.hook["status"] == "TIMED_OUT"
+    assert "a lifecycle hook timed out" in ended.reason
+    assert delivery.service.running == [family] * len(delivery.service.running)
+
+
+def test_the_stand_in_refuses_a_word_that_nobody_waits_for(deliver: Deliver) -> None:
+    delivery = deliver(MADE, TEST_TRAFFIC, pace=1)
+    newest = delivery.ecs.settle(delivery.service)
+    for arn, code in ((newest.arn, "InvalidParameter"), (f"{newest.arn}x", "ServiceDeploymentNotFound")):
+        with pytest.raises(Refused) as refused:
+            delivery.ecs.owner("ContinueServiceDeployment", serviceDeploymentArn=arn, hookId="ecs-pause-1")
+        assert refused.value.code == f"{code}Exception"
+    hooks = {"lifecycleHooks": [{"targetType": "PAUSE", "lifecycleStages": ["TEST_TRAFFIC_SHIFT"]}]}
+    where = {"cluster": delivery.service.cluster, "service": delivery.service.name}
+    with pytest.raises(Refused, match="only one PAUSE after the test traffic shift"):
+        delivery.ecs.owner("UpdateService", **where, deploymentConfiguration=hooks)

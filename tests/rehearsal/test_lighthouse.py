@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from foreign_files import put_foreign_files
@@ -62,14 +62,58 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(page.encode())
 
 
+PASSWORD, SESSION = "c2hvcDpvcGVu", "opensesame"
+HEADERS = {"authorization": f"Basic {PASSWORD}", "cookie": f"session={SESSION}"}
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Another host that a page asks, which writes down what it is told."""
+
+    told: ClassVar[list[dict[str, str]]] = []
+
+    def do_GET(self) -> None:
+        self.told.append({name.lower(): value for name, value in self.headers.items()})
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_OPTIONS = do_GET  # noqa: N815 - http.server's name
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """Pages behind a password, which show it, and ask another host."""
+
+    elsewhere: ClassVar[str] = ""
+    refused: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        known = all(value in self.headers.get(name, "") for name, value in HEADERS.items())
+        if not known:
+            self.refused.append(self.path)
+        moved = self.path == "/account" and known
+        self.send_response(302 if moved else 200 if known else 401)
+        if moved:
+            self.send_header("Location", "/welcome")
+        script = f"<script src='{self.elsewhere}/tracker.js'></script><button aria-hidden=true>{PASSWORD}</button>"
+        page = "" if moved else GOOD.replace("</main>", f"<img src='/logo.png?{SESSION}' alt='Shop'>{script}</main>")
+        self.send_header("Set-Cookie", "seen=1")
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+
 class Audits(NamedTuple):
     """What has been audited, and where."""
 
     url: str
     named: str
+    guarded_url: str
     passing: Result
     failing: Result
     missing: Result
+    guarded: Result
 
 
 NPM = """#!/bin/sh
@@ -100,7 +144,7 @@ class Auditing:
         put_python(tools)
         node = Path(str(shutil.which("node"))).parent
         self._path = f"{cli}:{tools}:{node}:/usr/bin:/bin"
-        for name, text in (("passing", NPM), ("failing", NPM_DONE)):
+        for name, text in (("passing", NPM), ("failing", NPM_DONE), ("guarded", NPM_DONE)):
             npm = folder / f"npm-{name}" / "npm"
             npm.parent.mkdir()
             npm.write_text(text.format(npm=node / "npm", kept=folder / "kept"))
@@ -121,7 +165,15 @@ class Auditing:
             s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=Path(item["source"].path).read_bytes())
 
     def run(
-        self, name: str, paths: list[str], budgets: Mapping[str, int], *, runs: int = 1, url: str | None = None
+        self,
+        name: str,
+        paths: list[str],
+        budgets: Mapping[str, int],
+        *,
+        runs: int = 1,
+        url: str | None = None,
+        devices: tuple[str, ...] = ("mobile",),
+        headers: Mapping[str, str] | None = None,
     ) -> Result:
         """Audit these pages."""
         credentials = self._aws.as_role(f"{deployed().project(ACTION).role}-{name}", deployed().policies(ACTION))
@@ -130,6 +182,8 @@ class Auditing:
             "SERVICE_URL": url or self._url,
             "LIGHTHOUSE_PATHS": json.dumps(paths),
             "LIGHTHOUSE_BUDGETS": json.dumps(budgets),
+            "LIGHTHOUSE_DEVICES": json.dumps(devices),
+            "TEST_HEADERS": json.dumps(headers or {}),
         }
         # npm works with the settings and the cache that the user has, and asks for nothing that it has already.
         given = {key: value for key, value in os.environ.items() if key in ("HOME", "NODE_EXTRA_CA_CERTS")}
@@ -148,9 +202,12 @@ def audits(
     need("chromium", "lighthouse")
     # A name of this machine that is not localhost: browsers trust localhost without encryption, and no other.
     budgets = {"performance": 20, "accessibility": 90, "best-practices": 50}
+    aws.client("secretsmanager", region=REGION).create_secret(Name="shop/tests", SecretString=json.dumps(HEADERS))
     with (
         serving_http(Site) as url,
         serving_http(Site, socket.gethostname()) as named,
+        serving_http(Elsewhere, socket.gethostname()) as Guarded.elsewhere,
+        serving_http(Guarded) as guarded,
         ThreadPoolExecutor() as threads,
     ):
         job = Auditing(aws, warm_aws_cli, tmp_path_factory.mktemp("lighthouse"), url)
@@ -158,8 +215,17 @@ def audits(
             threads.submit(job.run, "passing", ["/moved"], budgets, runs=3, url=named),
             threads.submit(job.run, "failing", ["/bad"], {"accessibility": 90}),
             threads.submit(job.run, "missing", ["/", "/gone"], {"seo": 50}),
+            threads.submit(
+                job.run,
+                "guarded",
+                ["/", "/account"],
+                {"accessibility": 20},
+                url=guarded,
+                devices=("mobile", "desktop"),
+                headers={name.capitalize(): f"shop/tests:{name}" for name in HEADERS},
+            ),
         ]
-        yield Audits(url, named, *(run.result() for run in begun))
+        yield Audits(url, named, guarded, *(run.result() for run in begun))
 
 
 def reports(result: Result, folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
@@ -205,6 +271,46 @@ def test_a_page_that_misses_its_budget_stops_the_delivery_and_says_by_how_much(a
     assert budget
     assert f"FAIL {audits.url}/bad accessibility: " in missed
     assert "at least 90 wanted" in missed
+
+
+def test_a_page_behind_a_password_is_measured_as_each_device(audits: Audits, tmp_path: Path) -> None:
+    result, url = audits.guarded, audits.guarded_url
+
+    assert result.succeeded, result.log
+    assert Guarded.refused == [], "the headers go with each request, those of pictures and of redirects, too"
+    assert f"ok   {url}/account accessibility: " in result.log
+    assert f"ok   {url}/account (desktop) accessibility: " in result.log
+    assert f"    {url}/account (desktop) leads to {url}/welcome: that page is measured" in result.log
+    assert f"    {url}/ leads to" not in result.log
+    manifest, _ = reports(result, tmp_path)
+    form = {
+        entry["device"]: json.loads((tmp_path / Path(entry["jsonPath"]).name).read_text())["configSettings"]
+        for entry in manifest
+    }
+    assert {device: settings["formFactor"] for device, settings in form.items()} == {
+        "mobile": "mobile",
+        "desktop": "desktop",
+    }
+    assert all(settings["extraHeaders"] is None for settings in form.values())
+
+
+def test_no_other_host_is_told_the_headers(audits: Audits) -> None:
+    assert audits.guarded.succeeded
+    assert Elsewhere.told, "the page has asked the other host"
+    told = json.dumps(Elsewhere.told)
+    assert PASSWORD not in told
+    assert f"session={SESSION}" not in told
+
+
+def test_no_secret_is_printed_or_uploaded(audits: Audits, tmp_path: Path) -> None:
+    """The page shows it, and Lighthouse repeats what a page shows."""
+    reports(audits.guarded, tmp_path)
+    assert "has shown a secret, which is taken out" in audits.guarded.log
+    seen = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert len(seen) == 2 * 2 * 2 + 2
+    assert [name for name, text in seen.items() if PASSWORD in text or SESSION in text] == []
+    assert PASSWORD not in audits.guarded.log
+    assert SESSION not in audits.guarded.log
 
 
 def test_the_missed_budget_is_in_codebuilds_report_and_the_reports_are_kept(audits: Audits, tmp_path: Path) -> None:

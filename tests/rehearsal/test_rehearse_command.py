@@ -166,7 +166,8 @@ def test_secrets_are_asked_for_before_anything_starts_and_their_file_stays_out(
     words = ["rehearse", "--stack", "dev", "--stack-file", str(stack)]
     assert main(words) == 1
     lacking = (
-        f"The application or its build reads secrets, and none is given:\n  TOKEN of dev: {secret}\nWrite them into a "
+        f"The application, its build or its tests read secrets, and none is given:\n  TOKEN of dev: {secret}\n"
+        "Write them into a "
     )
     assert lacking in capsys.readouterr().err
     application.mkdir()

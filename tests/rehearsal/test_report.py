@@ -304,8 +304,10 @@ def test_an_artifact_that_cannot_be_had_is_no_zip_or_holds_very_much(tmp_path: P
 
 def test_scores_are_read_as_the_job_prints_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
-    score = importlib.import_module("jobs.run_lighthouse").Score
+    lighthouse = importlib.import_module("jobs.run_lighthouse")
+    score = lighthouse.Score
     printed = [
+        score(str(lighthouse.Page("http://shop.test/", "desktop")), "performance", 99, 80),
         score("http://shop.test/", "performance", 92.5, 80),
         score("http://shop.test/", "best-practices", 40.0, 80),
         score("http://shop.test/a:b", "seo", None, 1),
@@ -322,7 +324,7 @@ def test_scores_are_read_as_the_job_prints_them(tmp_path: Path, monkeypatch: pyt
 
 def test_the_full_report_of_each_pages_representative_run_is_kept(tmp_path: Path) -> None:
     (audit,) = hand_made.delivered(tmp_path).lighthouse
-    assert (audit.runs, [report.title for report in audit.reports]) == (3, ["/", "/cart"])
+    assert (audit.runs, [report.title for report in audit.reports]) == (3, ["/", "/cart", "/cart (desktop)"])
 
 
 def test_of_a_long_log_the_page_has_the_end_and_says_so(tmp_path: Path) -> None:

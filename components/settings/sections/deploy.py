@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from components.engines import ENGINES, Engine, Rollout, Strategy
+from components.engines import ENGINES, Engine, Rollout, Strategy, TestTraffic
 from components.settings.names import AlarmName, Bucket, DistributionId, KeyPrefix, no_climbing
 from components.settings.section import Constraint, Problem, Section, one_of
 from components.settings.sections.approval import ApprovalSection
 from components.settings.sections.container import CommandWord
+from components.settings.sections.http_checks import AskingSection, HttpCheckSection
 
 if TYPE_CHECKING:
     EngineName = str
@@ -160,6 +161,19 @@ class CommandSection(Section):
     )
 
 
+class TestTrafficSection(AskingSection):
+    """What the new version has to answer at the test listener before users get it."""
+
+    SECTION: ClassVar[str] = "deploy.testTraffic"
+
+    http: tuple[HttpCheckSection, ...] = Field(
+        min_length=1,
+        max_length=30,
+        description="Requests whose answers are checked.",
+        examples=[[{"path": "/healthz", "contains": '"status":"ok"'}]],
+    )
+
+
 def _with(option: str) -> str:
     """Return the engines with which an option has an effect, for descriptions."""
     return "engine " + " or ".join(f"`{engine.name}`" for engine in ENGINES.values() if option in engine.options)
@@ -220,6 +234,12 @@ class DeploySection(Section):
         description="CloudWatch alarms that roll a deployment back.",
         examples=[["shop-errors"]],
     )
+    test_traffic: TestTrafficSection | None = Field(
+        default=None,
+        description="What the new version has to answer at the test listener before users get it, with "
+        f"{_with('test_traffic')} and a strategy other than rolling; else it is rolled back.",
+        examples=[{"http": [{"path": "/healthz"}]}],
+    )
     approval: ApprovalSection = Field(
         default=ApprovalSection(),
         description="A person's yes before the deployment, asked with what it changes.",
@@ -275,6 +295,9 @@ class DeploySection(Section):
             termination_wait_minutes=self.termination_wait_minutes,
             timeout_minutes=self.effective_timeout_minutes,
             alarms=self.alarms,
+            test_traffic=TestTraffic(checks=self.test_traffic.checks, headers=tuple(self.test_traffic.headers.items()))
+            if self.test_traffic
+            else None,
             stated=frozenset(self.model_fields_set),
         )
 
@@ -322,13 +345,13 @@ class DeploySection(Section):
         """Yield keys that were given but that this engine and strategy would pass over in silence."""
         strategy = self.effective_strategy
         needs = {"step": "strategy canary or linear"} if self.effective_step is None else {}
-        for field in ("bake_minutes", "termination_wait_minutes", "timeout_minutes", "alarms"):
+        for field in ("bake_minutes", "termination_wait_minutes", "timeout_minutes", "alarms", "test_traffic"):
             users = [engine for engine in ENGINES.values() if field in engine.options]
-            stays = field == self.chosen_engine.old_tasks_stay and strategy == "rolling"
-            if self.chosen_engine not in users or stays:
+            shifts = field in (self.chosen_engine.old_tasks_stay, "test_traffic")
+            if self.chosen_engine not in users or (shifts and strategy == "rolling"):
                 needs[field] = "engine " + " or ".join(engine.name for engine in users)
                 shifting = [name for engine in users for name in engine.strategies if name != "rolling"]
-                if any("rolling" in engine.strategies and field == engine.old_tasks_stay for engine in users):
+                if any("rolling" in one.strategies and field in (one.old_tasks_stay, "test_traffic") for one in users):
                     needs[field] += f" and strategy {', '.join(shifting[:-1])} or {shifting[-1]}"
         for field, what in needs.items():
             if field in self.model_fields_set and getattr(self, field):

@@ -1,18 +1,12 @@
 """Section `tests`: what the deployed service must pass before it goes on."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import ClassVar, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from components.settings.section import Constraint, Problem, Section
-
-PagePath = Annotated[
-    str,
-    StringConstraints(pattern=r"^/[!-~]*$", max_length=200),
-    Constraint("a path that starts with /, up to 200 characters without blanks"),
-]
-
+from components.settings.section import Problem, Section
+from components.settings.sections.http_checks import AskingSection, PagePath
 
 BEST_PRACTICES: Final = 90
 """The budget of best practices when nothing is given."""
@@ -60,12 +54,20 @@ class BudgetsSection(Section):
 class LighthouseSection(Section):
     """Pages measured by Lighthouse."""
 
+    enabled: bool = Field(default=True, description="Whether pages are measured; an API has none.", examples=[False])
     paths: tuple[PagePath, ...] = Field(
         default=("/",),
         min_length=1,
         max_length=20,
         description="Pages to measure.",
         examples=[["/", "/cart"]],
+    )
+    devices: tuple[Literal["mobile", "desktop"], ...] = Field(
+        default=("mobile",),
+        min_length=1,
+        max_length=2,
+        description="What each page is measured as; the budgets hold for each.",
+        examples=[["mobile", "desktop"]],
     )
     runs: int = Field(
         default=3, ge=1, le=9, description="Measurements of each page; odd, because the median counts.", examples=[3]
@@ -75,7 +77,13 @@ class LighthouseSection(Section):
     )
 
     def problems(self) -> Iterator[Problem]:
-        """Yield an even number of runs, which has no middle one."""
+        """Yield an even number of runs, which has no middle one, and a device that stands twice."""
+        if len(set(self.devices)) < len(self.devices):
+            yield Problem(
+                path=("devices",),
+                message=f"must name each device once, got {', '.join(self.devices)}",
+                fix="edit the file: write it like devices: [mobile, desktop]",
+            )
         if self.runs % 2 == 0:
             yield Problem(
                 path=("runs",),
@@ -84,8 +92,10 @@ class LighthouseSection(Section):
             )
 
 
-class TestsSection(Section):
-    """What the deployed service must pass: Lighthouse, and the smoke test when one is built."""
+class TestsSection(AskingSection):
+    """What the deployed service must pass: Lighthouse, HTTP checks, and the smoke test when one is built."""
+
+    SECTION: ClassVar[str] = "tests"
 
     enabled: bool = Field(default=False, description="Whether the deployed service is tested.", examples=[True])
     lighthouse: LighthouseSection = Field(

@@ -37,6 +37,9 @@ class Fleet(Protocol):
     def over(self, since: float, minutes: float) -> bool:
         """Whether a wait of so many minutes is over that began then, by the monotonic clock."""
 
+    def expired(self, since: float, minutes: float) -> bool:
+        """Whether a job has had so many minutes since then; jobs take as long here as anywhere."""
+
     def alarms(self, service: Service, target: Task | None, names: Sequence[str]) -> tuple[str, ...]:
         """Which of these CloudWatch alarms have gone off, while this task is the newest of the new version."""
 
@@ -102,6 +105,8 @@ class ScriptedFleet:
     def over(self, since: float, minutes: float) -> bool:  # noqa: ARG002 - as the protocol has it
         """No test waits for a clock."""
         return True
+
+    expired = over
 
     def alarms(self, service: Service, target: Task | None, names: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002 - as the protocol has it
         """The first one goes off when the version that is scripted to set it off runs."""

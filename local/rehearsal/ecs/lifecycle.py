@@ -52,7 +52,8 @@ class Lifecycle:
         """What happens on a failure: back to the source if that is wished for and there is one, else a full stop."""
         made = self._deployment
         watcher = "alarms" if made.triggered else "deploymentCircuitBreaker"
-        if made.on(watcher, "rollback") and made.sources:
+        hooked = made.hook.get("status") == "TIMED_OUT"
+        if (hooked or made.on(watcher, "rollback")) and made.sources:
             yield from self.roll_back(f"Service deployment rolled back because {why}.")
             return
         self._stop(made.target, "PENDING")
@@ -106,7 +107,8 @@ class Lifecycle:
         self._route(production=0.0, test=100.0)
         yield
         made.stage = "POST_TEST_TRAFFIC_SHIFT"
-        yield
+        if failure := (yield from self._pause()):
+            return failure
         made.stage = "PRODUCTION_TRAFFIC_SHIFT"
         for weight, minutes in self._weights():
             self._route(production=weight, test=100.0)
@@ -120,6 +122,34 @@ class Lifecycle:
         made.stage = "CLEAN_UP"
         yield
         return ""
+
+    def _pause(self) -> Course:
+        """Wait for a word where a hook wants one; nobody gives it to a service's first deployment here.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html
+        """
+        made = self._deployment
+        hooks = made.configuration.get("lifecycleHooks", [])
+        if not hooks:
+            yield
+            return ""
+        limit = hooks[0].get("timeoutConfiguration", {})
+        minutes, action = limit.get("timeoutInMinutes", 1440), limit.get("action", "ROLLBACK")
+        made.hook = {
+            "hookId": f"ecs-pause-{made.identity}",
+            "targetType": "PAUSE",
+            "status": "AWAITING_ACTION",
+            "expiresAt": time.time() + 60 * minutes,
+            "timeoutAction": action,
+        }
+        since = time.monotonic()
+        yield  # whoever looks now sees it, and may answer before the next look
+        while made.hook["status"] == "AWAITING_ACTION":
+            yield
+            if self._fleet.expired(since, minutes) and made.hook["status"] == "AWAITING_ACTION":
+                made.hook["status"] = "TIMED_OUT"
+        given_up = made.hook["status"] == "TIMED_OUT" and action == "ROLLBACK"
+        return "a lifecycle hook timed out" if given_up else ""
 
     def _weights(self) -> list[tuple[float, float]]:
         """The steps of the production traffic in percent, and the minutes after each."""

@@ -84,6 +84,7 @@ class Ecs(Emulated):
     def operations(self) -> Operations:
         """Return what is emulated."""
         return {
+            "ContinueServiceDeployment": self._continue_service_deployment,
             "CreateCluster": self._create_cluster,
             "CreateService": self._create_service,
             "DescribeServiceDeployments": self._describe_service_deployments,
@@ -133,7 +134,12 @@ class Ecs(Emulated):
             case "UpdateService" | "ListServiceDeployments" | "DescribeServices":
                 found = [Need(action, self._arn("service", place, _last(name)), at) for name in services if name]
                 return [*found, *_needs_to_shift(parameters)]
-            case "DescribeServiceDeployments" | "DescribeServiceRevisions" | "StopServiceDeployment":
+            case (
+                "ContinueServiceDeployment"
+                | "DescribeServiceDeployments"
+                | "DescribeServiceRevisions"
+                | "StopServiceDeployment"
+            ):
                 arns = arns or [parameters["serviceDeploymentArn"]]
                 return [need for arn in arns for need in self._with_service(action, arn)]
             case "DescribeTasks" | "StopTask":
@@ -481,6 +487,24 @@ class Ecs(Emulated):
         ]
         return {"serviceRevisions": found, "failures": _missing(arn for arn in arns if arn not in self._revisions)}
 
+    def _continue_service_deployment(self, parameters: Json) -> Json:
+        known = self._deployment(parameters["serviceDeploymentArn"])
+        if known is None:
+            raise Refused("ServiceDeploymentNotFoundException", "Service deployment not found.")
+        service, made = known
+        hook = made.hook
+        if made.status != "IN_PROGRESS" or hook.get("status") != "AWAITING_ACTION":
+            raise Refused("InvalidParameterException", "The service deployment is not paused at a lifecycle hook.")
+        if parameters["hookId"] != hook["hookId"]:
+            raise Refused("InvalidParameterException", f"Hook {parameters['hookId']} not found.")
+        if parameters.get("action", "CONTINUE") == "CONTINUE":
+            hook["status"] = "SUCCEEDED"
+        else:
+            hook["status"], made.status = "FAILED", "ROLLBACK_REQUESTED"
+            reason = "Service deployment rolled back because of a user request."
+            made.course = self._lifecycle(service, made).roll_back(reason)
+        return {"serviceDeploymentArn": made.arn}
+
     def _stop_service_deployment(self, parameters: Json) -> Json:
         known = self._deployment(parameters["serviceDeploymentArn"])
         if known is None:
@@ -638,6 +662,15 @@ def _check_configuration(balancers: Sequence[Json], configuration: Json) -> None
     for key, needed in (("canaryConfiguration", "CANARY"), ("linearConfiguration", "LINEAR")):
         if key in configuration and strategy != needed:
             raise Refused("InvalidParameterException", f"{key} is only valid with the {needed} deployment strategy.")
+    hooks = configuration.get("lifecycleHooks", [])
+    if (
+        any(
+            hook.get("targetType") != "PAUSE" or hook["lifecycleStages"] != ["POST_TEST_TRAFFIC_SHIFT"]
+            for hook in hooks[:1]
+        )
+        or len(hooks) > 1
+    ):
+        raise Refused("UnsupportedFeatureException", "only one PAUSE after the test traffic shift is rehearsed here")
     if strategy not in _SHIFTING:
         return
     if "bakeTimeInMinutes" not in configuration:

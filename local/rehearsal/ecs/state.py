@@ -180,6 +180,7 @@ class Deployment:
     breaker: str = "MONITORING"
     triggered: tuple[str, ...] = ()
     rollback: dict[str, Any] = field(default_factory=dict)
+    hook: dict[str, Any] = field(default_factory=dict)
     traffic: float = 0.0
     test_traffic: float = 0.0
     created: float = field(default_factory=time.time)
@@ -259,6 +260,8 @@ class Deployment:
                 "alarmNames": self.configuration["alarms"]["alarmNames"],
                 "triggeredAlarmNames": list(self.triggered),
             }
+        if self.hook:
+            answer["lifecycleHookDetails"] = [dict(self.hook)]
         if self.stage:
             answer["lifecycleStage"] = self.stage
         if self.rollback:

@@ -161,6 +161,10 @@ class ContainerFleet:
         """Whether a wait is over, which is shortened."""
         return time.monotonic() - since >= self._pace.seconds(minutes)
 
+    def expired(self, since: float, minutes: float) -> bool:
+        """Whether a job has had its time, which is not shortened."""
+        return time.monotonic() - since >= 60 * minutes
+
     def alarms(self, service: Service, target: Task | None, names: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002 - as the protocol has it
         """Which of these alarms have gone off."""
         return self.alarms_on.gone_off(names)

@@ -1,4 +1,4 @@
-"""The secrets that an application's containers and its build read: their values are in a file of the user's.
+"""The secrets that an application's containers, its build and its tests read: their values are in a file of the user's.
 
 They are never shown. On AWS, ECS reads those of the containers: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html.
 """
@@ -19,8 +19,8 @@ from dotenv.parser import parse_stream
 from local.errors import Refusal
 from local.rehearsal.resources import Graph, templates_of, values_of
 
-BUILD_MOUNTS = "BUILD_MOUNTS"
-"""The variable of a build project that names the secrets its Dockerfile mounts."""
+READ_BY_JOBS = ("BUILD_MOUNTS", "TEST_HEADERS")
+"""The variables of build projects that name secrets: those that a Dockerfile mounts, and those that tests send."""
 REGISTRY_LOGINS = "REGISTRY_LOGINS"
 """The variable that names the registries it signs in to, where nobody is asked here."""
 _HIDDEN = "***"
@@ -72,7 +72,9 @@ class Secrets:
         if missing:
             lines = (f"  {name} of {' and '.join(at)}: {source}" for (name, source), at in missing.items())
             raise Refusal(
-                "\n".join([f"The application or its build reads secrets, and {_lacking(file)}:", *lines, _WAY])
+                "\n".join(
+                    [f"The application, its build or its tests read secrets, and {_lacking(file)}:", *lines, _WAY]
+                )
             )
         return cls(values)
 
@@ -141,7 +143,7 @@ def _read(file: Path) -> dict[str, str]:
 def _read_by(graph: Graph) -> Iterator[tuple[str, str]]:
     """The variable and ``valueFrom`` of each secret in the task definitions that a stack's pipeline fills in.
 
-    And the ids and references of those that its builds mount. A file with variables is one, too: it is in S3, and its
+    And the ids and references of those that its jobs read. A file with variables is one, too: it is in S3, and its
     content is given in the same way.
     """
     for definition in templates_of(graph):
@@ -154,7 +156,7 @@ def _read_by(graph: Graph) -> Iterator[tuple[str, str]]:
                 yield file["value"].rpartition("/")[2], file["value"]
     for project in values_of(graph, "aws:codebuild/project:Project"):
         for variable in project["environment"]["environmentVariables"]:
-            if variable["name"] == BUILD_MOUNTS:
+            if variable["name"] in READ_BY_JOBS:
                 yield from json.loads(variable["value"]).items()
 
 

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from local.rehearsal.report.model import Attempt, Document, Lighthouse, Score
 
 _SCORE = re.compile(
-    r"(?:ok|FAIL)\s+(?P<page>\S+) (?P<category>[\w-]+): (?P<score>no score|[\d.]+), at least (?P<budget>\d+)"
+    r"(?:ok|FAIL)\s+(?P<page>\S+(?: \(\w+\))?) (?P<category>[\w-]+): "
+    r"(?P<score>no score|[\d.]+), at least (?P<budget>\d+)"
 )
 """As `buildspecs/jobs/run_lighthouse.py` prints it."""
 _REPORT = "LighthouseReport"
@@ -64,8 +65,9 @@ def _reports(file: Path) -> tuple[tuple[Document, ...], int]:
             name = PurePosixPath(entry["htmlPath"]).name
             if entry["isRepresentativeRun"] and name in names:
                 html = archive.read(names[name]).decode()
-                reports.append(Document(title=urlsplit(entry["url"]).path or "/", packed=pack(html)))
-    return tuple(reports), max(Counter(entry["url"] for entry in entries).values(), default=0)
+                device = "" if entry["device"] == "mobile" else f" ({entry['device']})"
+                reports.append(Document(title=f"{urlsplit(entry['url']).path or '/'}{device}", packed=pack(html)))
+    return tuple(reports), max(Counter((entry["url"], entry["device"]) for entry in entries).values(), default=0)
 
 
 def pack(html: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from made_hosting import CERTIFICATE, made
+from mocked import build_program
 
 from components.foundation.account_needs import LOAD_BALANCERS, LOAD_BALANCING_ROLE
 from components.hosting.load_balancer import TLS_POLICY
@@ -84,6 +85,30 @@ def test_plain_http_has_no_redirect_and_no_policy() -> None:
 def test_the_address_is_the_domain_or_the_load_balancers_own_name(balancer: dict[str, Any], url: str | None) -> None:
     """Its own name is in no certificate, so it is no address with one."""
     assert made({"loadBalancer": balancer}).graph.exports.get("url") == url
+
+
+@pytest.mark.parametrize(
+    ("balancer", "url"),
+    [
+        ({"plainHttp": True}, "http://lb-shop-dev-1.eu-west-1.elb.amazonaws.com:8080"),
+        ({"certificateArn": CERTIFICATE, "domainName": "shop.example.com"}, "https://shop.example.com:8443"),
+        ({"plainHttp": True, "domainName": "shop.example.com", "testPort": 9090}, "http://shop.example.com:9090"),
+    ],
+)
+def test_jobs_reach_the_new_version_at_the_listener_for_tests(balancer: dict[str, Any], url: str) -> None:
+    checked = {"engine": "ecs", "strategy": "blueGreen", "testTraffic": {"http": [{"path": "/"}]}}
+    graph = build_program(
+        {
+            "aws:region": "eu-west-1",
+            "ecs-delivery:application": {"name": "shop"},
+            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
+            "ecs-delivery:hosting": {"loadBalancer": balancer},
+            "ecs-delivery:deploy": checked,
+        }
+    )
+    (job,) = (item for item in graph.of("aws:codebuild/project:Project") if item.name == "shop-deploy-ecs-project")
+    variables = {item["name"]: item["value"] for item in job.inputs["environment"]["environmentVariables"]}
+    assert variables["TEST_URL"] == url
 
 
 def test_a_task_is_taken_for_healthy_or_not_within_ten_seconds() -> None:

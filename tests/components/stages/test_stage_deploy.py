@@ -97,6 +97,53 @@ def configuration(**settings: object) -> dict[str, Any]:
     return deployment_configuration(shop(deploy={"engine": "ecs", **settings}).deploy.rollout)
 
 
+CHECKED = {"http": [{"path": "/healthz"}], "headers": {"X-Token": "shop/token"}}
+
+
+def with_test_traffic(strategy: str, **settings: object) -> BuiltStage:
+    deploy = {"engine": "ecs", "strategy": strategy, **settings}
+    hosting = {"loadBalancer": {"plainHttp": True}}
+    return build_stage(DeployStage, shop(hosting=hosting, deploy=deploy), test_url="http://shop.example.com:8080")
+
+
+@pytest.mark.parametrize("strategy", ["blueGreen", "canary", "linear"])
+def test_a_version_that_has_to_answer_first_waits_for_the_word_of_its_job(strategy: str) -> None:
+    """Whatever becomes of the job, users keep the old version until it has said so."""
+    built = with_test_traffic(strategy, testTraffic=CHECKED)
+    variables = built.variables("deploy-ecs")
+    assert json.loads(variables["DEPLOYMENT_CONFIGURATION"])["lifecycleHooks"] == [
+        {
+            "targetType": "PAUSE",
+            "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
+            "timeoutConfiguration": {"timeoutInMinutes": 15, "action": "ROLLBACK"},
+        }
+    ]
+    assert variables["TEST_URL"] == "http://shop.example.com:8080"
+    assert [check["path"] for check in json.loads(variables["HTTP_CHECKS"])] == ["/healthz"]
+    assert json.loads(variables["TEST_HEADERS"]) == {"X-Token": "shop/token"}
+    statements = {item["Sid"]: item for item in built.statements("deploy-ecs")}
+    assert statements["ContinueDeployment"]["Action"] == ["ecs:ContinueServiceDeployment"]
+    assert "*" not in statements["ContinueDeployment"]["Resource"]
+    assert statements["ReadTestHeaders"]["Resource"] == [arn("secretsmanager", "secret:shop/token-??????")]
+
+
+@pytest.mark.parametrize("strategy", ["blueGreen", "canary", "linear", "rolling"])
+def test_without_such_checks_a_deployment_waits_for_nobody(strategy: str) -> None:
+    """ECS keeps a hook until it is told that there is none."""
+    built = with_test_traffic(strategy)
+    configuration = json.loads(built.variables("deploy-ecs")["DEPLOYMENT_CONFIGURATION"])
+    assert configuration.get("lifecycleHooks") == (None if strategy == "rolling" else [])
+    assert "TEST_URL" not in built.variables("deploy-ecs")
+    assert not {"ContinueDeployment", "ReadTestHeaders"} & {item["Sid"] for item in built.statements("deploy-ecs")}
+
+
+def test_checks_of_test_traffic_need_its_address() -> None:
+    deploy = {"engine": "ecs", "strategy": "blueGreen", "testTraffic": CHECKED}
+    settings = shop(hosting={"loadBalancer": {"plainHttp": True}}, deploy=deploy)
+    with pytest.raises(ValueError, match="checks of test traffic need the address of the test listener"):
+        build_stage(DeployStage, settings, test_url=None)
+
+
 # CodeDeploy
 
 

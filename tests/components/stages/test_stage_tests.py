@@ -63,6 +63,7 @@ def test_lighthouse_knows_address_pages_and_budgets() -> None:
         "LIGHTHOUSE_PACKAGE": f"s3://{BUCKET}/_lighthouse/package.json",
         "LIGHTHOUSE_LOCK": f"s3://{BUCKET}/_lighthouse/package-lock.json",
         "LIGHTHOUSE_PATHS": '["/"]',
+        "LIGHTHOUSE_DEVICES": '["mobile"]',
         "LIGHTHOUSE_BUDGETS": '{"accessibility": 90, "best-practices": 90, "performance": 80, "seo": 80}',
     }
 
@@ -170,6 +171,61 @@ def test_a_service_nobody_can_find_cannot_be_tested() -> None:
     with pytest.raises(ValueError, match="address") as refusal:
         build_stage(TestsStage, shop(tests={"enabled": True}), service_url=None)
     assert str(refusal.value) == "shop-test: tests need the address of the service"
+
+
+HEADERS = {"Authorization": "shop/tests:authorization", "Cookie": "shop/tests:cookie"}
+API = {"lighthouse": {"enabled": False}, "http": [{"path": "/healthz", "contains": "ok"}], "headers": HEADERS}
+HTTP_CHECKS = Action(
+    name="RunHttpChecks",
+    category=Category.TEST,
+    provider=Provider.CODEBUILD,
+    machine="ARM Lambda/1GB",
+    configuration={"ProjectName": "shop-dev-run-http-checks"},
+    reads=(Artifact.DEPLOYMENT,),
+)
+READ_HEADERS = {
+    "Sid": "ReadTestHeaders",
+    "Effect": "Allow",
+    "Action": ["secretsmanager:GetSecretValue"],
+    "Resource": [arn("secretsmanager", "secret:shop/tests-??????")],
+}
+
+
+def test_an_api_is_asked_and_not_measured() -> None:
+    built = build_stage(TestsStage, shop(tests={"enabled": True, **API}))
+    assert built.actions == (HTTP_CHECKS,)
+    assert built.grants == [start_statement("run-http-checks")]
+    stored = [item.inputs["key"] for item in built.graph.of("BucketObjectv2")]
+    assert [key for key in stored if "lighthouse" in key] == [], "nothing of Lighthouse is kept"
+    variables = built.variables("run-http-checks")
+    assert variables["SERVICE_URL"] == "https://shop.example.com"
+    assert json.loads(variables["TEST_HEADERS"]) == HEADERS
+    assert json.loads(variables["HTTP_CHECKS"]) == [
+        {
+            "method": "GET",
+            "path": "/healthz",
+            "status": 200,
+            "headers": {},
+            "contains": "ok",
+            "withinMilliseconds": 5000,
+        }
+    ]
+
+
+def test_the_secrets_of_headers_are_read_by_the_jobs_that_send_them() -> None:
+    built = build_stage(TestsStage, shop(tests={"enabled": True, **API, "lighthouse": {}}, build=SMOKE))
+    assert built.actions == (LIGHTHOUSE, HTTP_CHECKS, SMOKE_TEST)
+    for job in ("run-lighthouse", "run-http-checks"):
+        assert READ_HEADERS in built.statements(job)
+        assert json.loads(built.variables(job)["TEST_HEADERS"]) == HEADERS
+    assert READ_HEADERS not in built.statements("run-smoke-test")
+    assert "ReadTestHeaders" not in json.dumps(plain().statements("run-lighthouse"))
+
+
+def test_pages_are_measured_as_the_devices_of_the_stack_file() -> None:
+    lighthouse = {"devices": ["mobile", "desktop"]}
+    built = build_stage(TestsStage, shop(tests={"enabled": True, "lighthouse": lighthouse}))
+    assert json.loads(built.variables("run-lighthouse")["LIGHTHOUSE_DEVICES"]) == ["mobile", "desktop"]
 
 
 def test_the_toggle_decides() -> None:
