@@ -726,6 +726,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
     }
     if "DEPLOYMENT_CONFIGURATION" in variables:
         strategy = json.loads(variables["CAPACITY_PROVIDER_STRATEGY"] or "[]")
+        connect = json.loads(variables["SERVICE_CONNECT"] or "{}")
         yield Request(
             origin=f"variables of {project['name']}",
             service="ecs",
@@ -735,6 +736,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
                 "service": variables["SERVICE"],
                 "deploymentConfiguration": json.loads(variables["DEPLOYMENT_CONFIGURATION"]),
                 **({"capacityProviderStrategy": strategy, "forceNewDeployment": True} if strategy else {}),
+                **({"serviceConnectConfiguration": connect} if connect else {}),
             },
         )
 
