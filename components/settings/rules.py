@@ -254,6 +254,21 @@ def endpoints_lead_to_containers(application: ApplicationSection, hosting: Hosti
             named[container] = name
 
 
+def the_proxy_has_memory(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield containers that may take all the memory of a task, which has a proxy with Service Connect.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts-deploy.html
+    """
+    kept = sum(part.memory or 0 for part in application.containers.values())
+    if hosting.service_connect and kept >= application.memory:
+        yield Problem(
+            path=("application", "memory"),
+            message=f"must be more than the memory of its containers together ({kept}), because with "
+            f"hosting.serviceConnect the proxy is in the task, too, got {application.memory}",
+            fix="edit the file: raise application.memory, or lower memory of the containers",
+        )
+
+
 def alarms_fit_into_a_deployment(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield more alarms than a deployment group takes, the ones made here counted.
 
@@ -633,6 +648,7 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     service_connect_is_set_by_a_deployment,
     a_registry_holds_the_tasks_that_serve,
     endpoints_lead_to_containers,
+    the_proxy_has_memory,
     alarms_fit_into_a_deployment,
     exec_needs_a_writable_root,
     commands_fit_into_an_override,

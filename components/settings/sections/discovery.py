@@ -131,10 +131,16 @@ class ServiceRegistrySection(Section):
 
     def problems(self) -> Iterator[Problem]:
         """Yield none or two namespaces."""
-        if (self.namespace is None) == (self.namespace_id is None):
+        if self.namespace is not None and self.namespace_id is not None:
             yield Problem(
                 path=("namespace",),
-                message="must be given, or namespaceId of one that exists, and not both",
+                message="has an effect only without namespaceId, which names one that exists",
+                fix="pulumi config rm --path 'ecs-delivery:hosting.serviceRegistry.namespace'",
+            )
+        if self.namespace is None and self.namespace_id is None:
+            yield Problem(
+                path=("namespace",),
+                message="is missing; the name is one of a namespace that is made here, or of namespaceId",
                 fix="pulumi config set --path 'ecs-delivery:hosting.serviceRegistry.namespace' shop.internal, or "
                 "pulumi config set --path 'ecs-delivery:hosting.serviceRegistry.namespaceId' ns-0123456789abcdef",
             )
