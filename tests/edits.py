@@ -257,7 +257,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.serviceConnect.namespace": [
         Tried("shop", engines=("ecs rolling",)),
         Tried("inner", base={"hosting.serviceConnect.namespace": "shop"}, engines=("ecs rolling",)),
-        Tried(None, base=_CONNECTED, along={"hosting.serviceConnect": None}, engines=("ecs rolling",)),
+        Tried("shop", base=_CONNECTED, engines=("ecs rolling",)),
     ],
     "hosting.serviceConnect.endpoints": [
         Tried({"shop": {"port": 80}}, engines=("ecs rolling",)),
@@ -266,10 +266,18 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.serviceRegistry.namespace": [
         Tried("shop.internal", engines=_ROLLING),
         Tried("inner.internal", base=_REGISTERED, engines=_ROLLING),
-        Tried(None, base=_REGISTERED, along={"hosting.serviceRegistry": None}, engines=_ROLLING),
     ],
     "hosting.serviceRegistry.namespaceId": [
-        Tried("ns-0123456789abcdef", engines=_ROLLING),
+        Tried(
+            "ns-0123456789abcdef",
+            base=_REGISTERED,
+            along={"hosting.serviceRegistry.namespace": None},
+            engines=_ROLLING,
+        ),
+    ],
+    "hosting.service.allowedSecurityGroups": [
+        Tried(["sg-0a1b2c3d4e5f67890"]),
+        Tried([], base={"hosting.service.allowedSecurityGroups": ["sg-0a1b2c3d4e5f67890"]}),
     ],
     "hosting.serviceRegistry.name": [Tried("orders", base=_REGISTERED, engines=_ROLLING)],
     "hosting.serviceRegistry.ttlSeconds": [Tried(60, base=_REGISTERED, engines=_ROLLING)],

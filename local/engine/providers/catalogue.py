@@ -124,10 +124,14 @@ def _ec2(prefix: str, resource: str, *, name: str = "") -> Kind:
 
 
 def _cloud_map(prefix: str, resource: str, **computed: Callable[[Facts], Value]) -> Kind:
-    """Something of Cloud Map: its id is a prefix and 16 hexadecimal digits."""
+    """Something of Cloud Map: its id is a prefix and 16 hexadecimal digits, and under another name another one."""
+
+    def identity(facts: Facts) -> str:
+        return f"{prefix}-{replace(facts, seed=facts.seed + facts.name).hex(16)}"
+
     return Kind(
-        arn=lambda f: f.arn("servicediscovery", f"{resource}/{prefix}-{f.hex(16)}"),
-        identity=lambda f: f"{prefix}-{f.hex(16)}",
+        arn=lambda f: f.arn("servicediscovery", f"{resource}/{identity(f)}"),
+        identity=identity,
         longest=1024,
         computed=computed,
     )
