@@ -108,6 +108,12 @@ _SHARED: Values = {
         }
     },
 }
+_BY_NAME: Values = {
+    **_SHARED,
+    "hosting.loadBalancer.existing.listenerArn": None,
+    "hosting.loadBalancer.existing.loadBalancer": "shared",
+    "hosting.loadBalancer.existing.port": 443,
+}
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"  # noqa: S105 - names one
 
 _CONNECTED: Values = {"hosting.serviceConnect": {"endpoints": {"shop": {"port": 80}}}}
@@ -308,6 +314,10 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.loadBalancer.existing.listenerArn": [
         Tried(f"{_LISTENER}1", base=_SHARED, engines=_ROLLING),
     ],
+    "hosting.loadBalancer.existing.loadBalancer": [
+        Tried("other", base=_BY_NAME, engines=_ROLLING),
+    ],
+    "hosting.loadBalancer.existing.port": [Tried(8443, base=_BY_NAME, engines=_ROLLING)],
     "hosting.loadBalancer.existing.securityGroup": [
         Tried("sg-0a1b2c3d4e5f67891", base=_SHARED, engines=_ROLLING),
     ],

@@ -90,9 +90,8 @@ def test_the_task_set_that_serves_is_what_is_replaced(machine: Machine) -> None:
 
 def test_a_service_without_a_primary_task_set_is_named(machine: Machine) -> None:
     """What CodeDeploy deploys has its task definition in its task sets alone."""
-    machine.answer(
-        "aws ecs describe-services", {"services": [{"status": "ACTIVE", "taskSets": [{"status": "ACTIVE"}]}]}
-    )
+    draining = {"status": "ACTIVE", "taskSets": [{"status": "DRAINING", "taskDefinition": REVISION}]}
+    machine.answer("aws ecs describe-services", {"services": [draining]})
     result = run(machine)
     assert result.returncode == 1
     assert "shop has no primary task set: it serves nobody yet" in result.stderr

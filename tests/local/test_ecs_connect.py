@@ -122,6 +122,6 @@ def test_a_service_has_one_registry_and_says_no_port_of_a_records(ecs: Ecs) -> N
             service(ecs, serviceRegistries=registries)
     made = service(ecs, serviceRegistries=[{"registryArn": REGISTRY}])
     assert made.view()["serviceRegistries"] == [{"registryArn": REGISTRY}]
-    assert made.deployments[0].target.registries == (REGISTRY,)
+    assert list(made.deployments[0].target.registries) == [REGISTRY]
     ecs.owner("UpdateService", **SHOP, serviceRegistries=[])
-    assert made.deployments[0].target.registries == ()
+    assert list(made.deployments[0].target.registries) == []
