@@ -21,7 +21,7 @@ from local.rehearsal.images import Entry, Image, busybox, image, layer
 from local.rehearsal.job_sandbox import JobSandbox
 
 INNER = "inner-service"
-NAMESPACE = f"orders-{INNER}"
+NAMESPACE = f"shop-{INNER}"
 """The one that the stack of the inner service makes."""
 
 
