@@ -134,6 +134,7 @@ class Delivery(pulumi.ComponentResource):
             "promotionRoleArn": registry.promotion_role_arn,
             "serviceUrl": hosting.service_url,
             "taskRoleArn": hosting.task_role_arn if hosting.take_over is None else None,
+            "taskSecurityGroupId": hosting.placement.security_group if hosting.placement else None,
             "loadBalancerDnsName": hosting.load_balancer_dns_name,
             "loadBalancerZoneId": hosting.load_balancer_zone_id,
             "accountNeeds": self._needs.lines,

@@ -109,8 +109,16 @@ _SHARED: Values = {
         }
     },
 }
+_BY_NAME: Values = {
+    **_SHARED,
+    "hosting.loadBalancer.existing.listenerArn": None,
+    "hosting.loadBalancer.existing.loadBalancer": "shared",
+    "hosting.loadBalancer.existing.port": 443,
+}
 _SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-database-AbCdEf"  # noqa: S105 - names one
 
+_CONNECTED: Values = {"hosting.serviceConnect": {"endpoints": {"shop": {"port": 80}}}}
+_REGISTERED: Values = {"hosting.serviceRegistry": {"namespace": "shop.internal"}}
 _MIGRATION = {"command": ["bin/rails", "db:migrate"]}
 _UPLOADED = {"enabled": True, "bucket": "shop-static", "upload": {"path": "public"}}
 _SYNCED = {"enabled": True, "bucket": "shop-static", "sync": {"bucket": "shop-assets"}}
@@ -291,6 +299,33 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.existing.targetGroups": [_of_existing(["store-blue", "store-green"])],
     "hosting.existing.serviceUrl": [_of_existing("https://shop.example.com", along={"tests.enabled": True})],
     "hosting.existing.logGroup": [_of_existing("/ecs/shop")],
+    "hosting.serviceConnect.namespace": [
+        Tried("shop", engines=("ecs rolling",)),
+        Tried("inner", base={"hosting.serviceConnect.namespace": "shop"}, engines=("ecs rolling",)),
+        Tried("shop", base=_CONNECTED, engines=("ecs rolling",)),
+    ],
+    "hosting.serviceConnect.endpoints": [
+        Tried({"shop": {"port": 80}}, engines=("ecs rolling",)),
+        Tried({"orders": {"port": 80}}, base=_CONNECTED, engines=("ecs rolling",)),
+    ],
+    "hosting.serviceRegistry.namespace": [
+        Tried("shop.internal", engines=_ROLLING),
+        Tried("inner.internal", base=_REGISTERED, engines=_ROLLING),
+    ],
+    "hosting.serviceRegistry.namespaceId": [
+        Tried(
+            "ns-0123456789abcdef",
+            base=_REGISTERED,
+            along={"hosting.serviceRegistry.namespace": None},
+            engines=_ROLLING,
+        ),
+    ],
+    "hosting.service.allowedSecurityGroups": [
+        Tried(["sg-0a1b2c3d4e5f67890"]),
+        Tried([], base={"hosting.service.allowedSecurityGroups": ["sg-0a1b2c3d4e5f67890"]}),
+    ],
+    "hosting.serviceRegistry.name": [Tried("orders", base=_REGISTERED, engines=_ROLLING)],
+    "hosting.serviceRegistry.ttlSeconds": [Tried(60, base=_REGISTERED, engines=_ROLLING)],
     "hosting.network.natGateways": [Tried("single"), Tried("none", base={"hosting.network.natGateways": "single"})],
     "hosting.network.availabilityZones": [Tried(3), Tried(2, base={"hosting.network.availabilityZones": 3})],
     "hosting.network.taskSubnets": [
@@ -318,6 +353,10 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.loadBalancer.existing.listenerArn": [
         Tried(f"{_LISTENER}1", base=_SHARED, engines=_ROLLING),
     ],
+    "hosting.loadBalancer.existing.loadBalancer": [
+        Tried("other", base=_BY_NAME, engines=_ROLLING),
+    ],
+    "hosting.loadBalancer.existing.port": [Tried(8443, base=_BY_NAME, engines=_ROLLING)],
     "hosting.loadBalancer.existing.securityGroup": [
         Tried("sg-0a1b2c3d4e5f67891", base=_SHARED, engines=_ROLLING),
     ],

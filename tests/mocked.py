@@ -148,10 +148,13 @@ _OUTPUTS: Mapping[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
 """What is easier to read in a test than what the local provider makes up, which mocks answer otherwise."""
 
 
-_EC2_TYPES = (
+_IDENTIFIED = (
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
     "aws:ec2/securityGroup:SecurityGroup",
     "aws:ec2/vpcEndpoint:VpcEndpoint",
+    "aws:servicediscovery/httpNamespace:HttpNamespace",
+    "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace",
+    "aws:servicediscovery/service:Service",
 )
 """Types whose ARN ends with their id."""
 
@@ -189,7 +192,7 @@ class StrictEngine(Mocks):
             raise KeyError(f"{args.typ} is not known: say in local/engine/providers/catalogue.py what AWS would answer")
         own = _OUTPUTS[args.typ](args.name, args.inputs) if args.typ in _OUTPUTS else {}
         outputs = {**args.inputs, **catalogue.computed(args.typ, args.name, args.inputs, REGION), **own}
-        return outputs["arn"].rpartition("/")[2] if args.typ in _EC2_TYPES else f"{args.name}-id", outputs
+        return outputs["arn"].rpartition("/")[2] if args.typ in _IDENTIFIED else f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self._graph.invokes.append(args.token)

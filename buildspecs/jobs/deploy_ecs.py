@@ -4,9 +4,10 @@ Reads deployment.json and taskdef.json. A deployment that ECS rolls back or stop
 reasons of the stopped tasks; one that takes longer than the timeout is rolled back. Run again, the job starts no second
 deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
 Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION and CAPACITY_PROVIDER_STRATEGY (JSON as
-UpdateService takes them; without a strategy the service keeps its own), LOG_GROUP (of the containers; the last lines of
-one that failed are shown), TIMEOUT_MINUTES, and where the deployment pauses between the test traffic and the users':
-TEST_URL (where the new version is reached then), HTTP_CHECKS and TEST_HEADERS (as run-http-checks takes them).
+UpdateService takes them; without a strategy the service keeps its own), SERVICE_CONNECT (JSON, as UpdateService takes
+it; empty for a service that keeps its own), LOG_GROUP (of the containers; the last lines of one that failed are shown),
+TIMEOUT_MINUTES, and where the deployment pauses between the test traffic and the users': TEST_URL (where the new version
+is reached then), HTTP_CHECKS and TEST_HEADERS (as run-http-checks takes them).
 """
 
 from __future__ import annotations
@@ -97,15 +98,18 @@ class Service:
                 return found
             token, again = ("--next-token", answer["nextToken"]), True
 
-    def update(self, revision: str, configuration: str, strategy: str, balancers: list[dict[str, Any]]) -> None:
-        """Ask ECS to run this revision; where they are given, on other capacity providers, at another port."""
+    def update(
+        self, revision: str, configuration: str, strategy: str, balancers: list[dict[str, Any]], connect: str
+    ) -> None:
+        """Ask ECS to run this revision; where they are given, on other providers, at another port, connected so."""
         # ECS keeps what it is not told.
         shape = ("--deployment-configuration", configuration) if configuration else ()
         # ECS takes another strategy with a forced deployment only.
         place = ("--capacity-provider-strategy", strategy, "--force-new-deployment") if strategy else ()
         port = ("--load-balancers", json.dumps(balancers)) if balancers else ()
-        command = ("ecs", "update-service", *self._where, "--task-definition", revision, *shape, *place, *port)
-        job.aws("Update the service", *command)
+        names = ("--service-connect-configuration", connect) if connect else ()
+        given = ("--task-definition", revision, *shape, *place, *port, *names)
+        job.aws("Update the service", "ecs", "update-service", *self._where, *given)
 
     def forget_pause(self) -> None:
         """Take the pause away: a deployment that somebody else starts would wait for a word that nobody gives."""
@@ -135,6 +139,22 @@ def moved(service: dict[str, Any], strategy: list[dict[str, Any]]) -> bool:
         return sorted((item["capacityProvider"], item.get("weight", 0), item.get("base", 0)) for item in said)
 
     return bool(strategy) and providers(service.get("capacityProviderStrategy", [])) != providers(strategy)
+
+
+def holds(known: Any, wanted: Any) -> bool:  # noqa: ANN401 - any part of a configuration
+    """Whether a configuration, as ECS answers it, says what is wanted; it may say more, such as defaults."""
+    if isinstance(wanted, dict) and isinstance(known, dict):
+        return all(holds(known.get(key), part) for key, part in wanted.items())
+    if isinstance(wanted, list) and isinstance(known, list):
+        return len(known) == len(wanted) and all(map(holds, known, wanted))
+    return bool(known == wanted)
+
+
+def connected(service: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a service, as ECS answers it, has this Service Connect; only its deployments tell."""
+    newest = [entry for entry in service.get("deployments", []) if entry.get("status") == "PRIMARY"]
+    known = (newest[0].get("serviceConnectConfiguration") if newest else None) or {"enabled": False}
+    return holds(known, {"services": [], **wanted} if known.get("services") and wanted.get("enabled") else wanted)
 
 
 def reached(service: dict[str, Any], definition: dict[str, Any], container: str, port: int) -> list[dict[str, Any]]:
@@ -258,26 +278,28 @@ def main() -> None:
         configuration = ""
     strategy = job.optional("CAPACITY_PROVIDER_STRATEGY")
     wanted = inputs.parsed("CAPACITY_PROVIDER_STRATEGY", strategy, list)
+    connect = job.optional("SERVICE_CONNECT")
+    connection = inputs.parsed("SERVICE_CONNECT", connect, dict)
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
     deployment = delivered.read_json("deployment.json", "container", "reached", "port")
     definition = taskdef.read(deployment)
     decision = Decision(job.optional("TEST_URL"))
 
     found = service.describe()
-    asked, moves = found["taskDefinition"], moved(found, wanted)
+    asked, moves, joins = found["taskDefinition"], moved(found, wanted), not connected(found, connection)
     register = ("ecs", "register-task-definition", "--cli-input-json", "file://taskdef.json")
     registered = job.aws("Register the task definition", *register)["taskDefinition"]
     revision = str(registered["taskDefinitionArn"])
     look = ("ecs", "describe-task-definition", "--task-definition", asked)
     runs_it = same(registered, job.aws("Look at what the service is asked to run", *look)["taskDefinition"])
     known = service.deployments()
-    arn = left_over(known) if runs_it and not moves else ""
+    arn = left_over(known) if runs_it and not (moves or joins) else ""
     if arn:
         revision = asked
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
         balancers = reached(found, definition, deployment["reached"], int(deployment["port"]))
-        service.update(revision, configuration, strategy if moves else "", balancers)
+        service.update(revision, configuration, strategy if moves else "", balancers, connect if joins else "")
     version = Version(revision, definition, job.optional("LOG_GROUP"))
     try:
         arn = follow(service, version, known, arn, minutes, decision)

@@ -38,6 +38,8 @@ def running(cluster: str, service: str) -> dict[str, Any]:
     if not found:
         job.fail(f"the cluster {cluster} has no service {service}.")
     serves = ecs_service.serving(found[0])
+    if "taskDefinition" not in serves:  # what CodeDeploy deploys has it in its task sets alone
+        job.fail(f"{service} has no primary task set: it serves nobody yet, so there is nothing to compare with.")
     command = ("ecs", "describe-task-definition", "--task-definition", serves["taskDefinition"])
     return dict(job.aws("Look at what it runs", *command)["taskDefinition"])
 

@@ -138,11 +138,7 @@ def tasks(command: Command, *, again: bool = False) -> list[dict[str, Any]]:
     for status in ("RUNNING", "STOPPED"):
         where = ("--cluster", command.cluster, "--family", command.family, "--desired-status", status)
         arns += job.aws(f"List its tasks that are {status}", "ecs", "list-tasks", *where, again=again)["taskArns"]
-    found: list[dict[str, Any]] = []
-    for first in range(0, len(arns), stopped_tasks.AT_ONCE):
-        some = arns[first : first + stopped_tasks.AT_ONCE]
-        look = ("ecs", "describe-tasks", "--cluster", command.cluster, "--tasks", *some)
-        found += job.aws("Look at them", *look, again=again)["tasks"]
+    found = ecs_service.described(job.aws, "Look at them", command.cluster, arns, again=again)
     return sorted(found, key=lambda task: inputs.moment(task["createdAt"]), reverse=True)
 
 

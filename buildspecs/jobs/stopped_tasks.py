@@ -12,10 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from jobs import job
+from jobs import ecs_service, job
 
-AT_ONCE = 100
-"""Tasks that one request may describe."""
 SHOWN = 10
 """Stopped tasks, and lines of a log, that are worth showing."""
 SHOWN_EVENTS = 5
@@ -124,12 +122,8 @@ def ask(why: str, *arguments: str, absent: str = "", again: bool = False) -> dic
 
 
 def described(cluster: str, arns: list[str], *, again: bool = False) -> list[dict[str, Any]]:
-    """Return what ECS knows of these tasks."""
-    found: list[dict[str, Any]] = []
-    for first in range(0, len(arns), AT_ONCE):
-        command = ("ecs", "describe-tasks", "--cluster", cluster, "--tasks", *arns[first : first + AT_ONCE])
-        found += ask("Ask why they stopped", *command, again=again).get("tasks", [])
-    return found
+    """Return what ECS knows of these tasks, as far as it answers."""
+    return ecs_service.described(ask, "Ask why they stopped", cluster, arns, again=again)
 
 
 def listed(cluster: str, service: str, *, again: bool = False) -> list[str]:

@@ -11,6 +11,7 @@ from components.engines.engine import (
     DEPLOY_ACTION,
     MINUTES_TO_ROLL_BACK,
     NAMED_BY_TASK_DEFINITION,
+    SERVICE_CONNECT,
     WRITTEN_BY_DEPLOYMENTS,
     Deployment,
     Engine,
@@ -39,6 +40,9 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             "SERVICE": target.service,
             "DEPLOYMENT_CONFIGURATION": json.dumps(configuration, sort_keys=True),
             "CAPACITY_PROVIDER_STRATEGY": json.dumps(target.placement.strategy) if target.placement else "",
+            "SERVICE_CONNECT": pulumi.Output.json_dumps(target.service_connect, sort_keys=True)
+            if target.service_connect
+            else "",
             "LOG_GROUP": target.log_group,
             "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
             **checked,
@@ -91,7 +95,7 @@ ECS = Engine(
     longest_interval_minutes=1440,
     controller="ECS",
     traffic_switch=TrafficSwitch.RULES,
-    writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION, "alarms"),
+    writes=(*WRITTEN_BY_DEPLOYMENTS, *NAMED_BY_TASK_DEFINITION, "alarms", SERVICE_CONNECT),
     # ECS's own deployments with two target groups let them change places.
     writes_when_shifting=(
         "loadBalancers[0].targetGroupArn",

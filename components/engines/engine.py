@@ -28,6 +28,11 @@ https://github.com/hashicorp/terraform-provider-aws/blob/v6.58.0/internal/servic
 """
 NAMED_BY_TASK_DEFINITION = ("loadBalancers[*].containerName", "loadBalancers[*].containerPort")
 """ECS refuses a name or a port that the running task definition does not have: they change together with it."""
+SERVICE_CONNECT = "serviceConnectConfiguration"
+"""Names a port of the task definition, too: only an engine that ships the two together writes it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceConnectService.html
+"""
 
 
 class TrafficSwitch(Enum):
@@ -173,6 +178,11 @@ class Engine:
     def watches_alarms(self) -> bool:
         """Whether alarms roll its deployments back."""
         return "alarms" in self.options
+
+    @property
+    def connects(self) -> bool:
+        """Whether its deployments set Service Connect of the service."""
+        return SERVICE_CONNECT in self.writes
 
     def written(self, rollout: Rollout) -> tuple[str, ...]:
         """The properties of the service that its deployments write."""

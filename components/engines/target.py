@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -96,6 +96,8 @@ class DeploymentTarget:
         healthy_percents: Shares of the tasks that stay healthy at least, and that may run at most, while a deployment
             replaces them.
         placement: Where its tasks run; ``None`` for a service that exists, which keeps its own.
+        service_connect: ECS's ``serviceConnectConfiguration``; ``None`` for a service that keeps its own.
+        port_names: What the port mappings of containers with an endpoint of Service Connect say besides.
         alarms: Names of the service's own CloudWatch alarms, which roll a deployment back.
         infrastructure_role_arn: What ECS moves traffic with, where it does so and the role was made here.
         ready: What must be made before anything can be deployed; nothing for a service that exists.
@@ -124,6 +126,8 @@ class DeploymentTarget:
     grace_period_seconds: int | None = None
     healthy_percents: tuple[int, int] = (100, 200)
     placement: Placement | None = None
+    service_connect: pulumi.Input[Mapping[str, object]] | None = None
+    port_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
     infrastructure_role_arn: pulumi.Output[str] | None = None
     ready: tuple[pulumi.Resource, ...] = ()

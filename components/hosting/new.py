@@ -13,6 +13,14 @@ from components.foundation.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, S
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
 from components.hosting.alarms import AlarmsArgs, alarms_of
+from components.hosting.discovery import (
+    OFF,
+    ServiceConnect,
+    ServiceConnectArgs,
+    ServiceRegistry,
+    ServiceRegistryArgs,
+    port_names,
+)
 from components.hosting.endpoints import EndpointsArgs, endpoints_of
 from components.hosting.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.hosting.network import Network, NetworkArgs
@@ -76,6 +84,7 @@ class NewHosting(pulumi.ComponentResource):
                 existing=made.load_balancer.existing.security_group if made.load_balancer.existing else None,
                 allowed_cidrs=made.load_balancer.allowed_cidrs,
                 file_systems=sorted(opened),
+                callers=made.service.allowed_security_groups,
             ),
             opts=child,
         )
@@ -128,6 +137,34 @@ class NewHosting(pulumi.ComponentResource):
             public_ip=made.network.tasks_in_public,
             capacity_provider=CAPACITY_PROVIDERS[made.service.capacity_provider],
         )
+        self._connect = (
+            ServiceConnect(
+                f"{name}-connect",
+                ServiceConnectArgs(
+                    foundation=foundation,
+                    application=application,
+                    settings=made.service_connect,
+                    log_group=self._logs.name,
+                ),
+                opts=child,
+            )
+            if made.service_connect
+            else None
+        )
+        registry = (
+            ServiceRegistry(
+                f"{name}-registry",
+                ServiceRegistryArgs(
+                    foundation=foundation,
+                    name=application.name,
+                    settings=made.service_registry,
+                    vpc_id=self._network.vpc_id,
+                ),
+                opts=child,
+            )
+            if made.service_registry
+            else None
+        )
         self._service = Service(
             f"{name}-service",
             ServiceArgs(
@@ -141,6 +178,7 @@ class NewHosting(pulumi.ComponentResource):
                 log_group=self._logs.name,
                 placement=self._placement,
                 balancer=balancer,
+                registry=registry.arn if registry else None,
                 after=(*endpoints, *groups.reaching, *self._alarms.all),
             ),
             opts=child,
@@ -210,9 +248,11 @@ class NewHosting(pulumi.ComponentResource):
             healthy_percents=self._args.hosting.service.healthy_percents,
             grace_period_seconds=self._args.hosting.load_balancer.health_check.grace_period_seconds,
             placement=self._placement,
+            service_connect=self._connect.configuration if self._connect else OFF,
+            port_names=port_names(self._args.application, self._args.hosting.service_connect),
             infrastructure_role_arn=self._service.infrastructure_role_arn,
             alarms=self._alarms.names,
-            ready=(self._service.service, *self._alarms.all),
+            ready=(self._service.service, *self._alarms.all, *(self._connect.ready if self._connect else ())),
             needs=(*self._service.needs, *self._network.needs),
             service_linked_roles=(ECS_ROLE, SCALING_ROLE),
             notes=tuple(self._to_open),

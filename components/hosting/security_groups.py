@@ -1,4 +1,4 @@
-"""Who may talk to whom: users to the load balancer, the load balancer to the tasks, nobody else to either."""
+"""Who may talk to whom: users to the load balancer, the load balancer and named services to the tasks, nobody else."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class SecurityGroupsArgs:
         existing: Security group of a load balancer that exists.
         allowed_cidrs: Addresses that may reach them.
         file_systems: Security groups of file systems that the tasks mount.
+        callers: Security groups that may reach the tasks beside the load balancer.
     """
 
     foundation: Foundation
@@ -35,12 +36,13 @@ class SecurityGroupsArgs:
     existing: str | None
     allowed_cidrs: Sequence[str]
     file_systems: Sequence[str] = ()
+    callers: Sequence[str] = ()
 
 
 class SecurityGroups(pulumi.ComponentResource):
     """One group for the load balancer, one for the tasks; each rule is a resource, so an edit touches that rule.
 
-    Without a load balancer nobody reaches the tasks.
+    Without a load balancer nobody reaches the tasks but the callers that are named.
     """
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:SecurityGroups"
@@ -64,6 +66,8 @@ class SecurityGroups(pulumi.ComponentResource):
             self._let_in(self.balancer)
         elif args.existing:
             self._let_in(args.existing)
+        for caller in args.callers:
+            self._let_in(caller, f"from-{caller}", "Services that call this one")
         # The program knows ECR, logs and secrets, and not which databases and services an application calls.
         vpc.SecurityGroupEgressRule(
             f"{name}-tasks-out",
@@ -120,16 +124,16 @@ class SecurityGroups(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _let_in(self, balancer: pulumi.Input[str]) -> None:
+    def _let_in(self, group: pulumi.Input[str], name: str = "in", whose: str = "Load balancer") -> None:
         """On every port, for the same reason."""
         vpc.SecurityGroupIngressRule(
-            f"{self._name}-tasks-in",
+            f"{self._name}-tasks-{name}",
             security_group_id=self.tasks,
-            description="Load balancer",
+            description=whose,
             ip_protocol="tcp",
             from_port=1,
             to_port=65535,
-            referenced_security_group_id=balancer,
+            referenced_security_group_id=group,
             tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -39,6 +39,7 @@ class ServiceArgs:
         log_group: Name of the log group of its containers.
         placement: Where tasks run.
         balancer: The load balancer, where there is one.
+        registry: ARN of the service of Cloud Map that tasks register with, where there is one.
         after: What must be there, beside load balancer and roles, before a task can start.
     """
 
@@ -52,6 +53,7 @@ class ServiceArgs:
     log_group: pulumi.Output[str]
     placement: Placement
     balancer: LoadBalancer | SharedListener | None
+    registry: pulumi.Input[str] | None
     after: Sequence[pulumi.Resource]
 
 
@@ -127,6 +129,7 @@ class Service(pulumi.ComponentResource):
             health_check_grace_period_seconds=args.hosting.load_balancer.health_check.grace_period_seconds or None
             if args.balancer
             else None,
+            service_registries=ecs.ServiceServiceRegistriesArgs(registry_arn=args.registry) if args.registry else None,
             enable_execute_command=settings.exec,
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",

@@ -37,7 +37,7 @@ class SharedListener(pulumi.ComponentResource):
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:SharedListener"
 
-    arn_suffix: pulumi.Input[str]
+    arn_suffix: pulumi.Output[str]
     """The load balancer as metrics name it."""
     url: pulumi.Output[str] | None
     """Where users reach it; unknown where no host is named."""
@@ -51,7 +51,8 @@ class SharedListener(pulumi.ComponentResource):
     def __init__(self, name: str, args: SharedListenerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         existing, foundation = args.existing, args.foundation
-        self.arn_suffix, self.url = existing.arn_suffix, _url(args)
+        listener = self._listener(existing)
+        self.arn_suffix, self.url = listener.apply(_suffix), _url(args)
         group = target_group(
             f"{name}-blue",
             TargetGroupArgs(
@@ -65,7 +66,7 @@ class SharedListener(pulumi.ComponentResource):
         )
         rule = lb.ListenerRule(
             f"{name}-rule",
-            listener_arn=existing.listener_arn,
+            listener_arn=listener,
             priority=existing.priority,
             conditions=_conditions(existing),
             actions=[lb.ListenerRuleActionArgs(type="forward", target_group_arn=group.arn)],
@@ -74,6 +75,19 @@ class SharedListener(pulumi.ComponentResource):
         )
         self.target_groups, self.complete = (group,), (rule,)
         self.register_outputs({"serviceUrl": self.url})
+
+    def _listener(self, existing: ExistingListenerSection) -> pulumi.Output[str]:
+        """The listener's ARN, which does not follow from the name of its load balancer: it is looked up."""
+        if existing.listener_arn is not None:
+            return pulumi.Output.from_input(existing.listener_arn)
+        parent = pulumi.InvokeOutputOptions(parent=self)
+        balancer = lb.get_load_balancer_output(name=existing.load_balancer, opts=parent)
+        return lb.get_listener_output(load_balancer_arn=balancer.arn, port=existing.port, opts=parent).arn
+
+
+def _suffix(listener: str) -> str:
+    """The load balancer of a listener, as metrics name it."""
+    return listener.partition(":listener/")[2].rpartition("/")[0]
 
 
 def _conditions(existing: ExistingListenerSection) -> list[lb.ListenerRuleConditionArgs]:

@@ -7,7 +7,7 @@ prepare action reads it, so that a change of environment, secret or size ships w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.settings import ApplicationSection
 from components.settings.sections.container import TEMPORARY, ContainerSection
@@ -33,6 +33,7 @@ class TaskSurroundings:
         region: Region of the log group.
         parameters_arn: What the ARNs of the account's parameters in Parameter Store begin with: ``...:parameter``.
         tags: Tags of the revision and its tasks.
+        port_names: What the port mappings of containers with an endpoint of Service Connect say besides.
     """
 
     family: str
@@ -42,6 +43,7 @@ class TaskSurroundings:
     region: str
     parameters_arn: str
     tags: Mapping[str, str]
+    port_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def task_definition(application: ApplicationSection, surroundings: TaskSurroundings) -> dict[str, object]:
@@ -52,11 +54,13 @@ def task_definition(application: ApplicationSection, surroundings: TaskSurroundi
     own = {
         "image": IMAGE_PLACEHOLDER,
         "essential": True,
-        "portMappings": _ports(application.port),
+        "portMappings": _ports(application.port, surroundings.port_names.get(application.container, {})),
     }
     containers = [_container(application.container, own, application, application, surroundings)]
     containers += [
-        _container(name, _of_further(container), container, application, surroundings)
+        _container(
+            name, _of_further(container, surroundings.port_names.get(name, {})), container, application, surroundings
+        )
         for name, container in application.containers.items()
     ]
     definition: dict[str, object] = {
@@ -163,13 +167,13 @@ def _logs(logs: LogsSection, prefix: str, surroundings: TaskSurroundings) -> dic
     return {"logDriver": logs.driver, "options": options}
 
 
-def _of_further(container: FurtherContainerSection) -> dict[str, object]:
+def _of_further(container: FurtherContainerSection, named: Mapping[str, str]) -> dict[str, object]:
     """What is said of further containers alone."""
     sizes = {"cpu": container.cpu, "memory": container.memory, "memoryReservation": container.memory_reservation}
     return {
         "image": IMAGE_PLACEHOLDER if container.image == BUILT else container.image,
         "essential": container.essential,
-        **({"portMappings": _ports(container.port)} if container.port is not None else {}),
+        **({"portMappings": _ports(container.port, named)} if container.port is not None else {}),
         **{key: size for key, size in sizes.items() if size is not None},
         **({"firelensConfiguration": _firelens(container.firelens)} if container.firelens is not None else {}),
     }
@@ -203,8 +207,8 @@ def _only_read(volume: VolumeSection) -> bool:
     return volume.efs is not None and volume.efs.read_only
 
 
-def _ports(port: int) -> list[dict[str, object]]:
-    return [{"containerPort": port, "hostPort": port, "protocol": "tcp"}]
+def _ports(port: int, named: Mapping[str, str]) -> list[dict[str, object]]:
+    return [{"containerPort": port, "hostPort": port, "protocol": "tcp", **named}]
 
 
 def _where_said(container: ContainerSection) -> dict[str, object]:

@@ -26,7 +26,7 @@ class TaskDefinitionTemplateArgs:
     Attributes:
         foundation: Region, and tags of the tasks.
         application: The stack file's ``application``.
-        hosting: Roles and log group.
+        hosting: Roles, log group and names of ports.
         artifacts: The bucket it is kept in: an object has no size limit that a task definition could reach.
     """
 
@@ -59,6 +59,7 @@ class TaskDefinitionTemplate(pulumi.ComponentResource):
                 region=str(known["region"]),
                 parameters_arn=str(known["parameters_arn"]),
                 tags=foundation.tags,
+                port_names=hosting.port_names,
             )
             return json.dumps(form(args.application, surroundings), indent=2) + "\n"
 

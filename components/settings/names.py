@@ -413,6 +413,14 @@ HostedZoneId = Annotated[
 ]
 """https://docs.aws.amazon.com/Route53/latest/APIReference/API_HostedZone.html"""
 
+NamespaceId = Annotated[
+    str,
+    StringConstraints(pattern=r"^ns-[a-z0-9]{1,61}$"),
+    Constraint("the id of a namespace of Cloud Map such as ns-0123456789abcdef"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/cloud-map/latest/api/API_Namespace.html"""
+
 VpcId = Annotated[
     str,
     StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$"),

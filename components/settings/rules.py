@@ -179,6 +179,96 @@ def traffic_moves_between_target_groups(hosting: HostingSection, deploy: DeployS
     )
 
 
+def service_connect_is_set_by_a_deployment(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield Service Connect with an engine that cannot set it, and endpoints whose traffic would have to be moved.
+
+    ECS does not take it from CodeDeploy at all. It moves the traffic of endpoints itself, which this program does not
+    rehearse, and therefore does not offer.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts-deploy.html
+    """
+    connect = hosting.service_connect
+    if connect is None or hosting.existing is not None:
+        return
+    if not deploy.chosen_engine.connects:
+        others = [engine.name for engine in ENGINES.values() if engine.connects]
+        yield Problem(
+            path=("hosting", "serviceConnect"),
+            message=f"has an effect only with engine {one_of(others)}: a deployment sets it together with the task "
+            f"definition that names its ports, and {deploy.chosen_engine.moved_by} does not, got {deploy.engine}",
+            fix=f"pulumi config set --path 'ecs-delivery:deploy.engine' {others[0]}",
+        )
+    elif connect.endpoints and deploy.effective_strategy != "rolling":
+        yield Problem(
+            path=("deploy", "strategy"),
+            message="must be rolling with hosting.serviceConnect.endpoints: calls of other services would reach both "
+            f"versions, whatever the load balancer does, got {deploy.effective_strategy}",
+            fix="pulumi config set --path 'ecs-delivery:deploy.strategy' rolling",
+        )
+
+
+def a_registry_holds_the_tasks_that_serve(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield a DNS name with a strategy that runs two versions side by side: it would hold the tasks of both.
+
+    ECS does not shift the traffic of service discovery:
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-implementation.html
+    """
+    if hosting.service_registry is None or hosting.existing is not None or deploy.effective_strategy == "rolling":
+        return
+    rolling = [name for name, engine in ENGINES.items() if "rolling" in engine.strategies]
+    here = "rolling" in deploy.chosen_engine.strategies
+    yield Problem(
+        path=("hosting", "serviceRegistry"),
+        message="has an effect only with strategy rolling: the name would hold the tasks of both versions while "
+        f"traffic moves, got {deploy.effective_strategy}",
+        fix="pulumi config set --path 'ecs-delivery:deploy.strategy' rolling"
+        if here
+        else f"pulumi config set --path 'ecs-delivery:deploy.engine' {rolling[0]}",
+    )
+
+
+def endpoints_lead_to_containers(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield endpoints of a container that is not there or listens nowhere, and two of one port: it has one name.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
+    """
+    endpoints = hosting.service_connect.endpoints if hosting.service_connect else {}
+    reachable = [application.container, *(name for name, part in application.containers.items() if part.port)]
+    named: dict[str, str] = {}
+    for name, endpoint in endpoints.items():
+        container = endpoint.container or application.container
+        path = ("hosting", "serviceConnect", "endpoints", name, "container")
+        if container not in reachable:
+            yield Problem(
+                path=path,
+                message=f"must be a container with a port, {one_of(reachable)}, got {container}",
+                fix=f"pulumi config rm --path 'ecs-delivery:hosting.serviceConnect.endpoints.{name}.container'",
+            )
+        elif container in named:
+            yield Problem(
+                path=path,
+                message=f"must be another container than that of {named[container]}, because a port has one name, got "
+                f"{container}",
+                fix=f"pulumi config rm --path 'ecs-delivery:hosting.serviceConnect.endpoints.{name}'",
+            )
+        else:
+            named[container] = name
+
+
+def the_proxy_has_memory(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield containers that may take all the memory of a task, which has a proxy with Service Connect.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts-deploy.html
+    """
+    kept = sum(part.memory or 0 for part in application.containers.values())
+    if hosting.service_connect and kept >= application.memory:
+        yield Problem(
+            path=("application", "memory"),
+            message=f"must be more than the memory of its containers together ({kept}), because with "
+            f"hosting.serviceConnect the proxy is in the task, too, got {application.memory}",
+            fix="edit the file: raise application.memory, or lower memory of the containers",
+        )
+
+
 def alarms_fit_into_a_deployment(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield more alarms than a deployment group takes, the ones made here counted.
 
@@ -607,6 +697,10 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     a_deployment_can_replace_tasks,
     scaling_by_requests_needs_one_target_group,
     traffic_moves_between_target_groups,
+    service_connect_is_set_by_a_deployment,
+    a_registry_holds_the_tasks_that_serve,
+    endpoints_lead_to_containers,
+    the_proxy_has_memory,
     alarms_fit_into_a_deployment,
     exec_needs_a_writable_root,
     commands_fit_into_an_override,

@@ -18,6 +18,7 @@ _SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "+-", "same": 
 _PLANNED = {"create": "to create", "update": "to update", "delete": "to delete", "replace": "to replace"}
 _DONE = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
 _MOST_PATHS = 4
+_DEPLOYS = "ECS deploys the running version again"
 """How many changed properties of one resource are named before the rest is counted."""
 
 
@@ -32,10 +33,11 @@ def report(outcome: Outcome, *, planned: bool) -> str:
         lines without colour, each ended.
     """
     steps = _merged(outcome.steps)
+    noticed = effects(outcome.steps)
     parts = [
-        list(_effects(effects(outcome.steps))),
+        list(_effects(noticed)),
         list(_tree(steps)),
-        list(_deployments(outcome.deployments)),
+        list(_deployments(outcome.deployments, noticed)),
         list(_outputs(outcome.outputs)),
         _sums(steps, _PLANNED if planned else _DONE),
     ]
@@ -115,9 +117,9 @@ def _changes(step: Step) -> str:
     return f"[{named}{f' and {more} more' if more > 0 else ''}{because}]"
 
 
-def _deployments(deployments: Sequence[str]) -> Iterator[str]:
-    """What the engine does not say: ECS answers some updates with a deployment."""
-    if deployments:
+def _deployments(deployments: Sequence[str], noticed: Sequence[Effect]) -> Iterator[str]:
+    """What the engine does not say: ECS answers some updates with a deployment, unless the effects say so already."""
+    if deployments and not any(effect.words.startswith(_DEPLOYS) for effect in noticed):
         yield "ECS deploys at once, beside the pipeline"
         yield from (f"  {deployment}" for deployment in deployments)
 

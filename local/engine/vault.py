@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
-from local.rehearsal.loopback import serving_http
+from local.loopback import serving_http
 
 _PROVIDER = "hashivault://ecs-delivery"
 

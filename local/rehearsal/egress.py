@@ -16,7 +16,6 @@ import base64
 import contextlib
 import ipaddress
 import re
-import selectors
 import socket
 import threading
 import urllib.request
@@ -26,7 +25,8 @@ from socketserver import BaseRequestHandler, StreamRequestHandler, ThreadingTCPS
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from local.rehearsal.loopback import in_network_of, listening_in
+from local.loopback import copy_both_ways, datagrams, in_network_of, listening_in
+from local.rehearsal import dns
 
 PORT = 3128
 NAME_SERVER = "198.19.255.53"
@@ -35,7 +35,6 @@ _ADDRESSES = ipaddress.ip_network("198.19.0.0/17")
 _WEB = (80, 443)
 _OF_THE_SANDBOX = ("127.", "198.19.")
 _CONNECT_SECONDS = 20
-_IDLE_SECONDS = 300
 _NO_NETWORK = re.compile(
     r"bad address '|Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo|"
     r"Temporary failure resolving|Unknown ?[Hh]ost|EAI_AGAIN|ENOTFOUND|no such host|Network is unreachable"
@@ -86,7 +85,7 @@ def names_lead_out(process: int) -> Iterator[None]:
 
 
 class _NameServer(ThreadingUDPServer):
-    """Answers A questions, and opens the ports of what it answers: https://www.rfc-editor.org/rfc/rfc1035."""
+    """Answers A questions, and opens the ports of what it answers."""
 
     daemon_threads = True
     block_on_close = False
@@ -98,7 +97,7 @@ class _NameServer(ThreadingUDPServer):
         self._ways: list[_WayTo] = []
         super().__init__((NAME_SERVER, 53), _Question, bind_and_activate=False)
         self.socket.close()
-        self.socket = in_network_of(process, partial(_answering, NAME_SERVER, 53))
+        self.socket = in_network_of(process, partial(datagrams, NAME_SERVER, 53))
 
     def address_of(self, name: str) -> str:
         """Return the address that leads to a name; empty when this machine knows no such name."""
@@ -134,17 +133,8 @@ class _Question(BaseRequestHandler):
         asked, answering = self.request
         if not self.client_address[0].startswith(_OF_THE_SANDBOX):
             return
-        labels, place = [], 12
-        while length := asked[place]:
-            labels.append(asked[place + 1 : place + 1 + length].decode("latin-1"))
-            place += 1 + length
-        question = asked[12 : place + 5]
-        address = self.server.address_of(".".join(labels).lower())
-        kind = int.from_bytes(asked[place + 1 : place + 3], "big")
-        record = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04" + socket.inet_aton(address) if address and kind == 1 else b""
-        flags = b"\x81\x80" if address else b"\x81\x83"
-        head = asked[:2] + flags + b"\0\x01" + (b"\0\x01" if record else b"\0\0") + b"\0\0\0\0"
-        answering.sendto(head + question + record, self.client_address)
+        address = self.server.address_of(dns.name_asked(asked))
+        answering.sendto(dns.answer(asked, [address] if address else []), self.client_address)
 
 
 class _Proxy(ThreadingTCPServer):
@@ -181,7 +171,7 @@ class _Handler(StreamRequestHandler):
         with outside:
             if method == "CONNECT":
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            _join(self.connection, outside)
+            copy_both_ways(self.connection, outside)
 
     def target(self, asked: str) -> str:
         """Return the whole address of what is asked for."""
@@ -208,29 +198,11 @@ class _Passing(_Handler):
             super().handle()
             return
         with contextlib.suppress(OSError), _tunnel(f"{self.server.name}:{self.server.port}") as outside:
-            _join(self.connection, outside)
+            copy_both_ways(self.connection, outside)
 
     def target(self, asked: str) -> str:
         """Return the whole address of what is asked for."""
         return f"http://{self.server.name}{asked}"
-
-
-def _join(one: socket.socket, other: socket.socket) -> None:
-    """Copy both ways, until both sides have ended or nothing comes for long."""
-    others = {one: other, other: one}
-    with selectors.DefaultSelector() as selector:
-        for side in others:
-            selector.register(side, selectors.EVENT_READ, side)
-        while selector.get_map() and (ready := selector.select(_IDLE_SECONDS)):
-            for key, _ in ready:
-                source: socket.socket = key.data
-                content = source.recv(1 << 16)
-                if content:
-                    others[source].sendall(content)
-                else:
-                    selector.unregister(source)
-                    with contextlib.suppress(OSError):
-                        others[source].shutdown(socket.SHUT_WR)
 
 
 def _asked(method: str, target: str, head: Sequence[bytes]) -> socket.socket:
@@ -281,14 +253,6 @@ def _is_known(name: str) -> bool:
         return bool(socket.getaddrinfo(name, _WEB[1]))
     except OSError:
         return False
-
-
-def _answering(host: str, port: int) -> socket.socket:
-    """A socket for datagrams."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind((host, port))
-    return made
 
 
 def _authorization(upstream: SplitResult | None) -> str:

@@ -35,6 +35,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+from local.loopback import listening_in
 from local.rehearsal import git_hosting, images, tools
 from local.rehearsal.aws_cli import WarmAwsCli
 from local.rehearsal.aws_services import ACCOUNT, REGION, AwsServices
@@ -43,7 +44,6 @@ from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.egress import NAME_SERVER
 from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.images import RegistryClient
-from local.rehearsal.loopback import listening_in
 from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST
 from local.rehearsal.resources import Graph, place_of
 from local.rehearsal.starting import await_ready, end_inside

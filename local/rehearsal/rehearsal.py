@@ -29,6 +29,7 @@ from local.rehearsal.egress import names_lead_out, way_out
 from local.rehearsal.emulated import Policies, granted, serving
 from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
+from local.rehearsal.hosting.namespaces import Namespaces
 from local.rehearsal.job_sandbox import JobSandbox, machine_for
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
@@ -144,6 +145,7 @@ class Rehearsal:
             apart = ends.enter_context(contextlib.ExitStack())
             beside = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
             accounts = beside.map(lambda graph: Account(self.sandbox.aws, graph), self._options.graphs.values())
+            self._namespaces = ends.enter_context(Namespaces(lambda: self.sandbox.holder))
             hostings = [self._hosting(name, graph, ends) for name, graph in self._options.graphs.items()]
             self.github = ends.enter_context(GitHub(described=False, listener=self.sandbox.listen()))
             self._token = secrets.token_hex(20)
@@ -283,6 +285,7 @@ class Rehearsal:
             secrets=self._options.secrets,
             wait=False,
             running=self._options.running.get(name),
+            namespaces=self._namespaces,
         )
         return ends.enter_context(hosting)
 

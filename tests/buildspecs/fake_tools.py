@@ -26,8 +26,8 @@ import coverage
 import yaml
 
 from components.jobs.buildspec import FOLDER
+from local.loopback import serving_http
 from local.rehearsal.codebuild import put_python
-from local.rehearsal.loopback import serving_http
 
 JOBS = FOLDER / "jobs"
 TIMEOUT_SECONDS = 60

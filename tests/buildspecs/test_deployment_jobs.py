@@ -76,6 +76,7 @@ DEPLOY = {
     "SERVICE": "shop",
     "DEPLOYMENT_CONFIGURATION": "{}",
     "CAPACITY_PROVIDER_STRATEGY": "",
+    "SERVICE_CONNECT": "",
     "LOG_GROUP": "/ecs/shop",
     "TIMEOUT_MINUTES": "30",
 }
@@ -662,6 +663,46 @@ def test_a_service_is_moved_to_its_capacity_provider_once(
     (update,) = deploying.called("aws ecs update-service")
     assert update.after("--capacity-provider-strategy") == ([STRATEGY] if moves else [])
     assert ("--force-new-deployment" in update.words) is moves
+
+
+ENDPOINT = {"portName": "shop", "discoveryName": "shop", "clientAliases": [{"port": 80, "dnsName": "shop"}]}
+CONNECT: dict[str, Any] = {"enabled": True, "namespace": "shop", "services": [ENDPOINT]}
+
+
+def deployed_with(connect: dict[str, Any] | None) -> dict[str, Any]:
+    """The service as ECS answers it; only its deployments say what they are connected to."""
+    old = {"status": "ACTIVE", "serviceConnectConfiguration": {"enabled": True, "namespace": "old"}}
+    newest = {"status": "PRIMARY", **({"serviceConnectConfiguration": connect} if connect else {})}
+    return service(deployments=[old, newest])
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted", "joins"),
+    [
+        (None, CONNECT, True),
+        ({"enabled": False}, CONNECT, True),
+        ({**CONNECT, "services": [{**ENDPOINT, "clientAliases": [{"port": 81, "dnsName": "shop"}]}]}, CONNECT, True),
+        ({**CONNECT, "services": [ENDPOINT, {**ENDPOINT, "portName": "other"}]}, CONNECT, True),
+        ({**CONNECT, "accessLogConfiguration": {"format": "TEXT"}}, CONNECT, False),
+        (CONNECT, {"enabled": True, "namespace": "shop"}, True),
+        (CONNECT, {"enabled": False}, True),
+        (None, {"enabled": False}, False),
+        (CONNECT, {}, False),
+    ],
+    ids=["joins", "joins again", "port", "one less", "says more", "only calls", "leaves", "stays out", "keeps its own"],
+)
+def test_a_deployment_says_service_connect_where_the_service_has_another(
+    deploying: Machine, known: dict[str, Any] | None, wanted: dict[str, Any], *, joins: bool
+) -> None:
+    deploying.answer("aws ecs describe-services", deployed_with(known))
+    deploying.answer("aws ecs describe-service-deployments", state("SUCCESSFUL"))
+    said = json.dumps(wanted) if wanted else ""
+
+    result = deploying.run("deploy_ecs", **{**DEPLOY, "SERVICE_CONNECT": said})
+
+    assert result.returncode == 0, result.stderr
+    (update,) = deploying.called("aws ecs update-service")
+    assert update.after("--service-connect-configuration") == ([said] if joins else [])
 
 
 def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deploying: Machine) -> None:

@@ -88,6 +88,16 @@ def test_the_task_set_that_serves_is_what_is_replaced(machine: Machine) -> None:
     assert machine.called("aws ecs describe-task-definition")[0].after("--task-definition") == ["primary"]
 
 
+def test_a_service_without_a_primary_task_set_is_named(machine: Machine) -> None:
+    """What CodeDeploy deploys has its task definition in its task sets alone."""
+    draining = {"status": "ACTIVE", "taskSets": [{"status": "DRAINING", "taskDefinition": REVISION}]}
+    machine.answer("aws ecs describe-services", {"services": [draining]})
+    result = run(machine)
+    assert result.returncode == 1
+    assert "shop has no primary task set: it serves nobody yet" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_first_delivery_replaces_whatever_there_is(machine: Machine) -> None:
     """The family is another one, which is no change."""
     machine.file("taskdef.json", definition(f"{REPOSITORY}@{DIGEST}"))

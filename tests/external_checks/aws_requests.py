@@ -285,6 +285,7 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
                 "networkConfiguration.assignPublicIp": Place(
                     to="assignPublicIp", change=lambda public: "ENABLED" if public else "DISABLED"
                 ),
+                "serviceRegistries": Place(to="serviceRegistries", change=in_list),
                 "waitForSteadyState": pulumi_only("what Pulumi does after the request"),
             },
             finish=_one_deployment_configuration,
@@ -369,6 +370,20 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
                 "aliases.zoneId": _to("HostedZoneId"),
             },
             finish=_record_set,
+        ),
+    ),
+    "aws:servicediscovery/httpNamespace:HttpNamespace": (
+        Call(service="servicediscovery", operation="CreateHttpNamespace", case=pascal, places=_UPPER_TAGS),
+    ),
+    "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace": (
+        Call(service="servicediscovery", operation="CreatePrivateDnsNamespace", case=pascal, places=_UPPER_TAGS),
+    ),
+    "aws:servicediscovery/service:Service": (
+        Call(
+            service="servicediscovery",
+            operation="CreateService",
+            case=pascal,
+            places={**_UPPER_TAGS, "dnsConfig.dnsRecords.ttl": _to("TTL"), "forceDestroy": _DELETES},
         ),
     ),
     "aws:lb/targetGroup:TargetGroup": (
@@ -726,6 +741,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
     }
     if "DEPLOYMENT_CONFIGURATION" in variables:
         strategy = json.loads(variables["CAPACITY_PROVIDER_STRATEGY"] or "[]")
+        connect = json.loads(variables["SERVICE_CONNECT"] or "{}")
         yield Request(
             origin=f"variables of {project['name']}",
             service="ecs",
@@ -735,6 +751,7 @@ def _updates_service(project: Described) -> Iterator[Request]:
                 "service": variables["SERVICE"],
                 "deploymentConfiguration": json.loads(variables["DEPLOYMENT_CONFIGURATION"]),
                 **({"capacityProviderStrategy": strategy, "forceNewDeployment": True} if strategy else {}),
+                **({"serviceConnectConfiguration": connect} if connect else {}),
             },
         )
 

@@ -246,6 +246,7 @@ TYPES: Mapping[str, Written] = {
             "networkConfiguration.assignPublicIp": Place(
                 to="AssignPublicIp", change=lambda public: "ENABLED" if public else "DISABLED"
             ),
+            "serviceRegistries": Place(to="ServiceRegistries", change=in_list),
             "waitForSteadyState": pulumi_only("what Pulumi does after the request"),
         },
         adds=_own_deployments,
@@ -326,6 +327,16 @@ TYPES: Mapping[str, Written] = {
             "aliases.name": _to("DNSName"),
             "aliases.zoneId": _to("HostedZoneId"),
         },
+    ),
+    "aws:servicediscovery/httpNamespace:HttpNamespace": Written(
+        type="AWS::ServiceDiscovery::HttpNamespace", places=_TAGS
+    ),
+    "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace": Written(
+        type="AWS::ServiceDiscovery::PrivateDnsNamespace", places=_TAGS
+    ),
+    "aws:servicediscovery/service:Service": Written(
+        type="AWS::ServiceDiscovery::Service",
+        places={**_TAGS, "dnsConfig.dnsRecords.ttl": _to("TTL"), "forceDestroy": _DELETES},
     ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _group_rule(
         "AWS::EC2::SecurityGroupEgress", "DestinationSecurityGroupId"

@@ -21,7 +21,7 @@ from aws_requests import requests_of
 from stack_graphs import NAMES, described, graph
 from summary import ROOT
 
-from local.rehearsal.loopback import serving_http
+from local.loopback import serving_http
 
 RAISE = "aws service-quotas request-service-quota-increase --region eu-west-1"
 COMMAND = re.compile(r": (aws .+)$")

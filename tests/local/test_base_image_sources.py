@@ -22,6 +22,7 @@ import pytest
 from summary import program
 
 from local.errors import Refusal
+from local.loopback import serving_http
 from local.rehearsal import images
 from local.rehearsal.base_images import (
     PLATFORM,
@@ -37,7 +38,6 @@ from local.rehearsal.base_images import (
 )
 from local.rehearsal.base_images.store import WrongDigest
 from local.rehearsal.images import Entry, Image
-from local.rehearsal.loopback import serving_http
 
 OTHER = "arm64" if PLATFORM.endswith("amd64") else "amd64"
 

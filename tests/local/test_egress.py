@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from local.loopback import serving_http
 from local.rehearsal.egress import hint, way_out
-from local.rehearsal.loopback import serving_http
 
 
 class Site(BaseHTTPRequestHandler):

@@ -53,6 +53,14 @@ def test_what_ecs_deploys_by_itself_is_told() -> None:
     )
 
 
+def test_a_deployment_of_ecs_is_said_once() -> None:
+    """What users notice of the edit says it already, in the words of docs/configuration.md."""
+    edit = Step("update", "a", "aws:ecs/service:Service", "shop", changed=("networkConfiguration",))
+    text = report(Outcome((edit,), deployments=("shop, for networkConfiguration",)), planned=True)
+    assert text.count("ECS deploys") == 1
+    assert "ECS deploys the running version again" in text
+
+
 def test_changes_are_named_and_what_stays_is_only_counted() -> None:
     outcome = Outcome(
         (

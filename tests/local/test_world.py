@@ -38,6 +38,18 @@ TAKEN: dict[str, tuple[str, Values, Values, str]] = {
         {"name": "shop-green"},
         "elbv2 CreateTargetGroup: DuplicateTargetGroupNameException: A target group with the specified name already",
     ),
+    "a namespace": (
+        "aws:servicediscovery/httpNamespace:HttpNamespace",
+        {"name": "shop"},
+        {"name": "other"},
+        "servicediscovery CreateHttpNamespace: NamespaceAlreadyExists: ",
+    ),
+    "a DNS name": (
+        world.REGISTRY,
+        {"name": "shop", "dnsConfig": {"namespaceId": "ns-1"}},
+        {"name": "shop", "dnsConfig": {"namespaceId": "ns-2"}},
+        "servicediscovery CreateService: ServiceAlreadyExists: ",
+    ),
     "a deployment group's service": (
         GROUP,
         {"appName": "shop", "deploymentGroupName": "a", "ecsService": {"clusterName": "shop", "serviceName": "shop"}},
@@ -142,8 +154,18 @@ def test_a_place_that_is_handed_over_in_no_order_is_told_and_in_order_it_is_not(
             [made(SERVICE, {"cluster": "arn:aws:ecs:eu-west-1:123456789012:cluster/shop", "name": "shop"}, "service")],
             "ecs DeleteCluster: ClusterContainsServicesException: ",
         ),
+        (
+            made(world.NAMESPACE, {"name": "shop.internal"}),
+            [made(world.REGISTRY, {"dnsConfig": {"namespaceId": "id of first"}}, "registry")],
+            "servicediscovery DeleteNamespace: ResourceInUse: ",
+        ),
+        (
+            made(world.REGISTRY, {"arn": "arn of first"}),
+            [made(SERVICE, {"serviceRegistries": {"registryArn": "arn of first"}}, "service")],
+            "servicediscovery DeleteService: ResourceInUse: ",
+        ),
     ],
-    ids=["protected", "listener", "rule", "images", "objects", "services"],
+    ids=["protected", "listener", "rule", "images", "objects", "services", "names", "instances"],
 )
 def test_what_is_in_use_is_not_removed(resource: Resource, beside: list[Resource], said: str) -> None:
     account = World([resource, *beside])
@@ -151,6 +173,14 @@ def test_what_is_in_use_is_not_removed(resource: Resource, beside: list[Resource
         account.remove(resource.token, resource.identity)
     assert str(refused.value).startswith(said)
     assert resource in account.resources
+
+
+def test_a_registry_whose_tasks_the_provider_takes_out_goes() -> None:
+    """https://github.com/hashicorp/terraform-provider-aws/issues/4853"""
+    registry = made(world.REGISTRY, {"arn": "arn of first", "forceDestroy": True})
+    account = World([registry, made(SERVICE, {"serviceRegistries": {"registryArn": "arn of first"}}, "service")])
+    account.remove(registry.token, registry.identity)
+    assert registry not in account.resources
 
 
 def test_what_has_been_put_in_the_place_of_another_resource_is_not_removed_with_it() -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from killing import Machine
 
+from local.loopback import serving_http
 from local.rehearsal import tools
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.loopback import serving_http
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 

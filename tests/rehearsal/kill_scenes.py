@@ -19,6 +19,7 @@ from killing import Machine
 from rehearsing import hurried, with_variables
 from summary import program
 
+from local.loopback import serving_http
 from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.code_deploy import CodeDeploy
@@ -31,7 +32,6 @@ from local.rehearsal.github import GitHub
 from local.rehearsal.images import RegistryClient
 from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.logs import Logs
-from local.rehearsal.loopback import serving_http
 from local.rehearsal.pipeline import Status
 
 REGION = "eu-west-1"

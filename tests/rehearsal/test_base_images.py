@@ -16,13 +16,13 @@ from mocked import REGION
 from test_application import BUILDS, Rehearsal
 from test_images import Jobs, failure, image_json, watching_docker_hub
 
+from local.loopback import serving_http
 from local.rehearsal import egress, tools
 from local.rehearsal.application import Source
 from local.rehearsal.aws_services import ACCOUNT
 from local.rehearsal.base_images import ImageName, ImageStore, Mention, Provision, load_given, needed, provide
 from local.rehearsal.egress import hint, names_lead_out, way_out
 from local.rehearsal.job_sandbox import JobSandbox
-from local.rehearsal.loopback import serving_http
 from local.rehearsal.rehearsal import docker_hub_caches
 
 GHCR, OTHER = "ghcr.io/example/base:1", "registry.example.com:5443/team/tool:2"

@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from summary import program
 
+from local.loopback import serving_http
 from local.rehearsal.hosting import Pace, Visitor
 from local.rehearsal.hosting.alarms import Alarm, Alarms, alarms_from
 from local.rehearsal.hosting.existing import plain_hosting
 from local.rehearsal.hosting.from_graph import listeners_of, traffic_steps
 from local.rehearsal.hosting.load_balancer import Figures
-from local.rehearsal.loopback import serving_http
 from local.rehearsal.report.model import Sample
 
 SERVICE = "aws:ecs/service:Service"

@@ -24,10 +24,10 @@ from rehearsing import hurried, with_variables
 from summary import program
 
 from components.settings.sections.tests import PLAIN_HTTP_BEST_PRACTICES
+from local.loopback import serving_http
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import BuildHost, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
-from local.rehearsal.loopback import serving_http
 
 ACTION = "RunLighthouse"
 GOOD = """<!doctype html><html lang="en"><head><title>Shop</title><meta name="viewport" content="width=device-width">

@@ -18,7 +18,7 @@ import pytest
 from hand_made import SCENES, Played
 from test_report import whole
 
-from local.rehearsal.loopback import serving_http
+from local.loopback import serving_http
 from local.rehearsal.report.page import page
 
 CHROMIUM = (

@@ -15,9 +15,9 @@ import pytest
 from delivered_stack import Builder, DeliveredStack, client, make_bucket
 from foreign_files import put_foreign_files
 
+from local.loopback import serving_http
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
-from local.rehearsal.loopback import serving_http
 
 PAGE, FOREVER, SHORTLY = "no-cache", "public, max-age=31536000, immutable", "public, max-age=300"
 SITE = {

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import Field
 
 from components.settings.section import Problem, Section
+from components.settings.sections.discovery import ServiceConnectSection, ServiceRegistrySection
 from components.settings.sections.existing_hosting import ExistingSection
 from components.settings.sections.load_balancer import LoadBalancerSection
 from components.settings.sections.network import NetworkSection
@@ -64,6 +65,16 @@ class HostingSection(Section):
     service: ServiceSection = Field(
         default=ServiceSection(), description="The ECS service.", examples=[{"scaling": {"maximum": 10}}]
     )
+    service_connect: ServiceConnectSection | None = Field(
+        default=None,
+        description="Service Connect: short names for calls between services, with engine `ecs`.",
+        examples=[{"namespace": "shop", "endpoints": {"shop": {"port": 80}}}],
+    )
+    service_registry: ServiceRegistrySection | None = Field(
+        default=None,
+        description="A DNS name inside the network for the addresses of the tasks, with strategy rolling.",
+        examples=[{"namespace": "shop.internal"}],
+    )
     alarms: AlarmsSection = Field(
         default=AlarmsSection(), description="CloudWatch alarms of the service.", examples=[{"errorPercent": 2}]
     )
@@ -95,6 +106,8 @@ class HostingSection(Section):
                 ("network", "network"),
                 ("load_balancer", "loadBalancer"),
                 ("service", "service"),
+                ("service_connect", "serviceConnect"),
+                ("service_registry", "serviceRegistry"),
                 ("alarms", "alarms"),
             ):
                 if getattr(self, field) != HostingSection.model_fields[field].default:

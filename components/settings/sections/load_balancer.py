@@ -7,7 +7,14 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from components.settings.names import CertificateArn, DomainName, HostedZoneId, ListenerArn, SecurityGroupId
+from components.settings.names import (
+    CertificateArn,
+    DomainName,
+    HostedZoneId,
+    ListenerArn,
+    LoadBalancerName,
+    SecurityGroupId,
+)
 from components.settings.section import Constraint, Problem, Section
 from components.settings.sections.container import ContainerName
 
@@ -152,11 +159,20 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 class ExistingListenerSection(Section):
     """A rule on a listener that exists, which sends requests to the service."""
 
-    listener_arn: ListenerArn = Field(
+    listener_arn: ListenerArn | None = Field(
+        default=None,
         description="The listener; its load balancer is in the VPC of `network.existing`.",
         examples=[
             "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/shared/0123456789abcdef/0123456789abcdef"
         ],
+    )
+    load_balancer: LoadBalancerName | None = Field(
+        default=None,
+        description="Name of the load balancer, instead of listenerArn; each preview looks for its listener of `port`.",
+        examples=["shared"],
+    )
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port of the listener, with `loadBalancer`.", examples=[443]
     )
     security_group: SecurityGroupId = Field(
         description="Security group of the load balancer, which may reach the tasks then; its own rules are yours.",
@@ -182,18 +198,14 @@ class ExistingListenerSection(Section):
     )
 
     @property
-    def arn_suffix(self) -> str:
-        """The load balancer as metrics name it."""
-        return self.listener_arn.partition(":listener/")[2].rpartition("/")[0]
-
-    @property
     def host(self) -> str | None:
         """The host that users call the service by, where the first one is none of several."""
         first = self.hosts[0] if self.hosts else "*"
         return None if {"*", "?"} & {*first} else first
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a rule for all requests, and more values than a rule has."""
+        """Yield a listener given twice or in half, a rule for all requests, and more values than a rule has."""
+        yield from self._listener_problems()
         values = len(self.hosts) + len(self.paths) + len(self.headers)
         if not values:
             yield Problem(
@@ -206,6 +218,30 @@ class ExistingListenerSection(Section):
                 path=("hosts",),
                 message=f"must be up to {MOST_VALUES} values together with paths and headers, got {values}",
                 fix=f"edit the file: leave {values - MOST_VALUES} of them out",
+            )
+
+    def _listener_problems(self) -> Iterator[Problem]:
+        path = "ecs-delivery:hosting.loadBalancer.existing"
+        if self.listener_arn is not None:
+            for key, value in (("loadBalancer", self.load_balancer), ("port", self.port)):
+                if value is not None:
+                    yield Problem(
+                        path=(key,),
+                        message="has an effect only without listenerArn, which names the listener already",
+                        fix=f"pulumi config rm --path '{path}.{key}'",
+                    )
+        elif self.load_balancer is None:
+            yield Problem(
+                path=("listenerArn",),
+                message="is missing; the listener that exists is given by its ARN, or by loadBalancer and port",
+                fix=f"pulumi config set --path '{path}.listenerArn' arn:aws:elasticloadbalancing:eu-west-1:"
+                "123456789012:listener/app/shared/0123456789abcdef/0123456789abcdef",
+            )
+        elif self.port is None:
+            yield Problem(
+                path=("port",),
+                message="is missing; it tells which listener of the load balancer gets the rule",
+                fix=f"pulumi config set --path '{path}.port' 443",
             )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from components.foundation.iam import PolicyError, Statement
-from components.settings.names import IamAction, ResourceArn, Role
+from components.settings.names import IamAction, ResourceArn, Role, SecurityGroupId
 from components.settings.section import Constraint, Problem, Section
 
 _RATE: Final = r"rate\([1-9][0-9]{0,8} (minutes?|hours?|days?)\)"
@@ -216,6 +216,13 @@ class ServiceSection(Section):
     scaling: ScalingSection = Field(
         default=ScalingSection(), description="How many tasks run.", examples=[{"maximum": 10}]
     )
+    allowed_security_groups: tuple[SecurityGroupId, ...] = Field(
+        default=(),
+        max_length=20,
+        description="Security groups that may reach the tasks beside the load balancer: those of services that call "
+        "this one. A stack's own is its output `taskSecurityGroupId`.",
+        examples=[["sg-0a1b2c3d4e5f67890"]],
+    )
 
     @property
     def healthy_percents(self) -> tuple[int, int]:
@@ -223,10 +230,17 @@ class ServiceSection(Section):
         return self.minimum_healthy_percent, self.maximum_percent
 
     def problems(self) -> Iterator[Problem]:
-        """Yield permissions for a role that is not made here."""
+        """Yield permissions for a role that is not made here, and groups named twice."""
         if self.task_role is not None and self.task_role_policy:
             yield Problem(
                 path=("taskRolePolicy",),
                 message="has an effect only on the task role that is made here, not together with taskRole",
                 fix="pulumi config rm --path 'ecs-delivery:hosting.service.taskRolePolicy'",
+            )
+        groups = self.allowed_security_groups
+        if twice := sorted({group for group in groups if groups.count(group) > 1}):
+            yield Problem(
+                path=("allowedSecurityGroups",),
+                message=f"must name each group once, got {', '.join(twice)} more than once",
+                fix="edit the file: leave the repetition out",
             )

@@ -123,6 +123,20 @@ def _ec2(prefix: str, resource: str, *, name: str = "") -> Kind:
     )
 
 
+def _cloud_map(prefix: str, resource: str, **computed: Callable[[Facts], Value]) -> Kind:
+    """Something of Cloud Map: its id is a prefix and 16 hexadecimal digits, and under another name another one."""
+
+    def identity(facts: Facts) -> str:
+        return f"{prefix}-{replace(facts, seed=facts.seed + facts.name).hex(16)}"
+
+    return Kind(
+        arn=lambda f: f.arn("servicediscovery", f"{resource}/{identity(f)}"),
+        identity=identity,
+        longest=1024,
+        computed=computed,
+    )
+
+
 def _below(parent: str, old: str, new: str) -> Callable[[Facts], str]:
     """The ARN of something below a load balancer or listener: the parent's, another word in it, one more part."""
 
@@ -299,6 +313,11 @@ KINDS: Mapping[str, Kind] = {
     "aws:ec2/securityGroup:SecurityGroup": _ec2("sg", "security-group", name="name"),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2("sg", "security-group"),
     "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2("vpce", "vpc-endpoint"),
+    "aws:servicediscovery/httpNamespace:HttpNamespace": _cloud_map("ns", "namespace", httpName=lambda f: f.name),
+    "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace": replace(
+        _cloud_map("ns", "namespace", hostedZone=lambda f: f"Z{f.hex(20).upper()}"), longest=253
+    ),
+    "aws:servicediscovery/service:Service": replace(_cloud_map("srv", "service"), longest=127),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ec2("sgr", "security-group-rule"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _ec2("sgr", "security-group-rule"),
 }

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local.engine.providers.protocol import Value
 
@@ -56,9 +57,23 @@ def _without_a_deployment_or_at_an_end(old: Values, new: Values) -> bool:
     return new.get("forceNewDeployment") is not True or not old.get(name) or not new.get(name)
 
 
+def _of_another_name(old: Values, new: Values) -> bool:
+    """Whether a service of Cloud Map is one of another namespace, or has records of another type."""
+
+    def fixed(values: Values) -> tuple[object, ...]:
+        config: Any = values.get("dnsConfig")
+        if not isinstance(config, dict):
+            return (None,)
+        types = [record.get("type") for record in config.get("dnsRecords", [])]
+        return config.get("namespaceId"), config.get("routingPolicy", "MULTIVALUE"), types
+
+    return fixed(old) != fixed(new)
+
+
 CONDITIONS: Mapping[tuple[str, str], Condition] = {
     ("aws:ecs/service:Service", "capacityProviderStrategies"): _without_a_deployment_or_at_an_end,
     ("aws:lb/loadBalancer:LoadBalancer", "securityGroups"): _of_network_balancers,
+    ("aws:servicediscovery/service:Service", "dnsConfig"): _of_another_name,
     ("aws:lb/loadBalancer:LoadBalancer", "subnets"): _of_network_balancers,
 }
 """Whether a change replaces, by the old inputs and the new, where it does so only sometimes."""

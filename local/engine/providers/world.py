@@ -19,6 +19,8 @@ from local.engine.providers.protocol import Value
 
 Values = Mapping[str, Value]
 Key = tuple[Hashable, ...]
+NAMESPACE = "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace"
+REGISTRY = "aws:servicediscovery/service:Service"
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 BUCKET = "aws:s3/bucket:Bucket"
 CLUSTER = "aws:ecs/cluster:Cluster"
@@ -100,6 +102,13 @@ def _services(inputs: Values) -> Iterator[Key]:
         yield (str(service.get("clusterName")), str(service.get("serviceName")))
 
 
+def _registered_names(inputs: Values) -> Iterator[Key]:
+    """The DNS name of a service of Cloud Map."""
+    config = inputs.get("dnsConfig")
+    if isinstance(config, dict):
+        yield (str(config.get("namespaceId")), str(inputs.get("name")).lower())
+
+
 def _named(service: str, operation: str, error: str, name: str = "name") -> tuple[Place, ...]:
     return (Place(Call(service, operation, error), _of(name)),)
 
@@ -142,6 +151,13 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
         ),
     ),
     REPOSITORY: _named("ecr", "CreateRepository", "RepositoryAlreadyExistsException"),
+    "aws:servicediscovery/httpNamespace:HttpNamespace": _named(
+        "servicediscovery", "CreateHttpNamespace", "NamespaceAlreadyExists"
+    ),
+    NAMESPACE: (
+        Place(Call("servicediscovery", "CreatePrivateDnsNamespace", "NamespaceAlreadyExists"), _of("vpc", "name")),
+    ),
+    REGISTRY: (Place(Call("servicediscovery", "CreateService", "ServiceAlreadyExists"), _registered_names),),
     BUCKET: _named("s3", "CreateBucket", "BucketAlreadyOwnedByYou", "bucket"),
     "aws:iam/role:Role": _named("iam", "CreateRole", "EntityAlreadyExistsException"),
     "aws:cloudwatch/logGroup:LogGroup": _named("logs", "CreateLogGroup", "ResourceAlreadyExistsException"),
@@ -446,11 +462,28 @@ def _has_tasks(world: World, subnet: Resource) -> None:
             )
 
 
+def _has_registries(world: World, namespace: Resource) -> None:
+    for registry in (other for other in world.resources if other.token == REGISTRY):
+        if namespace.identity in str(registry.values.get("dnsConfig")):
+            raise Call("servicediscovery", "DeleteNamespace", "ResourceInUse").refuse(f"{registry.name} is in it")
+
+
+def _has_instances(world: World, registry: Resource) -> None:
+    """Refuse one with tasks, unless AWS's provider takes them out first."""
+    for service in (other for other in world.resources if other.token == SERVICE):
+        used = str(registry.values.get("arn")) in str(service.values.get("serviceRegistries"))
+        if used and registry.values.get("forceDestroy") is not True:
+            call = Call("servicediscovery", "DeleteService", "ResourceInUse")
+            raise call.refuse(f"tasks of {service.name} are registered")
+
+
 _IN_THE_WAY: Mapping[str, Callable[[World, Resource], None]] = {
     BALANCER: _is_protected,
     TARGETS: _is_forwarded_to,
     REPOSITORY: _has_images,
     BUCKET: _has_objects,
     CLUSTER: _has_services,
+    NAMESPACE: _has_registries,
+    REGISTRY: _has_instances,
     SUBNET: _has_tasks,
 }

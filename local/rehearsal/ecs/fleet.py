@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from local.rehearsal.ecs.endings import ending
-from local.rehearsal.ecs.state import Behaviour, Ending, Service, Task
+from local.rehearsal.ecs.state import Behaviour, Ending, Revision, Service, Task
 
 
 class Fleet(Protocol):
@@ -21,6 +21,13 @@ class Fleet(Protocol):
     """
 
     at_once: int
+
+    def connect(self, service: Service, revision: Revision) -> None:
+        """Give a revision the endpoints of Service Connect that it has, and those that its tasks can call.
+
+        Raises:
+            Refused: Another service has one of its endpoints.
+        """
 
     def start(self, service: Service, task: Task) -> None:
         """Begin to start a task, which registers with the target group of its revision as soon as it runs."""
@@ -56,6 +63,9 @@ class ScriptedFleet:
     """Runs nothing: what becomes of a task is said by its task definition, a step each time it is looked at."""
 
     at_once = 1
+
+    def connect(self, service: Service, revision: Revision) -> None:
+        """Nobody calls anybody."""
 
     def __init__(
         self, behaviour: Callable[[dict[str, Any]], Behaviour], log: Callable[[Task, Sequence[str]], None]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from local.ecs_updates import GRACE_REFUSED, refused_with_code_deploy, starts_deployment
+from local.rehearsal.ecs.connect import check_connect, check_registries
 from local.rehearsal.ecs.definitions import check, check_launch_type, logs_in_elsewhere, registered
 from local.rehearsal.ecs.endings import scaled_in
 from local.rehearsal.ecs.fleet import Fleet, ScriptedFleet
@@ -245,7 +246,11 @@ class Ecs(Emulated):
             launch_type=parameters.get("launchType", "EC2"),
             load_balancers=parameters.get("loadBalancers", []),
             grace=parameters.get("healthCheckGracePeriodSeconds", 0),
+            connect=parameters.get("serviceConnectConfiguration", {}),
+            registries=parameters.get("serviceRegistries", []),
         )
+        check_connect(service.connect, service.definition, ({}, service.definition), controller)
+        check_registries(service.registries)
         if "healthCheckGracePeriodSeconds" in parameters and not service.load_balancers:
             raise Refused("InvalidParameterException", GRACE_REFUSED)
         _check_ports(service.load_balancers, service.definition)
@@ -294,6 +299,7 @@ class Ecs(Emulated):
         kept = Placement(service.launch_type, (), service.placement.network) if placed is not None else None
         placement = self._places[place].placement(placed or {}, kept or service.placement)
         revision = Revision(arn, definition, group or service.group, placement, service.reached)
+        revision.registries = _registry_arns(service)
         made = TaskSet(self._arn("task-set", place, name, _number()), revision, external_id=external_id)
         service.task_sets.append(made)
         return made
@@ -348,6 +354,11 @@ class Ecs(Emulated):
             raise Refused("InvalidParameterException", GRACE_REFUSED)
         configuration = {**service.configuration, **parameters.get("deploymentConfiguration", {})}
         _check_configuration(balancers, configuration)
+        connect = parameters.get("serviceConnectConfiguration", service.connect)
+        check_connect(connect, definition, (service.connect, before), service.controller)
+        registries = parameters.get("serviceRegistries", service.registries)
+        check_registries(registries)
+        service.connect, service.registries = copy.deepcopy(connect), copy.deepcopy(registries)
         service.configuration, service.definition, service.placement = configuration, definition, placement
         service.load_balancers = copy.deepcopy(balancers)
         service.desired = parameters.get("desiredCount", service.desired)
@@ -369,7 +380,10 @@ class Ecs(Emulated):
             group,
             service.placement,
             service.reached,
+            service.connect,
+            _registry_arns(service),
         )
+        self.fleet.connect(service, target)
         self._revisions[target.arn] = (service, target)
         made = Deployment(
             arn=self._arn("service-deployment", place, name, secrets.token_urlsafe(15)),
@@ -479,6 +493,7 @@ class Ecs(Emulated):
                 "clusterArn": service.cluster,
                 "taskDefinition": revision.definition["taskDefinitionArn"],
                 "createdAt": revision.created,
+                **({"serviceConnectConfiguration": revision.connect} if revision.connect else {}),
                 **revision.placement.view,
             }
             for arn in arns
@@ -612,6 +627,10 @@ def _missing(arns: Iterable[str]) -> list[Json]:
 def _last(name: str) -> str:
     """The name in an ARN, or the name itself."""
     return name.rpartition("/")[2]
+
+
+def _registry_arns(service: Service) -> tuple[str, ...]:
+    return tuple(str(entry["registryArn"]) for entry in service.registries)
 
 
 def _number() -> str:

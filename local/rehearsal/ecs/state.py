@@ -43,6 +43,9 @@ class Revision:
         group: The ARN of the target group that its tasks register with; empty without a load balancer.
         placement: What its tasks run on, and where.
         reached: The container and the port that the load balancer sends traffic to.
+        connect: Its Service Connect.
+        registries: The services of Cloud Map that its tasks register with.
+        hosts: The endpoints of Service Connect that its tasks can call, as ``name:address``.
     """
 
     arn: str
@@ -50,6 +53,9 @@ class Revision:
     group: str = ""
     placement: Placement = field(default_factory=Placement)
     reached: tuple[str, int] = ("", 0)
+    connect: dict[str, Any] = field(default_factory=dict)
+    registries: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     created: float = field(default_factory=time.time)
 
 
@@ -335,6 +341,8 @@ class Service:
     load_balancers: list[dict[str, Any]] = field(default_factory=list)
     # Seconds in which a starting task may fail its health checks.
     grace: float = 0.0
+    connect: dict[str, Any] = field(default_factory=dict)
+    registries: list[dict[str, Any]] = field(default_factory=list)
     # What the last deployment that succeeded brought; nothing before the first.
     stable: Revision | None = None
     tasks: list[Task] = field(default_factory=list)
@@ -419,6 +427,17 @@ class Service:
         event = {"id": identity, "createdAt": time.time(), "message": f"({who}) {message}"}
         self.events.insert(0, event)
 
+    @property
+    def _primary(self) -> dict[str, Any]:
+        """The deployment that it is asked to run, as DescribeServices answers."""
+        return {
+            "id": f"ecs-svc/{self.deployments[0].identity}",
+            "status": "PRIMARY",
+            "taskDefinition": self.definition["taskDefinitionArn"],
+            "desiredCount": self.desired,
+            **({"serviceConnectConfiguration": self.connect} if self.connect else {}),
+        }
+
     def view(self) -> dict[str, Any]:
         """As DescribeServices answers."""
         answer: dict[str, Any] = {
@@ -432,9 +451,12 @@ class Service:
             "deploymentController": {"type": self.controller},
             "deploymentConfiguration": self.configuration,
             "loadBalancers": self.load_balancers,
+            "serviceRegistries": self.registries,
             "events": self.events[:100],
             **self.placement.view,
         }
+        if self.controller == "ECS" and self.deployments:
+            answer["deployments"] = [self._primary]
         if self.controller == "CODE_DEPLOY":
             answer["taskSets"] = [task_set.view(self) for task_set in self.task_sets]
         return answer

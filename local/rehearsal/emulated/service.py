@@ -18,9 +18,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from local.aws_models import service_model
+from local.loopback import serving_http
 from local.rehearsal.emulated.access import Need, allows, caller
 from local.rehearsal.emulated.model import answer_problems, request_problems
-from local.rehearsal.loopback import serving_http
 
 Json: TypeAlias = dict[str, Any]
 Operations: TypeAlias = Mapping[str, Callable[[Json], Json]]

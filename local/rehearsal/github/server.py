@@ -17,8 +17,8 @@ from enum import Enum
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
+from local.loopback import serving_http
 from local.rehearsal.github.description import Description, Operation, operation_of
-from local.rehearsal.loopback import serving_http
 
 _DOCUMENTATION = "https://docs.github.com/rest"
 _API_VERSION = "2022-11-28"

@@ -37,7 +37,15 @@ _ASKED_TO_END = 143
 
 
 class Surroundings(Protocol):
-    """What a task finds where it runs."""
+    """What a task finds where it runs.
+
+    Attributes:
+        hosts: Names that it can call, as ``name:address``.
+        name_servers: What it asks for other names.
+    """
+
+    hosts: tuple[str, ...]
+    name_servers: tuple[str, ...]
 
     def secret(self, value_from: str) -> str:
         """The value behind ``valueFrom``.
@@ -245,10 +253,16 @@ class Containers:
         if len(self.parts) == 1:
             return "bridge"
         self._surroundings.stands_in(HOLDER)
-        wanted = {"Image": HOLDER, "Labels": {LABEL: self._name}, "HostConfig": {"Init": True}}
+        host = {"Init": True, **self._names}
+        wanted = {"Image": HOLDER, "Labels": {LABEL: self._name}, "HostConfig": host}
         self._holder = self._engine.ask("POST", f"/containers/create?name={self._name}-network", wanted)["Id"]
         self._engine.ask("POST", f"/containers/{self._holder}/start")
         return f"container:{self._holder}"
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        """What whoever has a network of its own is told of names."""
+        return {"ExtraHosts": list(self._surroundings.hosts), "Dns": list(self._surroundings.name_servers)}
 
     def _create(self, part: Container, environment: Sequence[str], network: str) -> None:
         own = part.definition
@@ -297,6 +311,7 @@ class Containers:
         kept = linux.get("capabilities", {})
         return {
             "NetworkMode": network,
+            **({} if self._holder else self._names),
             "ReadonlyRootfs": bool(own.get("readonlyRootFilesystem")),
             "Memory": memory,
             "MemorySwap": memory,

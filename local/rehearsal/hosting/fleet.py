@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from local.rehearsal import images
-from local.rehearsal.ecs.state import Ending, Service, Task
+from local.rehearsal.ecs.connect import port_of
+from local.rehearsal.ecs.state import Ending, Revision, Service, Task
 from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.hosting.alarms import Alarms
 from local.rehearsal.hosting.containers import HOLDER, Containers
 from local.rehearsal.hosting.load_balancer import Health, LoadBalancer
+from local.rehearsal.hosting.namespaces import NAME_SERVER, Alias, Namespaces
 from local.rehearsal.hosting.pace import Pace
 from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.job_sandbox import JobSandbox
@@ -51,6 +53,8 @@ class ContainerFleet:
         logs: Path,
         alarms: Alarms | None = None,
         stand_ins: Mapping[str, Callable[[], images.Image]] | None = None,
+        namespaces: Namespaces | None = None,
+        registered_names: Mapping[str, str] | None = None,
     ) -> None:
         """Describe it.
 
@@ -63,7 +67,11 @@ class ContainerFleet:
             logs: The folder for a file with what each task has written.
             alarms: The CloudWatch alarms that deployments may watch.
             stand_ins: Make the images whose registry cannot be reached, by their names.
+            namespaces: What services find each other by.
+            registered_names: The DNS name of each service of Cloud Map, by its ARN.
         """
+        self._namespaces = namespaces or Namespaces(lambda: sandbox.holder)
+        self._registered_names = registered_names or {}
         self._engine = EngineApi(sandbox.docker_socket, sandbox.await_engine)
         self._sandbox, self._balancer, self._region, self._pace = sandbox, balancer, region, pace
         self._secrets, self._logs = secrets, logs
@@ -78,6 +86,30 @@ class ContainerFleet:
         logs.mkdir(parents=True, exist_ok=True)
 
     # What the courses of deployments ask for.
+
+    def connect(self, service: Service, revision: Revision) -> None:
+        """Open the endpoints of a revision; its tasks can call those that are there by now.
+
+        Raises:
+            Refused: Another service has one of them.
+        """
+        connect = revision.connect if revision.connect.get("enabled") else {}
+        namespace = str(connect.get("namespace", ""))
+        wanted = {
+            each.get("discoveryName", each["portName"]): _alias(each, namespace) for each in connect.get("services", ())
+        }
+        self._namespaces.claim(service.arn, namespace, wanted)
+        revision.hosts = revision.hosts or (self._namespaces.hosts(namespace) if connect else ())
+
+    def _register(self, service: Service, task: Task, address: str) -> None:
+        """Let the endpoints and the DNS name of a service lead to a task."""
+        for each in task.revision.connect.get("services", ()):
+            name = each.get("discoveryName", each["portName"])
+            target = (address, port_of(task.definition, each["portName"]))
+            self._namespaces.register(service.arn, name, task.identity, target)
+        for registry in task.revision.registries:
+            if name := self._registered_names.get(registry, ""):
+                self._namespaces.record(name, task.identity, address)
 
     def start(self, service: Service, task: Task) -> None:  # noqa: ARG002 - as the protocol has it
         """Begin to start a task's containers."""
@@ -115,6 +147,8 @@ class ContainerFleet:
         ran = time.monotonic() - self._since[task.arn]
         counts = bool(group) or run.is_checked or ran >= _UNCHECKED * self._pace.grace
         task.healthy = run.healthy and counts and health.state == "healthy"
+        if run.healthy:
+            self._register(service, task, run.address)
         if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.grace):
             return
         port, task_set = task.revision.reached[1], service.task_set(task)
@@ -140,15 +174,16 @@ class ContainerFleet:
         task.failed = True
         self.stop(service, task, why)
 
-    def stop(self, service: Service, task: Task, why: Ending) -> None:  # noqa: ARG002 - as the protocol has it
+    def stop(self, service: Service, task: Task, why: Ending) -> None:
         """Take a task out of its target group, then end its containers."""
         if task.stop_code:
             return
         task.healthy = False
         task.begin_to_stop(why)
-        self._runs[task.arn].stop(lambda: self._deregister(task))
+        self._runs[task.arn].stop(lambda: self._deregister(service, task))
 
-    def _deregister(self, task: Task) -> None:
+    def _deregister(self, service: Service, task: Task) -> None:
+        self._namespaces.deregister(service.arn, task.identity)
         if self._balancer:
             self._balancer.deregister(task.revision.group, task.identity)
 
@@ -257,6 +292,13 @@ class ContainerFleet:
         self.written(task, container, line)
 
 
+def _alias(service: Mapping[str, Any], namespace: str) -> Alias:
+    """What clients call an endpoint."""
+    alias = service["clientAliases"][0]
+    name = service.get("discoveryName", service["portName"])
+    return Alias(alias.get("dnsName", f"{name}.{namespace}"), int(alias["port"]))
+
+
 class _Surroundings:
     """What one task finds."""
 
@@ -264,6 +306,8 @@ class _Surroundings:
         self._fleet, self._task = fleet, task
         self.secret, self.credentials, self.stands_in = fleet.secret, fleet.credentials, fleet.stands_in
         self.environment, self.file_system = fleet.environment, fleet.file_system
+        self.hosts = task.revision.hosts
+        self.name_servers: tuple[str, ...] = (NAME_SERVER,)
 
     def write(self, container: str, line: str) -> None:
         """Keep a line that a container of the task has written."""

@@ -29,6 +29,7 @@ from local.rehearsal.hosting.alarms import Alarms, alarms_from
 from local.rehearsal.hosting.existing import plain_hosting
 from local.rehearsal.hosting.fleet import ContainerFleet
 from local.rehearsal.hosting.load_balancer import SERVED_BY, Forward, Listener, LoadBalancer, TargetGroup
+from local.rehearsal.hosting.namespaces import Namespaces
 from local.rehearsal.hosting.pace import Pace
 from local.rehearsal.hosting.secrets import Secrets
 from local.rehearsal.hosting.visitor import Visitor
@@ -46,6 +47,9 @@ _GROUP = "aws:lb/targetGroup:TargetGroup"
 _LISTENER = "aws:lb/listener:Listener"
 _RULE = "aws:lb/listenerRule:ListenerRule"
 _RECORD = "aws:route53/record:Record"
+_HTTP_NAMESPACE = "aws:servicediscovery/httpNamespace:HttpNamespace"
+_DNS_NAMESPACE = "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace"
+_REGISTRY = "aws:servicediscovery/service:Service"
 _DEPLOYMENT_GROUP = "aws:codedeploy/deploymentGroup:DeploymentGroup"
 _DEPLOYMENT_CONFIG = "aws:codedeploy/deploymentConfig:DeploymentConfig"
 _OWN_FIRST_DEFINITION = "-bootstrap"
@@ -88,7 +92,9 @@ class Hosting:
         secrets: Secrets,
         wait: bool,
         running: Mapping[str, Any] | None,
+        namespaces: Namespaces | None,
     ) -> None:
+        self._namespaces = namespaces
         self._existing = not any(resource["type"] == _SERVICE for resource in graph)
         plain = plain_hosting(graph, running) if self._existing else None
         if plain:
@@ -159,6 +165,10 @@ class Hosting:
                 ends.enter_context(self.balancer)
                 for name in self.names:
                     self._sandbox.name(name, self.balancer.address)
+            if self._namespaces is None:
+                self._namespaces = ends.enter_context(Namespaces(lambda: self._sandbox.holder))
+            for found in _all(self._graph, _HTTP_NAMESPACE):
+                self._namespaces.made(found["name"], found["arn"])
             self.alarms = Alarms(tuple(alarms_from(self._graph)), self._pace)
             self._fleet = ContainerFleet(
                 self._sandbox,
@@ -169,6 +179,8 @@ class Hosting:
                 logs=self._folder / "logs",
                 alarms=self.alarms,
                 stand_ins=self._stand_ins if self._waits else {},
+                namespaces=self._namespaces,
+                registered_names=_registered_names(self._graph),
             )
             ends.callback(self._fleet.close)
             ends.callback(self._sandbox.give_up)  # before that: a task may wait for an engine that is not started
@@ -295,6 +307,7 @@ class Hosting:
             deploymentConfiguration=_configuration(declared),
             loadBalancers=declared["loadBalancers"],
             **{key: declared[key] for key in ("healthCheckGracePeriodSeconds",) if key in declared},
+            **({"serviceRegistries": [declared["serviceRegistries"]]} if declared.get("serviceRegistries") else {}),
             **_placed(declared),
         )
         self.service = self.ecs.service(name, cluster)
@@ -318,6 +331,7 @@ def hosting_from_graph(
     secrets: Secrets | None = None,
     wait: bool = True,
     running: Mapping[str, Any] | None = None,
+    namespaces: Namespaces | None = None,
 ) -> Hosting:
     """The hosting that a stack has deployed, or a plain one for names of another's; `with` starts it.
 
@@ -329,12 +343,20 @@ def hosting_from_graph(
         secrets: What containers read.
         wait: Whether `with` goes on only when the service answers; else see `Hosting.await_first`.
         running: What a service that exists runs, in the form of a registration; by default something made up.
+        namespaces: What services of several stacks find each other by; of its own unless it is given.
 
     Raises:
         DeployedProblem: The stack deploys nothing, or into something that is not rehearsed here.
     """
     return Hosting(
-        graph, sandbox, folder, pace=pace or Pace(), secrets=secrets or Secrets(), wait=wait, running=running
+        graph,
+        sandbox,
+        folder,
+        pace=pace or Pace(),
+        secrets=secrets or Secrets(),
+        wait=wait,
+        running=running,
+        namespaces=namespaces,
     )
 
 
@@ -386,6 +408,13 @@ def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
             for volume in declared.get("volumes", ())
         ],
     }
+
+
+def _registered_names(graph: Graph) -> dict[str, str]:
+    """The DNS name of each service of Cloud Map in a namespace that is made here; of others the domain is not known."""
+    domains = {found["arn"].rpartition("/")[2]: found["name"] for found in _all(graph, _DNS_NAMESPACE)}
+    found = [(each, domains.get(each["dnsConfig"]["namespaceId"])) for each in _all(graph, _REGISTRY)]
+    return {each["arn"]: f"{each['name']}.{domain}" for each, domain in found if domain}
 
 
 def _placed(declared: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
     ("deploy", "ignored"),
     [
         ({}, (*EVERY, "loadBalancers", "networkConfiguration", "launchType", "enableExecuteCommand")),
-        ({"engine": "ecs"}, (*EVERY, "alarms", *NAMED)),
+        ({"engine": "ecs"}, (*EVERY, "alarms", *NAMED, "serviceConnectConfiguration")),
         ({"engine": "ecsAction"}, (*EVERY, "alarms", *NAMED)),
         *(
             (
@@ -57,6 +57,7 @@ def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
                     *EVERY,
                     "alarms",
                     *NAMED,
+                    "serviceConnectConfiguration",
                     "loadBalancers[0].targetGroupArn",
                     "loadBalancers[0].advancedConfiguration.alternateTargetGroupArn",
                 ),

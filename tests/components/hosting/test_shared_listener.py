@@ -40,6 +40,21 @@ def test_nothing_is_made_of_a_load_balancer_but_a_target_group_and_a_rule(engine
     assert rule.urn in service.dependencies, "ECS refuses a target group that no listener forwards to"
 
 
+def test_a_listener_given_by_its_port_is_looked_up() -> None:
+    """The rule, the figures and the alarms are of what is found."""
+    by_port = {key: value for key, value in RULE.items() if key != "listenerArn"}
+    found = shared(existing={**by_port, "loadBalancer": "shared", "port": 443})
+    assert sorted(found.graph.invokes) == ["aws:lb/getListener:getListener", "aws:lb/getLoadBalancer:getLoadBalancer"]
+    listener = found.one("ListenerRule").inputs["listenerArn"]
+    assert listener.endswith(f":listener/app/shared/0123456789abcdef/{443:016x}")
+    dimensions = found.one("MetricAlarm", "alarms-latency").inputs["dimensions"]
+    assert dimensions["LoadBalancer"] == "app/shared/0123456789abcdef"
+
+
+def test_a_listener_given_by_its_arn_is_not_asked_for() -> None:
+    assert not shared().graph.invokes
+
+
 def test_the_rule_is_for_hosts_paths_and_headers_together() -> None:
     found = shared(existing={**RULE, "paths": ["/shop/*"], "headers": {"X-Audience": "public"}})
     assert found.one("ListenerRule").inputs["conditions"] == [

@@ -40,6 +40,7 @@ def test_the_stack_files_are_there() -> None:
         "existing-hosting",
         "existing-network",
         "grpc",
+        "inner-service",
         "shared-listener",
         "worker",
     ]
@@ -149,6 +150,8 @@ def test_dev_and_prod_run_the_same_application() -> None:
 
 NAMED = ("hosting.existing.", "hosting.network.existing.", "hosting.loadBalancer.existing.")
 """Keys of what exists: see the examples existing-hosting, existing-network and shared-listener."""
+INSIDE = ("hosting.serviceConnect.", "hosting.serviceRegistry.")
+"""Keys of a service that others call by a name, with strategy rolling: see the example inner-service."""
 
 
 def unused_keys(example: str) -> set[str]:
@@ -166,7 +169,8 @@ def unused_keys(example: str) -> set[str]:
 
 def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
     made = {key for key in unused_keys("ecs-blue-green") if key.startswith("hosting.")}
-    assert {key for key in made if not key.startswith(NAMED)} == {
+    assert {key for key in made if not key.startswith((*NAMED, *INSIDE))} == {
+        "hosting.service.allowedSecurityGroups",  # see the example inner-service
         "hosting.service.scaling.requestsPerTask",  # rolling only, see the example existing-network
         "hosting.service.taskRolePolicy",  # not together with taskRole, see the example behind-nginx
         "hosting.loadBalancer.container",  # see the example behind-nginx
@@ -176,7 +180,7 @@ def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
 
 
 def test_one_example_uses_every_other_key_there_is() -> None:
-    made = tuple(f"hosting.{part}." for part in ("network", "loadBalancer", "service", "alarms"))
+    made = (*(f"hosting.{part}." for part in ("network", "loadBalancer", "service", "alarms")), *INSIDE)
     # Its service exists, and has a task definition that says these.
     of_a_service_made_here = {key for key in unused_keys("everything-on") if key.startswith("application.")}
     assert unused_keys(

@@ -405,6 +405,7 @@ def test_the_job_knows_service_configuration_and_time() -> None:
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",
         "CAPACITY_PROVIDER_STRATEGY": "",
+        "SERVICE_CONNECT": "",
         "LOG_GROUP": "/ecs/shop-dev",
         "TIMEOUT_MINUTES": "60",
     }
@@ -416,6 +417,13 @@ def test_the_job_moves_a_service_made_here_to_its_capacity_provider() -> None:
     assert json.loads(built.variables("deploy-ecs")["CAPACITY_PROVIDER_STRATEGY"]) == [
         {"capacityProvider": "FARGATE_SPOT", "weight": 1}
     ]
+
+
+def test_the_job_says_service_connect_of_a_service_made_here() -> None:
+    """In one order only, as the configuration."""
+    connect = {"namespace": "shop", "enabled": True}
+    built = build_stage(DeployStage, shop(deploy={"engine": "ecs"}), service_connect=connect)
+    assert built.variables("deploy-ecs")["SERVICE_CONNECT"] == '{"enabled": true, "namespace": "shop"}'
 
 
 def test_the_job_has_time_left_to_roll_back() -> None:

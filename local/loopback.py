@@ -1,8 +1,10 @@
-"""HTTP servers that listen on loopback for as long as a block lasts."""
+"""Sockets on loopback, here and in the network of a machine of the rehearsal, and what is served on them."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import selectors
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from typing import TypeVar
 
 _NETWORK = 0x40000000
 """``CLONE_NEWNET`` of setns(2)."""
+_IDLE_SECONDS = 300
 _T = TypeVar("_T")
 
 
@@ -46,6 +49,32 @@ def listening_in(enter: Sequence[str], port: int = 0) -> socket.socket:
     """
     listen = partial(socket.create_server, ("127.0.0.1", port), backlog=128)
     return in_network_of(enter[enter.index("--target") + 1], listen) if enter else listen()
+
+
+def datagrams(host: str, port: int) -> socket.socket:
+    """A socket for datagrams to this address."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((host, port))
+    return made
+
+
+def copy_both_ways(one: socket.socket, other: socket.socket) -> None:
+    """Copy both ways, until both sides have ended or nothing comes for long."""
+    others = {one: other, other: one}
+    with selectors.DefaultSelector() as selector:
+        for side in others:
+            selector.register(side, selectors.EVENT_READ, side)
+        while selector.get_map() and (ready := selector.select(_IDLE_SECONDS)):
+            for key, _ in ready:
+                source: socket.socket = key.data
+                content = source.recv(1 << 16)
+                if content:
+                    others[source].sendall(content)
+                else:
+                    selector.unregister(source)
+                    with contextlib.suppress(OSError):
+                        others[source].shutdown(socket.SHUT_WR)
 
 
 class _Quiet:
