@@ -1,5 +1,7 @@
 """Stand-ins for base images, made of what this machine has, for where there is no network.
 
+Some are made of packages of the machine's release of Debian, which are fetched once.
+
 They run what is copied into them. They have no package manager: what a Dockerfile installs cannot be had without a
 network anyway, and the command that tries says so.
 """
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.rehearsal import images, tools
+from local.rehearsal.base_images import debian
 from local.rehearsal.base_images.names import DOCKER_HUB, ImageName
 from local.rehearsal.base_images.store import Content, ImageStore
 from local.rehearsal.images import Entry, Image
@@ -65,6 +68,36 @@ _LEFT_OUT = {
 }
 
 
+_NGINX = debian.Packages(("nginx",), "10 MB")
+_RUBY = debian.Packages(("ruby", "bundler", "rails", "puma", "ruby-pg"), "65 MB")
+"""With Rails: gems that a Gemfile.lock names are installed by `bundle install` from what is here, or by a network."""
+_JRE = debian.Packages(("openjdk-17-jre-headless",), "70 MB")
+_JDK = debian.Packages(("openjdk-17-jdk-headless", "maven"), "155 MB")
+PACKAGES = (_NGINX, _RUBY, _JRE, _JDK)
+"""What stand-ins are made of that is fetched."""
+_NGINX_CONF = b"""\
+user nginx;
+worker_processes auto;
+error_log /var/log/nginx/error.log notice;
+pid /var/run/nginx.pid;
+events { worker_connections 1024; }
+http {
+    include /etc/nginx/mime.types;
+    default_type application/octet-stream;
+    access_log /var/log/nginx/access.log;
+    sendfile on;
+    keepalive_timeout 65;
+    include /etc/nginx/conf.d/*.conf;
+}
+"""
+_NGINX_SITE = b"""\
+server {
+    listen 80;
+    root /usr/share/nginx/html;
+}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """What stands for an image.
@@ -98,6 +131,10 @@ def stand_in(name: ImageName) -> StandIn | None:
         "library/alpine": _busybox,
         "library/debian": lambda: _system(name),
         "library/ubuntu": lambda: _system(name),
+        "library/nginx": _nginx,
+        "library/ruby": _ruby,
+        "library/eclipse-temurin": lambda: _java(_JRE if "jre" in name.tag else _JDK),
+        "library/maven": lambda: _java(_JDK),
     }
     maker = makers.get(official.repository)
     return maker() if maker else None
@@ -245,6 +282,65 @@ def _node_image(program: str, version: str) -> Image:
             files[f"usr/local/bin/{name}"] = Entry(link=f"../lib/node_modules/npm/bin/{name}-cli.js")
     environment = f"NODE_VERSION={version}", f"NODE_EXTRA_CA_CERTS={_CERTIFICATES}"
     return _image({**files, **_certificates()}, "node", *environment)
+
+
+def _nginx() -> StandIn | None:
+    """As https://github.com/nginx/docker-nginx has it: where it writes, where its sites and its pages are."""
+    own = {
+        "etc/nginx/nginx.conf": Entry(_NGINX_CONF),
+        "etc/nginx/conf.d/default.conf": Entry(_NGINX_SITE),
+        "var/log/nginx/access.log": Entry(link="/dev/stdout"),
+        "var/log/nginx/error.log": Entry(link="/dev/stderr"),
+        "var/lib/nginx": Entry(link="../cache/nginx"),
+        "var/cache/nginx/.keep": Entry(),
+    }
+    return _of_debian("nginx", _NGINX, own, user="nginx", Cmd=["nginx", "-g", "daemon off;"], StopSignal="SIGQUIT")
+
+
+def _ruby() -> StandIn | None:
+    return _of_debian("Ruby with Rails", _RUBY, {}, user="ruby", Cmd=["irb"])
+
+
+def _java(packages: debian.Packages) -> StandIn | None:
+    """Java of Debian finds its authorities where Debian keeps them; a package that is only unpacked has made none."""
+    home = f"/usr/lib/jvm/java-17-openjdk-{images.ARCHITECTURE}"
+    authorities = Path("/etc/ssl/certs/java/cacerts")
+    own = {str(authorities).lstrip("/"): Entry(authorities.read_bytes())} if authorities.is_file() else {}
+    environment = {"JAVA_HOME": home, "PATH": f"{home}/bin:{images.PATH}"}
+    return _of_debian("Java 17", packages, own, user="java", Cmd=["java", "-version"], environment=environment)
+
+
+def _of_debian(
+    what: str,
+    packages: debian.Packages,
+    own: Mapping[str, Entry],
+    *,
+    user: str,
+    environment: Mapping[str, str] | None = None,
+    **config: object,
+) -> StandIn | None:
+    """An image of packages, with a user of its own that has the number 101, as nginx's has in its image."""
+    if not packages.are_here:
+        return None
+    refusing = dict.fromkeys((f"usr/sbin/{name}" for name in _PACKAGE_MANAGERS), Entry(_REFUSING.encode(), 0o755))
+    accounts = {
+        "etc/passwd": Entry(f"root:x:0:0:root:/root:/bin/sh\n{user}:x:101:101::/nonexistent:/bin/false\n".encode()),
+        "etc/group": Entry(f"root:x:0:\n{user}:x:101:\n".encode()),
+        "root/.keep": Entry(),
+        "run/.keep": Entry(),
+        "tmp/.keep": Entry(),
+        "var/run": Entry(link="../run"),
+    }
+    variables = {"PATH": images.PATH, **(environment or {})}
+
+    def make() -> Image:
+        extra = images.layer({**refusing, **accounts, **_certificates(), **own}, level=1)
+        made: Image = images.image(
+            packages.layer, extra, Env=[f"{name}={value}" for name, value in variables.items()], **config
+        )
+        return made
+
+    return StandIn(f"{what} of Debian {debian.release()}, without apt-get", _fingerprint(packages.key), make)
 
 
 def _files(folder: Path) -> list[Path]:
