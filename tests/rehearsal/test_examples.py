@@ -35,7 +35,7 @@ from local.rehearsal.report.terminal import Lines
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("examples")]
 
 EXAMPLES = ROOT / "examples"
-KINDS = ["django","worker","nginx","grpc"]
+KINDS = ["behind-nginx","nginx","rails","grpc"]
 STARTED_BY = {"django-worker": "django"}
 """Stacks that deliver an image of another one's."""
 SECRETS = {
@@ -44,6 +44,10 @@ SECRETS = {
     "/jobs/prod/REDIS_URL": f"redis://{BRIDGE}/0",
     "/store/prod/DATABASE_URL": f"postgres://postgres@{BRIDGE}/store",
     "/store/prod/SECRET_KEY_BASE": "of-this-test-alone-and-of-no-other-0123456789-abcdefghij",
+}
+SECRETS |= {
+    "arn:aws:s3:::shop-configuration/prod.env": "GREETING=hello",
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:collector-AbCdEf": "key-of-the-collector",
 }
 DATABASES = {
     "postgres": (
@@ -113,6 +117,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
         network=True,
         secrets=Secrets.of(graphs, folder / "secrets"),
     )
+    shown = StringIO()
     with Rehearsal(options, Lines(sys.stderr).changed) as rehearsal:
         serve(rehearsal)
         visitors = {name: stack.hosting.visitor() for name, stack in rehearsal.stacks.items() if stack.hosting.balancer}

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.rehearsal import images, tools
-from local.rehearsal.base_images import debian
+from local.rehearsal.base_images import debian, log_router
 from local.rehearsal.base_images.names import DOCKER_HUB, ImageName
 from local.rehearsal.base_images.store import Content, ImageStore
 from local.rehearsal.images import Entry, Image
@@ -43,6 +43,7 @@ sys.exit(main())
 _PACKAGE_MANAGERS = ("apk", "apt", "apt-get", "dnf", "microdnf", "yum")
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _DISTROLESS = ("distroless/static", "distroless/base", "distroless/cc")
+_OF_PUBLIC_ECR = ("public.ecr.aws/nginx/nginx", "public.ecr.aws/aws-observability/aws-for-fluent-bit")
 _SYSTEM = (
     "libc.so.6",
     "libm.so.6",
@@ -120,6 +121,8 @@ def stand_in(name: ImageName) -> StandIn | None:
     official = name.official
     if official.host == "gcr.io" and official.repository.startswith(_DISTROLESS):
         return _system(name)
+    if name.address in _OF_PUBLIC_ECR:
+        return _nginx() if name.repository.startswith("nginx/") else _log_router()
     if official.host != DOCKER_HUB:
         return None
     if official.repository == "docker/dockerfile":
@@ -170,15 +173,15 @@ def _binary(file: Path) -> bytes:
         return Path(made.name).read_bytes() if done.returncode == 0 else file.read_bytes()
 
 
-def _image(own: Mapping[str, Entry], command: str, *environment: str, user: str = "") -> Image:
+def _image(
+    own: Mapping[str, Entry], command: str, *environment: str, user: str = "", **config: object
+) -> Image:
     refusing = dict.fromkeys((f"sbin/{name}" for name in _PACKAGE_MANAGERS), Entry(_REFUSING.encode(), 0o755))
     extra = images.layer({"usr/bin/env": Entry(link="../../bin/env"), **refusing, **own}, level=1)
     made: Image = images.image(
         images.busybox(),
         extra,
-        Env=[f"PATH={images.PATH}", *environment],
-        Cmd=[command],
-        User=user,
+        **{"Env": [f"PATH={images.PATH}", *environment], "Cmd": [command], "User": user, **config},
     )
     return made
 
@@ -198,17 +201,23 @@ def _system(name: ImageName) -> StandIn:
 
 
 def _system_image(program: str, user: str) -> Image:
-    files = libraries([program])
-    home = next((Path(f"/{place}").parent for place in files if "/libc.so" in place), Path("/lib"))
-    files |= libraries([str(home / library) for library in _SYSTEM if (home / library).is_file()])
-    for library in (file for file in map(home.joinpath, _SYSTEM) if file.is_file()):
-        files[str(library).lstrip("/")] = Entry(_binary(library), 0o755)
+    files = _of_the_system(program)
     for account, text in (
         ("passwd", "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532::/home/nonroot:/bin/sh\n"),
         ("group", "root:x:0:\nnonroot:x:65532:\n"),
     ):
         files[f"etc/{account}"] = Entry(text.encode())
     return _image({**files, **_certificates()}, "sh", user=user)
+
+
+def _of_the_system(program: str) -> dict[str, Entry]:
+    """The C library and what every Debian has beside it: a program's own, and those of what is installed later."""
+    files = libraries([program])
+    home = next((Path(f"/{place}").parent for place in files if "/libc.so" in place), Path("/lib"))
+    files |= libraries([str(home / library) for library in _SYSTEM if (home / library).is_file()])
+    for library in (file for file in map(home.joinpath, _SYSTEM) if file.is_file()):
+        files[str(library).lstrip("/")] = Entry(_binary(library), 0o755)
+    return files
 
 
 def _certificates() -> dict[str, Entry]:
@@ -229,7 +238,19 @@ def _python() -> StandIn:
     return StandIn(what, _fingerprint(f"python {version}", program), lambda: _python_image(program))
 
 
-def _python_image(program: str) -> Image:
+def _log_router() -> StandIn:
+    """Fluent Bit, which runs as root in AWS's image, too."""
+    program = str(Path(sys.executable).resolve())
+    script = Path(log_router.__file__)
+    own = {"srv/log_router.py": Entry(script.read_bytes())}
+    return StandIn(
+        "a program that writes what it would send on to its own log",
+        _fingerprint("log router", program, str(script)),
+        lambda: _python_image(program, own, Cmd=["python3", "/srv/log_router.py"]),
+    )
+
+
+def _python_image(program: str, more: Mapping[str, Entry] | None = None, **config: object) -> Image:
     short = f"python{sys.version_info.major}.{sys.version_info.minor}"
     library = Path(sysconfig.get_path("stdlib"))
     home = f"usr/local/lib/{short}"
@@ -248,9 +269,9 @@ def _python_image(program: str) -> Image:
         files[f"{home}/site-packages/pip/{file.relative_to(pip)}"] = Entry(file.read_bytes(), 0o644)
     if pip.is_dir():
         files |= dict.fromkeys((f"usr/local/bin/{name}" for name in ("pip", "pip3")), Entry(_PIP, 0o755))
-    files |= libraries([program, *(str(file) for file in own if file.suffix == ".so")])
+    files |= libraries([program, *(str(file) for file in own if file.suffix == ".so")]) | _of_the_system(program)
     environment = f"PYTHON_VERSION={platform.python_version()}", f"SSL_CERT_FILE={_CERTIFICATES}"
-    return _image({**files, **_certificates()}, "python3", *environment)
+    return _image({**files, **_certificates(), **(more or {})}, "python3", *environment, **config)
 
 
 def _node() -> StandIn | None:
