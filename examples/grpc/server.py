@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 class Orders(orders_pb2_grpc.OrdersServicer):
     """The service."""
 
-    def Place(self, request, _context):
+    def Place(self, request: orders_pb2.Order, _context: grpc.ServicerContext) -> orders_pb2.Receipt:  # noqa: N802 - of the .proto
         """Take an order."""
         return orders_pb2.Receipt(text=f"{request.count} x {request.product}")
 

@@ -8,3 +8,7 @@ class Order(models.Model):
 
     product = models.CharField(max_length=100)
     packed = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        """Its product."""
+        return self.product

@@ -89,7 +89,17 @@ class Packages:
                 _unpack(package, root)
             for name in _LEFT_OUT:
                 shutil.rmtree(root / "usr" / "share" / name, ignore_errors=True)
-            _run("tar", "--create", "--sort=name", "--mtime=@0", "--file", str(folder / "layer.tar"), "-C", str(root), ".")
+            _run(
+                "tar",
+                "--create",
+                "--sort=name",
+                "--mtime=@0",
+                "--file",
+                str(folder / "layer.tar"),
+                "-C",
+                str(root),
+                ".",
+            )
         _run("gzip", "-1", "--no-name", str(folder / "layer.tar"))
 
 

@@ -1,8 +1,9 @@
 """Stands for a log router of FireLens: writes each line that it would send on to its own log, with where to.
 
-It is the program of an image and needs nothing but Python. It understands Fluent Bit's configuration as Amazon ECS writes
-it, and Fluentd's protocol as the Docker engine speaks it:
-https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1, https://github.com/msgpack/msgpack/blob/master/spec.md.
+It is the program of an image and needs nothing but Python. It understands Fluent Bit's configuration as Amazon ECS
+writes it, and Fluentd's protocol as the Docker engine speaks it:
+https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1,
+https://github.com/msgpack/msgpack/blob/master/spec.md.
 """
 
 from __future__ import annotations
@@ -20,7 +21,18 @@ from typing import IO, Any
 
 CONFIGURATION = "/fluent-bit/etc/fluent-bit.conf"
 _FIXED = {0xC0: None, 0xC2: False, 0xC3: True}
-_NUMBERS = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q", 0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}
+_NUMBERS = {
+    0xCA: ">f",
+    0xCB: ">d",
+    0xCC: ">B",
+    0xCD: ">H",
+    0xCE: ">I",
+    0xCF: ">Q",
+    0xD0: ">b",
+    0xD1: ">h",
+    0xD2: ">i",
+    0xD3: ">q",
+}
 _LENGTHS = {0: ">B", 1: ">H", 2: ">I"}
 
 Section = tuple[str, dict[str, str]]
@@ -42,19 +54,15 @@ def sections_of(text: str) -> Iterator[Section]:
 def unpacked(stream: IO[bytes]) -> Any:  # noqa: ANN401 - whatever was packed
     """Read one value; raises EOFError at the end."""
     kind = _read(stream, 1)[0]
-    if kind in _FIXED:
-        return _FIXED[kind]
-    if kind in _NUMBERS:
-        return _number(stream, _NUMBERS[kind])
+    if kind in _FIXED or kind in _NUMBERS:
+        return _FIXED[kind] if kind in _FIXED else _number(stream, _NUMBERS[kind])
     if kind < 0x80 or kind >= 0xE0:
         return kind if kind < 0x80 else kind - 0x100
     if kind < 0x90:
         return _mapping(stream, kind & 0x0F)
     if kind < 0xA0:
         return [unpacked(stream) for _ in range(kind & 0x0F)]
-    if kind < 0xC0:
-        return _read(stream, kind & 0x1F).decode(errors="replace")
-    return _long(stream, kind)
+    return _read(stream, kind & 0x1F).decode(errors="replace") if kind < 0xC0 else _long(stream, kind)
 
 
 def _long(stream: IO[bytes], kind: int) -> Any:  # noqa: ANN401 - as `unpacked`
@@ -98,7 +106,9 @@ def records(stream: IO[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def place_of(output: dict[str, str]) -> str:
     """Where an output sends what matches it, in words; what is secret is in none of them."""
-    return " ".join(value for key, value in output.items() if re.search("name|stream|bucket|host|index", key, re.IGNORECASE))
+    return " ".join(
+        value for key, value in output.items() if re.search("name|stream|bucket|host|index", key, re.IGNORECASE)
+    )
 
 
 def main() -> None:
@@ -119,7 +129,9 @@ def main() -> None:
 def _route(client: socket.socket, outputs: dict[str, str]) -> None:
     with client, client.makefile("rb") as stream:
         for tag, record in records(stream):
-            print(f"{outputs.get(tag, 'nowhere')}: {record.get('container_name', '')} {record.get('log', '')}", flush=True)
+            print(
+                f"{outputs.get(tag, 'nowhere')}: {record.get('container_name', '')} {record.get('log', '')}", flush=True
+            )
 
 
 if __name__ == "__main__":

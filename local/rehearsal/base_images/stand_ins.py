@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -173,15 +174,16 @@ def _binary(file: Path) -> bytes:
         return Path(made.name).read_bytes() if done.returncode == 0 else file.read_bytes()
 
 
-def _image(
-    own: Mapping[str, Entry], command: str, *environment: str, user: str = "", **config: object
-) -> Image:
+def _image(own: Mapping[str, Entry], command: str, *environment: str, user: str = "") -> Image:
+    """A small Linux with these files."""
     refusing = dict.fromkeys((f"sbin/{name}" for name in _PACKAGE_MANAGERS), Entry(_REFUSING.encode(), 0o755))
     extra = images.layer({"usr/bin/env": Entry(link="../../bin/env"), **refusing, **own}, level=1)
     made: Image = images.image(
         images.busybox(),
         extra,
-        **{"Env": [f"PATH={images.PATH}", *environment], "Cmd": [command], "User": user, **config},
+        Env=[f"PATH={images.PATH}", *environment],
+        Cmd=shlex.split(command),
+        User=user,
     )
     return made
 
@@ -246,11 +248,11 @@ def _log_router() -> StandIn:
     return StandIn(
         "a program that writes what it would send on to its own log",
         _fingerprint("log router", program, str(script)),
-        lambda: _python_image(program, own, Cmd=["python3", "/srv/log_router.py"]),
+        lambda: _python_image(program, own, "python3 /srv/log_router.py"),
     )
 
 
-def _python_image(program: str, more: Mapping[str, Entry] | None = None, **config: object) -> Image:
+def _python_image(program: str, more: Mapping[str, Entry] | None = None, command: str = "python3") -> Image:
     short = f"python{sys.version_info.major}.{sys.version_info.minor}"
     library = Path(sysconfig.get_path("stdlib"))
     home = f"usr/local/lib/{short}"
@@ -271,7 +273,7 @@ def _python_image(program: str, more: Mapping[str, Entry] | None = None, **confi
         files |= dict.fromkeys((f"usr/local/bin/{name}" for name in ("pip", "pip3")), Entry(_PIP, 0o755))
     files |= libraries([program, *(str(file) for file in own if file.suffix == ".so")]) | _of_the_system(program)
     environment = f"PYTHON_VERSION={platform.python_version()}", f"SSL_CERT_FILE={_CERTIFICATES}"
-    return _image({**files, **_certificates(), **(more or {})}, "python3", *environment, **config)
+    return _image({**files, **_certificates(), **(more or {})}, command, *environment)
 
 
 def _node() -> StandIn | None:
@@ -315,11 +317,12 @@ def _nginx() -> StandIn | None:
         "var/lib/nginx": Entry(link="../cache/nginx"),
         "var/cache/nginx/.keep": Entry(),
     }
-    return _of_debian("nginx", _NGINX, own, user="nginx", Cmd=["nginx", "-g", "daemon off;"], StopSignal="SIGQUIT")
+    command = ("nginx", "-g", "daemon off;")
+    return _of_debian("nginx", _NGINX, own, user="nginx", command=command, stop_signal="SIGQUIT")
 
 
 def _ruby() -> StandIn | None:
-    return _of_debian("Ruby with Rails", _RUBY, {}, user="ruby", Cmd=["irb"])
+    return _of_debian("Ruby with Rails", _RUBY, {}, user="ruby", command=("irb",))
 
 
 def _java(packages: debian.Packages) -> StandIn | None:
@@ -328,7 +331,7 @@ def _java(packages: debian.Packages) -> StandIn | None:
     authorities = Path("/etc/ssl/certs/java/cacerts")
     own = {str(authorities).lstrip("/"): Entry(authorities.read_bytes())} if authorities.is_file() else {}
     environment = {"JAVA_HOME": home, "PATH": f"{home}/bin:{images.PATH}"}
-    return _of_debian("Java 17", packages, own, user="java", Cmd=["java", "-version"], environment=environment)
+    return _of_debian("Java 17", packages, own, user="java", command=("java", "-version"), environment=environment)
 
 
 def _of_debian(
@@ -337,8 +340,9 @@ def _of_debian(
     own: Mapping[str, Entry],
     *,
     user: str,
+    command: Sequence[str],
+    stop_signal: str = "SIGTERM",
     environment: Mapping[str, str] | None = None,
-    **config: object,
 ) -> StandIn | None:
     """An image of packages, with a user of its own that has the number 101, as nginx's has in its image."""
     if not packages.are_here:
@@ -356,10 +360,8 @@ def _of_debian(
 
     def make() -> Image:
         extra = images.layer({**refusing, **accounts, **_certificates(), **own}, level=1)
-        made: Image = images.image(
-            packages.layer, extra, Env=[f"{name}={value}" for name, value in variables.items()], **config
-        )
-        return made
+        listed = [f"{name}={value}" for name, value in variables.items()]
+        return images.image(packages.layer, extra, Env=listed, Cmd=list(command), StopSignal=stop_signal)
 
     return StandIn(f"{what} of Debian {debian.release()}, without apt-get", _fingerprint(packages.key), make)
 

@@ -6,12 +6,14 @@ the engine says behind them. Where this differs from AWS Fargate:
 - There is no limit of processor time, and containers of one task share no limit of memory: each has its own, or all of
   the task's.
 - Containers have no credentials and no metadata service, and reach nothing beyond the machine.
+- A limit such as that of open files is at most this machine's own.
 - They start one after the other, so that one waits for a dependency of another, too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -264,14 +266,23 @@ class Containers:
         path, text = firelens.configuration([part.definition for part in self.parts], task)
         self._routing = [
             {"Type": "volume", "Source": name, "Target": firelens.SOCKET_FOLDER},
-            {"Type": "bind", "Source": self._surroundings.keep("firelens.conf", text), "Target": path, "ReadOnly": True},
+            {
+                "Type": "bind",
+                "Source": self._surroundings.keep("firelens.conf", text),
+                "Target": path,
+                "ReadOnly": True,
+            },
         ]
 
     def _network(self) -> str:
         """What the containers get for a network: several share one, as tasks do with `awsvpc`."""
         if len(self.parts) == 1:
             return "bridge"
-        wanted = {"Image": self._surroundings.stands_in(HOLDER), "Labels": {LABEL: self._name}, "HostConfig": {"Init": True}}
+        wanted = {
+            "Image": self._surroundings.stands_in(HOLDER),
+            "Labels": {LABEL: self._name},
+            "HostConfig": {"Init": True},
+        }
         self._holder = self._engine.ask("POST", f"/containers/create?name={self._name}-network", wanted)["Id"]
         self._engine.ask("POST", f"/containers/{self._holder}/start")
         return f"container:{self._holder}"
@@ -331,7 +342,11 @@ class Containers:
             "CapAdd": kept.get("add", []),
             "CapDrop": kept.get("drop", []),
             "Ulimits": [
-                {"Name": limit["name"], "Soft": limit["softLimit"], "Hard": limit["hardLimit"]}
+                {
+                    "Name": limit["name"],
+                    "Soft": _allowed(limit["name"], limit["softLimit"]),
+                    "Hard": _allowed(limit["name"], limit["hardLimit"]),
+                }
                 for limit in own.get("ulimits", ())
             ],
             "Mounts": [
@@ -521,6 +536,12 @@ class Containers:
         if ending.exit_code is not None or first is None:
             return ending
         return replace(ending, exit_code=first.exit_code, container_reason=ending.container_reason or first.reason)
+
+
+def _allowed(limit: str, wanted: int) -> int:
+    """A limit as far as this machine may set it."""
+    own = resource.getrlimit(getattr(resource, f"RLIMIT_{limit.upper()}"))[1]
+    return wanted if own == resource.RLIM_INFINITY else min(wanted, own)
 
 
 def _exited(part: Container) -> Ending:

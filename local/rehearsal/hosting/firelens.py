@@ -1,8 +1,9 @@
 """What FireLens makes of a task with a log router: where the router listens, and how it is told where lines go.
 
-As Amazon ECS's own agent does it, https://github.com/aws/amazon-ecs-agent: the router's files and the variables of secret
-options in ``agent/api/task/task.go``, its configuration in ``agent/taskresource/firelens/firelensconfig_unix.go``, the log
-driver of the other containers in ``agent/engine/docker_task_engine.go``.
+As Amazon ECS's own agent does it, https://github.com/aws/amazon-ecs-agent: the router's files and the variables of
+secret options in ``agent/api/task/task.go``, its configuration in
+``agent/taskresource/firelens/firelensconfig_unix.go``, the log driver of the other containers in
+``agent/engine/docker_task_engine.go``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def log_driver(container: Definition, task: str, folder: str) -> dict[str, Any]:
 
 
 def secret_variables(containers: Sequence[Definition]) -> Iterator[tuple[str, str]]:
-    """Yield the variables by which the router gets secret options of the others: name, and where ECS reads the value."""
+    """Yield the variables by which the router gets the others' secret options: name, and where ECS reads the value."""
     for number, part in enumerate(containers):
         for secret in part["logConfiguration"].get("secretOptions", ()) if is_routed(part) else ():
             yield f"{secret['name']}_{number}", secret["valueFrom"]
@@ -83,7 +84,9 @@ def configuration(containers: Sequence[Definition], task: str) -> tuple[str, str
         if is_routed(part):
             options = dict(part["logConfiguration"].get("options", {}))
             options.pop("log-driver-buffer-limit", None)
-            secret = {each["name"]: f"{each['name']}_{number}" for each in part["logConfiguration"].get("secretOptions", ())}
+            secret = {
+                each["name"]: f"{each['name']}_{number}" for each in part["logConfiguration"].get("secretOptions", ())
+            }
             outputs.append((_tag(part, task), options, secret))
     return _FILES[firelens.get("type", "fluentbit")], write(own, outputs)
 
@@ -97,11 +100,11 @@ def _tag(container: Definition, task: str) -> str:
 
 
 def _fluent_bit(own: str, outputs: Sequence[_Output]) -> str:
-    sections = [
+    inputs = [
         ("INPUT", {"Name": "forward", "unix_path": f"{SOCKET_FOLDER}/{_SOCKET}"}),
         ("INPUT", {"Name": "forward", "Listen": VARIABLES["FLUENT_HOST"], "Port": str(_PORT)}),
     ]
-    lines = ["\n".join([f"[{name}]", *(f"    {key} {value}" for key, value in said.items())]) for name, said in sections]
+    lines = [_section(name, said) for name, said in inputs]
     if own:
         lines.append(f"@INCLUDE {own}")
     for tag, options, secret in outputs:
@@ -111,8 +114,12 @@ def _fluent_bit(own: str, outputs: Sequence[_Output]) -> str:
         if "Name" in options:
             said = {"Name": options.pop("Name"), "Match": tag, **options}
             said |= {key: f"${{{variable}}}" for key, variable in secret.items()}
-            lines.append("\n".join(["[OUTPUT]", *(f"    {key} {value}" for key, value in said.items())]))
+            lines.append(_section("OUTPUT", said))
     return "\n\n".join(lines) + "\n"
+
+
+def _section(name: str, said: Mapping[str, str]) -> str:
+    return "\n".join([f"[{name}]", *(f"    {key} {value}" for key, value in said.items())])
 
 
 def _fluentd(own: str, outputs: Sequence[_Output]) -> str:
@@ -131,5 +138,7 @@ def _fluentd(own: str, outputs: Sequence[_Output]) -> str:
                 )
         said = {**options, **{key: f"\"#{{ENV['{variable}']}}\"" for key, variable in secret.items()}}
         if "@type" in said:
-            lines.append("\n".join([f"<match {tag}>", *(f"    {key} {value}" for key, value in said.items()), "</match>"]))
+            lines.append(
+                "\n".join([f"<match {tag}>", *(f"    {key} {value}" for key, value in said.items()), "</match>"])
+            )
     return "\n\n".join(lines) + "\n"

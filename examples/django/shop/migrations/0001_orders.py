@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     """Adds them. The version before it goes on, since it does not know them."""
 
     initial = True
-    operations = [
+    operations = [  # noqa: RUF012 - as Django writes it
         migrations.CreateModel(
             name="Order",
             fields=[
