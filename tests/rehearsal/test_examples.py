@@ -38,7 +38,9 @@ from local.rehearsal.report.terminal import Lines
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("examples")]
 
 EXAMPLES = ROOT / "examples"
-KINDS = ["behind-nginx", "nginx", "rails", "grpc"]
+KINDS = sorted(
+    folder.name for folder in EXAMPLES.iterdir() if folder.name != "app" and (folder / "Dockerfile").is_file()
+)
 STARTED_BY = {"django-worker": "django"}
 """Stacks that deliver an image of another one's."""
 WITHOUT_AN_APPLICATION = {
