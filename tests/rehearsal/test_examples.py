@@ -57,7 +57,7 @@ WITHOUT_AN_APPLICATION = {
 SECRETS = {
     "/shop/prod/DATABASE_URL": f"postgres://postgres@{BRIDGE}/postgres",
     "/shop/prod/SECRET_KEY": "of-this-test-alone-and-of-no-other-0123456789-abcdefghij",
-    "/jobs/prod/REDIS_URL": f"redis://{BRIDGE}/0",
+    "/shop/prod/REDIS_URL": f"redis://{BRIDGE}/0",
     "/store/prod/DATABASE_URL": f"postgres://postgres@{BRIDGE}/store",
     "/store/prod/SECRET_KEY_BASE": "of-this-test-alone-and-of-no-other-0123456789-abcdefghij",
 }
@@ -212,7 +212,7 @@ def test_what_django_takes_its_worker_packs(delivery: Delivery) -> None:
     """Both use the table that the migration has made, and the worker has the image that was deployed before."""
     delivery.asked("django", "/order/apples")
     await_(lambda: json.loads(delivery.asked("django")[1]) == {"apples": True})
-    await_(lambda: "shop-worker | packed apples" in delivery.written("django-worker"))
+    await_(lambda: "packing | packed apples" in delivery.written("django-worker"))
     (web,) = delivery.rehearsal.stacks["django"].runner.executions
     (worker,) = delivery.rehearsal.stacks["django-worker"].runner.executions
     assert worker.variables["SourceImage.ImageDigest"] == web.variables["BuildImage.IMAGE_DIGEST"]
@@ -246,14 +246,14 @@ def test_a_worker_ends_what_it_has_begun(delivery: Delivery) -> None:
 
     delivery.redis("rpush", "jobs", "mail:20")
     (task,) = [task for task in hosting.service.tasks if task.fit]
-    await_(lambda: "jobs | mail:20 begins" in delivery.written("worker"))
+    await_(lambda: "shop | mail:20 begins" in delivery.written("worker"))
     log = delivery.rehearsal.sandbox.folder / "hosting" / "worker" / "logs" / f"{task.identity}.log"
     again = hosting.ecs.owner("RegisterTaskDefinition", **task.definition)["taskDefinition"]["taskDefinitionArn"]
     where = {"cluster": hosting.service.cluster.rpartition("/")[2], "service": hosting.service.name}
     hosting.ecs.owner("UpdateService", **where, taskDefinition=again)
     await_(lambda: task.stopped)
 
-    assert log.read_text(encoding="utf-8").splitlines()[-2:] == ["jobs | mail:20 is done", "jobs | ended"]
+    assert log.read_text(encoding="utf-8").splitlines()[-2:] == ["shop | mail:20 is done", "shop | ended"]
     assert delivery.redis("lrange", "jobs:done", "0", "-1") == "mail:20"
     assert task.exit_code == 0
 
