@@ -23,8 +23,7 @@ from hosted import await_, fetched, on
 
 from components.settings.sections.container import TEMPORARY
 from local.rehearsal.application import Source
-from local.rehearsal.base_images import builds_of, needed, needed_by_tasks, provide
-from local.rehearsal.base_images.debian import Packages
+from local.rehearsal.base_images import builds_of, debian, needed, needed_by_tasks, provide
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.engine_api import EngineApi
 from local.rehearsal.graphs import ROOT, deployed_graph
@@ -73,8 +72,8 @@ echo host all all all trust >> /tmp/data/pg_hba.conf
 exec postgres -D /tmp/data -c listen_addresses={BRIDGE} -c unix_socket_directories=/tmp
 """
 DATABASES = {
-    "postgres": (Packages(("postgresql",), "95 MB"), POSTGRES),
-    "redis": (Packages(("redis-server",), "3 MB"), f"exec redis-server --bind {BRIDGE} --protected-mode no --save ''"),
+    "postgres": (debian.POSTGRESQL, POSTGRES),
+    "redis": (debian.REDIS, f"exec redis-server --bind {BRIDGE} --protected-mode no --save ''"),
 }
 
 
@@ -139,7 +138,7 @@ def serve(rehearsal: Rehearsal) -> None:
 @pytest.fixture(scope="module")
 def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
     """All of them, delivered."""
-    need("namespaces", "docker", "builder", "ministack", "aws", "haproxy")
+    need("namespaces", "docker", "builder", "ministack", "aws", "haproxy", "base-images")
     folder = tmp_path_factory.mktemp("examples")
     graphs = {name: deployed_graph(name, EXAMPLES / f"Pulumi.{name}.yaml") for name in (*KINDS, *STARTED_BY)}
     sources = {name: Source.of(EXAMPLES / name, folder / "sources" / name, branch="main") for name in KINDS}

@@ -49,9 +49,14 @@ class Packages:
         return f"{release()} {' '.join(self.names)}"
 
     @property
-    def are_here(self) -> bool:
+    def fetched(self) -> bool:
+        """Whether they are in the user's cache."""
+        return self._file.is_file()
+
+    @property
+    def can_be_had(self) -> bool:
         """Whether they have been fetched, or can be."""
-        return self._file.is_file() or bool(release() and shutil.which("apt-get"))
+        return self.fetched or bool(release() and shutil.which("apt-get"))
 
     @property
     def layer(self) -> Layer:
@@ -101,6 +106,23 @@ class Packages:
                 ".",
             )
         _run("gzip", "-1", "--no-name", str(folder / "layer.tar"))
+
+
+NGINX = Packages(("nginx",), "10 MB")
+RUBY = Packages(("ruby", "bundler", "rails", "puma", "ruby-pg"), "65 MB")
+"""With Rails: there is no network for its gems where there is none for the image."""
+JRE = Packages(("openjdk-17-jre-headless",), "70 MB")
+JDK = Packages(("openjdk-17-jdk-headless", "maven"), "155 MB")
+POSTGRESQL = Packages(("postgresql",), "95 MB")
+REDIS = Packages(("redis-server",), "10 MB")
+ALL = (NGINX, RUBY, JRE, JDK, POSTGRESQL, REDIS)
+"""What stand-ins are made of, and the databases that the applications of `examples/` have in the tests."""
+
+
+def missing() -> str:
+    """Say which of all have not been fetched; empty when they are here."""
+    absent = [packages.names[0] for packages in ALL if not packages.fetched]
+    return f"{', '.join(absent)} of Debian not fetched" if absent else ""
 
 
 def release() -> str:

@@ -70,13 +70,6 @@ _LEFT_OUT = {
 }
 
 
-_NGINX = debian.Packages(("nginx",), "10 MB")
-_RUBY = debian.Packages(("ruby", "bundler", "rails", "puma", "ruby-pg"), "65 MB")
-"""With Rails: gems that a Gemfile.lock names are installed by `bundle install` from what is here, or by a network."""
-_JRE = debian.Packages(("openjdk-17-jre-headless",), "70 MB")
-_JDK = debian.Packages(("openjdk-17-jdk-headless", "maven"), "155 MB")
-PACKAGES = (_NGINX, _RUBY, _JRE, _JDK)
-"""What stand-ins are made of that is fetched."""
 _NGINX_CONF = b"""\
 user nginx;
 worker_processes auto;
@@ -137,8 +130,8 @@ def stand_in(name: ImageName) -> StandIn | None:
         "library/ubuntu": lambda: _system(name),
         "library/nginx": _nginx,
         "library/ruby": _ruby,
-        "library/eclipse-temurin": lambda: _java(_JRE if "jre" in name.tag else _JDK),
-        "library/maven": lambda: _java(_JDK),
+        "library/eclipse-temurin": lambda: _java(debian.JRE if "jre" in name.tag else debian.JDK),
+        "library/maven": lambda: _java(debian.JDK),
     }
     maker = makers.get(official.repository)
     return maker() if maker else None
@@ -318,11 +311,11 @@ def _nginx() -> StandIn | None:
         "var/cache/nginx/.keep": Entry(),
     }
     command = ("nginx", "-g", "daemon off;")
-    return _of_debian("nginx", _NGINX, own, user="nginx", command=command, stop_signal="SIGQUIT")
+    return _of_debian("nginx", debian.NGINX, own, user="nginx", command=command, stop_signal="SIGQUIT")
 
 
 def _ruby() -> StandIn | None:
-    return _of_debian("Ruby with Rails", _RUBY, {}, user="ruby", command=("irb",))
+    return _of_debian("Ruby with Rails", debian.RUBY, {}, user="ruby", command=("irb",))
 
 
 def _java(packages: debian.Packages) -> StandIn | None:
@@ -345,7 +338,7 @@ def _of_debian(
     environment: Mapping[str, str] | None = None,
 ) -> StandIn | None:
     """An image of packages, with a user of its own that has the number 101, as nginx's has in its image."""
-    if not packages.are_here:
+    if not packages.can_be_had:
         return None
     refusing = dict.fromkeys((f"usr/sbin/{name}" for name in _PACKAGE_MANAGERS), Entry(_REFUSING.encode(), 0o755))
     accounts = {
