@@ -16,6 +16,8 @@ import platform
 import re
 import shlex
 import shutil
+import ssl
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -319,12 +321,32 @@ def _ruby() -> StandIn | None:
 
 
 def _java(packages: debian.Packages) -> StandIn | None:
-    """Java of Debian finds its authorities where Debian keeps them; a package that is only unpacked has made none."""
     home = f"/usr/lib/jvm/java-17-openjdk-{images.ARCHITECTURE}"
-    authorities = Path("/etc/ssl/certs/java/cacerts")
-    own = {str(authorities).lstrip("/"): Entry(authorities.read_bytes())} if authorities.is_file() else {}
+    own = {"etc/ssl/certs/java/cacerts": Entry(_key_store())}
+    if packages is debian.JDK:
+        own["usr/bin/mvn"] = Entry(link="../share/maven/bin/mvn")
     environment = {"JAVA_HOME": home, "PATH": f"{home}/bin:{images.PATH}"}
     return _of_debian("Java 17", packages, own, user="java", command=("java", "-version"), environment=environment)
+
+
+def _key_store() -> bytes:
+    """The authorities that this machine trusts, for Java, which reads none of the system's files.
+
+    The form is JKS: https://github.com/openjdk/jdk/blob/master/src/java.base/share/classes/sun/security/provider/JavaKeyStore.java.
+    """
+
+    def text(of: str) -> bytes:
+        return struct.pack(">H", len(of)) + of.encode()
+
+    file = Path(_CERTIFICATES)
+    pem = file.read_text(encoding="utf-8") if file.is_file() else ""
+    found = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)
+    store = struct.pack(">III", 0xFEEDFEED, 2, len(found))
+    for number, certificate in enumerate(map(ssl.PEM_cert_to_DER_cert, found)):
+        store += struct.pack(">I", 2) + text(str(number)) + bytes(8) + text("X.509")
+        store += struct.pack(">I", len(certificate)) + certificate
+    proof = "changeit".encode("utf-16-be") + b"Mighty Aphrodite" + store
+    return store + hashlib.sha1(proof, usedforsecurity=False).digest()
 
 
 def _of_debian(
