@@ -11,7 +11,7 @@ import pytest
 from local.rehearsal.base_images import log_router
 from local.rehearsal.hosting import firelens
 
-ROUTED = {
+ROUTED: dict[str, Any] = {
     "name": "shop",
     "logConfiguration": {
         "logDriver": "awsfirelens",
@@ -20,8 +20,8 @@ ROUTED = {
     },
     "dependsOn": [{"containerName": "prepare", "condition": "SUCCESS"}],
 }
-PLAIN = {"name": "prepare", "logConfiguration": {"logDriver": "awslogs"}}
-ROUTER = {
+PLAIN: dict[str, Any] = {"name": "prepare", "logConfiguration": {"logDriver": "awslogs"}}
+ROUTER: dict[str, Any] = {
     "name": "router",
     "firelensConfiguration": {"type": "fluentbit"},
     "logConfiguration": {"logDriver": "awslogs"},
