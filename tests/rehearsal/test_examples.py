@@ -266,7 +266,7 @@ def test_requests_pass_nginx_and_lines_pass_the_log_router(delivery: Delivery) -
 
     def routed() -> bool:
         """By the application's own word, with where the router would send it."""
-        sent = r"log-router \| cloudwatch_logs /shop/requests app-: \S+ GET /cart for \S+"
+        sent = r"log-router \| cloudwatch_logs /shop/requests app-: \S+ GET /cart for .+"
         return any(re.fullmatch(sent, line) for line in delivery.written("behind-nginx"))
 
     await_(routed)
