@@ -211,7 +211,7 @@ def test_what_django_takes_its_worker_packs(delivery: Delivery) -> None:
     """Both use the table that the migration has made, and the worker has the image that was deployed before."""
     delivery.asked("django", "/order/apples")
     await_(lambda: json.loads(delivery.asked("django")[1]) == {"apples": True})
-    await_(lambda: "packing | packed apples" in delivery.written("django-worker"))
+    await_(lambda: "shop | packed apples" in delivery.written("django-worker"))
     (web,) = delivery.rehearsal.stacks["django"].runner.executions
     (worker,) = delivery.rehearsal.stacks["django-worker"].runner.executions
     assert worker.variables["SourceImage.ImageDigest"] == web.variables["BuildImage.IMAGE_DIGEST"]
