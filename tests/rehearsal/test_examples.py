@@ -151,7 +151,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
         images=provide(list({each.name: each for each in mentions}.values()), engine=False, network=False),
         decide=lambda *_: True,
         network=True,
-        pace=Pace(grace=0.5, least_grace=30),
+        pace=Pace(grace=0.5, least_grace=60),
         secrets=Secrets.of(graphs, folder / "secrets"),
     )
     with Rehearsal(options, Lines(sys.stderr).changed) as rehearsal, ExitStack() as ends:
