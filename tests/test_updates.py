@@ -27,6 +27,7 @@ MANAGERS = {
     r"aws-cli-requirements\.txt": "pip_requirements",
     r"go\.(mod|sum)": "gomod",
     r"package(-lock)?\.json": "npm",
+    r"pom\.xml": "maven",
     r"checks\.yml|preview\.yml": "github-actions",
 }
 """The manager of Renovate for each kind of file that locks something, by the file's name."""
@@ -38,6 +39,9 @@ def files() -> list[Path]:
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [path for path in map(Path, listed.splitlines()) if (ROOT / path).is_file()]
+
+
+EXAMPLES = [path for path in files() if path.parts[0] == "examples" and path.name == "requirements.txt"]
 
 
 def unknown_keys(config: Any) -> Iterator[str]:  # noqa: ANN401 - any part of it
@@ -65,7 +69,7 @@ def test_a_misspelt_key_is_found(misspelt: dict[str, Any]) -> None:
 def test_every_file_that_locks_something_has_a_manager() -> None:
     """A lock that no manager knows would stay as it is until it no longer installs."""
     locking = re.compile(
-        r".*lock.*\.(json|toml|yaml|yml|txt)|.*\.(lock|sum)|.*requirements.*\.txt|go\.mod|package\.json"
+        r".*lock.*\.(json|toml|yaml|yml|txt)|.*\.(lock|sum)|.*requirements.*\.txt|go\.mod|package\.json|pom\.xml"
     )
     workflows = [path for path in files() if path.parent == Path(".github/workflows")]
     used = set()
@@ -110,6 +114,7 @@ def test_every_package_that_a_workflow_installs_by_name_has_a_version_that_is_fo
 @pytest.mark.parametrize(
     ("name", "command"),
     [
+        *((str(path), "--output-file=requirements.txt requirements.in") for path in EXAMPLES),
         ("requirements-dev.txt", "--all-extras --output-file=requirements-dev.txt pyproject.toml"),
         (
             "requirements.txt",

@@ -3,11 +3,11 @@
 Reads deployment.json and taskdef.json. A deployment that ECS rolls back or stops fails this job at once, with the
 reasons of the stopped tasks; one that takes longer than the timeout is rolled back. Run again, the job starts no second
 deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
-Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION and CAPACITY_PROVIDER_STRATEGY (JSON as
-UpdateService takes them; without a strategy the service keeps its own), SERVICE_CONNECT (JSON, as UpdateService takes
-it; empty for a service that keeps its own), LOG_GROUP (of the containers; the last lines of one that failed are shown),
-TIMEOUT_MINUTES, and where the deployment pauses between the test traffic and the users': TEST_URL (where the new version
-is reached then), HTTP_CHECKS and TEST_HEADERS (as run-http-checks takes them).
+Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION, CAPACITY_PROVIDER_STRATEGY and
+SERVICE_CONNECT (JSON as UpdateService takes them; where the last two are empty, the service keeps its own), LOG_GROUP
+(of the containers; the last lines of one that failed are shown), TIMEOUT_MINUTES, and where the deployment pauses
+between the test traffic and the users': TEST_URL (where the new version is reached then), HTTP_CHECKS and TEST_HEADERS
+(as run-http-checks takes them).
 """
 
 from __future__ import annotations

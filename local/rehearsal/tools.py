@@ -6,6 +6,7 @@
 - the AWS CLI v2 in the version that `local.rehearsal.aws_cli` pins;
 - a Docker engine from Debian's next release, unpacked into the user's cache and not installed, unless the machine has
   one that is new enough: its programs are run then, in the rehearsal's own namespaces and with data of their own;
+- packages of Debian that stand-ins for base images are made of, unpacked into the user's cache and not installed;
 - BuildKit with its Dockerfile frontend, and buildx, in the versions that builds use, built from their Go modules.
 
 `missing` says what a test cannot do without.
@@ -201,6 +202,8 @@ def bring(names: Iterable[str] = ()) -> None:
     frontend().build()
     if release:
         _unpack_engine(release)
+    if "base-images" in wanted:
+        _fetch_base_images()
     left = missing(wanted)
     if left:
         raise MissingTool("\n".join(["These tools are still missing:", *(f"  {line}" for line in left)]))
@@ -290,6 +293,20 @@ def _engine() -> str:
     return _on_path("runc")()
 
 
+def _base_images() -> str:
+    from local.rehearsal.base_images import debian  # noqa: PLC0415 - it is made with these tools
+
+    return debian.missing()
+
+
+def _fetch_base_images() -> None:
+    from local.rehearsal.base_images import debian  # noqa: PLC0415 - as above
+
+    for packages in debian.ALL:
+        if packages.can_be_had:
+            packages.fetch()
+
+
 def _is_brought() -> bool:
     return all((_brought_engine() / command).is_file() for command in _ENGINE_COMMANDS)
 
@@ -310,6 +327,7 @@ TOOLS = {
     "ministack": Tool(_ministack, "make install"),
     "namespaces": Tool(_namespaces, commands=("unshare", "nsenter", "ip", "openssl", "pkill")),
     "docker": Tool(_engine, commands=("runc",)),
+    "base-images": Tool(_base_images),
     "builder": Tool(_builder, commands=("runc", "busybox")),
     "chromium": _commands("chromium"),
     "lighthouse": Tool(_npm, NODE),

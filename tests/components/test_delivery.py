@@ -222,7 +222,7 @@ def test_every_resource_is_the_child_of_its_component_and_named_after_it(graph: 
         if item.parent in graph.resources:
             parent = graph.resources[item.parent]
             assert not parent.custom, f"{item.name} hangs below {parent.type}"
-            after = "shop" if item.type == "ecs-delivery:index:BuildProject" else parent.name
+            after = roots[0].name if item.type == "ecs-delivery:index:BuildProject" else parent.name
             assert item.name.startswith(f"{after}-"), f"{item.name} is not named after {after}"
 
 

@@ -154,7 +154,7 @@ def test_an_edit_of_environment_and_image_settings_changes_just_that(deployed: D
 
     outcome = deployed.edited(edit)
     watching = {"shop-delivery-on-image-push-rule", "shop-delivery-pipeline"}
-    if not built and deployed.name == "prod":
+    if not built and deployed.name in ("prod", "django-worker"):
         watching.add("shop-registry-source-repository")  # made here: the tag that may move is another one
     image = {"shop-build-image-project"} if built else watching
     assert names(outcome, "update") == {"shop-task-definition-object", *image}

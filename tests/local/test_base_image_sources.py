@@ -378,10 +378,10 @@ def test_a_registry_that_does_not_answer_is_given_up_soon(store: ImageStore) -> 
         registries = Registries({"docker.io": address})
         started = time.monotonic()
         with pytest.raises(Refusal, match="2 base images cannot be had") as refused:
-            provide([mention("nginx"), mention("redis")], engine=False, store=store, registries=registries)
+            provide([mention("httpd"), mention("redis")], engine=False, store=store, registries=registries)
         assert time.monotonic() - started < 4
     lines = str(refused.value).splitlines()
-    assert lines[1].startswith("  nginx:latest (Dockerfile:1): docker.io: ")
+    assert lines[1].startswith("  httpd:latest (Dockerfile:1): docker.io: ")
     assert lines[2].startswith("  redis:latest (Dockerfile:1): docker.io: ")
     assert "docker save --output FILE NAME" in lines[3]
 
@@ -405,12 +405,12 @@ def test_a_name_that_is_looked_up_for_long_is_given_up_soon(monkeypatch: pytest.
 
 
 def test_without_anything_else_there_are_stand_ins_and_all_that_is_missing_is_said_at_once(store: ImageStore) -> None:
-    wanted = ["alpine:3.20", "nginx:1", "ghcr.io/team/a:1", f"busybox@sha256:{'1' * 64}"]
+    wanted = ["alpine:3.20", "httpd:2", "ghcr.io/team/a:1", f"busybox@sha256:{'1' * 64}"]
     with pytest.raises(Refusal) as refused:
         provide([mention(name) for name in wanted], network=False, engine=False, store=store)
     assert str(refused.value).splitlines() == [
         "3 base images cannot be had:",
-        "  nginx:1 (Dockerfile:1): docker.io: not asked; no stand-in for it",
+        "  httpd:2 (Dockerfile:1): docker.io: not asked; no stand-in for it",
         "  ghcr.io/team/a:1 (Dockerfile:1): ghcr.io: not asked; no stand-in for it",
         f"  busybox@sha256:{'1' * 64} (Dockerfile:1): docker.io: not asked; no stand-in for it",
         "Save them where they are to be had (docker save --output FILE NAME), and give them by --image FILE,",

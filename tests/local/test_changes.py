@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from local_provider import SDK, Provider, Values
+from local_provider import SDK, Provider, Value, Values
 from summary import program, stack_files
 
 from local.engine.providers import changes

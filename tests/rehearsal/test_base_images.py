@@ -170,7 +170,7 @@ def test_python_has_its_package_manager(rehearsal: Rehearsal, command: str) -> N
 @pytest.mark.parametrize(
     ("image", "instruction", "said"),
     [
-        ("nginx:1", "", "docker.io/library/nginx:1: not found"),
+        ("httpd:2", "", "docker.io/library/httpd:2: not found"),
         ("node:22", "RUN apt-get update", "this is a stand-in for a base image, without packages"),
         ("busybox", "RUN wget http://registry.example.com/", "bad address 'registry.example.com'"),
     ],

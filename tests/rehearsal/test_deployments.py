@@ -20,6 +20,7 @@ from rehearsing import in_this_process
 
 from components.jobs.buildspec import load_buildspec
 from local.aws_models import service_model
+from local.loopback import serving_http
 from local.rehearsal.app_spec import task_set_of
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
@@ -27,7 +28,6 @@ from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import Refused, serving
 from local.rehearsal.emulated.model import request_problems
 from local.rehearsal.logs import Logs
-from local.rehearsal.loopback import serving_http
 from local.rehearsal.resources import values_of
 
 ECS_NATIVE = "ecs-native"

@@ -342,31 +342,6 @@ def test_a_worker_is_deployed_without_a_load_balancer(sandbox: JobSandbox, tmp_p
         await_(lambda: served.hosting.service.running == [new])
 
 
-def test_the_job_deploys_a_worker(sandbox: JobSandbox, warm_aws_cli: Path, tmp_path: Path) -> None:
-    """From what the job that prepares a deployment leaves, under the policies of its role."""
-    stack = planned("worker", "rolling", "ecs")
-    builder = Builder(stack, sandbox.aws, warm_aws_cli, tmp_path / "machine")
-    with running(sandbox, tmp_path / "hosting", stack) as served, serving(*served.hosting.emulators) as url:
-        uri = served.push(image(busybox(), Entrypoint=["sleep", "1000"]))
-        definition = stack.template
-        own = definition["containerDefinitions"][0]
-        own |= {"image": uri, "command": []}
-        facts = {"container": own["name"], "reached": own["name"], "port": own["portMappings"][0]["containerPort"]}
-        facts["digest"] = uri.partition("@")[2]
-        prepared = artifact(tmp_path / "prepared", deployment_json=facts, taskdef_json=definition)
-        served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")
-        done = builder.run(
-            "DeployService",
-            {"Deployment": prepared},
-            digest=facts["digest"],
-            AWS_ENDPOINT_URL_ECS=url,
-            AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=url,
-        )
-
-        assert done.succeeded, done.log
-        assert served.hosting.service.running == ["shop-worker:1"]
-
-
 def test_the_deploying_job_follows_what_happens_and_says_why(
     sandbox: JobSandbox, warm_aws_cli: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,7 @@
-"""Tasks of several containers, on hosting that runs for real: as the stack file describes them."""
+"""Tasks of several containers, on hosting that runs for real: as the stack file describes them.
+
+A proxy in front of the application, and a log router, are in the example behind-nginx: test_examples.py delivers it.
+"""
 
 from __future__ import annotations
 
@@ -61,54 +64,6 @@ def cause_of(tasks: list[dict[str, Any]], definition: dict[str, Any]) -> str:
 def written(folder: Path, task: str) -> list[str]:
     """What the containers of a task have written."""
     return (folder / "logs" / f"{task}.log").read_text(encoding="utf-8").splitlines()
-
-
-PROXIED = shell(
-    serve=f"#!/bin/sh\necho ready > /srv/state/index.html; exec httpd -f -p {PORT} -h /srv/state\n",
-    proxy="""#!/bin/sh
-# The application is at localhost: the containers of a task share one network.
-mkdir -p /srv/www/cgi-bin
-printf '#!/bin/sh\\nprintf "Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n"; wget -q -O - http://127.0.0.1:%s/\\n' "$1" \
-  > /srv/www/cgi-bin/index.cgi
-chmod +x /srv/www/cgi-bin/index.cgi
-echo well > /srv/www/index.html
-exec httpd -f -p 8000 -h /srv/www
-""",
-)
-
-
-def test_a_proxy_in_front_answers_with_what_the_application_says(sandbox: JobSandbox, tmp_path: Path) -> None:
-    """It waits until the application is well, and each writes where it may, beside its read-only root."""
-    described = {
-        "name": "shop",
-        "command": ["/srv/serve"],
-        "writablePaths": ["/srv/state"],
-        "healthCheck": {
-            "command": ["CMD-SHELL", f"wget -q -O - http://127.0.0.1:{PORT}/"],
-            "intervalSeconds": 5,
-            "startPeriodSeconds": 5,
-        },
-        "containers": {
-            "proxy": {
-                "image": "build",
-                "port": 8000,
-                "command": ["/srv/proxy", PORT],
-                "writablePaths": ["/srv/www"],
-                "dependsOn": {"shop": "HEALTHY"},
-            }
-        },
-    }
-    balancer = {"plainHttp": True, "container": "proxy"}
-    with running(sandbox, tmp_path, stack(described, loadBalancer=balancer)) as served:
-        assert served.port == "8000"
-
-        new = served.deploy(served.push(PROXIED))
-
-        assert served.settled() == "SUCCESSFUL"
-        assert served.visited() == [new]
-        with served.hosting.visitor("/cgi-bin/index.cgi") as visitor:
-            visit = visitor.ask()
-        assert visit.status == 200, visit
 
 
 def test_a_container_that_runs_first_prepares_what_the_application_needs(sandbox: JobSandbox, tmp_path: Path) -> None:

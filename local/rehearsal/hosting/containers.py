@@ -6,12 +6,14 @@ the engine says behind them. Where this differs from AWS Fargate:
 - There is no limit of processor time, and containers of one task share no limit of memory: each has its own, or all of
   the task's.
 - Containers have no credentials and no metadata service, and reach nothing beyond the machine.
+- A limit such as that of open files is at most this machine's own.
 - They start one after the other, so that one waits for a dependency of another, too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from typing import Any, Protocol
 
 from local.rehearsal.ecs.state import Ending
 from local.rehearsal.engine_api import EngineApi, EngineRefusal
+from local.rehearsal.hosting import firelens
 from local.rehearsal.hosting.secrets import MissingSecret
 
 LABEL = "ecs-delivery.task"
@@ -57,8 +60,8 @@ class Surroundings(Protocol):
     def credentials(self, image: str) -> Mapping[str, str]:
         """What opens the registry of an image, as `EngineApi.pull` takes it."""
 
-    def stands_in(self, image: str) -> bool:
-        """Whether the engine has a stand-in for an image whose registry cannot be reached."""
+    def stands_in(self, image: str) -> str:
+        """What stands for an image whose registry cannot be reached, as the engine knows it; empty for any other."""
 
     def environment(self, file: str) -> Mapping[str, str]:
         """The variables in a file in S3, by its ARN.
@@ -69,6 +72,9 @@ class Surroundings(Protocol):
 
     def file_system(self, volume: Mapping[str, Any]) -> str:
         """The engine's volume that stands for one of EFS, and outlives tasks."""
+
+    def keep(self, name: str, text: str) -> str:
+        """Keep a file of the task; returns where the engine finds it."""
 
     def write(self, container: str, line: str) -> None:
         """Keep what a container has written."""
@@ -143,7 +149,8 @@ class Containers:
         """
         self._engine, self._name, self._definition = engine, name, definition
         self._surroundings, self._region, self._checks = surroundings, region, checks
-        self.parts = [Container(part) for part in definition["containerDefinitions"]]
+        self.parts = [Container(part) for part in firelens.ordered(definition["containerDefinitions"])]
+        self._router = firelens.router_of(definition["containerDefinitions"])
         self.running = self.removed = self._kill = False
         self.address = ""
         self.ending: Ending | None = None
@@ -152,6 +159,8 @@ class Containers:
         self._holder = ""
         self._volumes: list[str] = []
         self._mounted: dict[str, str] = {}
+        self._routing: list[dict[str, Any]] = []
+        self._socket_folder = ""
         self._lock, self._removing = threading.Lock(), threading.Lock()
         self._to_end = threading.Event()
         self._begun: threading.Thread | None = None
@@ -217,9 +226,14 @@ class Containers:
                     part.name,
                 ) from missing
         given |= {item["name"]: item["value"] for item in part.definition.get("environment", ())}
-        for secret in () if stands_in else part.definition.get("secrets", ()):  # it has no use for them
+        secrets = [(secret["name"], secret["valueFrom"]) for secret in part.definition.get("secrets", ())]
+        if self._router and part.name == self._router["name"]:
+            secrets += firelens.secret_variables([each.definition for each in self.parts])
+        if self._router and firelens.is_routed(part.definition):
+            given |= firelens.VARIABLES
+        for name, value_from in () if stands_in else secrets:  # it has no use for them
             try:
-                given[secret["name"]] = self._surroundings.secret(secret["valueFrom"])
+                given[name] = self._surroundings.secret(value_from)
             except MissingSecret as missing:
                 raise _Fault(
                     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
@@ -247,14 +261,36 @@ class Containers:
             self._engine.ask("POST", "/volumes/create", {"Name": name, "Labels": {LABEL: self._name}})
             self._mounted[volume["name"]] = name
             self._volumes.append(name)
+        if self._router:
+            self._make_routing()
+
+    def _make_routing(self) -> None:
+        """The folder of the router's socket, and its configuration."""
+        task = self._name.removeprefix("task-")
+        name = f"firelens-{task[:12]}"  # short: a socket is in it
+        made = self._engine.ask("POST", "/volumes/create", {"Name": name, "Labels": {LABEL: self._name}})
+        self._volumes.append(name)
+        self._socket_folder = str(made["Mountpoint"])
+        path, text = firelens.configuration([part.definition for part in self.parts], task)
+        self._routing = [
+            {"Type": "volume", "Source": name, "Target": firelens.SOCKET_FOLDER},
+            {
+                "Type": "bind",
+                "Source": self._surroundings.keep("firelens.conf", text),
+                "Target": path,
+                "ReadOnly": True,
+            },
+        ]
 
     def _network(self) -> str:
         """What the containers get for a network: several share one, as tasks do with `awsvpc`."""
         if len(self.parts) == 1:
             return "bridge"
-        self._surroundings.stands_in(HOLDER)
-        host = {"Init": True, **self._names}
-        wanted = {"Image": HOLDER, "Labels": {LABEL: self._name}, "HostConfig": host}
+        wanted = {
+            "Image": self._surroundings.stands_in(HOLDER),
+            "Labels": {LABEL: self._name},
+            "HostConfig": {"Init": True, **self._names},
+        }
         self._holder = self._engine.ask("POST", f"/containers/create?name={self._name}-network", wanted)["Id"]
         self._engine.ask("POST", f"/containers/{self._holder}/start")
         return f"container:{self._holder}"
@@ -266,16 +302,17 @@ class Containers:
 
     def _create(self, part: Container, environment: Sequence[str], network: str) -> None:
         own = part.definition
+        stands_in = self._surroundings.stands_in(str(own["image"]))
+        image = stands_in or str(own["image"])
         wanted: dict[str, Any] = {
-            "Image": own["image"],
+            "Image": image,
             "Env": list(environment),
             "Labels": {**own.get("dockerLabels", {}), LABEL: self._name},
             "StopTimeout": own.get("stopTimeout", _STOP_TIMEOUT),
-            "HostConfig": self._host(own, network),
+            "HostConfig": self._host(own, image, network),
         }
-        stands_in = self._surroundings.stands_in(str(own["image"]))
         given = {} if stands_in else own  # of another image they make no sense
-        self._healthy[part.name] |= stands_in
+        self._healthy[part.name] |= bool(stands_in)
         for key, name in (
             ("command", "Cmd"),
             ("entryPoint", "Entrypoint"),
@@ -303,7 +340,7 @@ class Containers:
     def _nanoseconds(self, seconds: float) -> int:
         return round(max(seconds * self._checks, 0.05) * _SECOND) if seconds else 0
 
-    def _host(self, own: Mapping[str, Any], network: str) -> dict[str, Any]:
+    def _host(self, own: Mapping[str, Any], image: str, network: str) -> dict[str, Any]:
         """What a container gets of the machine."""
         linux = own.get("linuxParameters", {})
         sizes = [int(size) for size in (own.get("memory"), self._definition.get("memory")) if size]
@@ -319,19 +356,31 @@ class Containers:
             "CapAdd": kept.get("add", []),
             "CapDrop": kept.get("drop", []),
             "Ulimits": [
-                {"Name": limit["name"], "Soft": limit["softLimit"], "Hard": limit["hardLimit"]}
+                {
+                    "Name": limit["name"],
+                    "Soft": _allowed(limit["name"], limit["softLimit"]),
+                    "Hard": _allowed(limit["name"], limit["hardLimit"]),
+                }
                 for limit in own.get("ulimits", ())
             ],
-            "Mounts": [self._mount(own, mount) for mount in own.get("mountPoints", ())],
+            "Mounts": [
+                *(self._mount(image, mount) for mount in own.get("mountPoints", ())),
+                *(self._routing if self._router and own["name"] == self._router["name"] else ()),
+            ],
+            **({"LogConfig": self._log_driver(own)} if self._router and firelens.is_routed(own) else {}),
         }
 
-    def _mount(self, own: Mapping[str, Any], mount: Mapping[str, Any]) -> dict[str, Any]:
+    def _log_driver(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """The engine keeps what it hands on, so that it can be read here, too."""
+        return firelens.log_driver(own, self._name.removeprefix("task-"), self._socket_folder)
+
+    def _mount(self, image: str, mount: Mapping[str, Any]) -> dict[str, Any]:
         """An ephemeral volume: root's and empty, unless the image declares a volume at the same path.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
         """
         path = mount["containerPath"]
-        declared = self._engine.ask("GET", f"/images/{own['image']}/json")["Config"].get("Volumes") or {}
+        declared = self._engine.ask("GET", f"/images/{image}/json")["Config"].get("Volumes") or {}
         return {
             "Type": "volume",
             "Source": self._mounted[mount["sourceVolume"]],
@@ -501,6 +550,12 @@ class Containers:
         if ending.exit_code is not None or first is None:
             return ending
         return replace(ending, exit_code=first.exit_code, container_reason=ending.container_reason or first.reason)
+
+
+def _allowed(limit: str, wanted: int) -> int:
+    """A limit as far as this machine may set it."""
+    own = resource.getrlimit(getattr(resource, f"RLIMIT_{limit.upper()}"))[1]
+    return wanted if own == resource.RLIM_INFINITY else min(wanted, own)
 
 
 def _exited(part: Container) -> Ending:

@@ -81,7 +81,7 @@ class ContainerFleet:
         self._since: dict[str, float] = {}
         self._stand_ins = {HOLDER: images.holder, **(stand_ins or {})}
         self._loading = threading.Lock()
-        self._loaded: set[str] = set()
+        self._loaded: dict[str, str] = {}
         self._file_systems: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -223,18 +223,21 @@ class ContainerFleet:
 
     # What containers find.
 
-    def stands_in(self, image: str) -> bool:
-        """Whether an image has a stand-in, which is loaded when it is first asked for."""
-        if image in self._stand_ins:
-            self._load(image, self._stand_ins[image])
-        return image in self._stand_ins
+    def stands_in(self, image: str) -> str:
+        """What stands for an image, which is loaded when it is first asked for; empty when nothing does.
 
-    def _load(self, name: str, make: Callable[[], images.Image]) -> None:
+        Its name is made of its content: other services have the same image answer at other ports.
+        """
+        if image not in self._stand_ins:
+            return ""
         with self._loading:
-            if name not in self._loaded:
+            if image not in self._loaded:
                 self._sandbox.await_engine()  # before the image is made: that takes from whatever else starts
-                self._engine.load(images.archive(make(), name))
-                self._loaded.add(name)
+                made = self._stand_ins[image]()
+                name = f"ecs-delivery.invalid/stand-in:{made.digest.partition(':')[2][:12]}"
+                self._engine.load(images.archive(made, name))
+                self._loaded[image] = name
+        return self._loaded[image]
 
     def environment(self, file: str) -> Mapping[str, str]:
         """The variables in a file in S3.
@@ -258,12 +261,12 @@ class ContainerFleet:
                 self._engine.ask("POST", "/volumes/create", {"Name": name})
                 self._file_systems.add(name)
                 if point:
-                    self._engine.load(images.archive(images.holder(), HOLDER))
                     self._open(name)
         return name
 
     def _open(self, volume: str) -> None:
         """Let everybody write to a volume."""
+        self._engine.load(images.archive(images.holder(), HOLDER))
         mount = {"Type": "volume", "Source": volume, "Target": "/efs"}
         wanted = {"Image": HOLDER, "Entrypoint": ["chmod", "1777", "/efs"], "HostConfig": {"Mounts": [mount]}}
         made = self._engine.ask("POST", "/containers/create", wanted)["Id"]
@@ -283,6 +286,12 @@ class ContainerFleet:
         client = self._sandbox.registry(found[1], found[2])
         user, _, password = base64.b64decode(client.token).decode().partition(":")
         return {"username": user, "password": password, "serveraddress": client.host}
+
+    def keep(self, task: Task, name: str, text: str) -> str:
+        """Keep a file of a task; returns where the engine finds it."""
+        file = self._logs / f"{task.identity}.{name}"
+        file.write_text(text, encoding="utf-8")
+        return str(file)
 
     def write(self, task: Task, container: str, line: str) -> None:
         """Keep a line that a container has written, without the secrets in it."""
@@ -308,6 +317,10 @@ class _Surroundings:
         self.environment, self.file_system = fleet.environment, fleet.file_system
         self.hosts = task.revision.hosts
         self.name_servers: tuple[str, ...] = (NAME_SERVER,)
+
+    def keep(self, name: str, text: str) -> str:
+        """Keep a file of the task; returns where the engine finds it."""
+        return self._fleet.keep(self._task, name, text)
 
     def write(self, container: str, line: str) -> None:
         """Keep a line that a container of the task has written."""

@@ -33,6 +33,8 @@ def test_the_stack_files_are_there() -> None:
         "prod",
         "behind-nginx",
         "classic",
+        "django-worker",
+        "django",
         "ecr-source",
         "ecs-blue-green",
         "ecs-native",
@@ -41,7 +43,11 @@ def test_the_stack_files_are_there() -> None:
         "existing-network",
         "grpc",
         "inner-service",
+        "nextjs",
+        "nginx",
+        "rails",
         "shared-listener",
+        "spring-boot",
         "worker",
     ]
 

@@ -1,0 +1,1 @@
+"""A shop behind nginx, which serves its static files."""
