@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from local_provider import SDK, Provider, Value, Values
+from local_provider import SDK, Provider, Values
 from summary import program, stack_files
 
 from local.engine.providers import changes
 from local.engine.providers.catalogue import KINDS
+from local.engine.providers.protocol import Value
 
 APPLICATION = "aws:codedeploy/application:Application"
 CONFIGURATION = "aws:codedeploy/deploymentConfig:DeploymentConfig"
