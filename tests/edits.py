@@ -477,13 +477,15 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "tests.lighthouse.budgets.accessibility": [Tried(95)],
     "tests.lighthouse.budgets.bestPractices": [Tried(70)],
     "tests.lighthouse.budgets.seo": [Tried(70)],
-    "deploy.testTraffic": [
-        Tried({"http": [{"path": "/healthz"}]}, base={"deploy.strategy": "blueGreen"}, engines=("ecs",)),
+    "deploy.testTraffic.http": [
+        Tried([{"path": "/healthz"}], engines=("ecs blueGreen",)),
+    ],
+    "deploy.testTraffic.headers": [
         Tried(
-            None,
-            base={"deploy.strategy": "blueGreen", "deploy.testTraffic": {"http": [{"path": "/healthz"}]}},
-            engines=("ecs",),
-        ),
+            {"X-Token": "shop/token"},
+            base={"deploy.testTraffic": {"http": [{"path": "/healthz"}]}},
+            engines=("ecs blueGreen",),
+        )
     ],
     "tests.headers": [Tried({"Authorization": "shop/tests:authorization"})],
     "tests.lighthouse.enabled": [Tried(False, base={"tests.http": [{"path": "/healthz"}]})],

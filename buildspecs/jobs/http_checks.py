@@ -68,15 +68,13 @@ def asked(url: str, check: Check, headers: dict[str, str]) -> Answer:
     """Ask once, without following a redirect; TimeoutError when the time is up before the answer is whole."""
     began, limit = time.monotonic(), check.milliseconds / 1000
     with tested.opened(url, headers, limit, method=check.method, followed=False) as answer:
-        body = b""
-        while len(body) < MOST_BYTES and (chunk := answer.read1(64 * 1024)):
-            body += chunk
+        body, more = b"", True
+        while more and len(body) < MOST_BYTES:
+            chunk = answer.read1(64 * 1024)
+            body, more = body + chunk, bool(chunk)
             if time.monotonic() - began > limit:
                 raise TimeoutError
-        seconds = time.monotonic() - began
-        if seconds > limit:
-            raise TimeoutError
-        return Answer(answer.status, answer.headers, body.decode(errors="replace"), seconds)
+        return Answer(answer.status, answer.headers, body.decode(errors="replace"), time.monotonic() - began)
 
 
 def result(base: str, check: Check, headers: dict[str, str], deadline: float) -> junit.Case:
