@@ -86,7 +86,7 @@ def test_subnets_and_security_groups_replace_a_network_load_balancer_alone(provi
 def test_a_registry_is_another_one_with_another_namespace_or_type_of_record_alone(provider: Provider) -> None:
     registry = "aws:servicediscovery/service:Service"
     old: Values = {"dnsConfig": {"namespaceId": "ns-1", "dnsRecords": [{"type": "A", "ttl": 10.0}]}}
-    edited: list[tuple[dict[str, Value], list[str]]] = [
+    edited: list[tuple[Values, list[str]]] = [
         ({"namespaceId": "ns-1", "dnsRecords": [{"type": "A", "ttl": 60.0}]}, []),
         ({"namespaceId": "ns-2", "dnsRecords": [{"type": "A", "ttl": 10.0}]}, ["dnsConfig"]),
         ({"namespaceId": "ns-1", "dnsRecords": [{"type": "SRV", "ttl": 10.0}]}, ["dnsConfig"]),

@@ -56,7 +56,8 @@ def test_what_ecs_deploys_by_itself_is_told() -> None:
 def test_a_deployment_of_ecs_is_said_once() -> None:
     """What users notice of the edit says it already, in the words of docs/configuration.md."""
     edit = Step("update", "a", "aws:ecs/service:Service", "shop", changed=("networkConfiguration",))
-    text = report(Outcome((edit,), deployments=("shop, for networkConfiguration",)), planned=True)
+    runs = Step("same", "b", "aws:codepipeline/pipeline:Pipeline", "pipeline")  # a stack that is there
+    text = report(Outcome((edit, runs), deployments=("shop, for networkConfiguration",)), planned=True)
     assert text.count("ECS deploys") == 1
     assert "ECS deploys the running version again" in text
 
