@@ -151,7 +151,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
         images=provide(list({each.name: each for each in mentions}.values()), engine=False, network=False),
         decide=lambda *_: True,
         network=True,
-        pace=Pace(grace=0.5, least_grace=60),
+        pace=Pace(grace=0.25, least_grace=60),
         secrets=Secrets.of(graphs, folder / "secrets"),
     )
     with Rehearsal(options, Lines(sys.stderr).changed) as rehearsal, ExitStack() as ends:
@@ -243,18 +243,20 @@ def test_a_worker_ends_what_it_has_begun(delivery: Delivery) -> None:
     assert hosting.balancer is None
     assert delivery.container("worker")["Config"]["StopTimeout"] == 120
 
-    delivery.redis("rpush", "jobs", "mail:20")
-    await_(lambda: "shop | mail:20 begins" in delivery.written("worker"))
+    delivery.redis("rpush", "jobs", "mail:25")
+    await_(lambda: "shop | mail:25 begins" in delivery.written("worker"))
     logs = delivery.rehearsal.sandbox.folder / "hosting" / "worker" / "logs"
-    (log,) = (file for file in logs.glob("*.log") if "mail:20" in file.read_text(encoding="utf-8"))
+    (log,) = (file for file in logs.glob("*.log") if "mail:25" in file.read_text(encoding="utf-8"))
     (task,) = (task for task in hosting.service.tasks if task.identity == log.stem)
     where = {"cluster": hosting.service.cluster.rpartition("/")[2], "service": hosting.service.name}
     first = hosting.service.tasks[0].definition["taskDefinitionArn"]
     hosting.ecs.owner("UpdateService", **where, taskDefinition=first)
+    await_(lambda: bool(task.stop_code))
+    assert "is done" not in log.read_text(encoding="utf-8"), "it is asked to end while it works"
     await_(lambda: task.stopped)
 
-    assert log.read_text(encoding="utf-8").splitlines()[-2:] == ["shop | mail:20 is done", "shop | ended"]
-    assert delivery.redis("lrange", "jobs:done", "0", "-1") == "mail:20"
+    assert log.read_text(encoding="utf-8").splitlines()[-2:] == ["shop | mail:25 is done", "shop | ended"]
+    assert delivery.redis("lrange", "jobs:done", "0", "-1") == "mail:25"
     assert task.exit_code == 0
 
 
