@@ -2,7 +2,8 @@
 
 Variables: PHASE (publish, before the service is deployed; or prune, after it), FILES_PATH (folder within the input
 artifact), BUCKET, PREFIX, CLOUDFRONT_DISTRIBUTION_ID (or empty; only publish tells CloudFront), and for a full clone
-CONNECTION_ARN and CLONED_REPOSITORIES (JSON list of owner/name, the code's own first).
+CONNECTION_ARN, CLONED_FROM (address of the Git provider) and CLONED_REPOSITORIES (JSON list of names there, the code's
+own first).
 """
 
 from __future__ import annotations

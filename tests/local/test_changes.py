@@ -8,7 +8,6 @@ from summary import program, stack_files
 
 from local.engine.providers import changes
 from local.engine.providers.catalogue import KINDS
-from local.engine.providers.protocol import Value
 
 APPLICATION = "aws:codedeploy/application:Application"
 CONFIGURATION = "aws:codedeploy/deploymentConfig:DeploymentConfig"

@@ -4,7 +4,7 @@ from typing import Annotated, get_args, get_origin
 
 import pytest
 
-from components.settings import Settings
+from components.settings import Settings, secrets
 from components.settings.reader.shapes import shape_of
 from components.settings.secrets import looks_like_a_secret, names_a_secret, redacted, secret_in_clear, secrets_in
 from components.settings.section import Reference, Section
@@ -138,6 +138,11 @@ def test_a_stack_file_may_say_that_a_variable_is_no_secret_but_not_of_what_nobod
     assert not secret_in_clear("API_TOKEN", "hunter2", ["API_TOKEN"])
     assert secret_in_clear("API_TOKEN", "hunter2", ["OTHER"])
     assert secret_in_clear("VITE_DATABASE", "postgres://shop:hunter2@db/shop", ["VITE_DATABASE"])
+
+
+def test_the_published_rules_are_read_when_they_are_needed() -> None:
+    secrets._published.cache_clear()  # noqa: SLF001 - another test of this process may have read them
+    assert looks_like_a_secret("glpat-a1B2c3D4e5F6g7H8i9J0")
 
 
 WEB_KEY = "AIzaSyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q"
