@@ -141,7 +141,7 @@ def test_a_stack_file_may_say_that_a_variable_is_no_secret_but_not_of_what_nobod
 
 
 def test_the_published_rules_are_read_when_they_are_needed() -> None:
-    secrets._published.cache_clear()  # noqa: SLF001 - another test of this process may have read them
+    secrets._published.cache_clear()
     assert looks_like_a_secret("glpat-a1B2c3D4e5F6g7H8i9J0")
 
 
