@@ -39,11 +39,12 @@ class DeliveredStack:
 
         Args:
             name: One of the repository's stack files.
-            changes: Section -> keys to set in it.
+            changes: Section -> keys to set in it; a key without a value is taken away.
         """
         values: dict[str, Any] = dict(load_stack_file(stack_files()[name]))
         for section, keys in (changes or {}).items():
-            values[f"ecs-delivery:{section}"] = {**values.get(f"ecs-delivery:{section}", {}), **keys}
+            whole = {**values.get(f"ecs-delivery:{section}", {}), **keys}
+            values[f"ecs-delivery:{section}"] = {key: value for key, value in whole.items() if value is not None}
         self.graph = [resource.as_dict() for resource in build_program(values, stack_name=name)]
         self.deployed = Deployed.of(self.graph)
 

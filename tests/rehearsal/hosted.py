@@ -143,7 +143,7 @@ def await_(condition: Callable[[], bool], seconds: float = 90) -> None:
 @cache
 def planned(name: str, strategy: str, engine: str) -> DeliveredStack:
     """A stack that deploys by this strategy."""
-    deploy: dict[str, object] = {"engine": engine}
+    deploy: dict[str, object] = {"engine": engine, "testTraffic": None}  # there is no job that would give the word
     if strategy != ENGINES[engine].strategies[0]:  # a deployment group that is there already has its own
         deploy["strategy"] = strategy
     if strategy in ("canary", "linear"):

@@ -50,6 +50,7 @@ WITHOUT_AN_APPLICATION = {
     "everything-on": "every section; no application needs them all",
     "existing-hosting": "a service that exists",
     "existing-network": "a network that exists",
+    "inner-service": "a service that others call, see test_discovery",
     "shared-listener": "a load balancer that exists",
 }
 """Stack files that show a choice of the delivery, and which: tests of their own run them."""

@@ -91,7 +91,7 @@ def test_a_missing_tool_is_named_with_its_cure_and_its_test_is_skipped(
     line = f"docker: dockerd not on PATH, and none is in {folder} (bring it: {tools.HOW})"
     with pytest.raises(pytest.skip.Exception, match=re.escape(line)):
         need("docker")
-    with pytest.raises(LookupError, match="'dokcer' is no tool of the rehearsal; there are aws, builder, "):
+    with pytest.raises(LookupError, match="'dokcer' is no tool of the rehearsal; there are aws, base-images, builder, "):
         tools.missing(["dokcer"])
 
 
@@ -234,7 +234,7 @@ def test_the_command_brings_the_tools_or_says_why_not(
     said = capsys.readouterr()
     assert brought
     assert said.err.startswith(f"{problem}\n" if problem else "")
-    assert said.out.startswith("" if problem or words else "Everything is there: aws, builder, ")
+    assert said.out.startswith("" if problem or words else "Everything is there: aws, base-images, builder, ")
     assert problem or words or said.out.endswith(" has these versions:\nrunc\t1.1.5\n")
 
 
