@@ -561,10 +561,13 @@ LHCI = """#!{python} -S
 import json, sys
 config = json.load(open(sys.argv[2].partition("=")[2]))["ci"]
 if sys.argv[1] == "upload":
+    folder = config["upload"]["outputDir"]
     runs = [dict(url=url, summary=dict(performance=1, accessibility=1, seo=1)) for url in config["collect"]["url"]]
-    for run in runs:
+    for number, run in enumerate(runs):
         run["summary"]["best-practices"] = 1
-    json.dump(runs, open(config["upload"]["outputDir"] + "/manifest.json", "w"))
+        run["jsonPath"] = folder + f"/{{number}}.json"
+        json.dump(dict(requestedUrl=run["url"]), open(run["jsonPath"], "w"))
+    json.dump(runs, open(folder + "/manifest.json", "w"))
 """
 
 
@@ -589,6 +592,7 @@ class RunsLighthouse(OnAws):
             "RunLighthouse",
             {"deployment.json": "{}"},
             SERVICE_URL=service_url,
+            TEST_HEADERS="{}",
             LIGHTHOUSE_PATHS='["/"]',
             LIGHTHOUSE_PACKAGE=f"s3://{bucket}/package.json",
             LIGHTHOUSE_LOCK=f"s3://{bucket}/package-lock.json",
@@ -658,6 +662,8 @@ class BuildsImage(OnWorld):
             BUILD_TARGET="",
             BUILD_ARGS="{}",
             PLATFORM="linux/amd64",
+            BUILD_MOUNTS="{}",
+            REGISTRY_LOGINS="{}",
             **sandbox.docker_hub(REGION),
         )
         told = {

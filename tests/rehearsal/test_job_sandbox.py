@@ -91,7 +91,9 @@ def test_a_missing_tool_is_named_with_its_cure_and_its_test_is_skipped(
     line = f"docker: dockerd not on PATH, and none is in {folder} (bring it: {tools.HOW})"
     with pytest.raises(pytest.skip.Exception, match=re.escape(line)):
         need("docker")
-    with pytest.raises(LookupError, match="'dokcer' is no tool of the rehearsal; there are aws, base-images, builder, "):
+    with pytest.raises(
+        LookupError, match="'dokcer' is no tool of the rehearsal; there are aws, base-images, builder, "
+    ):
         tools.missing(["dokcer"])
 
 
