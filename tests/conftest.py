@@ -6,7 +6,6 @@ import ast
 import fnmatch
 import functools
 import gc
-import os
 import signal
 import sys
 import tempfile
@@ -42,11 +41,6 @@ if sys.version_info < (3, 11, 8):
     ast.parse = _parse_alone
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Two processes for each processor: what rehearses waits most of its time, for health checks and for containers."""
-    return 2 * len(os.sched_getaffinity(0))
-
-
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one deployed stack, and of one test file, in one process: they share what is slow to make.
@@ -59,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         deployed = callspec.params.get("deployed") if callspec else None
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name}:{deployed}" if deployed else item.path.name))
-    items.sort(key=_place)
+    items.sort(key=lambda item: _place(item.path))
 
 
 def pytest_collection_finish() -> None:
@@ -68,13 +62,9 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def _place(item: pytest.Item) -> int:
-    """Where a test's group stands among the others."""
-    return _place_of_folder(item.path)
-
-
 @functools.cache  # there are fifty tests in a file
-def _place_of_folder(path: Path) -> int:
+def _place(path: Path) -> int:
+    """Where a file's tests stand among the others."""
     folder = "".join(path.relative_to(_ROOT / "tests").parent.parts[:1])
     return _SLOWEST_FIRST.index(folder) if folder in _SLOWEST_FIRST else len(_SLOWEST_FIRST)
 

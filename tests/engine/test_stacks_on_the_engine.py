@@ -247,7 +247,7 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
     there = {resource["name"] for resource in graph}
     outcome = deployed.edited(edit)
     jobs = jobs_in(resource["urn"] for resource in graph if OPTIONAL.search(resource["urn"]))
-    kinds = ("logs", "policy", "project", "role", "lighthouse")
+    kinds = ("logs", "policy", "project", "role", "lighthouse", "http")
     expected = {f"shop-{job}-{kind}" for job in jobs for kind in kinds}
     expected |= {"shop-test-lighthouse-package", "shop-test-lighthouse-package-lock"}
     assert names(outcome, "delete") == expected & there

@@ -246,7 +246,7 @@ def test_an_answer_that_is_unlike_ecs_is_a_fault_of_the_stand_in(ecs: Ecs, monke
 
 
 def test_an_operation_that_no_job_calls_is_refused(ecs: Ecs) -> None:
-    with pytest.raises(Refused, match="StartTask is not rehearsed here; there are: CreateCluster, "):
+    with pytest.raises(Refused, match="StartTask is not rehearsed here; there are: ContinueServiceDeployment, "):
         ecs.call("StartTask", {"taskDefinition": "shop", "containerInstances": []})
 
 
