@@ -311,6 +311,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.serviceRegistry.namespace": [
         Tried("shop.internal", engines=_ROLLING),
         Tried("inner.internal", base=_REGISTERED, engines=_ROLLING),
+        Tried(None, base=_REGISTERED, engines=_ROLLING),
     ],
     "hosting.serviceRegistry.namespaceId": [
         Tried(
@@ -614,17 +615,18 @@ def changed(content: Config, values: Values) -> Config:
 
     Args:
         content: The content as it is.
-        values: What is set, by path; ``None`` is taken away.
+        values: What is set, by path; ``None`` is taken away, and with the last key of an object that object.
     """
     new = copy.deepcopy(content)
     for path, value in values.items():
         section, *inner = path.split(".")
         *above, last = [f"{PREFIX}{section}", *inner]
-        at = new
+        at = holder = new
         for key in above:
-            at = at.setdefault(key, {})
+            holder, at = at, at.setdefault(key, {})
         if value is None:
-            at.pop(last, None)
+            if at.pop(last, None) is not None and not at and len(above) > 1:
+                del holder[above[-1]]
         else:
             at[last] = copy.deepcopy(value)
     return new
