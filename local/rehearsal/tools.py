@@ -27,6 +27,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import apt
 from local.errors import MissingTool, Refusal
 from local.go_tool import GoTool, cache_directory, locked_version, make_once, say
 from local.rehearsal import aws_cli
@@ -377,9 +378,7 @@ def _release_with_engine() -> str:
     Raises:
         MissingTool: this machine is no Debian of a known release.
     """
-    text = Path("/etc/os-release").read_text(encoding="utf-8") if Path("/etc/os-release").is_file() else ""
-    names = re.search(r"^VERSION_CODENAME=(\S+)", text, re.MULTILINE)
-    own = names[1] if names and re.search(r"^ID=debian$", text, re.MULTILINE) else ""
+    own = apt.release()
     if own in _RELEASES:
         return own
     if own not in _NEXT_RELEASE:
@@ -394,23 +393,13 @@ def _release_with_engine() -> str:
 def _fetch_engine(folder: Path, release: str) -> Path:
     """Fetch and unpack; returns the folder with the commands, which the caller moves to its place.
 
-    The machine's own package sources with another release's name, in lists and a cache of their own: the machine's
-    package manager does not see them.
+    The machine's own package sources with another release's name.
     """
     sources = folder / "release.list"
     sources.write_text(_sources(release), encoding="utf-8")
-    options = {
-        "Dir::Etc::sourcelist": sources,
-        "Dir::Etc::sourceparts": "-",
-        "Dir::State::lists": folder / "lists",
-        "Dir::Cache": folder / "cache",
-        "APT::Sandbox::User": "root",  # a private folder is not open to apt's own user
-    }
-    for name in ("lists/partial", "cache/archives/partial"):
-        (folder / name).mkdir(parents=True)
-    apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in options.items())]
-    _run(f"Reading the package lists of {release}", [*apt, "update"], dict(os.environ))
-    _run("Fetching the packages", [*apt, "download", *_ENGINE_PACKAGES], dict(os.environ), folder)
+    get = apt.command(folder, {"Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "-"})
+    _run(f"Reading the package lists of {release}", [*get, "update"], dict(os.environ))
+    _run("Fetching the packages", [*get, "download", *_ENGINE_PACKAGES], dict(os.environ), folder)
     root = folder / "root"
     for package in sorted(folder.glob("*.deb")):  # its name says its version
         _run(f"Unpacking {package.name}", ["dpkg", "--extract", str(package), str(root)], dict(os.environ))

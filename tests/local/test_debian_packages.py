@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from local import apt
 from local.errors import Refusal
 from local.rehearsal.base_images import ImageName, debian, stand_ins
 from local.rehearsal.base_images.debian import Packages
@@ -84,7 +85,7 @@ def test_where_there_is_no_debian_there_is_no_stand_in(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     other = tmp_path / "os-release"
     other.write_text("ID=fedora\nVERSION_CODENAME=none\n")
-    monkeypatch.setattr(debian, "_RELEASE", other)
+    monkeypatch.setattr(apt, "_RELEASE", other)
     name = ImageName.parse("nginx:1.27")
     assert name is not None
     assert stand_ins.stand_in(name) is None

@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import apt
 from local.errors import Refusal
 from local.go_tool import cache_directory, make_once, say
 from local.rehearsal.images import LAYER, Blob, Layer
@@ -28,7 +28,6 @@ _MERGED = ("bin", "lib", "sbin")
 """Folders of the root that are those of /usr: https://wiki.debian.org/UsrMerge."""
 _LEFT_OUT = ("doc", "doc-base", "icons", "info", "lintian", "locale", "man", "pixmaps")
 """Below /usr/share: nothing that a program reads. Official images leave most of it out, too."""
-_RELEASE = Path("/etc/os-release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Packages:
     @property
     def key(self) -> str:
         """What tells them apart: the packages and the release they are of."""
-        return f"{release()} {' '.join(self.names)}"
+        return f"{apt.release()} {' '.join(self.names)}"
 
     @property
     def fetched(self) -> bool:
@@ -56,7 +55,7 @@ class Packages:
     @property
     def can_be_had(self) -> bool:
         """Whether they have been fetched, or can be."""
-        return self.fetched or bool(release() and shutil.which("apt-get"))
+        return self.fetched or bool(apt.release() and shutil.which("apt-get"))
 
     @property
     def layer(self) -> Layer:
@@ -125,26 +124,11 @@ def missing() -> str:
     return f"{', '.join(absent)} of Debian not fetched" if absent else ""
 
 
-def release() -> str:
-    """Return the name of the machine's release of Debian; empty on anything else."""
-    text = _RELEASE.read_text(encoding="utf-8") if _RELEASE.is_file() else ""
-    name = re.search(r"^VERSION_CODENAME=(\S+)", text, re.MULTILINE)
-    return name[1] if name and re.search(r"^ID=debian$", text, re.MULTILINE) else ""
-
-
 def _fetch(folder: Path, names: Sequence[str]) -> list[Path]:
     """Fetch packages with all that they depend on, as for a machine that has none: lists and cache are of their own."""
-    options = {
-        "Dir::State::status": os.devnull,
-        "Dir::State::lists": folder / "lists",
-        "Dir::Cache": folder / "cache",
-        "APT::Sandbox::User": "root",  # a private folder is not open to apt's own user
-    }
-    for name in ("lists/partial", "cache/archives/partial"):
-        (folder / name).mkdir(parents=True)
-    apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in options.items())]
-    _run(*apt, "update")
-    _run(*apt, "install", "--yes", "--download-only", "--no-install-recommends", *names)
+    get = apt.command(folder, {"Dir::State::status": os.devnull})
+    _run(*get, "update")
+    _run(*get, "install", "--yes", "--download-only", "--no-install-recommends", *names)
     return sorted((folder / "cache" / "archives").glob("*.deb"))
 
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import apt
 from local.rehearsal import images, tools
 from local.rehearsal.base_images import debian, log_router
 from local.rehearsal.base_images.names import DOCKER_HUB, ImageName
@@ -378,7 +379,7 @@ def _of_debian(
         listed = [f"{name}={value}" for name, value in variables.items()]
         return images.image(packages.layer, extra, Env=listed, Cmd=list(command), StopSignal=stop_signal)
 
-    return StandIn(f"{what} of Debian {debian.release()}, without apt-get", _fingerprint(packages.key), make)
+    return StandIn(f"{what} of Debian {apt.release()}, without apt-get", _fingerprint(packages.key), make)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 from mocked import build
-from samples import EXECUTION_ROLE, TASK_ROLE, arn, foundation, hosting
+from samples import EXECUTION_ROLE, TASK_ROLE, arn, foundation, hosting, register_statements
 
 from components.engines.target import TakeOver
 from components.foundation.iam import Statement, policy_document
@@ -46,22 +46,7 @@ def test_a_service_is_known_by_its_long_arn() -> None:
 
 def test_revisions_may_be_registered_with_the_tags_of_one_family_and_with_its_two_roles() -> None:
     """Without ecs:TagResource a registration with tags is denied (aws-cdk#25768)."""
-    assert granted(DeploymentTarget.register_task_definitions) == [
-        {
-            "Sid": "RegisterTaskDefinition",
-            "Effect": "Allow",
-            "Action": ["ecs:RegisterTaskDefinition"],
-            "Resource": ["*"],
-        },
-        {
-            "Sid": "TagTaskDefinition",
-            "Effect": "Allow",
-            "Action": ["ecs:TagResource"],
-            "Resource": [REVISIONS],
-            "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
-        },
-        PASS_ROLES,
-    ]
+    assert granted(DeploymentTarget.register_task_definitions) == register_statements(REVISIONS)
 
 
 def test_roles_are_passed_to_tasks_and_to_nothing_else() -> None:
