@@ -479,13 +479,13 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "tests.lighthouse.budgets.bestPractices": [Tried(70)],
     "tests.lighthouse.budgets.seo": [Tried(70)],
     "deploy.testTraffic.http": [
-        Tried([{"path": "/healthz"}], engines=("ecs blueGreen",)),
+        Tried([{"path": "/healthz"}], engines=("codeDeploy", "ecs blueGreen")),
     ],
     "deploy.testTraffic.headers": [
         Tried(
             {"X-Token": "shop/token"},
             base={"deploy.testTraffic": {"http": [{"path": "/healthz"}]}},
-            engines=("ecs blueGreen",),
+            engines=("codeDeploy", "ecs blueGreen"),
         )
     ],
     "tests.headers": [Tried({"Authorization": "shop/tests:authorization"})],

@@ -4,9 +4,12 @@ CodePipeline's own action deploys; this job runs beside it. It shows what become
 have stopped as set off the deployment circuit breaker of Amazon ECS, it has CodeDeploy stop and roll back, and fails
 with the reason, instead of an hour later without one. It ends as soon as the new tasks are healthy, hence before users
 see them. A deployment that fails by itself fails this job as well, so that a retry runs both again. What this job
-cannot do or does not understand never fails a deployment that succeeds. Reads taskdef.json.
+cannot do or does not understand never fails a deployment that succeeds. Where CodeDeploy waits for its word, it asks
+the new version at the test listener first, and lets users have it or rolls it back. Reads taskdef.json.
 Variables: PIPELINE, DEPLOY_ACTION and WATCH_ACTION (names: the pipeline, the action that deploys, this one),
-PIPELINE_EXECUTION_ID, CLUSTER, SERVICE (names), LOG_GROUP (of the containers), MINUTES (to watch at most).
+PIPELINE_EXECUTION_ID, CLUSTER, SERVICE (names), LOG_GROUP (of the containers), MINUTES (to watch at most), and where
+CodeDeploy waits: TEST_URL (where the new version is reached then), HTTP_CHECKS and TEST_HEADERS (as run-http-checks
+takes them).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import time
 from typing import Any, NoReturn
 
-from jobs import inputs, job, stopped_tasks
+from jobs import http_checks, inputs, job, stopped_tasks, tested
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 FEWEST_FAILURES, MOST_FAILURES = 3, 200
@@ -26,7 +29,7 @@ SAME_TIME = 15.0
 """Seconds between the start of two actions that CodePipeline starts together."""
 PATIENCE = 12
 """Answers in a row that may be missing before there is no point in asking on."""
-RUNS, SUCCEEDED = "InProgress", "Succeeded"
+RUNS, SUCCEEDED, WAITS = "InProgress", "Succeeded", "Ready"
 
 
 def threshold(wanted: int) -> int:
@@ -44,6 +47,9 @@ class Watch:
         self.log_group = job.optional("LOG_GROUP")
         self.minutes = inputs.number("MINUTES", job.require("MINUTES"))
         self.definition = job.read_json("taskdef.json", "containerDefinitions")
+        self.url = job.optional("TEST_URL")
+        # Now: what is wrong with them is no fault of the new version.
+        self._checks, self._headers = (http_checks.read(), tested.headers()) if self.url else ([], {})
         self.deployment = ""
         self.failures: dict[str, dict[str, Any]] = {}
         self.events: list[str] = []
@@ -130,12 +136,12 @@ class Watch:
                 self._seen.add(arn)
                 job.say("\n".join(f"  {line}" for line in stopped_tasks.lines_of(task, self.definition)))
 
-    def fail(self, message: str) -> NoReturn:
-        """End the job with the message and why the tasks stopped."""
+    def fail(self, message: str, *problems: str) -> NoReturn:
+        """End the job with the message, the problems that were found, and why the tasks stopped."""
         found = stopped_tasks.explain(list(self.failures.values()), self.events, self.definition, self.log_group)
         because = f", because {found.sentence}" if found.sentence else ""
         lines = found.lines if self.failures else []
-        job.fail("\n".join([f"{message}{because}. The previous version keeps serving.", *lines]))
+        job.fail("\n".join([f"{message}{because}. The previous version keeps serving.", *problems, *lines]))
 
     def failed(self, action: dict[str, Any]) -> NoReturn:
         """End the job, since the deploying action has failed by itself."""
@@ -148,18 +154,35 @@ class Watch:
         text = " ".join(dict.fromkeys(error.strip() for error in errors if error))
         self.fail(f"{self.deploying} has failed: {text or action['status']}".rstrip(". "))
 
-    def stop(self) -> None:
-        """Stop the deployment, which rolls it back, and end the job; go on when it has come to its end already."""
+    def stop(self, why: str, *problems: str) -> None:
+        """Stop the deployment, which rolls it back, and end the job; go on when it cannot be stopped any more."""
         command = ("deploy", "stop-deployment", "--deployment-id", self.deployment, "--auto-rollback-enabled")
         if self._stop_tried:
             return
         self._stop_tried = True
         result = job.run("Stop the deployment and roll it back", "aws", *command, "--output", "json", check=False)
-        number = len(self.failures)
         if not result.code:
-            self.fail(f"the deployment {self.deployment} is stopped and rolled back: {number} of its tasks failed")
+            self.fail(f"the deployment {self.deployment} is stopped and rolled back: {why}", *problems)
         if "(DeploymentAlreadyCompletedException)" not in result.errors:
-            job.say(f"{number} of its tasks failed, and it cannot be stopped: {result.errors.strip()}")
+            job.say(f"{why}, and it cannot be stopped: {result.errors.strip()}")
+
+    def decide(self) -> bool:
+        """Check the new version if CodeDeploy waits for the word; return whether users get it.
+
+        https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ContinueDeployment.html
+        """
+        which = ("--deployment-id", self.deployment)
+        info = self.ask("Ask CodeDeploy how far it is", "deploy", "get-deployment", *which).get("deploymentInfo", {})
+        if info.get("status") != WAITS:
+            self.show(f"{self.deployment}: the new tasks are healthy, waiting for test traffic to reach them")
+            return False
+        job.say(f"Test traffic reaches the new version: checking it at {self.url}")
+        failed = http_checks.failures(http_checks.run(self.url, self._headers, self._checks))
+        if failed:
+            self.stop("the new version does not answer as expected", *failed)
+            self.fail("the new version does not answer as expected", *failed)
+        job.aws("Let users have it", "deploy", "continue-deployment", *which, "--deployment-wait-type", "READY_WAIT")
+        return True
 
     def step(self) -> bool:
         """Look once; return whether there is nothing left to watch."""
@@ -177,12 +200,21 @@ class Watch:
         self.show(f"{self.deployment}: {runs} of {wanted} tasks running, {len(self.failures)} failed")
         # A task set begins with no tasks, and is steady then.
         steady = task_set.get("stabilityStatus") == "STEADY_STATE" and runs == wanted and wanted == task_set["wanted"]
-        if steady or task_set.get("status") == "PRIMARY":
+        served = task_set.get("status") == "PRIMARY"
+        if steady and self.url and not served and not self.decide():
+            return False
+        if steady or served:
             self.show(f"{self.deployment}: the new tasks are healthy, CodeDeploy moves the traffic")
             return True
         if len(self.failures) >= threshold(wanted):
-            self.stop()
+            self.stop(f"{len(self.failures)} of its tasks failed")
         return False
+
+    def give_up(self, why: str) -> None:
+        """Watch no longer: the deployment goes on without this job, unless CodeDeploy waits for its word."""
+        if self.url:
+            self.fail(f"{why}: the new version is not checked, and CodeDeploy stops when it has waited for the word")
+        job.say(f"{why}: this job watches no longer, the deployment goes on")
 
     def follow(self) -> None:
         """Watch until there is nothing left to watch, the time is up, or AWS does not answer."""
@@ -191,12 +223,12 @@ class Watch:
             if self.step():
                 return
             if self._missing > PATIENCE:
-                job.say("AWS does not answer: this job watches no longer, the deployment goes on")
+                self.give_up("AWS does not answer")
                 return
             self._again = True
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
-        job.say(f"not decided after {self.minutes} minutes: this job watches no longer, the deployment goes on")
+        self.give_up(f"not decided after {self.minutes} minutes")
         if self.deployment:
             region = f" --region {job.optional('AWS_REGION')}" if job.optional("AWS_REGION") else ""
             command = f"aws deploy stop-deployment --deployment-id {self.deployment} --auto-rollback-enabled{region}"
@@ -215,6 +247,4 @@ def main() -> None:
     try:
         watch.follow()
     except Exception as error:  # noqa: BLE001 - a fault of the watcher is none of the deployment
-        job.say(
-            f"this job does not understand what AWS answers ({type(error).__name__}: {error}) and watches no longer"
-        )
+        watch.give_up(f"this job does not understand what AWS answers ({type(error).__name__}: {error})")

@@ -7,7 +7,7 @@ import math
 import pulumi
 
 from components.engines.code_deploy_group import CodeDeploy, CodeDeployArgs
-from components.engines.deployment_group import DeploymentGroup
+from components.engines.deployment_group import CONTINUE_DEPLOYMENTS, DeploymentGroup
 from components.engines.engine import (
     DEPLOY_ACTION,
     MINUTES_TO_ROLL_BACK,
@@ -16,6 +16,7 @@ from components.engines.engine import (
     Engine,
     TrafficSwitch,
 )
+from components.engines.new_version_checks import checks_of
 from components.foundation.iam import Statement
 from components.jobs.build_project import LONG_RUNNING, BuildProject
 from components.pipeline.delivery_pipeline import follow_run
@@ -86,7 +87,8 @@ def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
     """Make the job that runs beside CodeDeploy's own action: that one says little, and gives up after an hour."""
     target, context = deployment.target, deployment.context
     prefix, grace = context.foundation.prefix, target.grace_period_seconds
-    known = grace is not None and minutes_to_decide(deployment.desired_count, grace) <= QUICK_MINUTES
+    checked, statements = checks_of(deployment)
+    known = grace is not None and minutes_to_decide(deployment.desired_count, grace) <= QUICK_MINUTES and not checked
     # It runs for minutes beside other jobs: a size that none of them has, and so a quota of its own.
     machine = context.quick.with_memory(4) if known else LONG_RUNNING
     minutes = QUICK_MINUTES if machine.is_lambda else CODE_DEPLOY_WAITS_MINUTES
@@ -102,6 +104,7 @@ def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
             "SERVICE": target.service,
             "LOG_GROUP": target.log_group,
             "MINUTES": str(minutes),
+            **checked,
         },
         statements=[
             follow_run(prefix, target.account),
@@ -109,6 +112,7 @@ def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
             *target.read_tasks(),
             target.read_log(deployment.container),
             *group.stop(target.account),
+            *([CONTINUE_DEPLOYMENTS, *statements] if checked else []),
         ],
         timeout_minutes=minutes + MINUTES_TO_ROLL_BACK,
     )
@@ -122,7 +126,7 @@ CODE_DEPLOY = Engine(
     # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
     timeout_minutes=5 * 24 * 60,
     longest_timeout_minutes=5 * 24 * 60,
-    options=frozenset({"termination_wait_minutes", "alarms"}),
+    options=frozenset({"termination_wait_minutes", "alarms", "test_traffic"}),
     old_tasks_stay="termination_wait_minutes",
     # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
     longest_shift_minutes=2880,

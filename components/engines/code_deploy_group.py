@@ -10,7 +10,7 @@ import pulumi
 from pulumi_aws import codedeploy, iam
 
 from components.engines.deployment_group import DeploymentGroup
-from components.engines.engine import Rollout
+from components.engines.engine import WORD_MINUTES, Rollout
 from components.engines.target import DeploymentTarget
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
@@ -107,7 +107,7 @@ class CodeDeploy(pulumi.ComponentResource):
             deployment_style=codedeploy.DeploymentGroupDeploymentStyleArgs(
                 deployment_option="WITH_TRAFFIC_CONTROL", deployment_type="BLUE_GREEN"
             ),
-            blue_green_deployment_config=_blue_green(args.rollout.termination_wait_minutes),
+            blue_green_deployment_config=_blue_green(args.rollout),
             ecs_service=codedeploy.DeploymentGroupEcsServiceArgs(
                 cluster_name=target.cluster, service_name=target.service
             ),
@@ -206,18 +206,22 @@ class CodeDeploy(pulumi.ComponentResource):
         return statements
 
 
-def _blue_green(termination_wait_minutes: int) -> codedeploy.DeploymentGroupBlueGreenDeploymentConfigArgs:
-    """Go on by itself, and end the old tasks afterwards: ECS knows no KEEP_ALIVE (terraform-provider-aws#23995).
+def _blue_green(rollout: Rollout) -> codedeploy.DeploymentGroupBlueGreenDeploymentConfigArgs:
+    """End the old tasks afterwards: ECS knows no KEEP_ALIVE (terraform-provider-aws#23995).
 
-    A wait before the shift is for people, and CodeDeploy refuses minutes together with CONTINUE_DEPLOYMENT.
+    Where checks decide, CodeDeploy waits for the word when test traffic reaches the new tasks, and stops without one;
+    else it goes on by itself, and refuses minutes together with CONTINUE_DEPLOYMENT (terraform-provider-aws#9653).
+    https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_codedeploy.EcsBlueGreenDeploymentConfig.html has both.
     """
+    decided = rollout.test_traffic is not None
     return codedeploy.DeploymentGroupBlueGreenDeploymentConfigArgs(
         deployment_ready_option=codedeploy.DeploymentGroupBlueGreenDeploymentConfigDeploymentReadyOptionArgs(
-            action_on_timeout="CONTINUE_DEPLOYMENT"
+            action_on_timeout="STOP_DEPLOYMENT" if decided else "CONTINUE_DEPLOYMENT",
+            wait_time_in_minutes=WORD_MINUTES if decided else None,
         ),
         terminate_blue_instances_on_deployment_success=(
             codedeploy.DeploymentGroupBlueGreenDeploymentConfigTerminateBlueInstancesOnDeploymentSuccessArgs(
-                action="TERMINATE", termination_wait_time_in_minutes=termination_wait_minutes
+                action="TERMINATE", termination_wait_time_in_minutes=rollout.termination_wait_minutes
             )
         ),
     )

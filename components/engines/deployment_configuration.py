@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from components.engines.engine import Rollout, Strategy
+from components.engines.engine import WORD_MINUTES, Rollout, Strategy
 
 STRATEGIES: Final[Mapping[Strategy, str]] = {
     "rolling": "ROLLING",
@@ -21,13 +21,6 @@ NO_ALARMS: Final[Mapping[str, object]] = {"alarmNames": [], "enable": False, "ro
 """What takes the alarms of a service away: ECS keeps what it is not told, and wants all three fields.
 
 https://github.com/aws/copilot-cli/pull/4565
-"""
-
-
-WORD_MINUTES: Final = 15
-"""How long ECS waits for the word of the job that checks the new version, which takes seven minutes at most.
-
-A job that has died gives none: ECS rolls back then, and users keep the old version.
 """
 
 

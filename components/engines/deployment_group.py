@@ -67,3 +67,7 @@ class DeploymentGroup:
             Statement(sid="StopDeployment", actions=("codedeploy:StopDeployment",), resources=("*",)),
             Statement(sid="ReadDeployment", actions=("codedeploy:GetDeployment",), resources=(self.arn(account),)),
         )
+
+
+CONTINUE_DEPLOYMENTS = Statement(sid="ContinueDeployment", actions=("codedeploy:ContinueDeployment",), resources=("*",))
+"""Permission to have a deployment that waits for a word shift the traffic; AWS offers no resource for it either."""

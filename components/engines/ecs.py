@@ -17,8 +17,8 @@ from components.engines.engine import (
     Engine,
     TrafficSwitch,
 )
+from components.engines.new_version_checks import checks_of
 from components.foundation.iam import Statement
-from components.foundation.secret import SecretReference, read_all
 from components.jobs.build_project import LONG_RUNNING
 from components.pipeline.model import Action, Artifact
 from components.pipeline.variables import DELIVERED_IMAGE
@@ -30,7 +30,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
         configuration = {"alarms": NO_ALARMS, **deployment_configuration(rollout), **pause(rollout)}
     else:  # a service that exists keeps what the stack file does not state
         configuration = stated_configuration(rollout)
-    checked, statements = _test_traffic(deployment)
+    checked, statements = checks_of(deployment)
     project = deployment.stage.project(
         "deploy-ecs",
         description="Registers the task definition, updates the service and follows the deployment",
@@ -57,27 +57,12 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             *target.read_tasks(),
             target.read_log(deployment.container),
             *statements,
+            *([target.continue_deployments()] if rollout.test_traffic else []),
         ],
         timeout_minutes=rollout.timeout_minutes + MINUTES_TO_ROLL_BACK,
     )
     action = project.action(DEPLOY_ACTION, reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
     return (action,), (project.start(),)
-
-
-def _test_traffic(deployment: Deployment) -> tuple[dict[str, pulumi.Input[str]], list[Statement]]:
-    """What the job is told of the checks that decide, and what it may do for them."""
-    target, checked = deployment.target, deployment.rollout.test_traffic
-    if checked is None:
-        return {}, []
-    if target.test_url is None:
-        raise ValueError(f"{deployment.name}: checks of test traffic need the address of the test listener")
-    variables: dict[str, pulumi.Input[str]] = {"TEST_URL": target.test_url, "HTTP_CHECKS": checked.checks}
-    statements = [target.continue_deployments()]
-    if checked.headers:
-        variables["TEST_HEADERS"] = json.dumps(dict(checked.headers), sort_keys=True)
-        secrets = (SecretReference.parsed(secret) for _, secret in checked.headers)
-        statements.append(read_all("ReadTestHeaders", secrets, target.account))
-    return variables, statements
 
 
 ECS = Engine(

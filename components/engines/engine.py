@@ -26,6 +26,11 @@ The capacity provider is one of them because AWS's provider changes it by making
 ``forceNewDeployment``, which it then sends with every change: capacityProviderStrategyCustomizeDiff in
 https://github.com/hashicorp/terraform-provider-aws/blob/v6.58.0/internal/service/ecs/service.go.
 """
+WORD_MINUTES = 15
+"""How long a deployment waits for the word of the job that checks the new version, which takes seven minutes at most.
+
+A job that has died gives none: the deployment is rolled back then, and users keep the old version.
+"""
 NAMED_BY_TASK_DEFINITION = ("loadBalancers[*].containerName", "loadBalancers[*].containerPort")
 """ECS refuses a name or a port that the running task definition does not have: they change together with it."""
 SERVICE_CONNECT = "serviceConnectConfiguration"

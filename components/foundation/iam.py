@@ -37,6 +37,7 @@ _BUILDS_IN_A_VPC = (
 UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
     {
         # CodeDeploy's own guide names the deployment group, and is wrong (awsdocs/aws-codedeploy-user-guide#18).
+        "codedeploy:ContinueDeployment": f"{_REFERENCE}list_awscodedeploy.html",
         "codedeploy:StopDeployment": f"{_REFERENCE}list_awscodedeploy.html",
         "ec2:DescribeDhcpOptions": f"{_REFERENCE}list_amazonec2.html",
         "ec2:DescribeNetworkInterfaces": f"{_REFERENCE}list_amazonec2.html",

@@ -5,7 +5,7 @@ and it never gives up by itself, where AWS's does after an hour.
 
 Sources: https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-steps-ecs.html and
 https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-stop.html; the errors are those of
-https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_StopDeployment.html.
+https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_StopDeployment.html and API_ContinueDeployment.html.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from local.rehearsal.ecs.fleet import passing
 from local.rehearsal.ecs.state import Service, TaskSet
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused
 
-_ONGOING = ("Created", "InProgress")
+_ONGOING = ("Created", "InProgress", "Ready")
 _TIMEOUT = (
     "The deployment timed out while waiting for the replacement task set to become healthy. This time out period is "
     "60 minutes."
@@ -43,6 +43,7 @@ class Traffic:
         production: The ARN of the users' listener.
         test: The ARN of the listener for tests.
         steps: The percent of the users' traffic that goes to the new tasks, and the minutes after each shift.
+        ready_minutes: How long it waits for somebody's word before the first shift; ``None`` when it does not.
         termination_minutes: How long the old tasks stay after the last shift.
         alarms: The CloudWatch alarms that roll a deployment back.
         patience_minutes: How long new tasks may take to be healthy; ``None`` for as long as they like.
@@ -52,6 +53,7 @@ class Traffic:
     production: str = ""
     test: str = ""
     steps: tuple[tuple[float, float], ...] = ((100.0, 0.0),)
+    ready_minutes: float | None = None
     termination_minutes: float = 0.0
     alarms: tuple[str, ...] = ()
     patience_minutes: float | None = None
@@ -65,7 +67,7 @@ class BlueGreen:
         identity: Its ID.
         definition: The task definition.
         placed: What its AppSpec says of network and capacity providers, as CreateTaskSet takes it.
-        status: Created, InProgress, Succeeded, Failed or Stopped.
+        status: Created, InProgress, Ready (it waits for somebody's word), Succeeded, Failed or Stopped.
         error: Code and message of what went wrong.
         rolled_back: Whether it was asked to roll back when it was stopped.
         task_set: The replacement task set, once it is made.
@@ -114,16 +116,20 @@ class CodeDeploy(Emulated):
 
     def operations(self) -> Operations:
         """Return what is emulated."""
-        return {"GetDeployment": self._get_deployment, "StopDeployment": self._stop_deployment}
+        return {
+            "GetDeployment": self._get_deployment,
+            "StopDeployment": self._stop_deployment,
+            "ContinueDeployment": self._continue_deployment,
+        }
 
     def needs(self, operation: str, parameters: Json) -> list[Need]:  # noqa: ARG002 - one group, whatever is asked for
         """Return the permission behind a request.
 
-        AWS lists no resource for StopDeployment, so that it is allowed for all deployments or for none:
+        AWS lists no resource for two of them, so that they are allowed for all deployments or for none:
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html
         """
-        if operation == "StopDeployment":
-            return [Need("codedeploy:StopDeployment", "*")]
+        if operation in ("StopDeployment", "ContinueDeployment"):
+            return [Need(f"codedeploy:{operation}", "*")]
         return [Need(f"codedeploy:{operation}", self.arn(f"deploymentgroup:{self._application}/{self._group}"))]
 
     def deploy(self, revision: str, ended: Callable[[BlueGreen], None], placed: Json | None = None) -> BlueGreen:
@@ -175,6 +181,9 @@ class CodeDeploy(Emulated):
         service.says("updated state to STEADY_STATE.", new)
         yield
         self._route(traffic.test, made, 100.0)
+        yield from self._wait_for_word(made)
+        if made.status not in _ONGOING:
+            return
         for percent, minutes in traffic.steps:
             made.percent = percent
             self._route(traffic.production, made, percent)
@@ -197,6 +206,23 @@ class CodeDeploy(Emulated):
         while not self._are_well(new):
             if patience is not None and self._ecs.fleet.over(began, patience):
                 self.fail(made, "TIMEOUT", _TIMEOUT)
+                return
+            yield
+
+    def _wait_for_word(self, made: BlueGreen) -> Iterator[None]:
+        """Wait until somebody lets users have the new version, where the group says so; without a word it is stopped.
+
+        https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_DeploymentReadyOption.html
+        """
+        minutes = self._traffic.ready_minutes
+        if minutes is None:
+            return
+        made.status, since = "Ready", time.monotonic()
+        yield
+        while made.status == "Ready":
+            if self._ecs.fleet.expired(since, minutes):
+                self._service.course = self._back(made)
+                made.end("Stopped")
                 return
             yield
 
@@ -274,6 +300,17 @@ class CodeDeploy(Emulated):
             "computePlatform": "ECS",
         }
         return {"deploymentInfo": {**info, **({"errorInformation": dict(made.error)} if made.error else {})}}
+
+    def _continue_deployment(self, parameters: Json) -> Json:
+        made = self._found(parameters)
+        if made.status in ("Succeeded", "Failed", "Stopped"):
+            message = f"The deployment {made.identity} has already completed with the status {made.status}."
+            raise Refused("DeploymentAlreadyCompletedException", message)
+        if made.status != "Ready" or parameters.get("deploymentWaitType", "READY_WAIT") != "READY_WAIT":
+            message = f"The deployment {made.identity} is not waiting for a word of this kind: it is {made.status}."
+            raise Refused("DeploymentIsNotInReadyStateException", message)
+        made.status = "InProgress"
+        return {}
 
     def _stop_deployment(self, parameters: Json) -> Json:
         made = self._found(parameters)

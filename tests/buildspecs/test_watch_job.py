@@ -418,6 +418,26 @@ def test_when_aws_does_not_answer_the_job_watches_no_longer(
     assert asked == [first, *[f"{first} again"] * watching.PATIENCE]
 
 
+def test_a_version_that_was_not_checked_is_not_let_through(
+    watching: Any,  # noqa: ANN401 - as the fixture
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """CodeDeploy waits for the word, and nobody gives it."""
+    monkeypatch.setenv("TEST_URL", "http://shop.example.com:8080")
+    monkeypatch.setenv("HTTP_CHECKS", "[]")
+    monkeypatch.setattr(watching.Watch, "step", lambda _self: 1 / 0)
+    monkeypatch.setattr(watching.job, "start", lambda *_: None)
+
+    with pytest.raises(SystemExit):
+        watching.main()
+
+    assert (
+        "FAILED: this job does not understand what AWS answers (ZeroDivisionError: division by zero): the new version "
+        "is not checked, and CodeDeploy stops when it has waited for the word. The previous version keeps serving.\n"
+    ) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("deployment", "region", "advice"),
     [

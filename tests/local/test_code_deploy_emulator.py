@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from task_definitions import LOGS, NEW, definition
 
-from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
+from local.rehearsal.code_deploy import BlueGreen, CodeDeploy, Traffic
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import Emulated, Refused
@@ -132,6 +132,37 @@ def test_an_empty_line_of_a_log_is_no_event(ecs: Ecs) -> None:
     assert [event["message"] for event in events] == ["one", "two"]
 
 
+def test_a_word_is_refused_that_no_deployment_waits_for(ecs: Ecs, code_deploy: CodeDeploy) -> None:
+    """https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ContinueDeployment.html."""
+    made = code_deploy.deploy("shop:2", nobody)
+
+    def refusal(kind: str = "READY_WAIT") -> str:
+        with pytest.raises(Refused) as answer:
+            code_deploy.owner("ContinueDeployment", deploymentId=made.identity, deploymentWaitType=kind)
+        return answer.value.code
+
+    assert refusal() == "DeploymentIsNotInReadyStateException"
+    while made.status != "Succeeded":
+        look(ecs)
+    assert refusal() == "DeploymentAlreadyCompletedException"
+
+
+def test_a_deployment_waits_for_the_word_with_test_traffic_on_the_new_tasks(ecs: Ecs) -> None:
+    service = ecs.service("shop", "main")
+    waiting = CodeDeploy(ecs, service, application="shop", group="prod", traffic=Traffic(ready_minutes=15))
+    made = waiting.deploy("shop:2", nobody)
+    while made.status != "Ready":
+        look(ecs)
+    with pytest.raises(Refused) as answer:
+        waiting.owner("ContinueDeployment", deploymentId=made.identity, deploymentWaitType="TERMINATION_WAIT")
+    assert answer.value.code == "DeploymentIsNotInReadyStateException"
+    assert made.percent == 0, "users have the old version"
+    assert waiting.owner("ContinueDeployment", deploymentId=made.identity) == {}
+    while made.status != "Succeeded":
+        look(ecs)
+    assert service.running == ["shop:2"]
+
+
 def test_a_group_has_one_deployment_at_a_time(code_deploy: CodeDeploy) -> None:
     code_deploy.deploy("shop:2", nobody)
 
@@ -149,6 +180,7 @@ STREAMS = AWS.format("logs", "log-group:/ecs/shop:log-stream:shop/*")
     ("operation", "parameters", "resource", "allowed"),
     [
         ("StopDeployment", {"deploymentId": "d-1"}, AWS.format("codedeploy", "deploymentgroup:shop/prod"), False),
+        ("ContinueDeployment", {"deploymentId": "d-1"}, AWS.format("codedeploy", "deploymentgroup:shop/prod"), False),
         ("ListActionExecutions", {"pipelineName": "shop-prod"}, AWS.format("codepipeline", "other"), False),
         ("GetLogEvents", {"logGroupName": "/ecs/shop", "logStreamName": "shop/shop/1"}, STREAMS, True),
         ("GetLogEvents", {"logGroupName": "/ecs/shop", "logStreamName": "proxy/proxy/1"}, STREAMS, False),
@@ -157,7 +189,7 @@ STREAMS = AWS.format("logs", "log-group:/ecs/shop:log-stream:shop/*")
 def test_the_callers_policies_decide(
     services: Services, operation: str, parameters: dict[str, Any], resource: str, *, allowed: bool
 ) -> None:
-    """No resource narrows StopDeployment."""
+    """No resource narrows StopDeployment or ContinueDeployment."""
     service = services[operation]
     statement = {"Effect": "Allow", "Action": f"{service.SERVICE}:{operation}", "Resource": resource}
     service.policies = [{"Version": "2012-10-17", "Statement": [statement]}]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rehearsing import hurried, with_variables
 from summary import stack_files
 
 from components.settings import load_stack_file
+from local.loopback import serving_http
 from local.rehearsal.aws_services import ACCOUNT, AwsServices
 from local.rehearsal.codebuild import BuildHost, Result, put_python, run_build
 from local.rehearsal.deployed import Deployed
@@ -24,6 +26,22 @@ from local.rehearsal.hosting.existing import plain_hosting
 from local.rehearsal.resources import values_of
 
 COMMIT = "0123abc"
+
+
+@contextmanager
+def new_version(status: int) -> Iterator[tuple[str, list[str]]]:
+    """What test traffic reaches, answering with this status: its address, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with serving_http(Answers) as url:
+        yield url, asked
 
 
 class DeliveredStack:

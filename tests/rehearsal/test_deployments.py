@@ -6,21 +6,19 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import yaml
 from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
-from delivered_stack import Builder, DeliveredStack, artifact, unzipped
+from delivered_stack import Builder, DeliveredStack, artifact, new_version, unzipped
 from jsonschema import Draft202012Validator
 from mocked import ACCOUNT, REGION
 from rehearsing import in_this_process
 
 from components.jobs.buildspec import load_buildspec
 from local.aws_models import service_model
-from local.loopback import serving_http
 from local.rehearsal.app_spec import task_set_of
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.codebuild import Result
@@ -807,30 +805,15 @@ def test_a_service_of_codedeploy_is_handed_to_ecs_before_its_first_deployment_by
     }
 
 
-class NewVersion(BaseHTTPRequestHandler):
-    """What test traffic reaches: it is well, or it is not."""
-
-    status: ClassVar[int] = 200
-    asked: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(self.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-
 @pytest.mark.parametrize("status", [200, 503])
 def test_users_get_a_version_when_it_answers_the_test_traffic(
-    deliver: Deliver, prepared: Prepared, monkeypatch: pytest.MonkeyPatch, status: int
+    deliver: Deliver, prepared: Prepared, status: int
 ) -> None:
-    monkeypatch.setattr(NewVersion, "status", status)
-    monkeypatch.setattr(NewVersion, "asked", [])
     delivery = deliver(MADE, TEST_TRAFFIC, pace=1)
-    with serving_http(NewVersion) as url:
+    with new_version(status) as (url, asked):
         result = delivery.deploy(prepared(delivery), TEST_URL=url)
 
-    assert NewVersion.asked == ["/healthz"], result.log
+    assert asked == ["/healthz"], result.log
     assert result.succeeded is (status == 200), result.log
     (given,) = delivery.called("ContinueServiceDeployment")
     assert given["action"] == ("CONTINUE" if status == 200 else "ROLLBACK")

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivered_stack import Builder, DeliveredStack, artifact
+from delivered_stack import Builder, DeliveredStack, artifact, new_version
 from mocked import REGION
 from rehearsing import in_this_process
 
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.code_deploy import BlueGreen, CodeDeploy
+from local.rehearsal.code_deploy import BlueGreen, CodeDeploy, Traffic
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.codebuild import Result
 from local.rehearsal.ecs import Behaviour, Ecs
 from local.rehearsal.emulated import Caller, Emulated, serving
 from local.rehearsal.logs import Logs
 from local.rehearsal.pipeline import ActionRun, Status
+from local.rehearsal.resources import values_of
 
 RUN = str(uuid.uuid4())
 READ_ONLY = (
@@ -32,24 +33,33 @@ READ_ONLY = (
 ENDPOINTS = ("ECS", "CODEDEPLOY", "CODEPIPELINE", "CLOUDWATCH_LOGS")
 
 
+CHECKED = {"testTraffic": {"http": [{"path": "/healthz"}]}}
+
+
 @cache
-def planned() -> DeliveredStack:
-    """A stack that CodeDeploy deploys, with static files around it."""
-    return DeliveredStack("everything-on")
+def planned(*, checked: bool = False) -> DeliveredStack:
+    """A stack that CodeDeploy deploys, with static files around it, or with a version that has to answer first."""
+    return DeliveredStack("dev", {"deploy": CHECKED}) if checked else DeliveredStack("everything-on")
 
 
 class Deployment:
     """A run of the pipeline that has come to its deployment, with everything the job can ask of AWS."""
 
-    def __init__(self, builder: Builder, folder: Path, *, pace: int) -> None:
-        self.stack, self.builder, self._folder = planned(), builder, folder
+    def __init__(self, stack: DeliveredStack, builder: Builder, folder: Path, *, pace: int) -> None:
+        self.stack, self.builder, self._folder = stack, builder, folder
         self.ecs = Ecs(region=REGION, pace=pace)
         self.stack.serve(self.ecs)
         given = self.stack.variables("WatchDeployment")
         self.service = self.ecs.service(given["SERVICE"], given["CLUSTER"])
         group = self.stack.deployed.action("DeployService").configuration
+        waits = next(values_of(self.stack.graph, "aws:codedeploy/deploymentGroup:DeploymentGroup"), {})
+        ready = waits.get("blueGreenDeploymentConfig", {}).get("deploymentReadyOption", {})
         self.code_deploy = CodeDeploy(
-            self.ecs, self.service, application=group["ApplicationName"], group=group["DeploymentGroupName"]
+            self.ecs,
+            self.service,
+            application=group["ApplicationName"],
+            group=group["DeploymentGroupName"],
+            traffic=Traffic(ready_minutes=ready.get("waitTimeInMinutes")),
         )
         self.pipeline = CodePipeline(given["PIPELINE"], region=REGION)
         self.logs = Logs(self.ecs)
@@ -59,6 +69,7 @@ class Deployment:
         definition["containerDefinitions"][0]["image"] = self.image
         self.definition = definition
         self.action: ActionRun | None = None
+        self.checked_at: dict[str, str] = {}
 
     @property
     def emulated(self) -> tuple[Emulated, ...]:
@@ -123,9 +134,9 @@ def ready(aws: AwsServices, warm_aws_cli: Path, tmp_path: Path) -> Iterator[Begi
     """Make everything ready for a deployment; it is on the network until the test ends."""
     open_servers = []
 
-    def make(*, pace: int = 6) -> Deployment:
-        builder = Builder(planned(), aws, warm_aws_cli, tmp_path / "machine")
-        made = Deployment(builder, tmp_path, pace=pace)
+    def make(*, pace: int = 6, checked: bool = False) -> Deployment:
+        stack = planned(checked=checked)
+        made = Deployment(stack, Builder(stack, aws, warm_aws_cli, tmp_path / "machine"), tmp_path, pace=pace)
         server = serving(*made.emulated)
         made.url = server.__enter__()
         open_servers.append(server)
@@ -343,6 +354,64 @@ def test_the_job_ends_in_time_whatever_happens(ready: Begin, in_process: Callabl
     assert action.status == "InProgress"
 
 
+@pytest.mark.parametrize("status", [200, 503])
+def test_users_get_a_version_when_it_answers_the_test_traffic(ready: Begin, status: int) -> None:
+    deployment = ready(pace=1, checked=True)
+    deployment.begin()
+
+    with new_version(status) as (url, asked):
+        result = deployment.watch(TEST_URL=url)
+
+    assert asked == ["/healthz"], result.log
+    assert result.succeeded is (status == 200), result.log
+    made = deployment.newest
+    failed = (
+        f"FAILED: the deployment {made.identity} is stopped and rolled back: the new version does not answer as "
+        "expected. The previous version keeps serving.\n  GET /healthz: it answers with status 503, 200 is expected\n"
+    )
+    assert (failed in result.log) is (status == 503), result.log
+    assert (made.status, made.rolled_back) == (("InProgress", False) if status == 200 else ("Stopped", True))
+    deployment.settle()
+    old = f"{deployment.stack.running['family']}:1"
+    assert made.status == ("Succeeded" if status == 200 else "Stopped")
+    assert (deployment.service.running == [old]) is (status == 503), "users have the old version"
+
+
+def test_without_a_word_codedeploy_goes_back_to_the_old_version(ready: Begin) -> None:
+    """The job has died, or could not be started."""
+    deployment = ready(pace=1, checked=True)
+    deployment.begin()
+
+    deployment.settle()
+
+    assert (deployment.newest.status, deployment.newest.percent) == ("Stopped", 0)
+    assert deployment.service.running == [f"{deployment.stack.running['family']}:1"]
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("codedeploy:ContinueDeployment", "Let users have it: `aws deploy continue-deployment` ended with code 254"),
+        ("codedeploy:GetDeployment", "DeployService has failed: Deployment d-"),
+        ("codedeploy:StopDeployment", "the new version does not answer as expected. The previous version keeps"),
+    ],
+)
+def test_a_version_that_the_job_cannot_let_through_fails_it(
+    ready: Begin, in_process: Callable[..., str], without: str, said: str
+) -> None:
+    deployment = ready(pace=1, checked=True)
+    deployment.begin()
+
+    with new_version(503 if without.endswith("StopDeployment") else 200) as (url, _):
+        deployment.checked_at["TEST_URL"] = url
+        printed = in_process(deployment, without=without, seconds=20, fails=True)
+
+    assert "\nFAILED: " in printed
+    assert said in printed
+    deployment.settle()
+    assert deployment.newest.status == "Stopped"
+
+
 @pytest.fixture
 def in_process(
     monkeypatch: pytest.MonkeyPatch, warm_aws_cli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -358,6 +427,7 @@ def in_process(
             **{f"AWS_ENDPOINT_URL_{name}": deployment.url for name in ENDPOINTS},
             "PIPELINE_EXECUTION_ID": RUN,
             "PATH": str(warm_aws_cli),
+            **deployment.checked_at,
         }
         for service in deployment.emulated:
             service.policies = deployment.builder.policies("WatchDeployment", without=without)
@@ -410,8 +480,10 @@ def test_what_the_job_cannot_do_is_in_its_log(
     assert said in in_process(deployment, without=without, seconds=seconds)
 
 
-def test_a_role_may_do_what_its_job_calls_and_nothing_else() -> None:
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_role_may_do_what_its_job_calls_and_nothing_else(*, checked: bool) -> None:
     used = {
+        *(["codedeploy:ContinueDeployment"] if checked else []),
         "codedeploy:GetDeployment",
         "codedeploy:StopDeployment",
         "codepipeline:ListActionExecutions",
@@ -422,7 +494,7 @@ def test_a_role_may_do_what_its_job_calls_and_nothing_else() -> None:
     }
     granted = {
         action
-        for policy in planned().deployed.policies("WatchDeployment")
+        for policy in planned(checked=checked).deployed.policies("WatchDeployment")
         for statement in policy["Statement"]
         for action in statement["Action"]
         if not action.startswith(("s3:", "kms:")) and statement["Sid"] != "WriteLog"

@@ -179,6 +179,14 @@ def _with(option: str) -> str:
     return "engine " + " or ".join(f"`{engine.name}`" for engine in ENGINES.values() if option in engine.options)
 
 
+def _needed(engine: Engine, option: str) -> str:
+    """Return what a stack file has to say for an option to have an effect with this engine."""
+    if "rolling" not in engine.strategies or option not in (engine.old_tasks_stay, "test_traffic"):
+        return f"engine {engine.name}"
+    *others, last = (name for name in engine.strategies if name != "rolling")
+    return f"engine {engine.name} with strategy {', '.join(others)} or {last}"
+
+
 class DeploySection(Section):
     """How a new image takes over."""
 
@@ -349,10 +357,7 @@ class DeploySection(Section):
             users = [engine for engine in ENGINES.values() if field in engine.options]
             shifts = field in (self.chosen_engine.old_tasks_stay, "test_traffic")
             if self.chosen_engine not in users or (shifts and strategy == "rolling"):
-                needs[field] = "engine " + " or ".join(engine.name for engine in users)
-                shifting = [name for engine in users for name in engine.strategies if name != "rolling"]
-                if any("rolling" in one.strategies and field in (one.old_tasks_stay, "test_traffic") for one in users):
-                    needs[field] += f" and strategy {', '.join(shifting[:-1])} or {shifting[-1]}"
+                needs[field] = " or ".join(_needed(engine, field) for engine in users)
         for field, what in needs.items():
             if field in self.model_fields_set and getattr(self, field):
                 key = to_camel(field)

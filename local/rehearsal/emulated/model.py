@@ -25,7 +25,9 @@ def answer_problems(service: str, operation: str, answer: dict[str, Any]) -> lis
     return _problems(answer, service_model(service).operation_model(operation).output_shape, operation)
 
 
-def _problems(value: dict[str, Any], shape: Shape, operation: str) -> list[str]:
+def _problems(value: dict[str, Any], shape: Shape | None, operation: str) -> list[str]:
+    if shape is None:  # the operation has no body
+        return [f"{operation}: {name} is not known" for name in sorted(value)]
     from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
 
     report = ParamValidator().validate(value, shape).generate_report()

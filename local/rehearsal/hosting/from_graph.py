@@ -555,13 +555,19 @@ def _traffic(graph: Graph, group: Mapping[str, Any], pace: Pace) -> Traffic:
     pair = group["loadBalancerInfo"]["targetGroupPairInfo"]
     by_name = {found["name"]: found["arn"] for found in _all(graph, _GROUP)}
     first, second = (by_name[found["name"]] for found in pair["targetGroups"])
-    blue_green = group["blueGreenDeploymentConfig"]["terminateBlueInstancesOnDeploymentSuccess"]
+    blue_green = group["blueGreenDeploymentConfig"]
+    ready = blue_green.get("deploymentReadyOption", {})
     return Traffic(
         groups=(first, second),
         production=pair["prodTrafficRoute"]["listenerArns"][0],
         test=(pair.get("testTrafficRoute") or {}).get("listenerArns", [""])[0],
         steps=traffic_steps(graph, group["deploymentConfigName"]),
-        termination_minutes=float(blue_green.get("terminationWaitTimeInMinutes", 0)),
+        ready_minutes=float(ready.get("waitTimeInMinutes", 0))
+        if ready.get("actionOnTimeout") == "STOP_DEPLOYMENT"
+        else None,
+        termination_minutes=float(
+            blue_green["terminateBlueInstancesOnDeploymentSuccess"].get("terminationWaitTimeInMinutes", 0)
+        ),
         alarms=tuple((group.get("alarmConfiguration") or {}).get("alarms", ())),
         patience_minutes=pace.patience(_CODE_DEPLOY_PATIENCE),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from mocked import Graph, build
 from samples import EXECUTION_ROLE, PRODUCTION, TAGS, TASK_ROLE, TEST, arn, foundation, hosting
 
-from components.engines import Rollout, Strategy
+from components.engines import Rollout, Strategy, TestTraffic
 from components.engines.code_deploy_group import PREDEFINED, CodeDeploy, CodeDeployArgs
 from components.foundation.iam import policy_document
 
@@ -93,6 +94,12 @@ def test_a_deployment_group_shifts_the_traffic_of_one_service() -> None:
         },
         "tags": TAGS,
     }
+
+
+def test_where_checks_decide_codedeploy_waits_for_the_word_and_stops_without_one() -> None:
+    decided = replace(ALL_AT_ONCE, test_traffic=TestTraffic(checks="[]"))
+    option = group(code_deploy(decided))["blueGreenDeploymentConfig"]["deploymentReadyOption"]
+    assert option == {"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": 15}
 
 
 def test_a_service_without_test_listener_has_no_test_route() -> None:

@@ -124,6 +124,7 @@ def test_the_list_of_actions_aws_cannot_narrow_is_short_and_says_where_aws_says_
     """Adding to it is a decision for a review, hence the full list here."""
     page = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_"
     assert dict(UNSCOPEABLE) == {
+        "codedeploy:ContinueDeployment": f"{page}awscodedeploy.html",
         "codedeploy:StopDeployment": f"{page}awscodedeploy.html",
         "ec2:DescribeDhcpOptions": f"{page}amazonec2.html",
         "ec2:DescribeNetworkInterfaces": f"{page}amazonec2.html",
