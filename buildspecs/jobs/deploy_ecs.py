@@ -99,11 +99,16 @@ class Service:
             token, again = ("--next-token", answer["nextToken"]), True
 
     def update(
-        self, revision: str, configuration: str, strategy: str, balancers: list[dict[str, Any]], connect: str
+        self,
+        revision: str,
+        configuration: dict[str, Any],
+        strategy: str,
+        balancers: list[dict[str, Any]],
+        connect: str,
     ) -> None:
         """Ask ECS to run this revision; where they are given, on other providers, at another port, connected so."""
         # ECS keeps what it is not told.
-        shape = ("--deployment-configuration", configuration) if configuration else ()
+        shape = ("--deployment-configuration", json.dumps(configuration)) if configuration else ()
         # ECS takes another strategy with a forced deployment only.
         place = ("--capacity-provider-strategy", strategy, "--force-new-deployment") if strategy else ()
         port = ("--load-balancers", json.dumps(balancers)) if balancers else ()
@@ -176,6 +181,19 @@ def reached(service: dict[str, Any], definition: dict[str, Any], container: str,
         for each in balancers
     ]
     return wanted if wanted != balancers else []
+
+
+def is_first(asked: str, family: str) -> bool:
+    """Whether the service still runs what waits for its first deployment, which has a family of its own."""
+    return asked.rpartition("/")[2].rpartition(":")[0] == f"{family}-bootstrap"
+
+
+def without_alarms(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The same without alarms; ECS keeps those of the service unless it is told so in all three fields.
+
+    https://github.com/aws/copilot-cli/pull/4565
+    """
+    return {**configuration, "alarms": {"alarmNames": [], "enable": False, "rollback": False}}
 
 
 def described(arn: str, *, again: bool = False) -> dict[str, Any]:
@@ -254,7 +272,7 @@ def follow(
         if state.failed:
             serves = " The previous version keeps serving." if last.startswith(ROLLS_BACK) else ""
             wrong = ["The new version does not answer as expected:", *decision.failed] if decision.failed else []
-            give_up(service, version, "\n".join([f"the deployment did not succeed: {last}.{serves}", *wrong]))
+            give_up(service, version, "\n".join([f"the deployment did not succeed: {last.rstrip('.')}.{serves}", *wrong]))
         decision.give(deployment)
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
@@ -273,9 +291,7 @@ def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
     service = Service(job.require("CLUSTER"), job.require("SERVICE"))
-    configuration = job.optional("DEPLOYMENT_CONFIGURATION")
-    if not inputs.parsed("DEPLOYMENT_CONFIGURATION", configuration, dict):
-        configuration = ""
+    configuration = inputs.parsed("DEPLOYMENT_CONFIGURATION", job.optional("DEPLOYMENT_CONFIGURATION"), dict)
     strategy = job.optional("CAPACITY_PROVIDER_STRATEGY")
     wanted = inputs.parsed("CAPACITY_PROVIDER_STRATEGY", strategy, list)
     connect = job.optional("SERVICE_CONNECT")
@@ -299,6 +315,9 @@ def main() -> None:
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
         balancers = reached(found, definition, deployment["reached"], int(deployment["port"]))
+        if is_first(asked, definition["family"]) and configuration.get("alarms", {}).get("enable"):
+            job.say("The first deployment of the service: what it runs until now must not set an alarm off")
+            configuration = without_alarms(configuration)
         service.update(revision, configuration, strategy if moves else "", balancers, connect if joins else "")
     version = Version(revision, definition, job.optional("LOG_GROUP"))
     try:

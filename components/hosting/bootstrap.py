@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from components.hosting.task_definition import IMAGE_PLACEHOLDER, TaskSurroundings, task_definition
 from components.settings import ApplicationSection
+from components.settings.sections.load_balancer import HealthCheckSection
 
 BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
 """Small, well kept, for both processors, and from a registry whose limits a first start does not meet."""
@@ -31,7 +32,7 @@ for other in ports[1:]:
     threading.Thread(target=other.serve_forever, daemon=True).start()
 ports[0].serve_forever()
 """
-"""Answers every path with 200, so it passes the health checks of HTTP/1.1 that take 200; writes nowhere."""
+"""Answers every path with one status, so it passes the health checks of plain HTTP/1.1; writes nowhere."""
 
 NOBODY: Final = "65534:65534"
 FIRST_FREE_PORT: Final = 1024
@@ -45,7 +46,7 @@ def first_definition(
     repository: str | None,
     exec_: bool,
     reached: tuple[str, int],
-    health_check_port: int | None,
+    health_check: HealthCheckSection,
 ) -> dict[str, object]:
     """The task definition that a new service starts with.
 
@@ -57,13 +58,15 @@ def first_definition(
             before the first run has pushed an image. ``None`` for the bootstrap program.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
         reached: Name and port of the container that the load balancer reaches.
-        health_check_port: Where the load balancer checks the tasks' health, if not on the application's port.
+        health_check: What the load balancer asks the tasks, and takes for an answer.
     """
     if repository is not None:
         changes: dict[str, object] = {"image": f"{repository}:none-yet"}
     else:
-        ports = tuple(dict.fromkeys((reached[1], health_check_port or reached[1])))
+        ports = tuple(dict.fromkeys((reached[1], health_check.port or reached[1])))
         application, surroundings, changes = _bootstrap(application, surroundings, reached[0], ports, exec_=exec_)
+        server = SERVER.replace("(200)", f"({health_check.expected_status})")
+        changes["command"] = ["python3", "-c", server, *map(str, ports)]
     definition = task_definition(application, surroundings)
     containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
     made = [{**part, **changes} if part["image"] == IMAGE_PLACEHOLDER else part for part in containers]
@@ -88,10 +91,7 @@ def _bootstrap(
         family=f"{surroundings.family}-bootstrap",
         task_role_arn=surroundings.task_role_arn if exec_ else None,
     )
-    changes: dict[str, object] = {
-        "image": BOOTSTRAP_IMAGE,
-        "command": ["python3", "-c", SERVER, *map(str, ports)],
-    }
+    changes: dict[str, object] = {"image": BOOTSTRAP_IMAGE}
     if min(ports) >= FIRST_FREE_PORT:
         changes["user"] = NOBODY
     return plain, own, changes

@@ -17,6 +17,7 @@ from components.hosting.task_definition import TaskSurroundings
 from components.hosting.task_roles import TaskRoles
 from components.images.repository import Repository
 from components.settings import ApplicationSection
+from components.settings.sections.load_balancer import HealthCheckSection
 
 BOOTSTRAP_IS_WRITTEN_ONCE: Final = (
     "containerDefinitions",
@@ -40,7 +41,7 @@ class FirstDefinitionArgs:
         engine: What deploys.
         exec: Whether a person may open a shell in a task.
         reached: Name and port of the container that the load balancer reaches.
-        health_check_port: Where the load balancer checks the tasks' health, if not on the application's port.
+        health_check: What the load balancer asks the tasks, and takes for an answer.
         repository: Where the application's images come from.
         roles: The roles of the tasks.
         log_group: Name of the log group of the containers.
@@ -51,7 +52,7 @@ class FirstDefinitionArgs:
     engine: Engine
     exec: bool
     reached: tuple[str, int]
-    health_check_port: int | None
+    health_check: HealthCheckSection
     repository: Repository
     roles: TaskRoles
     log_group: pulumi.Output[str]
@@ -86,7 +87,7 @@ def first_definition_of(
             repository=repository,
             exec_=args.exec,
             reached=args.reached,
-            health_check_port=args.health_check_port,
+            health_check=args.health_check,
         )
 
     definition = pulumi.Output.all(

@@ -88,7 +88,7 @@ class Service(pulumi.ComponentResource):
                 engine=args.engine,
                 exec=settings.exec,
                 reached=self._reached,
-                health_check_port=args.hosting.load_balancer.health_check.port,
+                health_check=args.hosting.load_balancer.health_check,
                 repository=args.repository,
                 roles=args.roles,
                 log_group=args.log_group,

@@ -451,6 +451,27 @@ def test_a_deployment_that_does_not_become_healthy_fails_with_the_reasons(
     assert delivery.service.running == [f"{delivery.stack.running['family']}:1"]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_waits_for_the_first_deployment_rolls_nothing_back_by_its_alarms(
+    deliver: Deliver, prepared: Prepared, *, first: bool
+) -> None:
+    """It speaks plain HTTP/1.1: with gRPC or TLS to the task it is never healthy, which sets the alarms off."""
+    running = planned(MADE).running
+    family = f"{running['family']}{'-bootstrap' if first else ''}"
+    definition = {**running, "family": family}
+    for container in definition["containerDefinitions"]:
+        container["image"] = "public.ecr.aws/docker/library/busybox:1"
+    delivery = deliver(MADE, pace=1, definition=definition)
+    delivery.behaves(Behaviour.ALARM)
+
+    result = delivery.deploy(prepared(delivery))
+
+    assert result.succeeded is first, result.log
+    (update,) = delivery.called("UpdateService")
+    assert update["deploymentConfiguration"]["alarms"]["enable"] is not first
+    assert ("The first deployment of the service" in result.log) is first
+
+
 def test_a_rolling_deployment_keeps_the_old_tasks_until_new_ones_are_well(deliver: Deliver, prepared: Prepared) -> None:
     delivery = deliver("ecr-source", pace=3)
     delivery.behaves(Behaviour.CRASH)

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -121,6 +122,12 @@ class HealthCheckSection(Section):
                 message=f"must be shorter than intervalSeconds ({self.interval_seconds}), got {self.timeout_seconds}",
                 fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.healthCheck.timeoutSeconds' 2",
             )
+
+    @property
+    def expected_status(self) -> int:
+        """A code that passes it: 200, or the first one of the matcher where that leaves 200 out."""
+        takes = not self.ranges or any(first <= HTTPStatus.OK <= last for first, last in self.ranges)
+        return int(HTTPStatus.OK) if takes else self.ranges[0][0]
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:

@@ -252,6 +252,13 @@ def test_the_first_tasks_answer_the_health_check_without_the_applications_secret
     assert container["portMappings"][0]["containerPort"] == 3000
 
 
+@pytest.mark.parametrize(("matcher", "status"), [(None, 200), ("200-399", 200), ("100-301", 200), ("401,403", 401)])
+def test_the_first_tasks_answer_what_the_health_check_takes(matcher: str | None, status: int) -> None:
+    check = {} if matcher is None else {"healthCheck": {"matcher": matcher}}
+    container = first_definition(made({"loadBalancer": {"plainHttp": True, **check}}))
+    assert f"self.send_response({status})" in container["command"][2]
+
+
 def test_with_exec_the_first_tasks_have_a_role_since_ecs_refuses_the_service_without() -> None:
     found = made({"service": {"exec": True}}, application=WRITABLE)
     assert ":role/" in found.one("aws:ecs/taskDefinition:TaskDefinition").inputs["taskRoleArn"]
