@@ -272,7 +272,8 @@ def follow(
         if state.failed:
             serves = " The previous version keeps serving." if last.startswith(ROLLS_BACK) else ""
             wrong = ["The new version does not answer as expected:", *decision.failed] if decision.failed else []
-            give_up(service, version, "\n".join([f"the deployment did not succeed: {last.rstrip('.')}.{serves}", *wrong]))
+            ended = f"the deployment did not succeed: {last.rstrip('.')}.{serves}"
+            give_up(service, version, "\n".join([ended, *wrong]))
         decision.give(deployment)
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
