@@ -67,6 +67,7 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@find . -path ./.venv -prune -o -path ./.local -prune -o -name '*.sh' -print0 | xargs -0 $(SHELLCHECK)
 	@$(VENV)/yamllint --strict .
 	@$(VENV)/python -m local.actionlint
+	@$(VENV)/zizmor --offline --no-progress --quiet --persona=auditor .github/workflows
 
 golden: .venv/.installed ## Write what is generated: summaries of the graphs, schema, tables, pages
 	@$(VENV)/python tests/generate.py

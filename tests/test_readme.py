@@ -136,12 +136,6 @@ def test_every_file_and_folder_that_is_named_exists() -> None:
     assert [name for name in named if not (ROOT / name).exists() and not list(ROOT.rglob(name.strip("/")))] == []
 
 
-def test_the_variables_and_secrets_of_the_preview_are_those_of_the_workflow() -> None:
-    workflow = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
-    used = set(re.findall(r"(?:vars|secrets)\.([A-Z_]+)", workflow))
-    assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", section("## Previews on pull requests", OPERATIONS)))
-
-
 def test_the_roles_of_a_promotion_into_another_account_have_the_names_that_are_written_down() -> None:
     """Each side names the other's role before it exists."""
     dev_role, prod_role = re.findall(r"role/(shop-[a-z-]+)", section("## Prod in another account", OPERATIONS))

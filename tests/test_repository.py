@@ -43,22 +43,14 @@ def test_the_checks_are_those_of_a_change_and_run_every_week_on_new_machines() -
     assert not re.search(r"actions/cache|^\s+cache:", text, re.MULTILINE)
 
 
-def test_a_pull_request_from_a_fork_gets_no_credentials() -> None:
-    preview = workflow("preview.yml")
-    job = preview["jobs"]["preview"]
-    assert preview["permissions"] == {}
-    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
-    assert True in preview  # YAML reads the key `on` as true
-    assert "pull_request_target" not in preview[True]
-
-
-def test_the_preview_covers_dev_and_prod_with_short_lived_credentials() -> None:
-    preview = workflow("preview.yml")
-    job = preview["jobs"]["preview"]
-    assert [item["stack"] for item in job["strategy"]["matrix"]["include"]] == ["dev", "prod"]
-    assert job["permissions"]["id-token"] == "write"
-    text = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
-    assert not re.search(r"aws-(access-key-id|secret-access-key)", text)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_workflow_keeps_what_a_later_step_could_take(path: Path) -> None:
+    """A secret of the repository, or the token that a checkout leaves in Git's configuration."""
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"secrets\b|aws-(access-key-id|secret-access-key)", text)
+    steps = [step for job in workflow(path.name)["jobs"].values() for step in job["steps"]]
+    checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
+    assert [step["with"]["persist-credentials"] for step in checkouts] == [False] * len(checkouts)
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

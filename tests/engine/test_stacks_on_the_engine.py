@@ -161,6 +161,19 @@ def test_an_edit_of_environment_and_image_settings_changes_just_that(deployed: D
     assert {step.op for step in outcome.changes} == {"update"}
 
 
+@pytest.mark.parametrize("deployed", ["dev"], indirect=True)
+def test_a_preview_writes_nothing_to_the_state_so_that_a_branch_s_needs_to_read_it_only(deployed: Deployed) -> None:
+    """docs/previews.md gives it no more."""
+
+    def state() -> dict[Path, bytes]:
+        return {file: file.read_bytes() for file in (deployed.folder / "state" / "state").rglob("*") if file.is_file()}
+
+    before = state()
+    assert any(file.name == "dev.json" for file in before)
+    assert deployed.edited(lambda config: config["application"].update(cpu=1024, memory=2048)).changes
+    assert state() == before
+
+
 @pytest.mark.parametrize("deployed", ["dev", "prod"], indirect=True)
 def test_no_edit_of_size_or_port_replaces_what_holds_state(deployed: Deployed) -> None:
     def edit(config: Config) -> None:
