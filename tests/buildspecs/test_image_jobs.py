@@ -116,6 +116,20 @@ def test_the_build_gets_platform_labels_cache_and_attestations(machine: Machine)
     ]
     assert {"--provenance=mode=max", "--sbom=generator=docker/generator:v9", "--push"} <= set(build.words)
     assert build.words[-1] == "."
+    known = {"builder", "progress", "platform", "tag", "build-arg", "label", "cache-from", "cache-to", "provenance"}
+    options = {word[2:].partition("=")[0] for word in build.words if word.startswith("--")}
+    assert options - known == {"sbom", "push", "file", "metadata-file"}, "a build gets no entitlement, such as --allow"
+
+
+def test_the_builder_is_started_without_entitlements(machine: Machine) -> None:
+    """https://docs.docker.com/reference/cli/docker/buildx/create/: --buildkitd-flags could allow insecure ones."""
+    pushes(machine)
+
+    machine.run("build_image", **BUILD)
+
+    (create,) = machine.called("docker buildx create")
+    options = {word for word in create.words if word.startswith("--")}
+    assert options == {"--name", "--driver", "--driver-opt", "--bootstrap"}
 
 
 def test_everything_of_docker_hub_comes_through_a_cache(machine: Machine) -> None:

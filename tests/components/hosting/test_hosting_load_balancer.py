@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -65,6 +66,16 @@ def test_with_a_certificate_plain_http_is_redirected() -> None:
         listener = found.listeners[role]
         assert (listener["port"], listener["protocol"], listener["sslPolicy"]) == (port, "HTTPS", TLS_POLICY)
         assert listener["certificateArn"] == CERTIFICATE
+
+
+def test_nobody_is_served_by_a_version_of_tls_before_1_2() -> None:
+    """The policy's name has the oldest version of TLS.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
+    """
+    found = made({"loadBalancer": {"certificateArn": CERTIFICATE}})
+    for role in ("production", "test"):
+        assert re.fullmatch(r"ELBSecurityPolicy-TLS13-1-[23]-[\w-]+", found.listeners[role]["sslPolicy"])
 
 
 def test_plain_http_has_no_redirect_and_no_policy() -> None:
