@@ -64,6 +64,7 @@ class Delivery(pulumi.ComponentResource):
                 rollout=settings.deploy.rollout,
                 hosting=settings.hosting,
                 repository=self._registry.app,
+                further=self._registry.further,
             ),
             opts=child,
         )

@@ -1,4 +1,4 @@
-"""Put the image's digest into the task definition's template and write everything a deployment reads.
+"""Put the images' digests into the task definition's template and write everything a deployment reads.
 
 Reads image.json and the template that the program stored; cross-checks container, port and digest. Writes taskdef.json,
 appspec.yaml, imageDetail.json (CodeDeploy), imagedefinitions.json (Amazon ECS action), deployment.json (later stages).
@@ -14,6 +14,8 @@ SERVICE (names), IMAGE_DIGEST, RELEASED (true: the version is released after the
 on this image; or false), TAG_PREFIX (of that tag, may be empty), EXISTING (true: the service exists already; or false),
 and for such a one TASK_DEFINITION_FILE (of the commit, the base instead of what runs; may be empty), TAKE_OVER (true:
 changes of what runs are agreed to; or false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
+Of the images that are delivered with the application's: FURTHER_IMAGES (JSON object: the name of each, and its
+repository) and FURTHER_DIGESTS (`name=digest`, with spaces between them); both empty without any.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from jobs import delivered, inputs, job, registry, takeover, task_definition, version_tag
+from jobs import delivered, further_images, inputs, job, registry, takeover, task_definition, version_tag
 
 PLACEHOLDER = "<IMAGE>"
-"""What stands in the template for the image that is delivered."""
+"""What stands in the template for the application's image."""
+BESIDE = "<IMAGE:{}>"
+"""What stands there for an image of this name that is delivered with it."""
 FAMILY = ("family", "containerDefinitions")
 NEEDED = ("family", "containerDefinitions", "networkMode", "requiresCompatibilities", "cpu", "memory")
 
@@ -73,7 +77,9 @@ def look_up_service(cluster: str, service: str) -> dict[str, Any]:
     return dict(answer["services"][0])
 
 
-def refuse_lost_edits(found: dict[str, Any], definition: dict[str, Any], names: list[str], address: str) -> None:
+def refuse_lost_edits(
+    found: dict[str, Any], definition: dict[str, Any], names: list[str], images: dict[str, str], address: str
+) -> None:
     """End the job when the service runs another definition: the Amazon ECS action would silently lose the edit."""
     cluster, service = job.require("CLUSTER"), job.require("SERVICE")
     arn = found["taskDefinition"]
@@ -82,9 +88,9 @@ def refuse_lost_edits(found: dict[str, Any], definition: dict[str, Any], names: 
     changes = task_definition.differences(running, definition, *names)
     if not changes:
         return
-    image = next(c["image"] for c in definition["containerDefinitions"] if c["name"] == names[0])
     lines = "\n".join(f"  - {change.shown()}" for change in changes)
-    edit = f"""jq '(.containerDefinitions[]|select(.image=="{PLACEHOLDER}")).image="{image}"'"""
+    puts = (f'(.containerDefinitions[]|select(.image=="{stands}")).image="{uri}"' for stands, uri in images.items())
+    edit = f"jq '{'|'.join(puts)}'"
     job.fail(
         f"the Amazon ECS action ships nothing but the image, and {service} runs {arn},\n"
         f"which differs from the stack file:\n{lines}\n"
@@ -166,16 +172,39 @@ def put_variables(definition: dict[str, Any], containers: list[str], variables: 
             ]
 
 
-def put_image(definition: dict[str, Any], container: str, uri: str) -> list[str]:
-    """Put the image into the container and into all that take the same; return the names of these, its own first."""
-    delivered_to = [
-        part
-        for part in definition["containerDefinitions"]
-        if part.get("name") == container or part.get("image") == PLACEHOLDER
-    ]
-    for part in delivered_to:
-        part["image"] = uri
-    return sorted((str(part["name"]) for part in delivered_to), key=lambda name: name != container)
+def put_images(definition: dict[str, Any], container: str, images: dict[str, str]) -> dict[str, str]:
+    """Put the images into the containers that take them.
+
+    Returns:
+        the image of each of these containers by its name, the application's own first.
+    """
+    put: dict[str, str] = {}
+    for part in definition["containerDefinitions"]:
+        stands = PLACEHOLDER if part.get("name") == container else str(part.get("image"))
+        if stands in images:
+            part["image"] = put[str(part["name"])] = images[stands]
+    left = [str(part["name"]) for part in definition["containerDefinitions"] if str(part.get("image")).startswith("<")]
+    if left:
+        job.fail(
+            f"the template has images for {', '.join(map(repr, left))} that this pipeline does not build: the stack "
+            "file was changed meanwhile. Start the pipeline again."
+        )
+    return dict(sorted(put.items(), key=lambda item: item[0] != container))
+
+
+def of_the_run(image: dict[str, Any]) -> dict[str, further_images.Image]:
+    """Every image that is delivered, by what stands for it in the template; ends the job when one is not there."""
+    own = further_images.Image(registry.repository(image["repository"]), image["digest"])
+    if image["uri"] != own.uri:
+        job.fail(f"image.json contradicts itself: {image['uri']} is not {own.uri}.")
+    images = {PLACEHOLDER: own}
+    images |= {BESIDE.format(name): beside for name, beside in further_images.delivered().items()}
+    for each in images.values():
+        if not registry.digest_of(each.repository, f"imageDigest={each.digest}"):
+            job.fail(f"{each.uri} is no longer in the registry: a lifecycle rule or a person has removed it.")
+        if job.require("RELEASED") == "true":
+            version_tag.is_on(each.repository, each.digest, version_tag.of(image))
+    return images
 
 
 def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -> Prepared:
@@ -211,40 +240,41 @@ def main() -> None:
     address, name = job.require("TASK_DEFINITION_TEMPLATE"), job.require("CONTAINER_NAME")
     mapped = job.require("CONTAINER_PORT")
     placement = inputs.parsed("APPSPEC", job.optional("APPSPEC"), dict)
-    image_only, released = job.require("IMAGE_ONLY") == "true", job.require("RELEASED") == "true"
+    image_only = job.require("IMAGE_ONLY") == "true"
     image = delivered.read_json("image.json", "repository", "uri", "tag", "commit", "version", "source", "created")
-    digest, repository = image["digest"], registry.repository(image["repository"])
-    if image["uri"] != f"{image['repository']}@{digest}":
-        job.fail(f"image.json contradicts itself: {image['uri']} is not {image['repository']}@{digest}.")
-    if not registry.digest_of(repository, f"imageDigest={digest}"):
-        job.fail(f"{image['uri']} is no longer in the registry: a lifecycle rule or a person has removed it.")
-    if released:
-        version_tag.is_on(repository, digest, version_tag.of(image))
+    images = {stands: each.uri for stands, each in of_the_run(image).items()}
 
     existing = job.require("EXISTING") == "true"
     reached = job.optional("LOAD_BALANCER_CONTAINER") or name
     prepared = taken_over(address, name, mapped, image) if existing else rendered(address, reached, mapped, placement)
     definition = prepared.definition
-    names = put_image(definition, name, image["uri"])
+    put = put_images(definition, name, images)
     if environment := job.optional("DELIVERY_ENVIRONMENT"):
-        put_variables(definition, names, about(image, environment))
+        own = [container for container, uri in put.items() if uri == image["uri"]]
+        put_variables(definition, own, about(image, environment))
     without = [c.get("name") for c in definition["containerDefinitions"] if not c.get("image")]
     if without:
         job.fail(f"the template gives no image for {', '.join(map(repr, without))}.")
     if image_only and not existing:
         found = look_up_service(job.require("CLUSTER"), job.require("SERVICE"))
-        refuse_lost_edits(found, definition, names, address)
+        refuse_lost_edits(found, definition, list(put), images, address)
         refuse_another_capacity_provider(found, placement)
 
     write_checked("Check the task definition", definition)
     specification = appspec(prepared.container, prepared.port, prepared.placement)
     job.write_json("appspec.yaml", specification)  # JSON is YAML
     job.write_json("imageDetail.json", {"ImageURI": image["uri"]})
-    job.write_json("imagedefinitions.json", [{"name": each, "imageUri": image["uri"]} for each in names])
+    job.write_json("imagedefinitions.json", [{"name": each, "imageUri": uri} for each, uri in put.items()])
     facts = {key: image[key] for key in ("repository", "digest", "tag", "commit", "version", "source", "created")}
     where = {"container": name, "reached": prepared.container, "port": prepared.port}
     shown = {**where, "environment": environment_of(prepared.given, name)}
+    beside = further_images.delivered()
     deployment = {**shown, "image": image["uri"], **facts}
+    if beside:
+        deployment["furtherImages"] = {each: found.uri for each, found in beside.items()}
     job.write_json("deployment.json", deployment)
     job.say(json.dumps(deployment, indent=2))
-    job.export(DEPLOYED_VERSION=image["version"] or image["tag"] or digest)
+    job.export(
+        DEPLOYED_VERSION=image["version"] or image["tag"] or image["digest"],
+        FURTHER_DIGESTS=further_images.as_variable({each: found.digest for each, found in beside.items()}),
+    )

@@ -4,9 +4,12 @@ The image gets a tag of its own there too, the one in deployment.json or else `s
 channel tag moves on, an image without a tag would fall to the repository's lifecycle rules while it may still run.
 
 Everything goes along byte by byte: the index, the image of each platform, attestations, referrers such as signatures.
-What is there already is not copied again; the tag moves last, when all of it has arrived. Reads deployment.json.
+What is there already is not copied again; the tag moves last, when all of it has arrived. Images that are delivered
+with it go first, each under a tag that names this image's digest, by which the next pipeline finds them: it cannot mix
+what was not tested together. Reads deployment.json.
 Variables: IMAGE_DIGEST, TARGET_REPOSITORY (name), TARGET_REGISTRY (account id), TARGET_REGION, TARGET_ROLE_ARN (empty:
-own role), CHANNEL_TAG.
+own role), CHANNEL_TAG, and of the images that are delivered with the application's FURTHER_IMAGES (JSON object: the
+name of each, and its repository) and FURTHER_DIGESTS (`name=digest`, with spaces).
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from jobs import delivered, job, registry, web
+from jobs import delivered, further_images, job, registry, web
 
 BLOB_TRIES = 3
 BYTES = "application/octet-stream"
@@ -139,6 +142,30 @@ def other_account(role: str) -> dict[str, str]:
     }
 
 
+def promote(image: further_images.Image, goal: Registry, tags: tuple[str, ...], env: dict[str, str]) -> None:
+    """Copy an image and put these tags on the copy, in their order; the first one is the copy's own for good."""
+    (source, digest), target = image, goal.where
+    there = {tag: registry.digest_of(target, f"imageTag={tag}", env) for tag in tags}
+    if there[tags[0]] not in (None, digest):
+        job.fail(
+            f"{target.uri}:{tags[0]} is {there[tags[0]]}, this delivery promotes {digest}.\n"
+            "The tag of an image never changes: build a new commit, or take that tag away by hand."
+        )
+    missing = [tag for tag in tags if there[tag] != digest]
+    if not missing:
+        job.say("The tags are on this image already: nothing to promote.")
+    else:
+        job.say(f"Copy {source.uri}@{digest} to {target.uri}")
+        here = Registry(source, token("source", source.region(), {})[0])
+        copy_image(here, goal, digest)
+        for tag in missing:
+            goal.put(tag, here.manifest(digest))
+            arrived = registry.digest_of(target, f"imageTag={tag}", env)
+            if arrived != digest:
+                job.fail(f"{target.uri}:{tag} is {arrived} after the copy, not {digest}: another run moved it.")
+    job.say(f"{target.uri}: {' and '.join(tags)} {'are' if len(tags) > 1 else 'is'} {digest}")
+
+
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
@@ -148,30 +175,15 @@ def main() -> None:
     digest, own = deployment["digest"], deployment["tag"]
     if own in ("", channel):
         own = f"sha256-{digest[7:19]}"
-    source = registry.repository(deployment["repository"])
+    image = further_images.Image(registry.repository(deployment["repository"]), digest)
     env = other_account(job.optional("TARGET_ROLE_ARN"))
     key, host = token("target", ["--region", region] if region else [], env)
     target = registry.Repository(host, name)
     if account and account not in target.options() and "--registry-id" in target.options():
         job.fail(f"the role acts in the registry {host}, and the image is to go to account {account}: see promotion.")
 
-    there = {tag: registry.digest_of(target, f"imageTag={tag}", env) for tag in (own, channel)}
-    if there[own] not in (None, digest):
-        job.fail(
-            f"{target.uri}:{own} is {there[own]}, this delivery promotes {digest}.\n"
-            "The tag of an image never changes: build a new commit, or take that tag away by hand."
-        )
-    missing = [tag for tag in there if there[tag] != digest]
-    if not missing:
-        job.say("The tags are on this image already: nothing to promote.")
-    else:
-        job.say(f"Copy {source.uri}@{digest} to {target.uri}")
-        here, goal = Registry(source, token("source", source.region(), {})[0]), Registry(target, key)
-        copy_image(here, goal, digest)
-        for tag in missing:
-            goal.put(tag, here.manifest(digest))
-            arrived = registry.digest_of(target, f"imageTag={tag}", env)
-            if arrived != digest:
-                job.fail(f"{target.uri}:{tag} is {arrived} after the copy, not {digest}: another run moved it.")
-    job.say(f"{target.uri}: {own} and {channel} are {digest}")
+    for beside, other in further_images.delivered().items():
+        place = registry.Repository(host, further_images.name_beside(name, beside))
+        promote(other, Registry(place, key), (further_images.tag_beside(digest),), env)
+    promote(image, Registry(target, key), (own, channel), env)
     job.export(PROMOTED_IMAGE_URI=f"{target.uri}@{digest}")

@@ -1,7 +1,9 @@
 """Record an image that another pipeline made: check that it is there and fits, write image.json. Nothing is rebuilt.
 
 Reads imageDetail.json of CodePipeline's ECR source.
-Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, PLATFORM (linux/arm64 or linux/amd64).
+The images that are delivered with it are found in their repositories by the tag that names its digest.
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, PLATFORM (linux/arm64 or linux/amd64), FURTHER_IMAGES (JSON object: the
+name of each image that is delivered with it, and its repository). It exports the digests of these as FURTHER_DIGESTS.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 import urllib.request
 from typing import Any
 
-from jobs import job, registry
+from jobs import further_images, job, registry
 
 
 def image_config(repository: registry.Repository, digest: str, platform: str) -> dict[str, Any]:
@@ -44,6 +46,25 @@ def image_config(repository: registry.Repository, digest: str, platform: str) ->
     return config
 
 
+def images_beside(digest: str, platform: str) -> dict[str, str]:
+    """The digests of the images that belong to the application's, by their names; ends the job when one is not there.
+
+    They arrive before it, so that one that is missing now does not come any more.
+    """
+    tag, found = further_images.tag_beside(digest), dict[str, str]()
+    for name, repository in further_images.repositories().items():
+        beside = registry.digest_of(repository, f"imageTag={tag}")
+        if not beside:
+            job.fail(
+                f"{repository.uri} has no image {tag}, which would belong to the image that has arrived.\n"
+                f"Who delivers that one pushes the image {name} first, under this tag, as a promotion does: is {name} "
+                "among the images of the stack that promotes?"
+            )
+        image_config(repository, beside, platform)
+        found[name] = beside
+    return found
+
+
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
@@ -69,5 +90,6 @@ def main() -> None:
         "source": label["source"],
         "created": label["created"],
     }
+    beside = further_images.as_variable(images_beside(digest, platform))
     job.write_json("image.json", image)
-    job.export(IMAGE_DIGEST=digest, IMAGE_URI=image["uri"], IMAGE_VERSION=label["version"])
+    job.export(IMAGE_DIGEST=digest, IMAGE_URI=image["uri"], IMAGE_VERSION=label["version"], FURTHER_DIGESTS=beside)

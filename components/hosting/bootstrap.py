@@ -6,6 +6,7 @@ Pure.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final, cast
 
 from components.hosting.task_definition import IMAGE_PLACEHOLDER, TaskSurroundings, task_definition
@@ -43,7 +44,7 @@ def first_definition(
     application: ApplicationSection,
     surroundings: TaskSurroundings,
     *,
-    repository: str | None,
+    repositories: Mapping[str, str] | None,
     exec_: bool,
     reached: tuple[str, int],
     health_check: HealthCheckSection,
@@ -53,23 +54,24 @@ def first_definition(
     Args:
         application: The stack file's ``application``.
         surroundings: Roles and log group.
-        repository: Address of the repository the images will be in, for the engine ``ecsAction``, whose action can
-            change the image only: it starts from the application's own task definition, and its tasks cannot start
-            before the first run has pushed an image. ``None`` for the bootstrap program.
+        repositories: Addresses of the repositories the images will be in, by what stands for the image, for the engine
+            ``ecsAction``, whose action can change images only: it starts from the application's own task definition,
+            and its tasks cannot start before the first run has pushed them. ``None`` for the bootstrap program.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
         reached: Name and port of the container that the load balancer reaches.
         health_check: What the load balancer asks the tasks, and takes for an answer.
     """
-    if repository is not None:
-        changes: dict[str, object] = {"image": f"{repository}:none-yet"}
+    changes: dict[str, dict[str, object]]
+    if repositories is not None:
+        changes = {image: {"image": f"{repository}:none-yet"} for image, repository in repositories.items()}
     else:
         ports = tuple(dict.fromkeys((reached[1], health_check.port or reached[1])))
-        application, surroundings, changes = _bootstrap(application, surroundings, reached[0], ports, exec_=exec_)
+        application, surroundings, program = _bootstrap(application, surroundings, reached[0], ports, exec_=exec_)
         server = SERVER.replace("(200)", f"({health_check.expected_status})")
-        changes["command"] = ["python3", "-c", server, *map(str, ports)]
+        changes = {IMAGE_PLACEHOLDER: {**program, "command": ["python3", "-c", server, *map(str, ports)]}}
     definition = task_definition(application, surroundings)
     containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
-    made = [{**part, **changes} if part["image"] == IMAGE_PLACEHOLDER else part for part in containers]
+    made = [{**part, **changes.get(str(part["image"]), {})} for part in containers]
     return {**definition, "containerDefinitions": made}
 
 

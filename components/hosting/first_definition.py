@@ -13,7 +13,7 @@ from pulumi_aws import ecs
 from components.engines import Engine
 from components.foundation.foundation import Foundation
 from components.hosting.bootstrap import first_definition
-from components.hosting.task_definition import TaskSurroundings
+from components.hosting.task_definition import IMAGE_PLACEHOLDER, TaskSurroundings, image_placeholder
 from components.hosting.task_roles import TaskRoles
 from components.images.repository import Repository
 from components.settings import ApplicationSection
@@ -43,6 +43,7 @@ class FirstDefinitionArgs:
         reached: Name and port of the container that the load balancer reaches.
         health_check: What the load balancer asks the tasks, and takes for an answer.
         repository: Where the application's images come from.
+        further: Where the images come from that are delivered with them, by their names.
         roles: The roles of the tasks.
         log_group: Name of the log group of the containers.
     """
@@ -54,6 +55,7 @@ class FirstDefinitionArgs:
     reached: tuple[str, int]
     health_check: HealthCheckSection
     repository: Repository
+    further: Mapping[str, Repository]
     roles: TaskRoles
     log_group: pulumi.Output[str]
 
@@ -69,6 +71,8 @@ def first_definition_of(
         opts: Its options, but for what Pulumi is to ignore.
     """
     foundation = args.foundation
+    images = {IMAGE_PLACEHOLDER: args.repository}
+    images |= {image_placeholder(name): repository for name, repository in args.further.items()}
 
     def render(known: Mapping[str, str]) -> dict[str, Any]:
         surroundings = TaskSurroundings(
@@ -80,11 +84,10 @@ def first_definition_of(
             parameters_arn=known["parameters_arn"],
             tags=foundation.tags,
         )
-        repository = known["repository"] if args.engine.ships_image_only else None
         return first_definition(
             args.application,
             surroundings,
-            repository=repository,
+            repositories={image: known[image] for image in images} if args.engine.ships_image_only else None,
             exec_=args.exec,
             reached=args.reached,
             health_check=args.health_check,
@@ -96,7 +99,7 @@ def first_definition_of(
         log_group=args.log_group,
         region=foundation.account.region,
         parameters_arn=foundation.account.arn("ssm", "parameter"),
-        repository=args.repository.uri,
+        **{image: repository.uri for image, repository in images.items()},
     ).apply(render)
     return ecs.TaskDefinition(
         name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Final
@@ -46,6 +47,7 @@ class NewHostingArgs:
         rollout: How the service moves; the alarms made here roll it back, too.
         hosting: The stack file's ``hosting``.
         repository: Where the application's images come from.
+        further: Where the images come from that are delivered with them, by their names.
     """
 
     foundation: Foundation
@@ -54,6 +56,7 @@ class NewHostingArgs:
     rollout: Rollout
     hosting: HostingSection
     repository: Repository
+    further: Mapping[str, Repository]
 
 
 class NewHosting(pulumi.ComponentResource):
@@ -98,7 +101,7 @@ class NewHosting(pulumi.ComponentResource):
             f"{name}-roles",
             TaskRolesArgs(
                 foundation=foundation,
-                repository=args.repository,
+                repositories=(args.repository, *args.further.values()),
                 log_group_arn=self._logs.arn,
                 secrets=secrets,
                 images=tuple(part.image for part in application.containers.values()),
@@ -174,6 +177,7 @@ class NewHosting(pulumi.ComponentResource):
                 rollout=args.rollout.with_alarms(self._alarms.names).within(*made.service.healthy_percents),
                 hosting=made,
                 repository=args.repository,
+                further=args.further,
                 roles=self._roles,
                 log_group=self._logs.name,
                 placement=self._placement,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -35,6 +35,7 @@ class ServiceArgs:
         rollout: How the service moves, and all alarms that roll it back.
         hosting: The stack file's ``hosting``.
         repository: Where the application's images come from.
+        further: Where the images come from that are delivered with them, by their names.
         roles: The roles of its tasks.
         log_group: Name of the log group of its containers.
         placement: Where tasks run.
@@ -49,6 +50,7 @@ class ServiceArgs:
     rollout: Rollout
     hosting: HostingSection
     repository: Repository
+    further: Mapping[str, Repository]
     roles: TaskRoles
     log_group: pulumi.Output[str]
     placement: Placement
@@ -90,6 +92,7 @@ class Service(pulumi.ComponentResource):
                 reached=self._reached,
                 health_check=args.hosting.load_balancer.health_check,
                 repository=args.repository,
+                further=args.further,
                 roles=args.roles,
                 log_group=args.log_group,
             ),

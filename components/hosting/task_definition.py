@@ -18,6 +18,23 @@ from components.settings.sections.volumes import TEMPORARY_VOLUME, EfsSection, V
 IMAGE_PLACEHOLDER = "<IMAGE>"
 """Stands where the prepare action writes the image's digest reference."""
 
+
+def image_placeholder(name: str) -> str:
+    """Return what stands where the prepare action writes the digest reference of a further image.
+
+    Args:
+        name: The image's name in the stack file.
+    """
+    return f"<IMAGE:{name}>"
+
+
+def _image(container: FurtherContainerSection) -> str:
+    """Return the image of a further container, or what stands for one that the pipeline delivers."""
+    if container.image == BUILT:
+        return IMAGE_PLACEHOLDER
+    return container.image if container.built is None else image_placeholder(container.built)
+
+
 CPU_ARCHITECTURES: Mapping[str, str] = {"arm64": "ARM64", "x86_64": "X86_64"}
 
 
@@ -171,7 +188,7 @@ def _of_further(container: FurtherContainerSection, named: Mapping[str, str]) ->
     """What is said of further containers alone."""
     sizes = {"cpu": container.cpu, "memory": container.memory, "memoryReservation": container.memory_reservation}
     return {
-        "image": IMAGE_PLACEHOLDER if container.image == BUILT else container.image,
+        "image": _image(container),
         "essential": container.essential,
         **({"portMappings": _ports(container.port, named)} if container.port is not None else {}),
         **{key: size for key, size in sizes.items() if size is not None},

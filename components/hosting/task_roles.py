@@ -40,7 +40,7 @@ class TaskRolesArgs:
 
     Attributes:
         foundation: What they are made with.
-        repository: Where the image comes from.
+        repositories: Where the images that the pipeline delivers come from.
         log_group_arn: Where the containers log to.
         secrets: The secrets by their ARNs, and the parameters by name or ARN, that the task definition reads.
         images: The images of further containers.
@@ -52,7 +52,7 @@ class TaskRolesArgs:
     """
 
     foundation: Foundation
-    repository: Repository
+    repositories: Sequence[Repository]
     log_group_arn: pulumi.Output[str]
     secrets: Sequence[str]
     images: Sequence[str]
@@ -169,7 +169,7 @@ def _starting(args: TaskRolesArgs) -> list[Statement]:
     account = args.foundation.account
     statements = [
         registry_login(),
-        pull_all("PullImage", (args.repository, *repositories_of(args.images, account))),
+        pull_all("PullImage", (*args.repositories, *repositories_of(args.images, account))),
         Statement(
             sid="WriteLog",
             actions=("logs:CreateLogStream", "logs:PutLogEvents"),

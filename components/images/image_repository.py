@@ -12,7 +12,7 @@ from pulumi_aws import ecr, iam
 
 from components.foundation.foundation import Foundation
 from components.foundation.iam import policy_document, role_trust
-from components.images.repository import Repository, registry_login
+from components.images.repository import Repository, existing_repository, push_images, registry_login
 
 BUILD_CACHE_TAGS = "buildcache*"
 """Layer caches are rewritten by every build, so these tags stay mutable."""
@@ -28,6 +28,7 @@ class ImageRepositoryArgs:
         mutable_tags: Patterns of tags that may move; every other tag is immutable.
         promoters: Roles of other accounts that may promote images into this repository.
         promotion_role: Name of the role these assume.
+        promoted_with: Names of the repositories whose images are promoted together with those of this one.
     """
 
     foundation: Foundation
@@ -35,6 +36,7 @@ class ImageRepositoryArgs:
     mutable_tags: Sequence[str]
     promoters: Sequence[str] = ()
     promotion_role: str | None = None
+    promoted_with: Sequence[str] = ()
 
 
 class ImageRepository(pulumi.ComponentResource):
@@ -87,7 +89,17 @@ class ImageRepository(pulumi.ComponentResource):
         iam.RolePolicy(
             f"{name}-promotion-policy",
             role=role.name,
-            policy=policy_document([self.repository.push(), registry_login()]),
+            policy=policy_document(
+                [
+                    push_images(
+                        [
+                            self.repository,
+                            *(existing_repository(other, args.foundation.account) for other in args.promoted_with),
+                        ]
+                    ),
+                    registry_login(),
+                ]
+            ),
             opts=child,
         )
         return role.arn

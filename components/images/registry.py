@@ -10,7 +10,7 @@ import pulumi
 
 from components.foundation.foundation import Foundation
 from components.images.image_repository import BUILD_CACHE_TAGS, ImageRepository, ImageRepositoryArgs
-from components.images.repository import Repository, existing_repository
+from components.images.repository import Repository, existing_repository, repository_beside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,7 @@ class RegistryArgs:
         build_into: Name of the repository that the application's images are pushed to; ``None`` without code.
         smoke_test: Whether there is a repository for smoke-test images too.
         watched: The repository whose pushes start the pipeline, when there is one.
+        further: Names of the images that are delivered with the application's.
 
     Raises:
         ValueError: When there would be no repository at all.
@@ -48,10 +49,17 @@ class RegistryArgs:
     build_into: str | None = None
     smoke_test: bool = False
     watched: WatchedRepository | None = None
+    further: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.build_into is None and self.watched is None:
             raise ValueError("a registry needs a repository to build into, or one to watch")
+
+    @property
+    def beside(self) -> Mapping[str, str]:
+        """Name of each further image's repository, by the image's: built into where the application's is, or there."""
+        own = self.build_into or (self.watched.name if self.watched else "")
+        return {image: repository_beside(own, image) for image in self.further}
 
     @property
     def existing(self) -> str | None:
@@ -61,7 +69,7 @@ class RegistryArgs:
     @property
     def made(self) -> Mapping[str, ImageRepositoryArgs]:
         """The repositories that this stack makes, by what they are for."""
-        made = {}
+        made: dict[str, ImageRepositoryArgs] = {}
         if self.watched is not None and self.watched.create:
             made["source"] = ImageRepositoryArgs(
                 foundation=self.foundation,
@@ -69,9 +77,18 @@ class RegistryArgs:
                 mutable_tags=(self.watched.channel,),
                 promoters=self.watched.promoters,
                 promotion_role=f"{self.foundation.prefix}-promotion",
+                promoted_with=() if self.build_into else tuple(self.beside.values()),
             )
+            if self.build_into is None:
+                made |= {
+                    f"image-{image}": ImageRepositoryArgs(
+                        foundation=self.foundation, repository_name=name, mutable_tags=(self.watched.channel,)
+                    )
+                    for image, name in self.beside.items()
+                }
         if self.build_into is not None:
             made["app"] = self._built(self.build_into)
+            made |= {f"image-{image}": self._built(name) for image, name in self.beside.items()}
             if self.smoke_test:
                 made["smoke-test"] = self._built(f"{self.build_into}-smoke-test")
         return made
@@ -80,6 +97,10 @@ class RegistryArgs:
         return ImageRepositoryArgs(
             foundation=self.foundation, repository_name=repository_name, mutable_tags=(BUILD_CACHE_TAGS,)
         )
+
+
+FURTHER_IMAGES = "FURTHER_IMAGES"
+"""The variable by which jobs know the repositories of the images that are delivered with the application's."""
 
 
 class Registry(pulumi.ComponentResource):
@@ -93,6 +114,8 @@ class Registry(pulumi.ComponentResource):
     """The repository whose pushes start the pipeline, when there is one."""
     smoke_test: Repository | None
     """Where smoke-test images are built into, when they are wanted."""
+    further: Mapping[str, Repository]
+    """Where the images that are delivered with the application's are deployed from, by the names of the images."""
     promotion_role_arn: pulumi.Output[str] | None
     """The role that other accounts assume to promote into ``source``."""
 
@@ -108,5 +131,22 @@ class Registry(pulumi.ComponentResource):
         repositories |= {purpose: one.repository for purpose, one in made.items()}
         self.source, self.smoke_test = repositories.get("source"), repositories.get("smoke-test")
         self.app = repositories["app" if "app" in repositories else "source"]
+        self.further = {
+            image: repositories.get(f"image-{image}") or existing_repository(name, args.foundation.account)
+            for image, name in args.beside.items()
+        }
         self.promotion_role_arn = made["source"].promotion_role_arn if "source" in made else None
         self.register_outputs({"repositoryUrl": self.app.uri})
+
+    @property
+    def every_delivered(self) -> tuple[Repository, ...]:
+        """Where everything is deployed from, the application's image first."""
+        return (self.app, *self.further.values())
+
+    @property
+    def further_images(self) -> Mapping[str, pulumi.Output[str]]:
+        """The variable of a job that handles all images: where each further one is, as JSON; none without any."""
+        if not self.further:
+            return {}
+        addresses = {image: repository.uri for image, repository in self.further.items()}
+        return {FURTHER_IMAGES: pulumi.Output.json_dumps(addresses, sort_keys=True)}

@@ -33,16 +33,7 @@ class Repository:
 
     def pull(self) -> Statement:
         """Permission to read images and what is known of them."""
-        return Statement(
-            sid="PullImage",
-            actions=(
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:DescribeImages",
-                "ecr:GetDownloadUrlForLayer",
-            ),
-            resources=(self.arn,),
-        )
+        return pull_images([self])
 
     def describe(self) -> Statement:
         """Permission to read what is known of images."""
@@ -50,20 +41,7 @@ class Repository:
 
     def push(self) -> Statement:
         """Permission to add images and tags; deleting is nobody's job."""
-        return Statement(
-            sid="PushImage",
-            actions=(
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:CompleteLayerUpload",
-                "ecr:DescribeImages",
-                "ecr:GetDownloadUrlForLayer",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
-            ),
-            resources=(self.arn,),
-        )
+        return push_images([self])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +96,48 @@ def named_repository(name: str, account: AwsAccount) -> Repository:
     if elsewhere is None:
         return existing_repository(name, account)
     return existing_repository(elsewhere["name"], account, account_id=elsewhere["account"], region=elsewhere["region"])
+
+
+def repository_beside(repository: str, image: str) -> str:
+    """Return the name of the repository of an image that is delivered with the application's.
+
+    Args:
+        repository: Name of the application's repository, in the same registry.
+        image: Name of the image in the stack file.
+    """
+    return f"{repository}-{image}"
+
+
+def pull_images(repositories: Iterable[Repository]) -> Statement:
+    """Permission to read images of several repositories, and what is known of them."""
+    return Statement(
+        sid="PullImage",
+        actions=(
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:DescribeImages",
+            "ecr:GetDownloadUrlForLayer",
+        ),
+        resources=tuple(repository.arn for repository in repositories),
+    )
+
+
+def push_images(repositories: Iterable[Repository]) -> Statement:
+    """Permission to add images and tags to several repositories."""
+    return Statement(
+        sid="PushImage",
+        actions=(
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:CompleteLayerUpload",
+            "ecr:DescribeImages",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        ),
+        resources=tuple(repository.arn for repository in repositories),
+    )
 
 
 def pull_all(sid: str, repositories: Iterable[Repository]) -> Statement:

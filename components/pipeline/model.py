@@ -31,12 +31,26 @@ class Artifact(StrEnum):
     """``image.json``: repository, digest, commit and version of the application's image."""
     SMOKE_TEST_IMAGE = "SmokeTestImage"
     """``image.json`` of the image that tests a deployed service."""
+    FURTHER_IMAGE_1 = "Image1"
+    """``image.json`` of an image that is delivered with the application's, for one of the task's further containers."""
+    FURTHER_IMAGE_2 = "Image2"
+    FURTHER_IMAGE_3 = "Image3"
+    FURTHER_IMAGE_4 = "Image4"
+    FURTHER_IMAGE_5 = "Image5"
+    FURTHER_IMAGE_6 = "Image6"
+    FURTHER_IMAGE_7 = "Image7"
+    FURTHER_IMAGE_8 = "Image8"
+    FURTHER_IMAGE_9 = "Image9"
     STATIC_FILES = "StaticFiles"
     """Files taken out of the application's image."""
     DEPLOYMENT = "Deployment"
     """Task definition, appspec, image definitions and ``deployment.json``."""
     LIGHTHOUSE_REPORT = "LighthouseReport"
     """The HTML and JSON reports of the Lighthouse runs."""
+
+
+FURTHER_IMAGES = tuple(artifact for artifact in Artifact if re.fullmatch(r"Image\d", artifact))
+"""One for each container that a task may have beside the application's own."""
 
 
 class Category(StrEnum):

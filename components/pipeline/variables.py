@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from components.pipeline.model import variable
 
@@ -12,6 +12,34 @@ SOURCE_IMAGE = "SourceImage"
 """Namespace of the pushed image: ``#{SourceImage.ImageDigest}``."""
 BUILD_IMAGE = "BuildImage"
 """Namespace of the app image that was built or verified: ``#{BuildImage.IMAGE_DIGEST}``."""
+PREPARE_DEPLOYMENT = "PrepareDeployment"
+"""Namespace of the deployment's artifacts: ``#{PrepareDeployment.FURTHER_DIGESTS}``."""
 
 DELIVERED_IMAGE: Mapping[str, str] = {"IMAGE_DIGEST": variable(BUILD_IMAGE, "IMAGE_DIGEST")}
 """For every job after the build: the digest this run delivers, from the pipeline itself, to hold artifacts against."""
+
+FURTHER_DIGESTS = "FURTHER_DIGESTS"
+"""The variable with the digests of the images that are delivered with the application's: ``nginx=sha256:... ...``."""
+DELIVERED_IMAGES: Mapping[str, str] = {
+    **DELIVERED_IMAGE,
+    FURTHER_DIGESTS: variable(PREPARE_DEPLOYMENT, FURTHER_DIGESTS),
+}
+"""The same for a job that handles all of the images, where there are further ones."""
+
+
+def build_of(image: str) -> str:
+    """Return the action that builds a further image, which is the namespace of what it exports.
+
+    Args:
+        image: Its name in the stack file.
+    """
+    return f"Build{''.join(word.capitalize() for word in image.split('-'))}Image"
+
+
+def built_digests(images: Iterable[str]) -> str:
+    """Return the digests of further images that are built in this run, as later actions get them.
+
+    Args:
+        images: Their names in the stack file.
+    """
+    return " ".join(f"{image}={variable(build_of(image), 'IMAGE_DIGEST')}" for image in images)

@@ -66,6 +66,36 @@ EcrRepository = Annotated[
 ]
 """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
 
+IMAGE_NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+IMAGE_NAME_CHARACTERS = 14
+"""Of the longest, with which the role of its build has the 64 that IAM takes.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+
+def image_name(name: str) -> str:
+    """Return the name of a further image, if it is none that repository and build of another image have already.
+
+    Raises:
+        ValueError: If it is one of these, or too long.
+    """
+    if name == "smoke-test" or len(name) > IMAGE_NAME_CHARACTERS:
+        raise ValueError(name)
+    return name
+
+
+ImageName = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{IMAGE_NAME}$", max_length=IMAGE_NAME_CHARACTERS),
+    AfterValidator(image_name),
+    Constraint(
+        f"up to {IMAGE_NAME_CHARACTERS} lower-case letters, digits and single hyphens, starting with a letter, and not "
+        "smoke-test"
+    ),
+]
+"""An image that is built beside the application's: it names a repository, a build project and an action."""
+
 ImageTag = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"),

@@ -17,7 +17,7 @@ from components.settings.conflicts import CONFLICTS
 from components.settings.section import Problem, one_of
 from components.settings.sections.application import ApplicationSection
 from components.settings.sections.build import BuildSection
-from components.settings.sections.containers import BUILT
+from components.settings.sections.containers import BUILT, BUILT_BESIDE
 from components.settings.sections.deploy import DeploySection
 from components.settings.sections.hosting import HostingSection
 from components.settings.sections.pipeline import PipelineSection
@@ -28,6 +28,9 @@ from components.settings.sections.tests import TestsSection
 
 MOST_ALARMS: Final = 10
 """Alarms of one deployment: https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html"""
+
+REPOSITORY_CHARACTERS: Final = 256
+"""https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
 
 OVERRIDE_CHARACTERS: Final = 8192
 """Of a command that replaces the container's own: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"""
@@ -371,7 +374,8 @@ def images_can_be_fetched(application: ApplicationSection, hosting: HostingSecti
     if hosting.existing is not None or not hosting.network.needs_endpoints:
         return
     for name, container in application.containers.items():
-        if container.image != BUILT and ".dkr.ecr." not in container.image:
+        ours = container.image == BUILT or container.built is not None
+        if not ours and ".dkr.ecr." not in container.image:
             yield Problem(
                 path=("application", "containers", name, "image"),
                 message=f"must be in Amazon ECR of the stack's region, because private tasks without a NAT gateway "
@@ -391,6 +395,56 @@ def smoke_test_needs_code(build: BuildSection, source: SourceSection) -> Iterato
         )
 
 
+def further_images_are_built_and_used(
+    application: ApplicationSection, build: BuildSection, source: SourceSection, stack: str
+) -> Iterator[Problem]:
+    """Yield images that are named and not built, built and not named, or have a repository with too long a name."""
+    if source.code is None:
+        return
+    for name, container in application.containers.items():
+        if container.built is not None and container.built not in build.images:
+            yield Problem(
+                path=("application", "containers", name, "image"),
+                message="must name an image of build.images, which has "
+                f"{', '.join(build.images) or 'none'}, got {container.image}",
+                fix="pulumi config set --path "
+                f"'ecs-delivery:build.images.{container.built}.dockerfile' {container.built}/Dockerfile",
+            )
+    for name in build.images:
+        if name not in application.further_images:
+            yield Problem(
+                path=("build", "images", name),
+                message=f"has an effect only when a container of the task has image: {BUILT_BESIDE}{name}",
+                fix=f"pulumi config rm --path 'ecs-delivery:build.images.{name}', or write it like containers: "
+                f"{{{name}: {{image: {BUILT_BESIDE}{name}}}}}",
+            )
+    own = build.repository_for(f"{application.name}-{stack}")
+    longest = max(build.images, key=len, default="")
+    if longest and len(f"{own}-{longest}") > REPOSITORY_CHARACTERS:
+        yield Problem(
+            path=("build", "repository"),
+            message=f"must have up to {REPOSITORY_CHARACTERS - len(longest) - 1} characters, because the image "
+            f"{longest} has a repository of this name with -{longest} behind it, got {len(own)}",
+            fix="pulumi config rm --path 'ecs-delivery:build.repository'",
+        )
+
+
+def further_images_arrive_first(application: ApplicationSection, source: SourceSection) -> Iterator[Problem]:
+    """Yield images that arrive together with the application's by something that keeps no order.
+
+    A promotion copies the application's image last, and its arrival starts the pipeline. Replication copies each image
+    for itself (https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html), and a pull through the cache
+    fetches the one that is pulled.
+    """
+    if source.code is None and source.ecr and source.ecr.arrives_by != "push" and application.further_images:
+        yield Problem(
+            path=("source", "ecr", "arrivesBy"),
+            message=f"must be push with image: {BUILT_BESIDE}{application.further_images[0]}: what arrives otherwise "
+            f"comes in any order, and the application's image has to be the last, got {source.ecr.arrives_by}",
+            fix="pulumi config set --path 'ecs-delivery:source.ecr.arrivesBy' push",
+        )
+
+
 def build_without_code_builds_nothing(build: BuildSection, source: SourceSection) -> Iterator[Problem]:
     """Yield keys of a build that does not take place, because the pipeline delivers an image as it is."""
     if source.code is not None:
@@ -400,6 +454,7 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         ("context", "context"),
         ("target", "target"),
         ("args", "args"),
+        ("images", "images"),
         ("secrets", "secrets"),
         ("base_repositories", "baseRepositories"),
         ("registry_logins", "registryLogins"),
@@ -646,10 +701,12 @@ def source_is_not_the_result(
 ) -> Iterator[Problem]:
     """Yield a base image in the very repository the pipeline pushes to: each run would start the next."""
     own = build.repository_for(f"{application.name}-{stack}")
-    if source.code and source.ecr and source.ecr.repository == own:
+    pushed = (own, *(f"{own}-{name}" for name in application.further_images))
+    if source.code and source.ecr and source.ecr.repository in pushed:
         yield Problem(
             path=("source", "ecr", "repository"),
-            message=f'must differ from the repository this stack pushes to, or a run starts the next; got "{own}"',
+            message="must differ from the repository this stack pushes to, or a run starts the next; got "
+            f'"{source.ecr.repository}"',
             fix=f"pulumi config set --path 'ecs-delivery:build.repository' {application.name}-{stack}-images",
         )
 
@@ -709,6 +766,8 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     images_can_be_fetched,
     delivery_variables_can_change,
     smoke_test_needs_code,
+    further_images_are_built_and_used,
+    further_images_arrive_first,
     build_without_code_builds_nothing,
     upload_from_source_needs_code,
     release_needs_a_repository,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -16,14 +17,24 @@ from components.images.repository import (
     Repository,
     named_repository,
     pull_all,
+    pull_images,
     pull_through_cache,
     registry_login,
 )
 from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject, image_builder
-from components.pipeline.model import Action, Artifact, Category, scheduled, variable
-from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
+from components.pipeline.model import FURTHER_IMAGES, Action, Artifact, Category, scheduled, variable
+from components.pipeline.variables import (
+    BUILD_IMAGE,
+    DELIVERED_IMAGE,
+    FURTHER_DIGESTS,
+    PREPARE_DEPLOYMENT,
+    SOURCE,
+    SOURCE_IMAGE,
+    build_of,
+    built_digests,
+)
 from components.settings import BuildSection
-from components.settings.sections.build import CheckSection
+from components.settings.sections.build import CheckSection, ImageSection
 from components.stages.stage import SharedFacts, Stage, StageContext
 
 
@@ -44,6 +55,27 @@ class BuildStageArgs:
     release_tag_prefix: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _BuiltImage:
+    """An image that a run builds.
+
+    Attributes:
+        job: Name of its build.
+        action: Name of its action, and of what the build exports.
+        artifact: What is known of the image.
+        repository: Where it is pushed to.
+        section: What it is built from.
+        delivered: Whether it is part of what is deployed, and built with all that the application's image is.
+    """
+
+    job: str
+    action: str
+    artifact: Artifact
+    repository: Repository
+    section: ImageSection
+    delivered: bool = True
+
+
 class BuildStage(Stage[BuildSection, BuildStageArgs]):
     """Turns a commit or a pushed image into what can be deployed."""
 
@@ -57,27 +89,21 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         super().__init__(name, args, context, opts)
         projects: list[BuildProject] = []
         actions: list[Action] = []
-        if args.source_url is not None:
-            image = self._build("build-image", context.registry.app, args.build.dockerfile, args.build.context)
-            actions.append(self._built(image, BUILD_IMAGE, Artifact.IMAGE))
-        else:
-            image = self._record()
+        if args.source_url is None:
+            record = self._record()
             actions.append(
-                image.action(
+                record.action(
                     BUILD_IMAGE,
                     reads=(Artifact.SOURCE_IMAGE,),
                     writes=(Artifact.IMAGE,),
                     environment={"IMAGE_DIGEST": variable(SOURCE_IMAGE, "ImageDigest")},
                 )
             )
-        projects.append(image)
-        if context.registry.smoke_test is not None:
-            smoke = args.build.smoke_test
-            smoke_image = self._build(
-                "build-smoke-test-image", context.registry.smoke_test, smoke.dockerfile, smoke.context, smoke=True
-            )
-            actions.append(self._built(smoke_image, "BuildSmokeTestImage", Artifact.SMOKE_TEST_IMAGE))
-            projects.append(smoke_image)
+            projects.append(record)
+        for image in self._images():
+            project = self._build(image)
+            actions.append(self._built(project, image))
+            projects.append(project)
         for check, section in sorted(args.build.checks.items()):
             project = self._check(check, section)
             name = "Check" + "".join(word.capitalize() for word in check.split("-"))
@@ -87,10 +113,10 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         prepare = self._prepare()
         actions.append(
             prepare.action(
-                "PrepareDeployment",
+                PREPARE_DEPLOYMENT,
                 reads=(Artifact.IMAGE,),
                 writes=(Artifact.DEPLOYMENT,),
-                environment=DELIVERED_IMAGE,
+                environment={**DELIVERED_IMAGE, **self._further_digests()},
             )
         )
         projects.append(prepare)
@@ -107,6 +133,33 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             source_url=shared.source_url,
             release_tag_prefix=shared.release_tag_prefix,
         )
+
+    def _images(self) -> Iterator[_BuiltImage]:
+        """Yield what is built of the code: the application's image first, which the others may not wait for."""
+        build, registry = self._args.build, self._context.registry
+        if self._args.source_url is None:
+            return
+        yield _BuiltImage("build-image", BUILD_IMAGE, Artifact.IMAGE, registry.app, build.own_image)
+        # One artifact for each container that a task may have: there are never more images.
+        for (name, repository), artifact in zip(registry.further.items(), FURTHER_IMAGES, strict=False):
+            yield _BuiltImage(f"build-{name}-image", build_of(name), artifact, repository, build.images[name])
+        if registry.smoke_test is not None:
+            section = ImageSection(dockerfile=build.smoke_test.dockerfile, context=build.smoke_test.context)
+            yield _BuiltImage(
+                "build-smoke-test-image",
+                "BuildSmokeTestImage",
+                Artifact.SMOKE_TEST_IMAGE,
+                registry.smoke_test,
+                section,
+                delivered=False,
+            )
+
+    def _further_digests(self) -> dict[str, str]:
+        """The digests of the images that are delivered with the application's, where there are any."""
+        if not self._context.registry.further:
+            return {}
+        found = variable(BUILD_IMAGE, FURTHER_DIGESTS)  # of the repositories, by the image that has arrived
+        return {FURTHER_DIGESTS: built_digests(self._context.registry.further) if self._args.source_url else found}
 
     @property
     def _app_spec(self) -> pulumi.Input[str]:
@@ -128,15 +181,13 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             return None
         return BuildNetwork(vpc_id=network.vpc_id, subnets=network.subnets, security_groups=network.security_groups)
 
-    def _build(
-        self, job: str, repository: Repository, dockerfile: str, build_context: str, *, smoke: bool = False
-    ) -> BuildProject:
-        build = self._args.build
-        base = None if smoke else self._context.registry.source
+    def _build(self, image: _BuiltImage) -> BuildProject:
+        build, section = self._args.build, image.section
+        base = self._context.registry.source if image.delivered else None
         variables: dict[str, pulumi.Input[str]] = {
-            "IMAGE_REPOSITORY_URI": repository.uri,
-            "DOCKERFILE": dockerfile,
-            "BUILD_CONTEXT": build_context,
+            "IMAGE_REPOSITORY_URI": image.repository.uri,
+            "DOCKERFILE": section.dockerfile,
+            "BUILD_CONTEXT": section.context,
             "PLATFORM": self._platform,
             "CACHE": json.dumps(build.cache),
             "VERSION_FROM": build.version.origin,
@@ -144,19 +195,19 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "SOURCE_URL": self._args.source_url or "",
         }
         take_over = self._context.hosting.take_over
-        if not smoke:
-            if take_over is not None and take_over.file is not None:
-                variables["TASK_DEFINITION_FILE"] = take_over.file
+        if image.artifact is Artifact.IMAGE and take_over is not None and take_over.file is not None:
+            variables["TASK_DEFINITION_FILE"] = take_over.file
+        if image.delivered:
             variables |= {
-                "BUILD_TARGET": build.target or "",
-                "BUILD_ARGS": json.dumps(dict(build.args), sort_keys=True),
+                "BUILD_TARGET": section.target or "",
+                "BUILD_ARGS": json.dumps(dict(section.args), sort_keys=True),
             }
         pulls: list[Statement] = []
-        if build.secrets and not smoke:
+        if build.secrets and image.delivered:
             variables["BUILD_MOUNTS"] = json.dumps(dict(build.secrets), sort_keys=True)
         if build.registry_logins:
             variables["REGISTRY_LOGINS"] = json.dumps(dict(build.registry_logins), sort_keys=True)
-        if secrets := [*(() if smoke else build.secrets.values()), *build.registry_logins.values()]:
+        if secrets := [*(build.secrets.values() if image.delivered else ()), *build.registry_logins.values()]:
             account = self._context.foundation.account
             pulls.append(read_all("ReadBuildSecrets", map(SecretReference.parsed, secrets), account))
         if build.base_repositories:
@@ -171,26 +222,26 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             variables["DOCKER_HUB_CACHE_URI"] = cache.uri
             pulls.append(cache.pull())
         return self.project(
-            job,
+            image.job,
             buildspec="build-image",
-            description=f"Builds {dockerfile} and pushes the image once, under its commit",
+            description=f"Builds {section.dockerfile} and pushes the image once, under its commit",
             machine=image_builder(architecture=self._context.application.architecture, size=build.compute),
             variables=variables,
-            statements=[repository.push(), registry_login(), *pulls],
+            statements=[image.repository.push(), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
             reads_code=True,
             network=self._network,
         )
 
-    def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:
+    def _built(self, project: BuildProject, image: _BuiltImage) -> Action:
         environment = {
             "COMMIT_ID": variable(SOURCE, "CommitId"),
             "COMMIT_DATE": variable(SOURCE, "AuthorDate"),
             "BRANCH": variable(SOURCE, "BranchName"),
         }
-        if artifact is Artifact.IMAGE and self._context.registry.source is not None:
+        if image.delivered and self._context.registry.source is not None:
             environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
-        return project.action(name, reads=(Artifact.SOURCE,), writes=(artifact,), environment=environment)
+        return project.action(image.action, reads=(Artifact.SOURCE,), writes=(image.artifact,), environment=environment)
 
     def _check(self, name: str, check: CheckSection) -> BuildProject:
         """A build of the application's own, which may pull the image where it is asked to look at it."""
@@ -215,8 +266,9 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             variables={
                 "IMAGE_REPOSITORY_URI": repository.uri,
                 "PLATFORM": self._platform,
+                **self._context.registry.further_images,
             },
-            statements=[repository.pull()],
+            statements=[pull_images(self._context.registry.every_delivered)],
         )
 
     def _prepare(self) -> BuildProject:
@@ -243,10 +295,11 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
                 "TAG_PREFIX": self._args.release_tag_prefix or "",
                 **({"DELIVERY_ENVIRONMENT": environment} if context.application.delivery_variables else {}),
+                **context.registry.further_images,
                 **self._take_over(),
             },
             statements=[
-                context.registry.app.pull(),
+                pull_images(context.registry.every_delivered),
                 context.artifacts.read("ReadTaskDefinitionTemplate", KEY),
                 *([hosting.read_service(), hosting.read_task_definitions()] if looks else []),
             ],

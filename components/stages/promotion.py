@@ -8,10 +8,16 @@ from typing import ClassVar
 import pulumi
 
 from components.foundation.iam import Statement
-from components.images.repository import existing_repository, registry_login
+from components.images.repository import (
+    existing_repository,
+    pull_images,
+    push_images,
+    registry_login,
+    repository_beside,
+)
 from components.jobs.build_project import LONG_RUNNING
 from components.pipeline.model import Artifact, variable
-from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, DELIVERED_IMAGES
 from components.settings import PromotionSection
 from components.stages.approval import ManualApproval
 from components.stages.stage import SharedFacts, Stage, StageContext
@@ -45,9 +51,14 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
     ) -> None:
         super().__init__(name, args, context, opts)
         promotion, account = args.promotion, context.foundation.account
-        target = existing_repository(args.repository, account, account_id=promotion.account_id, region=promotion.region)
+        further = context.registry.further
+        names = [args.repository, *(repository_beside(args.repository, image) for image in further)]
+        targets = [
+            existing_repository(name, account, account_id=promotion.account_id, region=promotion.region)
+            for name in names
+        ]
         if promotion.role_arn is None:
-            statements = [target.push()]
+            statements = [push_images(targets)]
         else:
             statements = [
                 Statement(sid="EnterTargetAccount", actions=("sts:AssumeRole",), resources=(promotion.role_arn,))
@@ -66,10 +77,11 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
                 "TARGET_REGION": promotion.region or account.region,
                 "TARGET_ROLE_ARN": promotion.role_arn or "",
                 "CHANNEL_TAG": promotion.tag,
+                **context.registry.further_images,
             },
             # Across accounts each side names the other's role before it exists, so the role's name is fixed.
             role_name=f"{context.foundation.prefix}-promote-image" if promotion.role_arn else None,
-            statements=[context.registry.app.pull(), registry_login(), *statements],
+            statements=[pull_images(context.registry.every_delivered), registry_login(), *statements],
         )
         self.role_arn = project.role_arn
         approval = ManualApproval(
@@ -88,7 +100,7 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
             project.action(
                 "PromoteImage",
                 reads=(Artifact.DEPLOYMENT,),
-                environment=DELIVERED_IMAGE,
+                environment=DELIVERED_IMAGES if further else DELIVERED_IMAGE,
                 run_order=1 + len(approval.actions),
             ),
         )

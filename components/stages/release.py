@@ -10,7 +10,7 @@ import pulumi
 from components.foundation.iam import Statement
 from components.foundation.secret import SecretReference
 from components.pipeline.model import Artifact, Variable
-from components.pipeline.variables import DELIVERED_IMAGE
+from components.pipeline.variables import DELIVERED_IMAGE, DELIVERED_IMAGES
 from components.settings import ReleaseSection
 from components.settings.sections.release import GithubReleaseSection
 from components.stages.stage import SharedFacts, Stage, StageContext
@@ -53,17 +53,17 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
         self, name: str, args: ReleaseStageArgs, context: StageContext, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, context, opts)
-        repository = context.registry.app
+        further = context.registry.further
         tag = self.project(
             "tag-image",
             description="Labels the deployed image with its version",
             machine=context.quick,
-            variables={"TAG_PREFIX": args.tag_prefix},
+            variables={"TAG_PREFIX": args.tag_prefix, **context.registry.further_images},
             statements=[
                 Statement(
                     sid="LabelImage",
                     actions=("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"),
-                    resources=(repository.arn,),
+                    resources=tuple(repository.arn for repository in context.registry.every_delivered),
                 )
             ],
         )
@@ -82,7 +82,11 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             description="true marks the GitHub release of this run as a pre-release.",
         )
         self.actions = (
-            tag.action("TagImage", reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE),
+            tag.action(
+                "TagImage",
+                reads=(Artifact.DEPLOYMENT,),
+                environment=DELIVERED_IMAGES if further else DELIVERED_IMAGE,
+            ),
             publish.action(
                 "CreateGitHubRelease",
                 reads=(Artifact.DEPLOYMENT,),

@@ -83,6 +83,7 @@ def registry_args(settings: Settings, foundation: Foundation) -> RegistryArgs:
         foundation=foundation,
         build_into=settings.build.repository_for(foundation.prefix) if settings.has_code else None,
         smoke_test=settings.smoke_test_enabled,
+        further=settings.application.further_images,
         watched=WatchedRepository(name=ecr.repository, channel=ecr.tag, create=ecr.create, promoters=ecr.promoters)
         if ecr
         else None,

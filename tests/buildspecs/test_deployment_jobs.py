@@ -168,7 +168,7 @@ def test_all_five_artifacts_are_about_the_digest_that_was_built(machine: Machine
         "source": "https://github.com/example/shop",
         "created": "2026-01-31T12:00:00+00:00",
     }
-    assert machine.exports == "export DEPLOYED_VERSION=1.2.3\n"
+    assert machine.exports == "export DEPLOYED_VERSION=1.2.3\nexport FURTHER_DIGESTS=''\n"
 
 
 NGINX = {"name": "nginx", "image": "nginx:1.27", "portMappings": [{"containerPort": 80, "protocol": "tcp"}]}
@@ -178,6 +178,100 @@ MIGRATE = {"name": "migrate", "image": "<IMAGE>", "essential": False}
 def several() -> dict[str, Any]:
     """A template with a proxy, and with a container that takes the same image."""
     return {**TEMPLATE, "containerDefinitions": [MIGRATE, *TEMPLATE["containerDefinitions"], NGINX]}
+
+
+OWN_NGINX = {**NGINX, "image": "<IMAGE:nginx>"}
+FURTHER = {"FURTHER_IMAGES": json.dumps({"nginx": f"{REPOSITORY}-nginx"}), "FURTHER_DIGESTS": f"nginx={OTHER_DIGEST}"}
+
+
+def with_own_nginx() -> dict[str, Any]:
+    """A template with a container whose image is delivered with the application's."""
+    return {**TEMPLATE, "containerDefinitions": [OWN_NGINX, *TEMPLATE["containerDefinitions"], MIGRATE]}
+
+
+def test_each_container_gets_the_digest_of_its_own_image(machine: Machine) -> None:
+    offers(machine, with_own_nginx())
+
+    result = machine.run("prepare_deployment", **{**PREPARE, **FURTHER, "DELIVERY_ENVIRONMENT": "prod"})
+
+    assert result.returncode == 0, result.stderr
+    uri, nginx = f"{REPOSITORY}@{DIGEST}", f"{REPOSITORY}-nginx@{OTHER_DIGEST}"
+    containers = {part["name"]: part for part in machine.json("taskdef.json")["containerDefinitions"]}
+    assert {name: part["image"] for name, part in containers.items()} == {"nginx": nginx, "shop": uri, "migrate": uri}
+    assert {name for name, part in containers.items() if "environment" in part} == {"shop", "migrate"}
+    assert machine.json("imagedefinitions.json") == [
+        {"name": "shop", "imageUri": uri},
+        {"name": "nginx", "imageUri": nginx},
+        {"name": "migrate", "imageUri": uri},
+    ]
+    said = machine.json("deployment.json")
+    assert (said["image"], said["furtherImages"]) == (uri, {"nginx": nginx})
+    assert machine.exports == f"export DEPLOYED_VERSION=1.2.3\nexport FURTHER_DIGESTS=nginx={OTHER_DIGEST}\n"
+    asked = machine.called("aws ecr describe-images shop-nginx")
+    assert len(asked) == 1, "ECR is asked for it as for the application's"
+
+
+def test_a_further_image_that_is_gone_is_named(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images shop-nginx", code=254, errors=NOT_THERE)
+    offers(machine, with_own_nginx())
+
+    result = machine.run("prepare_deployment", **{**PREPARE, **FURTHER})
+
+    assert result.returncode == 1
+    assert f"{REPOSITORY}-nginx@{OTHER_DIGEST} is no longer in the registry" in result.stderr
+    assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"FURTHER_DIGESTS": ""}, "delivers no further images, the project has repositories for nginx"),
+        ({"FURTHER_IMAGES": ""}, "delivers nginx, the project has repositories for none"),
+        ({"FURTHER_DIGESTS": "nginx="}, "the digest of nginx in FURTHER_DIGESTS is not a digest"),
+        ({"FURTHER_DIGESTS": "nginx=latest"}, "the digest of nginx in FURTHER_DIGESTS is not a digest"),
+        ({"FURTHER_IMAGES": "", "FURTHER_DIGESTS": ""}, "has images for 'nginx' that this pipeline does not build"),
+    ],
+    ids=["no digest", "no repository", "empty", "a tag", "a template of another stack file"],
+)
+def test_what_does_not_fit_together_is_not_deployed(machine: Machine, changes: dict[str, str], message: str) -> None:
+    """The stack file was edited between two actions of a run: project, template and pipeline change one by one."""
+    offers(machine, with_own_nginx())
+
+    result = machine.run("prepare_deployment", **{**PREPARE, **FURTHER, **changes})
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert sorted(path.name for path in machine.folder.iterdir()) == ["image.json"]
+
+
+def test_a_version_that_a_further_image_of_another_commit_has_is_not_even_deployed(machine: Machine) -> None:
+    found = {"imageDetails": [{"imageDigest": f"sha256:{'d' * 64}"}]}
+    machine.answer("aws ecr describe-images shop-nginx imageTag=v1.2.3", found)
+    machine.answer("aws ecr describe-images imageTag=v1.2.3", code=254, errors=NOT_THERE)
+    offers(machine, with_own_nginx())
+
+    result = machine.run("prepare_deployment", **{**PREPARE, **FURTHER, "RELEASED": "true", "TAG_PREFIX": "v"})
+
+    assert result.returncode == 1
+    assert f"v1.2.3 in {REPOSITORY}-nginx is the image sha256:{'d' * 64}" in result.stderr
+
+
+def test_the_edit_by_hand_puts_every_image(machine: Machine) -> None:
+    """What the message says is executed here: jq's program leaves no placeholder."""
+    offers(machine, with_own_nginx())
+    running = as_ecs_answers(TEMPLATE)
+    machine.answer("aws ecs describe-services", {"services": [{"taskDefinition": RUNNING}]})
+    machine.answer("aws ecs describe-task-definition", {"taskDefinition": running})
+
+    result = machine.run("prepare_deployment", **{**PREPARE, **FURTHER, "IMAGE_ONLY": "true"})
+
+    assert result.returncode == 1
+    (line,) = (line for line in result.stderr.splitlines() if "| jq " in line)
+    program = shlex.split(line)[shlex.split(line).index("jq") + 1]
+    assert program == (
+        f'(.containerDefinitions[]|select(.image=="<IMAGE>")).image="{REPOSITORY}@{DIGEST}"|'
+        f'(.containerDefinitions[]|select(.image=="<IMAGE:nginx>")).image="{REPOSITORY}-nginx@{OTHER_DIGEST}"'
+    )
 
 
 def test_requests_reach_the_proxy_and_the_image_all_containers_that_take_it(machine: Machine) -> None:
@@ -377,7 +471,7 @@ def test_a_deployment_that_is_not_released_needs_no_version(machine: Machine) ->
 
     assert result.returncode == 0, result.stderr
     assert machine.called("aws ecr describe-images imageTag=") == []
-    assert machine.exports == "export DEPLOYED_VERSION=0123abc-12345678\n"
+    assert machine.exports == "export DEPLOYED_VERSION=0123abc-12345678\nexport FURTHER_DIGESTS=''\n"
 
 
 PLACEMENT = {

@@ -448,6 +448,45 @@ def test_a_promoted_image_is_recorded_with_what_its_labels_say(machine: Machine)
     assert f"export IMAGE_DIGEST={DIGEST}\n" in machine.exports
 
 
+FURTHER_DIGEST = f"sha256:{'f' * 64}"
+FURTHER = {"FURTHER_IMAGES": json.dumps({"nginx": f"{REPOSITORY}-nginx"})}
+
+
+def test_what_belongs_to_a_promoted_image_is_found_by_its_digest(machine: Machine) -> None:
+    tag = f"imageTag=app-{DIGEST[7:]}"
+    found = {"imageDetails": [{"imageDigest": FURTHER_DIGEST}]}
+    machine.answer(f"aws ecr describe-images --repository-name shop-nginx {tag}", found)
+    machine.answer(f"aws ecr batch-get-image imageDigest={FURTHER_DIGEST}", manifest(config={"digest": "sha256:c0"}))
+
+    code, said = record(machine, CONFIG, **FURTHER)
+
+    assert code == 0, said
+    assert machine.exports.endswith(f"export FURTHER_DIGESTS=nginx={FURTHER_DIGEST}\n")
+    assert machine.json("image.json") == image(tag="")
+
+
+def test_a_promoted_image_whose_companion_is_missing_is_not_deployed(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE)
+
+    code, said = record(machine, CONFIG, **FURTHER)
+
+    assert code == 1
+    assert f"{REPOSITORY}-nginx has no image app-{DIGEST[7:]}" in said
+    assert "is nginx among the images of the stack that promotes?" in said
+    assert not (machine.folder / "image.json").exists()
+
+
+def test_a_companion_of_another_platform_is_refused(machine: Machine) -> None:
+    machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": FURTHER_DIGEST}]})
+    entry = {"digest": OTHER_DIGEST, "platform": {"os": "linux", "architecture": "s390x"}}
+    machine.answer(f"aws ecr batch-get-image imageDigest={FURTHER_DIGEST}", manifest(manifests=[entry]))
+
+    code, said = record(machine, CONFIG, **FURTHER)
+
+    assert code == 1
+    assert f"{REPOSITORY}-nginx@{FURTHER_DIGEST} is for linux/s390x, the tasks run on linux/arm64" in said
+
+
 def test_an_image_of_one_platform_needs_no_index(machine: Machine) -> None:
     machine.answer(f"aws ecr batch-get-image imageDigest={DIGEST}", manifest(config={"digest": "sha256:c0"}))
     code, said = record(machine, CONFIG)

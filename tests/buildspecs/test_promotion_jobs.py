@@ -323,6 +323,51 @@ def test_a_lasting_tag_on_another_image_is_a_failure_that_names_both(machine: Ma
     assert f"shop-prod:{OWN_TAG} is {OTHER_DIGEST}, this delivery promotes {DIGEST}" in result.stderr
 
 
+def with_further(source: OciRegistry, machine: Machine, here: str) -> tuple[str, dict[str, str]]:
+    """An image that is delivered with the application's; its digest, and what the job is told of it."""
+    config, layer = source.blob("shop-nginx", b"{}"), source.blob("shop-nginx", b"nginx")
+    further = source.manifest("shop-nginx", MANIFEST, config=config, layers=[layer])
+    given = {"FURTHER_IMAGES": json.dumps({"nginx": f"{host(here)}/shop-nginx"}), "FURTHER_DIGESTS": f"nginx={further}"}
+    machine.answer("aws ecr describe-images shop-prod-nginx", code=254, errors=NOT_THERE, times=1)
+    machine.answer("aws ecr describe-images shop-prod-nginx", {"imageDetails": [{"imageDigest": further}]})
+    return further, given
+
+
+def test_what_belongs_to_the_image_is_there_before_it(machine: Machine) -> None:
+    """The push of the channel tag starts the next pipeline, which finds all by the digest of the one."""
+    source, target = OciRegistry(), OciRegistry()
+    index = multi_architecture_image(source)
+    with serving(source) as here, serving(target) as there:
+        further, given = with_further(source, machine, here)
+        promotes(machine, here, there, index)
+        result = machine.run("promote_image", **{**PROMOTE, **given, "IMAGE_DIGEST": index})
+
+    assert result.returncode == 0, result.stderr
+    assert_complete_copy(source, target, index)
+    tags = [str(request).rpartition("/")[::2] for request in target.requests if request.method == "PUT"]
+    assert [(path, tag) for path, tag in tags if path.endswith("manifests") and ":" not in tag] == [
+        ("PUT /v2/shop-prod-nginx/manifests", f"app-{index[7:]}"),
+        ("PUT /v2/shop-prod/manifests", OWN_TAG),
+        ("PUT /v2/shop-prod/manifests", "promoted"),
+    ]
+    assert digest_of(target.manifests["shop-prod-nginx", f"app-{index[7:]}"][0]) == further
+
+
+def test_an_image_that_was_promoted_with_another_one_is_not_promoted_again(machine: Machine) -> None:
+    """Prod would deploy a pair that nobody tested: the further image was built anew of the same commit."""
+    found = {"imageDetails": [{"imageDigest": OTHER_DIGEST}]}
+    machine.answer(f"aws ecr describe-images shop-prod-nginx imageTag=app-{DIGEST[7:]}", found)
+    promotes(machine, "http://127.0.0.1:1", "http://127.0.0.1:1", DIGEST)
+    third = f"sha256:{'f' * 64}"
+    given = {"FURTHER_IMAGES": '{"nginx": "127.0.0.1:1/shop-nginx"}', "FURTHER_DIGESTS": f"nginx={third}"}
+
+    result = machine.run("promote_image", **{**PROMOTE, **given})
+
+    assert result.returncode == 1
+    assert f"shop-prod-nginx:app-{DIGEST[7:]} is {OTHER_DIGEST}, this delivery promotes {third}" in result.stderr
+    assert "build a new commit" in result.stderr
+
+
 @pytest.mark.parametrize("script", ["promote_image", "tag_image"])
 def test_nothing_but_what_the_pipeline_delivers_is_promoted_or_tagged(machine: Machine, script: str) -> None:
     machine.file("deployment.json", deployment(digest=OTHER_DIGEST))
@@ -481,6 +526,23 @@ def test_the_version_becomes_a_tag_on_the_deployed_digest(machine: Machine) -> N
     assert put.after("--region") == ["eu-west-1"]
     assert machine.exports == "export VERSION_TAG=v1.2.3\n"
     assert machine.called("docker") == []
+
+
+def test_the_version_becomes_a_tag_on_each_image_and_on_the_applications_last(machine: Machine) -> None:
+    """A version of the application that has its tag is complete."""
+    for repository, digest in (("shop-nginx", OTHER_DIGEST), ("shop", DIGEST)):
+        words = f"aws ecr describe-images --repository-name {repository} imageTag=v1.2.3"
+        machine.answer(words, code=254, errors=NOT_THERE, times=1)
+        machine.answer(words, {"imageDetails": [{"imageDigest": digest}]})
+    held(machine)
+    given = {"FURTHER_IMAGES": json.dumps({"nginx": f"{REPOSITORY}-nginx"}), "FURTHER_DIGESTS": f"nginx={OTHER_DIGEST}"}
+
+    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST, TAG_PREFIX="v", **given)
+
+    assert result.returncode == 0, result.stderr
+    puts = [name for call in machine.called("aws ecr put-image") for name in call.after("--repository-name")]
+    assert puts == ["shop-nginx", "shop"]
+    assert machine.exports == "export VERSION_TAG=v1.2.3\n"
 
 
 def test_the_manifest_is_handed_over_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:

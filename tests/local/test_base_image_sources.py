@@ -458,10 +458,9 @@ def test_of_an_index_the_whole_or_this_machines_part_is_given(store: ImageStore)
 
 
 def test_images_of_further_containers_are_brought_too() -> None:
-    """But for the one that is delivered, which the pipeline builds."""
+    """But for those that are delivered, which the pipeline builds."""
     graphs = {name: [item.as_dict() for item in program(name)] for name in ("dev", "behind-nginx", "existing-hosting")}
     assert [(str(found.name), found.where) for found in needed_by_tasks(graphs)] == [
-        ("public.ecr.aws/nginx/nginx:1.27", "the container nginx of behind-nginx"),
         (
             "public.ecr.aws/aws-observability/aws-for-fluent-bit:3.0",
             "the container log-router of behind-nginx",

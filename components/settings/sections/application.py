@@ -117,6 +117,11 @@ class ApplicationSection(ContainerSection, TaskSection):
         """All containers of the task by their names, the application's own first."""
         return {self.container: self, **self.containers}
 
+    @property
+    def further_images(self) -> tuple[str, ...]:
+        """Names of the images that are delivered with the application's own, for its further containers."""
+        return tuple(sorted({part.built for part in self.containers.values() if part.built is not None}))
+
     def reached(self, container: str | None) -> tuple[str, int]:
         """Return name and port of the container that the load balancer reaches.
 

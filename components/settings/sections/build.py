@@ -1,13 +1,14 @@
 """Section `build`: how the image is made."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from components.settings.names import (
     EcrRepository,
+    ImageName,
     RegistryHost,
     RelativePath,
     Secret,
@@ -72,6 +73,19 @@ class SmokeTestSection(Section):
         default="smoke/Dockerfile", description="Dockerfile of the smoke test.", examples=["smoke/Dockerfile"]
     )
     context: RelativePath = Field(default=".", description="Directory the smoke test is built from.", examples=["."])
+
+
+class ImageSection(Section):
+    """An image that is built beside the application's, from the same commit, and delivered with it."""
+
+    dockerfile: RelativePath = Field(description="Its Dockerfile.", examples=["nginx/Dockerfile"])
+    context: RelativePath = Field(default=".", description="Directory it is built from.", examples=["nginx"])
+    target: TargetName | None = Field(
+        default=None, description="Stage of its Dockerfile to build; the last one when left out.", examples=["runtime"]
+    )
+    args: dict[ArgumentName, str] = Field(
+        default={}, description="Build arguments of its own; nothing secret.", examples=[{"NGINX_VERSION": "1.27"}]
+    )
 
 
 CheckName = Annotated[
@@ -209,6 +223,13 @@ class BuildSection(Section):
     version: VersionSection = Field(
         default=VersionSection(), description="Where the version comes from.", examples=[{"from": "file"}]
     )
+    images: dict[ImageName, ImageSection] = Field(
+        default={},
+        description="Further images of the repository, such as an nginx of its own: a name, and its Dockerfile. A "
+        "container of the task takes one with `image: build/NAME`. Each has an ECR repository, `<repository>-NAME`, "
+        "and an action in the stage Build; version, secrets and registries are the application's.",
+        examples=[{"nginx": {"dockerfile": "nginx/Dockerfile", "context": "nginx"}}],
+    )
     smoke_test: SmokeTestSection = Field(
         default=SmokeTestSection(),
         description="An image that tests the deployed service.",
@@ -224,29 +245,45 @@ class BuildSection(Section):
         examples=[{"unit-tests": {"buildspec": "ci/unit-tests.yml"}}],
     )
 
+    @property
+    def own_image(self) -> ImageSection:
+        """What the application's image is built from."""
+        return ImageSection(dockerfile=self.dockerfile, context=self.context, target=self.target, args=self.args)
+
     def repository_for(self, prefix: str) -> str:
         """Return the name of the ECR repository made for the images; the prefix is `<application>-<stack>`."""
         return self.repository or prefix
 
     def problems(self) -> Iterator[Problem]:
         """Yield secrets in clear and arguments too long for CodeBuild."""
-        for name, value in self.args.items():
-            if secret_in_clear(name, value, self.not_secret):
-                yield Problem(
-                    path=("args", name),
-                    message="looks like a secret in clear (value not shown), which the image's history would show",
-                    fix=f"edit the file: remove {name} from args; build.secrets gives it to the build, and "
-                    f"application.secrets to the container{appeal(name, value)}",
-                )
+        for path, args in self._arguments():
+            yield from self._argument_problems(path, args)
         for key, secrets in (("secrets", self.secrets), ("registryLogins", self.registry_logins)):
             for name, secret in secrets.items():
                 at = f'{key}["{name}"]' if "." in name else f"{key}.{name}"
                 for problem in secret_itself(secret, "secret", section="build", key=at, example="shop/token"):
                     yield Problem(path=(key, name), message=problem.message, fix=problem.fix)
-        size = len(json.dumps(dict(self.args)))
+
+    def _arguments(self) -> Iterator[tuple[tuple[str, ...], Mapping[str, str]]]:
+        """Yield the build arguments of each image, with their path in the section."""
+        yield ("args",), self.args
+        for name, image in self.images.items():
+            yield ("images", name, "args"), image.args
+
+    def _argument_problems(self, path: tuple[str, ...], args: Mapping[str, str]) -> Iterator[Problem]:
+        """Yield secrets in clear, and arguments too long for CodeBuild."""
+        for name, value in args.items():
+            if secret_in_clear(name, value, self.not_secret):
+                yield Problem(
+                    path=(*path, name),
+                    message="looks like a secret in clear (value not shown), which the image's history would show",
+                    fix=f"edit the file: remove {name} from args; build.secrets gives it to the build, and "
+                    f"application.secrets to the container{appeal(name, value)}",
+                )
+        size = len(json.dumps(dict(args)))
         if size > ARGUMENTS_CHARACTERS:
             yield Problem(
-                path=("args",),
+                path=path,
                 message=f"must fit into {ARGUMENTS_CHARACTERS} characters "
                 f"(CodeBuild takes about 5500 of all variables together), got {size}",
                 fix="edit the file: put long values into the Dockerfile or into a file of the repository",

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from components.settings.names import ECR_REPOSITORY
+from components.settings.names import ECR_REPOSITORY, IMAGE_NAME, image_name
 from components.settings.section import Constraint, Problem
 from components.settings.sections.container import ContainerSection
 from components.settings.sections.logs import FirelensSection
@@ -17,16 +17,35 @@ MOST_CONTAINERS: Final = 10
 BUILT: Final = "build"
 """Stands for the image that the pipeline delivers."""
 
+BUILT_BESIDE: Final = f"{BUILT}/"
+"""Stands, with a name behind it, for an image that is delivered with it."""
+
+
+def _image(reference: str) -> str:
+    """Return the reference if what it names of this pipeline's can be an image's name.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    if reference.startswith(BUILT_BESIDE) and ":" not in reference:
+        image_name(reference.removeprefix(BUILT_BESIDE))
+    return reference
+
+
 _HOST = r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/"
 _REFERENCE = ECR_REPOSITORY.strip("^$")
 ImageReference = Annotated[
     str,
     StringConstraints(
-        pattern=rf"^(build|({_HOST})?{_REFERENCE}(:[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}|(:[A-Za-z0-9_][A-Za-z0-9._-]"
+        pattern=rf"^(build(/{IMAGE_NAME})?|({_HOST})?{_REFERENCE}(:[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}|(:[A-Za-z0-9_][A-Za-z0-9._-]"
         r"{0,127})?@sha256:[0-9a-f]{64}))$",
         max_length=512,
     ),
-    Constraint("an image with a tag or a digest behind its name, or build for the image that is delivered"),
+    AfterValidator(_image),
+    Constraint(
+        "an image with a tag or a digest behind its name, build for the image that is delivered, or build/NAME for "
+        "one of build.images"
+    ),
 ]
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html"""
 
@@ -35,7 +54,8 @@ class FurtherContainerSection(ContainerSection):
     """A container beside the application's own, in the same task."""
 
     image: ImageReference = Field(
-        description="Its image, by digest or by a tag, of any registry; `build` for the one that is delivered.",
+        description="Its image, by digest or by a tag, of any registry; `build` for the one that is delivered, "
+        "`build/NAME` for one of `build.images`, or, without code, of the repository `<source.ecr.repository>-NAME`.",
         examples=["public.ecr.aws/nginx/nginx:1.27"],
     )
     port: int | None = Field(
@@ -77,6 +97,12 @@ class FurtherContainerSection(ContainerSection):
         description="Makes the container the log router of the task, for containers with driver awsfirelens.",
         examples=[{"type": "fluentbit"}],
     )
+
+    @property
+    def built(self) -> str | None:
+        """Name of the further image of this pipeline's that it takes; ``None`` for any other image."""
+        name = self.image.removeprefix(BUILT_BESIDE)
+        return name if name != self.image and ":" not in name else None
 
     @property
     def reserved_memory(self) -> int:

@@ -66,6 +66,14 @@ def made(hosting: Mapping[str, Any] | None = None, *, protect: bool = False, **s
                 arn=pulumi.Output.from_input(image_repository("shop-dev")),
                 uri=pulumi.Output.from_input(IMAGES),
             ),
+            further={
+                name: Repository(
+                    name=f"shop-dev-{name}",
+                    arn=pulumi.Output.from_input(image_repository(f"shop-dev-{name}")),
+                    uri=pulumi.Output.from_input(f"{IMAGES}-{name}"),
+                )
+                for name in settings.application.further_images
+            },
         )
         hosting = NewHosting("hosting", args).hosting
         built.append(hosting)

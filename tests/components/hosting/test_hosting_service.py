@@ -331,13 +331,25 @@ def test_requests_reach_the_container_that_the_stack_file_names(deploy: dict[str
     assert found.hosting.reached == ("nginx", 80)
 
 
-def test_the_ecs_action_leaves_the_images_of_further_containers() -> None:
-    containers = {"nginx": {"image": "nginx:1.27"}, "migrate": {"image": "build", "essential": False}}
-    found = made(deploy={"engine": "ecsAction"}, application={"name": "shop", "containers": containers})
+def test_the_ecs_action_leaves_the_images_of_other_registries() -> None:
+    """Those of the pipeline's own are in no repository yet, either."""
+    containers = {
+        "nginx": {"image": "nginx:1.27"},
+        "migrate": {"image": "build", "essential": False},
+        "cache": {"image": "build/cache"},
+    }
+    application = {"name": "shop", "containers": containers}
+    build = {"images": {"cache": {"dockerfile": "cache/Dockerfile"}}}
+    found = made(deploy={"engine": "ecsAction"}, application=application, build=build)
     definition = found.one("aws:ecs/taskDefinition:TaskDefinition").inputs
     images = {part["name"]: part["image"] for part in json.loads(definition["containerDefinitions"])}
     none_yet = f"{IMAGES}:none-yet"
-    assert images == {"shop": none_yet, "nginx": "nginx:1.27", "migrate": none_yet}
+    assert images == {
+        "shop": none_yet,
+        "nginx": "nginx:1.27",
+        "migrate": none_yet,
+        "cache": f"{IMAGES}-cache:none-yet",
+    }
 
 
 def test_the_ecs_action_starts_from_the_applications_own_definition() -> None:

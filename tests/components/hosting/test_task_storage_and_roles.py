@@ -18,15 +18,18 @@ def test_the_execution_role_may_start_all_containers() -> None:
             "containers": {
                 "nginx": {**NGINX, "secrets": {"KEY": f"{SECRET}:key::"}},
                 "otel": {"image": f"{ECR}:1"},
+                "cache": {"image": "build/cache"},
                 "again": {"image": f"{ECR}@sha256:{'0' * 64}"},
             },
-        }
+        },
+        build={"images": {"cache": {"dockerfile": "cache/Dockerfile"}}},
     )
     statements = found.statements("roles-execution-policy")
     assert statements["ReadSecrets"]["Resource"] == [SECRET]
     assert statements["ReadParameters"]["Resource"] == [MAIL]
     assert statements["PullImage"]["Resource"] == [
         "arn:aws:ecr:eu-west-1:123456789012:repository/shop-dev",
+        "arn:aws:ecr:eu-west-1:123456789012:repository/shop-dev-cache",
         "arn:aws:ecr:eu-central-1:210987654321:repository/tools/otel",
     ]
 

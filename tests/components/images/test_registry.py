@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
 import pulumi
 import pytest
 from mocked import Graph, build
-from samples import GITHUB, KEY, REGISTRY, TAGS, foundation, resolved, shop
+from samples import GITHUB, KEY, REGISTRY, TAGS, foundation, image_repository, resolved, shop
 
 from components.images.registry import Registry, RegistryArgs
 from components.settings import Settings
@@ -29,6 +30,7 @@ def registry(settings: Settings) -> Graph:
         pulumi.export("app", made.app.uri)
         pulumi.export("source", made.source.uri if made.source else "")
         pulumi.export("smokeTest", made.smoke_test.uri if made.smoke_test else "")
+        pulumi.export("further", {image: repository.uri for image, repository in made.further.items()})
         pulumi.export("promotionRoleArn", made.promotion_role_arn or "")
 
     return build(program)
@@ -57,6 +59,7 @@ def test_code_is_built_into_a_repository_named_after_application_and_stack() -> 
         "app": f"{REGISTRY}/shop-dev",
         "source": "",
         "smokeTest": "",
+        "further": {},
         "promotionRoleArn": "",
     }
 
@@ -82,8 +85,54 @@ def test_a_watched_repository_that_somebody_else_made_is_left_alone() -> None:
         "app": f"{REGISTRY}/shop-prod",
         "source": f"{REGISTRY}/shop-prod",
         "smokeTest": "",
+        "further": {},
         "promotionRoleArn": "",
     }
+
+
+WITH_NGINX: dict[str, Any] = {
+    "application": {
+        "name": "shop",
+        "containers": {"nginx": {"image": "build/nginx"}, "other": {"image": "nginx:1.27"}},
+    },
+    "hosting": {"loadBalancer": {"plainHttp": True}},
+}
+NGINX = {"images": {"nginx": {"dockerfile": "nginx/Dockerfile"}}}
+
+
+def test_a_further_image_has_a_repository_of_its_own_which_is_made_alike() -> None:
+    """Both images are tagged by the same commit, as the smoke test's."""
+    graph = registry(shop(**WITH_NGINX, build=NGINX))
+    assert repositories(graph) == {"shop-dev": ["buildcache*"], "shop-dev-nginx": ["buildcache*"]}
+    assert graph.exports["further"] == {"nginx": f"{REGISTRY}/shop-dev-nginx"}
+    own, further = ({**item.inputs, "name": ""} for item in graph.of("aws:ecr/repository:Repository"))
+    assert own == further
+    rules = [item.inputs["policy"] for item in graph.of("LifecyclePolicy")]
+    assert rules == [rules[0]] * 2
+
+
+def test_beside_a_watched_repository_that_is_made_here_those_of_further_images_are_too() -> None:
+    graph = registry(shop(**WITH_NGINX, source={"ecr": {**IMAGE, "create": True, "promoters": [PROMOTER]}}))
+    assert repositories(graph) == {"shop-prod": ["promoted"], "shop-prod-nginx": ["promoted"]}
+    assert graph.exports["further"] == {"nginx": f"{REGISTRY}/shop-prod-nginx"}
+    (push,) = (
+        item for item in json.loads(graph.one("RolePolicy").inputs["policy"])["Statement"] if item["Sid"] == "PushImage"
+    )
+    assert push["Resource"] == [image_repository("shop-prod"), image_repository("shop-prod-nginx")]
+
+
+def test_beside_a_watched_repository_of_somebody_else_those_of_further_images_are_there() -> None:
+    graph = registry(shop(**WITH_NGINX, source={"ecr": IMAGE}))
+    assert graph.of("aws:ecr/repository:Repository") == []
+    assert graph.exports["further"] == {"nginx": f"{REGISTRY}/shop-prod-nginx"}
+
+
+def test_on_a_base_image_further_images_are_beside_what_is_built() -> None:
+    base = {"repository": "base", "tag": "stable", "create": True, "promoters": [PROMOTER]}
+    graph = registry(shop(**WITH_NGINX, build=NGINX, source={"github": GITHUB, "ecr": base}))
+    assert sorted(repositories(graph)) == ["base", "shop-dev", "shop-dev-nginx"]
+    assert image_repository("base") in graph.one("RolePolicy").inputs["policy"]
+    assert "nginx" not in graph.one("RolePolicy").inputs["policy"]
 
 
 def test_a_watched_repository_made_here_lets_only_its_channel_move() -> None:

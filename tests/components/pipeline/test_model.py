@@ -791,6 +791,7 @@ def test_artifacts_keep_their_names() -> None:
         "SourceImage",
         "Image",
         "SmokeTestImage",
+        *(f"Image{number}" for number in range(1, 10)),
         "StaticFiles",
         "Deployment",
         "LighthouseReport",

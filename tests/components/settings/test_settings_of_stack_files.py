@@ -199,6 +199,7 @@ def test_one_example_uses_every_other_key_there_is() -> None:
     unused = {key for key in unused_keys("everything-on") if not key.startswith((*made, *other))}
     unused -= of_a_service_made_here
     assert unused == {
+        "build.images",  # see the example behind-nginx
         "deploy.testTraffic.headers",  # of ecs, see the example ecs-blue-green
         "deploy.testTraffic.http",
         "source.github.tags.include",  # not together with paths

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -19,6 +21,7 @@ from samples import (
     BuiltStage,
     arn,
     build_stage,
+    image_repository,
     pull_statement,
     push_statement,
     shop,
@@ -28,7 +31,20 @@ from samples import (
 from components.engines import ENGINES, Placement
 from components.engines.target import TakeOver
 from components.hosting.task_definition_template import KEY as TEMPLATE_KEY
-from components.pipeline.model import Action, Artifact, Category, Provider
+from components.pipeline.model import (
+    FURTHER_IMAGES,
+    Action,
+    Artifact,
+    Category,
+    ExecutionMode,
+    GitTrigger,
+    PipelineModel,
+    Provider,
+    StageModel,
+    environment_variables,
+    validate,
+)
+from components.settings.sections.containers import MOST_CONTAINERS
 from components.stages.build import BuildStage, BuildStageArgs
 from components.stages.wanted import args_of
 
@@ -74,7 +90,16 @@ PREPARE = Action(
     writes=(Artifact.DEPLOYMENT,),
     run_order=2,
     namespace="PrepareDeployment",
-    exports=("DEPLOYED_VERSION",),
+    exports=("DEPLOYED_VERSION", "FURTHER_DIGESTS"),
+)
+CODE = Action(
+    name="Source",
+    category=Category.SOURCE,
+    provider=Provider.CONNECTION,
+    configuration={"ConnectionArn": CONNECTION, "FullRepositoryId": "example/shop", "BranchName": "main"},
+    writes=(Artifact.SOURCE,),
+    namespace="Source",
+    trigger=GitTrigger(branch="main"),
 )
 READ_TEMPLATE = {
     "Sid": "ReadTaskDefinitionTemplate",
@@ -409,6 +434,135 @@ def test_without_smoke_test_nothing_of_it_is_there() -> None:
     assert [item.name for item in from_code().graph if "smoke" in item.name] == []
 
 
+# Further images, delivered with the application's
+
+
+MADE = {"loadBalancer": {"plainHttp": True}}
+NGINX = {"image": "build/nginx", "port": 80}
+LOG_ROUTER = {"image": "build/log-router"}
+IMAGES = {
+    "nginx": {"dockerfile": "nginx/Dockerfile", "context": "nginx", "target": "proxy", "args": {"NGINX": "1.27"}},
+    "log-router": {"dockerfile": "router/Dockerfile"},
+}
+WITH_IMAGES: dict[str, Any] = {"name": "shop", "containers": {"nginx": NGINX, "router": LOG_ROUTER}}
+BUILT_DIGESTS = "log-router=#{BuildLogRouterImage.IMAGE_DIGEST} nginx=#{BuildNginxImage.IMAGE_DIGEST}"
+
+
+@cache
+def with_images() -> BuiltStage:
+    build = {
+        **SMOKE_TEST,
+        "images": IMAGES,
+        "args": {"NODE": "22"},
+        "secrets": {"NPM_TOKEN": "shop/npm"},
+        "registryLogins": {"docker.io": "shop/docker-hub"},
+        "baseRepositories": ["base/python"],
+        "dockerHubCache": "docker-hub",
+        "version": {"from": "file"},
+        "cache": False,
+    }
+    return build_stage(
+        BuildStage,
+        shop(source=ON_BASE, application=WITH_IMAGES, build=build, pipeline={"parallelJobs": True}, hosting=MADE),
+    )
+
+
+def test_further_images_are_built_beside_the_applications_and_then_deployed_together() -> None:
+    actions = {action.name: action for action in with_images().actions}
+    assert [(action.run_order, name) for name, action in actions.items()] == [
+        (1, "BuildImage"),
+        (1, "BuildLogRouterImage"),
+        (1, "BuildNginxImage"),
+        (1, "BuildSmokeTestImage"),
+        (2, "PrepareDeployment"),
+    ]
+    assert actions["BuildNginxImage"] == replace(
+        BUILD_IMAGE,
+        name="BuildNginxImage",
+        namespace="BuildNginxImage",
+        configuration={"ProjectName": "shop-dev-build-nginx-image"},
+        environment={**COMMIT, "BASE_IMAGE_DIGEST": "#{SourceImage.ImageDigest}"},
+        writes=(Artifact.FURTHER_IMAGE_2,),
+    )
+    assert actions["PrepareDeployment"].environment == {**PREPARE.environment, "FURTHER_DIGESTS": BUILT_DIGESTS}
+    assert actions["PrepareDeployment"].reads == (Artifact.IMAGE,)
+    assert start_statement("build-log-router-image") in with_images().grants
+
+
+def test_a_new_account_builds_them_one_after_the_other() -> None:
+    built = build_stage(BuildStage, shop(application=WITH_IMAGES, build={"images": IMAGES}, hosting=MADE))
+    assert [(action.run_order, action.name) for action in built.actions] == [
+        (1, "BuildImage"),
+        (2, "BuildLogRouterImage"),
+        (3, "BuildNginxImage"),
+        (4, "PrepareDeployment"),
+    ]
+
+
+def test_a_further_image_has_its_own_dockerfile_and_all_else_of_the_applications() -> None:
+    own, further = with_images().variables("build-image"), with_images().variables("build-nginx-image")
+    assert further == {
+        **own,
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev-nginx",
+        "DOCKERFILE": "nginx/Dockerfile",
+        "BUILD_CONTEXT": "nginx",
+        "BUILD_TARGET": "proxy",
+        "BUILD_ARGS": '{"NGINX": "1.27"}',
+    }
+    assert {"BUILD_MOUNTS", "REGISTRY_LOGINS", "BASE_REPOSITORIES", "DOCKER_HUB_CACHE_URI"} < {*further}
+
+
+def test_a_further_image_is_pushed_to_its_own_repository_alone() -> None:
+    own, further = with_images().statements("build-image"), with_images().statements("build-nginx-image")
+    assert (own[0], further[0]) == (push_statement("shop-dev"), push_statement("shop-dev-nginx"))
+    assert own[1:] == further[1:]
+
+
+def test_the_deployment_names_each_image_by_a_digest_that_it_may_look_up() -> None:
+    uris = {name: f"{REGISTRY}/shop-dev-{name}" for name in ("log-router", "nginx")}
+    assert with_images().variables("prepare-deployment")["FURTHER_IMAGES"] == json.dumps(uris)
+    pull = with_images().statements("prepare-deployment")[0]
+    assert pull["Resource"] == [image_repository(f"shop-dev{name}") for name in ("", "-log-router", "-nginx")]
+    assert {**pull, "Resource": []} == {**pull_statement("shop-dev"), "Resource": []}
+
+
+def test_of_a_pushed_image_what_belongs_to_it_is_found_and_nothing_is_built() -> None:
+    built = build_stage(BuildStage, shop(source=PUSHED, application=WITH_IMAGES, hosting=MADE))
+    assert built.jobs == ["prepare-deployment", "record-image"]
+    uris = json.dumps({name: f"{REGISTRY}/shop-prod-{name}" for name in ("log-router", "nginx")})
+    assert built.variables("record-image")["FURTHER_IMAGES"] == uris
+    assert built.variables("prepare-deployment")["FURTHER_IMAGES"] == uris
+    repositories = [image_repository(f"shop-prod{name}") for name in ("", "-log-router", "-nginx")]
+    assert built.statements("record-image")[0]["Resource"] == repositories
+    assert built.actions[1].environment == {
+        **PREPARE.environment,
+        "FURTHER_DIGESTS": "#{BuildImage.FURTHER_DIGESTS}",
+    }
+
+
+def test_a_task_with_as_many_images_as_it_may_have_containers_fits_into_a_pipeline() -> None:
+    """As references, and as the digests that they stand for, whichever of the two CodePipeline counts."""
+    names = [f"{'n' * 13}{number}" for number in range(1, MOST_CONTAINERS)]
+    application = {"name": "shop", "containers": {name: {"image": f"build/{name}"} for name in names}}
+    images = {name: {"dockerfile": "Dockerfile"} for name in names}
+    built = build_stage(BuildStage, shop(application=application, build={"images": images}, hosting=MADE))
+    prepare = built.actions[-1]
+    assert prepare.name == "PrepareDeployment"
+    digest = f"sha256:{'0' * 64}"
+    resolved = {
+        "IMAGE_DIGEST": digest,
+        "FURTHER_DIGESTS": re.sub(r"#\{[^}]+\}", digest, prepare.environment["FURTHER_DIGESTS"]),
+    }
+    assert resolved["FURTHER_DIGESTS"].count(digest) == len(names) == len(FURTHER_IMAGES)
+    assert len(environment_variables(resolved)) <= 1000
+    stages = tuple(
+        StageModel(name=name, actions=actions) for name, actions in (("Source", (CODE,)), ("B", built.actions))
+    )
+    model = PipelineModel(name="shop-dev", execution_mode=ExecutionMode.QUEUED, stages=stages)
+    assert validate(model) == []
+    assert len({artifact.value[:10] for artifact in Artifact}) == len(Artifact)
+
+
 # From an image
 
 
@@ -425,7 +579,7 @@ def test_a_pushed_image_is_recorded_and_not_built_again() -> None:
             reads=(Artifact.SOURCE_IMAGE,),
             writes=(Artifact.IMAGE,),
             namespace="BuildImage",
-            exports=IMAGE_EXPORTS,
+            exports=("FURTHER_DIGESTS", *IMAGE_EXPORTS),
         ),
         PREPARE,
     )

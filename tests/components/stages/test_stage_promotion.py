@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
 from samples import (
     LOGIN,
+    REGISTRY,
     BuiltStage,
     build_stage,
+    image_repository,
     pull_statement,
     push_statement,
     shop,
@@ -100,6 +103,27 @@ def test_another_region_of_this_account_needs_no_role() -> None:
 
 def test_there_is_nothing_to_do_by_hand_in_ones_own_account() -> None:
     assert here().notes == []
+
+
+MADE = {"loadBalancer": {"plainHttp": True}}
+WITH_NGINX = {"name": "shop", "containers": {"nginx": {"image": "build/nginx"}}}
+NGINX_IMAGE = {"images": {"nginx": {"dockerfile": "nginx/Dockerfile"}}}
+
+
+def test_what_is_delivered_with_the_image_is_promoted_with_it() -> None:
+    """Beside the application's repository there, as it is here; the digests are those that were deployed."""
+    section = {"enabled": True, "repository": "shop-prod"}
+    built = build_stage(
+        PromotionStage, shop(promotion=section, application=WITH_NGINX, build=NGINX_IMAGE, hosting=MADE)
+    )
+    assert built.actions[0].environment == {
+        **PROMOTE.environment,
+        "FURTHER_DIGESTS": "#{PrepareDeployment.FURTHER_DIGESTS}",
+    }
+    assert built.variables("promote-image")["FURTHER_IMAGES"] == json.dumps({"nginx": f"{REGISTRY}/shop-dev-nginx"})
+    granted = {item["Sid"]: item["Resource"] for item in built.statements("promote-image")}
+    assert granted["PullImage"] == [image_repository("shop-dev"), image_repository("shop-dev-nginx")]
+    assert granted["PushImage"] == [image_repository("shop-prod"), image_repository("shop-prod-nginx")]
 
 
 # Into another account

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
-from samples import CONNECTION, BuiltStage, arn, build_stage, image_repository, shop, start_statement
+from samples import CONNECTION, REGISTRY, BuiltStage, arn, build_stage, image_repository, shop, start_statement
 
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
 from components.stages.release import ReleaseStage, ReleaseStageArgs
@@ -65,6 +66,22 @@ def test_the_image_is_labelled_before_the_release_is_published() -> None:
     """Published first, a release could name an image that nobody can find by its version."""
     assert plain().actions == (TAG, PUBLISH)
     assert plain().grants == [start_statement("tag-image"), start_statement("create-github-release")]
+
+
+def test_what_is_delivered_with_the_image_is_labelled_with_it() -> None:
+    section = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
+    application = {"name": "shop", "containers": {"nginx": {"image": "build/nginx"}}}
+    built = build_stage(
+        ReleaseStage,
+        shop(release=section, application=application, source=PUSHED, hosting={"loadBalancer": {"plainHttp": True}}),
+    )
+    assert built.actions[0].environment == {**DIGEST, "FURTHER_DIGESTS": "#{PrepareDeployment.FURTHER_DIGESTS}"}
+    assert built.variables("tag-image") == {
+        "TAG_PREFIX": "v",
+        "FURTHER_IMAGES": json.dumps({"nginx": f"{REGISTRY}/shop-prod-nginx"}),
+    }
+    (label, *_) = built.statements("tag-image")
+    assert label["Resource"] == [image_repository("shop-prod"), image_repository("shop-prod-nginx")]
 
 
 def test_labelling_is_told_the_prefix_and_may_add_a_tag() -> None:
