@@ -107,6 +107,7 @@ class Delivery(pulumi.ComponentResource):
         self._notes = [
             *(note for stage in stages for note in stage.notes),
             *self._hosting.notes,
+            *self._registry.guard([role for stage in stages for role in stage.labels_as]),
             *self._needs.requests(foundation.region),
         ]
         self._pipeline = DeliveryPipeline(

@@ -11,7 +11,7 @@ import pulumi
 from pulumi_aws import ecr, iam
 
 from components.foundation.foundation import Foundation
-from components.foundation.iam import policy_document, role_trust
+from components.foundation.iam import policy_document, resource_policy, role_trust
 from components.images.repository import Repository, existing_repository, push_images, registry_login
 
 BUILD_CACHE_TAGS = "buildcache*"
@@ -103,6 +103,40 @@ class ImageRepository(pulumi.ComponentResource):
             opts=child,
         )
         return role.arn
+
+
+def push_of_others(
+    name: str, repository: Repository, roles: Sequence[pulumi.Input[str]], *, parent: pulumi.Resource
+) -> ecr.RepositoryPolicy:
+    """Deny pushes into a repository to everybody but these roles, whatever their own policies allow.
+
+    ``aws:PrincipalArn`` is the role's ARN for whoever has assumed it.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+
+    Args:
+        name: Pulumi's name of the policy.
+        repository: The repository.
+        roles: The ARNs of the roles.
+        parent: The component that has made the repository.
+    """
+    statement = {
+        "Sid": "DenyPushOfOthers",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": [
+            "ecr:CompleteLayerUpload",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        ],
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(roles)}},
+    }
+    return ecr.RepositoryPolicy(
+        name,
+        repository=repository.name,
+        policy=resource_policy([statement]),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def lifecycle_rules(*, keep_images: int) -> dict[str, object]:

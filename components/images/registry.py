@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 
 from components.foundation.foundation import Foundation
-from components.images.image_repository import BUILD_CACHE_TAGS, ImageRepository, ImageRepositoryArgs
+from components.images.image_repository import BUILD_CACHE_TAGS, ImageRepository, ImageRepositoryArgs, push_of_others
 from components.images.repository import Repository, existing_repository, repository_beside
 
 
@@ -21,7 +21,8 @@ class WatchedRepository:
         name: Its name in ECR.
         channel: The tag whose push starts the pipeline; it is the one tag that may move.
         create: Whether this stack makes it.
-        promoters: Roles of other accounts that may promote images into it, where this stack makes it.
+        promoters: Roles that promote images into it, where this stack makes it: names of this account's, ARNs of
+            other accounts'.
     """
 
     name: str
@@ -75,7 +76,7 @@ class RegistryArgs:
                 foundation=self.foundation,
                 repository_name=self.watched.name,
                 mutable_tags=(self.watched.channel,),
-                promoters=self.watched.promoters,
+                promoters=tuple(role for role in self.watched.promoters if role.startswith("arn:")),
                 promotion_role=f"{self.foundation.prefix}-promotion",
                 promoted_with=() if self.build_into else tuple(self.beside.values()),
             )
@@ -136,7 +137,33 @@ class Registry(pulumi.ComponentResource):
             for image, name in args.beside.items()
         }
         self.promotion_role_arn = made["source"].promotion_role_arn if "source" in made else None
+        self._name, self._args, self._made = name, args, made
         self.register_outputs({"repositoryUrl": self.app.uri})
+
+    def guard(self, jobs: Sequence[pulumi.Output[str]]) -> Sequence[pulumi.Input[str]]:
+        """Let the watched repository, and what is promoted with it, take images of its promoters alone.
+
+        Args:
+            jobs: The ARNs of this stack's own roles that put tags on images there.
+
+        Returns:
+            what a person has to do where nobody is named who promotes.
+        """
+        watched, account = self._args.watched, self._args.foundation.account
+        if watched is None or not watched.create:
+            return ()
+        if not watched.promoters:
+            note = (
+                f"Name who promotes images into {watched.name}, under source.ecr.promoters: until then every role of "
+                "the account that may push to Amazon ECR decides what this stack runs."
+            )
+            return (note,)
+        own = [account.role_arn(role) for role in watched.promoters if not role.startswith("arn:")]
+        roles = [*own, *([self.promotion_role_arn] if self.promotion_role_arn else []), *jobs]
+        for purpose, made in self._made.items():
+            if self._args.build_into is None or purpose == "source":
+                push_of_others(f"{self._name}-{purpose}-policy", made.repository, roles, parent=made)
+        return ()
 
     @property
     def every_delivered(self) -> tuple[Repository, ...]:

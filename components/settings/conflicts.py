@@ -168,7 +168,7 @@ def artifacts_outlive_the_run(
 
 def promoters_fit_into_a_trust_policy(source: SourceSection) -> Iterator[Problem]:
     """Yield more promoters than the trust policy of the role they assume can name."""
-    promoters = list(source.ecr.promoters) if source.ecr else []
+    promoters = [role for role in source.ecr.promoters if role.startswith("arn:")] if source.ecr else []
     if len(role_trust(promoters)) <= TRUST_CHARACTERS:
         return
     fitting = next(count for count in reversed(range(len(promoters))) if _fit(promoters[:count]))

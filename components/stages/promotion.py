@@ -79,8 +79,8 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
                 "CHANNEL_TAG": promotion.tag,
                 **context.registry.further_images,
             },
-            # Across accounts each side names the other's role before it exists, so the role's name is fixed.
-            role_name=f"{context.foundation.prefix}-promote-image" if promotion.role_arn else None,
+            # Each side names the other's role before it exists, so the role's name is fixed.
+            role_name=f"{context.foundation.prefix}-promote-image",
             statements=[pull_images(context.registry.every_delivered), registry_login(), *statements],
         )
         self.role_arn = project.role_arn

@@ -96,6 +96,7 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             ),
         )
         self.grants = (tag.start(), publish.start())
+        self.labels_as = (tag.role_arn,)
         wanted = f"a fine-grained token for {args.repository} (Contents and Workflows: read and write)"
         self.notes = (token.keep("token", description=wanted, region=context.foundation.region),)
         self.register_outputs({"actions": [action.name for action in self.actions]})

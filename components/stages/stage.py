@@ -65,8 +65,8 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
     """One stage of the pipeline.
 
     A subclass sets :attr:`TYPE`, :attr:`NAME` and :attr:`SECTION`, says in :meth:`wanted` when it exists, and in its
-    constructor makes its projects and sets :attr:`actions` and :attr:`grants`, and where a person must act
-    :attr:`notes`.
+    constructor makes its projects and sets :attr:`actions` and :attr:`grants`, where a person must act :attr:`notes`,
+    and where it tags images :attr:`labels_as`.
     """
 
     NAME: ClassVar[str]
@@ -82,6 +82,8 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
     """What the pipeline's role needs for these actions."""
     notes: tuple[pulumi.Input[str], ...] = ()
     """What a person has to do before the stage can work; shown as ``nextSteps``."""
+    labels_as: tuple[pulumi.Output[str], ...] = ()
+    """The roles of its jobs that put tags on delivered images."""
 
     def __init__(
         self,

@@ -162,6 +162,21 @@ def _with_key(action: str, query: Any, path: str = "", headers: Any = None) -> d
 
 iam_actions.s3_service_context = _with_key
 
+_condition_key = iam_evaluator._resolve_condition_key  # noqa: SLF001 - it has no other way
+_SESSION = re.compile(r"arn:(\S+?):sts::(\d{12}):assumed-role/([^/]+)/.*")
+
+
+def _with_role_arn(key: str, request: Any) -> Any:  # noqa: ANN401 - as ministack's
+    """What a condition asks for; whoever has assumed a role has that role's ARN, and not the session's.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+    """
+    value = _condition_key(key, request)
+    return _SESSION.sub(r"arn:\1:iam::\2:role/\3", value) if key.lower() == "aws:principalarn" else value
+
+
+iam_evaluator._resolve_condition_key = _with_role_arn  # noqa: SLF001 - as above
+
 _USED: set[tuple[str, str, str]] = set()
 """Who was allowed what on which resource."""
 _evaluate = iam_evaluator.evaluate
@@ -500,7 +515,11 @@ def _decision(
         principal_keys=principal.keys,
         service_context=context or {},
     )
-    return str(iam_evaluator.evaluate(request, principal.policies or [], *principal.limits).decision)
+    allowed = iam_evaluator.evaluate(request, principal.policies or [], *principal.limits)
+    if action.startswith("ecr:"):
+        policy, owner = ecr.repository_policy_for_arn(resource) or ("", principal.account)
+        allowed = iam_evaluator.combine_resource_policy(allowed, request, policy, owner, limits=principal.limits)
+    return str(allowed.decision)
 
 
 def _encryption(where: _Where) -> dict[str, str] | None:

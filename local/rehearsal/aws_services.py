@@ -6,7 +6,6 @@ resource and condition, so that a job under its project's real policies fails he
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -27,7 +26,6 @@ ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 _ROOT = Path(__file__).parents[2]
 _SESSION = re.compile(r"arn:aws:sts::\d{12}:assumed-role/([^/]+)/.*")
-_ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)")
 
 
 class AwsServices:
@@ -201,7 +199,7 @@ class AwsServices:
         """
         iam = self.client("iam", account=account)
         root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
-        trust = _trust_as_ministack_reads(trust or {"Version": "2012-10-17", "Statement": [root]})
+        trust = trust or {"Version": "2012-10-17", "Statement": [root]}
         try:
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         except iam.exceptions.EntityAlreadyExistsException:
@@ -213,18 +211,3 @@ class AwsServices:
         for old in set(iam.list_role_policies(RoleName=name)["PolicyNames"]) - named.keys():
             iam.delete_role_policy(RoleName=name, PolicyName=old)
         return f"arn:aws:iam::{account}:role/{name}"
-
-
-def _trust_as_ministack_reads(trust: Mapping[str, Any]) -> dict[str, Any]:
-    """The trust, in ministack's words: it takes the session for what AWS calls the principal, which is its role."""
-    document = copy.deepcopy(dict(trust))
-    for statement in document["Statement"]:
-        roles = statement.get("Condition", {}).get("ArnEquals", {}).pop("aws:PrincipalArn", None)
-        if roles is not None:
-            sessions = [
-                _ROLE.sub(r"arn:aws:sts::\1:assumed-role/\2/*", role)
-                for role in ([roles] if isinstance(roles, str) else roles)
-            ]
-            statement["Condition"].setdefault("ArnLike", {})["aws:PrincipalArn"] = sessions
-            statement["Condition"] = {operator: keys for operator, keys in statement["Condition"].items() if keys}
-    return document

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 from delivered_stack import DeliveredStack
 from foreign_files import put_foreign_files
 from mocked import REGION
@@ -790,6 +791,35 @@ def test_a_promotion_that_is_refused_half_way_moves_no_tag(promotion: Promotion,
     promotion.allow()
     assert promotion.run().succeeded, "the next run goes on from there"
     assert promotion.tags() == {"promoted": promotion.image.digest, promotion.tag: promotion.image.digest}
+
+
+@pytest.mark.parametrize(("role", "pushes"), [("shop-dev-promote-image", True), ("somebody-else", False)])
+def test_the_watched_repository_takes_images_of_its_promoters_alone(
+    sandbox: JobSandbox, tmp_path: Path, role: str, *, pushes: bool
+) -> None:
+    """Whatever the pusher's own policies allow."""
+    name = f"watched/{tmp_path.name.replace('_', '-')}"
+    sandbox.repository(name, region=REGION)
+    policy = prod("shop-dev-promote-image")["shop-registry-source-policy"]["policy"]
+    aws = sandbox.aws
+    aws.client("ecr", region=REGION).set_repository_policy(repositoryName=name, policyText=policy)
+    statement = {"Effect": "Allow", "Action": ["ecr:*"], "Resource": ["*"]}
+    given = aws.as_role(role, [{"Version": "2012-10-17", "Statement": [statement]}], region=REGION)
+    ecr = aws.client_as(given, "ecr")
+    client = RegistryClient(aws, ACCOUNT, REGION)
+    client._token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    image = images.image(images.busybox(), labels={"by": role})
+
+    if pushes:
+        client.push(name, image, "promoted")
+        return
+    with pytest.raises(RuntimeError, match="403"):
+        client.push(name, image, "promoted")
+    forged = sandbox.registry(ACCOUNT, REGION).push(name, image, "forged")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ecr.put_image(
+            repositoryName=name, imageDigest=forged, imageManifest=image.manifest.content.decode(), imageTag="promoted"
+        )
 
 
 def test_a_role_that_may_not_be_taken_is_named(promotion: Promotion) -> None:

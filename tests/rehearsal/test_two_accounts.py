@@ -31,8 +31,7 @@ CHANGES = {
     },
     "prod": {
         "  aws:region: eu-west-1\n": f'  aws:region: us-east-1\n  aws:allowedAccountIds: ["{PROD}"]\n',
-        "      create: true\n": "      create: true\n"
-        f'      promoters: ["arn:aws:iam::{DEV}:role/shop-dev-promote-image"]\n',
+        "promoters: [shop-dev-promote-image] #": f'promoters: ["arn:aws:iam::{DEV}:role/shop-dev-promote-image"] #',
         "ecs-delivery:release:\n    enabled: true": "ecs-delivery:release:\n    enabled: false",
     },
 }

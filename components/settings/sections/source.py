@@ -15,7 +15,7 @@ from components.settings.names import (
     HostArn,
     ImageTag,
     ImageTagPattern,
-    RoleArn,
+    Role,
     TriggerPattern,
     Url,
 )
@@ -310,11 +310,12 @@ class EcrSection(Section):
     create: bool = Field(
         default=False, description="Whether this stack makes the repository (else it exists already).", examples=[True]
     )
-    promoters: tuple[RoleArn, ...] = Field(
+    promoters: tuple[Role, ...] = Field(
         default=(),
-        description="Roles of other accounts that may promote images into the repository, as many as the 2,048 "
-        "characters of an IAM trust policy hold (20 or so); needs `create: true`.",
-        examples=[["arn:aws:iam::123456789012:role/shop-promote"]],
+        description="Roles that promote images into the repository, which takes none of anybody else's then: names of "
+        "this account's, ARNs of other accounts', as many as the 2,048 characters of an IAM trust policy hold (20 or "
+        "so); needs `create: true`.",
+        examples=[["shop-dev-promote-image"]],
     )
 
     def problems(self) -> Iterator[Problem]:

@@ -233,6 +233,12 @@ KINDS: Mapping[str, Kind] = {
     ),
     # AWS has no update of a lifecycle policy: putting another one is what the provider calls a replacement.
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": Kind(identity=lambda f: f.text("repository"), name=""),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": Kind(
+        identity=lambda f: f.text("repository"),
+        name="",
+        # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
+        document=Document("policy", 10240, "InvalidParameterException"),
+    ),
     "aws:cloudwatch/logGroup:LogGroup": Kind(
         arn=lambda f: f.arn("logs", f"log-group:{f.name}"),
         longest=512,

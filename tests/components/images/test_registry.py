@@ -19,8 +19,11 @@ PROMOTER = "arn:aws:iam::210987654321:role/shop-dev-promote"
 IMAGE = {"repository": "shop-prod", "tag": "promoted"}
 
 
-def registry(settings: Settings) -> Graph:
-    """The registry's graph; `app`, `source` and `smokeTest` are exported as addresses, "" where there is none."""
+def registry(settings: Settings, *labels: str) -> Graph:
+    """The registry's graph, guarded but for these roles.
+
+    `app`, `source` and `smokeTest` are exported as addresses, "" where there is none.
+    """
 
     def program() -> None:
         made = Registry(
@@ -32,6 +35,7 @@ def registry(settings: Settings) -> Graph:
         pulumi.export("smokeTest", made.smoke_test.uri if made.smoke_test else "")
         pulumi.export("further", {image: repository.uri for image, repository in made.further.items()})
         pulumi.export("promotionRoleArn", made.promotion_role_arn or "")
+        pulumi.export("notes", list(made.guard([pulumi.Output.from_input(role) for role in labels])))
 
     return build(program)
 
@@ -61,6 +65,7 @@ def test_code_is_built_into_a_repository_named_after_application_and_stack() -> 
         "smokeTest": "",
         "further": {},
         "promotionRoleArn": "",
+        "notes": [],
     }
 
 
@@ -87,6 +92,7 @@ def test_a_watched_repository_that_somebody_else_made_is_left_alone() -> None:
         "smokeTest": "",
         "further": {},
         "promotionRoleArn": "",
+        "notes": [],
     }
 
 
@@ -148,6 +154,51 @@ def test_promoters_of_other_accounts_get_a_role_to_assume() -> None:
     graph = registry(shop(source={"ecr": {**IMAGE, "create": True, "promoters": [PROMOTER]}}))
     assert graph.exports["promotionRoleArn"] == graph.one("Role").outputs["arn"]
     assert graph.one("Role").inputs["name"] == "shop-dev-promotion"
+
+
+OWN = "shop-dev-promote-image"
+
+
+def refusals(graph: Graph) -> dict[str, list[dict[str, Any]]]:
+    """The repository policies by their repositories."""
+    policies = graph.of("RepositoryPolicy")
+    return {item.inputs["repository"]: json.loads(item.inputs["policy"])["Statement"] for item in policies}
+
+
+@pytest.mark.parametrize("promoter", [OWN, PROMOTER], ids=["of this account", "of another"])
+def test_a_watched_repository_takes_images_of_its_promoters_and_labels_of_the_stack_alone(promoter: str) -> None:
+    label = "arn:aws:iam::123456789012:role/label"
+    graph = registry(shop(**WITH_NGINX, source={"ecr": {**IMAGE, "create": True, "promoters": [promoter]}}), label)
+    role = graph.exports["promotionRoleArn"] or f"arn:aws:iam::123456789012:role/{OWN}"
+    assert bool(graph.exports["promotionRoleArn"]) is (promoter == PROMOTER)
+    statement = {
+        "Sid": "DenyPushOfOthers",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"],
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": [role, label]}},
+    }
+    assert refusals(graph) == {"shop-prod": [statement], "shop-prod-nginx": [statement]}
+    assert graph.exports["notes"] == []
+
+
+def test_without_promoters_everybody_may_push_and_the_stack_says_so() -> None:
+    graph = registry(shop(source={"ecr": {**IMAGE, "create": True}}))
+    assert refusals(graph) == {}
+    (note,) = graph.exports["notes"]
+    assert note.startswith("Name who promotes images into shop-prod, under source.ecr.promoters: ")
+
+
+@pytest.mark.parametrize("source", [{"github": GITHUB}, {"ecr": IMAGE}])
+def test_a_repository_that_nobody_promotes_into_or_that_is_not_ours_has_no_policy(source: dict[str, object]) -> None:
+    graph = registry(shop(source=source))
+    assert refusals(graph) == {}
+    assert graph.exports["notes"] == []
+
+
+def test_what_is_built_on_a_guarded_base_image_is_pushed_by_the_stack() -> None:
+    base = {"repository": "base", "tag": "stable", "create": True, "promoters": [OWN]}
+    assert list(refusals(registry(shop(source={"github": GITHUB, "ecr": base})))) == ["base"]
 
 
 def test_code_on_top_of_a_base_image_is_built_apart_from_it() -> None:
