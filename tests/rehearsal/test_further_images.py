@@ -50,9 +50,13 @@ CHANGES = {
                 "promoters": [f"arn:aws:iam::{DEV}:role/shop-dev-promote-image"],
             }
         },
+        "ecs-delivery:deploy": {"engine": "ecsAction"},
     },
 }
-"""Of the repository's stack files; in both, the application starts when another image's container has ended well."""
+"""Of the repository's stack files; in both, the application starts when another image's container has ended well.
+
+Dev is deployed by CodeDeploy with a task definition, prod by the pipeline's own action with imagedefinitions.json.
+"""
 DOCKERFILE = """\
 ARG PYTHON=3.13-slim
 FROM python:${PYTHON}

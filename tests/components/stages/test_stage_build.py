@@ -44,9 +44,13 @@ from components.pipeline.model import (
     environment_variables,
     validate,
 )
+from components.settings import Settings
+from components.settings.names import IMAGE_NAME_CHARACTERS
+from components.settings.rules import REPOSITORY_CHARACTERS
 from components.settings.sections.containers import MOST_CONTAINERS
 from components.stages.build import BuildStage, BuildStageArgs
 from components.stages.wanted import args_of
+from local.aws_models import service_model
 
 COMMIT = {
     "COMMIT_ID": "#{Source.CommitId}",
@@ -538,6 +542,22 @@ def test_of_a_pushed_image_what_belongs_to_it_is_found_and_nothing_is_built() ->
         **PREPARE.environment,
         "FURTHER_DIGESTS": "#{BuildImage.FURTHER_DIGESTS}",
     }
+
+
+def test_names_of_the_longest_image_are_taken_by_aws() -> None:
+    """Pulumi puts a hyphen and seven digits behind a role's name.
+
+    https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
+    """
+    longest = "n" * IMAGE_NAME_CHARACTERS
+    application = {"name": "shop", "containers": {"nginx": {"image": f"build/{longest}"}}}
+    build = {"images": {longest: {"dockerfile": "Dockerfile"}}}
+    built = build_stage(BuildStage, shop(application=application, build=build, hosting=MADE))
+    (role,) = (item.name for item in built.graph.of("aws:iam/role:Role") if longest in item.name)
+    longest_name = Settings.model_json_schema()["$defs"]["ApplicationSection"]["properties"]["name"]["maxLength"]
+    name = role.replace("shop", "s" * longest_name, 1)
+    assert len(f"{name}-0123456") == service_model("iam").shape_for("roleNameType").metadata["max"]
+    assert service_model("ecr").shape_for("RepositoryName").metadata["max"] == REPOSITORY_CHARACTERS
 
 
 def test_a_task_with_as_many_images_as_it_may_have_containers_fits_into_a_pipeline() -> None:
