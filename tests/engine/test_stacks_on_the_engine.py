@@ -267,5 +267,6 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
     updated = {"shop-delivery-pipeline", "shop-delivery-policy"} if jobs else set()
     if "tag-image" in jobs:
         updated.add("shop-prepare-deployment-project")
+        updated |= {"shop-registry-source-policy"} & there  # it does not name the role any more that labels
     assert names(outcome, "update") == updated
     assert [step.name for step in outcome.changes if step.type in STATEFUL or step.is_replacement] == []
