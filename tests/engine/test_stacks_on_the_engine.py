@@ -246,7 +246,8 @@ def test_switching_release_on_creates_its_jobs_and_updates_the_pipeline(deployed
     assert names(outcome, "create") == {f"shop-{job}-{kind}" for job in jobs_in(created) for kind in kinds}
     assert [urn for urn in created if "ecs-delivery:stage:Release" not in urn] == []
     pipeline = {"shop-delivery-pipeline", "shop-delivery-policy"}
-    assert names(outcome, "update") == {*pipeline, "shop-prepare-deployment-project"}
+    guard = {"shop-registry-source-policy"} & {resource["name"] for resource in deployed.graph}  # names who labels
+    assert names(outcome, "update") == {*pipeline, *guard, "shop-prepare-deployment-project"}
     assert names(outcome, "delete") == set()
 
 
