@@ -166,6 +166,8 @@ def _on_a_server(provider: str) -> Values:
 
 _BUILT_IN_A_VPC: Values = {"build.network": (BuildSection.model_fields["network"].examples or [{}])[0]}
 _POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]
+_OWN_NGINX: Values = {"application.containers": {"nginx": {"image": "build/nginx", "port": 80}}}
+_WITH_NGINX: Values = {**_OWN_NGINX, "build.images": {"nginx": {"dockerfile": "nginx/Dockerfile"}}}
 _PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
 _NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
 
@@ -227,6 +229,11 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "build.dockerfile": [Tried("docker/Dockerfile")],
     "build.context": [Tried("app")],
+    "build.images": [
+        Tried({"nginx": {"dockerfile": "nginx/Dockerfile"}}, along=_OWN_NGINX),
+        Tried({"nginx": {"dockerfile": "proxy/Dockerfile"}}, base=_WITH_NGINX),
+        Tried({}, base=_WITH_NGINX, along={"application.containers": {}}),
+    ],
     "build.network.vpcId": [Tried("vpc-0a1b2c3d4e5f67891", base=_BUILT_IN_A_VPC)],
     "build.network.subnets": [Tried(["subnet-0a1b2c3d4e5f67894"], base=_BUILT_IN_A_VPC)],
     "build.network.securityGroups": [Tried(["sg-0a1b2c3d4e5f67891"], base=_BUILT_IN_A_VPC)],
