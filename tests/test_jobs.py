@@ -19,7 +19,7 @@ from summary import program
 
 from components.jobs.buildspec import load_buildspec
 from components.pipeline.model import Artifact
-from components.pipeline.variables import DELIVERED_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, BUILD_SMOKE_TEST_IMAGE, DELIVERED_IMAGE, SMOKE_TEST_IMAGE
 from local.rehearsal.emulated.access import Need, allows
 
 pytestmark = pytest.mark.xdist_group("test_jobs_page.py")  # the same graphs, which are slow to make
@@ -69,8 +69,23 @@ def test_a_digest_comes_from_the_pipeline_wherever_a_job_asks_for_one() -> None:
     for job, use in every_use():
         asks = "IMAGE_DIGEST" in load_buildspec(job).variables
         assert use.by_action.get("IMAGE_DIGEST", "").startswith("#{") == asks, use
-        delivers = use.by_action.get("IMAGE_DIGEST") == DELIVERED_IMAGE["IMAGE_DIGEST"]
+        delivers = use.by_action.get("IMAGE_DIGEST") in (
+            DELIVERED_IMAGE["IMAGE_DIGEST"],
+            SMOKE_TEST_IMAGE["IMAGE_DIGEST"],
+        )
         assert delivers == holds_it_against_the_digest(job), use
+
+
+def test_each_job_that_holds_an_artifact_against_the_delivered_image_is_told_its_repository_by_its_project() -> None:
+    """A repository that an artifact names would be asked with this account's token, and run from."""
+    for job, use in every_use():
+        if holds_it_against_the_digest(job):
+            built_by = BUILD_SMOKE_TEST_IMAGE if Artifact.SMOKE_TEST_IMAGE in use.action.inputs else BUILD_IMAGE
+            told, pushed_to = (
+                {item.name: item.value for item in project.variables}["IMAGE_REPOSITORY_URI"]
+                for project in (use.project, use.pipeline.project(built_by))
+            )
+            assert told == pushed_to, use
 
 
 def test_each_job_that_opens_what_is_deployed_holds_it_against_the_digest_that_the_pipeline_delivers() -> None:

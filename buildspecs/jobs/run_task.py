@@ -6,9 +6,9 @@ the service's, and no load balancer knows it. When the command has succeeded onc
 environment and secrets, it is not run again: a record in the artifact bucket says so. Run again, the job follows a task
 that still runs, and takes the end of one that ended unseen; one that has failed is run again. A task that takes longer
 than the timeout is stopped.
-Variables: IMAGE_DIGEST, WHEN (before or after), CLUSTER, SERVICE (names), FAMILY (of the task), TASK_TAG (the key of
-the tag by which this job may stop it), COMMAND (JSON: a list of words), LOG_GROUP (of the containers), RECORDS (s3://
-address of a folder), TIMEOUT_MINUTES.
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, WHEN (before or after), CLUSTER, SERVICE (names), FAMILY (of the task),
+TASK_TAG (the key of the tag by which this job may stop it), COMMAND (JSON: a list of words), LOG_GROUP (of the
+containers), RECORDS (s3:// address of a folder), TIMEOUT_MINUTES.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Any, NoReturn
 
-from jobs import inputs, job, stopped_tasks
+from jobs import inputs, job, stopped_tasks, task_definition
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 FEWEST_FAILURES, MOST_FAILURES = 3, 200
@@ -44,6 +44,7 @@ class Watch:
         self.log_group = job.optional("LOG_GROUP")
         self.minutes = inputs.number("MINUTES", job.require("MINUTES"))
         self.definition = job.read_json("taskdef.json", "containerDefinitions")
+        task_definition.containers(self.definition)
         self.deployment = ""
         self.failures: dict[str, dict[str, Any]] = {}
         self.events: list[str] = []

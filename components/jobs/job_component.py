@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement
+from components.images.registry import Registry
 from components.jobs.build_project import BuildNetwork, BuildProject, BuildProjectArgs, Machine
 from components.jobs.buildspec import Buildspec, load_buildspec, of_the_application
 from components.jobs.bundle import JobBundle
 from components.pipeline.connection import Connection
+
+_REPOSITORY: Final = "IMAGE_REPOSITORY_URI"
+"""The repository that a job holds artifacts against and sends tokens to: its project names it, never an artifact."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +30,7 @@ class JobContext:
         foundation: What everything is made with.
         artifacts: The artifact bucket.
         jobs: The scripts of all jobs.
+        registry: The stack's repositories.
         connection: How the code is reached; ``None`` without code.
         quick: What short jobs run on.
         transfer: What jobs run on that move many bytes or files.
@@ -36,6 +41,7 @@ class JobContext:
     foundation: Foundation
     artifacts: ArtifactBucket
     jobs: JobBundle
+    registry: Registry
     connection: Connection | None
     quick: Machine
     transfer: Machine
@@ -83,7 +89,8 @@ class JobComponent(pulumi.ComponentResource):
             description: One sentence for the console.
             machine: What it runs on.
             buildspec: File in ``buildspecs/`` without its ending.
-            variables: Plain values for variables the buildspec declares.
+            variables: Plain values for variables the buildspec declares; ``IMAGE_REPOSITORY_URI`` is the repository of
+                the application's image unless it is given.
             secrets: Variable -> Secrets Manager secret.
             statements: What the job may do.
             timeout_minutes: Build timeout in minutes.
@@ -92,13 +99,15 @@ class JobComponent(pulumi.ComponentResource):
             network: The VPC that it runs in.
         """
         clone = self._context.full_clone if reads_code else None
+        loaded = load_buildspec(buildspec or job, clones=clone is not None)
+        image = {_REPOSITORY: self._context.registry.app.uri} if _REPOSITORY in loaded.variables else {}
         return self._made(
             job,
-            load_buildspec(buildspec or job, clones=clone is not None),
+            loaded,
             jobs=self._context.jobs,
             description=description,
             machine=machine,
-            variables={**(variables or {}), **(clone.clone_variables() if clone else {})},
+            variables={**image, **(variables or {}), **(clone.clone_variables() if clone else {})},
             secrets=secrets or {},
             statements=[*statements, *(clone.clone() if clone else ())],
             timeout_minutes=timeout_minutes,

@@ -13,5 +13,10 @@ SOURCE_IMAGE = "SourceImage"
 BUILD_IMAGE = "BuildImage"
 """Namespace of the app image that was built or verified: ``#{BuildImage.IMAGE_DIGEST}``."""
 
+BUILD_SMOKE_TEST_IMAGE = "BuildSmokeTestImage"
+"""Namespace of the smoke-test image."""
+
 DELIVERED_IMAGE: Mapping[str, str] = {"IMAGE_DIGEST": variable(BUILD_IMAGE, "IMAGE_DIGEST")}
 """For every job after the build: the digest this run delivers, from the pipeline itself, to hold artifacts against."""
+SMOKE_TEST_IMAGE: Mapping[str, str] = {"IMAGE_DIGEST": variable(BUILD_SMOKE_TEST_IMAGE, "IMAGE_DIGEST")}
+"""The same for the job that runs the smoke-test image."""

@@ -21,7 +21,7 @@ from components.images.repository import (
 )
 from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject, image_builder
 from components.pipeline.model import Action, Artifact, Category, scheduled, variable
-from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, BUILD_SMOKE_TEST_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
 from components.settings import BuildSection
 from components.settings.sections.build import CheckSection
 from components.stages.stage import SharedFacts, Stage, StageContext
@@ -76,7 +76,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             smoke_image = self._build(
                 "build-smoke-test-image", context.registry.smoke_test, smoke.dockerfile, smoke.context, smoke=True
             )
-            actions.append(self._built(smoke_image, "BuildSmokeTestImage", Artifact.SMOKE_TEST_IMAGE))
+            actions.append(self._built(smoke_image, BUILD_SMOKE_TEST_IMAGE, Artifact.SMOKE_TEST_IMAGE))
             projects.append(smoke_image)
         for check, section in sorted(args.build.checks.items()):
             project = self._check(check, section)

@@ -16,6 +16,7 @@ from components.images.repository import registry_login
 from components.jobs.build_project import LONG_RUNNING, PLATFORMS, BuildProject, image_builder
 from components.jobs.job_component import JobComponent
 from components.pipeline.model import Action, Artifact
+from components.pipeline.variables import DELIVERED_IMAGE
 from components.settings.sections.deploy import StaticFilesSection, SyncSection, UploadSection
 from components.stages.stage import StageContext
 
@@ -95,7 +96,12 @@ class StaticFiles(JobComponent):
             statements=[context.registry.app.pull(), registry_login()],
         )
         self.publish += (
-            project.action("ExtractStaticFiles", reads=(Artifact.IMAGE,), writes=(Artifact.STATIC_FILES,)),
+            project.action(
+                "ExtractStaticFiles",
+                reads=(Artifact.IMAGE,),
+                writes=(Artifact.STATIC_FILES,),
+                environment=DELIVERED_IMAGE,
+            ),
         )
         self.grants += (project.start(),)
 

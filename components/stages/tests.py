@@ -14,6 +14,7 @@ from components.images.repository import Repository, registry_login
 from components.jobs.build_project import CHROME, BuildProject, image_builder
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Variable, scheduled
+from components.pipeline.variables import SMOKE_TEST_IMAGE
 from components.settings import TestsSection
 from components.stages.stage import SharedFacts, Stage, StageContext
 
@@ -135,11 +136,13 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
             "run-smoke-test",
             description="Runs the smoke-test image against the deployed service",
             machine=image_builder(architecture=self._context.application.architecture, size="small"),
-            variables={"SERVICE_URL": self._service_url},
+            variables={"IMAGE_REPOSITORY_URI": repository.uri, "SERVICE_URL": self._service_url},
             statements=[repository.pull(), registry_login()],
             timeout_minutes=self._args.tests.timeout_minutes,
         )
-        return project, project.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,))
+        return project, project.action(
+            "RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,), environment=SMOKE_TEST_IMAGE
+        )
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""

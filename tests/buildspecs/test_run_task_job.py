@@ -18,6 +18,7 @@ OTHER = "arn:aws:ecs:eu-west-1:123456789012:task/main/2"
 REGISTERED = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/{FAMILY}:3"
 WORDS = ["bin/rails", "db:migrate"]
 RUN: dict[str, str] = {
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
     "WHEN": "before",
     "CLUSTER": "main",
@@ -382,7 +383,7 @@ def test_the_image_must_be_the_one_that_is_delivered(machine: Machine) -> None:
     machine.file("taskdef.json", {"family": "shop-prod", "containerDefinitions": [other]})
     result = run(machine)
     assert result.returncode == 1
-    assert f"the pipeline delivers {DIGEST}" in result.stderr
+    assert f"the pipeline delivers {REPOSITORY}@{DIGEST}" in result.stderr
 
 
 def test_a_task_that_is_not_visible_yet_is_waited_for(machine: Machine) -> None:

@@ -468,6 +468,7 @@ def test_the_smoke_test_does_not_stand_on_the_base_image() -> None:
 
 def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
     assert from_code().variables("prepare-deployment") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "TASK_DEFINITION_TEMPLATE": TEMPLATE,
         "CONTAINER_NAME": "shop",
         "CONTAINER_PORT": "8080",
