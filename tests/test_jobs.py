@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 from job_scripts import calls, files
-from jobs_page import JOBS, Use, uses
+from jobs_page import JOBS, Use, deployed, uses
 from mocked import ACCOUNT, REGION
 from samples import arn
-from summary import program
+from summary import graph_names, program
 
 from components.jobs.buildspec import load_buildspec
 from components.pipeline.model import Artifact
@@ -117,3 +117,32 @@ def test_each_secret_is_set_by_reference_and_may_be_read_and_no_other_may(job: s
             named = arn("secretsmanager", f"secret:{secret}-AbCdEf")
             need = Need("secretsmanager:GetSecretValue", secret if secret.startswith("arn:") else named)
             assert allows(policies, need, account=ACCOUNT, region=REGION), use
+
+
+def folders(use: Use, action: str) -> set[str]:
+    """The folders of the artifact bucket that a job may use so, below that of the pipeline."""
+    found = [
+        resource.partition(":::")[2].split("/")[1:]
+        for statement in use.statements
+        if action in statement["Action"]
+        for resource in statement["Resource"]
+        if resource.startswith("arn:aws:s3:::") and "artifacts-bucket" in resource
+    ]
+    return {"/".join(parts[1:]) for parts in found if parts and not parts[0].startswith("_")}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_each_job_reads_the_artifacts_of_its_action_and_writes_that_of_its_action_and_lists_none(job: str) -> None:
+    """Whoever takes over a build can change no other artifact of the run, and read none that it is not given."""
+    for use in uses(job):
+        assert folders(use, "s3:GetObject") == {f"{name[:10]}/*" for name in use.action.inputs}, use
+        assert folders(use, "s3:PutObject") == {f"{name[:10]}/*" for name in use.action.outputs}, use
+        listing = [one for one in use.statements if "s3:ListBucket" in one["Action"]]
+        assert [one for one in listing if "Condition" not in one and "artifacts-bucket" in str(one["Resource"])] == []
+
+
+@pytest.mark.parametrize("stack", graph_names())
+def test_no_two_artifacts_of_a_pipeline_share_a_folder(stack: str) -> None:
+    """CodePipeline cuts an artifact's name at ten characters: a permission for one would be one for the other."""
+    names = {name for action in deployed(stack).actions for name in action.outputs}
+    assert len({name[:10] for name in names}) == len(names)

@@ -85,9 +85,12 @@ class Record:
         bucket, _, path = folder.removeprefix("s3://").partition("/")
         self.address, self._key = f"{folder}/{key}.json", key
         self._where = ("--bucket", bucket, "--key", f"{path}/{key}.json")
-        read = ("s3api", "get-object", *self._where, RECORD)
-        found = job.aws("Look for its record", *read, absent="NoSuchKey")
-        said = job.read_json(RECORD) if found is not None else {}
+        # Amazon S3 tells of an object that is missing by its list alone, to who may list.
+        look = ("s3api", "list-objects-v2", "--bucket", bucket, "--prefix", f"{path}/{key}.json")
+        found = job.aws("Look for its record", *look).get("Contents")
+        if found:
+            job.aws("Read it", "s3api", "get-object", *self._where, RECORD)
+        said = job.read_json(RECORD) if found else {}
         self.failures, self.task = int(said.get("failures", 0)), str(said.get("task", ""))
         self.succeeded = bool(said.get("succeeded"))
 

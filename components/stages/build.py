@@ -59,14 +59,12 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         actions: list[Action] = []
         if args.source_url is not None:
             image = self._build("build-image", context.registry.app, args.build.dockerfile, args.build.context)
-            actions.append(self._built(image, BUILD_IMAGE, Artifact.IMAGE))
+            actions.append(self._built(image, BUILD_IMAGE))
         else:
             image = self._record()
             actions.append(
                 image.action(
                     BUILD_IMAGE,
-                    reads=(Artifact.SOURCE_IMAGE,),
-                    writes=(Artifact.IMAGE,),
                     environment={"IMAGE_DIGEST": variable(SOURCE_IMAGE, "ImageDigest")},
                 )
             )
@@ -76,20 +74,18 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             smoke_image = self._build(
                 "build-smoke-test-image", context.registry.smoke_test, smoke.dockerfile, smoke.context, smoke=True
             )
-            actions.append(self._built(smoke_image, BUILD_SMOKE_TEST_IMAGE, Artifact.SMOKE_TEST_IMAGE))
+            actions.append(self._built(smoke_image, BUILD_SMOKE_TEST_IMAGE))
             projects.append(smoke_image)
         for check, section in sorted(args.build.checks.items()):
             project = self._check(check, section)
             name = "Check" + "".join(word.capitalize() for word in check.split("-"))
             built = {"IMAGE_URI": variable(BUILD_IMAGE, "IMAGE_URI")} if section.image else {}
-            actions.append(project.action(name, reads=(Artifact.SOURCE,), category=Category.TEST, environment=built))
+            actions.append(project.action(name, category=Category.TEST, environment=built))
             projects.append(project)
         prepare = self._prepare()
         actions.append(
             prepare.action(
                 "PrepareDeployment",
-                reads=(Artifact.IMAGE,),
-                writes=(Artifact.DEPLOYMENT,),
                 environment=DELIVERED_IMAGE,
             )
         )
@@ -175,22 +171,23 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             buildspec="build-image",
             description=f"Builds {dockerfile} and pushes the image once, under its commit",
             machine=image_builder(architecture=self._context.application.architecture, size=build.compute),
+            reads=(Artifact.SOURCE,),
+            writes=(Artifact.SMOKE_TEST_IMAGE if smoke else Artifact.IMAGE,),
             variables=variables,
             statements=[repository.push(), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
-            reads_code=True,
             network=self._network,
         )
 
-    def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:
+    def _built(self, project: BuildProject, name: str) -> Action:
         environment = {
             "COMMIT_ID": variable(SOURCE, "CommitId"),
             "COMMIT_DATE": variable(SOURCE, "AuthorDate"),
             "BRANCH": variable(SOURCE, "BranchName"),
         }
-        if artifact is Artifact.IMAGE and self._context.registry.source is not None:
+        if name == BUILD_IMAGE and self._context.registry.source is not None:
             environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
-        return project.action(name, reads=(Artifact.SOURCE,), writes=(artifact,), environment=environment)
+        return project.action(name, environment=environment)
 
     def _check(self, name: str, check: CheckSection) -> BuildProject:
         """A build of the application's own, which may pull the image where it is asked to look at it."""
@@ -212,6 +209,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "record-image",
             description="Verifies the pushed image and records its digest; rebuilds nothing",
             machine=self._context.quick,
+            reads=(Artifact.SOURCE_IMAGE,),
+            writes=(Artifact.IMAGE,),
             variables={
                 "IMAGE_REPOSITORY_URI": repository.uri,
                 "PLATFORM": self._platform,
@@ -230,6 +229,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "prepare-deployment",
             description="Writes task definition, appspec and image definitions for the built image",
             machine=self._context.quick,
+            reads=(Artifact.IMAGE,),
+            writes=(Artifact.DEPLOYMENT,),
             variables={
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,

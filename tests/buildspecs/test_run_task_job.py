@@ -37,7 +37,6 @@ CONTAINER: dict[str, Any] = {
     "logConfiguration": {"options": {"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "shop"}},
 }
 KEY = module("run_task").key_of(FAMILY, DIGEST, WORDS, CONTAINER)
-NO_RECORD = "An error occurred (NoSuchKey) when calling the GetObject operation: The specified key does not exist."
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
 SERVICE = {"status": "ACTIVE", "launchType": "FARGATE", "networkConfiguration": NETWORK}
 
@@ -73,10 +72,8 @@ def machine(tmp_path: Path) -> Machine:
 
 def known(machine: Machine, record: dict[str, object] | None = None, **tasks: list[str]) -> None:
     """The record of the command, and the tasks of its family."""
-    if record is None:
-        machine.answer("aws s3api get-object", code=254, errors=NO_RECORD)
-    else:
-        machine.answer("aws s3api get-object", {}, files={"record.json": json.dumps(record)})
+    machine.answer("aws s3api list-objects-v2", {} if record is None else {"Contents": [{"Key": "record"}]})
+    machine.answer("aws s3api get-object", {}, files={"record.json": json.dumps(record)})
     machine.answer("aws s3api put-object", {})
     for status in ("RUNNING", "STOPPED"):
         machine.answer(f"aws ecs list-tasks --desired-status {status}", {"taskArns": tasks.get(status.lower(), [])})

@@ -6,7 +6,7 @@ import json
 from functools import cache
 
 import pytest
-from samples import BUCKET, REGISTRY, BuiltStage, arn, build_stage, register_statements, shop, start_statement
+from samples import BUCKET, KEY, REGISTRY, BuiltStage, arn, build_stage, register_statements, shop, start_statement
 
 from components.engines import ENGINES
 from components.pipeline.model import Artifact
@@ -133,6 +133,14 @@ def test_the_job_runs_tasks_of_its_own_family_and_stops_no_others() -> None:
             "Action": ["s3:GetObject", "s3:PutObject"],
             "Resource": [f"arn:aws:s3:::{BUCKET}/_tasks/before/*"],
         },
+        {
+            "Sid": "FindRecords",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}"],
+            "Condition": {"StringLike": {"s3:prefix": "_tasks/before/*"}},
+        },
+        {"Sid": "EncryptRecords", "Effect": "Allow", "Action": ["kms:GenerateDataKey"], "Resource": [KEY]},
     ]
 
 
