@@ -45,7 +45,7 @@ EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-execution"
 TASK_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shop-task"
 USES_CONNECTION = ["UseConnection", "UseConnectionByOldName"]
 """What a build may do that clones; the tests of the connection hold it in full."""
-STANDARD_SIDS = ("ReadJobs", "ExchangeArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
+STANDARD_SIDS = ("ReadJobs", "ReadArtifacts", "WriteArtifacts", "FindArtifactBucket", "UseArtifactKey", "WriteLog")
 """What every build may do; the tests of the build project hold each of them in full."""
 
 

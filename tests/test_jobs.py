@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 from job_scripts import calls, files
-from jobs_page import JOBS, Use, uses
+from jobs_page import JOBS, Use, deployed, uses
 from mocked import ACCOUNT, REGION
 from samples import arn
-from summary import program
+from summary import graph_names, program
 
 from components.jobs.buildspec import load_buildspec
 from components.pipeline.model import Artifact
-from components.pipeline.variables import DELIVERED_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, BUILD_SMOKE_TEST_IMAGE, DELIVERED_IMAGE, SMOKE_TEST_IMAGE
 from local.rehearsal.emulated.access import Need, allows
 
 pytestmark = pytest.mark.xdist_group("test_jobs_page.py")  # the same graphs, which are slow to make
@@ -69,8 +69,23 @@ def test_a_digest_comes_from_the_pipeline_wherever_a_job_asks_for_one() -> None:
     for job, use in every_use():
         asks = "IMAGE_DIGEST" in load_buildspec(job).variables
         assert use.by_action.get("IMAGE_DIGEST", "").startswith("#{") == asks, use
-        delivers = use.by_action.get("IMAGE_DIGEST") == DELIVERED_IMAGE["IMAGE_DIGEST"]
+        delivers = use.by_action.get("IMAGE_DIGEST") in (
+            DELIVERED_IMAGE["IMAGE_DIGEST"],
+            SMOKE_TEST_IMAGE["IMAGE_DIGEST"],
+        )
         assert delivers == holds_it_against_the_digest(job), use
+
+
+def test_each_job_that_holds_an_artifact_against_the_delivered_image_is_told_its_repository_by_its_project() -> None:
+    """A repository that an artifact names would be asked with this account's token, and run from."""
+    for job, use in every_use():
+        if holds_it_against_the_digest(job):
+            built_by = BUILD_SMOKE_TEST_IMAGE if Artifact.SMOKE_TEST_IMAGE in use.action.inputs else BUILD_IMAGE
+            told, pushed_to = (
+                {item.name: item.value for item in project.variables}["IMAGE_REPOSITORY_URI"]
+                for project in (use.project, use.pipeline.project(built_by))
+            )
+            assert told == pushed_to, use
 
 
 def test_each_job_that_opens_what_is_deployed_holds_it_against_the_digest_that_the_pipeline_delivers() -> None:
@@ -102,3 +117,32 @@ def test_each_secret_is_set_by_reference_and_may_be_read_and_no_other_may(job: s
             named = arn("secretsmanager", f"secret:{secret}-AbCdEf")
             need = Need("secretsmanager:GetSecretValue", secret if secret.startswith("arn:") else named)
             assert allows(policies, need, account=ACCOUNT, region=REGION), use
+
+
+def folders(use: Use, action: str) -> set[str]:
+    """The folders of the artifact bucket that a job may use so, below that of the pipeline."""
+    found = [
+        resource.partition(":::")[2].split("/")[1:]
+        for statement in use.statements
+        if action in statement["Action"]
+        for resource in statement["Resource"]
+        if resource.startswith("arn:aws:s3:::") and "artifacts-bucket" in resource
+    ]
+    return {"/".join(parts[1:]) for parts in found if parts and not parts[0].startswith("_")}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_each_job_reads_the_artifacts_of_its_action_and_writes_that_of_its_action_and_lists_none(job: str) -> None:
+    """Whoever takes over a build can change no other artifact of the run, and read none that it is not given."""
+    for use in uses(job):
+        assert folders(use, "s3:GetObject") == {f"{name[:10]}/*" for name in use.action.inputs}, use
+        assert folders(use, "s3:PutObject") == {f"{name[:10]}/*" for name in use.action.outputs}, use
+        listing = [one for one in use.statements if "s3:ListBucket" in one["Action"]]
+        assert [one for one in listing if "Condition" not in one and "artifacts-bucket" in str(one["Resource"])] == []
+
+
+@pytest.mark.parametrize("stack", graph_names())
+def test_no_two_artifacts_of_a_pipeline_share_a_folder(stack: str) -> None:
+    """CodePipeline cuts an artifact's name at ten characters: a permission for one would be one for the other."""
+    names = {name for action in deployed(stack).actions for name in action.outputs}
+    assert len({name[:10] for name in names}) == len(names)

@@ -54,7 +54,7 @@ def version(commit: str, date: datetime) -> str:
     path = Path(job.require("VERSION_PATH"))
     if not path.is_file():
         job.fail(f"the version is to come from {path}, but the source has no such file.")
-    text = (path.read_text(encoding="utf-8").splitlines() or [""])[0].strip()
+    text = (job.text(str(path)).splitlines() or [""])[0].strip()[: job.MOST_CHARACTERS]
     if not VERSION.fullmatch(text):
         job.fail(
             f"the first line of {path} is no version: {text!r}. Allowed: letters, digits, dot and dash, 128 at most, "
@@ -84,8 +84,8 @@ def task_definition(path: str) -> dict[str, Any]:
     if Path.cwd() not in file.parents or not file.is_file():
         job.fail(f"the source has no file {path!r}: see hosting.existing.taskDefinitionFile in the stack file.")
     try:
-        value = json.loads(file.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+        value = json.loads(job.text(path))
+    except (ValueError, RecursionError) as error:
         job.fail(
             f"{path} is not JSON: {error}. A task definition is written as `aws ecs register-task-definition` takes it."
         )
@@ -159,7 +159,7 @@ def build(
         )
         if code:
             return ""
-        return str(job.read_json(str(metadata), "containerimage.digest")["containerimage.digest"])
+        return str(json.loads(metadata.read_text(encoding="utf-8"))["containerimage.digest"])
 
 
 def main() -> None:
@@ -181,6 +181,7 @@ def main() -> None:
     checkout.complete(context, dockerignore.excluded(dockerfile, context), needs=dockerfile)
     if not Path(dockerfile).is_file() or not Path(context).is_dir():
         job.fail(f"the source has no Dockerfile {dockerfile!r} or no folder {context!r}: see build in the stack file.")
+    text = job.content(dockerfile).decode(errors="replace")
     labels = {
         "revision": commit,
         "version": version(commit, date),
@@ -194,7 +195,6 @@ def main() -> None:
     if pushed:
         job.say(f"{repository.uri}:{tag} was pushed by an earlier run: nothing to build.")
     else:
-        text = Path(dockerfile).read_text(encoding="utf-8", errors="replace")
         stages = re.findall(r"(?im)^[ \t]*FROM[ \t]", text)
         if len(stages) > 1 and not job.optional("BUILD_TARGET"):
             job.say(f"{dockerfile} has {len(stages)} stages; the last one is built, build.target names another.")

@@ -86,7 +86,7 @@ def found(folder: str, excluded: Callable[[str], bool] | None, needs: str) -> Ga
         return not (excluded and excluded(os.path.relpath(path, folder)))
 
     modules = Path(".gitmodules")
-    text = modules.read_text(encoding="utf-8") if modules.is_file() else ""
+    text = job.content(str(modules)).decode(errors="replace") if modules.is_file() else ""
     for module in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
         inside = lies_in(module, folder) and counts(module)
         needed = inside or lies_in(folder, module) or (needs and lies_in(needs, module))

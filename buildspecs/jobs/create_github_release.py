@@ -2,8 +2,9 @@
 
 Attaches deployment.json and the other deployment artifacts. The notes are what GitHub generates, and the commits since
 the last release; a draft that a person has prepared keeps its own.
-Variables: IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents: read and write" and
-"Workflows: read and write" on that repository), TAG_PREFIX (may be empty), PRERELEASE (true or false), GITHUB_API_URL.
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, GITHUB_REPOSITORY (owner/name), GITHUB_TOKEN (secret; needs "Contents:
+read and write" and "Workflows: read and write" on that repository), TAG_PREFIX (may be empty), PRERELEASE (true or
+false), GITHUB_API_URL.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from jobs import delivered, job, web
+from jobs import delivered, job, version_tag, web
 
 ASSETS = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json")
 PAGE = 100
+COMMIT = re.compile(r"[0-9a-f]{7,64}")
 MEANINGS = {
     401: "the token is invalid or has expired: renew it in Secrets Manager",
     403: "the token needs Contents: read and write and Workflows: read and write on this repository, or its rate limit "
@@ -106,7 +108,7 @@ class GitHub:
             compared = self.ask("GET", f"compare/{base}...{commit}", fine=(404,)) or {"commits": []}
             lines += ["", f"## Commits since {last['tag_name']}"]
             for item in reversed(compared["commits"]):
-                subject = item["commit"]["message"].partition("\n")[0]
+                subject = job.cleaned(item["commit"]["message"].partition("\n")[0])
                 lines.append(f"* {subject} ({item['sha'][:7]})")
         return {"name": written["name"], "body": "\n".join(lines)[:120_000]}  # GitHub takes 125,000 characters
 
@@ -187,11 +189,16 @@ def main() -> None:
             f"{deployment['image']} does not say its {'version' if commit else 'commit'}: its labels "
             "org.opencontainers.image.revision and .version are missing."
         )
-    tag = f"{job.optional('TAG_PREFIX')}{version}"
+    if not COMMIT.fullmatch(commit):
+        job.fail(f"{deployment['image']} says that its commit is {commit!r}, which is none.")
+    tag = version_tag.of(deployment)
+    files = [path for path in map(Path, ASSETS) if path.is_file()]
+    for path in files:
+        job.content(str(path))  # ends the job for a link that leads out of the artifact: it would be published
 
     github.check_tag(tag, commit)
     release = github.release(tag, commit)
-    github.attach(release, [path for path in map(Path, ASSETS) if path.is_file()])
+    github.attach(release, files)
     if release["draft"]:
         data = {"draft": False, "tag_name": tag, "target_commitish": commit, "prerelease": prerelease == "true"}
         release = github.ask("PATCH", f"releases/{release['id']}", data)

@@ -3,11 +3,11 @@
 Reads deployment.json and taskdef.json. A deployment that ECS rolls back or stops fails this job at once, with the
 reasons of the stopped tasks; one that takes longer than the timeout is rolled back. Run again, the job starts no second
 deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
-Variables: IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION, CAPACITY_PROVIDER_STRATEGY and
-SERVICE_CONNECT (JSON as UpdateService takes them; where the last two are empty, the service keeps its own), LOG_GROUP
-(of the containers; the last lines of one that failed are shown), TIMEOUT_MINUTES, and where the deployment pauses
-between the test traffic and the users': TEST_URL (where the new version is reached then), HTTP_CHECKS and TEST_HEADERS
-(as run-http-checks takes them).
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION,
+CAPACITY_PROVIDER_STRATEGY and SERVICE_CONNECT (JSON as UpdateService takes them; where the last two are empty, the
+service keeps its own), LOG_GROUP (of the containers; the last lines of one that failed are shown), TIMEOUT_MINUTES, and
+where the deployment pauses between the test traffic and the users': TEST_URL (where the new version is reached then),
+HTTP_CHECKS and TEST_HEADERS (as run-http-checks takes them).
 """
 
 from __future__ import annotations
@@ -300,6 +300,7 @@ def main() -> None:
     minutes = inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES"))
     deployment = delivered.read_json("deployment.json", "container", "reached", "port")
     definition = taskdef.read(deployment)
+    port = inputs.number("the port in deployment.json", str(deployment["port"]))
     decision = Decision(job.optional("TEST_URL"))
 
     found = service.describe()
@@ -315,7 +316,7 @@ def main() -> None:
         revision = asked
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
-        balancers = reached(found, definition, deployment["reached"], int(deployment["port"]))
+        balancers = reached(found, definition, deployment["reached"], port)
         if is_first(asked, definition["family"]) and configuration.get("alarms", {}).get("enable"):
             job.say("The first deployment of the service: what it runs until now must not set an alarm off")
             configuration = without_alarms(configuration)

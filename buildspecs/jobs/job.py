@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import unicodedata
 from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -27,6 +28,13 @@ https://github.com/aws/aws-cli/blob/v2/CHANGELOG.rst
 """
 # What the AWS CLI says of an operation, a parameter and an option that it does not know.
 _UNKNOWN = re.compile(r"invalid choice|unknown parameter in|unknown options:", re.IGNORECASE)
+MOST_BYTES = 1024 * 1024
+"""The largest file of an artifact that is read into memory; ECS takes a task definition of 64 KiB.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+"""
+MOST_CHARACTERS = 1000
+"""The longest text that goes from an artifact to a log, a variable or a release."""
 last_lines: deque[str] = deque(maxlen=TAIL)
 """What the last command of `stream` printed at its end."""
 _secrets: list[str] = []
@@ -74,14 +82,36 @@ def secret(value: str) -> str:
     return value
 
 
+def is_plain(character: str) -> bool:
+    """Whether a character is shown as itself: no control character, none that turns the order of a line or is unseen.
+
+    https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing, categories Cc, Cf, Cs, Zl and Zp.
+    """
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def cleaned(text: str, but: str = "") -> str:
+    """The text with each character that is not plain written as its escape, except those in `but`."""
+    return "".join(
+        each if is_plain(each) or each in but else each.encode("unicode_escape", "surrogatepass").decode()
+        for each in text
+    )
+
+
+def one_line(text: str) -> str:
+    """The text as it may go to a variable, a label or a release: cleaned, and cut where it is too long."""
+    line = cleaned(text)
+    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 3]}..."
+
+
 def say(text: str) -> None:
     """Print a line of the job's log."""
-    print(masked(text), flush=True)
+    print(cleaned(masked(text), but="\n\t"), flush=True)
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """End the job with this message."""
-    print(masked(f"\nFAILED: {message}"), file=sys.stderr, flush=True)
+    print(cleaned(masked(f"\nFAILED: {message}"), but="\n\t"), file=sys.stderr, flush=True)
     raise SystemExit(code)
 
 
@@ -141,7 +171,7 @@ def stream(why: str, *command: str, check: bool = True) -> int:
     with process:
         for line in process.stdout or ():
             last_lines.append(line)
-            say(line.rstrip("\n"))
+            print(masked(line.rstrip("\n")), flush=True)  # as the tool writes it
         code = process.wait()
     if check and code:
         ended(why, command, code, "".join(last_lines))
@@ -182,18 +212,51 @@ def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None 
     return json.loads(result.output) if result.output.strip() else {}
 
 
+def content(path: str, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file of the input artifact; ends the job when it is none, leads out of it, or is too large.
+
+    A link may lead to another file of the artifact, as in a clone, and nowhere else: what /proc says of this machine
+    has the job's credentials in it.
+    """
+    root = Path.cwd().resolve()
+    try:
+        file = Path(path).resolve()
+    except (OSError, RuntimeError):  # links that lead to each other
+        fail(f"{path} of the input artifact is a link that leads nowhere.")
+    if root not in file.parents:
+        fail(f"{path} leads out of the input artifact, to {file}: it is not read.")
+    if not file.is_file():
+        fail(f"{path} is no file." if file.exists() else f"{path} is not in the input artifact (looked in {root}).")
+    with file.open("rb") as opened:
+        found = opened.read(most + 1)
+    if len(found) > most:
+        fail(f"{path} has more than {most:,} bytes, which is the most that is read of it.")
+    return found
+
+
+def text(path: str, most: int = MOST_BYTES) -> str:
+    """The text of a file as `content`, which must be UTF-8."""
+    try:
+        return content(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        fail(f"{path} is not UTF-8: {error.reason} at byte {error.start}.")
+
+
+def parsed(path: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """The value of a file of JSON as `content`."""
+    try:
+        return json.loads(text(path))
+    except (ValueError, RecursionError) as error:
+        fail(f"{path} is not JSON: {error}")
+
+
 def read_json(path: str, *keys: str) -> dict[str, Any]:
     """An artifact's JSON object, which must hold these keys."""
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        fail(f"{path} is not in the input artifact (looked in {Path.cwd()}).")
-    except ValueError as error:
-        fail(f"{path} is not JSON: {error}")
+    value = parsed(path)
     missing = [key for key in keys if not isinstance(value, dict) or key not in value]
-    if missing:
-        fail(f"{path} lacks {', '.join(missing)}.")
-    return dict(value)
+    if missing or not isinstance(value, dict):
+        fail(f"{path} lacks {', '.join(missing) or 'a JSON object'}.")
+    return value
 
 
 def write_json(path: str, value: object) -> None:
@@ -204,7 +267,7 @@ def write_json(path: str, value: object) -> None:
 
 def export(**values: str) -> None:
     """Hand variables to the pipeline: the buildspec's next command reads them from `exports.env`."""
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    lines = [f"export {name}={shlex.quote(one_line(value))}" for name, value in values.items()]
     say("\n".join(lines))
     folder = optional("JOBS_DIR")
     if folder:

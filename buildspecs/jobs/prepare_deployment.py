@@ -10,12 +10,12 @@ load balancer sends requests to), LOAD_BALANCER_CONTAINER (the container that th
 own), DELIVERY_ENVIRONMENT (the environment's name, for the variables that say what is delivered; empty for none),
 APPSPEC (JSON: what the AppSpec says of network and capacity provider; empty for a service that keeps its own),
 IMAGE_ONLY (true: the deployment changes nothing of the running task definition but the image; or false), CLUSTER and
-SERVICE (names), IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so its tag must be free or
-on this image; or false), TAG_PREFIX (of that tag, may be empty), EXISTING (true: the service exists already; or false),
-and for such a one TASK_DEFINITION_FILE (of the commit, the base instead of what runs; may be empty), TAKE_OVER (true:
-changes of what runs are agreed to; or false), CONTROLLER (its deployment controller), IMAGE_PLATFORM (of the image).
-Of the images that are delivered with the application's: FURTHER_IMAGES (JSON object: the name of each, and its
-repository) and FURTHER_DIGESTS (`name=digest`, with spaces between them); both empty without any.
+SERVICE (names), IMAGE_REPOSITORY_URI, IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so
+its tag must be free or on this image; or false), TAG_PREFIX (of that tag, may be empty), EXISTING (true: the service
+exists already; or false), and for such a one TASK_DEFINITION_FILE (of the commit, the base instead of what runs; may be
+empty), TAKE_OVER (true: changes of what runs are agreed to; or false), CONTROLLER (its deployment controller),
+IMAGE_PLATFORM (of the image). Of the images that are delivered with the application's: FURTHER_IMAGES (JSON object: the
+name of each, and its repository) and FURTHER_DIGESTS (`name=digest`, with spaces between them); both empty without any.
 """
 
 from __future__ import annotations
@@ -219,10 +219,10 @@ def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -
         file=job.optional("TASK_DEFINITION_FILE"),
         agreed=job.require("TAKE_OVER") == "true",
         image_only=job.require("IMAGE_ONLY") == "true",
-        repository=image["repository"],
+        repository=delivered.repository().uri,
     )
     stated, file = template(address, FAMILY), image.get("taskDefinition", {})
-    if wanted.file and not file:
+    if wanted.file and not (file and isinstance(file, dict)):
         job.fail(f"image.json has no task definition of {wanted.file}: run the pipeline from its first stage.")
     if wanted.file:
         file = {**task_definition.as_registered(file), "family": stated["family"]}
@@ -241,7 +241,7 @@ def main() -> None:
     mapped = job.require("CONTAINER_PORT")
     placement = inputs.parsed("APPSPEC", job.optional("APPSPEC"), dict)
     image_only = job.require("IMAGE_ONLY") == "true"
-    image = delivered.read_json("image.json", "repository", "uri", "tag", "commit", "version", "source", "created")
+    image = delivered.read_json("image.json", "uri", "tag", "commit", "version", "source", "created")
     images = {stands: each.uri for stands, each in of_the_run(image).items()}
 
     existing = job.require("EXISTING") == "true"

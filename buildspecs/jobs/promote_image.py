@@ -7,9 +7,9 @@ Everything goes along byte by byte: the index, the image of each platform, attes
 What is there already is not copied again; the tag moves last, when all of it has arrived. Images that are delivered
 with it go first, each under a tag that names this image's digest, by which the next pipeline finds them: it cannot mix
 what was not tested together. Reads deployment.json.
-Variables: IMAGE_DIGEST, TARGET_REPOSITORY (name), TARGET_REGISTRY (account id), TARGET_REGION, TARGET_ROLE_ARN (empty:
-own role), CHANNEL_TAG, and of the images that are delivered with the application's FURTHER_IMAGES (JSON object: the
-name of each, and its repository) and FURTHER_DIGESTS (`name=digest`, with spaces).
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, TARGET_REPOSITORY (name), TARGET_REGISTRY (account id), TARGET_REGION,
+TARGET_ROLE_ARN (empty: own role), CHANNEL_TAG, and of the images that are delivered with the application's
+FURTHER_IMAGES (JSON object: the name of each, and its repository) and FURTHER_DIGESTS (`name=digest`, with spaces).
 """
 
 from __future__ import annotations
@@ -31,20 +31,26 @@ class Registry:
     """One repository over the registry's HTTP API."""
 
     def __init__(self, where: registry.Repository, token: str) -> None:
-        # Plain HTTP on this machine only, as docker does it.
-        scheme = "http" if where.host.split(":")[0] in ("127.0.0.1", "localhost") else "https"
+        scheme = "http" if registry.is_this_machine(registry.trusted(where.host)) else "https"
         self.where, self.root = where, f"{scheme}://{where.host}/v2/{where.name}/"
         self.authorization = {"Authorization": f"Basic {token}"}
 
     def ask(self, method: str, path: str, *allowed: int, body: bytes | None = None, **headers: str) -> web.Answer:
         """Ask; ends the job on a status that is not allowed."""
-        url = urljoin(self.root, path)
+        url = self.own(path)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = web.ask(method, url, {**self.authorization, **named}, body)
         if answer.status not in allowed:
             text = answer.body.decode(errors="replace")[:500]
             job.fail(f"{method} {url}: the registry answers {answer.status}. {text}")
         return answer
+
+    def own(self, path: str) -> str:
+        """The address of a path, or of what the registry has answered with; no other host gets its token."""
+        url = urljoin(self.root, path)
+        if urlsplit(url)[:2] != urlsplit(self.root)[:2]:
+            job.fail(f"the registry {self.where.host} leads to {url}, which is another host: the token is not sent.")
+        return url
 
     def has(self, path: str) -> bool:
         """Whether a blob or a manifest is there."""
@@ -74,13 +80,13 @@ class Registry:
         begin = self.ask("POST", f"blobs/uploads/?{query}", 201, 202, body=b"", Content_Type=BYTES)
         if begin.status == 201:
             return
-        place = urljoin(self.root, begin.headers["location"])
+        place = self.own(begin.headers["location"])
         request = web.prepared("GET", f"{source.root}blobs/{digest}", source.authorization)
         with urllib.request.urlopen(request, timeout=300) as blob:  # noqa: S310 - see web.prepared
             stream = {"Content-Length": blob.headers["Content-Length"], "Content-Type": BYTES}
             patch = web.prepared("PATCH", place, {**self.authorization, **stream}, blob)
             with urllib.request.urlopen(patch, timeout=300) as answer:  # noqa: S310 - see web.prepared
-                place = urljoin(place, answer.headers["Location"])
+                place = self.own(urljoin(place, answer.headers["Location"]))
         joint = "&" if "?" in place else "?"
         self.ask("PUT", f"{place}{joint}{urlencode({'digest': digest})}", 201, 404, body=b"", Content_Type=BYTES)
 
@@ -171,11 +177,11 @@ def main() -> None:
     job.start(__doc__, "aws --version")
     name, channel = job.require("TARGET_REPOSITORY"), job.require("CHANNEL_TAG")
     account, region = job.optional("TARGET_REGISTRY"), job.optional("TARGET_REGION")
-    deployment = delivered.read_json("deployment.json", "repository", "tag")
-    digest, own = deployment["digest"], deployment["tag"]
+    own = delivered.read_json("deployment.json", "tag")["tag"]
+    source, digest = delivered.repository(), delivered.digest()
     if own in ("", channel):
         own = f"sha256-{digest[7:19]}"
-    image = further_images.Image(registry.repository(deployment["repository"]), digest)
+    image = further_images.Image(source, digest)
     env = other_account(job.optional("TARGET_ROLE_ARN"))
     key, host = token("target", ["--region", region] if region else [], env)
     target = registry.Repository(host, name)

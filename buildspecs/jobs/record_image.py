@@ -8,6 +8,7 @@ name of each image that is delivered with it, and its repository). It exports th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.request
 from typing import Any
@@ -37,9 +38,12 @@ def image_config(repository: registry.Repository, digest: str, platform: str) ->
     try:
         # The address comes from ECR itself, signed for this one blob.
         with urllib.request.urlopen(answer["downloadUrl"], timeout=60) as response:  # noqa: S310 - see above
-            config: dict[str, Any] = json.load(response)
+            text = response.read(job.MOST_BYTES + 1)
     except OSError as error:
         job.fail(f"the image's configuration could not be read from the registry: {error}")
+    if f"sha256:{hashlib.sha256(text).hexdigest()}" != layer:
+        job.fail(f"the registry answered with another configuration than {layer}, or it has more than 1 MiB.")
+    config: dict[str, Any] = json.loads(text)
     made_for = f"{config.get('os')}/{config.get('architecture')}"
     if made_for != platform:
         job.fail(f"{repository.uri}@{digest} is for {made_for}, the tasks run on {platform}.")
@@ -77,7 +81,7 @@ def main() -> None:
         job.fail(f"the source delivered {given}, the pipeline announced {repository.name}@{digest}.")
     labels = image_config(repository, digest, platform).get("config", {}).get("Labels") or {}
     label = {
-        name: str(labels.get(f"org.opencontainers.image.{name}", ""))
+        name: job.one_line(str(labels.get(f"org.opencontainers.image.{name}", "")))
         for name in ("revision", "version", "source", "created")
     }
     image = {

@@ -51,6 +51,21 @@ def repository(uri: str) -> Repository:
     return Repository(host, name)
 
 
+def trusted(host: str) -> str:
+    """The registry's host; ends the job when it is not Amazon ECR's, and not this machine: no token leaves for it.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+    """
+    if not _ECR_HOST.fullmatch(host) and not is_this_machine(host):
+        job.fail(f"{host} is no registry of Amazon ECR: a token of this account is not sent to it.")
+    return host
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether the host is this machine itself, which docker asks by plain HTTP."""
+    return host.partition(":")[0] in ("127.0.0.1", "localhost")
+
+
 def checked_digest(digest: str, where: str) -> str:
     """The digest itself; ends the job when it is not a sha256 digest."""
     if not DIGEST.fullmatch(digest):
@@ -97,8 +112,8 @@ def put_tag(where: Repository, digest: str, tag: str) -> None:
 
 
 def login(*where: Repository) -> None:
-    """Sign in to these repositories' registries; the password never appears on a command line or in the log."""
-    for host, region in {repository.host: repository.region() for repository in where}.items():
+    """Sign in to these registries of Amazon ECR; the password never appears on a command line or in the log."""
+    for host, region in {trusted(repository.host): repository.region() for repository in where}.items():
         answer = job.run(f"Get a password for {host}", "aws", "ecr", "get-login-password", *region)
         password = job.secret(answer.output.strip())
         job.run(f"Sign in to {host}", "docker", "login", "--username", "AWS", "--password-stdin", host, stdin=password)

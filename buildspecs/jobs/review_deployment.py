@@ -2,8 +2,8 @@
 
 Reads deployment.json and taskdef.json; looks at the service and changes nothing. What is short enough for the review of
 CodePipeline goes to the approval: which image is replaced, how many keys of the task definition change, where the
-commits between the two are, and a link to this log, which has each change. Variables: IMAGE_DIGEST, CLUSTER, SERVICE
-(names).
+commits between the two are, and a link to this log, which has each change. Variables: IMAGE_REPOSITORY_URI,
+IMAGE_DIGEST, CLUSTER, SERVICE (names).
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def running(cluster: str, service: str) -> dict[str, Any]:
     return dict(job.aws("Look at what it runs", *command)["taskDefinition"])
 
 
-def tags_of(image: str, repository: str) -> list[str]:
+def tags_of(image: str, repository: registry.Repository) -> list[str]:
     """Return the tags of an image of this repository; none of another one's, or of one that is gone."""
     name, _, digest = image.partition("@")
-    if name != repository or not digest:
+    if name != repository.uri or not digest:
         return []
-    command = ("ecr", "describe-images", *registry.repository(repository).options())
+    command = ("ecr", "describe-images", *repository.options())
     found = job.aws(
         "Look for its tags", *command, "--image-ids", f"imageDigest={digest}", absent="ImageNotFoundException"
     )
@@ -83,12 +83,12 @@ def log_url() -> str:
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
-    deployment = delivered.read_json("deployment.json", "container", "image", "repository", "commit", "source")
+    deployment = delivered.read_json("deployment.json", "container", "image", "commit", "source")
     wanted, container = taskdef.read(deployment), str(deployment["container"])
     before = running(job.require("CLUSTER"), job.require("SERVICE"))
     images = {part["name"]: str(part["image"]) for part in before["containerDefinitions"]}
     image = images.get(container, f"no container {container}")
-    tags = tags_of(image, str(deployment["repository"]))
+    tags = tags_of(image, delivered.repository())
     commits = [found[1] for found in map(COMMIT.fullmatch, tags) if found]
     replaced = f"{' '.join(tags)} ({image.partition('@')[2][:19]})" if tags else image
     compared = comparison(str(deployment["source"]), commits[0] if commits else "", str(deployment["commit"]))

@@ -1,12 +1,12 @@
 """Run the smoke-test image against the deployed service; its exit code is this job's.
 
 Reads image.json of the smoke-test image. The container gets the environment variable SERVICE_URL.
-Variables: SERVICE_URL.
+Variables: IMAGE_REPOSITORY_URI and IMAGE_DIGEST (of the smoke-test image), SERVICE_URL.
 """
 
 from __future__ import annotations
 
-from jobs import job, registry
+from jobs import delivered, job, registry
 
 NOT_STARTED = 125
 """What `docker run` ends with when it cannot start a container: https://docs.docker.com/engine/containers/run/#exit-status"""
@@ -16,9 +16,9 @@ def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version", "docker --version")
     url = job.require("SERVICE_URL")
-    image = job.read_json("image.json", "repository", "uri")
-    registry.login(registry.repository(image["repository"]))
-    command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", image["uri"])
+    delivered.read_json("image.json", "uri")
+    registry.login(delivered.repository())
+    command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", delivered.uri())
     code = job.stream(f"Smoke-test {url}", *command, check=False)
     if code == NOT_STARTED:
         job.ended("the smoke test could not be started", command, code, "".join(job.last_lines))

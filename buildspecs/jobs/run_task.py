@@ -6,9 +6,9 @@ the service's, and no load balancer knows it. When the command has succeeded onc
 environment and secrets, it is not run again: a record in the artifact bucket says so. Run again, the job follows a task
 that still runs, and takes the end of one that ended unseen; one that has failed is run again. A task that takes longer
 than the timeout is stopped.
-Variables: IMAGE_DIGEST, WHEN (before or after), CLUSTER, SERVICE (names), FAMILY (of the task), TASK_TAG (the key of
-the tag by which this job may stop it), COMMAND (JSON: a list of words), LOG_GROUP (of the containers), RECORDS (s3://
-address of a folder), TIMEOUT_MINUTES.
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, WHEN (before or after), CLUSTER, SERVICE (names), FAMILY (of the task),
+TASK_TAG (the key of the tag by which this job may stop it), COMMAND (JSON: a list of words), LOG_GROUP (of the
+containers), RECORDS (s3:// address of a folder), TIMEOUT_MINUTES.
 """
 
 from __future__ import annotations
@@ -85,9 +85,12 @@ class Record:
         bucket, _, path = folder.removeprefix("s3://").partition("/")
         self.address, self._key = f"{folder}/{key}.json", key
         self._where = ("--bucket", bucket, "--key", f"{path}/{key}.json")
-        read = ("s3api", "get-object", *self._where, RECORD)
-        found = job.aws("Look for its record", *read, absent="NoSuchKey")
-        said = job.read_json(RECORD) if found is not None else {}
+        # Amazon S3 tells of an object that is missing by its list alone, to who may list.
+        look = ("s3api", "list-objects-v2", "--bucket", bucket, "--prefix", f"{path}/{key}.json")
+        found = job.aws("Look for its record", *look).get("Contents")
+        if found:
+            job.aws("Read it", "s3api", "get-object", *self._where, RECORD)
+        said = job.read_json(RECORD) if found else {}
         self.failures, self.task = int(said.get("failures", 0)), str(said.get("task", ""))
         self.succeeded = bool(said.get("succeeded"))
 

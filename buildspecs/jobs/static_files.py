@@ -80,9 +80,16 @@ def pruning() -> bool:
     return phase == "prune"
 
 
-def within(folder: Path) -> list[str]:
-    """The names of the files in a folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def within(folder: Path, root: Path) -> list[str]:
+    """The names of the files in a folder; ends the job when one is a link that leads out of `root`, which holds it all.
+
+    It would publish a file of the build's machine: /proc/self/environ has the job's credentials in it.
+    """
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    for path in files:
+        if root.resolve() not in path.resolve().parents:
+            job.fail(f"{path.relative_to(folder)} is a link that leads out of the input artifact, to {path.resolve()}.")
+    return sorted(str(path.relative_to(folder)) for path in files)
 
 
 def prefixed(name: str) -> str:
@@ -128,10 +135,10 @@ def delete(bucket: str, keys: list[str]) -> None:
                 )
 
 
-def publish(folder: Path, origin: str) -> None:
+def publish(folder: Path, root: Path, origin: str) -> None:
     """Upload the folder's files to BUCKET under PREFIX, and tell CloudFront; `origin` names the folder in messages."""
     bucket, prefix = job.require("BUCKET"), prefixed("PREFIX")
-    names = within(folder)
+    names = within(folder, root)
     if not names:
         job.fail(f"{origin} holds no files: there is nothing to publish to s3://{bucket}/{prefix}.")
     there = listed(bucket, prefix)

@@ -33,4 +33,4 @@ def main() -> None:
         folder.mkdir()
         # By way of this machine, so that the files get their headers by the same rules as uploaded ones.
         job.run(f"Fetch {source}", "aws", "s3", "cp", source, str(folder), "--recursive", "--only-show-errors")
-        static_files.publish(folder, source)
+        static_files.publish(folder, folder, source)

@@ -1,8 +1,9 @@
 """Put the version as a tag on the deployed images: a label on each digest, nothing is pulled or pushed.
 
 Reads deployment.json. A tag that is on this image already is a success, on another image a failure.
-Variables: IMAGE_DIGEST, TAG_PREFIX (may be empty), and of the images that are delivered with the application's
-FURTHER_IMAGES (JSON object: the name of each, and its repository) and FURTHER_DIGESTS (`name=digest`, with spaces).
+Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, TAG_PREFIX (may be empty), and of the images that are delivered with the
+application's FURTHER_IMAGES (JSON object: the name of each, and its repository) and FURTHER_DIGESTS (`name=digest`,
+with spaces).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ def put(image: further_images.Image, tag: str) -> None:
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
-    deployment = delivered.read_json("deployment.json", "repository", "version")
-    own = further_images.Image(registry.repository(deployment["repository"]), deployment["digest"])
+    deployment = delivered.read_json("deployment.json", "version")
+    own = further_images.Image(delivered.repository(), delivered.digest())
     tag = version_tag.of(deployment)
     # The application's last: a version of it that has the tag is complete.
     for image in (*further_images.delivered().values(), own):

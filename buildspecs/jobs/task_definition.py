@@ -6,6 +6,8 @@ import copy
 import json
 from typing import Any, NamedTuple
 
+from jobs import job
+
 OF_A_REVISION = (
     *("taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities"),
     *("registeredAt", "registeredBy", "deregisteredAt", "deleteRequestedAt"),
@@ -121,6 +123,14 @@ def differences(running: dict[str, Any], wanted: dict[str, Any], *containers: st
         for place in sorted({*ours, *theirs})
         if ours.get(place) != theirs.get(place)
     ]
+
+
+def containers(definition: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the containers of taskdef.json; ends the job when it has none."""
+    found = definition["containerDefinitions"]
+    if not isinstance(found, list) or not found or not all(isinstance(part, dict) for part in found):
+        job.fail("taskdef.json is no task definition: it has no list containerDefinitions.")
+    return found
 
 
 def as_registered(described: dict[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs import job
+from jobs import delivered, job, task_definition
 
 
 def read(deployment: dict[str, Any]) -> dict[str, Any]:
     """Return taskdef.json; ends the job when the container of deployment.json has another image than it delivers."""
     definition = job.read_json("taskdef.json", "family", "containerDefinitions")
-    images = {part.get("name"): part.get("image") for part in definition["containerDefinitions"]}
-    image = str(images.get(deployment["container"]))
-    if not image.endswith(f"@{deployment['digest']}"):
+    images = {str(part.get("name")): part.get("image") for part in task_definition.containers(definition)}
+    image = images.get(deployment["container"])
+    if image != delivered.uri():
         given = f"taskdef.json gives the container {deployment['container']!r} the image {image}"
-        job.fail(f"{given}, the pipeline delivers {deployment['digest']}.")
+        job.fail(f"{given}, the pipeline delivers {delivered.uri()}.")
     return definition

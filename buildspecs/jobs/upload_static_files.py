@@ -25,6 +25,6 @@ def main() -> None:
     if not folder.is_dir():
         job.fail(f"the input artifact has no folder {path!r}: see deploy.staticFiles.upload.path in the stack file.")
     if prunes:
-        static_files.prune(static_files.within(folder), path)
+        static_files.prune(static_files.within(folder, Path.cwd()), path)
     else:
-        static_files.publish(folder, path)
+        static_files.publish(folder, Path.cwd(), path)

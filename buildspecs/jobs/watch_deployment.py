@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from typing import Any, NoReturn
 
-from jobs import http_checks, inputs, job, stopped_tasks, tested
+from jobs import http_checks, inputs, job, stopped_tasks, task_definition, tested
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 FEWEST_FAILURES, MOST_FAILURES = 3, 200
@@ -47,6 +47,7 @@ class Watch:
         self.log_group = job.optional("LOG_GROUP")
         self.minutes = inputs.number("MINUTES", job.require("MINUTES"))
         self.definition = job.read_json("taskdef.json", "containerDefinitions")
+        task_definition.containers(self.definition)
         self.url = job.optional("TEST_URL")
         # Now: what is wrong with them is no fault of the new version.
         self._checks, self._headers = (http_checks.read(), tested.headers()) if self.url else ([], {})

@@ -78,7 +78,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
         reads=(Artifact.DEPLOYMENT,),
     )
     watch = _watch(deployment, group)
-    watching = watch.action(WATCH_ACTION, reads=(Artifact.DEPLOYMENT,), environment={"PIPELINE_EXECUTION_ID": RUN})
+    watching = watch.action(WATCH_ACTION, environment={"PIPELINE_EXECUTION_ID": RUN})
     grants = (*group.deploy(deployment.target.account), *deployment.target.register_task_definitions(), watch.start())
     return (action, watching), grants
 
@@ -96,6 +96,7 @@ def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
         "watch-deployment",
         description="Shows what becomes of the new tasks, and stops a deployment whose tasks keep failing",
         machine=machine,
+        reads=(Artifact.DEPLOYMENT,),
         variables={
             "PIPELINE": prefix,
             "DEPLOY_ACTION": DEPLOY_ACTION,

@@ -35,6 +35,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
         "deploy-ecs",
         description="Registers the task definition, updates the service and follows the deployment",
         machine=LONG_RUNNING,
+        reads=(Artifact.DEPLOYMENT,),
         variables={
             "CLUSTER": target.cluster,
             "SERVICE": target.service,
@@ -61,7 +62,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
         ],
         timeout_minutes=rollout.timeout_minutes + MINUTES_TO_ROLL_BACK,
     )
-    action = project.action(DEPLOY_ACTION, reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
+    action = project.action(DEPLOY_ACTION, environment=DELIVERED_IMAGE)
     return (action,), (project.start(),)
 
 

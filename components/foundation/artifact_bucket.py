@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import pulumi
@@ -15,8 +16,8 @@ from components.foundation.private_bucket import bucket_policy, private_bucket
 class ArtifactBucket(pulumi.ComponentResource):
     """A private, versioned bucket, encrypted with the stack's key, readable by this account only.
 
-    The roles that may use it get :meth:`read_write`; the bucket's
-    own policy only takes away: plain HTTP, other accounts, objects under another key.
+    The pipeline's role gets :meth:`read_write`, that of a build :meth:`exchange`; the bucket's own policy only takes
+    away: plain HTTP, other accounts, objects under another key.
     """
 
     TYPE: ClassVar[str] = "ecs-delivery:index:ArtifactBucket"
@@ -81,54 +82,59 @@ class ArtifactBucket(pulumi.ComponentResource):
         self.bucket_policy = bucket_policy(name, self, bucket, foundation, self._own_statements())
         self.register_outputs({"bucket": self.name})
 
-    def read_write(self, *, as_pipeline: bool = False) -> tuple[Statement, ...]:
-        """Return permission to exchange artifacts; the rest of the bucket stays out of reach.
+    def read_write(self) -> tuple[Statement, ...]:
+        """Return the pipeline's permission to exchange all artifacts; the rest of the bucket stays out of reach.
 
-        Args:
-            as_pipeline: Whether the role is the pipeline's: CodePipeline stores what a source action fetched with an
-                access control list, which needs a permission of its own although the bucket has lists disabled
-                (aws-cdk#13557; https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html).
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html. CodePipeline stores what a
+        source action fetched with an access control list, which needs a permission of its own although the bucket has
+        lists disabled (aws-cdk#13557).
         """
-        sets_acl = ("s3:PutObjectAcl",) if as_pipeline else ()
         return (
             Statement(
                 sid="ExchangeArtifacts",
-                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", *sets_acl),
-                resources=(self.arn.apply(lambda arn: f"{arn}/{self._prefix}/*"),),
+                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:PutObjectAcl"),
+                resources=(self._object(f"{self._prefix}/*"),),
             ),
             Statement(
                 sid="FindArtifactBucket",
-                # GetBucketAcl: AWS's policies for the service roles of CodePipeline and of CodeBuild have it.
-                # https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html
                 actions=("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"),
                 resources=(self.arn,),
             ),
-            Statement(
-                sid="UseArtifactKey",
-                actions=("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
-                resources=(self._foundation.key.arn,),
-            ),
+            self._use_key("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
         )
 
-    def read_artifacts(self) -> tuple[Statement, ...]:
-        """Return permission to read artifacts, for a build that writes none."""
+    def exchange(self, *, reads: Iterable[str], writes: Iterable[str]) -> tuple[Statement, ...]:
+        """Return a build's permission to fetch its input artifacts and to store its output.
+
+        Actions on the bucket: https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html.
+        Uses of the key: https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-kms.html; nothing shows that
+        CodeBuild works without ``kms:DescribeKey`` and, where it stores an output, ``kms:Encrypt``.
+
+        Args:
+            reads: The names of the artifacts that its action reads.
+            writes: Of those that it writes.
+        """
+        output = [self._object(f"{artifact_folder(self._prefix, name)}/*") for name in writes]
         return (
             Statement(
                 sid="ReadArtifacts",
                 actions=("s3:GetObject", "s3:GetObjectVersion"),
-                resources=(self.arn.apply(lambda arn: f"{arn}/{self._prefix}/*"),),
+                resources=tuple(self._object(f"{artifact_folder(self._prefix, name)}/*") for name in reads),
             ),
+            *((Statement(sid="WriteArtifacts", actions=("s3:PutObject",), resources=tuple(output)),) if output else ()),
             Statement(
-                sid="FindArtifactBucket",
-                actions=("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"),
-                resources=(self.arn,),
+                sid="FindArtifactBucket", actions=("s3:GetBucketAcl", "s3:GetBucketLocation"), resources=(self.arn,)
             ),
-            Statement(
-                sid="UseArtifactKey",
-                actions=("kms:Decrypt", "kms:DescribeKey"),
-                resources=(self._foundation.key.arn,),
+            self._use_key(
+                "kms:Decrypt", "kms:DescribeKey", *(("kms:Encrypt", "kms:GenerateDataKey") if output else ())
             ),
         )
+
+    def _object(self, key: str) -> pulumi.Output[str]:
+        return self.arn.apply(lambda arn: f"{arn}/{key}")
+
+    def _use_key(self, *actions: str, sid: str = "UseArtifactKey") -> Statement:
+        return Statement(sid=sid, actions=actions, resources=(self._foundation.key.arn,))
 
     def store(
         self,
@@ -169,19 +175,29 @@ class ArtifactBucket(pulumi.ComponentResource):
 
     def read(self, sid: str, key: str) -> Statement:
         """Permission to read one object outside the artifacts."""
-        return Statement(sid=sid, actions=("s3:GetObject",), resources=(self.arn.apply(lambda arn: f"{arn}/{key}"),))
+        return Statement(sid=sid, actions=("s3:GetObject",), resources=(self._object(key),))
 
-    def keep(self, sid: str, folder: str) -> Statement:
-        """Return permission to keep objects in a folder outside the artifacts, where they do not expire.
+    def keep(self, what: str, folder: str) -> tuple[Statement, ...]:
+        """Return permission to keep objects in a folder outside the artifacts, which do not expire, and to list it.
+
+        Who may not list is not told that an object is missing:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
         Args:
-            sid: Why.
+            what: What is kept, for the statements' sids.
             folder: The folder; no pipeline's name starts with the underscore that this begins with.
         """
-        return Statement(
-            sid=sid,
-            actions=("s3:GetObject", "s3:PutObject"),
-            resources=(self.arn.apply(lambda arn: f"{arn}/{folder}/*"),),
+        return (
+            Statement(
+                sid=f"Keep{what}", actions=("s3:GetObject", "s3:PutObject"), resources=(self._object(f"{folder}/*"),)
+            ),
+            Statement(
+                sid=f"Find{what}",
+                actions=("s3:ListBucket",),
+                resources=(self.arn,),
+                conditions={"StringLike": {"s3:prefix": f"{folder}/*"}},
+            ),
+            self._use_key("kms:GenerateDataKey", sid=f"Encrypt{what}"),
         )
 
     def _own_statements(self) -> list[dict[str, Any]]:
@@ -216,3 +232,14 @@ class ArtifactBucket(pulumi.ComponentResource):
 def artifact_prefix(pipeline_name: str) -> str:
     """The folder CodePipeline keeps a pipeline's artifacts in: it cuts the name at 20 characters."""
     return pipeline_name[:20]
+
+
+def artifact_folder(pipeline_name: str, artifact_name: str) -> str:
+    """The folder CodePipeline keeps an artifact's objects in: it cuts the artifact's name at 10 characters.
+
+    AWS's examples have ``myPipeline/SourceArti/...`` of an artifact named SourceArtifact:
+    https://docs.aws.amazon.com/code-library/latest/ug/cli_2_codepipeline_code_examples.html
+    and the CLI's own of CodeBuild ``CodeBuild-Python-Pip/SourceArti/...``, whose pipeline has exactly 20 characters:
+    https://github.com/aws/aws-cli/blob/develop/awscli/examples/codebuild/batch-get-builds.rst
+    """
+    return f"{artifact_prefix(pipeline_name)}/{artifact_name[:10]}"

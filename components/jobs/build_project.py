@@ -228,8 +228,9 @@ class BuildProjectArgs:
         buildspec: What it does.
         machine: What it runs on.
         artifacts: Where its input comes from and its output goes.
-        jobs: The scripts that the buildspec fetches; ``None`` for a buildspec of the application's repository, which
-            may read artifacts and write none.
+        jobs: The scripts that the buildspec fetches; ``None`` for a buildspec of the application's repository.
+        reads: The artifacts that its actions read, the primary one first; it may fetch no others.
+        writes: The artifact that its actions write; it may store no other.
         variables: Plain values for variables the buildspec declares.
         secrets: Variables filled from Secrets Manager by CodeBuild: variable -> secret name or ARN,
             with ``:json-key`` behind it where the secret is JSON.
@@ -246,6 +247,8 @@ class BuildProjectArgs:
     machine: Machine
     artifacts: ArtifactBucket
     jobs: JobBundle | None
+    reads: tuple[Artifact, ...]
+    writes: tuple[Artifact, ...]
     variables: Mapping[str, pulumi.Input[str]]
     statements: Sequence[Statement]
     timeout_minutes: int = 30
@@ -345,8 +348,6 @@ class BuildProject(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        reads: tuple[Artifact, ...],
-        writes: tuple[Artifact, ...] = (),
         category: Category = Category.BUILD,
         environment: Mapping[str, str] | None = None,
         variables: tuple[Variable, ...] = (),
@@ -356,8 +357,6 @@ class BuildProject(pulumi.ComponentResource):
 
         Args:
             name: The action's name; also the namespace of what the build exports.
-            reads: Input artifacts, the primary one first.
-            writes: Output artifacts.
             category: ``BUILD`` or ``TEST``.
             environment: Variables of this run, see :class:`~components.pipeline.model.Action`.
             variables: Pipeline variables that ``environment`` refers to.
@@ -366,7 +365,7 @@ class BuildProject(pulumi.ComponentResource):
         Raises:
             ValueError: When ``environment`` names a variable that the buildspec does not declare.
         """
-        given = environment or {}
+        given, reads = environment or {}, self._args.reads
         self._refuse_undeclared(given)
         configuration: dict[str, object] = {"ProjectName": self.name}
         if len(reads) > 1:
@@ -379,7 +378,7 @@ class BuildProject(pulumi.ComponentResource):
             configuration=configuration,
             environment=given,
             reads=reads,
-            writes=writes,
+            writes=self._args.writes,
             run_order=run_order,
             namespace=name if exports else None,
             exports=exports,
@@ -445,11 +444,8 @@ class BuildProject(pulumi.ComponentResource):
             else None
         )
         return (
-            *(
-                (args.jobs.read(), *args.artifacts.read_write())
-                if args.jobs is not None
-                else args.artifacts.read_artifacts()
-            ),
+            *((args.jobs.read(),) if args.jobs is not None else ()),
+            *args.artifacts.exchange(reads=args.reads, writes=args.writes),
             Statement(
                 sid="WriteLog",
                 actions=("logs:CreateLogStream", "logs:PutLogEvents"),

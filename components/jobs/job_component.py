@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement
+from components.images.registry import Registry
 from components.jobs.build_project import BuildNetwork, BuildProject, BuildProjectArgs, Machine
 from components.jobs.buildspec import Buildspec, load_buildspec, of_the_application
 from components.jobs.bundle import JobBundle
 from components.pipeline.connection import Connection
+from components.pipeline.model import Artifact
+
+_REPOSITORY: Final = "IMAGE_REPOSITORY_URI"
+"""The repository that a job holds artifacts against and sends tokens to: its project names it, never an artifact."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +31,7 @@ class JobContext:
         foundation: What everything is made with.
         artifacts: The artifact bucket.
         jobs: The scripts of all jobs.
+        registry: The stack's repositories.
         connection: How the code is reached; ``None`` without code.
         quick: What short jobs run on.
         transfer: What jobs run on that move many bytes or files.
@@ -36,6 +42,7 @@ class JobContext:
     foundation: Foundation
     artifacts: ArtifactBucket
     jobs: JobBundle
+    registry: Registry
     connection: Connection | None
     quick: Machine
     transfer: Machine
@@ -67,13 +74,14 @@ class JobComponent(pulumi.ComponentResource):
         *,
         description: str,
         machine: Machine,
+        reads: tuple[Artifact, ...],
+        writes: tuple[Artifact, ...] = (),
         buildspec: str | None = None,
         variables: Mapping[str, pulumi.Input[str]] | None = None,
         secrets: Mapping[str, str] | None = None,
         statements: Sequence[Statement] = (),
         timeout_minutes: int = 30,
         role_name: str | None = None,
-        reads_code: bool = False,
         network: BuildNetwork | None = None,
     ) -> BuildProject:
         """One build project, named ``<prefix>-<job>`` in AWS.
@@ -82,23 +90,29 @@ class JobComponent(pulumi.ComponentResource):
             job: Kebab-case name of the job; also the buildspec's, unless ``buildspec`` names another.
             description: One sentence for the console.
             machine: What it runs on.
+            reads: The artifacts that its actions read, the primary one first.
+            writes: The artifact that they write.
             buildspec: File in ``buildspecs/`` without its ending.
-            variables: Plain values for variables the buildspec declares.
+            variables: Plain values for variables the buildspec declares; ``IMAGE_REPOSITORY_URI`` is the repository of
+                the application's image unless it is given.
             secrets: Variable -> Secrets Manager secret.
             statements: What the job may do.
             timeout_minutes: Build timeout in minutes.
             role_name: The role's name in AWS, where another account must be able to name it.
-            reads_code: Whether it reads the artifact ``Source``: with a full clone, the job then may clone.
             network: The VPC that it runs in.
         """
-        clone = self._context.full_clone if reads_code else None
+        clone = self._context.full_clone if Artifact.SOURCE in reads else None
+        loaded = load_buildspec(buildspec or job, clones=clone is not None)
+        image = {_REPOSITORY: self._context.registry.app.uri} if _REPOSITORY in loaded.variables else {}
         return self._made(
             job,
-            load_buildspec(buildspec or job, clones=clone is not None),
+            loaded,
             jobs=self._context.jobs,
             description=description,
             machine=machine,
-            variables={**(variables or {}), **(clone.clone_variables() if clone else {})},
+            reads=reads,
+            writes=writes,
+            variables={**image, **(variables or {}), **(clone.clone_variables() if clone else {})},
             secrets=secrets or {},
             statements=[*statements, *(clone.clone() if clone else ())],
             timeout_minutes=timeout_minutes,
@@ -137,6 +151,8 @@ class JobComponent(pulumi.ComponentResource):
             jobs=None,
             description=description,
             machine=machine,
+            reads=(Artifact.SOURCE,),
+            writes=(),
             variables={},
             secrets={},
             statements=[*statements, *(clone.clone() if clone else ())],
@@ -152,6 +168,8 @@ class JobComponent(pulumi.ComponentResource):
         jobs: JobBundle | None,
         description: str,
         machine: Machine,
+        reads: tuple[Artifact, ...],
+        writes: tuple[Artifact, ...],
         variables: Mapping[str, pulumi.Input[str]],
         secrets: Mapping[str, str],
         statements: Sequence[Statement],
@@ -168,6 +186,8 @@ class JobComponent(pulumi.ComponentResource):
                 description=description,
                 buildspec=buildspec,
                 machine=machine,
+                reads=reads,
+                writes=writes,
                 artifacts=context.artifacts,
                 jobs=jobs,
                 variables=variables,

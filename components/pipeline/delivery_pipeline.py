@@ -82,7 +82,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
-            policy=policy_document([*args.artifacts.read_write(as_pipeline=True), *args.grants]),
+            policy=policy_document([*args.artifacts.read_write(), *args.grants]),
             opts=child,
         )
         pipeline = codepipeline.Pipeline(

@@ -15,8 +15,13 @@ BUILD_IMAGE = "BuildImage"
 PREPARE_DEPLOYMENT = "PrepareDeployment"
 """Namespace of the deployment's artifacts: ``#{PrepareDeployment.FURTHER_DIGESTS}``."""
 
+BUILD_SMOKE_TEST_IMAGE = "BuildSmokeTestImage"
+"""Namespace of the smoke-test image."""
+
 DELIVERED_IMAGE: Mapping[str, str] = {"IMAGE_DIGEST": variable(BUILD_IMAGE, "IMAGE_DIGEST")}
 """For every job after the build: the digest this run delivers, from the pipeline itself, to hold artifacts against."""
+SMOKE_TEST_IMAGE: Mapping[str, str] = {"IMAGE_DIGEST": variable(BUILD_SMOKE_TEST_IMAGE, "IMAGE_DIGEST")}
+"""The same for the job that runs the smoke-test image."""
 
 FURTHER_DIGESTS = "FURTHER_DIGESTS"
 """The variable with the digests of the images that are delivered with the application's: ``nginx=sha256:... ...``."""
@@ -24,7 +29,7 @@ DELIVERED_IMAGES: Mapping[str, str] = {
     **DELIVERED_IMAGE,
     FURTHER_DIGESTS: variable(PREPARE_DEPLOYMENT, FURTHER_DIGESTS),
 }
-"""The same for a job that handles all of the images, where there are further ones."""
+"""The same as DELIVERED_IMAGE for a job that handles all of the images, where there are further ones."""
 
 
 def build_of(image: str) -> str:

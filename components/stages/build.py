@@ -25,6 +25,7 @@ from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject,
 from components.pipeline.model import FURTHER_IMAGES, Action, Artifact, Category, scheduled, variable
 from components.pipeline.variables import (
     BUILD_IMAGE,
+    BUILD_SMOKE_TEST_IMAGE,
     DELIVERED_IMAGE,
     FURTHER_DIGESTS,
     PREPARE_DEPLOYMENT,
@@ -94,8 +95,6 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             actions.append(
                 record.action(
                     BUILD_IMAGE,
-                    reads=(Artifact.SOURCE_IMAGE,),
-                    writes=(Artifact.IMAGE,),
                     environment={"IMAGE_DIGEST": variable(SOURCE_IMAGE, "ImageDigest")},
                 )
             )
@@ -108,14 +107,12 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             project = self._check(check, section)
             name = "Check" + "".join(word.capitalize() for word in check.split("-"))
             built = {"IMAGE_URI": variable(BUILD_IMAGE, "IMAGE_URI")} if section.image else {}
-            actions.append(project.action(name, reads=(Artifact.SOURCE,), category=Category.TEST, environment=built))
+            actions.append(project.action(name, category=Category.TEST, environment=built))
             projects.append(project)
         prepare = self._prepare()
         actions.append(
             prepare.action(
                 PREPARE_DEPLOYMENT,
-                reads=(Artifact.IMAGE,),
-                writes=(Artifact.DEPLOYMENT,),
                 environment={**DELIVERED_IMAGE, **self._further_digests()},
             )
         )
@@ -147,7 +144,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             section = ImageSection(dockerfile=build.smoke_test.dockerfile, context=build.smoke_test.context)
             yield _BuiltImage(
                 "build-smoke-test-image",
-                "BuildSmokeTestImage",
+                BUILD_SMOKE_TEST_IMAGE,
                 Artifact.SMOKE_TEST_IMAGE,
                 registry.smoke_test,
                 section,
@@ -226,10 +223,11 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             buildspec="build-image",
             description=f"Builds {section.dockerfile} and pushes the image once, under its commit",
             machine=image_builder(architecture=self._context.application.architecture, size=build.compute),
+            reads=(Artifact.SOURCE,),
+            writes=(image.artifact,),
             variables=variables,
             statements=[image.repository.push(), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
-            reads_code=True,
             network=self._network,
         )
 
@@ -241,7 +239,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         }
         if image.delivered and self._context.registry.source is not None:
             environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
-        return project.action(image.action, reads=(Artifact.SOURCE,), writes=(image.artifact,), environment=environment)
+        return project.action(image.action, environment=environment)
 
     def _check(self, name: str, check: CheckSection) -> BuildProject:
         """A build of the application's own, which may pull the image where it is asked to look at it."""
@@ -263,6 +261,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "record-image",
             description="Verifies the pushed image and records its digest; rebuilds nothing",
             machine=self._context.quick,
+            reads=(Artifact.SOURCE_IMAGE,),
+            writes=(Artifact.IMAGE,),
             variables={
                 "IMAGE_REPOSITORY_URI": repository.uri,
                 "PLATFORM": self._platform,
@@ -282,6 +282,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "prepare-deployment",
             description="Writes task definition, appspec and image definitions for the built image",
             machine=self._context.quick,
+            reads=(Artifact.IMAGE,),
+            writes=(Artifact.DEPLOYMENT,),
             variables={
                 "TASK_DEFINITION_TEMPLATE": context.task_definition,
                 "CONTAINER_NAME": context.application.container,

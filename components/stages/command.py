@@ -72,6 +72,7 @@ class CommandTask(JobComponent):
             buildspec="run-task",
             description=f"Runs one task of the new version {args.when} the service moves, and waits for its exit code",
             machine=LONG_RUNNING,
+            reads=(Artifact.DEPLOYMENT,),
             variables={
                 "WHEN": args.when,
                 "CLUSTER": target.cluster,
@@ -89,13 +90,11 @@ class CommandTask(JobComponent):
                 *target.run_tasks(family),
                 *target.read_tasks(),
                 target.read_log(context.application.container),
-                artifacts.keep("KeepRecords", records),
+                *artifacts.keep("Records", records),
             ],
             # The task of an earlier version may have to end first.
             timeout_minutes=2 * args.timeout_minutes + MINUTES_TO_END,
         )
-        self.action = project.action(
-            f"Run{args.when.capitalize()}Deployment", reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE
-        )
+        self.action = project.action(f"Run{args.when.capitalize()}Deployment", environment=DELIVERED_IMAGE)
         self.start = project.start()
         self.register_outputs({"family": family})

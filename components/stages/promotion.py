@@ -70,6 +70,7 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
             # BLOB_MOUNTING is on and both repositories have one key, and each stack has its own.
             # https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
             machine=context.transfer if promotion.region is None else LONG_RUNNING,
+            reads=(Artifact.DEPLOYMENT,),
             timeout_minutes=120,
             variables={
                 "TARGET_REPOSITORY": args.repository,
@@ -99,7 +100,6 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
             *approval.actions,
             project.action(
                 "PromoteImage",
-                reads=(Artifact.DEPLOYMENT,),
                 environment=DELIVERED_IMAGES if further else DELIVERED_IMAGE,
                 run_order=1 + len(approval.actions),
             ),

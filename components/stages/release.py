@@ -58,6 +58,7 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             "tag-image",
             description="Labels the deployed image with its version",
             machine=context.quick,
+            reads=(Artifact.DEPLOYMENT,),
             variables={"TAG_PREFIX": args.tag_prefix, **context.registry.further_images},
             statements=[
                 Statement(
@@ -72,6 +73,7 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             "create-github-release",
             description=f"Publishes a release of {args.repository} with the deployment artifacts",
             machine=context.quick,
+            reads=(Artifact.DEPLOYMENT,),
             variables=args.variables,
             secrets={"GITHUB_TOKEN": token.value_from},
             statements=[token.read("ReadGitHubToken", context.foundation.account)],
@@ -82,14 +84,9 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             description="true marks the GitHub release of this run as a pre-release.",
         )
         self.actions = (
-            tag.action(
-                "TagImage",
-                reads=(Artifact.DEPLOYMENT,),
-                environment=DELIVERED_IMAGES if further else DELIVERED_IMAGE,
-            ),
+            tag.action("TagImage", environment=DELIVERED_IMAGES if further else DELIVERED_IMAGE),
             publish.action(
                 "CreateGitHubRelease",
-                reads=(Artifact.DEPLOYMENT,),
                 environment={**DELIVERED_IMAGE, prerelease.name: prerelease.reference},
                 variables=(prerelease,),
                 run_order=2,

@@ -43,10 +43,11 @@ class DeploymentReview(JobComponent):
             "review-deployment",
             description="Says what a deployment changes of what runs, for the person who approves it",
             machine=context.quick,
+            reads=(Artifact.DEPLOYMENT,),
             variables={"CLUSTER": target.cluster, "SERVICE": target.service},
             statements=[target.read_service(), target.read_task_definitions(), context.registry.app.describe()],
         )
-        review = project.action(REVIEW, reads=(Artifact.DEPLOYMENT,), environment=DELIVERED_IMAGE)
+        review = project.action(REVIEW, environment=DELIVERED_IMAGE)
         asking = ManualApproval(
             "ApproveDeployment",
             approval,

@@ -14,7 +14,6 @@ import pulumi
 
 from components.engines import DeploymentTarget, Engine
 from components.foundation.iam import Statement
-from components.images.registry import Registry
 from components.jobs.job_component import JobComponent, JobContext
 from components.pipeline.model import Action, StageModel
 from components.settings import ApplicationSection
@@ -31,13 +30,11 @@ class StageContext(JobContext):
 
     Attributes:
         application: The stack file's ``application``.
-        registry: The stack's repositories.
         hosting: What is deployed to.
         task_definition: ``s3://`` address of the task definition's template.
     """
 
     application: ApplicationSection
-    registry: Registry
     hosting: DeploymentTarget
     task_definition: pulumi.Output[str]
 

@@ -16,6 +16,7 @@ from components.images.repository import registry_login
 from components.jobs.build_project import LONG_RUNNING, PLATFORMS, BuildProject, image_builder
 from components.jobs.job_component import JobComponent
 from components.pipeline.model import Action, Artifact
+from components.pipeline.variables import DELIVERED_IMAGE
 from components.settings.sections.deploy import StaticFilesSection, SyncSection, UploadSection
 from components.stages.stage import StageContext
 
@@ -71,19 +72,19 @@ class StaticFiles(JobComponent):
         self._args = args
         self.publish, self.grants = (), ()
         if isinstance(args.origin, SyncSection):
-            self._project, self._reads = self._sync(args.origin), Artifact.DEPLOYMENT
+            self._project = self._sync(args.origin)
         elif args.origin.origin == "image":
             self._extract(args.origin.path)
-            self._project, self._reads = self._upload("."), Artifact.STATIC_FILES
+            self._project = self._upload(".", reads=Artifact.STATIC_FILES)
         else:
-            self._project, self._reads = self._upload(args.origin.path, reads_code=True), Artifact.SOURCE
+            self._project = self._upload(args.origin.path, reads=Artifact.SOURCE)
         self.publish += (self._action("PublishStaticFiles", "publish"),)
         self.prune = self._action("PruneStaticFiles", "prune")
         self.grants += (self._project.start(),)
         self.register_outputs({"bucket": args.bucket})
 
     def _action(self, name: str, phase: str) -> Action:
-        return self._project.action(name, reads=(self._reads,), environment={"PHASE": phase})
+        return self._project.action(name, environment={"PHASE": phase})
 
     def _extract(self, path: str) -> None:
         context = self._context
@@ -91,26 +92,31 @@ class StaticFiles(JobComponent):
             "extract-static-files",
             description=f"Takes {path} out of the app image",
             machine=image_builder(architecture=context.application.architecture, size="small"),
+            reads=(Artifact.IMAGE,),
+            writes=(Artifact.STATIC_FILES,),
             variables={"STATIC_FILES_PATH": path, "PLATFORM": PLATFORMS[context.application.architecture]},
             statements=[context.registry.app.pull(), registry_login()],
         )
         self.publish += (
-            project.action("ExtractStaticFiles", reads=(Artifact.IMAGE,), writes=(Artifact.STATIC_FILES,)),
+            project.action(
+                "ExtractStaticFiles",
+                environment=DELIVERED_IMAGE,
+            ),
         )
         self.grants += (project.start(),)
 
-    def _upload(self, path: str, *, reads_code: bool = False) -> BuildProject:
+    def _upload(self, path: str, *, reads: Artifact) -> BuildProject:
         context = self._context
         return self.project(
             "upload-static-files",
             description=f"Uploads static files to {self._args.bucket}",
             # Nothing says that builds on Lambda clone what CodePipeline only refers to, and the lambda image that
             # they run on has no Git LFS.
-            machine=LONG_RUNNING if reads_code and context.full_clone else context.transfer,
+            machine=LONG_RUNNING if reads is Artifact.SOURCE and context.full_clone else context.transfer,
+            reads=(reads,),
             timeout_minutes=120,
             variables=self._target() | {"FILES_PATH": path},
             statements=self._write(),
-            reads_code=reads_code,
         )
 
     def _sync(self, sync: SyncSection) -> BuildProject:
@@ -119,6 +125,7 @@ class StaticFiles(JobComponent):
             description=f"Copies static files from {sync.bucket} to {self._args.bucket}",
             # Of another bucket nobody knows how much there is, and all of it passes through the job.
             machine=LONG_RUNNING,
+            reads=(Artifact.DEPLOYMENT,),
             timeout_minutes=120,
             variables=self._target() | {"SOURCE_BUCKET": sync.bucket, "SOURCE_PREFIX": sync.prefix},
             statements=[

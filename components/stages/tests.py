@@ -14,6 +14,7 @@ from components.images.repository import Repository, registry_login
 from components.jobs.build_project import CHROME, BuildProject, image_builder
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Variable, scheduled
+from components.pipeline.variables import SMOKE_TEST_IMAGE
 from components.settings import TestsSection
 from components.stages.stage import SharedFacts, Stage, StageContext
 
@@ -91,6 +92,8 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
             "run-lighthouse",
             description="Measures the deployed pages and holds the median against the budgets",
             machine=CHROME,
+            reads=(Artifact.DEPLOYMENT,),
+            writes=(Artifact.LIGHTHOUSE_REPORT,),
             variables={
                 "SERVICE_URL": self._service_url,
                 "LIGHTHOUSE_PACKAGE": self._stored("package.json"),
@@ -110,8 +113,6 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
         action = project.action(
             "RunLighthouse",
             category=Category.TEST,
-            reads=(Artifact.DEPLOYMENT,),
-            writes=(Artifact.LIGHTHOUSE_REPORT,),
             environment={runs.name: runs.reference},
             variables=(runs,),
         )
@@ -124,22 +125,24 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
             "run-http-checks",
             description="Holds what the deployed service answers against what is expected",
             machine=self._context.quick,
+            reads=(Artifact.DEPLOYMENT,),
             variables={"SERVICE_URL": self._service_url, "HTTP_CHECKS": tests.checks, **headers},
             statements=secrets,
             timeout_minutes=tests.timeout_minutes,
         )
-        return project, project.action("RunHttpChecks", category=Category.TEST, reads=(Artifact.DEPLOYMENT,))
+        return project, project.action("RunHttpChecks", category=Category.TEST)
 
     def _smoke_test(self, repository: Repository) -> tuple[BuildProject, Action]:
         project = self.project(
             "run-smoke-test",
             description="Runs the smoke-test image against the deployed service",
             machine=image_builder(architecture=self._context.application.architecture, size="small"),
-            variables={"SERVICE_URL": self._service_url},
+            reads=(Artifact.SMOKE_TEST_IMAGE,),
+            variables={"IMAGE_REPOSITORY_URI": repository.uri, "SERVICE_URL": self._service_url},
             statements=[repository.pull(), registry_login()],
             timeout_minutes=self._args.tests.timeout_minutes,
         )
-        return project, project.action("RunSmokeTest", category=Category.TEST, reads=(Artifact.SMOKE_TEST_IMAGE,))
+        return project, project.action("RunSmokeTest", category=Category.TEST, environment=SMOKE_TEST_IMAGE)
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""

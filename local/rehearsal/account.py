@@ -23,7 +23,8 @@ class Account:
 
     What it makes: buckets with their policies and objects, image repositories, log groups, and the roles that other
     accounts may assume; every other role as soon as somebody acts by it.
-    Encryption keys are not emulated, and neither is what a bucket's settings do by themselves, such as expiry.
+    Of an encryption key only the permission to use it is emulated, and nothing that a bucket's settings do by
+    themselves, such as expiry.
 
     Attributes:
         identity: The account's number.
@@ -85,6 +86,7 @@ class Account:
             s3.create_bucket(Bucket=bucket["bucket"], **_location(self.region))
         for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
             s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=_content(item))
+        _encrypt(s3, graph)
         for policy in values_of(graph, "aws:s3/bucketPolicy:BucketPolicy"):
             s3.put_bucket_policy(Bucket=policy["bucket"], Policy=policy["policy"])
         for repository in values_of(graph, "aws:ecr/repository:Repository"):
@@ -157,6 +159,25 @@ def _location(region: str) -> dict[str, Any]:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
     """
     return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+
+
+def _encrypt(s3: Any, graph: Graph) -> None:  # noqa: ANN401 - made at run time
+    """Have the buckets encrypt with the keys that the graph gives them."""
+    kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    for item in values_of(graph, kind):
+        by_default = [rule["applyServerSideEncryptionByDefault"] for rule in item["rules"]]
+        rules = [
+            {
+                "ApplyServerSideEncryptionByDefault": {
+                    "SSEAlgorithm": rule["sseAlgorithm"],
+                    "KMSMasterKeyID": rule["kmsMasterKeyId"],
+                }
+            }
+            for rule in by_default
+            if rule.get("kmsMasterKeyId")
+        ]
+        if rules:
+            s3.put_bucket_encryption(Bucket=item["bucket"], ServerSideEncryptionConfiguration={"Rules": rules})
 
 
 def _content(item: Mapping[str, Any]) -> bytes:

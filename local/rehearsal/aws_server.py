@@ -36,7 +36,7 @@ import re
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -49,7 +49,7 @@ from hypercorn.config import Config
 from ministack.app import app as ministack  # type: ignore[import-untyped]  # ships no types
 from ministack.core import iam_actions, iam_evaluator, responses  # type: ignore[import-untyped]  # ships no types
 from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]  # ships no types
-from ministack.services import ecr, secretsmanager  # type: ignore[import-untyped]  # ships no types
+from ministack.services import ecr, s3, secretsmanager  # type: ignore[import-untyped]  # ships no types
 
 from local.rehearsal import git_hosting
 from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST, USED_PATH
@@ -63,6 +63,8 @@ _ACCOUNT = re.compile(r"\d{12}")
 _OWN = ("CreatePullThroughCacheRule", "PutAccountSetting")
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([a-z0-9-]+)/")
 _INDEX = "application/vnd.oci.image.index.v1+json"
+_OF_KEYS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+")
 _KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 _PERMISSIONS = {
     ("GET", "manifests"): "BatchGetImage",
@@ -183,11 +185,30 @@ _evaluate = iam_evaluator.evaluate
 
 
 def _noting(request: Any, policies: Any, *limits: Any) -> Any:  # noqa: ANN401 - as ministack's
-    """Evaluate policies, and remember what they allow."""
+    """Evaluate policies, and remember what they allow; of an object, with what else Amazon S3 asks for."""
     result = _evaluate(request, policies, *limits)
+    for need in _besides(request) if result.decision == "Allow" else ():
+        result = _evaluate(need, policies, *limits) if result.decision == "Allow" else result
     if result.decision == "Allow":
         _USED.add((request.principal_arn, request.action, request.resource_arn))
     return result
+
+
+def _besides(request: Any) -> Iterator[Any]:  # noqa: ANN401 - ministack ships no types
+    """What a request for an object needs beside its own permission.
+
+    Who may not list a bucket is not told that an object is missing:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html. An encrypted object wants the use of its key:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html.
+    """
+    bucket, _, key = request.resource_arn.rpartition(":")[2].partition("/")
+    if request.action not in _OF_KEYS:
+        return
+    held = s3._buckets.get(bucket)  # noqa: SLF001 - it has no other way
+    if request.action == "s3:GetObject" and held and key not in held["objects"]:
+        yield replace(request, action="s3:ListBucket", resource_arn=f"arn:aws:s3:::{bucket}", service_context={})
+    elif encrypted := _KEY_ARN.search(str(s3._bucket_encryption.get(bucket))):  # noqa: SLF001 - as above
+        yield replace(request, action=_OF_KEYS[request.action], resource_arn=encrypted[0], service_context={})
 
 
 iam_evaluator.evaluate = _noting

@@ -162,6 +162,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "build"
         self.pace = 0.05  # how long pauses of a job are, as a share of what it asks for: stand-ins need no patience
+        self.variables: dict[str, str] = {}  # what each job of the machine gets, unless it is given
         self._base = folder / "tools"
         self.bin = self._base / "bin"
         self._rules: list[dict[str, Any]] = []
@@ -221,7 +222,8 @@ class Machine:
         self.publish()
         jobs_dir = self._base / "jobs"
         jobs_dir.mkdir(exist_ok=True)
-        arguments, env = [job.replace("_", "-")], {"PATH": str(self.bin), "JOBS_DIR": str(jobs_dir), **variables}
+        arguments, env = [job.replace("_", "-")], {"PATH": str(self.bin), "JOBS_DIR": str(jobs_dir)}
+        env |= {**self.variables, **variables}
         if measuring := coverage.Coverage.current():
             data = measuring.get_data().base_filename()
             return measured_jobs().run(arguments, self.folder, env, self.pace, data, self._base)
@@ -290,24 +292,24 @@ def module(name: str) -> ModuleType:
 
 def image(**changes: object) -> dict[str, object]:
     """A whole image.json."""
+    made = {"repository": REPOSITORY, "digest": DIGEST, **changes}
     return {
-        "repository": REPOSITORY,
-        "digest": DIGEST,
-        "uri": f"{REPOSITORY}@{DIGEST}",
+        "uri": f"{made['repository']}@{made['digest']}",
         "tag": "0123abc-12345678",
         "commit": "0123abc",
         "version": "1.2.3",
         "source": "https://github.com/example/shop",
         "created": "2026-01-31T12:00:00+00:00",
-        **changes,
+        **made,
     }
 
 
 def deployment(**changes: object) -> dict[str, object]:
     """A whole deployment.json."""
+    made = image(**{key: changes[key] for key in ("repository", "digest") if key in changes})
     return {
-        **image(),
-        "image": f"{REPOSITORY}@{DIGEST}",
+        **made,
+        "image": made["uri"],
         "container": "shop",
         "reached": "shop",
         "port": 8080,

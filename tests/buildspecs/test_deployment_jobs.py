@@ -62,6 +62,7 @@ PREPARE = {
     "EXISTING": "false",
     "CLUSTER": "main",
     "SERVICE": "shop",
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
     "RELEASED": "false",
     "TAG_PREFIX": "",
@@ -71,6 +72,7 @@ UNHAPPY = (
     *("STOP_REQUESTED", "STOPPED", "SOMETHING_NEW"),
 )
 DEPLOY = {
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
     "CLUSTER": "main",
     "SERVICE": "shop",
@@ -391,8 +393,11 @@ def test_what_does_not_fit_together_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (image(digest="latest"), "the digest in image.json is not a digest"),
-        (image(uri=f"{REPOSITORY}:latest"), "image.json contradicts itself"),
+        (image(digest="latest"), "image.json is about latest, the pipeline delivers"),
+        (
+            image(uri=f"{REPOSITORY}:latest"),
+            f"image.json is about {REPOSITORY}:latest, the pipeline delivers {REPOSITORY}@{DIGEST}",
+        ),
         ({"digest": DIGEST}, "image.json lacks repository, uri, tag, commit, version, source, created"),
         ("[]", "image.json lacks"),
         ("<html>", "image.json is not JSON"),
@@ -1107,11 +1112,11 @@ def test_a_service_that_cannot_be_deployed_to_is_refused_first(
     ("facts", "container", "message"),
     [
         ({"digest": OTHER_DIGEST}, {}, f"deployment.json is about {OTHER_DIGEST}, the pipeline delivers {DIGEST}"),
-        ({"digest": "latest"}, {}, "the digest in deployment.json is not a digest"),
+        ({"digest": "latest"}, {}, "deployment.json is about latest, the pipeline delivers"),
         (
             {},
             {"image": f"{REPOSITORY}@{OTHER_DIGEST}"},
-            f"the container 'shop' the image {REPOSITORY}@{OTHER_DIGEST}, the pipeline delivers {DIGEST}",
+            f"the container 'shop' the image {REPOSITORY}@{OTHER_DIGEST}, the pipeline delivers {REPOSITORY}@{DIGEST}",
         ),
         ({}, {"image": f"{REPOSITORY}:latest"}, f"the container 'shop' the image {REPOSITORY}:latest"),
         ({}, {"image": DIGEST}, f"the container 'shop' the image {DIGEST}, the pipeline delivers"),

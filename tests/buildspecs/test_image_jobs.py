@@ -1,5 +1,6 @@
 """The jobs that make, record and use images: each really runs, against stand-ins of aws and docker."""
 
+import hashlib
 import json
 import re
 import tomllib
@@ -404,15 +405,20 @@ def manifest(**content: object) -> dict[str, object]:
     }
 
 
-def holds_image(machine: Machine, url: str) -> None:
+def digest_of(config: object) -> str:
+    return f"sha256:{hashlib.sha256(json.dumps(config).encode()).hexdigest()}"
+
+
+def holds_image(machine: Machine, url: str, config: object) -> None:
     """The repository holds an index with one image and its attestation."""
     index = [
         {"digest": OTHER_DIGEST, "platform": {"os": "linux", "architecture": "arm64"}},
         {"digest": f"sha256:{'c' * 64}", "platform": {"os": "unknown", "architecture": "unknown"}},
     ]
     machine.answer(f"aws ecr batch-get-image imageDigest={DIGEST}", manifest(manifests=index))
-    machine.answer(f"aws ecr batch-get-image imageDigest={OTHER_DIGEST}", manifest(config={"digest": "sha256:c0"}))
-    machine.answer("aws ecr get-download-url-for-layer --layer-digest sha256:c0", {"downloadUrl": f"{url}/config"})
+    layer = digest_of(config)
+    machine.answer(f"aws ecr batch-get-image imageDigest={OTHER_DIGEST}", manifest(config={"digest": layer}))
+    machine.answer(f"aws ecr get-download-url-for-layer --layer-digest {layer}", {"downloadUrl": f"{url}/config"})
 
 
 CONFIG = {
@@ -435,7 +441,7 @@ def record(machine: Machine, config: object, **changes: str) -> tuple[int, str]:
     store = BlobStore()
     store.config = config
     with serving(store) as url:
-        holds_image(machine, url)
+        holds_image(machine, url, config)
         result = machine.run("record_image", **{**RECORD, **changes})
     return result.returncode, result.stdout + result.stderr
 
@@ -488,7 +494,7 @@ def test_a_companion_of_another_platform_is_refused(machine: Machine) -> None:
 
 
 def test_an_image_of_one_platform_needs_no_index(machine: Machine) -> None:
-    machine.answer(f"aws ecr batch-get-image imageDigest={DIGEST}", manifest(config={"digest": "sha256:c0"}))
+    machine.answer(f"aws ecr batch-get-image imageDigest={DIGEST}", manifest(config={"digest": digest_of(CONFIG)}))
     code, said = record(machine, CONFIG)
 
     assert code == 0, said
@@ -535,6 +541,7 @@ def test_an_image_that_is_gone_is_named(machine: Machine) -> None:
 
 
 def signs_in(machine: Machine) -> None:
+    machine.variables = {"IMAGE_REPOSITORY_URI": REPOSITORY, "IMAGE_DIGEST": DIGEST}
     machine.file("image.json", image())
     machine.answer("aws ecr get-login-password", "pass-word\n")
     machine.answer("docker login", "Login Succeeded\n")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_tools import DIGEST, Machine, module
+from fake_tools import DIGEST, REPOSITORY, Machine, module
 
 from components.jobs.buildspec import FOLDER, load_buildspec
 
@@ -96,10 +96,10 @@ def test_the_version_of_the_aws_cli_is_read_where_it_is_installed_and_it_is_not_
 
 
 def test_an_aws_cli_that_does_not_know_a_parameter_is_named_as_too_old(machine: Machine) -> None:
-    machine.file("deployment.json", {"repository": "r/shop", "digest": DIGEST, "version": "1"})
+    machine.file("deployment.json", {"repository": REPOSITORY, "digest": DIGEST, "version": "1"})
     machine.answer("aws ecr describe-images", code=252, errors="aws: [ERROR]: Unknown options: --bake-time\n")
 
-    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST)
+    result = machine.run("tag_image", IMAGE_REPOSITORY_URI=REPOSITORY, IMAGE_DIGEST=DIGEST)
 
     assert (
         "  | aws: [ERROR]: Unknown options: --bake-time\n"
@@ -109,9 +109,9 @@ def test_an_aws_cli_that_does_not_know_a_parameter_is_named_as_too_old(machine: 
 
 def test_a_tool_that_is_not_installed_is_named(machine: Machine) -> None:
     machine.without("aws")
-    machine.file("deployment.json", {"repository": "r/shop", "digest": DIGEST, "version": "1"})
+    machine.file("deployment.json", {"repository": REPOSITORY, "digest": DIGEST, "version": "1"})
 
-    result = machine.run("tag_image", IMAGE_DIGEST=DIGEST)
+    result = machine.run("tag_image", IMAGE_REPOSITORY_URI=REPOSITORY, IMAGE_DIGEST=DIGEST)
 
     assert result.returncode == 1
     assert "FAILED: `aws` is not installed here, or not on PATH." in result.stderr

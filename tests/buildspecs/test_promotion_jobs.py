@@ -149,7 +149,9 @@ def multi_architecture_image(registry: OciRegistry) -> str:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+    machine = Machine(tmp_path)
+    machine.variables["IMAGE_REPOSITORY_URI"] = REPOSITORY
+    return machine
 
 
 def host(url: str) -> str:
@@ -162,6 +164,7 @@ def tokens(url: str) -> dict[str, object]:
 
 def promotes(machine: Machine, source: str, target: str, digest: str, **changes: object) -> None:
     """The image is deployed; the target's tags are elsewhere until the copy."""
+    machine.variables["IMAGE_REPOSITORY_URI"] = f"{host(source)}/shop"
     machine.file("deployment.json", deployment(repository=f"{host(source)}/shop", digest=digest, **changes))
     machine.answer("aws ecr get-authorization-token", tokens(target), times=1)
     machine.answer("aws ecr get-authorization-token", tokens(source))
@@ -606,7 +609,7 @@ def test_a_tag_that_somebody_takes_away_at_once_is_noticed(machine: Machine) -> 
         ({"version": ""}, "v", "has no version: its label org.opencontainers.image.version is missing"),
         ({"version": "1+2"}, "v", "'v1+2' is no image tag"),
         ({}, "-", "'-1.2.3' is no image tag"),
-        ({"digest": "latest"}, "v", "the digest in deployment.json is not a digest"),
+        ({"digest": "latest"}, "v", "deployment.json is about latest, the pipeline delivers"),
     ],
 )
 def test_a_version_that_cannot_be_a_tag_is_refused(
@@ -656,3 +659,33 @@ def test_each_command_of_the_tagging_that_fails_ends_it_with_its_own_words(machi
     assert f"`aws ecr {command}` ended with code 254" in result.stderr
     assert f"  | {REFUSED}" in result.stderr
     assert machine.calls[-1].words[2] == command, "nothing is done after it"
+
+
+class Luring(OciRegistry):
+    """A registry that has the layers sent to another host."""
+
+    def __init__(self, elsewhere: str, first: str) -> None:
+        super().__init__()
+        self.elsewhere, self.first = elsewhere, first
+
+    def reply(self, request: Request) -> Reply:
+        reply = super().reply(request)
+        place = reply.headers.get("Location", "")
+        lures = request.method == self.first and place
+        return reply._replace(headers={"Location": f"{self.elsewhere}{place}"}) if lures else reply
+
+
+@pytest.mark.parametrize("first", ["POST", "PATCH"])
+def test_the_token_is_sent_to_no_other_host_that_the_registry_names(machine: Machine, first: str) -> None:
+    source, stranger = OciRegistry(mounts=False), OciRegistry()
+    index = multi_architecture_image(source)
+    with serving(source) as here, serving(stranger) as elsewhere:
+        target = Luring(elsewhere, first)
+        target.mounts = False
+        with serving(target) as there:
+            promotes(machine, here, there, index)
+            result = machine.run("promote_image", **{**PROMOTE, "IMAGE_DIGEST": index})
+
+    assert result.returncode == 1
+    assert "which is another host: the token is not sent" in result.stderr
+    assert stranger.requests == []

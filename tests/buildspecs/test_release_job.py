@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from fake_tools import DIGEST, OTHER_DIGEST, Machine, Reply, Request, WebServer, deployment, module, serving
+from fake_tools import DIGEST, OTHER_DIGEST, REPOSITORY, Machine, Reply, Request, WebServer, deployment, module, serving
 
 from local.rehearsal.github import BROKEN, DROP, Answer, GitHub, Release, Repository, Wish, rate_limited
 from local.rehearsal.tools import missing
 
 TOKEN = "github_pat_made-up"  # noqa: S105 - made up
 RELEASE = {
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
     "GITHUB_REPOSITORY": "example/shop",
     "GITHUB_TOKEN": TOKEN,
@@ -532,3 +533,25 @@ def test_what_cannot_be_a_token_is_refused_and_not_shown(machine: Machine, githu
     assert token not in said
     assert "Traceback" not in said
     assert github.requests == []
+
+
+@pytest.mark.parametrize("commit", ["main", "../../other", "a" * 65, "0123ABC"])
+def test_a_commit_that_is_none_is_not_asked_for(machine: Machine, github: GitHub, commit: str) -> None:
+    machine.file("deployment.json", deployment(commit=commit))
+
+    result = machine.run("create_github_release", **{**RELEASE, "GITHUB_API_URL": github.url})
+
+    assert result.returncode == 1
+    assert f"says that its commit is {commit!r}, which is none" in result.stderr
+
+
+@pytest.mark.parametrize("name", module("create_github_release").ASSETS[1:])
+def test_a_link_that_leads_out_of_the_artifact_is_not_published(machine: Machine, github: GitHub, name: str) -> None:
+    machine.file("deployment.json", deployment())
+    (machine.folder / name).unlink()
+    (machine.folder / name).symlink_to("/proc/self/environ")
+
+    result = machine.run("create_github_release", **{**RELEASE, "GITHUB_API_URL": github.url})
+
+    assert result.returncode == 1
+    assert f"{name} leads out of the input artifact" in result.stderr

@@ -8,6 +8,7 @@ import pytest
 from fake_tools import DIGEST, NOT_THERE, OTHER_DIGEST, REPOSITORY, Machine, deployment, module
 
 RUN = {
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
     "CLUSTER": "main",
     "SERVICE": "shop",

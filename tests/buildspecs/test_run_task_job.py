@@ -18,6 +18,7 @@ OTHER = "arn:aws:ecs:eu-west-1:123456789012:task/main/2"
 REGISTERED = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/{FAMILY}:3"
 WORDS = ["bin/rails", "db:migrate"]
 RUN: dict[str, str] = {
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
     "WHEN": "before",
     "CLUSTER": "main",
@@ -36,7 +37,6 @@ CONTAINER: dict[str, Any] = {
     "logConfiguration": {"options": {"awslogs-group": "/ecs/shop", "awslogs-stream-prefix": "shop"}},
 }
 KEY = module("run_task").key_of(FAMILY, DIGEST, WORDS, CONTAINER)
-NO_RECORD = "An error occurred (NoSuchKey) when calling the GetObject operation: The specified key does not exist."
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
 SERVICE = {"status": "ACTIVE", "launchType": "FARGATE", "networkConfiguration": NETWORK}
 
@@ -72,10 +72,8 @@ def machine(tmp_path: Path) -> Machine:
 
 def known(machine: Machine, record: dict[str, object] | None = None, **tasks: list[str]) -> None:
     """The record of the command, and the tasks of its family."""
-    if record is None:
-        machine.answer("aws s3api get-object", code=254, errors=NO_RECORD)
-    else:
-        machine.answer("aws s3api get-object", {}, files={"record.json": json.dumps(record)})
+    machine.answer("aws s3api list-objects-v2", {} if record is None else {"Contents": [{"Key": "record"}]})
+    machine.answer("aws s3api get-object", {}, files={"record.json": json.dumps(record)})
     machine.answer("aws s3api put-object", {})
     for status in ("RUNNING", "STOPPED"):
         machine.answer(f"aws ecs list-tasks --desired-status {status}", {"taskArns": tasks.get(status.lower(), [])})
@@ -382,7 +380,7 @@ def test_the_image_must_be_the_one_that_is_delivered(machine: Machine) -> None:
     machine.file("taskdef.json", {"family": "shop-prod", "containerDefinitions": [other]})
     result = run(machine)
     assert result.returncode == 1
-    assert f"the pipeline delivers {DIGEST}" in result.stderr
+    assert f"the pipeline delivers {REPOSITORY}@{DIGEST}" in result.stderr
 
 
 def test_a_task_that_is_not_visible_yet_is_waited_for(machine: Machine) -> None:

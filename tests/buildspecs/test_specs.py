@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from botocore import xform_name  # type: ignore[import-untyped]  # ships no types
-from fake_tools import DIGEST, JOBS, Machine, deployment
+from fake_tools import DIGEST, JOBS, REPOSITORY, Machine, deployment
 from job_scripts import calls, files
 from samples import BUNDLE_VARIABLES
 
@@ -110,7 +110,9 @@ def test_a_buildspec_runs_by_itself_and_hands_its_variables_on(tmp_path: Path) -
     machine.offer_jobs(pack())
     machine.answer("aws ecr describe-images", {"imageDetails": [{"imageDigest": DIGEST}]})
 
-    result = machine.run_buildspec(load_buildspec("tag-image").text, IMAGE_DIGEST=DIGEST, **BUNDLE_VARIABLES)
+    result = machine.run_buildspec(
+        load_buildspec("tag-image").text, IMAGE_REPOSITORY_URI=REPOSITORY, IMAGE_DIGEST=DIGEST, **BUNDLE_VARIABLES
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "VERSION_TAG=v1.2.3"
     assert machine.calls[0].words[-2] == BUNDLE_VARIABLES["JOBS_BUNDLE"]

@@ -31,6 +31,7 @@ VARIABLES = {
     "CONTROLLER": "ECS",
     "CLUSTER": "main",
     "SERVICE": "shop",
+    "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
     "RELEASED": "false",
     "TAG_PREFIX": "",

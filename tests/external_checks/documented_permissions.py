@@ -307,6 +307,14 @@ _OWN_FOLDER = (
     "CodePipeline keeps a pipeline's artifacts under the first 20 characters of its name: "
     "https://github.com/awsdocs/aws-cloudformation-user-guide/pull/733"
 )
+_ARTIFACTS_FOLDER = (
+    "Below that, it cuts an artifact's name at 10 characters, as in myPipeline/SourceArti of AWS's examples: "
+    "https://docs.aws.amazon.com/code-library/latest/ug/cli_2_codepipeline_code_examples.html"
+)
+_USES_OF_KEY = (
+    "Storing an object needs kms:GenerateDataKey, reading it or storing it in parts kms:Decrypt: "
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"
+)
 _PASSES_TO_TASKS = (
     f"AmazonECS_FullAccess passes the roles of tasks to this service alone: {_MANAGED}/AmazonECS_FullAccess.html"
 )
@@ -360,6 +368,17 @@ _TAG_TASK_DEFINITION = Permission(
     aws_condition={"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
 )
 
+
+def _stores(role: Role) -> bool:
+    """Whether a build has output artifacts."""
+    return _states("WriteArtifacts")(role)
+
+
+def _puts(role: Role) -> bool:
+    """Whether a build stores objects, in the artifact bucket or in another one."""
+    return any("s3:PutObject" in statement["Action"] for statement in role.statements)
+
+
 PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodePipeline: artifact store",
@@ -395,10 +414,7 @@ PURPOSES: tuple[Purpose, ...] = (
             Permission(
                 actions=("kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext"),
                 aws=("arn:aws:kms:<region>:<account>:key/<key>",),
-                absent=(
-                    "Storing an object needs kms:GenerateDataKey, reading it or storing it in parts kms:Decrypt: "
-                    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"
-                ),
+                absent=_USES_OF_KEY,
             ),
         ),
     ),
@@ -515,8 +531,8 @@ PURPOSES: tuple[Purpose, ...] = (
             Permission(
                 actions=("s3:GetObject", "s3:GetObjectVersion"),
                 aws=("*",),
-                ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
-                proof=_OWN_FOLDER,
+                ours=("arn:aws:s3:::<bucket>/<pipeline>/<artifact>/*",),
+                proof=_ARTIFACTS_FOLDER,
             ),
             Permission(
                 actions=("s3:GetBucketAcl", "s3:GetBucketLocation"),
@@ -529,23 +545,51 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="CodeBuild: output artifacts",
         page=f"{_CODEBUILD}/setting-up-service-role.html",
-        applies=lambda role: role.service == "codebuild" and not _own(role),
+        applies=_stores,
         permissions=(
             Permission(
                 actions=("s3:PutObject",),
                 aws=("*",),
-                ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
-                proof=_OWN_FOLDER,
+                ours=("arn:aws:s3:::<bucket>/<pipeline>/<artifact>/*",),
+                proof=_ARTIFACTS_FOLDER,
             ),
         ),
     ),
     Purpose(
-        name="CodeBuild: a build of the application's own, which has no output artifacts",
+        name="CodeBuild: a build without output artifacts",
         page=f"{_CODEBUILD}/setting-up-service-role.html",
-        applies=_own,
+        applies=lambda role: role.service == "codebuild" and not _puts(role),
         permissions=(
             Permission(
-                actions=("s3:PutObject",), aws=("*",), absent="An action without output artifacts stores no object."
+                actions=("s3:PutObject",),
+                aws=("*",),
+                absent=(
+                    "It stores no object. The AWS CDK grants a build without outputs reading alone: "
+                    "https://github.com/aws/aws-cdk, aws-codepipeline-actions/lib/codebuild/build-action.ts"
+                ),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: input artifacts under a customer managed key",
+        page=f"{_CODEBUILD}/setting-up-kms.html",
+        applies=by_service("codebuild"),
+        permissions=(
+            Permission(actions=("kms:Decrypt", "kms:DescribeKey"), aws=("arn:aws:kms:<region>:<account>:key/<key>",)),
+            Permission(
+                actions=("kms:ReEncryptFrom", "kms:ReEncryptTo"),
+                aws=("arn:aws:kms:<region>:<account>:key/<key>",),
+                absent=_USES_OF_KEY,
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodeBuild: output artifacts under a customer managed key",
+        page=f"{_CODEBUILD}/setting-up-kms.html",
+        applies=_stores,
+        permissions=(
+            Permission(
+                actions=("kms:Encrypt", "kms:GenerateDataKey"), aws=("arn:aws:kms:<region>:<account>:key/<key>",)
             ),
         ),
     ),

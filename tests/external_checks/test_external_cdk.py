@@ -17,6 +17,7 @@ _PARAMETERS = "Amazon ECS reads parameters with ssm:GetParameters alone, says it
 
 REASONS: Mapping[str, str] = {
     "codebuild:BatchPutCodeCoverages": "no build reports code coverage",
+    "kms:Encrypt": "a build without output artifacts stores nothing under the key",
     "kms:GenerateDataKey*": _KMS,
     "kms:ReEncrypt*": _KMS,
     "logs:CreateLogGroup": "the program makes every log group",

@@ -90,9 +90,9 @@ FAULTS: Mapping[str, Fault] = {
     "an action on a bucket that is for its objects": Fault(
         type=ROLE_POLICY,
         name="build-image-policy",
-        at=("policy", "Statement", {"Sid": "ExchangeArtifacts"}, "Resource"),
+        at=("policy", "Statement", {"Sid": "ReadArtifacts"}, "Resource"),
         value=["arn:aws:s3:::shop"],
-        finding="RESOURCE_MISMATCH: ExchangeArtifacts: s3:GetObject arn:*:s3:::*/*",
+        finding="RESOURCE_MISMATCH: ReadArtifacts: s3:GetObject arn:*:s3:::*/*",
     ),
     "an action on a repository that is for the registry": Fault(
         type=ROLE_POLICY,

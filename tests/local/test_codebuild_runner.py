@@ -5,6 +5,7 @@ import json
 import stat
 import textwrap
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -389,3 +390,32 @@ def test_what_no_pipeline_here_does_is_refused(tmp_path: Path) -> None:
         run_build(build, PLACE, tmp_path)
     with pytest.raises(Refusal, match="one input artifact and at most one output artifact are emulated here"):
         run("phases: {build: {commands: [a]}}", tmp_path, inputs={"One": tmp_path, "Two": tmp_path})
+
+
+@pytest.mark.parametrize("name", ["../outside", "public/../../outside", "/outside", "a/.."])
+def test_a_zip_that_unpacks_outside_fails_the_build_before_any_command(tmp_path: Path, name: str) -> None:
+    packed = tmp_path / "packed" / "Source.zip"
+    packed.parent.mkdir()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "a")
+        archive.writestr(name, "evil")
+
+    result = run("phases: {build: {commands: [echo ran]}}", tmp_path, inputs={"Source": packed})
+
+    assert states(result) == {"DOWNLOAD_SOURCE": "FAILED"}
+    assert f"CLIENT_ERROR: Source.zip holds '{name}', which leads out of the folder" in result.log
+    assert [path for path in tmp_path.rglob("*") if path.name == "outside"] == []
+
+
+def test_a_link_in_a_zip_is_unpacked_as_a_text(tmp_path: Path) -> None:
+    """As CodePipeline's archives have them: see `local.rehearsal.codebuild.source_action`."""
+    packed = tmp_path / "packed" / "Source.zip"
+    packed.parent.mkdir()
+    with zipfile.ZipFile(packed, "w") as archive:
+        link = zipfile.ZipInfo("env.txt")
+        link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/proc/self/environ")
+
+    result = run("phases: {build: {commands: [cat env.txt]}}", tmp_path, inputs={"Source": packed})
+
+    assert printed(result) == ["/proc/self/environ"]

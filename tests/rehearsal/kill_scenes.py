@@ -109,7 +109,12 @@ class OnAws:
 
     def build_of(self, action: str, files: Mapping[str, object], **variables: str) -> Build:
         """The build of an action that delivers the image, with these files as its input; some variables changed."""
-        known = dict.fromkeys(self.deployed.action(action).references, image().digest)
+        said: dict[str, Any] = next(
+            (content for content in files.values() if isinstance(content, dict) and "repository" in content), {}
+        )
+        known = dict.fromkeys(self.deployed.action(action).references, said.get("digest", image().digest))
+        if said:  # each scene has a repository of its own
+            variables = {"IMAGE_REPOSITORY_URI": said["repository"], **variables}
         known |= {"variables.PRERELEASE": "false", "variables.LIGHTHOUSE_RUNS": "1"}
         inputs = {name: artifact(self.folder / name, files) for name in self.deployed.action(action).inputs}
         return hurried(self.aws, with_variables(self.deployed.build(action, inputs, known), **variables))

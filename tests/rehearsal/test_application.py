@@ -56,7 +56,8 @@ class Rehearsal:
     def smoke_test(self, image: Result, url: str) -> Result:
         """Run the smoke test's job."""
         inputs = {"SmokeTestImage": image.artifacts["SmokeTestImage"]}
-        return self.jobs.run("RunSmokeTest", inputs, {}, SERVICE_URL=url)
+        told = {"BuildSmokeTestImage.IMAGE_DIGEST": image.exported["IMAGE_DIGEST"]}
+        return self.jobs.run("RunSmokeTest", inputs, told, SERVICE_URL=url)
 
     @contextlib.contextmanager
     def running(self, image: Mapping[str, Any]) -> Iterator[Container]:

@@ -356,7 +356,7 @@ def test_the_deploying_job_follows_what_happens_and_says_why(
             definition["containerDefinitions"][0] |= {"image": uri, "secrets": [], **changes}
             own = definition["containerDefinitions"][0]
             facts = {"container": own["name"], "reached": own["name"], "port": own["portMappings"][0]["containerPort"]}
-            facts["digest"] = uri.partition("@")[2]
+            facts["repository"], _, facts["digest"] = uri.partition("@")
             prepared = artifact(tmp_path / name, deployment_json=facts, taskdef_json=definition)
             served.hosting.ecs.policies = served.hosting.logs.policies = builder.policies("DeployService")
             return builder.run(

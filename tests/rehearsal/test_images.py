@@ -361,7 +361,7 @@ class Promotion:
         image = {"digest": self.image.digest, "repository": uri, "uri": f"{uri}@{self.image.digest}", "tag": self.tag}
         artifact = deployment(self.folder / f"deployment-{uuid.uuid4().hex}", image)
         told = {"BuildImage.IMAGE_DIGEST": self.image.digest}
-        return self.jobs.run("PromoteImage", {"Deployment": artifact}, told, without=without)
+        return self.jobs.run("PromoteImage", {"Deployment": artifact}, told, without=without, IMAGE_REPOSITORY_URI=uri)
 
     def tags(self) -> dict[str, str]:
         """The tags in the target repository, with the digests they are on."""
@@ -420,6 +420,11 @@ def promotion(jobs: Jobs, sandbox: JobSandbox, tmp_path: Path) -> Iterator[Promo
     sandbox.aws.client("ecr", account=OTHER_ACCOUNT, region=target.region).delete_repository(
         repositoryName="shop-prod", force=True
     )
+
+
+def built(result: Result, action: str = "BuildImage") -> dict[str, str]:
+    """What a later action is told of a build."""
+    return {f"{action}.IMAGE_DIGEST": result.exported["IMAGE_DIGEST"]}
 
 
 def commands(result: Result) -> set[str]:
@@ -707,7 +712,7 @@ def test_the_smoke_test_runs_against_the_service(
     """The service listens on the machine, beyond the container's own network."""
     with serving(jobs.sandbox, tmp_path / "site", page) as url:
         artifact = {"SmokeTestImage": smoke_image.artifacts["SmokeTestImage"]}
-        result = jobs.run("RunSmokeTest", artifact, {}, SERVICE_URL=url)
+        result = jobs.run("RunSmokeTest", artifact, built(smoke_image, "BuildSmokeTestImage"), SERVICE_URL=url)
     assert result.succeeded == succeeds, result.log
     if succeeds:
         assert "\nhealthy\n" in result.log, "what the container prints is the job's log"
@@ -718,13 +723,15 @@ def test_the_smoke_test_runs_against_the_service(
 
 def test_a_service_that_cannot_be_reached_fails_the_smoke_test(jobs: Jobs, smoke_image: Result) -> None:
     artifact = {"SmokeTestImage": smoke_image.artifacts["SmokeTestImage"]}
-    result = jobs.run("RunSmokeTest", artifact, {}, SERVICE_URL=f"http://{BRIDGE}:9")
+    result = jobs.run(
+        "RunSmokeTest", artifact, built(smoke_image, "BuildSmokeTestImage"), SERVICE_URL=f"http://{BRIDGE}:9"
+    )
     assert "ended with code 1" in failure(result)
     assert "Connection refused" in result.log
 
 
 def test_the_static_files_are_copied_out_of_the_image(jobs: Jobs, delivered: Result) -> None:
-    result = jobs.run("ExtractStaticFiles", {"Image": delivered.artifacts["Image"]}, {})
+    result = jobs.run("ExtractStaticFiles", {"Image": delivered.artifacts["Image"]}, built(delivered))
     assert result.succeeded, result.log
     with zipfile.ZipFile(result.artifacts["StaticFiles"]) as files:
         assert {name: files.read(name) for name in files.namelist()} == {"index.html": b"HELLO\n"}
@@ -733,7 +740,10 @@ def test_the_static_files_are_copied_out_of_the_image(jobs: Jobs, delivered: Res
 
 def test_a_folder_that_the_image_lacks_fails_the_copy(jobs: Jobs, delivered: Result) -> None:
     result = jobs.run(
-        "ExtractStaticFiles", {"Image": delivered.artifacts["Image"]}, {}, STATIC_FILES_PATH="/app/nothing here"
+        "ExtractStaticFiles",
+        {"Image": delivered.artifacts["Image"]},
+        built(delivered),
+        STATIC_FILES_PATH="/app/nothing here",
     )
     assert "/app/nothing here" in failure(result)
     assert jobs.docker("ps", "--all", "--quiet", "--filter", f"ancestor={image_json(delivered)['uri']}").stdout == ""

@@ -33,6 +33,7 @@ TOKEN = "github_pat_11MADEUP0-only.for~tests"  # noqa: S105 - made up
 SECRET = "shop/github"  # noqa: S105 - a name
 TAG = "v1.2.3"
 DIGEST = f"sha256:{'a' * 64}"
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"
 NASTY = """Fix $(touch pwned) `touch pwned` "it's"; touch pwned
 EOF
 touch pwned"""
@@ -65,7 +66,13 @@ class Releasing:
         self._lock = threading.Lock()
 
     def _written(self) -> dict[str, bytes]:
-        facts = {"commit": self.commit, "version": "1.2.3", "image": f"shop@{DIGEST}", "digest": DIGEST}
+        facts = {
+            "commit": self.commit,
+            "version": "1.2.3",
+            "repository": ECR,
+            "image": f"{ECR}@{DIGEST}",
+            "digest": DIGEST,
+        }
         texts = {
             "deployment.json": json.dumps(facts),
             "taskdef.json": '{"family": "gr\u00f6\u00dfer"}\n',
@@ -89,7 +96,12 @@ class Releasing:
         build = deployed().build(
             ACTION, {"Deployment": self._artifacts}, dict.fromkeys(deployed().action(ACTION).references, DIGEST)
         )
-        given = {"GITHUB_API_URL": self.github.url, "GITHUB_REPOSITORY": REPOSITORY, "PRERELEASE": "false"}
+        given = {
+            "IMAGE_REPOSITORY_URI": ECR,
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "PRERELEASE": "false",
+        }
         kept = [item for item in build.overrides if item.name not in given]
         overrides = (*kept, *(Variable(name=name, value=value) for name, value in given.items()))
         place = BuildHost(environment={"PATH": self._path, **credentials}, region=REGION)

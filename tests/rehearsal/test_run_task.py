@@ -406,7 +406,9 @@ def test_the_task_runs_as_a_container_beside_the_service_that_serves(
             prepared = delivery.files(image=uri, secrets=[], environment=[{"name": "STAGE", "value": "dev"}])
             deployment = json.loads((prepared / "deployment.json").read_text())
             digest = uri.partition("@")[2]
-            (prepared / "deployment.json").write_text(json.dumps({**deployment, "digest": digest, "image": uri}))
+            (prepared / "deployment.json").write_text(
+                json.dumps({**deployment, "digest": digest, "uri": uri, "image": uri})
+            )
             words = json.dumps(["/bin/sh", "-c", command])
             return delivery.run(files=prepared, digest=digest, COMMAND=words)
 

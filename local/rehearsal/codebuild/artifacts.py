@@ -15,7 +15,7 @@ import os
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from local.rehearsal.codebuild.model import Report
@@ -26,6 +26,10 @@ _OUTCOMES = ("failure", "error", "skipped")
 
 class NoMatch(Exception):  # noqa: N818 - what CodeBuild says, for the phase to fail with
     """There is nothing where the buildspec says that something is."""
+
+
+class LeadsOut(Exception):  # noqa: N818 - why the source cannot be unpacked
+    """A zip that names a file outside of the folder that it is unpacked in."""
 
 
 class UnreadableReport(Exception):  # noqa: N818 - what CodeBuild says, for the phase to fail with
@@ -69,7 +73,11 @@ def pack(files: Mapping[str, Path], target: Path) -> Path:
 
 
 def unpack(source: Path, folder: Path) -> Path:
-    """Unpack an artifact; a folder stands for one that an earlier build has packed of it."""
+    """Unpack an artifact; a folder stands for one that an earlier build has packed of it.
+
+    Raises:
+        LeadsOut: It names a file outside of the folder. Python would put that inside, under another name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         files = {path: file for path, file in _files(source) if file.is_file()}
@@ -78,6 +86,9 @@ def unpack(source: Path, folder: Path) -> Path:
         packed.unlink()
         return folder
     with zipfile.ZipFile(source) as packed_files:
+        for name in packed_files.namelist():
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise LeadsOut(f"{source.name} holds {name!r}, which leads out of the folder that it is unpacked in")
         packed_files.extractall(folder)
     return folder
 

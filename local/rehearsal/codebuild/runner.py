@@ -184,7 +184,7 @@ class _Running:
             artifacts.unpack(packed, self._source)
             packed.unlink()
         else:
-            artifacts.unpack(given, self._source)
+            self._unpack(given)
         if self._build.is_of_the_application:
             self._read_own_buildspec()
         if self._env.get("git-credential-helper"):
@@ -203,6 +203,12 @@ class _Running:
             "CODEBUILD_BUILD_ID": f"{self._build.project}:{uuid.uuid4()}",
             **({JOBS_DIR: str(self._folder / "jobs")} if JOBS_DIR in declared else {}),
         }
+
+    def _unpack(self, given: Path) -> None:
+        try:
+            artifacts.unpack(given, self._source)
+        except artifacts.LeadsOut as problem:
+            raise _Failed(f"CLIENT_ERROR: {problem}") from None
 
     def _read_own_buildspec(self) -> None:
         """Read the buildspec in the source, whose words for a missing one are CodeBuild's."""

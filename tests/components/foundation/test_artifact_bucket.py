@@ -11,7 +11,7 @@ import pytest
 from mocked import Graph, build
 from samples import BUCKET, KEY, TAGS, artifact_bucket, foundation
 
-from components.foundation.artifact_bucket import ArtifactBucket, artifact_prefix
+from components.foundation.artifact_bucket import ArtifactBucket, artifact_folder, artifact_prefix
 from components.foundation.iam import policy_document
 
 OBJECTS = f"arn:aws:s3:::{BUCKET}/*"
@@ -168,7 +168,7 @@ def test_who_exchanges_artifacts_reaches_nothing_else_of_the_bucket() -> None:
         {
             "Sid": "ExchangeArtifacts",
             "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
+            "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:PutObjectAcl"],
             "Resource": [f"arn:aws:s3:::{BUCKET}/shop-dev/*"],
         },
         {
@@ -197,6 +197,43 @@ def test_one_object_outside_the_artifacts_can_be_granted_for_reading() -> None:
             "Action": ["s3:GetObject"],
             "Resource": [f"arn:aws:s3:::{BUCKET}/templates/a.json"],
         }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "artifact", "folder"),
+    [
+        ("myPipeline", "SourceArtifact", "myPipeline/SourceArti"),
+        ("CodeBuild-Python-Pip", "SourceArtifact", "CodeBuild-Python-Pip/SourceArti"),
+        ("MySecondPipeline", "MyAppBuild", "MySecondPipeline/MyAppBuild"),
+        ("customer-portal-staging", "Image", "customer-portal-stag/Image"),
+    ],
+)
+def test_the_folder_of_an_artifact_is_as_in_the_examples_of_aws(pipeline: str, artifact: str, folder: str) -> None:
+    """https://docs.aws.amazon.com/code-library/latest/ug/cli_2_codepipeline_code_examples.html, and of CodeBuild
+    https://github.com/aws/aws-cli/blob/develop/awscli/examples/codebuild/batch-get-builds.rst.
+    """
+    assert artifact_folder(pipeline, artifact) == folder
+
+
+def test_what_is_kept_outside_the_artifacts_is_found_in_its_own_folder_alone() -> None:
+    """Without a permission to list, an object that is missing looks like one that is forbidden."""
+    graph = build(lambda: pulumi.export("policy", policy_document(artifact_bucket().keep("Records", "_tasks/before"))))
+    assert json.loads(graph.exports["policy"])["Statement"] == [
+        {
+            "Sid": "KeepRecords",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}/_tasks/before/*"],
+        },
+        {
+            "Sid": "FindRecords",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}"],
+            "Condition": {"StringLike": {"s3:prefix": "_tasks/before/*"}},
+        },
+        {"Sid": "EncryptRecords", "Effect": "Allow", "Action": ["kms:GenerateDataKey"], "Resource": [KEY]},
     ]
 
 

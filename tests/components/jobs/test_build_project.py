@@ -55,15 +55,21 @@ EVERY_BUILD = [
         "Resource": [f"arn:aws:s3:::{BUCKET}/_jobs/*"],
     },
     {
-        "Sid": "ExchangeArtifacts",
+        "Sid": "ReadArtifacts",
         "Effect": "Allow",
-        "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
-        "Resource": [f"arn:aws:s3:::{BUCKET}/shop-dev/*"],
+        "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}/shop-dev/Source/*", f"arn:aws:s3:::{BUCKET}/shop-dev/SmokeTestI/*"],
+    },
+    {
+        "Sid": "WriteArtifacts",
+        "Effect": "Allow",
+        "Action": ["s3:PutObject"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}/shop-dev/Deployment/*"],
     },
     {
         "Sid": "FindArtifactBucket",
         "Effect": "Allow",
-        "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"],
+        "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation"],
         "Resource": [f"arn:aws:s3:::{BUCKET}"],
     },
     {
@@ -95,6 +101,8 @@ def project(use: Callable[[BuildProject], object] = lambda _: None, **changes: A
             machine=QUICK,
             artifacts=artifacts,
             jobs=JobBundle("jobs", artifacts),
+            reads=(Artifact.SOURCE, Artifact.SMOKE_TEST_IMAGE),
+            writes=(Artifact.DEPLOYMENT,),
             variables={},
             statements=(),
         )
@@ -116,8 +124,8 @@ def action(**changes: Any) -> Action:  # noqa: ANN401 - whatever `action` takes
         made.append(built.action("Greet", **changes))
         pulumi.export("configuration", dict(made[0].configuration))
 
-    buildspec = changes.pop("buildspec", BUILDSPEC)
-    graph = project(use, buildspec=buildspec)
+    of_project = {key: changes.pop(key) for key in ("buildspec", "reads", "writes") if key in changes}
+    graph = project(use, **{"reads": (Artifact.SOURCE,), "writes": (), **of_project})
     return dataclasses.replace(made[0], configuration=graph.exports["configuration"])
 
 
@@ -192,8 +200,15 @@ def test_a_variable_of_the_action_the_buildspec_does_not_declare_is_refused() ->
 # Role, log group, order
 
 
-def test_a_build_exchanges_artifacts_writes_its_own_log_and_no_more() -> None:
+def test_a_build_exchanges_its_own_artifacts_writes_its_own_log_and_no_more() -> None:
     assert statements(plain()) == EVERY_BUILD
+
+
+def test_a_build_without_output_may_store_nothing() -> None:
+    graph = project(writes=(), jobs=None, reads=(Artifact.SOURCE,))
+    allowed = {item["Sid"]: item["Action"] for item in statements(graph)}
+    assert "WriteArtifacts" not in allowed
+    assert allowed["UseArtifactKey"] == ["kms:Decrypt", "kms:DescribeKey"]
 
 
 def test_what_a_job_needs_comes_on_top() -> None:

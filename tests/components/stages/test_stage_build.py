@@ -242,10 +242,10 @@ def test_a_check_runs_the_applications_own_buildspec_and_may_do_nothing_of_the_d
     assert allowed - (pulls if with_image else set()) == {
         *("codebuild:BatchPutTestCases", "codebuild:CreateReport", "codebuild:CreateReportGroup"),
         *("codebuild:UpdateReport", "kms:Decrypt", "kms:DescribeKey", "logs:CreateLogStream", "logs:PutLogEvents"),
-        *("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:GetObject", "s3:GetObjectVersion"),
+        *("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetObject", "s3:GetObjectVersion"),
     }
     by_sid = {one["Sid"]: one["Resource"] for one in with_checks().policy(f"check-{name}")}
-    assert by_sid["ReadArtifacts"] == [f"arn:aws:s3:::{BUCKET}/shop-dev/*"]
+    assert by_sid["ReadArtifacts"] == [f"arn:aws:s3:::{BUCKET}/shop-dev/Source/*"]
     assert by_sid["WriteReports"] == [arn("codebuild", f"report-group/shop-dev-check-{name}-*")]
     assert "JOBS_BUNDLE" not in with_checks().variables(f"check-{name}")
 
@@ -642,6 +642,7 @@ def test_the_smoke_test_does_not_stand_on_the_base_image() -> None:
 
 def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
     assert from_code().variables("prepare-deployment") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "TASK_DEFINITION_TEMPLATE": TEMPLATE,
         "CONTAINER_NAME": "shop",
         "CONTAINER_PORT": "8080",

@@ -6,15 +6,7 @@ import json
 from functools import cache
 
 import pytest
-from samples import (
-    BUCKET,
-    BuiltStage,
-    arn,
-    build_stage,
-    register_statements,
-    shop,
-    start_statement,
-)
+from samples import BUCKET, KEY, REGISTRY, BuiltStage, arn, build_stage, register_statements, shop, start_statement
 
 from components.engines import ENGINES
 from components.pipeline.model import Artifact
@@ -60,6 +52,7 @@ def test_static_files_are_published_first_and_pruned_last() -> None:
 
 def test_the_job_knows_its_command_its_family_and_its_time() -> None:
     assert both().variables("run-before") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "WHEN": "before",
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",
@@ -140,6 +133,14 @@ def test_the_job_runs_tasks_of_its_own_family_and_stops_no_others() -> None:
             "Action": ["s3:GetObject", "s3:PutObject"],
             "Resource": [f"arn:aws:s3:::{BUCKET}/_tasks/before/*"],
         },
+        {
+            "Sid": "FindRecords",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}"],
+            "Condition": {"StringLike": {"s3:prefix": "_tasks/before/*"}},
+        },
+        {"Sid": "EncryptRecords", "Effect": "Allow", "Action": ["kms:GenerateDataKey"], "Resource": [KEY]},
     ]
 
 

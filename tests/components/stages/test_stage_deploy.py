@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from samples import (
     EXECUTION_ROLE,
+    REGISTRY,
     TAGS,
     BuiltStage,
     arn,
@@ -415,6 +416,7 @@ def test_the_job_knows_service_configuration_and_time() -> None:
     said = {"alarms": {"alarmNames": [], "enable": False, "rollback": False}, **configuration()}
     assert variables.pop("DEPLOYMENT_CONFIGURATION") == json.dumps(said, sort_keys=True)
     assert variables == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "CLUSTER": "shop-cluster",
         "SERVICE": "shop-service",
         "CAPACITY_PROVIDER_STRATEGY": "",

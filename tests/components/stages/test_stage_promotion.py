@@ -76,6 +76,7 @@ def test_a_promotion_to_another_region_may_take_longer_than_lambda_allows() -> N
 
 def test_the_target_is_this_account_and_region_unless_others_are_named() -> None:
     assert here().variables("promote-image") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "TARGET_REPOSITORY": "shop-prod",
         "TARGET_REGISTRY": "123456789012",
         "TARGET_REGION": "eu-west-1",
@@ -132,6 +133,7 @@ def test_what_is_delivered_with_the_image_is_promoted_with_it() -> None:
 def test_another_account_is_entered_by_its_role_and_by_nothing_else() -> None:
     """What may be done there is that role's to say; no permission of ours reaches into the account."""
     assert elsewhere().variables("promote-image") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "TARGET_REPOSITORY": "shop-prod",
         "TARGET_REGISTRY": OTHER_ACCOUNT,
         "TARGET_REGION": "us-east-1",

@@ -86,7 +86,7 @@ def test_what_is_delivered_with_the_image_is_labelled_with_it() -> None:
 
 def test_labelling_is_told_the_prefix_and_may_add_a_tag() -> None:
     """A label is the same manifest put again under another tag; no layer is pulled or pushed."""
-    assert plain().variables("tag-image") == {"TAG_PREFIX": "v"}
+    assert plain().variables("tag-image") == {"IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev", "TAG_PREFIX": "v"}
     assert plain().statements("tag-image") == [
         {
             "Sid": "LabelImage",
@@ -105,6 +105,7 @@ def test_a_watched_image_is_labelled_where_it_lies() -> None:
 def test_publishing_gets_the_token_by_reference_only() -> None:
     built = plain()
     assert built.variables("create-github-release") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "GITHUB_REPOSITORY": "example/shop",
         "TAG_PREFIX": "v",
         "GITHUB_TOKEN": "shop/github",
@@ -139,7 +140,7 @@ def test_the_release_may_be_made_elsewhere_with_another_prefix() -> None:
     built = release(tag_prefix="release-", repository="example/releases")
     assert built.variables("create-github-release")["GITHUB_REPOSITORY"] == "example/releases"
     assert built.variables("create-github-release")["TAG_PREFIX"] == "release-"
-    assert built.variables("tag-image") == {"TAG_PREFIX": "release-"}
+    assert built.variables("tag-image")["TAG_PREFIX"] == "release-"
 
 
 @pytest.mark.parametrize(("prerelease", "default"), [(False, "false"), (True, "true")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from functools import cache
 
-from samples import BuiltStage, arn, build_stage, image_repository, shop, start_statement
+from samples import REGISTRY, BuiltStage, arn, build_stage, image_repository, shop, start_statement
 
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.deploy import DeployStage
@@ -74,7 +74,11 @@ def test_the_question_has_room_for_the_longest_texts() -> None:
 
 
 def test_the_job_looks_at_what_runs_and_changes_nothing() -> None:
-    assert approved().variables("review-deployment") == {"CLUSTER": "shop-cluster", "SERVICE": "shop-service"}
+    assert approved().variables("review-deployment") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
+        "CLUSTER": "shop-cluster",
+        "SERVICE": "shop-service",
+    }
     assert approved().statements("review-deployment") == [
         {
             "Sid": "ReadService",

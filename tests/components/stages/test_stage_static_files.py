@@ -10,6 +10,7 @@ from samples import (
     CONNECTION,
     GITHUB,
     LOGIN,
+    REGISTRY,
     USES_CONNECTION,
     BuiltStage,
     Plan,
@@ -149,6 +150,7 @@ def test_files_of_the_image_are_taken_out_first_and_uploaded_then() -> None:
             configuration={"ProjectName": "shop-dev-extract-static-files"},
             reads=(Artifact.IMAGE,),
             writes=(Artifact.STATIC_FILES,),
+            environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
         ),
         upload("PublishStaticFiles", "publish", Artifact.STATIC_FILES),
         upload("PruneStaticFiles", "prune", Artifact.STATIC_FILES),
@@ -158,7 +160,11 @@ def test_files_of_the_image_are_taken_out_first_and_uploaded_then() -> None:
 
 def test_taking_files_out_needs_the_image_and_a_docker_daemon() -> None:
     built = from_image()
-    assert built.variables("extract-static-files") == {"STATIC_FILES_PATH": "/srv/public", "PLATFORM": "linux/arm64"}
+    assert built.variables("extract-static-files") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
+        "STATIC_FILES_PATH": "/srv/public",
+        "PLATFORM": "linux/arm64",
+    }
     assert built.statements("extract-static-files") == [pull_statement("shop-dev"), LOGIN]
     assert built.machine("extract-static-files")[0] == "ARM_CONTAINER"
     assert built.project("extract-static-files").inputs["environment"]["privilegedMode"] is True

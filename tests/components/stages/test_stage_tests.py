@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import BUCKET, LOGIN, TAGS, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
+from samples import BUCKET, LOGIN, REGISTRY, TAGS, BuiltStage, arn, build_stage, pull_statement, shop, start_statement
 
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Provider, Variable
@@ -38,6 +38,7 @@ SMOKE_TEST = Action(
     machine="ARM/Small",
     configuration={"ProjectName": "shop-dev-run-smoke-test"},
     reads=(Artifact.SMOKE_TEST_IMAGE,),
+    environment={"IMAGE_DIGEST": "#{BuildSmokeTestImage.IMAGE_DIGEST}"},
 )
 SMOKE = {"smokeTest": {"enabled": True}}
 
@@ -151,7 +152,10 @@ def test_the_smoke_test_runs_at_the_same_time() -> None:
 
 def test_the_smoke_test_runs_its_own_image_on_the_applications_architecture() -> None:
     built = with_smoke_test()
-    assert built.variables("run-smoke-test") == {"SERVICE_URL": "https://shop.example.com"}
+    assert built.variables("run-smoke-test") == {
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev-smoke-test",
+        "SERVICE_URL": "https://shop.example.com",
+    }
     assert built.statements("run-smoke-test") == [pull_statement("shop-dev-smoke-test"), LOGIN]
     assert built.machine("run-smoke-test")[0] == "ARM_CONTAINER"
     assert built.project("run-smoke-test").inputs["environment"]["privilegedMode"] is True
