@@ -110,6 +110,17 @@ class ArtifactBucket(pulumi.ComponentResource):
             ),
         )
 
+    def keep_tags(self) -> Statement:
+        """Return permission to keep the tags of an object that becomes an artifact, for the pipeline's role.
+
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html
+        """
+        return Statement(
+            sid="KeepTags",
+            actions=("s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"),
+            resources=(self.arn.apply(lambda arn: f"{arn}/{self._prefix}/*"),),
+        )
+
     def read_artifacts(self) -> tuple[Statement, ...]:
         """Return permission to read artifacts, for a build that writes none."""
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from components.images.repository import (
 )
 from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject, image_builder
 from components.pipeline.model import Action, Artifact, Category, scheduled, variable
-from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE, SOURCE_IMAGE
+from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, SOURCE_IMAGE
 from components.settings import BuildSection
 from components.settings.sections.build import CheckSection
 from components.stages.stage import SharedFacts, Stage, StageContext
@@ -34,13 +35,15 @@ class BuildStageArgs:
     Attributes:
         build: The section ``build``.
         engine: Which deployment the artifacts are for.
-        source_url: Where the repository of the code is; ``None`` when there is only an image to verify.
+        source_url: Where the code is; ``None`` when there is only an image to verify.
+        revision: What a run knows of its code; empty when there is none.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
     build: BuildSection
     engine: Engine
     source_url: str | None
+    revision: Mapping[str, str]
     release_tag_prefix: str | None
 
 
@@ -105,6 +108,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             build=section,
             engine=shared.engine,
             source_url=shared.source_url,
+            revision=shared.revision,
             release_tag_prefix=shared.release_tag_prefix,
         )
 
@@ -183,11 +187,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         )
 
     def _built(self, project: BuildProject, name: str, artifact: Artifact) -> Action:
-        environment = {
-            "COMMIT_ID": variable(SOURCE, "CommitId"),
-            "COMMIT_DATE": variable(SOURCE, "AuthorDate"),
-            "BRANCH": variable(SOURCE, "BranchName"),
-        }
+        environment = dict(self._args.revision)
         if artifact is Artifact.IMAGE and self._context.registry.source is not None:
             environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
         return project.action(name, reads=(Artifact.SOURCE,), writes=(artifact,), environment=environment)
