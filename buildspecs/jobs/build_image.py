@@ -54,7 +54,7 @@ def revision() -> Revision:
     if not uploaded:
         commit, date = job.require("COMMIT_ID"), commit_date()
         return Revision(commit, commit, f"{date:%Y.%m.%d}-{commit[:7]}", date.isoformat())
-    if uploaded == "null":
+    if uploaded == "null":  # https://docs.aws.amazon.com/AmazonS3/latest/API/postVersions.html
         job.fail(
             "the code is of a bucket that keeps no versions of its objects, so nothing says which upload this is: "
             "`aws s3api put-bucket-versioning` switches them on, see nextSteps."
