@@ -164,6 +164,10 @@ def _on_a_server(provider: str) -> Values:
     return {f"source.{provider}.url": "https://git.example.com", f"source.{provider}.hostArn": _HOST}
 
 
+_OUT_OF_A_BUCKET: Values = {
+    "source": {"s3": {"bucket": "shop-uploads", "objectKey": "shop.zip"}},
+    "release.enabled": False,
+}
 _BUILT_IN_A_VPC: Values = {"build.network": (BuildSection.model_fields["network"].examples or [{}])[0]}
 _POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]
 _OWN_NGINX: Values = {"application.containers": {"nginx": {"image": "build/nginx", "port": 80}}}
@@ -213,6 +217,11 @@ TRIED: Mapping[str, Sequence[Tried]] = {
             "hostArn": [Tried(f"{_HOST}2", base={**_elsewhere(provider), **_on_a_server(provider)})],
         }.items()
     },
+    "source.s3.bucket": [Tried("store-uploads", base=_OUT_OF_A_BUCKET)],
+    "source.s3.objectKey": [Tried("store.zip", base=_OUT_OF_A_BUCKET)],
+    "source.s3.kmsKeyArn": [
+        Tried("arn:aws:kms:eu-west-1:123456789012:key/0f0f0f0f-1234-4abc-8def-0123456789ab", base=_OUT_OF_A_BUCKET)
+    ],
     "source.ecr.repository": [Tried("platform/node")],
     "source.ecr.tag": [Tried("22", base={"source.ecr.repository": "platform/node"})],
     "source.ecr.tagPattern": [Tried("v*", base={"source.ecr.repository": "platform/node"})],

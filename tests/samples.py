@@ -169,7 +169,7 @@ class BuiltStage:
 
 def context(settings: Settings, *, region: str | None = REGION, **surroundings: object) -> StageContext:
     """What a stage may rely on; made inside a builder."""
-    retention, code = settings.retention, settings.source.code
+    retention, git = settings.retention, settings.source.git
     base = foundation(log_days=retention.log_days, images=retention.images, **({"region": region} if region else {}))
     artifacts = artifact_bucket(base)
     return StageContext(
@@ -178,7 +178,7 @@ def context(settings: Settings, *, region: str | None = REGION, **surroundings: 
         application=settings.application,
         artifacts=artifacts,
         jobs=JobBundle("jobs", artifacts),
-        connection=connection_of("connection", connection_args(code, base)) if code else None,
+        connection=connection_of("connection", connection_args(git, base)) if git else None,
         registry=Registry("registry", registry_args(settings, base)),
         hosting=hosting(base, **surroundings),
         task_definition=pulumi.Output.from_input(TEMPLATE),

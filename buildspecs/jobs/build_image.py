@@ -1,18 +1,19 @@
 """Build the application's or the smoke-test image from the source, push it once, write image.json.
 
-The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) what else goes in. A tag
-that is there already is not built again.
+The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) what else goes in. Of code
+that was uploaded to a bucket there is no commit: `s3-<version of the object>-<recipe>`. A tag that is there already is
+not built again.
 
 Variables: IMAGE_REPOSITORY_URI, DOCKERFILE, BUILD_CONTEXT, BUILD_TARGET, BUILD_ARGS (JSON object),
-BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument BASE_IMAGE),
-PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
-SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601), BRANCH, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of Docker
-Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty),
-BUILD_MOUNTS (JSON object: the id of each secret of the build, and where Secrets Manager has it),
-BASE_REPOSITORIES (JSON list of ECR repositories whose images the Dockerfile names), REGISTRY_LOGINS (JSON object:
-the host of each other registry, and the secret with its username and password),
-TASK_DEFINITION_FILE (a file of the source that image.json is to hold, or empty), and for a full clone CONNECTION_ARN,
-CLONED_FROM (address of the Git provider) and CLONED_REPOSITORIES (JSON list of names there, the code's own first).
+BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument BASE_IMAGE), PLATFORM
+(linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH, SOURCE_URL, COMMIT_ID,
+COMMIT_DATE (ISO 8601) and BRANCH, or of uploaded code OBJECT_VERSION, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of
+Docker Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or
+empty), BUILD_MOUNTS (JSON object: the id of each secret of the build, and where Secrets Manager has it),
+BASE_REPOSITORIES (JSON list of ECR repositories whose images the Dockerfile names), REGISTRY_LOGINS (JSON object: the
+host of each other registry, and the secret with its username and password), TASK_DEFINITION_FILE (a file of the source
+that image.json is to hold, or empty), and for a full clone CONNECTION_ARN, CLONED_FROM (address of the Git provider)
+and CLONED_REPOSITORIES (JSON list of names there, the code's own first).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs import build_secrets, checkout, dockerignore, inputs, job, registry
 
@@ -33,6 +34,35 @@ VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
 MOUNTED_SECRET = re.compile(r"--mount=(?=\S*type=secret)\S*?\bid=([A-Za-z0-9_.-]+)")
 """https://docs.docker.com/reference/dockerfile/#run---mounttypesecret"""
 OUT_OF_MEMORY = re.compile(r"exit code: 137\b|\bKilled\b|cannot allocate memory")
+
+
+class Revision(NamedTuple):
+    """What is built: a commit, or a version of an object that was uploaded."""
+
+    id: str
+    tag: str
+    """It, as an image tag begins."""
+    version: str
+    """What it is released as, unless a file says that."""
+    created: str
+    """When it was made; of an upload nobody knows when the code was."""
+
+
+def revision() -> Revision:
+    """What the source action says of the code."""
+    uploaded = job.optional("OBJECT_VERSION")
+    if not uploaded:
+        commit, date = job.require("COMMIT_ID"), commit_date()
+        return Revision(commit, commit, f"{date:%Y.%m.%d}-{commit[:7]}", date.isoformat())
+    if uploaded == "null":  # https://docs.aws.amazon.com/AmazonS3/latest/API/postVersions.html
+        job.fail(
+            "the code is of a bucket that keeps no versions of its objects, so nothing says which upload this is: "
+            "`aws s3api put-bucket-versioning` switches them on, see nextSteps."
+        )
+    # An opaque text, of which nothing else is promised: https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
+    fits = re.fullmatch(r"[A-Za-z0-9._-]{1,100}", uploaded)
+    tag = uploaded if fits else hashlib.sha256(uploaded.encode()).hexdigest()
+    return Revision(uploaded, f"s3-{tag}", f"s3-{re.sub('[^0-9A-Za-z]', '', tag)[:7]}", "")
 
 
 def commit_date() -> datetime:
@@ -44,11 +74,11 @@ def commit_date() -> datetime:
         job.fail(f"COMMIT_DATE must be an ISO 8601 time such as 2026-01-31T12:00:00Z, got {text!r}.", job.MISUSED)
 
 
-def version(commit: str, date: datetime) -> str:
-    """The version this commit is released as."""
+def version(built: Revision) -> str:
+    """The version this is released as."""
     origin = job.require("VERSION_FROM")
     if origin == "commit":
-        return f"{date:%Y.%m.%d}-{commit[:7]}"
+        return built.version
     if origin != "file":
         job.fail(f"VERSION_FROM must be commit or file, got {origin!r}.", job.MISUSED)
     path = Path(job.require("VERSION_PATH"))
@@ -69,13 +99,13 @@ def base_image() -> registry.Repository | None:
     return registry.repository(uri) if uri else None
 
 
-def image_tag(commit: str, arguments: dict[str, str], version: str) -> str:
-    """The commit, and a fingerprint of all else that makes the image."""
+def image_tag(revision: str, arguments: dict[str, str], version: str) -> str:
+    """The commit, or what stands for it, and a fingerprint of all else that makes the image."""
     choices = [job.require("DOCKERFILE"), job.require("BUILD_CONTEXT"), job.optional("BUILD_TARGET")]
     recipe = [*choices, job.require("PLATFORM"), version, sorted(arguments.items())]
     # A clone has links and files that an archive of the same commit lacks.
     recipe += ["clone"] if checkout.is_clone() else []
-    return f"{commit}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]}"
+    return f"{revision}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]}"
 
 
 def task_definition(path: str) -> dict[str, Any]:
@@ -166,8 +196,7 @@ def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version", "docker --version", "docker buildx version")
     repository = registry.repository(job.require("IMAGE_REPOSITORY_URI"))
-    commit = job.require("COMMIT_ID")
-    date = commit_date()
+    built = revision()
     arguments = {
         str(name): str(value) for name, value in inputs.parsed("BUILD_ARGS", job.optional("BUILD_ARGS"), dict).items()
     }
@@ -183,13 +212,13 @@ def main() -> None:
         job.fail(f"the source has no Dockerfile {dockerfile!r} or no folder {context!r}: see build in the stack file.")
     text = job.content(dockerfile).decode(errors="replace")
     labels = {
-        "revision": commit,
-        "version": version(commit, date),
-        "created": date.isoformat(),
+        "revision": built.id,
+        "version": version(built),
+        "created": built.created,
         "source": job.optional("SOURCE_URL"),
         "ref.name": job.optional("BRANCH"),
     }
-    tag = image_tag(commit, arguments, labels["version"])
+    tag = image_tag(built.tag, arguments, labels["version"])
 
     pushed = registry.digest_of(repository, f"imageTag={tag}")
     if pushed:
@@ -227,7 +256,7 @@ def main() -> None:
         "digest": pushed,
         "uri": f"{repository.uri}@{pushed}",
         "tag": tag,
-        "commit": commit,
+        "commit": built.id,
         "version": labels["version"],
         "source": labels["source"],
         "created": labels["created"],

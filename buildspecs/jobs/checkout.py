@@ -1,7 +1,8 @@
 """The code as CodePipeline hands it over: complete a clone, and refuse what would be built green and wrong.
 
-An archive has empty folders for submodules, pointers for Git LFS files, and text for symbolic links. A clone
-(fullClone, in the section source of the stack file) lacks submodules and LFS files only, and these are fetched here.
+An archive of a commit has empty folders for submodules, pointers for Git LFS files, and text for symbolic links. A
+clone (fullClone, in the section source of the stack file) lacks submodules and LFS files only, and these are fetched
+here.
 
 Variables, for a clone only: CONNECTION_ARN, CLONED_FROM (address of the Git provider), and CLONED_REPOSITORIES (JSON
 list of names there, such as owner/name, the code's own first).
@@ -21,7 +22,7 @@ from jobs import inputs, job
 SMALL = 1024
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 SHOWN = 5
-CLONE = "fullClone: true, in the section source of the stack file"
+CLONE = "fullClone: true, in the section source of the stack file (with source.s3: upload an archive that holds them)"
 
 
 class Gaps(NamedTuple):

@@ -7,15 +7,22 @@ from typing import Any
 
 from jobs import job, registry
 
+COMMIT = re.compile(r"[0-9a-f]{7,64}")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 def of(image: dict[str, Any]) -> str:
-    """`<TAG_PREFIX><version>` for what image.json or deployment.json says; ends the job when that is no tag."""
+    """`<TAG_PREFIX><version>` for what image.json or deployment.json says; ends the job when it cannot be released."""
     if not image["version"]:
         job.fail(
             f"{image['repository']}@{image['digest']} has no version: "
             "its label org.opencontainers.image.version is missing."
+        )
+    if image["commit"] and not COMMIT.fullmatch(image["commit"]):
+        job.fail(
+            f"{image['repository']}@{image['digest']} was built of {image['commit']}, which is no commit, and a GitHub "
+            "release is made of one: its code was not taken from a Git repository (source.s3 in the stack file that "
+            "builds it). Set release.enabled to false in this one."
         )
     tag = f"{job.optional('TAG_PREFIX')}{image['version']}"
     if not TAG.fullmatch(tag):

@@ -103,6 +103,17 @@ class ArtifactBucket(pulumi.ComponentResource):
             self._use_key("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
         )
 
+    def keep_tags(self) -> Statement:
+        """Return permission to keep the tags of an object that becomes an artifact, for the pipeline's role.
+
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html
+        """
+        return Statement(
+            sid="KeepTags",
+            actions=("s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"),
+            resources=(self._object(f"{self._prefix}/*"),),
+        )
+
     def exchange(self, *, reads: Iterable[str], writes: Iterable[str]) -> tuple[Statement, ...]:
         """Return a build's permission to fetch its input artifacts and to store its output.
 

@@ -102,6 +102,19 @@ ALWAYS_SENT: Mapping[tuple[str, str], str] = MappingProxyType(
         ("iam:PassRole", "iam:PassedToService"): (
             "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"
         ),
+        # AWS's own example for the source action: the account of the bucket is in every request of S3.
+        **{
+            (f"s3:{action}", "aws:ResourceAccount"): f"{_CODEPIPELINE}action-reference-S3.html"
+            for action in (
+                "GetBucketAcl",
+                "GetBucketLocation",
+                "GetBucketVersioning",
+                "GetObject",
+                "GetObjectTagging",
+                "GetObjectVersion",
+                "GetObjectVersionTagging",
+            )
+        },
         # The caller sends it, and the jobs always do.
         ("s3:ListBucket", "s3:prefix"): (
             "https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"

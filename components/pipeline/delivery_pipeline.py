@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, cast
 
 import pulumi
@@ -13,16 +14,19 @@ from components.foundation.account import AwsAccount
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document, service_trust
-from components.pipeline.image_push_trigger import ImagePushTriggerRule, ImagePushTriggerRuleArgs
+from components.pipeline.image_push_trigger import ImagePushTriggerRule, arrival_of
 from components.pipeline.model import (
     Action,
     GitTrigger,
     ImagePushTrigger,
     PipelineModel,
     Provider,
+    UploadTrigger,
     environment_variables,
     validate,
 )
+from components.pipeline.start_rule import StartRuleArgs
+from components.pipeline.upload_trigger import UploadTriggerRule, upload_of
 
 
 class PipelineError(ValueError):
@@ -122,19 +126,14 @@ class DeliveryPipeline(pulumi.ComponentResource):
             account.region,
             pipeline.name,
         )
+        start = partial(StartRuleArgs, foundation=args.foundation, pipeline_name=model.name, pipeline_arn=pipeline.arn)
         for action in model.actions:
             if isinstance(action.trigger, ImagePushTrigger):
-                ImagePushTriggerRule(
-                    f"{name}-on-image-push",
-                    ImagePushTriggerRuleArgs(
-                        pipeline_name=model.name,
-                        pipeline_arn=pipeline.arn,
-                        source_action=action.name,
-                        trigger=action.trigger,
-                        foundation=args.foundation,
-                    ),
-                    opts=child,
-                )
+                rule = start(source_action=action.name, occasion=arrival_of(action.trigger))
+                ImagePushTriggerRule(f"{name}-on-image-push", rule, opts=child)
+            elif isinstance(action.trigger, UploadTrigger):
+                rule = start(source_action=action.name, occasion=upload_of(action.trigger))
+                UploadTriggerRule(f"{name}-on-upload", rule, opts=child)
         self.register_outputs({"name": self.name, "consoleUrl": self.console_url})
 
 

@@ -24,7 +24,7 @@ class Artifact(StrEnum):
     """
 
     SOURCE = "Source"
-    """The application's code at one commit."""
+    """The application's code: of one commit, or as it was uploaded."""
     SOURCE_IMAGE = "SourceImage"
     """``imageDetail.json`` of an image that was pushed to ECR."""
     IMAGE = "Image"
@@ -68,6 +68,7 @@ class Provider(StrEnum):
 
     CONNECTION = "CodeStarSourceConnection"
     ECR = "ECR"
+    S3 = "S3"
     CODEBUILD = "CodeBuild"
     CODEDEPLOY_TO_ECS = "CodeDeployToECS"
     ECS = "ECS"
@@ -128,6 +129,19 @@ class ImagePushTrigger:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UploadTrigger:
+    """Starts the pipeline when an object is uploaded, and pins the run to that version of it.
+
+    Attributes:
+        bucket: The bucket's name.
+        object_key: The object's key.
+    """
+
+    bucket: str
+    object_key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Variable:
     """A pipeline variable: a value that a person may change when starting a run by hand.
 
@@ -180,7 +194,7 @@ class Action:
     machine: str | None = None
     variables: tuple[Variable, ...] = ()
     timeout_minutes: int | None = None
-    trigger: GitTrigger | ImagePushTrigger | None = None
+    trigger: GitTrigger | ImagePushTrigger | UploadTrigger | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -282,6 +296,14 @@ _BOUNDS: Mapping[Provider, _Bounds] = {
         optional=frozenset({"ImageTag"}),
         # ImageTag is left out: CodePipeline does not set it when the run is pinned to a digest.
         variables=frozenset({"RegistryId", "RepositoryName", "ImageDigest", "ImageURI"}),
+    ),
+    Provider.S3: _Bounds(
+        category=(Category.SOURCE,),
+        reads=range(1),
+        writes=range(1, 2),
+        required=frozenset({"S3Bucket", "S3ObjectKey"}),
+        optional=frozenset({"AllowOverrideForS3ObjectKey", "PollForSourceChanges"}),
+        variables=frozenset({"BucketName", "ETag", "ObjectKey", "VersionId"}),
     ),
     Provider.CODEBUILD: _Bounds(
         category=(Category.BUILD, Category.TEST),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from components.pipeline.model import variable
 
 SOURCE = "Source"
-"""Namespace of the commit: ``#{Source.CommitId}``."""
+"""Namespace of the code: ``#{Source.CommitId}``."""
 SOURCE_IMAGE = "SourceImage"
 """Namespace of the pushed image: ``#{SourceImage.ImageDigest}``."""
 BUILD_IMAGE = "BuildImage"
@@ -17,6 +17,16 @@ PREPARE_DEPLOYMENT = "PrepareDeployment"
 
 BUILD_SMOKE_TEST_IMAGE = "BuildSmokeTestImage"
 """Namespace of the smoke-test image."""
+
+COMMIT: Mapping[str, str] = {
+    "COMMIT_ID": variable(SOURCE, "CommitId"),
+    "COMMIT_DATE": variable(SOURCE, "AuthorDate"),
+    "BRANCH": variable(SOURCE, "BranchName"),
+}
+"""For the jobs that build code of a Git repository: which commit it is."""
+
+UPLOADED_OBJECT: Mapping[str, str] = {"OBJECT_VERSION": variable(SOURCE, "VersionId")}
+"""For the jobs that build code out of a bucket: which version of the object it is, which is all that is known of it."""
 
 DELIVERED_IMAGE: Mapping[str, str] = {"IMAGE_DIGEST": variable(BUILD_IMAGE, "IMAGE_DIGEST")}
 """For every job after the build: the digest this run delivers, from the pipeline itself, to hold artifacts against."""

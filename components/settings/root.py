@@ -20,7 +20,7 @@ class Settings(Section):
 
     application: ApplicationSection = Field(description="What runs, and how big.", examples=[{"name": "shop"}])
     source: SourceSection = Field(
-        description="Where the pipeline starts: code in a Git repository, an image in ECR, or both.",
+        description="Where the pipeline starts: code in a Git repository or a bucket, an image in ECR, or both.",
         examples=[{"github": {"repository": "example/shop"}}],
     )
     build: BuildSection = Field(

@@ -389,7 +389,7 @@ def smoke_test_needs_code(build: BuildSection, source: SourceSection) -> Iterato
     if build.smoke_test.enabled and source.code is None:
         yield Problem(
             path=("build", "smokeTest", "enabled"),
-            message="needs code to build the image from (source.github, gitlab or bitbucket); this pipeline starts "
+            message="needs code to build the image from (source.github, gitlab, bitbucket or s3); this pipeline starts "
             "from an image",
             fix="pulumi config set --path 'ecs-delivery:build.smokeTest.enabled' false",
         )
@@ -466,8 +466,8 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         if getattr(build, field) != BuildSection.model_fields[field].default:
             yield Problem(
                 path=("build", key),
-                message="has an effect only with code (source.github, gitlab or bitbucket): this pipeline delivers the "
-                "image of source.ecr as it is",
+                message="has an effect only with code (source.github, gitlab, bitbucket or s3): this pipeline delivers "
+                "the image of source.ecr as it is",
                 fix=f"pulumi config rm --path 'ecs-delivery:build.{key}'",
             )
 
@@ -484,8 +484,17 @@ def upload_from_source_needs_code(deploy: DeploySection, source: SourceSection) 
 
 
 def release_needs_a_repository(release: ReleaseSection, source: SourceSection) -> Iterator[Problem]:
-    """Yield a GitHub release of a pipeline that knows no GitHub repository."""
-    if release.enabled and release.github and not release.github.repository and source.github is None:
+    """Yield a GitHub release of a pipeline that knows no GitHub repository, or no commit."""
+    if not release.enabled or release.github is None:
+        return
+    if source.s3:
+        yield Problem(
+            path=("release", "enabled"),
+            message="must be false with source.s3: a GitHub release is made of a commit, and an uploaded archive names "
+            "none, got true",
+            fix="pulumi config set --path 'ecs-delivery:release.enabled' false",
+        )
+    elif not release.github.repository and source.github is None:
         yield Problem(
             path=("release", "github", "repository"),
             message="is missing; without source.github the release must say which GitHub repository it belongs to",
@@ -649,8 +658,8 @@ def a_task_definition_file_needs_code(hosting: HostingSection, source: SourceSec
     if hosting.existing and hosting.existing.task_definition_file and source.code is None:
         yield Problem(
             path=("hosting", "existing", "taskDefinitionFile"),
-            message="needs code (source.github, gitlab or bitbucket): this pipeline starts from an image, which has no "
-            "such file",
+            message="needs code (source.github, gitlab, bitbucket or s3): this pipeline starts from an image, which "
+            "has no such file",
             fix="pulumi config rm --path 'ecs-delivery:hosting.existing.taskDefinitionFile'",
         )
 

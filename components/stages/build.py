@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -29,7 +29,6 @@ from components.pipeline.variables import (
     DELIVERED_IMAGE,
     FURTHER_DIGESTS,
     PREPARE_DEPLOYMENT,
-    SOURCE,
     SOURCE_IMAGE,
     build_of,
     built_digests,
@@ -46,13 +45,15 @@ class BuildStageArgs:
     Attributes:
         build: The section ``build``.
         engine: Which deployment the artifacts are for.
-        source_url: Where the repository of the code is; ``None`` when there is only an image to verify.
+        source_url: Where the code is; ``None`` when there is only an image to verify.
+        revision: What a run knows of its code; empty when there is none.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
     """
 
     build: BuildSection
     engine: Engine
     source_url: str | None
+    revision: Mapping[str, str]
     release_tag_prefix: str | None
 
 
@@ -128,6 +129,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             build=section,
             engine=shared.engine,
             source_url=shared.source_url,
+            revision=shared.revision,
             release_tag_prefix=shared.release_tag_prefix,
         )
 
@@ -232,11 +234,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         )
 
     def _built(self, project: BuildProject, image: _BuiltImage) -> Action:
-        environment = {
-            "COMMIT_ID": variable(SOURCE, "CommitId"),
-            "COMMIT_DATE": variable(SOURCE, "AuthorDate"),
-            "BRANCH": variable(SOURCE, "BranchName"),
-        }
+        environment = dict(self._args.revision)
         if image.delivered and self._context.registry.source is not None:
             environment["BASE_IMAGE_DIGEST"] = variable(SOURCE_IMAGE, "ImageDigest")
         return project.action(image.action, environment=environment)

@@ -1,4 +1,4 @@
-"""Source: a commit in a Git repository, an image in ECR, or both."""
+"""Source: a commit in a Git repository or an archive in a bucket, an image in ECR, or both."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from components.pipeline.model import (
     GitTrigger,
     ImagePushTrigger,
     Provider,
+    UploadTrigger,
 )
 from components.pipeline.variables import SOURCE, SOURCE_IMAGE
 from components.settings import SourceSection
-from components.settings.sections.source import CodeSection, EcrSection
+from components.settings.sections.source import EcrSection, GitSection, S3Section
 from components.stages.stage import SharedFacts, Stage, StageContext
 
 
@@ -41,17 +42,21 @@ class SourceStage(Stage[SourceSection, SourceSection]):
         actions: list[Action] = []
         grants: list[Statement] = []
         notes: list[pulumi.Input[str]] = []
-        code, connection = args.code, context.connection
-        if code is not None and connection is not None:
+        git, connection = args.git, context.connection
+        if git is not None and connection is not None:
             self.connection_arn = connection.arn
-            actions.append(_commit(code, connection))
+            actions.append(_commit(git, connection))
             grants.extend(connection.fetch())
             notes.extend(
-                self._handshake(code.PROVIDER, connection.arn)
+                self._handshake(git.PROVIDER, connection.arn)
                 if connection.made
                 else [self._availability(connection.arn)]
             )
-            notes.append(_what_starts_it(code))
+            notes.append(_what_starts_it(git))
+        if args.s3 is not None:
+            actions.append(_archive(args.s3))
+            grants.extend(self._fetch(args.s3))
+            notes.extend(self._events(args.s3))
         if args.ecr is not None and context.registry.source is not None:
             actions.append(_image(args.ecr))
             notes.append(self._first_image(args.ecr))
@@ -116,6 +121,77 @@ class SourceStage(Stage[SourceSection, SourceSection]):
             ),
         )
 
+    def _fetch(self, source: S3Section) -> list[Statement]:
+        """Return permission to fetch the object, and to keep its tags, where it has some, on the artifact.
+
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html,
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html
+        """
+        account = self._context.foundation.account
+        own = {"StringEquals": {"aws:ResourceAccount": account.id}}
+        statements = [
+            Statement(
+                sid="FetchUploadedCode",
+                actions=("s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"),
+                resources=(account.arn("s3", f"{source.bucket}/{source.object_key}", region="", account_id=""),),
+                conditions=own,
+            ),
+            Statement(
+                sid="FindUploadedCode",
+                actions=("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"),
+                resources=(account.arn("s3", source.bucket, region="", account_id=""),),
+                conditions=own,
+            ),
+            self._context.artifacts.keep_tags(),
+        ]
+        if source.kms_key_arn:
+            statements.append(
+                Statement(sid="DecryptUploadedCode", actions=("kms:Decrypt",), resources=(source.kms_key_arn,))
+            )
+        return statements
+
+    def _events(self, source: S3Section) -> list[pulumi.Output[str]]:
+        """Return what the bucket's owner has to see to, since only the owner of a bucket configures it.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html: what is put
+        replaces what is there.
+        """
+        region = self._context.foundation.region
+        ask = aws_command("s3api", "get-bucket-notification-configuration", region=region, bucket=source.bucket)
+        version = aws_command(
+            "s3api",
+            "put-bucket-versioning",
+            region=region,
+            bucket=source.bucket,
+            versioning_configuration="Status=Enabled",
+        )
+        send = aws_command(
+            "s3api",
+            "put-bucket-notification-configuration",
+            region=region,
+            bucket=source.bucket,
+            notification_configuration='{"EventBridgeConfiguration": {}}',
+        )
+        return [
+            pulumi.Output.concat(
+                f"Have {source.bucket} keep the versions of its objects, without which no run gets past its source: ",
+                version,
+            ),
+            pulumi.Output.concat(
+                f"Have {source.bucket} send its events to EventBridge, without which an upload starts nothing. See "
+                "what it sends elsewhere: ",
+                ask,
+                ". If that prints nothing: ",
+                send,
+                "; else put EventBridgeConfiguration into what it prints, because the command replaces all of it.",
+            ),
+            pulumi.Output.concat(
+                f"The first run, which starts by itself, fails while {source.bucket} has no {source.object_key}. Each "
+                "upload of it starts a run; to start one of the newest by hand: ",
+                self._start(),
+            ),
+        ]
+
     def _first_image(self, source: EcrSection) -> pulumi.Output[str]:
         return pulumi.Output.concat(
             f"The first run, which starts by itself, fails while no image in {source.repository} has the tag "
@@ -130,7 +206,7 @@ class SourceStage(Stage[SourceSection, SourceSection]):
         )
 
 
-def _commit(code: CodeSection, connection: Connection) -> Action:
+def _commit(code: GitSection, connection: Connection) -> Action:
     return Action(
         name=SOURCE,
         category=Category.SOURCE,
@@ -157,7 +233,7 @@ def _commit(code: CodeSection, connection: Connection) -> Action:
     )
 
 
-def _what_starts_it(code: CodeSection) -> str:
+def _what_starts_it(code: GitSection) -> str:
     """Return which pushes start the pipeline: a branch of another name starts nothing, and nothing says so."""
     key = f"source.{code.key()}"
     if code.tags.include or code.tags.exclude:
@@ -171,6 +247,23 @@ def _what_starts_it(code: CodeSection) -> str:
     return (
         f"A push to the branch {code.branch} of {code.repository} starts the pipeline{filtered}. Name another "
         f"branch in {key}.branch."
+    )
+
+
+def _archive(source: S3Section) -> Action:
+    return Action(
+        name=SOURCE,
+        category=Category.SOURCE,
+        provider=Provider.S3,
+        configuration={
+            "S3Bucket": source.bucket,
+            "S3ObjectKey": source.object_key,
+            # The rule decides; both together would start two runs.
+            "PollForSourceChanges": "false",
+        },
+        writes=(Artifact.SOURCE,),
+        namespace=SOURCE,
+        trigger=UploadTrigger(bucket=source.bucket, object_key=source.object_key),
     )
 
 

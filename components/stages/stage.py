@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
@@ -44,7 +45,8 @@ class SharedFacts:
     """What a stage may know of the stack file besides its own section.
 
     Attributes:
-        source_url: Where the repository is that the code comes from; ``None`` without code.
+        source_url: Where the code comes from; ``None`` without code.
+        revision: What a run knows of its code, for the jobs that build it; empty without code.
         github: How that is on GitHub or GitHub Enterprise Server; ``None`` where it is elsewhere.
         engine: How the service is deployed.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
@@ -52,6 +54,7 @@ class SharedFacts:
     """
 
     source_url: str | None
+    revision: Mapping[str, str]
     github: GithubSection | None
     engine: Engine
     release_tag_prefix: str | None

@@ -8,8 +8,9 @@ from typing import Any
 from components.foundation.foundation import Foundation
 from components.images.registry import RegistryArgs, WatchedRepository
 from components.pipeline.connection import ConnectionArgs
+from components.pipeline.variables import COMMIT, UPLOADED_OBJECT
 from components.settings import Settings
-from components.settings.sections.source import CodeSection
+from components.settings.sections.source import GitSection
 from components.stages import STAGES, SharedFacts, Stage
 from components.stages.stage import ArgsT
 
@@ -20,7 +21,7 @@ class Wanted:
 
     Attributes:
         registry: Which repositories there are.
-        connection: How the code is reached; ``None`` without code.
+        connection: How the code is reached; ``None`` where it is in no Git repository.
         stages: The stages there are, in running order, each with its arguments.
     """
 
@@ -36,11 +37,11 @@ def wanted_of(settings: Settings, foundation: Foundation) -> Wanted:
         settings: The checked stack file.
         foundation: What the parts are made with.
     """
-    code = settings.source.code
+    git = settings.source.git
     given = ((stage, args_of(stage, settings)) for stage in STAGES)
     return Wanted(
         registry=registry_args(settings, foundation),
-        connection=connection_args(code, foundation) if code else None,
+        connection=connection_args(git, foundation) if git else None,
         stages=tuple((stage, args) for stage, args in given if args is not None),
     )
 
@@ -54,7 +55,8 @@ def shared_facts(settings: Settings) -> SharedFacts:
     """Return what every stage may know of a stack file."""
     source, release = settings.source, settings.release
     return SharedFacts(
-        source_url=source.code.repository_url if source.code else None,
+        source_url=source.code.source_url if source.code else None,
+        revision=UPLOADED_OBJECT if source.s3 else COMMIT if source.code else {},
         github=source.github,
         engine=settings.deploy.chosen_engine,
         release_tag_prefix=release.tag_prefix if release.enabled else None,
@@ -62,7 +64,7 @@ def shared_facts(settings: Settings) -> SharedFacts:
     )
 
 
-def connection_args(code: CodeSection, foundation: Foundation) -> ConnectionArgs:
+def connection_args(code: GitSection, foundation: Foundation) -> ConnectionArgs:
     """Return how a stack file's code is reached."""
     return ConnectionArgs(
         foundation=foundation,

@@ -15,14 +15,15 @@ from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.emulated import Caller, RolePolicies
 from local.rehearsal.pipeline.triggers import rules_of
-from local.rehearsal.resources import PROJECT, Graph, place_of, policies_of, repositories_elsewhere, values_of
+from local.rehearsal.resources import PIPELINE, PROJECT, Graph, place_of, policies_of, repositories_elsewhere, values_of
 
 
 class Account:
     """The account and region of a deployed stack, made in the emulators.
 
     What it makes: buckets with their policies and objects, image repositories, log groups, and the roles that other
-    accounts may assume; every other role as soon as somebody acts by it.
+    accounts may assume; every other role as soon as somebody acts by it. A bucket that code is uploaded to is somebody
+    else's: it is made as its owner has to have it.
     Of an encryption key only the permission to use it is emulated, and nothing that a bucket's settings do by
     themselves, such as expiry.
 
@@ -81,14 +82,8 @@ class Account:
 
     def _make(self, graph: Graph) -> None:
         self.roles |= policies_of(graph)
-        s3, ecr, logs = self.client("s3"), self.client("ecr"), self.client("logs")
-        for bucket in values_of(graph, "aws:s3/bucket:Bucket"):
-            s3.create_bucket(Bucket=bucket["bucket"], **_location(self.region))
-        for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
-            s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=_content(item))
-        _encrypt(s3, graph)
-        for policy in values_of(graph, "aws:s3/bucketPolicy:BucketPolicy"):
-            s3.put_bucket_policy(Bucket=policy["bucket"], Policy=policy["policy"])
+        ecr, logs = self.client("ecr"), self.client("logs")
+        self._make_buckets(graph)
         for repository in values_of(graph, "aws:ecr/repository:Repository"):
             given = {"imageTagMutability": repository["imageTagMutability"]}
             if repository.get("imageTagMutabilityExclusionFilters"):
@@ -106,6 +101,22 @@ class Account:
             if any("AWS" in statement["Principal"] for statement in trust["Statement"]):
                 policies = self.roles.get(role["name"], ())
                 self._services.make_role(role["name"], policies, account=self.identity, trust=trust)
+
+    def _make_buckets(self, graph: Graph) -> None:
+        s3 = self.client("s3")
+        for bucket in values_of(graph, "aws:s3/bucket:Bucket"):
+            s3.create_bucket(Bucket=bucket["bucket"], **_location(self.region))
+        for item in values_of(graph, "aws:s3/bucketObjectv2:BucketObjectv2"):
+            s3.put_object(Bucket=item["bucket"], Key=item["key"], Body=_content(item))
+        _encrypt(s3, graph)
+        for policy in values_of(graph, "aws:s3/bucketPolicy:BucketPolicy"):
+            s3.put_bucket_policy(Bucket=policy["bucket"], Policy=policy["policy"])
+        for name in _uploaded_to(graph):
+            s3.create_bucket(Bucket=name, **_location(self.region))
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+            s3.put_bucket_notification_configuration(
+                Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+            )
 
 
 def make_repositories_elsewhere(services: AwsServices, graphs: Sequence[Graph]) -> None:
@@ -139,6 +150,15 @@ def check_places(graphs: Mapping[str, Graph]) -> None:
                         f'  aws:region: {target[0]}\n  aws:allowedAccountIds: ["{target[1]}"]\n'
                         f"or correct accountId and region below ecs-delivery:promotion in that of {name}."
                     )
+
+
+def _uploaded_to(graph: Graph) -> Iterator[str]:
+    """The buckets that the pipeline's source actions fetch code from."""
+    for pipeline in values_of(graph, PIPELINE):
+        for stage in pipeline["stages"]:
+            for action in stage["actions"]:
+                if action["provider"] == "S3":
+                    yield action["configuration"]["S3Bucket"]
 
 
 def _promotions(graph: Graph) -> Iterator[tuple[str, tuple[str, str]]]:

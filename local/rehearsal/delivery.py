@@ -41,7 +41,7 @@ _LIGHTHOUSE_PACKAGES = ROOT / "buildspecs" / "lighthouse"
 _AGAIN = "To run the job again: python3 $JOBS_DIR/jobs.pyz JOB, as at the end of the log."
 UNPROVEN = (
     "That AWS has room: quotas, capacity, the account's own policies and network are not emulated.",
-    "That the connection to the Git provider is confirmed, and that a push reaches CodePipeline.",
+    "That the connection to the Git provider is confirmed, and that a push or an upload reaches CodePipeline.",
     "That jobs find in AWS's build images what they find on this machine.",
     "Encryption keys and their policies, DNS, certificates, security groups and subnets.",
     "Times: waits are shortened, machines are others, and images are built for this machine's processor.",
@@ -205,8 +205,10 @@ def _environment(pipelines: Collection[Deployed]) -> dict[str, str]:
 
 
 def _branch(deployed: Deployed) -> str:
-    """The branch that a pipeline's source action takes."""
+    """The branch that a pipeline's source action takes; empty for uploaded code, of which it knows no branch."""
     for action in deployed.actions:
+        if action.provider == "S3":
+            return ""
         if action.provider == "CodeStarSourceConnection":
             return action.configuration["BranchName"]
     raise Refusal(

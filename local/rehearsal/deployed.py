@@ -26,6 +26,8 @@ from local.rehearsal.resources import PIPELINE, PROJECT, Graph, policies_of, val
 
 _REFERENCE = re.compile(r"#\{([^{}]*)\}")
 _LAMBDA_TIMEOUT_MINUTES = 15
+_CODE = ("CodeStarSourceConnection", "S3")
+"""Providers whose source actions hand on code."""
 
 
 class DeployedProblem(Refusal):
@@ -259,7 +261,7 @@ class Deployed:
 
         https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
         """
-        sources = [source for source in self.actions if source.provider == "CodeStarSourceConnection"]
+        sources = [source for source in self.actions if source.provider in _CODE]
         code = {name: source for source in sources for name in source.outputs if name in action.inputs}
         for name, source in code.items():
             is_reference = source.configuration.get("OutputArtifactFormat") == CLONE_REFERENCE

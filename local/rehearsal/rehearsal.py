@@ -19,6 +19,7 @@ from local.rehearsal.actions.code_deploy import CodeDeployToEcs
 from local.rehearsal.actions.connection import Connection
 from local.rehearsal.actions.ecr import EcrSource
 from local.rehearsal.actions.ecs import EcsAction
+from local.rehearsal.actions.s3 import S3Source
 from local.rehearsal.application import Source
 from local.rehearsal.base_images import PLATFORM, Provision, build_of
 from local.rehearsal.build_secrets import keep_build_secrets
@@ -34,7 +35,16 @@ from local.rehearsal.job_sandbox import JobSandbox, machine_for
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import Access
-from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
+from local.rehearsal.pipeline.triggers import (
+    Arrivals,
+    Push,
+    Rule,
+    push_event,
+    reason_not_to_start,
+    revisions_of,
+    rules_of,
+    upload_event,
+)
 from local.rehearsal.report.model import Permission
 from local.rehearsal.resources import Graph
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
@@ -185,7 +195,7 @@ class Rehearsal:
     def push(
         self, stack: str, source: Source, *, variables: Mapping[str, str] | None = None, until: str = ""
     ) -> Execution:
-        """Push a commit, which starts a stack's pipeline; if its filters keep that off, start it as a person does.
+        """Push or upload a commit, which starts a stack's pipeline; if nothing comes of it, start it as a person does.
 
         Args:
             stack: The stack's name.
@@ -197,7 +207,10 @@ class Rehearsal:
             Refusal: There is no such variable, stage or action.
         """
         found = self.stacks[stack]
+        until = until or self._options.until.get(stack, "")
         for action in found.deployed.actions:
+            if action.provider == "S3":
+                return self._upload(found, action, source, variables, until)
             if action.provider == "CodeStarSourceConnection":
                 source.publish(self.sandbox, action.configuration["FullRepositoryId"])
         history = [Commit(sha, message) for sha, message in source.history]
@@ -206,7 +219,26 @@ class Rehearsal:
         pushed = Push(branch=source.branch, paths=source.changed_paths)
         reason = reason_not_to_start(found.deployed.triggers, pushed)
         trigger = f"By hand, since the push does not start it: {reason}" if reason else f"Push to {source.branch}"
-        return found.runner.start(trigger, variables=variables, until=until or self._options.until.get(stack, ""))
+        return found.runner.start(trigger, variables=variables, until=until)
+
+    def _upload(
+        self, stack: Stack, action: Action, source: Source, variables: Mapping[str, str] | None, until: str
+    ) -> Execution:
+        """Upload an archive of a commit, as a CI elsewhere does; the bucket tells EventBridge if its owner says so."""
+        bucket, key = action.configuration["S3Bucket"], action.configuration["S3ObjectKey"]
+        account, name = stack.account, f"s3://{bucket}/{key}"
+        content = source.archive(self.sandbox.folder / "uploads" / f"{stack.name}.zip").read_bytes()
+        s3 = account.client("s3")
+        put = s3.put_object(Bucket=bucket, Key=key, Body=content)
+        uploaded = {"key": key, "size": len(content), "etag": put["ETag"].strip('"'), "version-id": put["VersionId"]}
+        event = upload_event(account.identity, account.region, bucket, uploaded)
+        if "EventBridgeConfiguration" in s3.get_bucket_notification_configuration(Bucket=bucket):
+            for rule in stack.rules:
+                if self._matches(stack, rule, event):
+                    return self._start(stack, rule, event, f"Upload of {name}", variables, until)
+        return stack.runner.start(
+            f"By hand, since no rule matches the upload of {name}", variables=variables, until=until
+        )
 
     def wait(self) -> None:
         """Wait until no pipeline runs any more, those among them that images have started meanwhile.
@@ -301,6 +333,7 @@ class Rehearsal:
         providers: dict[str, ActionProvider] = {
             "CodeStarSourceConnection": Connection(repositories=self.sandbox.repositories),
             "ECR": EcrSource(account=account),
+            "S3": S3Source(account=account),
             "CodeBuild": CodeBuild(account=account, machines=machines, differs=self._differs, scenes=self._scenes),
             "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.pace.waits),
             "Manual": Approval(decide=self._options.decide),
@@ -418,7 +451,8 @@ class Rehearsal:
                     event = push_event(stack.account.identity, stack.account.region, repository, tag, digest)
                     for rule in stack.rules:
                         if self._matches(stack, rule, event):
-                            self._start(stack, rule, event, f"Image {repository}:{tag}")
+                            until = self._options.until.get(name, "")
+                            self._start(stack, rule, event, f"Image {repository}:{tag}", None, until)
 
     @staticmethod
     def _matches(stack: Stack, rule: Rule, event: Mapping[str, Any]) -> bool:
@@ -426,12 +460,20 @@ class Rehearsal:
         events = stack.account.client("events")
         return bool(events.test_event_pattern(EventPattern=rule.pattern, Event=json.dumps(event))["Result"])
 
-    def _start(self, stack: Stack, rule: Rule, event: Mapping[str, Any], trigger: str) -> None:
+    @staticmethod
+    def _start(
+        stack: Stack,
+        rule: Rule,
+        event: Mapping[str, Any],
+        trigger: str,
+        variables: Mapping[str, str] | None,
+        until: str,
+    ) -> Execution:
         account = stack.account
         policies = stack.deployed.policies_of(rule.role)
         request = rule.request(event, policies, account=account.identity, region=account.region)
-        revisions = {item["actionName"]: item["revisionValue"] for item in request["sourceRevisions"]}
-        stack.runner.start(trigger, revisions, until=self._options.until.get(stack.name, ""))
+        revisions = revisions_of(request, stack.deployed)
+        return stack.runner.start(trigger, revisions, variables=variables, until=until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from local.rehearsal.deployed import Action, Deployed
 from local.rehearsal.results import Result, ResultStore, Wish
 from local.rehearsal.results.dependencies import is_deployment
 
-_NEED_NO_RESULT = frozenset({"CodeStarSourceConnection", "ECR", "Manual"})
+_NEED_NO_RESULT = frozenset({"CodeStarSourceConnection", "ECR", "Manual", "S3"})
 """What these providers do is done again without effort."""
 
 

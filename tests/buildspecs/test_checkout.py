@@ -59,8 +59,8 @@ def test_an_empty_submodule_fails_by_name_with_the_fix(machine: Machine, there: 
         (machine.folder / "vendor" / "lib").mkdir(parents=True)
 
     assert refusal(machine) == (
-        "FAILED: submodules are empty: vendor/lib. Set fullClone: true, in the section source of the stack file, "
-        "or list them in .dockerignore."
+        "FAILED: submodules are empty: vendor/lib. Set fullClone: true, in the section source of the stack file "
+        "(with source.s3: upload an archive that holds them), or list them in .dockerignore."
     )
 
 
@@ -74,7 +74,7 @@ def test_pointers_of_git_lfs_fail_by_name_and_count(machine: Machine) -> None:
     assert listed
     assert set(listed[1].split(", ")) < {f"assets/{number}.bin" for number in range(7)}
     assert len(listed[1]) == len(names)
-    assert said.endswith("Set fullClone: true, in the section source of the stack file, or list them in .dockerignore.")
+    assert said.endswith("upload an archive that holds them), or list them in .dockerignore.")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,8 @@ def test_what_looks_like_a_link_is_noted(machine: Machine) -> None:
     assert result.returncode == 0
     (note,) = [line for line in result.stdout.splitlines() if line.startswith("NOTE")]
     named = re.search(
-        r"these look like it: (.*)\. Set fullClone: true, in the section source of the stack file\.", note
+        r"these look like it: (.*)\. Set fullClone: true, in the section source of the stack file \(with source\.s3: ",
+        note,
     )
     assert named
     assert set(named[1].split(", ")) == {"app.conf", "config/again.conf"}
@@ -289,7 +290,8 @@ def test_static_files_are_held_to_the_same(machine: Machine) -> None:
     machine.file("public/video.mp4", POINTER)
     assert refusal(machine, "upload_static_files", UPLOAD) == (
         "FAILED: Git LFS files are pointers without their content: public/video.mp4. "
-        "Set fullClone: true, in the section source of the stack file."
+        "Set fullClone: true, in the section source of the stack file (with source.s3: upload an archive that holds "
+        "them)."
     )
 
 

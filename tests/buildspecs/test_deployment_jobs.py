@@ -453,7 +453,15 @@ def test_a_version_that_another_image_has_is_not_even_deployed(machine: Machine)
 
 @pytest.mark.parametrize(
     ("changes", "prefix", "message"),
-    [({"version": ""}, "v", "has no version"), ({"version": "1+2"}, "v", "'v1+2' is no image tag")],
+    [
+        ({"version": ""}, "v", "has no version"),
+        ({"version": "1+2"}, "v", "'v1+2' is no image tag"),
+        (
+            {"commit": "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY"},
+            "v",
+            "was built of 3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY, which is",
+        ),
+    ],
 )
 def test_a_version_that_cannot_be_a_tag_is_not_even_deployed(
     machine: Machine, changes: dict[str, object], prefix: str, message: str

@@ -231,6 +231,51 @@ def test_the_version_can_come_from_a_file(machine: Machine) -> None:
     assert machine.json("image.json")["version"] == "1.2.3"
 
 
+UPLOADED = {
+    **{name: value for name, value in BUILD.items() if name not in ("COMMIT_ID", "COMMIT_DATE", "BRANCH")},
+    "SOURCE_URL": "s3://shop-uploads/shop.zip",
+    "OBJECT_VERSION": "_IYV3p45BT0ac8hjHg1houSdS1a.Mro8",
+}
+
+
+def test_uploaded_code_is_known_by_the_version_of_its_object(machine: Machine) -> None:
+    """An archive has no commit and no date. What runs can be fetched again from the bucket, by this very version."""
+    pushes(machine)
+
+    result = machine.run("build_image", **UPLOADED)
+
+    assert result.returncode == 0, result.stderr
+    recorded = machine.json("image.json")
+    assert (recorded["commit"], recorded["version"]) == (UPLOADED["OBJECT_VERSION"], "s3-IYV3p45")
+    assert (recorded["source"], recorded["created"]) == ("s3://shop-uploads/shop.zip", "")
+    assert re.fullmatch(r"s3-_IYV3p45BT0ac8hjHg1houSdS1a\.Mro8-[0-9a-f]{8}", recorded["tag"])
+    (build,) = machine.called("docker buildx build")
+    assert build.after("--label") == [
+        f"org.opencontainers.image.revision={UPLOADED['OBJECT_VERSION']}",
+        "org.opencontainers.image.version=s3-IYV3p45",
+        "org.opencontainers.image.source=s3://shop-uploads/shop.zip",
+    ]
+
+
+def test_a_version_that_is_no_image_tag_has_one_all_the_same(machine: Machine) -> None:
+    """AWS says no more of it than that it is an opaque text of up to 1,024 bytes."""
+    pushes(machine)
+
+    assert machine.run("build_image", **{**UPLOADED, "OBJECT_VERSION": "a/b+c" * 100}).returncode == 0
+    recorded = machine.json("image.json")
+    assert recorded["commit"] == "a/b+c" * 100
+    assert re.fullmatch(r"s3-[0-9a-f]{64}-[0-9a-f]{8}", recorded["tag"])
+    assert re.fullmatch(r"s3-[0-9a-f]{7}", recorded["version"])
+
+
+def test_an_upload_that_its_bucket_keeps_no_version_of_is_not_built(machine: Machine) -> None:
+    """S3 calls all of them null: the next upload would pass for this one, and would not be built."""
+    result = machine.run("build_image", **{**UPLOADED, "OBJECT_VERSION": "null"})
+    assert result.returncode == 1
+    assert "the code is of a bucket that keeps no versions of its objects" in result.stderr
+    assert machine.called("docker buildx build") == []
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
 def test_a_task_definition_of_the_commit_comes_with_the_image(machine: Machine, mark: str) -> None:
     """The job that prepares the deployment sees no code."""

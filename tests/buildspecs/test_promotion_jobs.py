@@ -608,6 +608,11 @@ def test_a_tag_that_somebody_takes_away_at_once_is_noticed(machine: Machine) -> 
     [
         ({"version": ""}, "v", "has no version: its label org.opencontainers.image.version is missing"),
         ({"version": "1+2"}, "v", "'v1+2' is no image tag"),
+        (
+            {"commit": "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY"},
+            "v",
+            "which is no commit, and a GitHub release is made of one",
+        ),
         ({}, "-", "'-1.2.3' is no image tag"),
         ({"digest": "latest"}, "v", "deployment.json is about latest, the pipeline delivers"),
     ],

@@ -235,7 +235,12 @@ def jobs_in(urns: Iterable[str]) -> set[str]:
 
 
 def test_switching_release_on_creates_its_jobs_and_updates_the_pipeline(deployed: Deployed) -> None:
-    before = "ecs-delivery:release" in yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]
+    sections = yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]
+    before = "ecs-delivery:release" in sections
+    if "s3" in sections["ecs-delivery:source"]:  # there is no commit to release
+        with pytest.raises(EngineFailure, match=r"must be false with source\.s3"):
+            deployed.edited(lambda config: config.setdefault("release", RELEASE))
+        return
     outcome = deployed.edited(lambda config: config.setdefault("release", RELEASE))
     if before:
         assert outcome.changes == ()

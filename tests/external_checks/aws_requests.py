@@ -826,6 +826,16 @@ ACTIONS: Mapping[str, Call] = {
             "FileName": _ARTIFACT,
         },
     ),
+    "S3": Call(
+        service="s3",
+        operation="GetObject",
+        case=pascal,
+        places={
+            "S3Bucket": _to("Bucket"),
+            "S3ObjectKey": _to("Key"),
+            "PollForSourceChanges": _CODEPIPELINE,
+        },
+    ),
     "Manual": Call(
         service="sns",
         operation="Publish",

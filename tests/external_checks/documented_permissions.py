@@ -302,6 +302,8 @@ def _use_connection(repository: str) -> tuple[Permission, ...]:
     )
 
 
+_TAGGING = ("s3:PutObjectTagging", "s3:GetObjectTagging", "s3:GetObjectVersionTagging")
+_OWN_ACCOUNT = {"StringEquals": {"aws:ResourceAccount": "<account>"}}
 _TO_TASKS = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
 _OWN_FOLDER = (
     "CodePipeline keeps a pipeline's artifacts under the first 20 characters of its name: "
@@ -395,10 +397,30 @@ PURPOSES: tuple[Purpose, ...] = (
                 ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
                 proof=_OWN_FOLDER,
             ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: artifact store, with a source action that fetches no objects",
+        page=f"{_CODEPIPELINE}/how-to-custom-role.html",
+        applies=lambda role: by_service("codepipeline")(role) and "S3" not in role.providers,
+        permissions=(
             Permission(
-                actions=("s3:PutObjectTagging", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
+                actions=_TAGGING,
                 aws=("arn:aws:s3:::<bucket>/*",),
-                absent="The page asks for them when objects of an S3 source have tags; no source here is in S3.",
+                absent="The page asks for them when objects of an S3 source have tags; no source of these is in S3.",
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: artifact store, with a source action that fetches objects, which may have tags",
+        page=f"{_CODEPIPELINE}/how-to-custom-role.html",
+        applies=_pipeline_with("S3"),
+        permissions=(
+            Permission(
+                actions=_TAGGING,
+                aws=("arn:aws:s3:::<bucket>/*",),
+                ours=("arn:aws:s3:::<bucket>/<pipeline>/*",),
+                proof=_OWN_FOLDER,
             ),
         ),
     ),
@@ -432,6 +454,46 @@ PURPOSES: tuple[Purpose, ...] = (
             Permission(
                 actions=("ecr:DescribeImages",),
                 aws=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: Amazon S3 source action",
+        page=f"{_CODEPIPELINE}/action-reference-S3.html",
+        applies=_pipeline_with("S3"),
+        permissions=(
+            Permission(
+                actions=("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
+                aws=("arn:aws:s3:::<bucket>", "arn:aws:s3:::<bucket>/*"),
+                aws_condition=_OWN_ACCOUNT,
+                ours=("arn:aws:s3:::<bucket>/<object path>",),
+                condition=_OWN_ACCOUNT,
+                proof=(
+                    "The AWS CDK grants its action the one object (aws-cdk#15304), and IAM's table has these actions "
+                    "for objects alone: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"
+                ),
+            ),
+            Permission(
+                actions=("s3:GetBucketVersioning", "s3:GetBucketAcl", "s3:GetBucketLocation"),
+                aws=("arn:aws:s3:::<bucket>", "arn:aws:s3:::<bucket>/*"),
+                aws_condition=_OWN_ACCOUNT,
+                ours=("arn:aws:s3:::<bucket>",),
+                condition=_OWN_ACCOUNT,
+                proof=(
+                    "IAM's table has these actions for buckets alone: "
+                    "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"
+                ),
+            ),
+        ),
+    ),
+    Purpose(
+        name="CodePipeline: Amazon S3 source action, of objects under a customer managed key",
+        page="https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html",
+        applies=_states("DecryptUploadedCode"),
+        permissions=(
+            Permission(
+                actions=("kms:Decrypt",),
+                aws=("arn:aws:kms:<region>:<account>:key/<key>",),
             ),
         ),
     ),

@@ -185,6 +185,14 @@ def test_a_pushed_image_starts_a_run_of_exactly_that_image() -> None:
     }
 
 
+def test_an_upload_starts_a_run_of_exactly_that_version() -> None:
+    (start,) = (item for item in requests_of(described("s3-source")) if item.operation == "StartPipelineExecution")
+    assert start.params == {
+        "name": "shop-s3-source",
+        "sourceRevisions": [{"actionName": "Source", "revisionType": "S3_OBJECT_VERSION_ID", "revisionValue": DIGEST}],
+    }
+
+
 def test_a_resource_type_without_a_request_is_refused_by_name() -> None:
     unknown = {"type": "aws:sqs/queue:Queue", "name": "shop-queue", "custom": True, "inputs": {}, "outputs": {}}
     with pytest.raises(NoRequestError, match=r"aws:sqs/queue:Queue \(shop-queue\) has no row in .*aws_requests.py"):

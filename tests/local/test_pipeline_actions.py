@@ -23,6 +23,7 @@ from local.rehearsal.actions.code_build import CodeBuild, lacks_for_its_network
 from local.rehearsal.actions.code_deploy import CodeDeployToEcs
 from local.rehearsal.actions.connection import Connection
 from local.rehearsal.actions.ecr import EcrSource
+from local.rehearsal.actions.s3 import S3Source
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_deploy import CodeDeploy
 from local.rehearsal.deployed import Deployed, Project
@@ -287,6 +288,88 @@ def test_ecr_hands_on_the_digest_of_the_tag_or_of_the_push(need: Callable[..., N
             assert ("ImageTag" in done.variables) is (not revision)
         with pytest.raises(ActionFailed, match=r"ImageNotFoundException|does not exist"):
             EcrSource(account=account).run(context(tmp_path, {**configuration, "ImageTag": "gone"}, outputs=["Source"]))
+
+
+# Uploaded code
+
+UPLOADED = {"S3Bucket": "shop-uploads", "S3ObjectKey": "builds/shop.zip", "PollForSourceChanges": "false"}
+
+
+def archived(text: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("Dockerfile", text)
+    return packed.getvalue()
+
+
+def test_an_upload_is_handed_on_in_the_version_of_the_run_or_else_the_newest(tmp_path: Path) -> None:
+    with AwsServices() as aws:
+        account: Any = SimpleNamespace(client=lambda service: aws.client(service, region="eu-west-1"))
+        s3 = account.client("s3")
+        s3.create_bucket(Bucket="shop-uploads", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        source = S3Source(account=account)
+
+        def run(folder: str, **given: Any) -> tuple[Mapping[str, str], bytes]:  # noqa: ANN401 - the context's
+            made = context(tmp_path / folder, UPLOADED, outputs=["Source"], **given)
+            return source.run(made).variables, kept(made)
+
+        with pytest.raises(ActionFailed, match=r"s3://shop-uploads/builds/shop\.zip cannot be had: .*NoSuchKey"):
+            run("none")
+        s3.put_object(Bucket="shop-uploads", Key="builds/shop.zip", Body=archived("FROM zero"))
+        with pytest.raises(ActionFailed, match="The bucket shop-uploads is not configured for versioning"):
+            run("without versions")
+        s3.put_bucket_versioning(Bucket="shop-uploads", VersioningConfiguration={"Status": "Enabled"})
+        first, second = (
+            s3.put_object(Bucket="shop-uploads", Key="builds/shop.zip", Body=archived(text))
+            for text in ("FROM one", "FROM two")
+        )
+        for revision, wanted, text in ((first["VersionId"], first, "FROM one"), ("", second, "FROM two")):
+            variables, content = run(f"version {revision}", revision=revision)
+            assert variables == {
+                "BucketName": "shop-uploads",
+                "ETag": wanted["ETag"].strip('"'),
+                "ObjectKey": "builds/shop.zip",
+                "VersionId": wanted["VersionId"],
+            }
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                assert archive.read("Dockerfile").decode() == text
+        with pytest.raises(ActionFailed, match="cannot be had"):
+            run("gone", revision="00000000-0000-4000-8000-000000000000")
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        f"s3:{name}"
+        for name in (
+            "GetBucketAcl",
+            "GetBucketLocation",
+            "GetBucketVersioning",
+            "GetObject",
+            "GetObjectTagging",
+            "GetObjectVersion",
+            "GetObjectVersionTagging",
+        )
+    ],
+)
+def test_each_permission_of_aws_s_page_is_asked_for(tmp_path: Path, action: str) -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html."""
+    with pytest.raises(ActionFailed, match=rf"is not authorized to perform {action} on arn:aws:s3:::shop-uploads"):
+        S3Source(account=SimpleNamespace()).run(  # type: ignore[arg-type]  # it is refused before it asks S3
+            context(tmp_path, UPLOADED, outputs=["Source"], policies=all_but(action))
+        )
+
+
+def test_the_role_of_the_stack_file_may_fetch_what_it_names_and_no_other_object(tmp_path: Path) -> None:
+    deployed = Deployed.of([resource.as_dict() for resource in program("s3-source")])
+    (action,) = (each for each in deployed.actions if each.provider == "S3")
+    policies = deployed.policies_of(deployed.role)
+    with AwsServices() as aws:
+        account: Any = SimpleNamespace(client=lambda service: aws.client(service, region="eu-west-1"))
+        for changed, said in (({}, "cannot be had"), ({"S3ObjectKey": "builds/other.zip"}, "s3:GetObject on arn")):
+            given = context(tmp_path, {**action.configuration, **changed}, outputs=["Source"], policies=policies)
+            with pytest.raises(ActionFailed, match=said):
+                S3Source(account=account).run(given)
 
 
 # A build in a VPC

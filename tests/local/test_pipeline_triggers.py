@@ -15,7 +15,15 @@ from components.settings import load_stack_file
 from local.errors import Refusal
 from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.deployed import Deployed
-from local.rehearsal.pipeline.triggers import Arrivals, Push, push_event, reason_not_to_start, rules_of
+from local.rehearsal.pipeline.triggers import (
+    Arrivals,
+    Push,
+    push_event,
+    reason_not_to_start,
+    revisions_of,
+    rules_of,
+    upload_event,
+)
 from local.rehearsal.rehearsal import Rehearsal
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -121,6 +129,48 @@ def test_an_image_that_arrives_starts_prod_pinned_to_its_digest(need: Callable[.
     assert request == {
         "sourceRevisions": [{"actionName": "SourceImage", "revisionType": "IMAGE_DIGEST", "revisionValue": digest}]
     }
+
+
+def test_an_upload_starts_the_run_of_its_version_and_another_object_starts_none(need: Callable[..., None]) -> None:
+    need("ministack")
+    (rule,) = rules_of(graph("s3-source"))
+    deployed = Deployed.of(graph("s3-source"))
+
+    def uploaded(key: str) -> dict[str, Any]:
+        described = {
+            "key": key,
+            "size": 5,
+            "etag": "b1946ac92492d2347c6235b4d2611184",
+            "version-id": "3sL4kqtJlcpXroDT",
+        }
+        return upload_event(ACCOUNT, REGION, "example-shop-uploads", described)
+
+    with AwsServices() as aws:
+        events = aws.client("events", region=REGION)
+        matched = [
+            key
+            for key in ("builds/shop.zip", "builds/shop.zip.sig", "shop.zip")
+            if events.test_event_pattern(EventPattern=rule.pattern, Event=json.dumps(uploaded(key)))["Result"]
+        ]
+    assert matched == ["builds/shop.zip"]
+    assert rule.repositories == ()
+    policies = deployed.policies_of(rule.role)
+    request = rule.request(uploaded("builds/shop.zip"), policies, account=ACCOUNT, region=REGION)
+    assert revisions_of(request, deployed) == {"Source": "3sL4kqtJlcpXroDT"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"revisionType": "COMMIT_ID"}, "Source of shop-s3-source takes S3_OBJECT_VERSION_ID, not COMMIT_ID"),
+        ({"actionName": "SourceImage"}, "no action is called 'SourceImage'"),
+    ],
+)
+def test_a_revision_that_an_action_does_not_take_is_refused(changed: dict[str, str], said: str) -> None:
+    """https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_SourceRevisionOverride.html"""
+    given = {"actionName": "Source", "revisionType": "S3_OBJECT_VERSION_ID", "revisionValue": "3sL4kqtJlcpXroDT"}
+    with pytest.raises(Refusal, match=said):
+        revisions_of({"sourceRevisions": [{**given, **changed}]}, Deployed.of(graph("s3-source")))
 
 
 EVENT = push_event(ACCOUNT, REGION, "base/shop", "v1.2.3", "sha256:1")

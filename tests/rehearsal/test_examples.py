@@ -51,6 +51,7 @@ WITHOUT_AN_APPLICATION = {
     "existing-hosting": "a service that exists",
     "existing-network": "a network that exists",
     "inner-service": "a service that others call, see test_discovery",
+    "s3-source": "code that is uploaded, see test_rehearsal",
     "shared-listener": "a load balancer that exists",
 }
 """Stack files that show a choice of the delivery, and which: tests of their own run them."""

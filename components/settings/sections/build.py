@@ -55,7 +55,8 @@ class VersionSection(Section):
         default="commit",
         validation_alias="from",
         serialization_alias="from",
-        description="`commit` makes the version from the commit's date and id, `file` reads it from a file.",
+        description="`commit` makes the version from the commit's date and id, with `source.s3` from the id of the "
+        "object's version; `file` reads it from a file.",
         examples=["file"],
     )
     path: RelativePath = Field(

@@ -8,6 +8,7 @@ from pydantic import Field
 from components.settings.names import (
     BitbucketRepository,
     Branch,
+    Bucket,
     ConnectionArn,
     EcrRepository,
     GithubRepository,
@@ -15,6 +16,8 @@ from components.settings.names import (
     HostArn,
     ImageTag,
     ImageTagPattern,
+    KmsKeyArn,
+    ObjectKey,
     Role,
     TriggerPattern,
     Url,
@@ -74,7 +77,7 @@ class BranchFilterSection(Section):
     )
 
 
-class CodeSection(Section):
+class GitSection(Section):
     """Code in a Git repository, reached through a CodeConnections connection; a section for each provider derives."""
 
     PROVIDER: ClassVar[str]
@@ -133,7 +136,7 @@ class CodeSection(Section):
         return self.PUBLIC_URL
 
     @property
-    def repository_url(self) -> str:
+    def source_url(self) -> str:
         """Where the repository is."""
         return f"{self.server_url}/{self.repository}"
 
@@ -170,7 +173,7 @@ class CodeSection(Section):
             )
 
 
-class InstalledCodeSection(CodeSection):
+class InstalledGitSection(GitSection):
     """Code with a provider that is also installed on servers of one's own, which a host of CodeConnections reaches.
 
     A host is set up by a person, in the console, and serves all connections to the server:
@@ -228,7 +231,7 @@ class InstalledCodeSection(CodeSection):
             )
 
 
-class GithubSection(InstalledCodeSection):
+class GithubSection(InstalledGitSection):
     """Code on GitHub or GitHub Enterprise Server."""
 
     PROVIDER: ClassVar[str] = "GitHub"
@@ -246,7 +249,7 @@ class GithubSection(InstalledCodeSection):
     )
 
 
-class GitlabSection(InstalledCodeSection):
+class GitlabSection(InstalledGitSection):
     """Code on GitLab, GitLab.com or self-managed."""
 
     PROVIDER: ClassVar[str] = "GitLab"
@@ -264,7 +267,7 @@ class GitlabSection(InstalledCodeSection):
     )
 
 
-class BitbucketSection(CodeSection):
+class BitbucketSection(GitSection):
     """Code on Bitbucket Cloud; no connection reaches Bitbucket on servers of one's own."""
 
     PROVIDER: ClassVar[str] = "Bitbucket"
@@ -280,6 +283,39 @@ class BitbucketSection(CodeSection):
         "connection, with `fullClone: true`.",
         examples=[["example/shop-fonts"]],
     )
+
+
+class S3Section(Section):
+    """Code as a zip in a bucket of this account and region; each upload of the object starts the pipeline.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html
+    """
+
+    bucket: Bucket = Field(
+        description="Bucket that the code is uploaded to. It exists, keeps the versions of its objects, and sends its "
+        "events to EventBridge: `nextSteps` has the commands.",
+        examples=["shop-uploads"],
+    )
+    object_key: ObjectKey = Field(
+        description="Key of the object, one zip with the files of the application, the `Dockerfile` at its top.",
+        examples=["shop.zip"],
+    )
+    kms_key_arn: KmsKeyArn | None = Field(
+        default=None,
+        description="ARN of the customer managed key that the bucket's objects are encrypted with, whose policy has to "
+        "let this account's policies decide; not needed with a key that S3 or AWS manages.",
+        examples=["arn:aws:kms:eu-west-1:123456789012:key/0f0f0f0f-1234-4abc-8def-0123456789ab"],
+    )
+
+    @classmethod
+    def key(cls) -> str:
+        """Return the section's name in the stack file."""
+        return "s3"
+
+    @property
+    def source_url(self) -> str:
+        """Where the code is."""
+        return f"s3://{self.bucket}/{self.object_key}"
 
 
 class EcrSection(Section):
@@ -329,7 +365,7 @@ class EcrSection(Section):
 
 
 class SourceSection(Section):
-    """Where the pipeline starts: code (`github`, `gitlab` or `bitbucket`), `ecr`, or both (code on a base image)."""
+    """Where the pipeline starts: code (`github`, `gitlab`, `bitbucket`, `s3`), `ecr`, or both (on a base image)."""
 
     github: GithubSection | None = Field(
         default=None,
@@ -344,27 +380,38 @@ class SourceSection(Section):
     bitbucket: BitbucketSection | None = Field(
         default=None, description="Code on Bitbucket Cloud.", examples=[{"repository": "example/shop"}]
     )
+    s3: S3Section | None = Field(
+        default=None,
+        description="Code that is uploaded to a bucket as a zip, by a CI elsewhere for one. It names no commit, so "
+        "nothing is released on GitHub.",
+        examples=[{"bucket": "shop-uploads", "objectKey": "shop.zip"}],
+    )
     ecr: EcrSection | None = Field(
         default=None, description="An image in ECR.", examples=[{"repository": "shop-prod", "tag": "promoted"}]
     )
 
     @property
-    def code(self) -> CodeSection | None:
-        """Where the code is; ``None`` when the pipeline delivers an image as it is."""
+    def git(self) -> GitSection | None:
+        """The Git repository that has the code; ``None`` where the code is elsewhere, or there is none."""
         return self.github or self.gitlab or self.bitbucket
+
+    @property
+    def code(self) -> GitSection | S3Section | None:
+        """Where the code is; ``None`` when the pipeline delivers an image as it is."""
+        return self.git or self.s3
 
     def problems(self) -> Iterator[Problem]:
         """Yield a source that names nothing, and one that names the code twice."""
         if self.code is None and self.ecr is None:
             yield Problem(
                 path=(),
-                message="must name github, gitlab or bitbucket, or ecr, or one of the three and ecr",
+                message="must name github, gitlab, bitbucket or s3, or ecr, or one of the four and ecr",
                 fix="pulumi config set --path 'ecs-delivery:source.github.repository' example/shop",
             )
-        named = [section.key() for section in (self.github, self.gitlab, self.bitbucket) if section]
+        named = [section.key() for section in (self.github, self.gitlab, self.bitbucket, self.s3) if section]
         if len(named) > 1:
             yield Problem(
                 path=(named[1],),
-                message=f"cannot be used together with {named[0]}: a pipeline builds one repository",
+                message=f"cannot be used together with {named[0]}: a pipeline builds the code of one place",
                 fix=f"pulumi config rm --path 'ecs-delivery:source.{named[1]}'",
             )

@@ -2,7 +2,8 @@
 
 Sources: https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-filter.html,
 https://docs.aws.amazon.com/codepipeline/latest/userguide/syntax-glob.html,
-https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html and
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html,
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html and
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html.
 """
 
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local.errors import Refusal
+from local.rehearsal.deployed import Deployed
 from local.rehearsal.emulated import Need, Policies, allows
 from local.rehearsal.resources import Graph, values_of
 
@@ -182,6 +184,60 @@ def push_event(account: str, region: str, repository: str, tag: str, digest: str
             "image-tag": tag,
         },
     }
+
+
+def upload_event(account: str, region: str, bucket: str, uploaded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event of an object that was uploaded to S3.
+
+    Args:
+        account: The account of the bucket.
+        region: Where the bucket is.
+        bucket: Its name.
+        uploaded: The object: ``key``, ``size``, ``etag`` and ``version-id``.
+    """
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": account,
+        "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "region": region,
+        "resources": [f"arn:aws:s3:::{bucket}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": bucket},
+            "object": {**uploaded, "sequencer": "0064D3901D00059242"},
+            "requester": account,
+            "reason": "PutObject",
+        },
+    }
+
+
+_REVISION_TYPES = {
+    "CodeStarSourceConnection": "COMMIT_ID",
+    "ECR": "IMAGE_DIGEST",
+    "S3": "S3_OBJECT_VERSION_ID",
+}
+"""https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_SourceRevisionOverride.html; the key of an object is
+overridden only where the action allows it, which none here does.
+"""
+
+
+def revisions_of(request: Mapping[str, Any], deployed: Deployed) -> dict[str, str]:
+    """Return the revision of each source action that a request to start a pipeline names.
+
+    Raises:
+        Refusal: There is no such action, or its provider has no revisions of this type.
+    """
+    revisions: dict[str, str] = {}
+    for given in request["sourceRevisions"]:
+        action = deployed.action(given["actionName"])
+        wanted = _REVISION_TYPES.get(action.provider)
+        if given["revisionType"] != wanted:
+            raise Refusal(f"{action.name} of {deployed.pipeline} takes {wanted}, not {given['revisionType']}")
+        revisions[action.name] = given["revisionValue"]
+    return revisions
 
 
 class Arrivals:

@@ -10,7 +10,7 @@ from local.rehearsal.report.words import duration
 
 _VERSIONS = ("DEPLOYED_VERSION", "IMAGE_VERSION", "VERSION_TAG")
 """Variables that name the delivered version, the best first."""
-_IDENTITIES = ("CommitId", "IMAGE_DIGEST", "ImageDigest")
+_IDENTITIES = ("CommitId", "VersionId", "IMAGE_DIGEST", "ImageDigest")
 """Variables that tell what was delivered where it has no version."""
 
 

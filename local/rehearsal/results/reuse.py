@@ -23,7 +23,7 @@ from local.rehearsal.results.dependencies import Dependencies, content_digest, f
 from local.rehearsal.results.kept import Result, ResultStore
 from local.rehearsal.results.pushes import Pushes
 
-_CHEAP = frozenset({"CodeStarSourceConnection"})
+_CHEAP = frozenset({"CodeStarSourceConnection", "S3"})
 """Source actions of these providers find out what there is to take, which is no effort."""
 _PEOPLE = frozenset({"Manual"})
 """A person is asked each time."""

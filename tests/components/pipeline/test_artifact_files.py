@@ -20,7 +20,7 @@ from summary import graph_names, program
 
 from components.jobs.buildspec import FOLDER, Buildspec, is_of_the_application, job_of, load_buildspec
 
-SOURCE_FILES = {"CodeStarSourceConnection": ("**/*",), "ECR": ("imageDetail.json",)}
+SOURCE_FILES = {"CodeStarSourceConnection": ("**/*",), "S3": ("**/*",), "ECR": ("imageDetail.json",)}
 """What a source action writes: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html."""
 
 Stages = list[dict[str, Any]]

@@ -97,7 +97,7 @@ OWN = {"url": "https://git.example.com/", "hostArn": HOST}
 )
 def test_a_connection_is_made_of_a_type_or_on_a_host(source: dict[str, Any], made: dict[str, str], server: str) -> None:
     """https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html."""
-    code = shop(source=source).source.code
+    code = shop(source=source).source.git
     assert code
     found: list[Connection] = []
     graph = build(lambda: found.append(connection_of("shop-connection", connection_args(code, foundation()))))

@@ -13,13 +13,10 @@ import pytest
 from mocked import Graph, build
 from samples import TAGS, arn, foundation
 
-from components.pipeline.image_push_trigger import (
-    ImagePushTriggerRule,
-    ImagePushTriggerRuleArgs,
-    event_pattern,
-    start_request,
-)
+from components.pipeline.image_push_trigger import DIGEST as REVISION
+from components.pipeline.image_push_trigger import ImagePushTriggerRule, arrival_of, event_pattern
 from components.pipeline.model import ImagePushTrigger
+from components.pipeline.start_rule import StartRuleArgs
 
 TRIGGER = ImagePushTrigger(repository="shop-prod", tag="promoted")
 PIPELINE = arn("codepipeline", "shop-prod-pipeline")
@@ -70,12 +67,12 @@ def rule() -> Graph:
     def program() -> None:
         ImagePushTriggerRule(
             "trigger",
-            ImagePushTriggerRuleArgs(
+            StartRuleArgs(
                 foundation=foundation(prefix="shop-prod"),
                 pipeline_name="shop-prod-pipeline",
                 pipeline_arn=pulumi.Output.from_input(PIPELINE),
                 source_action="SourceImage",
-                trigger=TRIGGER,
+                occasion=arrival_of(TRIGGER),
             ),
         )
 
@@ -148,7 +145,7 @@ def test_the_run_is_pinned_to_the_digest_of_the_event() -> None:
 
 
 def test_the_request_names_the_source_action_it_is_told() -> None:
-    assert json.loads(start_request("Base"))["sourceRevisions"][0]["actionName"] == "Base"
+    assert json.loads(REVISION.start_request("Base"))["sourceRevisions"][0]["actionName"] == "Base"
 
 
 def test_rule_and_target_are_what_eventbridge_needs() -> None:
@@ -165,7 +162,7 @@ def test_rule_and_target_are_what_eventbridge_needs() -> None:
         "roleArn": graph.one("Role").outputs["arn"],
         "inputTransformer": {
             "inputPaths": {"digest": "$.detail.image-digest"},
-            "inputTemplate": start_request("SourceImage"),
+            "inputTemplate": REVISION.start_request("SourceImage"),
         },
     }
 

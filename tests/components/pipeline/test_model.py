@@ -366,6 +366,7 @@ def test_each_problem_of_an_action_has_its_sentence(broken: Action, problems: li
 PROVIDERS = [
     (Provider.CONNECTION, Category.SOURCE, (0, 0), (1, 1)),
     (Provider.ECR, Category.SOURCE, (0, 0), (1, 1)),
+    (Provider.S3, Category.SOURCE, (0, 0), (1, 1)),
     (Provider.CODEBUILD, Category.BUILD, (1, 5), (0, 5)),
     (Provider.CODEBUILD, Category.TEST, (1, 5), (0, 5)),
     (Provider.CODEDEPLOY_TO_ECS, Category.DEPLOY, (1, 5), (0, 0)),
@@ -437,6 +438,7 @@ KEYS = [
         ["DetectChanges", "OutputArtifactFormat"],
     ),
     (Provider.ECR, ["RepositoryName"], ["ImageTag"]),
+    (Provider.S3, ["S3Bucket", "S3ObjectKey"], ["AllowOverrideForS3ObjectKey", "PollForSourceChanges"]),
     (Provider.CODEBUILD, ["ProjectName"], ["PrimarySource"]),
     (
         Provider.CODEDEPLOY_TO_ECS,
@@ -775,6 +777,7 @@ def test_the_words_are_codepipelines_own() -> None:
     assert {provider.name: provider.value for provider in Provider} == {
         "CONNECTION": "CodeStarSourceConnection",
         "ECR": "ECR",
+        "S3": "S3",
         "CODEBUILD": "CodeBuild",
         "CODEDEPLOY_TO_ECS": "CodeDeployToECS",
         "ECS": "ECS",

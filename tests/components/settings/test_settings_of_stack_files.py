@@ -46,6 +46,7 @@ def test_the_stack_files_are_there() -> None:
         "nextjs",
         "nginx",
         "rails",
+        "s3-source",
         "shared-listener",
         "spring-boot",
         "worker",
@@ -194,8 +195,8 @@ def test_one_example_uses_every_other_key_there_is() -> None:
     ) & of_a_service_made_here == {  # it has a log router; its other containers use them
         f"application.logs.{key}" for key in ("mode", "bufferSize", "dateTimeFormat", "multilinePattern")
     }
-    # Other providers have the same keys, see the examples worker and grpc.
-    other = ("source.gitlab.", "source.bitbucket.")
+    # Code elsewhere, see the examples worker, grpc and s3-source.
+    other = ("source.gitlab.", "source.bitbucket.", "source.s3.")
     unused = {key for key in unused_keys("everything-on") if not key.startswith((*made, *other))}
     unused -= of_a_service_made_here
     assert unused == {

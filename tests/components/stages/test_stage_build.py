@@ -776,6 +776,7 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
         build=settings.build,
         engine=ENGINES["codeDeploy"],
         source_url="https://github.com/example/shop",
+        revision=COMMIT,
         release_tag_prefix=None,
     )
     release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
@@ -784,6 +785,7 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
         build=pushed.build,
         engine=ENGINES["codeDeploy"],
         source_url=None,
+        revision={},
         release_tag_prefix="v",
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from samples import CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
+from mocked import ACCOUNT
+from samples import BUCKET, CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
 
-from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider
+from components.pipeline.model import Action, Artifact, Category, GitTrigger, ImagePushTrigger, Provider, UploadTrigger
 from components.stages.build import BuildStage
 from components.stages.source import SourceStage
 from components.stages.wanted import args_of
@@ -233,6 +234,111 @@ def test_code_is_of_one_provider_and_the_image_says_which() -> None:
     }
     variables = build_stage(BuildStage, shop(source=source)).variables("build-image")
     assert variables["SOURCE_URL"] == "https://git.example.com/example/shops/shop"
+
+
+# Uploaded code
+
+KMS_KEY = arn("kms", "key/0f0f0f0f-1234-4abc-8def-0123456789ab")
+UPLOADED = {"bucket": "shop-uploads", "objectKey": "builds/shop.zip"}
+OWN_ACCOUNT = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
+FETCH = [
+    {
+        "Sid": "FetchUploadedCode",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"],
+        "Resource": ["arn:aws:s3:::shop-uploads/builds/shop.zip"],
+        "Condition": OWN_ACCOUNT,
+    },
+    {
+        "Sid": "FindUploadedCode",
+        "Effect": "Allow",
+        "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
+        "Resource": ["arn:aws:s3:::shop-uploads"],
+        "Condition": OWN_ACCOUNT,
+    },
+    {
+        "Sid": "KeepTags",
+        "Effect": "Allow",
+        "Action": ["s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}/shop-dev/*"],
+    },
+]
+
+
+@cache
+def from_bucket() -> BuiltStage:
+    return build_stage(SourceStage, shop(source={"s3": UPLOADED}))
+
+
+def test_an_upload_starts_the_pipeline_by_the_rule_alone() -> None:
+    """Polling beside a rule starts a second run: so AWS's page of the action."""
+    assert from_bucket().actions == (
+        Action(
+            name="Source",
+            category=Category.SOURCE,
+            provider=Provider.S3,
+            configuration={
+                "S3Bucket": "shop-uploads",
+                "S3ObjectKey": "builds/shop.zip",
+                "PollForSourceChanges": "false",
+            },
+            writes=(Artifact.SOURCE,),
+            namespace="Source",
+            trigger=UploadTrigger(bucket="shop-uploads", object_key="builds/shop.zip"),
+        ),
+    )
+
+
+def test_one_object_of_a_bucket_of_this_account_is_fetched() -> None:
+    """A bucket of this name could be somebody else's: the name of one that was deleted is free for everybody."""
+    assert from_bucket().grants == FETCH
+
+
+def test_a_key_of_ones_own_is_granted_by_its_arn() -> None:
+    built = build_stage(SourceStage, shop(source={"s3": {**UPLOADED, "kmsKeyArn": KMS_KEY}}))
+    assert built.grants == [
+        *FETCH,
+        {"Sid": "DecryptUploadedCode", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": [KMS_KEY]},
+    ]
+
+
+def test_uploaded_code_has_nothing_of_a_connection() -> None:
+    assert from_bucket().graph.of("Connection") == []
+    assert from_bucket().registered == {}
+
+
+def test_the_user_is_told_what_the_owner_of_the_bucket_has_to_do() -> None:
+    """Nothing says why an upload starts nothing: the bucket sends no event, and no log is written."""
+    versions, events, first = from_bucket().notes
+    assert versions == (
+        "Have shop-uploads keep the versions of its objects, without which no run gets past its source: aws s3api "
+        "put-bucket-versioning --bucket shop-uploads --versioning-configuration Status=Enabled --region eu-west-1"
+    )
+    assert events == (
+        "Have shop-uploads send its events to EventBridge, without which an upload starts nothing. See what it sends "
+        "elsewhere: aws s3api get-bucket-notification-configuration --bucket shop-uploads --region eu-west-1. If that "
+        "prints nothing: aws s3api put-bucket-notification-configuration --bucket shop-uploads "
+        "--notification-configuration '{\"EventBridgeConfiguration\": {}}' --region eu-west-1; else put "
+        "EventBridgeConfiguration into what it prints, because the command replaces all of it."
+    )
+    assert first == (
+        "The first run, which starts by itself, fails while shop-uploads has no builds/shop.zip. Each upload of it "
+        "starts a run; to start one of the newest by hand: aws codepipeline start-pipeline-execution --name shop-dev "
+        "--region eu-west-1"
+    )
+
+
+def test_the_builds_of_uploaded_code_know_its_version_and_nothing_else_of_it() -> None:
+    built = build_stage(BuildStage, shop(source={"s3": UPLOADED}, build={"smokeTest": {"enabled": True}}))
+    images = [action for action in built.actions if action.name.startswith("Build")]
+    assert [dict(action.environment) for action in images] == [{"OBJECT_VERSION": "#{Source.VersionId}"}] * 2
+    assert built.variables("build-image")["SOURCE_URL"] == "s3://shop-uploads/builds/shop.zip"
+
+
+def test_uploaded_code_can_stand_on_a_base_image() -> None:
+    built = build_stage(SourceStage, shop(source={"s3": UPLOADED, "ecr": IMAGE}))
+    assert [action.name for action in built.actions] == ["Source", "SourceImage"]
+    assert built.grants == [*FETCH, FIND_IMAGE]
 
 
 # Image

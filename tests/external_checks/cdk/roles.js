@@ -64,6 +64,7 @@ const clone = project("CloneProject");
 
 const source = new codepipeline.Artifact("SourceOutput");
 const cloned = new codepipeline.Artifact("CloneOutput");
+const uploaded = new codepipeline.Artifact("UploadOutput");
 const deployment = new codepipeline.Artifact("DeploymentOutput");
 const image = new codepipeline.Artifact("ImageOutput");
 
@@ -126,6 +127,13 @@ new codepipeline.Pipeline(stack, "Pipeline", {
         commit("Source", source),
         commit("Clone", cloned, { codeBuildCloneOutput: true }),
         new actions.EcrSourceAction({ actionName: "Image", repository: images, imageTag: "promoted", output: image }),
+        new actions.S3SourceAction({
+          actionName: "Upload",
+          bucket: s3.Bucket.fromBucketName(stack, "Uploads", "shop-uploads"),
+          bucketKey: "shop.zip",
+          trigger: actions.S3Trigger.NONE,
+          output: uploaded,
+        }),
       ],
     },
     {
