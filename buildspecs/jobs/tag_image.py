@@ -24,7 +24,7 @@ def put(image: further_images.Image, tag: str) -> None:
 def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
-    deployment = delivered.read_json("deployment.json", "version")
+    deployment = delivered.read_json("deployment.json", "version", "commit")
     own = further_images.Image(delivered.repository(), delivered.digest())
     tag = version_tag.of(deployment)
     # The application's last: a version of it that has the tag is complete.

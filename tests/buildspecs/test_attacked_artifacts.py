@@ -47,6 +47,8 @@ VALUES = {
     **dict.fromkeys(("APPSPEC", "CAPACITY_PROVIDER_STRATEGY", "SERVICE_CONNECT", "TEST_HEADERS", "TEST_URL"), ""),
     **dict.fromkeys(("BASE_IMAGE_REPOSITORY_URI", "DOCKER_HUB_CACHE_URI", "TASK_DEFINITION_FILE"), ""),
     "COMMAND": '["migrate"]',
+    "FURTHER_DIGESTS": "",
+    "FURTHER_IMAGES": "",
     "CONTAINER_NAME": "shop",
     "CONTAINER_PORT": "8080",
     "GITHUB_API_URL": "https://api.example.com",

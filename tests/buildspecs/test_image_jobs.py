@@ -507,7 +507,8 @@ def test_what_belongs_to_a_promoted_image_is_found_by_its_digest(machine: Machin
     tag = f"imageTag=app-{DIGEST[7:]}"
     found = {"imageDetails": [{"imageDigest": FURTHER_DIGEST}]}
     machine.answer(f"aws ecr describe-images --repository-name shop-nginx {tag}", found)
-    machine.answer(f"aws ecr batch-get-image imageDigest={FURTHER_DIGEST}", manifest(config={"digest": "sha256:c0"}))
+    config = {"digest": digest_of(CONFIG)}
+    machine.answer(f"aws ecr batch-get-image imageDigest={FURTHER_DIGEST}", manifest(config=config))
 
     code, said = record(machine, CONFIG, **FURTHER)
 

@@ -96,7 +96,7 @@ def test_the_version_of_the_aws_cli_is_read_where_it_is_installed_and_it_is_not_
 
 
 def test_an_aws_cli_that_does_not_know_a_parameter_is_named_as_too_old(machine: Machine) -> None:
-    machine.file("deployment.json", {"repository": REPOSITORY, "digest": DIGEST, "version": "1"})
+    machine.file("deployment.json", {"repository": REPOSITORY, "digest": DIGEST, "version": "1", "commit": ""})
     machine.answer("aws ecr describe-images", code=252, errors="aws: [ERROR]: Unknown options: --bake-time\n")
 
     result = machine.run("tag_image", IMAGE_REPOSITORY_URI=REPOSITORY, IMAGE_DIGEST=DIGEST)
@@ -109,7 +109,7 @@ def test_an_aws_cli_that_does_not_know_a_parameter_is_named_as_too_old(machine: 
 
 def test_a_tool_that_is_not_installed_is_named(machine: Machine) -> None:
     machine.without("aws")
-    machine.file("deployment.json", {"repository": REPOSITORY, "digest": DIGEST, "version": "1"})
+    machine.file("deployment.json", {"repository": REPOSITORY, "digest": DIGEST, "version": "1", "commit": ""})
 
     result = machine.run("tag_image", IMAGE_REPOSITORY_URI=REPOSITORY, IMAGE_DIGEST=DIGEST)
 

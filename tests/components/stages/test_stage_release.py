@@ -78,6 +78,7 @@ def test_what_is_delivered_with_the_image_is_labelled_with_it() -> None:
     assert built.actions[0].environment == {**DIGEST, "FURTHER_DIGESTS": "#{PrepareDeployment.FURTHER_DIGESTS}"}
     assert built.variables("tag-image") == {
         "TAG_PREFIX": "v",
+        "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-prod",
         "FURTHER_IMAGES": json.dumps({"nginx": f"{REGISTRY}/shop-prod-nginx"}),
     }
     (label, *_) = built.statements("tag-image")
