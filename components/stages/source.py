@@ -170,7 +170,7 @@ class SourceStage(Stage[SourceSection, SourceSection]):
             "put-bucket-notification-configuration",
             region=region,
             bucket=source.bucket,
-            notification_configuration='{"EventBridgeConfiguration": {}}',
+            notification_configuration="EventBridgeConfiguration={}",
         )
         return [
             pulumi.Output.concat(
@@ -178,12 +178,12 @@ class SourceStage(Stage[SourceSection, SourceSection]):
                 version,
             ),
             pulumi.Output.concat(
-                f"Have {source.bucket} send its events to EventBridge, without which an upload starts nothing. See "
-                "what it sends elsewhere: ",
-                ask,
-                ". If that prints nothing: ",
+                f"See what {source.bucket} sends elsewhere, because the next command replaces all of it: ", ask
+            ),
+            pulumi.Output.concat(
+                f"Have {source.bucket} send its events to EventBridge, without which an upload starts nothing. If the "
+                "command before has printed something, put EventBridgeConfiguration into that instead: ",
                 send,
-                "; else put EventBridgeConfiguration into what it prints, because the command replaces all of it.",
             ),
             pulumi.Output.concat(
                 f"The first run, which starts by itself, fails while {source.bucket} has no {source.object_key}. Each "

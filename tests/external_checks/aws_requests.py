@@ -543,6 +543,13 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             places={"policy": _to("lifecyclePolicyText"), "repository": _to("repositoryName")},
         ),
     ),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": (
+        Call(
+            service="ecr",
+            operation="SetRepositoryPolicy",
+            places={"policy": _to("policyText"), "repository": _to("repositoryName")},
+        ),
+    ),
     "aws:ecr/repository:Repository": (
         Call(
             service="ecr",

@@ -415,6 +415,11 @@ TYPES: Mapping[str, Written] = {
         part_of="repository",
         places={"repository": _OWNER, "policy": _to("LifecyclePolicy.LifecyclePolicyText")},
     ),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": Written(
+        type="AWS::ECR::Repository",
+        part_of="repository",
+        places={"repository": _OWNER, "policy": _document("RepositoryPolicyText")},
+    ),
     "aws:ecr/repository:Repository": Written(
         type="AWS::ECR::Repository",
         places={

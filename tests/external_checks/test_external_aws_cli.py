@@ -15,6 +15,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aws_requests import requests_of
@@ -85,6 +86,14 @@ def shell(warm_aws_cli: Path, tmp_path: Path) -> Iterator[Shell]:
             self.end_headers()
             self.wfile.write(answer.encode())
 
+        def do_GET(self) -> None:  # Amazon S3, whose protocol is REST
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            made.requests.append((f"{self.command} {urlsplit(self.path).query}", {}))
+            self.send_response(200)
+            self.end_headers()
+
+        do_PUT = do_GET  # noqa: N815 - as above
+
     with serving_http(Handler) as address:
         made = Shell(warm_aws_cli, tmp_path, address)
         yield made
@@ -123,6 +132,9 @@ def test_every_kind_of_command_is_among_them() -> None:
         ("codepipeline", "get-pipeline"),
         ("codepipeline", "start-pipeline-execution"),
         ("codepipeline", "update-pipeline"),
+        ("s3api", "get-bucket-notification-configuration"),
+        ("s3api", "put-bucket-notification-configuration"),
+        ("s3api", "put-bucket-versioning"),
         ("secretsmanager", "create-secret"),
         ("secretsmanager", "put-secret-value"),
         ("service-quotas", "request-service-quota-increase"),

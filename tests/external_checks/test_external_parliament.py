@@ -27,6 +27,10 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("CREDENTIALS_EXPOSURE", "sts:assumerole"): (
         "what a trust policy is there to allow; the one role policy with it names the promotion role"
     ),
+    ("MALFORMED", "DenyPushOfOthers: Statement contains neither Resource nor NotResource"): (
+        "a policy of a repository is about that repository, and has no Resource in any of AWS's examples: "
+        "https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html"
+    ),
     (
         "MISMATCHED_TYPE",
         "EncryptLogsOfThisAccount: Type mismatch: ArnLike requires a value of type Arn but given String",

@@ -309,17 +309,20 @@ def test_uploaded_code_has_nothing_of_a_connection() -> None:
 
 def test_the_user_is_told_what_the_owner_of_the_bucket_has_to_do() -> None:
     """Nothing says why an upload starts nothing: the bucket sends no event, and no log is written."""
-    versions, events, first = from_bucket().notes
+    versions, elsewhere, events, first = from_bucket().notes
     assert versions == (
         "Have shop-uploads keep the versions of its objects, without which no run gets past its source: aws s3api "
         "put-bucket-versioning --bucket shop-uploads --versioning-configuration Status=Enabled --region eu-west-1"
     )
+    assert elsewhere == (
+        "See what shop-uploads sends elsewhere, because the next command replaces all of it: aws s3api "
+        "get-bucket-notification-configuration --bucket shop-uploads --region eu-west-1"
+    )
     assert events == (
-        "Have shop-uploads send its events to EventBridge, without which an upload starts nothing. See what it sends "
-        "elsewhere: aws s3api get-bucket-notification-configuration --bucket shop-uploads --region eu-west-1. If that "
-        "prints nothing: aws s3api put-bucket-notification-configuration --bucket shop-uploads "
-        "--notification-configuration '{\"EventBridgeConfiguration\": {}}' --region eu-west-1; else put "
-        "EventBridgeConfiguration into what it prints, because the command replaces all of it."
+        "Have shop-uploads send its events to EventBridge, without which an upload starts nothing. If the command before "
+        "has printed something, put EventBridgeConfiguration into that instead: aws s3api "
+        "put-bucket-notification-configuration --bucket shop-uploads --notification-configuration "
+        "'EventBridgeConfiguration={}' --region eu-west-1"
     )
     assert first == (
         "The first run, which starts by itself, fails while shop-uploads has no builds/shop.zip. Each upload of it "
