@@ -319,8 +319,8 @@ def test_the_user_is_told_what_the_owner_of_the_bucket_has_to_do() -> None:
         "get-bucket-notification-configuration --bucket shop-uploads --region eu-west-1"
     )
     assert events == (
-        "Have shop-uploads send its events to EventBridge, without which an upload starts nothing. If the command before "
-        "has printed something, put EventBridgeConfiguration into that instead: aws s3api "
+        "Have shop-uploads send its events to EventBridge, without which an upload starts nothing. If the command "
+        "before has printed something, put EventBridgeConfiguration into that instead: aws s3api "
         "put-bucket-notification-configuration --bucket shop-uploads --notification-configuration "
         "'EventBridgeConfiguration={}' --region eu-west-1"
     )
