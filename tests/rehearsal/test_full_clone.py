@@ -7,10 +7,10 @@ The repository is with a Git provider of this machine, and the clone comes throu
 from __future__ import annotations
 
 import hashlib
+import importlib
 import itertools
 import json
 import os
-import runpy
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -444,7 +444,9 @@ other/file.txt
 """
 
 
-def test_dockerignore_is_read_as_buildkit_reads_it(sandbox: JobSandbox, tmp_path: Path) -> None:
+def test_dockerignore_is_read_as_buildkit_reads_it(
+    sandbox: JobSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The job judges what it would not send, so it must agree with who sends it."""
     context, files = tmp_path / "context", FILES.split()
     for name in files:
@@ -454,8 +456,9 @@ def test_dockerignore_is_read_as_buildkit_reads_it(sandbox: JobSandbox, tmp_path
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
     sent = set(exported(sandbox, tmp_path, context))
 
-    script = runpy.run_path(str(REPOSITORY / "buildspecs" / "jobs" / "dockerignore.py"))
-    excluded = script["excluded"](str(tmp_path / "Dockerfile"), str(context))
+    monkeypatch.syspath_prepend(str(REPOSITORY / "buildspecs"))
+    monkeypatch.chdir(tmp_path)
+    excluded = importlib.import_module("jobs.dockerignore").excluded("Dockerfile", "context")
     assert sent - {".dockerignore"} == {name for name in files if not excluded(name)}
     assert 5 < len(sent) < len(files)
 

@@ -146,10 +146,10 @@ def test_the_tasks_run_where_the_stack_files_say(delivery: Delivery) -> None:
 
 def test_roles_use_what_they_are_granted(delivery: Delivery) -> None:
     told = delivery.rehearsal.permissions()
-    used = {(each.role.rpartition("-role-")[0], each.action) for each in told if each.used}
+    used = {(each.role.partition("-role-")[0], each.action) for each in told if each.used}
     assert {
         ("shop-build-image", "ecr:PutImage"),
-        ("shop-promote-image", "ecr:PutImage"),
+        ("shop-dev-promote-image", "ecr:PutImage"),
         ("shop-delivery", "codedeploy:CreateDeployment"),
         ("shop-watch-deployment", "ecs:DescribeServices"),
         ("shop-create-github-release", "secretsmanager:GetSecretValue"),
