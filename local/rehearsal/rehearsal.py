@@ -31,11 +31,12 @@ from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
 from local.rehearsal.hosting.namespaces import Namespaces
 from local.rehearsal.job_sandbox import JobSandbox, machine_for
+from local.rehearsal.notifications import Notifications
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import Access
 from local.rehearsal.pipeline.triggers import Arrivals, Push, Rule, push_event, reason_not_to_start, rules_of
-from local.rehearsal.report.model import Permission
+from local.rehearsal.report.model import Message, Permission
 from local.rehearsal.resources import Graph
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
 from local.rehearsal.usage import permissions
@@ -65,6 +66,7 @@ class Stack:
         hosting: What it deploys to.
         runner: Runs it.
         rules: The rules that start it.
+        notifications: Who is told of its runs.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Stack:
     hosting: Hosting
     runner: PipelineRunner
     rules: tuple[Rule, ...]
+    notifications: Notifications
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,6 +248,10 @@ class Rehearsal:
                 used.setdefault(role, set()).update(policies.used)
         return list(permissions(granted, used))
 
+    def messages(self) -> list[Message]:
+        """Return what people would have been told, stack by stack."""
+        return [message for stack in self.stacks.values() for message in stack.notifications.messages]
+
     def scene(self, run: ActionRun) -> Scene | None:
         """Return where the commands of a failed build have ended; ``None`` when there were none."""
         return self._scenes.get(run.identity)
@@ -313,9 +320,13 @@ class Rehearsal:
             reuse = self._reuse(name, graph, deployed, account, self._options.results)
             providers = {each: reuse.around(provider) for each, provider in providers.items()}
 
+        notifications = Notifications(name, graph, account, lambda: address)
+
         def watch(execution: Execution, run: ActionRun | None) -> None:
-            if run is not None:
-                recorded.remember(run)
+            recorded.remember(run, execution)
+            if run is not None and run.ended is not None and run.action.project and run.external_id:
+                hosting.logs.keep(f"/aws/codebuild/{run.action.project}", run.external_id.partition(":")[2], run.log)
+            notifications.hear(deployed.pipeline, execution, run)
             self._watch(name, execution, run)
 
         runner = PipelineRunner(
@@ -328,6 +339,7 @@ class Rehearsal:
             hosting=hosting,
             runner=runner,
             rules=tuple(rules_of(graph)),
+            notifications=notifications,
         )
 
     def _reuse(self, name: str, graph: Graph, deployed: Deployed, account: Account, results: ResultStore) -> Reuse:
