@@ -86,14 +86,15 @@ class Run:
     Args:
         event: What EventBridge hands in.
         client: Makes the client of a service.
+        say: Writes a line of the log.
     """
 
-    def __init__(self, event: Json, client: Callable[[str], Any]) -> None:
+    def __init__(self, event: Json, client: Callable[[str], Any], say: Callable[[str], None]) -> None:
         self.detail: Json = event["detail"]
         self.region: str = event["region"]
         self.pipeline: str = self.detail["pipeline"]
         self.identity: str = self.detail["execution-id"]
-        self._client = client
+        self._client, self._say = client, say
 
     @cached_property
     def actions(self) -> list[Json]:
@@ -196,7 +197,7 @@ class Run:
         try:
             return dict(getattr(self._client(service), operation)(**parameters))
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the message back
-            print(f"The message goes out without what {service} {operation} would say: {error}")  # noqa: T201 - its log
+            self._say(f"The message goes out without what {service} {operation} would say: {error}")
             return {}
 
 
@@ -268,15 +269,18 @@ def _steps(run: Run, kind: str) -> tuple[str, ...]:
     return (look,)
 
 
-def tell(event: Json, environment: Mapping[str, str], client: Callable[[str], Any]) -> Message | None:
+def tell(
+    event: Json, environment: Mapping[str, str], client: Callable[[str], Any], say: Callable[[str], None]
+) -> Message | None:
     """Publish what an event means, if somebody wants to know; returns it.
 
     Args:
         event: What EventBridge hands in.
         environment: ``APPLICATION``, ``ENVIRONMENT``, ``TOPIC_ARN`` and ``KINDS``, separated by commas.
         client: Makes the client of a service.
+        say: Writes a line of the log.
     """
-    run = Run(event, client)
+    run = Run(event, client, say)
     about = kinds(run)
     if not set(about) & set(environment["KINDS"].split(",")):
         return None
@@ -296,7 +300,7 @@ def handler(event: Json, _context: object) -> None:
     """What Lambda calls."""
     import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415 - ships no types; `components` needs none of it
 
-    said = tell(event, os.environ, botocore.session.get_session().create_client)
+    said = tell(event, os.environ, botocore.session.get_session().create_client, print)
     print(said.text if said else "Nobody wants to know of it.")  # noqa: T201 - its log
 
 

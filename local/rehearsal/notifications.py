@@ -13,17 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from components.notifications import function
 from components.notifications.messenger import FUNCTION
-from local.aws_models import botocore_session
 from local.errors import Refusal
 from local.rehearsal.account import Account
-from local.rehearsal.emulated import Need, Policies, allows
+from local.rehearsal.emulated import Caller, Emulated, Json, Need, Policies, allows
 from local.rehearsal.emulated.model import request_problems
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
 from local.rehearsal.report.model import Message
@@ -93,27 +92,44 @@ def _check(parameters: Mapping[str, str]) -> None:
         raise PublishRefusedError("InvalidParameter: Message Structure - No default entry in JSON message body")
 
 
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A client of an emulator: a method for each operation, by botocore's names."""
+
+    service: Emulated
+    caller: Caller
+
+    def __getattr__(self, name: str) -> Callable[..., Json]:
+        from botocore import xform_name  # type: ignore[import-untyped]  # noqa: PLC0415 - ships no types, and takes time
+
+        operation = next(each for each in self.service.operations() if xform_name(each) == name)
+        return lambda **parameters: self.service.call(operation, parameters, self.caller)
+
+
 class Notifications:
     """The rules and the function of one stack; nothing happens where it has none.
 
     Attributes:
         messages: What people would have been told, the oldest first.
+        log: What the function could not look up.
     """
 
-    def __init__(self, stack: str, graph: Graph, account: Account, address: Callable[[], str]) -> None:
+    def __init__(self, stack: str, graph: Graph, account: Account, services: Iterable[Emulated]) -> None:
         """Describe it.
 
         Args:
             stack: The stack's name.
             graph: Its resources.
             account: Where it is.
-            address: Where the emulators answer.
+            services: The emulators that the function asks.
 
         Raises:
             Refusal: The function that is deployed is not that of this program.
         """
         self.messages: list[Message] = []
-        self._stack, self._account, self._address = stack, account, address
+        self.log: list[str] = []
+        self._stack, self._account = stack, account
+        self._services = {service.SERVICE: service for service in services}
         patterns = {
             rule["name"]: rule["eventPattern"] for rule in values_of(graph, "aws:cloudwatch/eventRule:EventRule")
         }
@@ -163,21 +179,13 @@ class Notifications:
         environment, role = called["environment"]["variables"], called["role"].rpartition("/")[2]
         arn = environment["TOPIC_ARN"]
         topic = Topic(arn=arn, key=self._keys.get(arn, ""), policies=self._account.roles.get(role, ()))
-        given = self._account.credentials(role)
+        caller = Caller(role, topic.policies)
 
-        def client(service: str) -> Any:  # noqa: ANN401 - made at run time
-            if service == "sns":
-                return topic
-            names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-            return botocore_session().create_client(
-                service,
-                region_name=self._account.region,
-                endpoint_url=self._address(),
-                **{name: given[name.upper()] for name in names},
-            )
+        def client(service: str) -> Topic | _Client:
+            return topic if service == "sns" else _Client(self._services[service], caller)
 
         try:
-            said = function.tell(event, environment, client)
+            said = function.tell(event, environment, client, self.log.append)
         except PublishRefusedError as refused:
             self.messages.append(Message(stack=self._stack, title="A message could not be sent", text=str(refused)))
             return

@@ -249,7 +249,10 @@ class Rehearsal:
         return list(permissions(granted, used))
 
     def messages(self) -> list[Message]:
-        """Return what people would have been told, stack by stack."""
+        """Return what people would have been told, stack by stack, when that of each run's end is among it."""
+        for stack in self.stacks.values():
+            for execution in stack.runner.executions:
+                stack.runner.wait(execution, _PATIENCE)
         return [message for stack in self.stacks.values() for message in stack.notifications.messages]
 
     def scene(self, run: ActionRun) -> Scene | None:
@@ -320,7 +323,7 @@ class Rehearsal:
             reuse = self._reuse(name, graph, deployed, account, self._options.results)
             providers = {each: reuse.around(provider) for each, provider in providers.items()}
 
-        notifications = Notifications(name, graph, account, lambda: address)
+        notifications = Notifications(name, graph, account, served)
 
         def watch(execution: Execution, run: ActionRun | None) -> None:
             recorded.remember(run, execution)

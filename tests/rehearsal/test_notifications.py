@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +15,6 @@ from local.rehearsal.aws_services import AwsServices
 from local.rehearsal.code_pipeline import CodePipeline
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.ecs import Ecs
-from local.rehearsal.emulated import serving
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.logs import Logs
 from local.rehearsal.notifications import Notifications, PublishRefusedError, Topic
@@ -79,13 +76,11 @@ class Stack:
         return self.notifications.messages
 
 
-@contextmanager
-def stack(aws: AwsServices, graph: Graph) -> Iterator[Stack]:
+def stack(aws: AwsServices, graph: Graph) -> Stack:
     account, deployed = Account(aws, without_data(graph)), Deployed.of(graph)
     pipeline = CodePipeline(deployed.pipeline, account=account.identity, region=account.region)
     logs = Logs(Ecs(account=account.identity, region=account.region))
-    with serving(pipeline, logs, caller_of=account.caller_of) as address:
-        yield Stack(deployed, pipeline, logs, Notifications("prod", graph, account, lambda: address))
+    return Stack(deployed, pipeline, logs, Notifications("prod", graph, account, (pipeline, logs)))
 
 
 def without_data(graph: Graph) -> Graph:
@@ -108,11 +103,11 @@ def edited(graph: Graph, sid: str) -> Graph:
 def test_a_run_that_fails_and_the_next_one_that_succeeds_are_told_and_a_third_one_is_not(
     aws: AwsServices, graph: Graph
 ) -> None:
-    with stack(aws, graph) as made:
-        made.run(fails="PrepareDeployment", says="the tag v1.2.0 is on another image.")
-        made.run(version="1.2.1")
-        made.run(version="1.2.2")
-        failed, again = made.messages
+    made = stack(aws, graph)
+    made.run(fails="PrepareDeployment", says="the tag v1.2.0 is on another image.")
+    made.run(version="1.2.1")
+    made.run(version="1.2.2")
+    failed, again = made.messages
     assert failed.title == "shop in prod: the delivery failed"
     assert "\nReason: the tag v1.2.0 is on another image.\n" in failed.text
     assert "\nAction: Build/PrepareDeployment\n" in failed.text or "/PrepareDeployment\n" in failed.text
@@ -122,23 +117,23 @@ def test_a_run_that_fails_and_the_next_one_that_succeeds_are_told_and_a_third_on
 
 def test_an_approval_is_told_before_anybody_decides(aws: AwsServices) -> None:
     asking = deployed_graph("everything-on", ROOT / "examples" / "Pulumi.everything-on.yaml")
-    with stack(aws, asking) as made:
-        action = next(action for action in made.deployed.actions if action.category == "Approval")
-        execution = Execution(number=1, trigger="Push")
-        waiting = ActionRun(execution.identity, action, configuration={"CustomData": "Deploy 1.2.0?"})
-        made.pipeline.remember(waiting, execution)
-        for _ in range(3):  # it is heard of each time that something of it changes
-            made.notifications.hear(made.deployed.pipeline, execution, waiting)
-        (told,) = made.messages
+    made = stack(aws, asking)
+    action = next(action for action in made.deployed.actions if action.category == "Approval")
+    execution = Execution(number=1, trigger="Push")
+    waiting = ActionRun(execution.identity, action, configuration={"CustomData": "Deploy 1.2.0?"})
+    made.pipeline.remember(waiting, execution)
+    for _ in range(3):  # it is heard of each time that something of it changes
+        made.notifications.hear(made.deployed.pipeline, execution, waiting)
+    (told,) = made.messages
     assert told.title == "shop in everything-on: a person has to approve"
     assert "\nQuestion: Deploy 1.2.0?\n" in told.text
 
 
 @pytest.mark.parametrize("sid", ["FollowRuns", "ReadLastWordsOfBuilds"])
 def test_without_a_permission_to_look_up_the_message_says_less(aws: AwsServices, graph: Graph, sid: str) -> None:
-    with stack(aws, edited(graph, sid)) as made:
-        made.run(fails="PrepareDeployment", says="the tag is taken.")
-        (told,) = made.messages
+    made = stack(aws, edited(graph, sid))
+    made.run(fails="PrepareDeployment", says="the tag is taken.")
+    (told,) = made.messages
     assert told.title == "shop in prod: the delivery failed"
     assert "the tag is taken." not in told.text
 
@@ -147,9 +142,9 @@ def test_without_a_permission_to_look_up_the_message_says_less(aws: AwsServices,
     ("sid", "action"), [("PublishMessages", "sns:Publish"), ("EncryptMessages", "kms:GenerateDataKey")]
 )
 def test_without_a_permission_to_publish_nobody_is_told(aws: AwsServices, graph: Graph, sid: str, action: str) -> None:
-    with stack(aws, edited(graph, sid)) as made:
-        made.run(fails="PrepareDeployment")
-        (told,) = made.messages
+    made = stack(aws, edited(graph, sid))
+    made.run(fails="PrepareDeployment")
+    (told,) = made.messages
     assert told.title == "A message could not be sent"
     assert f"not authorized to perform {action} on" in told.text
 
@@ -159,7 +154,7 @@ def test_another_version_of_the_function_is_refused(aws: AwsServices, graph: Gra
     (function,) = (item for item in other if item["type"] == "aws:lambda/function:Function")
     function["inputs"]["code"]["assets"]["function.py"]["hash"] = "0" * 64
     with pytest.raises(Refusal, match="is another one than this program's"):
-        Notifications("prod", other, Account(aws, without_data(graph)), lambda: "")
+        Notifications("prod", other, Account(aws, without_data(graph)), ())
 
 
 @pytest.mark.parametrize(

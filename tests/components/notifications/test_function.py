@@ -98,7 +98,7 @@ class Aws:
 
     def tell(self, event: Mapping[str, Any], wanted: str = EVERYTHING) -> function.Message | None:
         environment = {"APPLICATION": "shop", "ENVIRONMENT": "prod", "TOPIC_ARN": TOPIC, "KINDS": wanted}
-        return function.tell(dict(event), environment, self.client)
+        return function.tell(dict(event), environment, self.client, print)
 
     def message(self, event: Mapping[str, Any]) -> function.Message:
         told = self.tell(event)
@@ -230,7 +230,7 @@ def test_a_success_after_a_failure_is_told_of_the_last_run_that_ended_by_itself(
     before = [run(status, f"{number}{EARLIER[1:]}") for number, status in enumerate(earlier)]
     later = run("Failed", f"f{EARLIER[1:]}")
     aws = Aws([SOURCE], [later, run("Succeeded"), *before])
-    assert function.kinds(function.Run(ended("SUCCEEDED"), aws.client)) == kinds
+    assert function.kinds(function.Run(ended("SUCCEEDED"), aws.client, print)) == kinds
     assert bool(aws.tell(ended("SUCCEEDED"), "failed,recovered")) == ("recovered" in kinds)
 
 
