@@ -17,6 +17,7 @@ from components.hosting.task_definition_template import TaskDefinitionTemplate, 
 from components.images.registry import Registry
 from components.jobs.build_project import quick_machine, transfer_machine
 from components.jobs.bundle import JobBundle
+from components.notifications import Messenger, MessengerArgs, NotificationTopic, NotificationTopicArgs
 from components.pipeline.connection import connection_of
 from components.pipeline.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.pipeline.model import ExecutionMode, PipelineModel
@@ -55,6 +56,19 @@ class Delivery(pulumi.ComponentResource):
         wanted = wanted_of(settings, foundation)
         self._artifacts = artifacts = ArtifactBucket(f"{name}-artifacts", foundation, opts=child)
         self._registry = Registry(f"{name}-registry", wanted.registry, opts=child)
+        self._topic = (
+            NotificationTopic(
+                f"{name}-notifications",
+                NotificationTopicArgs(
+                    foundation=foundation,
+                    notifications=settings.notifications,
+                    tells_of_alarms=settings.tells_of_alarms,
+                ),
+                opts=child,
+            )
+            if settings.notifications.enabled
+            else None
+        )
         self._hosting = hosting_of(
             f"{name}-hosting",
             NewHostingArgs(
@@ -65,6 +79,7 @@ class Delivery(pulumi.ComponentResource):
                 hosting=settings.hosting,
                 repository=self._registry.app,
                 further=self._registry.further,
+                alarm_topic=self._topic if settings.tells_of_alarms else None,
             ),
             opts=child,
         )
@@ -108,6 +123,7 @@ class Delivery(pulumi.ComponentResource):
             *(note for stage in stages for note in stage.notes),
             *self._hosting.notes,
             *self._registry.guard([role for stage in stages for role in stage.labels_as]),
+            *(self._topic.notes if self._topic else ()),
             *self._needs.requests(foundation.region),
         ]
         self._pipeline = DeliveryPipeline(
@@ -121,6 +137,19 @@ class Delivery(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        if self._topic:
+            Messenger(
+                f"{name}-messenger",
+                MessengerArgs(
+                    foundation=foundation,
+                    application=settings.application.name,
+                    environment=args.environment,
+                    pipeline=model,
+                    events=settings.notifications.events,
+                    topic=self._topic,
+                ),
+                opts=child,
+            )
         self.register_outputs(self.outputs)
 
     @property
@@ -139,6 +168,7 @@ class Delivery(pulumi.ComponentResource):
             "taskSecurityGroupId": hosting.placement.security_group if hosting.placement else None,
             "loadBalancerDnsName": hosting.load_balancer_dns_name,
             "loadBalancerZoneId": hosting.load_balancer_zone_id,
+            "notificationTopicArn": self._topic.arn if self._topic else None,
             "accountNeeds": self._needs.lines,
             "nextSteps": self._notes,
         }
@@ -152,7 +182,13 @@ class Delivery(pulumi.ComponentResource):
         formerly = pulumi.create_urn(f"{name}-artifacts", ArtifactBucket.TYPE, parent=self), f"{name}-artifacts-key"
         key = EncryptionKey(
             f"{name}-encryption",
-            EncryptionKeyArgs(prefix=prefix, protect=retention.protect, tags=tags, formerly=formerly),
+            EncryptionKeyArgs(
+                prefix=prefix,
+                protect=retention.protect,
+                tags=tags,
+                formerly=formerly,
+                encrypts_alarms=settings.tells_of_alarms and settings.notifications.topic_arn is None,
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         return Foundation(

@@ -169,6 +169,19 @@ _OUT_OF_A_BUCKET: Values = {
     "release.enabled": False,
 }
 _BUILT_IN_A_VPC: Values = {"build.network": (BuildSection.model_fields["network"].examples or [{}])[0]}
+_TOLD: Values = {"notifications.enabled": True}
+_TOLD_BY_MAIL: Values = {"notifications": {"enabled": True, "email": ["team@example.com"]}}
+_TOLD_IN_SLACK: Values = {
+    "notifications": {"enabled": True, "slack": {"workspaceId": "T012ABCDEFG", "channelId": "C012ABCDEFG"}}
+}
+_TEAM = "0f1e2d3c-4b5a-4697-8877-66554433221"
+_TOLD_IN_TEAMS: Values = {
+    "notifications": {
+        "enabled": True,
+        "teams": {"tenantId": f"{_TEAM}0", "teamId": f"{_TEAM}1", "channelId": "19%3a0a%40thread.tacv2"},
+    }
+}
+_DELIVERIES = "arn:aws:sns:eu-west-1:123456789012:deliveries"
 _POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-uploads/*"]}]
 _OWN_NGINX: Values = {"application.containers": {"nginx": {"image": "build/nginx", "port": 80}}}
 _WITH_NGINX: Values = {**_OWN_NGINX, "build.images": {"nginx": {"dockerfile": "nginx/Dockerfile"}}}
@@ -176,6 +189,18 @@ _PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
 _NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
 
 TRIED: Mapping[str, Sequence[Tried]] = {
+    "notifications.enabled": [Tried(True), Tried(False, base=_TOLD_BY_MAIL)],
+    "notifications.events": [Tried(["failed"], base=_TOLD)],
+    "notifications.topicArn": [Tried(_DELIVERIES, base=_TOLD)],
+    "notifications.topicKeyArn": [
+        Tried(f"arn:aws:kms:eu-west-1:123456789012:key/{_TEAM}1", base={**_TOLD, "notifications.topicArn": _DELIVERIES})
+    ],
+    "notifications.email": [Tried(["team@example.com"], base=_TOLD), Tried([], base=_TOLD_BY_MAIL)],
+    "notifications.slack.workspaceId": [Tried("T012ABCDEFH", base=_TOLD_IN_SLACK)],
+    "notifications.slack.channelId": [Tried("C012ABCDEFH", base=_TOLD_IN_SLACK)],
+    "notifications.teams.tenantId": [Tried(f"{_TEAM}2", base=_TOLD_IN_TEAMS)],
+    "notifications.teams.teamId": [Tried(f"{_TEAM}2", base=_TOLD_IN_TEAMS)],
+    "notifications.teams.channelId": [Tried("19%3a0b%40thread.tacv2", base=_TOLD_IN_TEAMS)],
     "application.name": [Tried("store")],
     "application.containerName": [Tried("web")],
     "application.port": [Tried(3000)],
@@ -758,6 +783,8 @@ def _comparable(inputs: Values) -> Values:
 
 def _asset(value: object) -> object:
     """An asset by what it is made from: two of them are never equal."""
+    if isinstance(value, pulumi.AssetArchive):
+        return {name: _asset(part) for name, part in value.assets.items()}
     return vars(value) if isinstance(value, pulumi.Asset | pulumi.Archive) else value
 
 

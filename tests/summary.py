@@ -13,6 +13,7 @@ from typing import Any
 
 from mocked import REGION, Graph, Resource, build_program
 
+from components.notifications import Messenger
 from components.settings import Settings, load_stack_file
 from components.settings.reader.messages import PREFIX
 
@@ -60,7 +61,8 @@ def _pipeline(graph: Graph) -> Iterator[str]:
     for trigger in pipeline.get("triggers", []):
         yield f"  starts on {json.dumps(trigger['gitConfiguration']['pushes'], sort_keys=True)}"
     for rule in graph.of("EventRule"):
-        yield f"  starts on {rule.inputs['eventPattern']}"
+        verb = "tells of" if graph.resources[rule.parent or ""].type == Messenger.TYPE else "starts on"
+        yield f"  {verb} {rule.inputs['eventPattern']}"
     for item in pipeline.get("variables", []):
         yield f"  variable {item['name']} = {item['defaultValue']}"
     for stage, actions in graph.stages.items():

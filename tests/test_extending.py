@@ -35,7 +35,7 @@ HOLD_FOR_ALL = (
     "tests/components/test_delivery.py",
     "tests/test_readme.py",
     "-k",
-    "architecture or every_key or generated or other_key or unknown or notify or examples or everything-on or table",
+    "architecture or every_key or generated or other_key or unknown or announce or examples or everything-on or table",
 )
 """Tests that are told of nothing: they find what is there."""
 
@@ -140,7 +140,7 @@ def test_what_an_edit_of_a_new_key_does_is_said_of_each(copy: Path) -> None:
         ).stdout.split()
     )
     assert "application.startTimeoutSeconds" in new
-    assert {key.partition(".")[0] for key in new} == {"application", "notification"}
+    assert {key.partition(".")[0] for key in new} == {"application", "announcement"}
     said = python(copy, *GENERATE[1].split(), *new).splitlines()
     assert {line.split()[0] for line in said} == new
     assert [line for line in said if "**with the next run**: " not in line] == []
@@ -155,8 +155,8 @@ sys.path.insert(0, "tests")
 from samples import build_stage, shop
 from summary import EXAMPLES, program
 from components.stages.deploy import DeployStage
-print([action["name"] for action in program(EXAMPLES).stages["Notify"]])
+print([action["name"] for action in program(EXAMPLES).stages["Announce"]])
 built = build_stage(DeployStage, shop(deploy={"engine": "byHand"}))
 print([(action.name, action.provider.value) for action in built.actions], built.grants)
 """
-    assert python(copy, "-c", program).splitlines() == ["['Notify']", "[('DeployService', 'Manual')] []"]
+    assert python(copy, "-c", program).splitlines() == ["['Announce']", "[('DeployService', 'Manual')] []"]

@@ -23,12 +23,14 @@ class EncryptionKeyArgs:
             of 7.
         tags: Tags of the key.
         formerly: Parent and name of the key in stacks that were made when it belonged to another component.
+        encrypts_alarms: Whether alarms are published to a topic that is encrypted with it.
     """
 
     prefix: str
     protect: bool
     tags: Mapping[str, str]
     formerly: tuple[pulumi.Input[str], str] | None = None
+    encrypts_alarms: bool = False
 
 
 class EncryptionKey(pulumi.ComponentResource):
@@ -45,7 +47,7 @@ class EncryptionKey(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
-        self._formerly = args.formerly
+        self._formerly, self._args = args.formerly, args
         key = kms.Key(
             f"{name}-key",
             description=f"Artifacts, images and logs of the pipeline {args.prefix}",
@@ -95,5 +97,26 @@ class EncryptionKey(pulumi.ComponentResource):
                         "ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", "log-group:*")}
                     },
                 },
+                *([self._for_alarms()] if self._args.encrypts_alarms else []),
             ]
         )
+
+    def _for_alarms(self) -> dict[str, object]:
+        """Let CloudWatch publish the stack's alarms to an encrypted topic.
+
+        https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services. That
+        CloudWatch, other than EventBridge, sends the keys of the condition is what a library of AWS relies on:
+        https://aws.github.io/modern-data-architecture-accelerator/typedocs/functions/_aws-mdaa_cloudwatch-constructs.grantCloudWatchAlarmsTopicAccess.html
+        """
+        account = self.account
+        return {
+            "Sid": "EncryptAlarmsOfThisStack",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account.id},
+                "ArnLike": {"aws:SourceArn": account.arn("cloudwatch", f"alarm:{self._args.prefix}-*")},
+            },
+        }

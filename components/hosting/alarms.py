@@ -12,6 +12,7 @@ from pulumi_aws import cloudwatch
 from components.foundation.foundation import Foundation
 from components.hosting.load_balancer import LoadBalancer
 from components.hosting.shared_listener import SharedListener
+from components.notifications import NotificationTopic
 from components.settings.sections.hosting import LATE_MINUTES, AlarmsSection
 
 FEWEST_REQUESTS: Final = 20
@@ -35,11 +36,13 @@ class AlarmsArgs:
         foundation: What they are made with.
         alarms: The stack file's ``hosting.alarms``.
         balancer: The load balancer that sees the service's answers.
+        topic: Where it is published when one fires, and when it is over; ``None`` for nowhere.
     """
 
     foundation: Foundation
     alarms: AlarmsSection
     balancer: LoadBalancer | SharedListener
+    topic: NotificationTopic | None = None
 
 
 class Alarms(pulumi.ComponentResource):
@@ -104,6 +107,8 @@ class Alarms(pulumi.ComponentResource):
 
     def _alarm(self, which: str, description: str, **what: Any) -> cloudwatch.MetricAlarm:  # noqa: ANN401 - the resource's own arguments
         minutes = self._args.alarms.minutes
+        topic = self._args.topic
+        told = [topic.arn] if topic else None
         return cloudwatch.MetricAlarm(
             f"{self._name}-{which}",
             name=f"{self._args.foundation.prefix}-{which}",
@@ -113,8 +118,10 @@ class Alarms(pulumi.ComponentResource):
             datapoints_to_alarm=minutes,
             # A service nobody calls is well.
             treat_missing_data="notBreaching",
+            alarm_actions=told,
+            ok_actions=told,
             tags=self._args.foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*topic.ready] if topic else None),
             **what,
         )
 

@@ -31,6 +31,7 @@ from components.hosting.service import Service, ServiceArgs
 from components.hosting.shared_listener import SharedListener, SharedListenerArgs
 from components.hosting.task_roles import TaskRoles, TaskRolesArgs
 from components.images.repository import Repository
+from components.notifications import NotificationTopic
 from components.settings import ApplicationSection, HostingSection
 
 CAPACITY_PROVIDERS: Final = {"fargate": "FARGATE", "fargateSpot": "FARGATE_SPOT"}
@@ -48,6 +49,7 @@ class NewHostingArgs:
         hosting: The stack file's ``hosting``.
         repository: Where the application's images come from.
         further: Where the images come from that are delivered with them, by their names.
+        alarm_topic: Where alarms are published; ``None`` for nowhere.
     """
 
     foundation: Foundation
@@ -57,6 +59,7 @@ class NewHostingArgs:
     hosting: HostingSection
     repository: Repository
     further: Mapping[str, Repository]
+    alarm_topic: NotificationTopic | None = None
 
 
 class NewHosting(pulumi.ComponentResource):
@@ -118,7 +121,12 @@ class NewHosting(pulumi.ComponentResource):
         )
         self._balancer = balancer = self._load_balancer(f"{name}-load-balancer", groups.balancer)
         watched = (
-            AlarmsArgs(foundation=foundation, alarms=made.alarms_made, balancer=balancer)
+            AlarmsArgs(
+                foundation=foundation,
+                alarms=made.alarms_made,
+                balancer=balancer,
+                topic=args.alarm_topic,
+            )
             if made.alarms_made and balancer
             else None
         )

@@ -183,6 +183,58 @@ TopicArn = Annotated[
 ]
 """An approval takes no first-in-first-out topic: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Approval.html"""
 
+EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9](-*[A-Za-z0-9])*\.)+[A-Za-z]{2,63}$",
+        max_length=254,
+    ),
+    Constraint("an e-mail address such as team@example.com"),
+    Reference(),
+]
+"""https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1"""
+
+KmsKeyArn = Annotated[
+    str,
+    StringConstraints(pattern=rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/(mrk-)?[0-9a-f-]{{32,36}}$"),
+    Constraint("the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, not of an alias"),
+    Reference(),
+]
+"""An IAM policy names a key, and not its alias: https://docs.aws.amazon.com/kms/latest/developerguide/cmks-in-iam-policies.html"""
+
+SlackWorkspaceId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9A-Z]{1,255}$"),
+    Constraint("the id of a Slack workspace such as T012ABCDEFG"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/chatbot/latest/APIReference/API_CreateSlackChannelConfiguration.html"""
+
+SlackChannelId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$"),
+    Constraint("the id of a Slack channel such as C012ABCDEFG, not its name"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/chatbot/latest/APIReference/API_CreateSlackChannelConfiguration.html"""
+
+TeamsChannelId = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9_=+/.,-]*%3[aA][A-Za-z0-9_=+/.,-]*%40[A-Za-z0-9_=+/.,-]*$", min_length=1, max_length=255
+    ),
+    Constraint("the id of a Teams channel as its link has it, such as 19%3ab6ef35dc%40thread.tacv2"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/chatbot/latest/APIReference/API_CreateMicrosoftTeamsChannelConfiguration.html"""
+
+Uuid = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"),
+    Constraint("a UUID such as 0f1e2d3c-4b5a-4697-8877-665544332211"),
+    Reference(),
+]
+
 
 def _parameter(source: str) -> str:
     """Return the source if it is an ARN, or a name that Parameter Store would take.

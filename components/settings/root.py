@@ -7,6 +7,7 @@ from components.settings.sections.application import ApplicationSection
 from components.settings.sections.build import BuildSection
 from components.settings.sections.deploy import DeploySection
 from components.settings.sections.hosting import HostingSection
+from components.settings.sections.notifications import NotificationsSection
 from components.settings.sections.pipeline import PipelineSection
 from components.settings.sections.promotion import PromotionSection
 from components.settings.sections.release import ReleaseSection
@@ -47,6 +48,11 @@ class Settings(Section):
         description="Version tag and GitHub release.",
         examples=[{"enabled": True, "github": {"tokenSecret": "shop/github-token"}}],
     )
+    notifications: NotificationsSection = Field(
+        default=NotificationsSection(),
+        description="Who is told what became of a run.",
+        examples=[{"enabled": True, "email": ["team@example.com"]}],
+    )
     pipeline: PipelineSection = Field(
         default=PipelineSection(),
         description="How runs follow each other, and the jobs of a run.",
@@ -65,3 +71,9 @@ class Settings(Section):
     def smoke_test_enabled(self) -> bool:
         """Whether a smoke-test image is built."""
         return self.build.smoke_test.enabled
+
+    @property
+    def tells_of_alarms(self) -> bool:
+        """Whether alarms are made here, and somebody is told of them."""
+        told = self.notifications
+        return told.enabled and "alarm" in told.events and self.hosting.alarms_made is not None

@@ -1,6 +1,7 @@
-"""An emulator of what AWS CodePipeline remembers of the actions of its runs.
+"""An emulator of what AWS CodePipeline remembers of its runs and their actions.
 
-Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ListActionExecutions.html. Whether an
+Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ListActionExecutions.html and
+https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ListPipelineExecutions.html. Whether an
 action that is still going shows the ID that its provider gave it is not documented, so both can be had.
 """
 
@@ -10,7 +11,7 @@ import time
 
 from local.rehearsal.deployed import Action
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused
-from local.rehearsal.pipeline.execution import ActionRun, Status
+from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
 
 
 class CodePipeline(Emulated):
@@ -18,6 +19,7 @@ class CodePipeline(Emulated):
 
     Attributes:
         executions: All executions of actions, the oldest first.
+        runs: All its runs, the oldest first.
         shows_external_ids: Whether an action shows its provider's ID while it is going.
     """
 
@@ -28,11 +30,15 @@ class CodePipeline(Emulated):
         super().__init__(account=account, region=region)
         self._name = name
         self.executions: list[ActionRun] = []
+        self.runs: list[Execution] = []
         self.shows_external_ids = True
 
     def operations(self) -> Operations:
         """Return what is emulated."""
-        return {"ListActionExecutions": self._list_action_executions}
+        return {
+            "ListActionExecutions": self._list_action_executions,
+            "ListPipelineExecutions": self._list_pipeline_executions,
+        }
 
     def needs(self, operation: str, parameters: Json) -> list[Need]:
         """Return the permission behind a request."""
@@ -46,16 +52,36 @@ class CodePipeline(Emulated):
         self.executions += begun
         return begun
 
-    def remember(self, run: ActionRun) -> None:
-        """List an action from now on, if it is not listed yet."""
+    def remember(self, run: ActionRun | None, execution: Execution | None = None) -> None:
+        """List a run, and an action, from now on, if it is not listed yet."""
         with self.lock:
-            if all(run is not known for known in self.executions):
+            if run is not None and all(run is not known for known in self.executions):
                 self.executions.append(run)
+            if execution is not None and all(execution is not known for known in self.runs):
+                self.runs.append(execution)
 
-    def _list_action_executions(self, parameters: Json) -> Json:
+    def _check_name(self, parameters: Json) -> None:
         if parameters["pipelineName"] != self._name:
             message = f"The account with id '{self.account}' does not include a pipeline with the name"
             raise Refused("PipelineNotFoundException", f"{message} '{parameters['pipelineName']}'")
+
+    def _list_pipeline_executions(self, parameters: Json) -> Json:
+        self._check_name(parameters)
+        return {
+            "pipelineExecutionSummaries": [
+                {
+                    "pipelineExecutionId": run.identity,
+                    "status": run.status,
+                    "startTime": run.started,
+                    "lastUpdateTime": time.time(),
+                    "executionType": run.kind,
+                }
+                for run in sorted(self.runs, key=lambda run: run.started, reverse=True)
+            ]
+        }
+
+    def _list_action_executions(self, parameters: Json) -> Json:
+        self._check_name(parameters)
         run = parameters.get("filter", {}).get("pipelineExecutionId")
         found = [self._view(made) for made in reversed(self.executions) if run in (None, made.execution)]
         return {"actionExecutionDetails": found}
@@ -66,6 +92,8 @@ class CodePipeline(Emulated):
             result["externalExecutionId"] = made.external_id
         if made.error:
             result["errorDetails"] = {"code": "JobFailed", "message": made.error}
+        kind = {"category": made.action.category, "owner": "AWS", "provider": made.action.provider, "version": "1"}
+        given = {"actionTypeId": kind, "configuration": dict(made.action.configuration)}
         return {
             "pipelineExecutionId": made.execution,
             "actionExecutionId": made.identity,
@@ -75,5 +103,6 @@ class CodePipeline(Emulated):
             "startTime": made.started,
             "lastUpdateTime": time.time(),
             "status": made.status,
-            "output": {"outputArtifacts": [], "executionResult": result},
+            "input": {**given, "resolvedConfiguration": dict(made.configuration)},
+            "output": {"outputArtifacts": [], "executionResult": result, "outputVariables": dict(made.variables)},
         }

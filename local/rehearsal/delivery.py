@@ -30,6 +30,7 @@ from local.rehearsal.job_sandbox import JobSandbox
 from local.rehearsal.rehearsal import Options, Rehearsal, Stack
 from local.rehearsal.report.collect import Rehearsed, collect
 from local.rehearsal.report.model import BaseImage, Emulated, Phase, Sample, Traffic
+from local.rehearsal.report.model import Rehearsal as Made
 from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.terminal import View, view
 from local.rehearsal.resources import Graph, Repository, repositories_elsewhere, values_of
@@ -54,6 +55,7 @@ EMULATED = tuple(
         "CodePipeline, CodeBuild": "run here by AWS's rules; jobs find this machine's tools, not those of AWS's images",
         "ECR": "a registry under ECR's names, with its permissions and its immutable tags",
         "ECS, CodeDeploy, ELB": "containers behind HAProxy; waits take a hundredth of their time",
+        "SNS": "messages go nowhere; the function that writes them is the program's own, under its role",
         "Git provider": "repository, and GitHub's releases, on loopback; nothing is published",
         "Processor": f"images are built for {PLATFORM}, whatever the stack files say",
     }.items()
@@ -174,10 +176,11 @@ def deliver(
             traffic=[_traffic(rehearsal.stacks[name], list(visitor.visits)) for name, visitor in visitors.items()],
             permissions=rehearsal.permissions(),
             unproven=UNPROVEN,
+            messages=rehearsal.messages(),
         )
         written = write(made, options.report)
         came = outcome(made)
-        shown.end([came.headline, f"Report: {written}"])
+        shown.end([*_told(made), came.headline, f"Report: {written}"])
         if options.json:
             print(json.dumps(summary(made), indent=2))
         if options.shell:
@@ -293,6 +296,11 @@ def _rehearsed(stack: Stack, folder: Path) -> Rehearsed:
         artifact=artifact,
         service_url=stack.hosting.names[0] if stack.hosting.names else "",
     )
+
+
+def _told(made: Made) -> list[str]:
+    """What people would have been told, in lines."""
+    return [line for each in made.messages for line in (*(f"| {part}" for part in each.text.splitlines()), "")]
 
 
 def _traffic(stack: Stack, visits: Sequence[Visit]) -> Traffic:

@@ -1,4 +1,4 @@
-"""An emulator of Amazon CloudWatch Logs, as far as somebody reads what the containers of an emulated ECS have written.
+"""An emulator of Amazon CloudWatch Logs, as far as somebody reads what containers of an emulated ECS and builds wrote.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html: the latest
 events first, at most ``limit`` of them.
@@ -7,6 +7,7 @@ events first, at most ``limit`` of them.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from local.rehearsal.ecs import Ecs
 from local.rehearsal.emulated import Emulated, Json, Need, Operations, Refused
@@ -15,7 +16,7 @@ _MOST = 10_000
 
 
 class Logs(Emulated):
-    """The log groups of the containers."""
+    """The log groups of the containers, and of builds."""
 
     SERVICE = "logs"
     INVALID = "InvalidParameterException"
@@ -23,6 +24,11 @@ class Logs(Emulated):
     def __init__(self, ecs: Ecs) -> None:
         super().__init__(account=ecs.account, region=ecs.region)
         self._groups = ecs.logs
+
+    def keep(self, group: str, stream: str, lines: Iterable[str]) -> None:
+        """Keep the log of a build."""
+        with self.lock:
+            self._groups.setdefault(group, {})[stream] = [line for entry in lines for line in entry.splitlines()]
 
     def operations(self) -> Operations:
         """Return what is emulated."""

@@ -32,6 +32,7 @@ from local.rehearsal.github import Commit, GitHub
 from local.rehearsal.hosting import Hosting, Pace, Secrets, hosting_from_graph
 from local.rehearsal.hosting.namespaces import Namespaces
 from local.rehearsal.job_sandbox import JobSandbox, machine_for
+from local.rehearsal.notifications import Notifications
 from local.rehearsal.pipeline import ActionProvider, ActionRun, ArtifactStore, Execution, PipelineRunner
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, Completed
 from local.rehearsal.pipeline.store import Access
@@ -45,7 +46,7 @@ from local.rehearsal.pipeline.triggers import (
     rules_of,
     upload_event,
 )
-from local.rehearsal.report.model import Permission
+from local.rehearsal.report.model import Message, Permission
 from local.rehearsal.resources import Graph
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
 from local.rehearsal.usage import permissions
@@ -75,6 +76,7 @@ class Stack:
         hosting: What it deploys to.
         runner: Runs it.
         rules: The rules that start it.
+        notifications: Who is told of its runs.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Stack:
     hosting: Hosting
     runner: PipelineRunner
     rules: tuple[Rule, ...]
+    notifications: Notifications
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -277,6 +280,13 @@ class Rehearsal:
                 used.setdefault(role, set()).update(policies.used)
         return list(permissions(granted, used))
 
+    def messages(self) -> list[Message]:
+        """Return what people would have been told, stack by stack, when that of each run's end is among it."""
+        for stack in self.stacks.values():
+            for execution in stack.runner.executions:
+                stack.runner.wait(execution, _PATIENCE)
+        return [message for stack in self.stacks.values() for message in stack.notifications.messages]
+
     def scene(self, run: ActionRun) -> Scene | None:
         """Return where the commands of a failed build have ended; ``None`` when there were none."""
         return self._scenes.get(run.identity)
@@ -346,9 +356,13 @@ class Rehearsal:
             reuse = self._reuse(name, graph, deployed, account, self._options.results)
             providers = {each: reuse.around(provider) for each, provider in providers.items()}
 
+        notifications = Notifications(name, graph, account, served)
+
         def watch(execution: Execution, run: ActionRun | None) -> None:
-            if run is not None:
-                recorded.remember(run)
+            recorded.remember(run, execution)
+            if run is not None and run.ended is not None and run.action.project and run.external_id:
+                hosting.logs.keep(f"/aws/codebuild/{run.action.project}", run.external_id.partition(":")[2], run.log)
+            notifications.hear(deployed.pipeline, execution, run)
             self._watch(name, execution, run)
 
         runner = PipelineRunner(
@@ -361,6 +375,7 @@ class Rehearsal:
             hosting=hosting,
             runner=runner,
             rules=tuple(rules_of(graph)),
+            notifications=notifications,
         )
 
     def _reuse(self, name: str, graph: Graph, deployed: Deployed, account: Account, results: ResultStore) -> Reuse:

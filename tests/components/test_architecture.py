@@ -14,7 +14,18 @@ from components.settings.section import Section
 from components.stages import STAGES, SharedFacts
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("foundation", "images", "pipeline", "jobs", "engines", "settings", "hosting", "stages", "delivery")
+ROOMS = (
+    "foundation",
+    "images",
+    "pipeline",
+    "jobs",
+    "engines",
+    "settings",
+    "notifications",
+    "hosting",
+    "stages",
+    "delivery",
+)
 """The rooms of `components`, from the ground up."""
 MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "components").rglob("*.py"))}
 

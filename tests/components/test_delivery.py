@@ -7,6 +7,7 @@ import importlib
 import inspect
 import itertools
 import json
+import keyword
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -246,7 +247,9 @@ def test_every_taggable_resource_carries_the_tags(graph: Graph) -> None:
 @cache
 def _taggable(token: str) -> bool:
     package, module, name = token.split(":")
-    cls = getattr(importlib.import_module(f"pulumi_{package}.{module.split('/')[0]}"), name)
+    folder = module.split("/")[0]
+    folder = f"{folder}_" if keyword.iskeyword(folder) else folder
+    cls = getattr(importlib.import_module(f"pulumi_{package}.{folder}"), name)
     return "tags" in inspect.signature(cls._internal_init).parameters
 
 
@@ -363,7 +366,7 @@ def test_nothing_is_asked_of_aws_but_listeners_given_by_port(graph: Graph) -> No
 
 def test_every_export_is_known_by_name(graph: Graph) -> None:
     always = {"pipelineName", "pipelineUrl", "artifactBucket", "repositoryUrl", "accountNeeds", "nextSteps"}
-    sometimes = {"serviceUrl", "smokeTestRepositoryUrl", "promotionRoleArn"}
+    sometimes = {"serviceUrl", "smokeTestRepositoryUrl", "promotionRoleArn", "notificationTopicArn"}
     made = {"taskRoleArn", "taskSecurityGroupId"} if graph.of("aws:ecs/service:Service") else set()
     if graph.of("aws:lb/loadBalancer:LoadBalancer"):
         made |= {"loadBalancerDnsName", "loadBalancerZoneId"}

@@ -270,7 +270,9 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
     expected = {f"shop-{job}-{kind}" for job in jobs for kind in kinds}
     expected |= {"shop-test-lighthouse-package", "shop-test-lighthouse-package-lock"}
     assert names(outcome, "delete") == expected & there
-    updated = {"shop-delivery-pipeline", "shop-delivery-policy"} if jobs else set()
+    updated = (
+        {"shop-delivery-pipeline", "shop-delivery-policy"} | ({"shop-messenger-policy"} & there) if jobs else set()
+    )
     if "tag-image" in jobs:
         updated.add("shop-prepare-deployment-project")
         updated |= {"shop-registry-source-policy"} & there  # it does not name the role any more that labels

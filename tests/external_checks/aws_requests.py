@@ -222,6 +222,7 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
                 **_UPPER_TAGS,
                 "name": _to("AlarmName"),
                 "dimensions": _tags("Dimensions", "Name", "Value"),
+                "okActions": _to("OKActions"),
                 "evaluateLowSampleCountPercentiles": _to("EvaluateLowSampleCountPercentile"),
                 "metricQueries": _to("Metrics"),
                 "metricQueries.metric": _to("MetricStat"),
@@ -439,6 +440,64 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             under="Targets",
             adds=lambda resource: {"Targets.Id": f"{resource['name']}{_GENERATED_SUFFIX}"},
             finish=lambda params: {**params, "Targets": [params["Targets"]]},
+        ),
+    ),
+    "aws:lambda/function:Function": (
+        Call(
+            service="lambda",
+            operation="CreateFunction",
+            case=pascal,
+            places={
+                "name": _to("FunctionName"),
+                "tags": Place(to="Tags", free=True),
+                "environment.variables": Place(to="Variables", free=True),
+                "code": Place(to="Code", change=lambda _: {"ZipFile": b"code"}, free=True),
+            },
+        ),
+    ),
+    "aws:lambda/permission:Permission": (
+        Call(
+            service="lambda",
+            operation="AddPermission",
+            case=pascal,
+            places={"function": _to("FunctionName")},
+            adds=lambda resource: {"StatementId": f"{resource['name']}{_GENERATED_SUFFIX}"},
+        ),
+    ),
+    "aws:sns/topic:Topic": (
+        Call(
+            service="sns",
+            operation="CreateTopic",
+            case=pascal,
+            places={**_UPPER_TAGS, "kmsMasterKeyId": _to("Attributes.KmsMasterKeyId")},
+        ),
+    ),
+    "aws:sns/topicPolicy:TopicPolicy": (
+        Call(
+            service="sns",
+            operation="SetTopicAttributes",
+            case=pascal,
+            places={"arn": _to("TopicArn"), "policy": _to("AttributeValue")},
+            adds=lambda _: {"AttributeName": "Policy"},
+        ),
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": (
+        Call(service="sns", operation="Subscribe", case=pascal, places={"topic": _to("TopicArn")}),
+    ),
+    "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration": (
+        Call(
+            service="chatbot",
+            operation="CreateSlackChannelConfiguration",
+            case=pascal,
+            places={"tags": Place(to="Tags", change=pairs("TagKey", "TagValue"), free=True)},
+        ),
+    ),
+    "aws:chatbot/teamsChannelConfiguration:TeamsChannelConfiguration": (
+        Call(
+            service="chatbot",
+            operation="CreateMicrosoftTeamsChannelConfiguration",
+            case=pascal,
+            places={"tags": Place(to="Tags", change=pairs("TagKey", "TagValue"), free=True)},
         ),
     ),
     "aws:cloudwatch/logGroup:LogGroup": (
@@ -716,7 +775,9 @@ def _request(call: Call, resource: Described, inputs: Mapping[str, Any]) -> Requ
 
 
 def _starts_pipeline(target: Described) -> Iterator[Request]:
-    """What EventBridge sends to CodePipeline, with the event's values filled in."""
+    """What EventBridge sends to CodePipeline, if anything, with the event's values filled in."""
+    if "inputTransformer" not in target["inputs"]:  # it calls a function
+        return
     template = target["inputs"]["inputTransformer"]["inputTemplate"]
     for name in target["inputs"]["inputTransformer"]["inputPaths"]:
         template = template.replace(f"<{name}>", DIGEST)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import pulumi
 from aws_requests import DIGEST, Described, is_made_in_aws
 from rewriting import (
     Place,
@@ -148,6 +149,13 @@ def _target_group_attributes(resource: Described) -> dict[str, Any]:
 _IN_LIST = pulumi_only("one of the attributes, which are a list")
 
 
+def _zip_file(code: pulumi.AssetArchive) -> dict[str, str]:
+    """The one file of a function."""
+    asset = the_only_one(list(code.assets.values()))
+    assert isinstance(asset, pulumi.StringAsset)
+    return {"ZipFile": asset.text}
+
+
 def _own_deployments(resource: Described) -> dict[str, Any]:
     """What Pulumi has beside ``deploymentConfiguration`` and CloudFormation in it."""
     places = {
@@ -205,6 +213,7 @@ TYPES: Mapping[str, Written] = {
             **_TAGS,
             "name": _to("AlarmName"),
             "dimensions": Place(to="Dimensions", change=pairs("Name", "Value"), free=True),
+            "okActions": _to("OKActions"),
             "evaluateLowSampleCountPercentiles": _to("EvaluateLowSampleCountPercentile"),
             "metricQueries": _to("Metrics"),
             "metricQueries.metric": _to("MetricStat"),
@@ -353,6 +362,38 @@ TYPES: Mapping[str, Written] = {
         under="Targets[]",
         places={"rule": _OWNER, "inputTransformer.inputPaths": Place(to="InputPathsMap", free=True)},
         adds=lambda resource: {"Id": resource["name"]},
+    ),
+    "aws:lambda/function:Function": Written(
+        type="AWS::Lambda::Function",
+        places={**_TAGS, "name": _to("FunctionName"), "code": Place(to="Code", change=_zip_file)},
+    ),
+    "aws:lambda/permission:Permission": Written(
+        type="AWS::Lambda::Permission", places={"function": _to("FunctionName")}
+    ),
+    "aws:sns/topic:Topic": Written(type="AWS::SNS::Topic", places={**_TAGS, "name": _to("TopicName")}),
+    "aws:sns/topicPolicy:TopicPolicy": Written(
+        type="AWS::SNS::TopicPolicy",
+        places={"arn": Place(to="Topics", change=in_list), "policy": _document("PolicyDocument")},
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": Written(
+        type="AWS::SNS::Subscription", places={"topic": _to("TopicArn")}
+    ),
+    "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration": Written(
+        type="AWS::Chatbot::SlackChannelConfiguration",
+        places={
+            **_TAGS,
+            "guardrailPolicyArns": _to("GuardrailPolicies"),
+            "slackTeamId": _to("SlackWorkspaceId"),
+        },
+    ),
+    "aws:chatbot/teamsChannelConfiguration:TeamsChannelConfiguration": Written(
+        type="AWS::Chatbot::MicrosoftTeamsChannelConfiguration",
+        places={
+            **_TAGS,
+            "channelId": _to("TeamsChannelId"),
+            "guardrailPolicyArns": _to("GuardrailPolicies"),
+            "tenantId": _to("TeamsTenantId"),
+        },
     ),
     "aws:cloudwatch/logGroup:LogGroup": Written(
         type="AWS::Logs::LogGroup", places={**_TAGS, "name": _to("LogGroupName")}

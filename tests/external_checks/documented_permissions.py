@@ -22,6 +22,8 @@ _CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide"
 _CODEBUILD = "https://docs.aws.amazon.com/codebuild/latest/userguide"
 _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
 _ECR = "https://docs.aws.amazon.com/AmazonECR/latest/userguide"
+_LAMBDA = "https://docs.aws.amazon.com/lambda/latest/dg"
+_SNS = "https://docs.aws.amazon.com/sns/latest/dg"
 _MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference"
 
 _ACCESS_POINT = "arn:aws:elasticfilesystem:<region>:<account>:access-point/<id>"
@@ -382,6 +384,36 @@ def _puts(role: Role) -> bool:
 
 
 PURPOSES: tuple[Purpose, ...] = (
+    Purpose(
+        name="Lambda: log of a function",
+        page=f"{_LAMBDA}/lambda-intro-execution-role.html",
+        applies=by_service("lambda"),
+        permissions=(
+            Permission(
+                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                aws=("*",),
+                ours=("arn:aws:logs:<region>:<account>:log-group:<group path>:*",),
+                proof=(
+                    "CloudWatch Logs takes both on one log group, as AWS's own example for builds grants them: "
+                    f"{_CODEBUILD}/setting-up-service-role.html"
+                ),
+            ),
+            Permission(
+                actions=("logs:CreateLogGroup",), aws=("*",), absent="The log group is made here, before the function."
+            ),
+        ),
+    ),
+    Purpose(
+        name="SNS: messages for an encrypted topic",
+        page=f"{_SNS}/sns-key-management.html",
+        applies=_states("EncryptMessages"),
+        permissions=(
+            Permission(actions=("sns:Publish",), aws=("arn:aws:sns:<region>:<account>:<topic>",)),
+            Permission(
+                actions=("kms:Decrypt", "kms:GenerateDataKey"), aws=("arn:aws:kms:<region>:<account>:key/<key>",)
+            ),
+        ),
+    ),
     Purpose(
         name="CodePipeline: artifact store",
         page=f"{_CODEPIPELINE}/how-to-custom-role.html",

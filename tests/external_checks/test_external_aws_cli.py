@@ -138,6 +138,7 @@ def test_every_kind_of_command_is_among_them() -> None:
         ("secretsmanager", "create-secret"),
         ("secretsmanager", "put-secret-value"),
         ("service-quotas", "request-service-quota-increase"),
+        ("sns", "subscribe"),
     }
 
 

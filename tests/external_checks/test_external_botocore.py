@@ -131,6 +131,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "a revision of a kind CodePipeline does not have": Fault(
         type="aws:cloudwatch/eventTarget:EventTarget",
+        name="-on-image-push-target",
         at=("inputTransformer", "inputTemplate", "sourceRevisions", 0, "revisionType"),
         value="DIGEST",
         finding="StartPipelineExecution.sourceRevisions[0].revisionType: 'DIGEST' is none of",

@@ -156,6 +156,16 @@ def _by_arn(arn: Callable[[Facts], str], **more: Any) -> Kind:  # noqa: ANN401 -
     return Kind(arn=arn, identity=arn, **more)
 
 
+def _channel(kind: str) -> Kind:
+    """A channel that Amazon Q Developer in chat applications knows, in every region."""
+
+    def arn(facts: Facts) -> str:
+        name = facts.text("configurationName")
+        return f"arn:{facts.partition}:chatbot::{facts.account}:chat-configuration/{kind}/{name}"
+
+    return Kind(identity=arn, name="", computed={"chatConfigurationArn": arn})
+
+
 KINDS: Mapping[str, Kind] = {
     "aws:kms/key:Key": Kind(
         arn=lambda f: f.arn("kms", f"key/{f.uuid}"),
@@ -198,6 +208,16 @@ KINDS: Mapping[str, Kind] = {
         longest=128,
         document=Document("policy", 10240, "LimitExceeded: Maximum policy size exceeded for the role"),
     ),
+    "aws:lambda/function:Function": Kind(
+        arn=lambda f: f.arn("lambda", f"function:{f.name}"),
+        longest=64,
+    ),
+    "aws:lambda/permission:Permission": Kind(name="statementId", longest=100),
+    "aws:sns/topic:Topic": _by_arn(lambda f: f.arn("sns", f.name), longest=256),
+    "aws:sns/topicPolicy:TopicPolicy": Kind(identity=lambda f: f.text("arn"), name=""),
+    "aws:sns/topicSubscription:TopicSubscription": _by_arn(lambda f: f"{f.text('topic')}:{f.uuid}", name=""),
+    "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration": _channel("slack-channel"),
+    "aws:chatbot/teamsChannelConfiguration:TeamsChannelConfiguration": _channel("microsoft-teams-channel"),
     "aws:codebuild/project:Project": _by_arn(lambda f: f.arn("codebuild", f"project/{f.name}")),
     "aws:codebuild/reportGroup:ReportGroup": _by_arn(
         lambda f: f.arn("codebuild", f"report-group/{f.name}"), longest=128

@@ -161,6 +161,16 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
     BUCKET: _named("s3", "CreateBucket", "BucketAlreadyOwnedByYou", "bucket"),
     "aws:iam/role:Role": _named("iam", "CreateRole", "EntityAlreadyExistsException"),
     "aws:cloudwatch/logGroup:LogGroup": _named("logs", "CreateLogGroup", "ResourceAlreadyExistsException"),
+    "aws:lambda/function:Function": _named("lambda", "CreateFunction", "ResourceConflictException"),
+    "aws:lambda/permission:Permission": (
+        Place(Call("lambda", "AddPermission", "ResourceConflictException"), _of("function", "statementId")),
+    ),
+    "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration": _named(
+        "chatbot", "CreateSlackChannelConfiguration", "ConflictException", "configurationName"
+    ),
+    "aws:chatbot/teamsChannelConfiguration:TeamsChannelConfiguration": _named(
+        "chatbot", "CreateMicrosoftTeamsChannelConfiguration", "ConflictException", "configurationName"
+    ),
     "aws:codebuild/project:Project": _named("codebuild", "CreateProject", "ResourceAlreadyExistsException"),
     "aws:codebuild/reportGroup:ReportGroup": _named("codebuild", "CreateReportGroup", "ResourceAlreadyExistsException"),
     "aws:codepipeline/pipeline:Pipeline": _named("codepipeline", "CreatePipeline", "PipelineNameInUseException"),
@@ -182,6 +192,9 @@ PUT = frozenset(
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         "aws:s3/bucketVersioning:BucketVersioning",
+        "aws:sns/topic:Topic",
+        "aws:sns/topicPolicy:TopicPolicy",
+        "aws:sns/topicSubscription:TopicSubscription",
     }
 )
 """Types that are put in the place of what is there, so that two resources of the program may be one in AWS."""

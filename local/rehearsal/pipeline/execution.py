@@ -42,6 +42,7 @@ class ActionRun:
         reused: Whether an earlier rehearsal's result was taken.
         started: When it began, in seconds of the epoch.
         ended: When it came to its end; ``None`` while it goes on.
+        configuration: The action's, with the values of the run.
     """
 
     execution: str
@@ -56,6 +57,7 @@ class ActionRun:
     reused: bool = False
     started: float = field(default_factory=time.time)
     ended: float | None = None
+    configuration: dict[str, str] = field(default_factory=dict)
     identity: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -84,6 +86,7 @@ class Execution:
         stage: The stage it is in, or ended in.
         reason: Why it did not succeed.
         plan: The stages with the actions that it is to run.
+        kind: ``ROLLBACK`` for one that takes a stage back to an earlier run, else ``STANDARD``.
         identity: Its ID, which every retry keeps.
     """
 
@@ -97,6 +100,7 @@ class Execution:
     stage: str = ""
     reason: str = ""
     plan: Plan = ()
+    kind: str = "STANDARD"
     started: float = field(default_factory=time.time)
     ended: float | None = None
     identity: str = field(default_factory=lambda: str(uuid.uuid4()))

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import traceback
@@ -127,7 +128,8 @@ class PipelineRunner:
         names = {action.name for group in self.deployed.stages.get(stage, ()) for action in group}
         if not names or any(not (last := target.last(name)) or last.status != Status.SUCCEEDED for name in names):
             raise Refusal(f"run {target.number} did not succeed in stage {stage}: there is nothing to go back to")
-        execution = Execution(number=len(self.executions) + 1, trigger=f"Rollback of {stage} to run {target.number}")
+        trigger = f"Rollback of {stage} to run {target.number}"
+        execution = Execution(number=len(self.executions) + 1, trigger=trigger, kind="ROLLBACK")
         execution.variables = {**target.variables, "codepipeline.PipelineExecutionId": execution.identity}
         execution.artifacts = dict(target.artifacts)
         self.executions.append(execution)
@@ -191,6 +193,8 @@ class PipelineRunner:
 
     def _run_action(self, execution: Execution, action: Action) -> ActionRun:
         run = ActionRun(execution.identity, action)
+        with contextlib.suppress(Refusal):  # it fails of that when it is carried out
+            run.configuration = action.resolved(execution.variables)
         execution.actions.append(run)
         self._watch(execution, run)
         try:

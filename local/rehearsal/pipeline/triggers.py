@@ -154,6 +154,8 @@ def rules_of(graph: Graph) -> Iterator[Rule]:
     """Yield the rules of a stack that start a pipeline."""
     patterns = {rule["name"]: rule["eventPattern"] for rule in values_of(graph, "aws:cloudwatch/eventRule:EventRule")}
     for target in values_of(graph, "aws:cloudwatch/eventTarget:EventTarget"):
+        if target["arn"].split(":")[2] != "codepipeline":
+            continue
         transformer = target["inputTransformer"]
         yield Rule(
             name=target["rule"],

@@ -17,6 +17,7 @@ from local.rehearsal.report.model import (
     BaseImage,
     Emulated,
     File,
+    Message,
     Permission,
     Pipeline,
     PlannedAction,
@@ -71,6 +72,7 @@ def collect(
     traffic: Iterable[Traffic] = (),
     permissions: Iterable[Permission] | None = None,
     unproven: Iterable[str] = (),
+    messages: Iterable[Message] = (),
 ) -> Rehearsal:
     """Return what is shown of a rehearsal.
 
@@ -85,6 +87,7 @@ def collect(
         traffic: What a client saw, by stack.
         permissions: Permissions granted and used; ``None`` when that was not recorded.
         unproven: What a rehearsal does not prove, in sentences.
+        messages: What people would have been told, the oldest first.
     """
     pipelines = tuple(_pipeline(each) for each in rehearsed)
     return Rehearsal(
@@ -112,6 +115,7 @@ def collect(
         ),
         permissions=None if permissions is None else tuple(permissions),
         unproven=tuple(unproven),
+        messages=tuple(messages),
     )
 
 

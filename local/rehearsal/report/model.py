@@ -340,6 +340,15 @@ class Permission:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """What people would have been told of a stack: the title, and the text as e-mail has it."""
+
+    stack: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rehearsal:
     """A whole rehearsal.
 
@@ -356,6 +365,7 @@ class Rehearsal:
         smoke_tests: What the smoke tests printed, by stack.
         permissions: Permissions granted and used; ``None`` when that was not recorded.
         unproven: What a rehearsal does not prove, in sentences.
+        messages: What people would have been told, the oldest first.
         format: The version of this description.
     """
 
@@ -371,6 +381,7 @@ class Rehearsal:
     smoke_tests: tuple[SmokeTest, ...] = ()
     permissions: tuple[Permission, ...] | None = None
     unproven: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     format: Literal[1] = FORMAT
 
     @property

@@ -30,6 +30,7 @@
     emulated[]       name, meaning
     base_images[]    reference, origin
     unproven[]       what a rehearsal does not prove
+    messages[]       stack, title, text: what people would have been told
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ def summary(rehearsal: Rehearsal) -> dict[str, Any]:
         "emulated": [dataclasses.asdict(each) for each in rehearsal.emulated],
         "base_images": [dataclasses.asdict(each) for each in rehearsal.base_images],
         "unproven": list(rehearsal.unproven),
+        "messages": [dataclasses.asdict(each) for each in rehearsal.messages],
     }
 
 
