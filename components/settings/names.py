@@ -413,14 +413,6 @@ AlarmName = Annotated[
 ]
 """ECS takes the names as one comma-separated text: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentAlarms.html"""
 
-KmsKeyArn = Annotated[
-    str,
-    StringConstraints(pattern=rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[A-Za-z0-9-]{{1,128}}$"),
-    Constraint("the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>, not of an alias"),
-    Reference(),
-]
-"""A policy that names an alias says nothing of its key: https://docs.aws.amazon.com/kms/latest/developerguide/cmks-in-iam-policies.html"""
-
 Bucket = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"),
