@@ -1,5 +1,7 @@
 """Copy a folder out of the application's image, without running it.
 
+It reads the image's layers from the registry, and needs no Docker. Links on the way to the folder are followed within
+the image; a link in the folder that leads out of it ends the job.
 Reads image.json; writes the folder's content to static-files/.
 Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, STATIC_FILES_PATH (absolute path in the image), PLATFORM (linux/arm64 or
 linux/amd64).
@@ -7,34 +9,30 @@ linux/amd64).
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from jobs import delivered, job, registry
+from jobs import delivered, image_folder, job, registry, registry_api
 
 OUTPUT = Path("static-files")
 
 
 def main() -> None:
     """Do the job."""
-    job.start(__doc__, "aws --version", "docker --version")
+    job.start(__doc__, "aws --version")
     path, platform = job.require("STATIC_FILES_PATH"), job.require("PLATFORM")
     if not path.startswith("/"):
         job.fail(f"STATIC_FILES_PATH must be an absolute path inside the image, got {path!r}.", job.MISUSED)
     delivered.read_json("image.json", "uri")
-    registry.login(delivered.repository())
-    # The command is never run; an image without one of its own could not be created otherwise.
-    create = ("docker", "create", "--platform", platform, "--pull", "always", delivered.uri(), "/never-run")
-    container = job.run("Lay out the image", *create).output.split()[-1]
-    try:
-        OUTPUT.mkdir(exist_ok=True)
-        job.run("Copy the files", "docker", "cp", f"{container}:{path.rstrip('/')}/.", str(OUTPUT))
-    finally:
-        job.run("Clear up", "docker", "rm", container, check=False)
-    root = OUTPUT.resolve()
-    for file in OUTPUT.rglob("*"):
-        if not file.resolve().is_relative_to(root):
-            job.fail(f"{file} is a link that leads out of {path}: it would publish a file of the build's machine.")
+    repository, uri = delivered.repository(), delivered.uri()
+    registry.trusted(repository.host)
+    source = registry_api.Registry(repository, registry_api.token("source", repository.region(), {})[0])
+    job.say(f"==> Read {path} of {uri}")
+    manifest = json.loads(source.manifest(delivered.digest())[0])
+    if "manifests" in manifest:
+        manifest = json.loads(source.manifest(registry.of_platform(manifest, uri, platform))[0])
+    image_folder.copy(source, manifest, path, OUTPUT)
     count = sum(1 for file in OUTPUT.rglob("*") if file.is_file())
     if not count:
-        job.fail(f"{path} of {delivered.uri()} holds no files: see deploy.staticFiles.upload.path in the stack file.")
+        job.fail(f"{path} of {uri} holds no files: see deploy.staticFiles.upload.path in the stack file.")
     job.say(f"{count} files copied from {path}")

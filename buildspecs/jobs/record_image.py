@@ -20,16 +20,8 @@ def image_config(repository: registry.Repository, digest: str, platform: str) ->
     """The image's configuration (labels, platform), out of the index if it is one."""
     document = json.loads(registry.manifest(repository, digest)[0])
     if "manifests" in document:
-        offered = {
-            "{os}/{architecture}".format(**entry["platform"]): entry["digest"]
-            for entry in document["manifests"]
-            if entry.get("platform", {}).get("os", "unknown") != "unknown"  # attestations have no platform
-        }
-        if platform not in offered:
-            job.fail(
-                f"{repository.uri}@{digest} is for {', '.join(offered) or 'no platform'}, the tasks run on {platform}."
-            )
-        document = json.loads(registry.manifest(repository, offered[platform])[0])
+        found = registry.of_platform(document, f"{repository.uri}@{digest}", platform)
+        document = json.loads(registry.manifest(repository, found)[0])
     layer = str(document["config"]["digest"])
     answer = job.aws(
         "Ask where the image's configuration is stored",

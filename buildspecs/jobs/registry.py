@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jobs import job
 
@@ -96,6 +96,18 @@ def manifest(where: Repository, digest: str) -> tuple[str, str]:
         job.fail(f"{where.uri} holds no image {digest}: {reasons or 'no reason given'}")
     text = str(answer["images"][0]["imageManifest"])
     return text, str(answer["images"][0].get("imageManifestMediaType") or json.loads(text)["mediaType"])
+
+
+def of_platform(index: dict[str, Any], uri: str, platform: str) -> str:
+    """The digest of an image index's image for a platform; ends the job when the index has none."""
+    offered = {
+        "{os}/{architecture}".format(**entry["platform"]): str(entry["digest"])
+        for entry in index["manifests"]
+        if entry.get("platform", {}).get("os", "unknown") != "unknown"  # attestations have no platform
+    }
+    if platform not in offered:
+        job.fail(f"{uri} is for {', '.join(offered) or 'no platform'}, the tasks run on {platform}.")
+    return offered[platform]
 
 
 def put_tag(where: Repository, digest: str, tag: str) -> None:

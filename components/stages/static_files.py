@@ -13,7 +13,7 @@ import pulumi
 
 from components.foundation.iam import Statement
 from components.images.repository import registry_login
-from components.jobs.build_project import LONG_RUNNING, PLATFORMS, BuildProject, image_builder
+from components.jobs.build_project import LONG_RUNNING, PLATFORMS, BuildProject
 from components.jobs.job_component import JobComponent
 from components.pipeline.model import Action, Artifact
 from components.pipeline.variables import DELIVERED_IMAGE
@@ -91,9 +91,12 @@ class StaticFiles(JobComponent):
         project = self.project(
             "extract-static-files",
             description=f"Takes {path} out of the app image",
-            machine=image_builder(architecture=context.application.architecture, size="small"),
+            # Layers pass through it, whatever their size; it stores nothing but the folder. On Lambda /tmp has at most
+            # 10,240 MB: https://docs.aws.amazon.com/lambda/latest/dg/API_EphemeralStorage.html
+            machine=context.transfer,
             reads=(Artifact.IMAGE,),
             writes=(Artifact.STATIC_FILES,),
+            timeout_minutes=120,
             variables={"STATIC_FILES_PATH": path, "PLATFORM": PLATFORMS[context.application.architecture]},
             statements=[context.registry.app.pull(), registry_login()],
         )

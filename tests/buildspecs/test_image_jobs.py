@@ -593,69 +593,6 @@ def signs_in(machine: Machine) -> None:
     machine.answer("docker login", "Login Succeeded\n")
 
 
-def test_static_files_are_copied_out_of_the_image_without_running_it(machine: Machine) -> None:
-    signs_in(machine)
-    machine.answer("docker create", "Pulling\nabc123\n")
-    machine.answer("docker cp", files={"{last}/index.html": "<p>"})
-    machine.answer("docker rm abc123")
-
-    result = machine.run("extract_static_files", STATIC_FILES_PATH="/app/public/", PLATFORM="linux/arm64")
-
-    assert result.returncode == 0, result.stderr
-    assert (machine.folder / "static-files" / "index.html").read_text() == "<p>"
-    assert str(machine.called("docker cp")[0]) == "docker cp abc123:/app/public/. static-files"
-    assert str(machine.called("docker create")[0]) == (
-        f"docker create --platform linux/arm64 --pull always {REPOSITORY}@{DIGEST} /never-run"
-    )
-    assert machine.called("docker run") == []
-
-
-@pytest.mark.parametrize(
-    ("path", "message", "code"),
-    [("/empty", "/empty of", 1), ("public", "must be an absolute path inside the image, got 'public'", 2)],
-)
-def test_a_folder_without_files_is_refused(machine: Machine, path: str, message: str, code: int) -> None:
-    signs_in(machine)
-    for command in ("docker create", "docker cp", "docker rm"):
-        machine.answer(command, "abc123\n")
-
-    result = machine.run("extract_static_files", STATIC_FILES_PATH=path, PLATFORM="linux/arm64")
-
-    assert result.returncode == code
-    assert message in result.stderr
-
-
-def test_a_link_out_of_the_folder_publishes_nothing_of_the_build_machine(machine: Machine) -> None:
-    """`docker cp` keeps links, and an artifact holds what they point to: the registry login, for example."""
-    signs_in(machine)
-    machine.answer("docker create", "abc123\n")
-    machine.answer("docker cp", files={"{last}/index.html": "<p>"})
-    machine.answer("docker rm abc123")
-    folder = machine.folder / "static-files"
-    folder.mkdir()
-    (folder / "inside").symlink_to("index.html")
-    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
-    assert result.returncode == 0, result.stderr
-
-    (folder / "login").symlink_to("/root/.docker/config.json")
-    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
-    assert result.returncode == 1
-    assert "static-files/login is a link that leads out of /x" in result.stderr
-
-
-def test_the_container_is_cleared_up_even_if_the_copy_fails(machine: Machine) -> None:
-    signs_in(machine)
-    machine.answer("docker create", "abc123\n")
-    machine.answer("docker cp", "no such path\n", code=1)
-    machine.answer("docker rm abc123")
-
-    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
-
-    assert result.returncode == 1
-    assert "  | no such path" in result.stderr
-    assert len(machine.called("docker rm abc123")) == 1
-
-
 def test_the_smoke_test_gets_the_service_and_its_log_is_shown(machine: Machine) -> None:
     signs_in(machine)
     machine.answer("docker run", "GET / 200\n")
@@ -725,21 +662,6 @@ def test_each_command_of_the_record_that_fails_ends_it_with_its_own_words(machin
 
     assert_ended_by(command, code, said)
     assert not (machine.folder / "image.json").exists()
-
-
-@pytest.mark.parametrize(
-    "command", ["aws ecr get-login-password", "docker login --username", "docker create --platform", "docker cp"]
-)
-def test_each_command_of_the_copy_that_fails_ends_it_with_its_own_words(machine: Machine, command: str) -> None:
-    machine.answer(command, code=254, errors=REFUSED)
-    signs_in(machine)
-    machine.answer("docker create", "abc123\n")
-    machine.answer("docker rm abc123")
-
-    result = machine.run("extract_static_files", STATIC_FILES_PATH="/x", PLATFORM="linux/arm64")
-
-    shown = " ".join(machine.called(command)[0].words[:3])
-    assert_ended_by(shown, result.returncode, result.stdout + result.stderr)
 
 
 @pytest.mark.parametrize("command", ["aws ecr get-login-password", "docker login --username"])

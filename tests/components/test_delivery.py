@@ -307,7 +307,7 @@ def test_every_project_writes_to_its_own_log_group_and_no_other_exists(graph: Gr
 
 def test_only_image_builders_are_privileged(graph: Graph) -> None:
     privileged = {item.inputs["name"] for item in graph.of("Project") if item.inputs["environment"]["privilegedMode"]}
-    suffixes = ("build-image", "build-nginx-image", "build-smoke-test-image", "run-smoke-test", "extract-static-files")
+    suffixes = ("build-image", "build-nginx-image", "build-smoke-test-image", "run-smoke-test")
     asked = {"shop-everything-on-check-licenses"}  # by `docker: true`
     assert all(name.endswith(suffixes) or name in asked for name in privileged)
 

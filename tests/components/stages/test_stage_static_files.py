@@ -146,7 +146,7 @@ def test_files_of_the_image_are_taken_out_first_and_uploaded_then() -> None:
             name="ExtractStaticFiles",
             category=Category.BUILD,
             provider=Provider.CODEBUILD,
-            machine="ARM/Small",
+            machine="ARM Lambda/2GB",
             configuration={"ProjectName": "shop-dev-extract-static-files"},
             reads=(Artifact.IMAGE,),
             writes=(Artifact.STATIC_FILES,),
@@ -158,7 +158,7 @@ def test_files_of_the_image_are_taken_out_first_and_uploaded_then() -> None:
     assert from_image().grants == [start_statement("extract-static-files"), start_statement("upload-static-files")]
 
 
-def test_taking_files_out_needs_the_image_and_a_docker_daemon() -> None:
+def test_taking_files_out_needs_the_image_and_no_docker_daemon() -> None:
     built = from_image()
     assert built.variables("extract-static-files") == {
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
@@ -166,8 +166,8 @@ def test_taking_files_out_needs_the_image_and_a_docker_daemon() -> None:
         "PLATFORM": "linux/arm64",
     }
     assert built.statements("extract-static-files") == [pull_statement("shop-dev"), LOGIN]
-    assert built.machine("extract-static-files")[0] == "ARM_CONTAINER"
-    assert built.project("extract-static-files").inputs["environment"]["privilegedMode"] is True
+    assert built.machine("extract-static-files") == built.machine("upload-static-files")
+    assert built.project("extract-static-files").inputs["environment"]["privilegedMode"] is False
 
 
 def test_the_extracted_files_are_uploaded_as_they_lie() -> None:
