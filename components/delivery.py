@@ -164,6 +164,7 @@ class Delivery(pulumi.ComponentResource):
             "smokeTestRepositoryUrl": registry.smoke_test.uri if registry.smoke_test else None,
             "promotionRoleArn": registry.promotion_role_arn,
             "serviceUrl": hosting.service_url,
+            "listenerUrls": dict(hosting.listener_urls) or None,
             "taskRoleArn": hosting.task_role_arn if hosting.take_over is None else None,
             "taskSecurityGroupId": hosting.placement.security_group if hosting.placement else None,
             "loadBalancerDnsName": hosting.load_balancer_dns_name,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from local.aws_models import service_model
 
@@ -36,6 +37,40 @@ GRACE_REFUSED = "Health check grace period is only valid for services configured
 """What ECS says to a grace period without a load balancer (https://github.com/hashicorp/terraform-provider-aws/issues/31104),
 and to one that comes with the first load balancer of a service that runs
 (https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1313)."""
+
+
+MOST_TARGET_GROUPS = 5
+"""Of one service: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/register-multiple-targetgroups.html"""
+
+
+def load_balancers_refused(
+    balancers: Sequence[Mapping[str, Any]], containers: Sequence[Mapping[str, Any]], controller: str
+) -> str:
+    """Return what ECS says to a service's load balancers; nothing when it takes them.
+
+    Published are its words for a container (https://github.com/aws/amazon-ecs-agent/issues/1276) and for a port
+    (https://github.com/pulumi/pulumi-awsx/issues/1172) that are not there; the others are made up, since the page above
+    says only what is supported.
+
+    Args:
+        balancers: As CreateService and UpdateService take them.
+        containers: The container definitions of what the service runs.
+        controller: Its deployment controller.
+    """
+    if len(balancers) > MOST_TARGET_GROUPS:
+        return f"A service can have {MOST_TARGET_GROUPS} target groups at most."
+    if len(balancers) > 1 and controller != "ECS":
+        return f"Multiple target groups are not supported on services with a {controller} deployment controller."
+    ports = {
+        part["name"]: [mapping["containerPort"] for mapping in part.get("portMappings", [])] for part in containers
+    }
+    for balancer in balancers:
+        name, port = balancer.get("containerName"), balancer.get("containerPort")
+        if name not in ports:
+            return f"The container {name} does not exist in the task definition."
+        if port not in ports[name]:
+            return f"The container {name} did not have a container port {port} defined."
+    return ""
 
 
 @cache

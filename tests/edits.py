@@ -186,6 +186,7 @@ _POLICY = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-upload
 _OWN_NGINX: Values = {"application.containers": {"nginx": {"image": "build/nginx", "port": 80}}}
 _WITH_NGINX: Values = {**_OWN_NGINX, "build.images": {"nginx": {"dockerfile": "nginx/Dockerfile"}}}
 _PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
+_FURTHER: Values = {"hosting.loadBalancer.listeners": {"direct": {"port": 9443}}}
 _NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
 
 TRIED: Mapping[str, Sequence[Tried]] = {
@@ -424,6 +425,12 @@ TRIED: Mapping[str, Sequence[Tried]] = {
             along={"hosting.loadBalancer.plainHttp": None, "hosting.loadBalancer.domainName": "shop.example.com"},
         ),
         Tried(
+            _CERTIFICATE,
+            base=_FURTHER,
+            along={"hosting.loadBalancer.plainHttp": None, "hosting.loadBalancer.domainName": "shop.example.com"},
+            engines=_ROLLING,
+        ),
+        Tried(
             None,
             base={
                 "hosting.loadBalancer": {"certificateArn": _CERTIFICATE, "domainName": "shop.example.com"},
@@ -465,6 +472,16 @@ TRIED: Mapping[str, Sequence[Tried]] = {
         Tried([], base={"hosting.service.taskRolePolicy": _POLICY}),
     ],
     "hosting.loadBalancer.container": [Tried("nginx", base={"application.containers": {"nginx": _NGINX}})],
+    "hosting.loadBalancer.listeners": [
+        Tried({"direct": {"port": 9443}}, engines=_ROLLING),
+        Tried({"direct": {"port": 9444}}, base=_FURTHER, engines=_ROLLING),
+        Tried(
+            {"direct": {"port": 9443, "container": "nginx"}},
+            base={**_FURTHER, "application.containers": {"nginx": _NGINX}},
+            engines=_ROLLING,
+        ),
+        Tried({}, base=_FURTHER, engines=_ROLLING),
+    ],
     "hosting.loadBalancer.domainName": [Tried("shop.example.com", base={"tests.enabled": True})],
     "hosting.loadBalancer.hostedZoneId": [
         Tried("Z0123456789ABCDEFGHIJ", base={"hosting.loadBalancer.domainName": "shop.example.com"}),
@@ -756,12 +773,19 @@ class _Planned:
         names = changes.changed(after.type, before.inputs, before.inputs, after.inputs)
         names |= {name for name, urns in after.needs.items() if urns & self._replaced}
         both = {name for name in after.in_part if before.inputs.get(name) and after.inputs.get(name)}
+        # Of lists, what a deployment writes is in the first entry: the others are the program's.
+        both -= {name for name in both if _others(before.inputs[name]) != _others(after.inputs[name])}
         names -= (after.ignored - after.in_part) | both  # where a list is empty on one side there is no part to ignore
         if changes.replacing(after.type, names, before.inputs, after.inputs):
             # What takes from the component takes from the VPC, its first child.
             self._replaced |= {urn, urn.removesuffix(f"$aws:ec2/vpc:Vpc::{after.name}")}
             return "replace", tuple(sorted(names))
         return ("update" if names else "same"), tuple(sorted(names))
+
+
+def _others(value: object) -> list[Any]:
+    """The entries of a list behind its first."""
+    return value[1:] if isinstance(value, list) else []
 
 
 def _given(graph: Graph) -> dict[str, _Given]:

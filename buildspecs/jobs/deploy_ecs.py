@@ -5,9 +5,10 @@ reasons of the stopped tasks; one that takes longer than the timeout is rolled b
 deployment of the same: it follows the one that is under way, and one that has succeeded and still serves is a success.
 Variables: IMAGE_REPOSITORY_URI, IMAGE_DIGEST, CLUSTER, SERVICE (names), DEPLOYMENT_CONFIGURATION,
 CAPACITY_PROVIDER_STRATEGY and SERVICE_CONNECT (JSON as UpdateService takes them; where the last two are empty, the
-service keeps its own), LOG_GROUP (of the containers; the last lines of one that failed are shown), TIMEOUT_MINUTES, and
-where the deployment pauses between the test traffic and the users': TEST_URL (where the new version is reached then),
-HTTP_CHECKS and TEST_HEADERS (as run-http-checks takes them).
+service keeps its own), USERS_TARGET_GROUP (ARN of the target group whose container the artifact names, of a service
+with further ones, which keep theirs; empty for a service with one), LOG_GROUP (of the containers; the last lines of one
+that failed are shown), TIMEOUT_MINUTES, and where the deployment pauses between the test traffic and the users':
+TEST_URL (where the new version is reached then), HTTP_CHECKS and TEST_HEADERS (as run-http-checks takes them).
 """
 
 from __future__ import annotations
@@ -162,11 +163,13 @@ def connected(service: dict[str, Any], wanted: dict[str, Any]) -> bool:
     return holds(known, {"services": [], **wanted} if known.get("services") and wanted.get("enabled") else wanted)
 
 
-def reached(service: dict[str, Any], definition: dict[str, Any], container: str, port: int) -> list[dict[str, Any]]:
+def reached(
+    service: dict[str, Any], definition: dict[str, Any], container: str, port: int, group: str
+) -> list[dict[str, Any]]:
     """The load balancers of a service, at this container where the one that it has is at another; else nothing.
 
-    Of several each keeps its own, unless the definition has that no more: ECS refuses a revision without the container
-    and the port that they name.
+    Of several the one of the named target group is, and the others keep their own. Where none is named each keeps its
+    own, unless the definition has that no more: ECS refuses a revision without the container and the port they name.
     """
     ports = {
         part["name"]: [mapping.get("containerPort") for mapping in part.get("portMappings", [])]
@@ -174,6 +177,16 @@ def reached(service: dict[str, Any], definition: dict[str, Any], container: str,
     }
     here = {"containerName": container, "containerPort": port}
     balancers = service.get("loadBalancers", [])
+    if group:
+        wanted = [each | here if each.get("targetGroupArn") == group else each for each in balancers]
+        for each in wanted:
+            if each["containerPort"] not in ports.get(each["containerName"], []):
+                job.fail(
+                    f"a further listener leads to port {each['containerPort']} of the container "
+                    f"{each['containerName']}, which the new task definition does not have. Take it out of "
+                    "hosting.loadBalancer.listeners, run pulumi up, and start the pipeline again."
+                )
+        return wanted if wanted != balancers else []
     wanted = [
         each | here
         if len(balancers) == 1 or each["containerPort"] not in ports.get(each["containerName"], [])
@@ -316,7 +329,7 @@ def main() -> None:
         revision = asked
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")
     else:
-        balancers = reached(found, definition, deployment["reached"], port)
+        balancers = reached(found, definition, deployment["reached"], port, job.optional("USERS_TARGET_GROUP"))
         if is_first(asked, definition["family"]) and configuration.get("alarms", {}).get("enable"):
             job.say("The first deployment of the service: what it runs until now must not set an alarm off")
             configuration = without_alarms(configuration)

@@ -44,6 +44,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             "SERVICE_CONNECT": pulumi.Output.json_dumps(target.service_connect, sort_keys=True)
             if target.service_connect
             else "",
+            "USERS_TARGET_GROUP": target.users_target_group or "",
             "LOG_GROUP": target.log_group,
             "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
             **checked,

@@ -88,6 +88,8 @@ class DeploymentTarget:
         take_over: How a service that exists is taken over; ``None`` for one that is made here.
         deployment_group: The deployment group of CodeDeploy that is there already, where there is one.
         target_groups: Names of the load balancer's target groups; two for CodeDeploy.
+        users_target_group: ARN of the target group of the users' listener, where a service made here has further ones.
+        listener_urls: Where the further listeners of a load balancer made here are reached, by their names.
         production_listener_arn: Listener that carries the users' traffic, where known.
         test_listener_arn: Listener for tests of the new version before users see it, where there is one.
         service_url: Where users reach the service, without a trailing slash, where known.
@@ -119,6 +121,8 @@ class DeploymentTarget:
     take_over: TakeOver | None = None
     deployment_group: DeploymentGroup | None = None
     target_groups: tuple[pulumi.Input[str], ...] = ()
+    users_target_group: pulumi.Output[str] | None = None
+    listener_urls: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     production_listener_arn: pulumi.Output[str] | None = None
     test_listener_arn: pulumi.Output[str] | None = None
     service_url: pulumi.Output[str] | None = None

@@ -46,7 +46,10 @@ class AlarmsArgs:
 
 
 class Alarms(pulumi.ComponentResource):
-    """Errors, latency and unhealthy tasks, of all target groups together: a deployment may swap them."""
+    """Errors, latency and unhealthy tasks, of all target groups together: a deployment may swap them.
+
+    A task that fails the health checks of two target groups is counted twice.
+    """
 
     TYPE: ClassVar[str] = "ecs-delivery:hosting:Alarms"
 
@@ -87,7 +90,8 @@ class Alarms(pulumi.ComponentResource):
             evaluate_low_sample_count_percentiles="ignore",
             period=60,
         )
-        groups = [f"hosts{number}" for number in range(len(balancer.target_groups))]
+        targets = [*balancer.target_groups, *(each.target_group for each in balancer.further)]
+        groups = [f"hosts{number}" for number in range(len(targets))]
         unhealthy = self._alarm(
             "unhealthy-hosts",
             f"{settings.unhealthy_hosts} or more tasks fail their health check",
@@ -96,7 +100,7 @@ class Alarms(pulumi.ComponentResource):
             metric_queries=[
                 *(
                     _minimum(label, "UnHealthyHostCount", {**whole, "TargetGroup": group.arn_suffix})
-                    for label, group in zip(groups, balancer.target_groups, strict=True)
+                    for label, group in zip(groups, targets, strict=True)
                 ),
                 _result(" + ".join(f"FILL({label}, 0)" for label in groups), "Unhealthy tasks"),
             ],

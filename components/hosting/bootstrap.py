@@ -6,11 +6,13 @@ Pure.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Final, cast
 
-from components.hosting.task_definition import IMAGE_PLACEHOLDER, TaskSurroundings, task_definition
+from components.hosting.task_definition import TaskSurroundings, task_definition
 from components.settings import ApplicationSection
+from components.settings.sections.containers import FurtherContainerSection
 from components.settings.sections.load_balancer import HealthCheckSection
 
 BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
@@ -46,7 +48,7 @@ def first_definition(
     *,
     repositories: Mapping[str, str] | None,
     exec_: bool,
-    reached: tuple[str, int],
+    reached: Sequence[tuple[str, int]],
     health_check: HealthCheckSection,
 ) -> dict[str, object]:
     """The task definition that a new service starts with.
@@ -58,42 +60,57 @@ def first_definition(
             ``ecsAction``, whose action can change images only: it starts from the application's own task definition,
             and its tasks cannot start before the first run has pushed them. ``None`` for the bootstrap program.
         exec_: Whether ECS Exec is on: ECS then refuses a service whose tasks have no role (aws-cli#6242).
-        reached: Name and port of the container that the load balancer reaches.
+        reached: Name and port of each container that the load balancer reaches, the one of the users first.
         health_check: What the load balancer asks the tasks, and takes for an answer.
     """
-    changes: dict[str, dict[str, object]]
     if repositories is not None:
-        changes = {image: {"image": f"{repository}:none-yet"} for image, repository in repositories.items()}
-    else:
-        ports = tuple(dict.fromkeys((reached[1], health_check.port or reached[1])))
-        application, surroundings, program = _bootstrap(application, surroundings, reached[0], ports, exec_=exec_)
-        server = SERVER.replace("(200)", f"({health_check.expected_status})")
-        changes = {IMAGE_PLACEHOLDER: {**program, "command": ["python3", "-c", server, *map(str, ports)]}}
-    definition = task_definition(application, surroundings)
+        images = {image: {"image": f"{repository}:none-yet"} for image, repository in repositories.items()}
+        return _changed(task_definition(application, surroundings), lambda part: images.get(str(part["image"]), {}))
+    (own, port), *others = dict.fromkeys(reached)
+    answers = {own: _program(tuple(dict.fromkeys((port, health_check.port or port))), health_check.expected_status)}
+    # The target groups of further listeners take 200.
+    answers |= {name: _program((port,), HTTPStatus.OK) for name, port in others}
+    application, surroundings = _bootstrap(application, surroundings, (own, port), dict(others), exec_=exec_)
+    return _changed(task_definition(application, surroundings), lambda part: answers[str(part["name"])])
+
+
+def _changed(
+    definition: dict[str, object], change: Callable[[Mapping[str, object]], Mapping[str, object]]
+) -> dict[str, object]:
+    """A task definition with something else in its containers."""
     containers = cast("list[dict[str, object]]", definition["containerDefinitions"])
-    made = [{**part, **changes.get(str(part["image"]), {})} for part in containers]
-    return {**definition, "containerDefinitions": made}
+    return {**definition, "containerDefinitions": [{**part, **change(part)} for part in containers]}
+
+
+def _program(ports: tuple[int, ...], status: int) -> dict[str, object]:
+    """What makes a container answer at ports, all paths with one status."""
+    server = SERVER.replace("(200)", f"({status})")
+    program: dict[str, object] = {"image": BOOTSTRAP_IMAGE, "command": ["python3", "-c", server, *map(str, ports)]}
+    return {**program, "user": NOBODY} if min(ports) >= FIRST_FREE_PORT else program
 
 
 def _bootstrap(
-    application: ApplicationSection, surroundings: TaskSurroundings, name: str, ports: tuple[int, ...], *, exec_: bool
-) -> tuple[ApplicationSection, TaskSurroundings, dict[str, object]]:
-    """What answers the health check where the load balancer makes it, with none of the application's secrets.
+    application: ApplicationSection,
+    surroundings: TaskSurroundings,
+    own: tuple[str, int],
+    others: Mapping[str, int],
+    *,
+    exec_: bool,
+) -> tuple[ApplicationSection, TaskSurroundings]:
+    """What answers the health checks where the load balancer makes them, with none of the application's secrets.
 
     Its family is its own: a revision of it says nothing about the application.
     """
     plain = ApplicationSection(
         name=application.name,
-        container_name=name,
-        port=ports[0],
+        container_name=own[0],
+        port=own[1],
         architecture=application.architecture,
+        containers={name: FurtherContainerSection(image=BOOTSTRAP_IMAGE, port=port) for name, port in others.items()},
     )
-    own = dataclasses.replace(
+    alone = dataclasses.replace(
         surroundings,
         family=f"{surroundings.family}-bootstrap",
         task_role_arn=surroundings.task_role_arn if exec_ else None,
     )
-    changes: dict[str, object] = {"image": BOOTSTRAP_IMAGE}
-    if min(ports) >= FIRST_FREE_PORT:
-        changes["user"] = NOBODY
-    return plain, own, changes
+    return plain, alone

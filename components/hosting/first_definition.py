@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ class FirstDefinitionArgs:
         application: The stack file's ``application``.
         engine: What deploys.
         exec: Whether a person may open a shell in a task.
-        reached: Name and port of the container that the load balancer reaches.
+        reached: Name and port of each container that the load balancer reaches, the one of the users first.
         health_check: What the load balancer asks the tasks, and takes for an answer.
         repository: Where the application's images come from.
         further: Where the images come from that are delivered with them, by their names.
@@ -52,7 +52,7 @@ class FirstDefinitionArgs:
     application: ApplicationSection
     engine: Engine
     exec: bool
-    reached: tuple[str, int]
+    reached: Sequence[tuple[str, int]]
     health_check: HealthCheckSection
     repository: Repository
     further: Mapping[str, Repository]

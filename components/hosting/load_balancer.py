@@ -13,7 +13,9 @@ from components.engines import TrafficSwitch
 from components.foundation.account_needs import LOAD_BALANCERS, Need
 from components.foundation.foundation import Foundation
 from components.hosting.access_log_bucket import AccessLogBucket
+from components.hosting.further_listener import FurtherListener
 from components.hosting.target_group import TargetGroupArgs, fitted, target_group
+from components.settings.sections.listeners import ListenerSection
 from components.settings.sections.load_balancer import HTTP_PORT, HTTPS_PORT, IDLE_TIMEOUT, LoadBalancerSection
 
 TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
@@ -30,7 +32,7 @@ class LoadBalancerArgs:
     Attributes:
         foundation: What it is made with.
         load_balancer: The stack file's ``hosting.loadBalancer``.
-        health_check_path: Path that a healthy task answers.
+        health_check_path: Path that a healthy task answers, where a further listener says nothing else.
         vpc_id: The VPC of the targets.
         subnets: Where it stands.
         security_group: Its security group.
@@ -56,6 +58,8 @@ class LoadBalancerArgs:
 class LoadBalancer(pulumi.ComponentResource):
     """An application load balancer with one target group, or with two and a listener for tests.
 
+    With one there may be further listeners, each with a target group of its own.
+
     What a deployment turns to other tasks is ignored afterwards, or the next ``pulumi up`` would turn it back.
     """
 
@@ -75,6 +79,8 @@ class LoadBalancer(pulumi.ComponentResource):
     """One, or two."""
     production: lb.Listener
     """The users' listener."""
+    further: tuple[FurtherListener, ...]
+    """The further listeners."""
     test: lb.Listener | None = None
     """The listener for tests, where traffic is shifted."""
     production_rule: lb.ListenerRule | None = None
@@ -111,6 +117,7 @@ class LoadBalancer(pulumi.ComponentResource):
         colours = ("blue", "green") if args.two_target_groups else ("blue",)
         self.target_groups = tuple(self._target_group(colour) for colour in colours)
         self.production = self._users_listener()
+        self.further = tuple(self._further(key, listener) for key, listener in sorted(settings.listeners.items()))
         if args.two_target_groups:
             self.test = self._listener("test", settings.effective_test_port)
         if args.traffic_switch is TrafficSwitch.RULES and self.test:
@@ -134,6 +141,14 @@ class LoadBalancer(pulumi.ComponentResource):
         return self.url.apply(lambda url: f"{url}:{port}") if self.test and self.url else None
 
     @property
+    def further_urls(self) -> dict[str, pulumi.Output[str]]:
+        """Where each further listener is reached, by its name; nothing where that of the users is not known either."""
+        listeners, url = self._args.load_balancer.listeners, self.url
+        if url is None:
+            return {}
+        return {name: pulumi.Output.format("{0}:{1}", url, each.port) for name, each in sorted(listeners.items())}
+
+    @property
     def notes(self) -> tuple[pulumi.Output[str], ...]:
         """What a person has to do before users reach it by their own name."""
         settings = self._args.load_balancer
@@ -153,7 +168,8 @@ class LoadBalancer(pulumi.ComponentResource):
     def complete(self) -> tuple[pulumi.Resource, ...]:
         """What must be there before a service can register its tasks."""
         made = (self.production, self.test, self.production_rule, self.test_rule)
-        return tuple(resource for resource in made if resource is not None)
+        further = (each.listener for each in self.further)
+        return (*(resource for resource in made if resource is not None), *further)
 
     def _record(self, name: str, zone: str) -> None:
         route53.Record(
@@ -168,15 +184,25 @@ class LoadBalancer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _target_group(self, colour: str) -> lb.TargetGroup:
+    def _further(self, name: str, settings: ListenerSection) -> FurtherListener:
+        group = self._target_group(
+            f"to-{name}", settings.health_check_path, self._args.load_balancer.of_further_listeners
+        )
+        return FurtherListener(
+            name=name, listener=self._listener(f"to-{name}", settings.port, group), target_group=group
+        )
+
+    def _target_group(
+        self, name: str, health_check_path: str | None = None, load_balancer: LoadBalancerSection | None = None
+    ) -> lb.TargetGroup:
         args = self._args
         return target_group(
-            f"{self._name}-{colour}",
+            f"{self._name}-{name}",
             TargetGroupArgs(
                 foundation=args.foundation,
-                colour=colour,
-                load_balancer=args.load_balancer,
-                health_check_path=args.health_check_path,
+                name=name,
+                load_balancer=load_balancer or args.load_balancer,
+                health_check_path=health_check_path or args.health_check_path,
                 vpc_id=args.vpc_id,
             ),
             opts=pulumi.ResourceOptions(parent=self),
@@ -203,7 +229,9 @@ class LoadBalancer(pulumi.ComponentResource):
             return secure
         return self._listener("http", HTTP_PORT, once=("redirect", "production"))
 
-    def _listener(self, role: str, port: int, *, once: Sequence[str] = ()) -> lb.Listener:
+    def _listener(
+        self, role: str, port: int, group: lb.TargetGroup | None = None, *, once: Sequence[str] = ()
+    ) -> lb.Listener:
         certificate = self._args.load_balancer.certificate_arn
         return lb.Listener(
             f"{self._name}-{role}",
@@ -212,7 +240,9 @@ class LoadBalancer(pulumi.ComponentResource):
             protocol="HTTPS" if certificate else "HTTP",
             certificate_arn=certificate,
             ssl_policy=TLS_POLICY if certificate else None,
-            default_actions=[lb.ListenerDefaultActionArgs(type="forward", target_group_arn=self.target_groups[0].arn)],
+            default_actions=[
+                lb.ListenerDefaultActionArgs(type="forward", target_group_arn=(group or self.target_groups[0]).arn)
+            ],
             tags=self._args.foundation.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,

@@ -88,7 +88,6 @@ class NewHosting(pulumi.ComponentResource):
                 vpc_id=self._network.vpc_id,
                 ports=made.load_balancer.ports(for_tests=args.rollout.shifts_traffic),
                 existing=made.load_balancer.existing.security_group if made.load_balancer.existing else None,
-                allowed_cidrs=made.load_balancer.allowed_cidrs,
                 file_systems=sorted(opened),
                 callers=made.service.allowed_security_groups,
             ),
@@ -275,6 +274,7 @@ class NewHosting(pulumi.ComponentResource):
             target,
             target_groups=tuple(group.name for group in balancer.target_groups),
             service_url=balancer.url,
+            users_target_group=balancer.target_groups[0].arn if balancer.further else None,
             service_linked_roles=(ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE),
         )
         if isinstance(balancer, SharedListener):
@@ -284,6 +284,7 @@ class NewHosting(pulumi.ComponentResource):
             production_listener_arn=balancer.production.arn,
             test_listener_arn=balancer.test.arn if balancer.test else None,
             test_url=balancer.test_url,
+            listener_urls=balancer.further_urls,
             load_balancer_dns_name=balancer.dns_name,
             load_balancer_zone_id=balancer.zone_id,
             needs=(*self._service.needs, *balancer.needs, *self._network.needs),

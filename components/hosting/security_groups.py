@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -23,18 +23,16 @@ class SecurityGroupsArgs:
     Attributes:
         foundation: What they are made with.
         vpc_id: The VPC.
-        ports: Ports the load balancer listens on; none where none is made here.
+        ports: Ports the load balancer listens on, and the addresses that may reach each; none where none is made here.
         existing: Security group of a load balancer that exists.
-        allowed_cidrs: Addresses that may reach them.
         file_systems: Security groups of file systems that the tasks mount.
         callers: Security groups that may reach the tasks beside the load balancer.
     """
 
     foundation: Foundation
     vpc_id: pulumi.Input[str]
-    ports: Sequence[int]
+    ports: Mapping[int, Sequence[str]]
     existing: str | None
-    allowed_cidrs: Sequence[str]
     file_systems: Sequence[str] = ()
     callers: Sequence[str] = ()
 
@@ -96,8 +94,8 @@ class SecurityGroups(pulumi.ComponentResource):
 
     def _let_users_in(self, balancer: pulumi.Output[str]) -> None:
         args = self._args
-        for port in args.ports:
-            for cidr in args.allowed_cidrs:
+        for port, cidrs in args.ports.items():
+            for cidr in cidrs:
                 vpc.SecurityGroupIngressRule(
                     f"{self._name}-balancer-in-{port}-from-{_slug(cidr)}",
                     security_group_id=balancer,

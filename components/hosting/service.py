@@ -79,7 +79,11 @@ class Service(pulumi.ComponentResource):
         self._name, self._args = name, args
         self.needs = (_need(args),)
         child = pulumi.ResourceOptions(parent=self)
-        self._reached = args.application.reached(args.hosting.load_balancer.container)
+        balanced = args.hosting.load_balancer
+        self._reached = args.application.reached(balanced.container)
+        self._further = [
+            args.application.reached(listener.container) for _, listener in sorted(balanced.listeners.items())
+        ]
         settings, placement, by_ecs = args.hosting.service, args.placement, args.engine.deployed_by_ecs
         load_balancers, moved_by = self._load_balancers()
         first = first_definition_of(
@@ -89,7 +93,7 @@ class Service(pulumi.ComponentResource):
                 application=args.application,
                 engine=args.engine,
                 exec=settings.exec,
-                reached=self._reached,
+                reached=(self._reached, *self._further),
                 health_check=args.hosting.load_balancer.health_check,
                 repository=args.repository,
                 further=args.further,
@@ -163,6 +167,10 @@ class Service(pulumi.ComponentResource):
         (https://github.com/hashicorp/terraform-provider-aws/issues/31104).
         """
         written = [*self._args.engine.written(self._args.rollout), *WRITTEN_BY_SCALING]
+        if self._further:
+            # Those of further listeners are the program's: ignored by their place in the list, the name and the port of
+            # one that is taken away would become those of its neighbour.
+            return [name.replace("loadBalancers[*]", "loadBalancers[0]") for name in written]
         if self._args.balancer is not None:
             return written
         return [*(name for name in written if not name.startswith("loadBalancers")), "healthCheckGracePeriodSeconds"]
@@ -194,7 +202,13 @@ class Service(pulumi.ComponentResource):
             target_group_arn=first.arn,
             advanced_configuration=advanced,
         )
-        return [container], moved_by
+        further = [
+            ecs.ServiceLoadBalancerArgs(
+                container_name=name, container_port=port, target_group_arn=listener.target_group.arn
+            )
+            for (name, port), listener in zip(self._further, balancer.further, strict=True)
+        ]
+        return [container, *further], moved_by
 
 
 def _need(args: ServiceArgs) -> Need:

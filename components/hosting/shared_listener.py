@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ import pulumi
 from pulumi_aws import lb
 
 from components.foundation.foundation import Foundation
+from components.hosting.further_listener import FurtherListener
 from components.hosting.target_group import TargetGroupArgs, target_group
 from components.settings.sections.load_balancer import ExistingListenerSection, LoadBalancerSection
 
@@ -43,6 +45,8 @@ class SharedListener(pulumi.ComponentResource):
     """Where users reach it; unknown where no host is named."""
     target_groups: tuple[lb.TargetGroup, ...]
     """The one."""
+    further: ClassVar[Sequence[FurtherListener]] = ()
+    """No further listeners: the load balancer is another one's."""
     complete: tuple[pulumi.Resource, ...]
     """What must be there before a service can register its tasks."""
     shared: ClassVar[bool] = True
@@ -57,7 +61,7 @@ class SharedListener(pulumi.ComponentResource):
             f"{name}-blue",
             TargetGroupArgs(
                 foundation=foundation,
-                colour="blue",
+                name="blue",
                 load_balancer=args.load_balancer,
                 health_check_path=args.health_check_path,
                 vpc_id=args.vpc_id,

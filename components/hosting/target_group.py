@@ -29,14 +29,15 @@ class TargetGroupArgs:
 
     Attributes:
         foundation: What it is made with.
-        colour: ``blue``, or ``green`` for the second of two.
+        name: What ends its name: ``blue``, ``green`` for the second of two, or ``to-`` and the name of the further
+            listener that it belongs to.
         load_balancer: The stack file's ``hosting.loadBalancer``.
         health_check_path: Path that a healthy task answers.
         vpc_id: The VPC of the targets.
     """
 
     foundation: Foundation
-    colour: str
+    name: str
     load_balancer: LoadBalancerSection
     health_check_path: str
     vpc_id: pulumi.Input[str]
@@ -54,7 +55,7 @@ def target_group(name: str, args: TargetGroupArgs, opts: pulumi.ResourceOptions)
     sticky = settings.stickiness_seconds
     return lb.TargetGroup(
         name,
-        name=fitted(f"{foundation.prefix}-{args.colour}"),
+        name=fitted(f"{foundation.prefix}-{args.name}"),
         target_type="ip",
         # Each task is registered with its own port; this one is never used, and an edit would replace the group.
         port=80,
@@ -68,9 +69,10 @@ def target_group(name: str, args: TargetGroupArgs, opts: pulumi.ResourceOptions)
         stickiness=lb.TargetGroupStickinessArgs(type="lb_cookie", enabled=sticky > 0, cookie_duration=sticky or None),
         health_check=_health_check(args),
         tags=foundation.tags,
-        # Another VPC means other groups, which AWS refuses half-way; of two the second may go with its engine.
+        # Another VPC means other groups, which AWS refuses half-way; all but the first may go, with their engine or
+        # their listener.
         opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(protect=foundation.protect and args.colour == "blue")
+            opts, pulumi.ResourceOptions(protect=foundation.protect and args.name == "blue")
         ),
     )
 

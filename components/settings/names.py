@@ -4,6 +4,7 @@ Each type says in words what it must be (`Constraint`), for messages and the doc
 something kept elsewhere.
 """
 
+import ipaddress
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -450,6 +451,24 @@ RelativePath = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9_.@+-][A-Za-z0-9_.@+/-]*$", max_length=255),
     AfterValidator(no_climbing),
     Constraint("a path inside the repository, up to 255 characters, without a leading /, blanks and .."),
+]
+
+
+def _range(block: str) -> str:
+    """Let a range of addresses pass.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    ipaddress.IPv4Network(block)
+    return block
+
+
+AddressRange = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"),
+    AfterValidator(_range),
+    Constraint("a range of IPv4 addresses such as 203.0.113.0/24"),
 ]
 
 UrlPath = Annotated[

@@ -358,6 +358,39 @@ def the_load_balancer_reaches_a_container(
         )
 
 
+def further_listeners_reach_containers(application: ApplicationSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield further listeners of a container that is not there, or listens nowhere."""
+    reachable = [application.container, *(name for name, part in application.containers.items() if part.port)]
+    for name, listener in hosting.load_balancer.listeners.items():
+        if listener.container is not None and listener.container not in reachable:
+            yield Problem(
+                path=("hosting", "loadBalancer", "listeners", name, "container"),
+                message=f"must be a container with a port, {one_of(reachable)}, got {listener.container}",
+                fix=f"pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.listeners.{name}.container'",
+            )
+
+
+def further_listeners_are_not_shifted(hosting: HostingSection, deploy: DeploySection) -> Iterator[Problem]:
+    """Yield further listeners with a deployment that moves traffic between two target groups.
+
+    CodeDeploy takes one target group of a service, and the one it moves traffic to:
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/register-multiple-targetgroups.html. ECS itself would
+    move the traffic of several, with a second target group and two rules for each, which this program does not make.
+    """
+    if not hosting.load_balancer.listeners or hosting.existing is not None or deploy.effective_strategy == "rolling":
+        return
+    rolling = [name for name, engine in ENGINES.items() if "rolling" in engine.strategies]
+    here = "rolling" in deploy.chosen_engine.strategies
+    yield Problem(
+        path=("hosting", "loadBalancer", "listeners"),
+        message=f"has an effect only with strategy rolling: {deploy.effective_strategy} moves the traffic of one "
+        "target group, and not of several at the same time",
+        fix="pulumi config set --path 'ecs-delivery:deploy.strategy' rolling"
+        if here
+        else f"pulumi config set --path 'ecs-delivery:deploy.engine' {rolling[0]}",
+    )
+
+
 def delivery_variables_can_change(application: ApplicationSection, deploy: DeploySection) -> Iterator[Problem]:
     """Yield variables that differ from run to run with an engine that ships the image alone."""
     if application.delivery_variables and deploy.chosen_engine.ships_image_only:
@@ -772,6 +805,8 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     commands_fit_into_an_override,
     a_service_that_exists_keeps_its_own,
     the_load_balancer_reaches_a_container,
+    further_listeners_reach_containers,
+    further_listeners_are_not_shifted,
     images_can_be_fetched,
     delivery_variables_can_change,
     smoke_test_needs_code,

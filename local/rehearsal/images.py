@@ -37,7 +37,9 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SERVER = """#!/bin/sh
 # The ports are fixed: a command of the task definition's is meant for another program.
 trap 'exit 0' TERM
-{servers}wait
+{servers}# Another container of the task may have the ports already: this one stays beside it.
+sleep 2147483647 &
+wait
 """
 _ANSWER = """#!/bin/sh
 end=$(printf '\\r')

@@ -44,7 +44,10 @@ WHOLE: dict[str, dict[str, Any]] = {
 VALUES = {
     "IMAGE_REPOSITORY_URI": REPOSITORY,
     "IMAGE_DIGEST": DIGEST,
-    **dict.fromkeys(("APPSPEC", "CAPACITY_PROVIDER_STRATEGY", "SERVICE_CONNECT", "TEST_HEADERS", "TEST_URL"), ""),
+    **dict.fromkeys(
+        ("APPSPEC", "CAPACITY_PROVIDER_STRATEGY", "SERVICE_CONNECT", "USERS_TARGET_GROUP", "TEST_HEADERS", "TEST_URL"),
+        "",
+    ),
     **dict.fromkeys(("BASE_IMAGE_REPOSITORY_URI", "DOCKER_HUB_CACHE_URI", "TASK_DEFINITION_FILE"), ""),
     "COMMAND": '["migrate"]',
     "FURTHER_DIGESTS": "",

@@ -79,6 +79,7 @@ DEPLOY = {
     "DEPLOYMENT_CONFIGURATION": "{}",
     "CAPACITY_PROVIDER_STRATEGY": "",
     "SERVICE_CONNECT": "",
+    "USERS_TARGET_GROUP": "",
     "LOG_GROUP": "/ecs/shop",
     "TIMEOUT_MINUTES": "30",
 }
@@ -341,9 +342,31 @@ def test_the_load_balancers_of_a_service_move_to_the_container_that_users_reach(
     def said(pairs: list[tuple[str, int]]) -> list[dict[str, Any]]:
         return [{"targetGroupArn": "blue", "containerName": name, "containerPort": port} for name, port in pairs]
 
-    found = module("deploy_ecs").reached({"loadBalancers": said(balancers)}, several(), "nginx", 80)
+    found = module("deploy_ecs").reached({"loadBalancers": said(balancers)}, several(), "nginx", 80, "")
 
     assert found == said(moved)
+
+
+SEVERAL: list[dict[str, Any]] = [
+    {"targetGroupArn": "users", "containerName": "shop", "containerPort": 8080},
+    {"targetGroupArn": "to-admin", "containerName": "shop", "containerPort": 8080},
+]
+
+
+def test_of_several_target_groups_only_the_users_one_moves() -> None:
+    found = module("deploy_ecs").reached({"loadBalancers": SEVERAL}, several(), "nginx", 80, "users")
+    assert found == [{**SEVERAL[0], "containerName": "nginx", "containerPort": 80}, SEVERAL[1]]
+    assert module("deploy_ecs").reached({"loadBalancers": found}, several(), "nginx", 80, "users") == []
+
+
+def test_a_further_listener_whose_container_is_gone_ends_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+    """Moved to the users' container it would show one thing at two ports; ECS refuses it where it is."""
+    balancers = [SEVERAL[0], {**SEVERAL[1], "containerName": "admin", "containerPort": 9000}]
+    with pytest.raises(SystemExit):
+        module("deploy_ecs").reached({"loadBalancers": balancers}, several(), "shop", 8080, "users")
+    said = " ".join(capsys.readouterr())
+    assert "leads to port 9000 of the container admin" in said
+    assert "hosting.loadBalancer.listeners" in said
 
 
 def test_the_template_is_fetched_by_an_argument_not_by_a_line_for_a_shell(machine: Machine) -> None:

@@ -17,12 +17,19 @@ from local.engine.stack import EngineFailure
 
 pytestmark = pytest.mark.engine
 
+TARGETS = "aws:lb/targetGroup:TargetGroup"
 DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 PROJECT, POLICY = "aws:codebuild/project:Project", "aws:iam/rolePolicy:RolePolicy"
+BY_ECS_ROLLING = ["ecs rolling", "ecsAction"]
 BY_ECS = [engine for engine in ENGINES if engine != "codeDeploy"]
 SPOT = {"service": {"capacityProvider": "fargateSpot"}}
 EXEC = {"service": {"exec": True}}
 GRACE = {"loadBalancer": {"plainHttp": True, "healthCheck": {"gracePeriodSeconds": 90}}}
+LISTENERS = {
+    "a": {"port": 9001, "container": "admin"},
+    "b": {"port": 9002},
+}
+"""Further listeners of two containers."""
 NAT = {"network": {"natGateways": "single"}}
 
 
@@ -149,3 +156,77 @@ def test_ecs_refuses_exec_before_the_first_deployment_as_the_page_says(
     stack = Live(shutil.copytree(first("ecs rolling"), tmp_path / "live"))
     with pytest.raises(EngineFailure, match="a valid taskRoleArn is not being used"):
         stack.edit("ecs rolling", **EXEC)
+
+
+def balanced(*names: str) -> dict[str, Any]:
+    return {"loadBalancer": {"plainHttp": True, "listeners": {name: LISTENERS[name] for name in names}}}
+
+
+class Several(Live):
+    """A stack whose application has a second container with a port."""
+
+    def values(self, deploy: dict[str, Any], **hosting: object) -> Config:
+        values = super().values(deploy, **hosting)
+        values["ecs-delivery:application"]["containers"] = {
+            "admin": {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 9000}
+        }
+        return values
+
+    def reached(self, engine: str, *names: str) -> list[tuple[str, str, int]]:
+        """What the service's load balancers reach: target group, container and port."""
+        graph = self.with_config(self.values(ENGINES[engine], **balanced(*names))).graph()
+        groups = {each["outputs"]["arn"]: each["name"] for each in graph if each["type"] == TARGETS}
+        (service,) = (each for each in graph if each["type"] == SERVICE)
+        return [
+            (groups[each["targetGroupArn"]].rpartition("balancer-")[2], each["containerName"], each["containerPort"])
+            for each in service["outputs"]["loadBalancers"]
+        ]
+
+
+@pytest.mark.parametrize("engine", BY_ECS_ROLLING)
+def test_further_listeners_come_and_go_while_the_others_stay_where_they_lead(engine: str, tmp_path: Path) -> None:
+    """The engine ignores by the place in a list what a deployment writes: a neighbour must not inherit it."""
+    stack = Several(tmp_path)
+    assert [step.op for step in stack.edit(engine, **balanced("a", "b")).changes if step.type == SERVICE] == ["create"]
+    users, to_a, to_b = ("blue", "shop", 8080), ("to-a", "admin", 9000), ("to-b", "shop", 8080)
+    assert stack.reached(engine, "a", "b") == [users, to_a, to_b]
+    stack.rewrite(deployed)
+    for names, found in ((("b",), [users, to_b]), ((), [users]), (("a",), [users, to_a])):
+        outcome = stack.edit(engine, **balanced(*names))
+        assert outcome.deployments == ("shop-hosting-service-service, for loadBalancers",)
+        assert stack.reached(engine, *names) == found
+        assert not [step for step in outcome.changes if "replace" in step.op]
+
+
+def test_a_container_that_does_not_run_yet_is_refused_as_ecs_does(tmp_path: Path) -> None:
+    """What waits for the first deployment has what was reached when it was made."""
+    stack = Several(tmp_path)
+    stack.edit("ecs rolling")
+    with pytest.raises(EngineFailure, match="The container admin does not exist in the task definition"):
+        stack.edit("ecs rolling", **balanced("a"))
+    stack.rewrite(deployed)
+    assert stack.edit("ecs rolling", **balanced("a")).deployments == (
+        "shop-hosting-service-service, for loadBalancers",
+    )
+
+
+def test_the_users_container_is_a_deployments_beside_further_listeners(tmp_path: Path) -> None:
+    stack = Several(tmp_path)
+    stack.edit("ecs rolling", **balanced("a"))
+    users = {"loadBalancer": {**balanced("a")["loadBalancer"], "container": "admin"}}
+    outcome = stack.edit("ecs rolling", **users)
+    assert (changed(outcome, SERVICE), outcome.deployments) == ([], ())
+
+
+def test_a_load_balancer_comes_with_its_further_listeners(tmp_path: Path) -> None:
+    """Without a grace period, which ECS does not take together with the first load balancer."""
+    stack = Several(tmp_path)
+    stack.edit("ecs rolling", loadBalancer={"enabled": False})
+    stack.rewrite(deployed)
+    given = balanced("a", "b")["loadBalancer"]
+    stack.edit("ecs rolling", loadBalancer={**given, "healthCheck": {"gracePeriodSeconds": 0}})
+    assert stack.reached("ecs rolling", "a", "b") == [
+        ("blue", "shop", 8080),
+        ("to-a", "admin", 9000),
+        ("to-b", "shop", 8080),
+    ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from delivered_stack import DeliveredStack
-from hosted import PORT, running
+from hosted import PORT, await_, fetched, running
 from rehearsing import Need
 
 from local.rehearsal.hosting import Secrets
@@ -243,3 +243,37 @@ def test_a_file_with_variables_that_is_not_there_keeps_the_task_from_starting(
         assert {task["stoppedReason"].partition(":")[0] for task in served.stopped(new)} == {
             "ResourceInitializationError"
         }
+
+
+def test_each_listener_reaches_its_own_container_and_a_task_has_to_be_well_for_all(
+    sandbox: JobSandbox, tmp_path: Path
+) -> None:
+    """Two ports of the load balancer lead to two containers of a task; one that fails at either is no new version."""
+    described = {
+        "name": "shop",
+        "command": ["httpd", "-f", "-p", PORT, "-h", "/srv"],
+        "containers": {
+            "admin": {"image": "build", "port": 9000, "command": ["httpd", "-f", "-p", "9000", "-h", "/srv/admin"]}
+        },
+    }
+    listeners = {"admin": {"port": 9443, "container": "admin", "healthCheckPath": "/ready"}}
+    planned = stack(described, loadBalancer={"plainHttp": True, "listeners": listeners})
+    with running(sandbox, tmp_path, planned) as served:
+        balancer = served.hosting.balancer
+        assert balancer is not None
+
+        def seen() -> list[str]:
+            return [fetched(sandbox, f"http://{balancer.address}:{port}/") for port in (80, 9443)]
+
+        assert [answer.split()[:2] for answer in seen()] == [["200", "Waiting"]] * 2
+        well = shell(**{"admin/index.html": "for administrators", "admin/ready": "well"})
+        new = served.deploy(served.push(well))
+        assert served.settled() == "SUCCESSFUL"
+        assert served.visited() == [new]
+        await_(lambda: seen() == ["200  well", "200  for administrators"])
+
+        broken = served.deploy(served.push(shell(**{"admin/index.html": "broken"})))
+        assert served.settled() == "ROLLBACK_SUCCESSFUL"
+        assert served.visited() == [new], "who is well for the users is not well for all"
+        assert seen() == ["200  well", "200  for administrators"]
+        assert ":targetgroup/shop-existing-network-to-admin/" in served.stopped(broken)[0]["stoppedReason"]

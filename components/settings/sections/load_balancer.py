@@ -1,14 +1,14 @@
 """Key `hosting.loadBalancer`: the load balancer in front of the service."""
 
-import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from components.settings.names import (
+    AddressRange,
     CertificateArn,
     DomainName,
     HostedZoneId,
@@ -18,25 +18,7 @@ from components.settings.names import (
 )
 from components.settings.section import Constraint, Problem, Section
 from components.settings.sections.container import ContainerName
-
-
-def _range(block: str) -> str:
-    """Let a range of addresses pass.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    ipaddress.IPv4Network(block)
-    return block
-
-
-AddressRange = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"),
-    AfterValidator(_range),
-    Constraint("a range of IPv4 addresses such as 203.0.113.0/24"),
-]
-
+from components.settings.sections.listeners import MOST_LISTENERS, ListenerName, ListenerSection, given_twice
 
 HTTP_PORT: Final = 80
 HTTPS_PORT: Final = 443
@@ -53,6 +35,7 @@ OF_THE_BALANCER: Final = (
     "test_port",
     "access_logs",
     "idle_timeout_seconds",
+    "listeners",
 )
 """The fields that say something of the load balancer or its listeners, and not of the target group."""
 
@@ -371,6 +354,13 @@ class LoadBalancerSection(Section):
         examples=[{"intervalSeconds": 10}],
     )
 
+    listeners: dict[ListenerName, ListenerSection] = Field(
+        default={},
+        description="Further listeners by their names, such as one of a container for administrators: other ports of "
+        "the load balancer, each with a target group of the same tasks; with strategy rolling.",
+        examples=[{"admin": {"port": 9443, "container": "admin", "healthCheckPath": "/ready"}}],
+    )
+
     @property
     def is_made(self) -> bool:
         """Whether a load balancer is made here."""
@@ -386,17 +376,30 @@ class LoadBalancerSection(Section):
         """The port of the test listener."""
         return self.test_port or (8443 if self.certificate_arn else 8080)
 
-    def ports(self, *, for_tests: bool) -> tuple[int, ...]:
-        """Return every port it listens on; none where it is not made here.
+    @property
+    def users_ports(self) -> tuple[int, ...]:
+        """The port users reach the service by, and the one that redirects them there."""
+        return (HTTPS_PORT, HTTP_PORT) if self.certificate_arn else (HTTP_PORT,)
+
+    def ports(self, *, for_tests: bool) -> Mapping[int, Sequence[str]]:
+        """Return who may reach every port it listens on; none where it is not made here.
 
         Args:
             for_tests: Whether there is a listener for tests, too.
         """
         if not self.is_made:
-            return ()
-        redirected = (HTTP_PORT,) if self.certificate_arn else ()
+            return {}
         tests = (self.effective_test_port,) if for_tests else ()
-        return (self.production_port, *redirected, *tests)
+        return {
+            **dict.fromkeys((*self.users_ports, *tests), self.allowed_cidrs),
+            **{each.port: each.allowed_cidrs or self.allowed_cidrs for each in self.listeners.values()},
+        }
+
+    @property
+    def of_further_listeners(self) -> Self:
+        """The same as the target groups of further listeners take it: over HTTP/1.1, whatever the users' speaks."""
+        check = self.health_check.model_copy(update={"port": None, "protocol": None, "matcher": None})
+        return self.model_copy(update={"protocol_version": "HTTP1", "target_protocol": "HTTP", "health_check": check})
 
     def problems(self) -> Iterator[Problem]:
         """Yield what has no effect without a load balancer, both protocols at once, and a test port that is taken."""
@@ -425,20 +428,37 @@ class LoadBalancerSection(Section):
                 message="must be false with certificateArn: plain HTTP is redirected to HTTPS then, got true",
                 fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' false",
             )
-        twice = sorted({block for block in self.allowed_cidrs if self.allowed_cidrs.count(block) > 1})
-        if twice:
-            yield Problem(
-                path=("allowedCidrs",),
-                message=f"must name each range once, got {', '.join(twice)} more than once",
-                fix="edit the file: leave the repetition out",
-            )
-        taken = (HTTP_PORT, HTTPS_PORT) if self.certificate_arn else (HTTP_PORT,)
-        if self.test_port in taken:
+        yield from given_twice(self.allowed_cidrs)
+        yield from self._port_problems()
+        if self.test_port in self.users_ports:
             yield Problem(
                 path=("testPort",),
                 message=f"must be another port than the listener's of the users, got {self.test_port}",
                 fix="pulumi config rm --path 'ecs-delivery:hosting.loadBalancer.testPort'",
             )
+
+    def _port_problems(self) -> Iterator[Problem]:
+        """Yield more further listeners than target groups a service can have, and ports that another one has."""
+        if len(self.listeners) > MOST_LISTENERS:
+            yield Problem(
+                path=("listeners",),
+                message=f"must be up to {MOST_LISTENERS} beside the one of the users, because a service has "
+                f"{MOST_LISTENERS + 1} target groups at most, got {len(self.listeners)}",
+                fix=f"edit the file: leave out {len(self.listeners) - MOST_LISTENERS} of them",
+            )
+        taken = dict.fromkeys(self.users_ports, "the users' listener")
+        given = {*taken, *(listener.port for listener in self.listeners.values())}
+        free = (port for port in range(9443, 9943) if port not in given)
+        for name, listener in self.listeners.items():
+            if listener.port in taken:
+                yield Problem(
+                    path=("listeners", name, "port"),
+                    message=f"must be another port than that of {taken[listener.port]}, got {listener.port}",
+                    fix="pulumi config set --path "
+                    f"'ecs-delivery:hosting.loadBalancer.listeners.{name}.port' {next(free)}",
+                )
+            else:
+                taken[listener.port] = f"listeners.{name}"
 
     def _protocol_problems(self) -> Iterator[Problem]:
         """Yield protocol versions that need HTTPS, and codes that the version does not have."""

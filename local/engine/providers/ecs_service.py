@@ -7,9 +7,10 @@ https://github.com/hashicorp/terraform-provider-aws/blob/v6.58.0/internal/servic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from local.ecs_updates import GRACE_REFUSED, refused_with_code_deploy, starts_deployment
+from local.ecs_updates import GRACE_REFUSED, load_balancers_refused, refused_with_code_deploy, starts_deployment
 from local.engine.providers import changes
 from local.engine.providers.protocol import Value
 
@@ -74,6 +75,18 @@ def refusal(before: Values, after: Values, has_role: Callable[[], bool]) -> str:
 def deployment(before: Values, after: Values) -> list[str]:
     """Return the members of the request for which ECS starts a deployment of the service."""
     return sorted(filter(starts_deployment, sent(before, after)))
+
+
+def load_balancers(values: Values, containers: Sequence[Mapping[str, Any]]) -> str:
+    """Return what ECS says to the load balancers of a service; nothing when it takes them.
+
+    Args:
+        values: What is known of the service.
+        containers: The container definitions of what it runs.
+    """
+    given = values.get("loadBalancers")
+    balancers = [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+    return load_balancers_refused(balancers, containers, _controller(values))
 
 
 def _controller(values: Values) -> str:

@@ -6,6 +6,7 @@ that botocore ships. A deployment begins with what the stack's state holds.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ REPOSITORY = "aws:ecr/repository:Repository"
 SUBNET = "aws:ec2/subnet:Subnet"
 RULE = "aws:lb/listenerRule:ListenerRule"
 SERVICE = ecs_service.TOKEN
+DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 TARGETS = "aws:lb/targetGroup:TargetGroup"
 
 
@@ -393,7 +395,20 @@ def _is_no_listener(world: World, before: Resource | None, listener: Resource) -
         raise Call("elbv2", operation, "ValidationError", message).refuse(listener.name)
 
 
+def _reaches_nothing(world: World, before: Resource | None, service: Resource) -> None:
+    """Refuse load balancers that ECS does not take; of what the pipeline has deployed the engine knows nothing."""
+    for definition in (other for other in world.resources if other.token == DEFINITION):
+        if definition.values.get("arn") != service.values.get("taskDefinition"):
+            continue
+        containers = json.loads(str(definition.values["containerDefinitions"]))
+        if message := ecs_service.load_balancers(service.values, containers):
+            call = Call("ecs", "UpdateService" if before else "CreateService", "InvalidParameterException", message)
+            raise call.refuse(service.name)
+
+
 def _is_not_updated(world: World, before: Resource | None, service: Resource) -> None:
+    _reaches_nothing(world, before, service)
+
     def has_role() -> bool:
         runs = (other for other in world.resources if other.values.get("arn") == service.values.get("taskDefinition"))
         return all(definition.values.get("taskRoleArn") for definition in runs)

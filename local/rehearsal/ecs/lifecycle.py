@@ -66,7 +66,7 @@ class Lifecycle:
         made.rollback = {"reason": reason, "startedAt": time.time(), "serviceRevisionArn": source.arn}
         self._route(production=0.0, test=0.0)
         self._service.definition, self._service.placement = source.definition, source.placement
-        self._service.reach(*source.reached)
+        self._service.reach(source)
         self._service.connect = source.connect
         self._fleet.connect(self._service, source)
         self._service.says(f"rolling back to deployment ecs-svc/{made.identity}.")

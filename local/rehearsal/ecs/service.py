@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from local.ecs_updates import GRACE_REFUSED, refused_with_code_deploy, starts_deployment
+from local.ecs_updates import GRACE_REFUSED, load_balancers_refused, refused_with_code_deploy, starts_deployment
 from local.rehearsal.ecs.connect import check_connect, check_registries
 from local.rehearsal.ecs.definitions import check, check_launch_type, logs_in_elsewhere, registered
 from local.rehearsal.ecs.endings import scaled_in
@@ -253,7 +253,7 @@ class Ecs(Emulated):
         check_registries(service.registries)
         if "healthCheckGracePeriodSeconds" in parameters and not service.load_balancers:
             raise Refused("InvalidParameterException", GRACE_REFUSED)
-        _check_ports(service.load_balancers, service.definition)
+        _check_load_balancers(service.load_balancers, service.definition, controller)
         check_launch_type(service.definition, service.placement.view)
         _check_configuration(service.load_balancers, service.configuration)
         self._services[cluster, name] = service
@@ -347,7 +347,7 @@ class Ecs(Emulated):
             raise Refused("InvalidParameterException", MUST_FORCE)
         definition = self._definition(wanted, "TaskDefinition not found.") if wanted else before
         balancers = parameters.get("loadBalancers", service.load_balancers)
-        _check_ports(balancers, definition)
+        _check_load_balancers(balancers, definition, controller)
         check_launch_type(definition, placement.view)
         if "healthCheckGracePeriodSeconds" in parameters and not service.load_balancers:
             # Not even together with the first load balancer: cloudformation-coverage-roadmap#1313.
@@ -382,6 +382,7 @@ class Ecs(Emulated):
             service.reached,
             service.connect,
             _registry_arns(service),
+            further=service.further,
         )
         self.fleet.connect(service, target)
         self._revisions[target.arn] = (service, target)
@@ -647,16 +648,10 @@ def _needs_to_shift(parameters: Json) -> list[Need]:
     return [Need("iam:PassRole", each["roleArn"], to_ecs) for each in advanced if each.get("roleArn")]
 
 
-def _check_ports(balancers: Sequence[Json], definition: Json) -> None:
-    """The load balancer's container and port are in the task definition."""
-    containers = {part["name"]: part for part in definition["containerDefinitions"]}
-    for balancer in balancers:
-        name, port = balancer.get("containerName"), balancer.get("containerPort")
-        if name not in containers:
-            raise Refused("InvalidParameterException", f"The container {name} does not exist in the task definition.")
-        if port not in [mapping["containerPort"] for mapping in containers[name]["portMappings"]]:
-            message = f"The container {name} did not have a container port {port} defined."
-            raise Refused("InvalidParameterException", message)
+def _check_load_balancers(balancers: Sequence[Json], definition: Json, controller: str) -> None:
+    """ECS takes so many target groups, and containers and ports that are in the task definition."""
+    if said := load_balancers_refused(balancers, definition["containerDefinitions"], controller):
+        raise Refused("InvalidParameterException", said)
 
 
 def _leave_code_deploy(service: Service) -> None:

@@ -43,6 +43,7 @@ class Revision:
         group: The ARN of the target group that its tasks register with; empty without a load balancer.
         placement: What its tasks run on, and where.
         reached: The container and the port that the load balancer sends traffic to.
+        further: ARN, container and port of each further target group that its tasks register with.
         connect: Its Service Connect.
         registries: The services of Cloud Map that its tasks register with.
         hosts: The endpoints of Service Connect that its tasks can call, as ``name:address``.
@@ -56,7 +57,14 @@ class Revision:
     connect: dict[str, Any] = field(default_factory=dict)
     registries: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    further: tuple[tuple[str, str, int], ...] = ()
     created: float = field(default_factory=time.time)
+
+    @property
+    def targets(self) -> tuple[tuple[str, int], ...]:
+        """Each target group that its tasks register with, and the port; none without a load balancer."""
+        first = ((self.group, self.reached[1]),) if self.group else ()
+        return (*first, *((group, port) for group, _, port in self.further))
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,10 +406,25 @@ class Service:
         first = self.load_balancers[0] if self.load_balancers else {}
         return str(first.get("containerName", "")), int(first.get("containerPort", 0))
 
-    def reach(self, container: str, port: int) -> None:
-        """Let the load balancer send traffic to another container or port."""
+    @property
+    def further(self) -> tuple[tuple[str, str, int], ...]:
+        """ARN, container and port of each target group beside the first."""
+        return tuple(
+            (str(each["targetGroupArn"]), str(each["containerName"]), int(each["containerPort"]))
+            for each in self.load_balancers[1:]
+        )
+
+    def reach(self, source: Revision) -> None:
+        """Let the load balancers send traffic where they sent it with another revision."""
+        container, port = source.reached
         reached = {"containerName": container, "containerPort": port}
-        self.load_balancers = [{**balancer, **reached} for balancer in self.load_balancers]
+        self.load_balancers = [
+            *({**balancer, **reached} for balancer in self.load_balancers[:1]),
+            *(
+                {"targetGroupArn": group, "containerName": name, "containerPort": number}
+                for group, name, number in source.further
+            ),
+        ]
 
     def exchange_groups(self, serves: str) -> None:
         """Let the two target groups change places, unless this one is already the one that serves."""

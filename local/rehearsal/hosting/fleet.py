@@ -28,6 +28,8 @@ _UNCHECKED = 40
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
 """
+_WORST = ("unhealthy", "", "initial", "healthy")
+"""States of a target, the worst first."""
 _ENDS = 40.0
 """Seconds for the last tasks to end."""
 
@@ -136,14 +138,14 @@ class ContainerFleet:
         elif task.status == "PENDING" and run.running:
             task.run()
             self._since[task.arn] = time.monotonic()
-            if self._balancer and task.revision.group:
-                self._balancer.register(task.revision.group, task.identity, run.address, task.revision.reached[1])
+            if self._balancer:
+                for group, port in task.revision.targets:
+                    self._balancer.register(group, task.identity, run.address, port)
         elif task.status == "RUNNING":
             self._look_at_health(service, task, run)
 
     def _look_at_health(self, service: Service, task: Task, run: Containers) -> None:
-        group = task.revision.group
-        health = self._balancer.health(group, task.identity) if self._balancer and group else Health("healthy")
+        group, port, health = self._health(task)
         ran = time.monotonic() - self._since[task.arn]
         counts = bool(group) or run.is_checked or ran >= _UNCHECKED * self._pace.grace
         task.healthy = run.healthy and counts and health.state == "healthy"
@@ -151,7 +153,7 @@ class ContainerFleet:
             self._register(service, task, run.address)
         if health.state != "unhealthy" or ran < max(self._pace.least_grace, service.grace * self._pace.grace):
             return
-        port, task_set = task.revision.reached[1], service.task_set(task)
+        task_set = service.task_set(task)
         service.says(
             f"(task {task.identity}) (port {port}) is unhealthy in (target-group {group}) due to (reason "
             f"{health.reason}).",
@@ -162,6 +164,18 @@ class ContainerFleet:
             task,
             Ending("ServiceSchedulerInitiated", f"Task failed ELB health checks in (target-group {group})"),
         )
+
+    def _health(self, task: Task) -> tuple[str, int, Health]:
+        """What the load balancer has found of a task in the target group where it is worst.
+
+        ECS says of one target group that a task is unhealthy there, and replaces it. That one of several is enough
+        follows from that, and was not tried:
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-unhealthy-event-messages.html
+        """
+        if self._balancer is None or not task.revision.targets:
+            return "", 0, Health("healthy")
+        found = [(group, port, self._balancer.health(group, task.identity)) for group, port in task.revision.targets]
+        return min(found, key=lambda each: _WORST.index(each[2].state))
 
     def _look_at_end(self, task: Task, run: Containers) -> None:
         if run.removed and task.status != "STOPPED":
@@ -185,7 +199,8 @@ class ContainerFleet:
     def _deregister(self, service: Service, task: Task) -> None:
         self._namespaces.deregister(service.arn, task.identity)
         if self._balancer:
-            self._balancer.deregister(task.revision.group, task.identity)
+            for group, _ in task.revision.targets:  # AWS drains them at the same time
+                self._balancer.deregister(group, task.identity)
 
     def route(self, place: str, weights: Mapping[str, float]) -> None:
         """Let a listener or a rule forward in these proportions."""

@@ -219,13 +219,17 @@ class Hosting:
     def _stand_ins(self) -> dict[str, Callable[[], images.Image]]:
         """What runs before the first deployment: it answers where the load balancer looks, or does nothing."""
         checked = {port for found in _all(self._graph, _GROUP) if (port := _target_group(found).port)}
-        ports = {
-            reached["containerName"]: (port := int(reached["containerPort"]), *(checked - {port}))
-            for reached in self._declared["loadBalancers"]
+        reached = {
+            part["image"]: [
+                int(each["containerPort"])
+                for each in self._declared["loadBalancers"]
+                if each["containerName"] in _names_with(self._first, part["image"])
+            ]
+            for part in self._first["containerDefinitions"]
         }
         return {
-            part["image"]: partial(images.waiting, *ports[part["name"]]) if part["name"] in ports else images.holder
-            for part in self._first["containerDefinitions"]
+            image: partial(images.waiting, *dict.fromkeys((*ports, *sorted(checked)))) if ports else images.holder
+            for image, ports in reached.items()
         }
 
     @property
@@ -410,6 +414,11 @@ def _definition(declared: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _names_with(definition: Mapping[str, Any], image: str) -> list[str]:
+    """The containers of a task definition that have an image."""
+    return [part["name"] for part in definition["containerDefinitions"] if part["image"] == image]
+
+
 def _registered_names(graph: Graph) -> dict[str, str]:
     """The DNS name of each service of Cloud Map in a namespace that is made here; of others the domain is not known."""
     domains = {found["arn"].rpartition("/")[2]: found["name"] for found in _all(graph, _DNS_NAMESPACE)}
@@ -510,12 +519,18 @@ def listeners_of(graph: Graph) -> list[Listener]:
 
 
 def _users_listener(graph: Graph, rules: Sequence[Mapping[str, Any]]) -> str:
-    """The ARN of the listener that a deployment moves the users' traffic with; empty where there is one only."""
+    """The ARN of the listener that leads to the service's first target group; empty where a rule does."""
     for group in _all(graph, _DEPLOYMENT_GROUP):
         return str(group["loadBalancerInfo"]["targetGroupPairInfo"]["prodTrafficRoute"]["listenerArns"][0])
-    advanced = _one(graph, _SERVICE)["loadBalancers"][0].get("advancedConfiguration", {})
-    moving = (rule for rule in rules if rule["arn"] == advanced.get("productionListenerRule"))
-    return next((str(rule["listenerArn"]) for rule in moving), "")
+    first = _one(graph, _SERVICE)["loadBalancers"][0]
+    advanced = first.get("advancedConfiguration", {})
+    moving = [str(rule["listenerArn"]) for rule in rules if rule["arn"] == advanced.get("productionListenerRule")]
+    leading = [
+        str(listener["arn"])
+        for listener in _all(graph, _LISTENER)
+        if not advanced and listener["defaultActions"][0].get("targetGroupArn") == first["targetGroupArn"]
+    ]
+    return next(iter([*moving, *leading]), "")
 
 
 def _forward(

@@ -181,6 +181,7 @@ def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
         "hosting.service.scaling.requestsPerTask",  # rolling only, see the example existing-network
         "hosting.service.taskRolePolicy",  # not together with taskRole, see the example behind-nginx
         "hosting.loadBalancer.container",  # see the example behind-nginx
+        "hosting.loadBalancer.listeners",  # rolling only, see the example behind-nginx
         "hosting.service.minimumHealthyPercent",
         "hosting.service.maximumPercent",
     }

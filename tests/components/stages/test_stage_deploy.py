@@ -421,6 +421,7 @@ def test_the_job_knows_service_configuration_and_time() -> None:
         "SERVICE": "shop-service",
         "CAPACITY_PROVIDER_STRATEGY": "",
         "SERVICE_CONNECT": "",
+        "USERS_TARGET_GROUP": "",
         "LOG_GROUP": "/ecs/shop-dev",
         "TIMEOUT_MINUTES": "60",
     }
