@@ -612,3 +612,14 @@ def test_without_the_permission_for_a_token_the_job_ends_with_amazons_words(mach
     )
 
     assert "  | An error occurred (AccessDeniedException)" in refusal(result)
+
+
+def test_a_network_that_fails_is_not_taken_for_a_full_disk() -> None:
+    """Both are an `OSError` while content is stored, and only one of them is worth another try."""
+
+    class Slow:
+        def read(self, _: int) -> bytes:
+            raise TimeoutError("slow")
+
+    with pytest.raises(ConnectionError, match="slow"):
+        module("image_folder").Blob(Slow()).read(1)
