@@ -127,29 +127,32 @@ class Tree:
             node = node.entries.get(name) if isinstance(node, Folder) else None
         return node
 
-    def real(self, path: str, start: Sequence[str] = ()) -> list[str]:
+    def real(self, path: str, start: Sequence[str] = (), *, layer: int | None = None) -> list[str]:
         """The place that a path leads to, with all links followed within the image; `start` is where it is relative to.
 
-        What is missing on the way is taken as it stands.
+        What is missing on the way is taken as it stands. With `layer`, the links of that layer are followed alone.
         """
         names = [] if path.startswith("/") else list(start)
+        here = self.find(names)
         rest, links = path.split("/")[::-1], 0
         while rest:
             name = rest.pop()
             if name in ("", "."):
                 continue
-            node = self.find([*names, name])
-            if name == "..":
-                del names[-1:]
-            elif isinstance(node, Link):
+            node = here.entries.get(name) if isinstance(here, Folder) else None
+            if isinstance(node, Link) and layer in (None, node.layer):
                 links += 1
                 if links > MOST_LINKS:
                     job.fail(f"{path} of the image leads over more than {MOST_LINKS} symbolic links, or in a circle.")
-                if node.target.startswith("/"):
-                    names = []
+                names = [] if node.target.startswith("/") else names
                 rest += node.target.split("/")[::-1]
+                here = self.find(names)
+            elif name == "..":
+                del names[-1:]
+                here = self.find(names)
             else:
                 names.append(name)
+                here = node
         return names
 
     def folder(self, names: Iterable[str], layer: int) -> Folder:
@@ -168,7 +171,8 @@ class Tree:
             if not member.names:  # the image's root
                 continue
             *above, name = member.names
-            parent = self.folder(self.real("/".join(above)), layer)
+            # A layer is unpacked by itself, and laid over what is below: there, a folder of it takes a link's place.
+            parent = self.folder(self.real("/".join(above), layer=layer), layer)
             if name == OPAQUE:
                 parent.hide_all(layer)
             elif name.startswith(WHITEOUT):
@@ -356,7 +360,9 @@ def copy(source: registry_api.Registry, manifest: dict[str, Any], path: str, tar
             elif isinstance(node, Link):
                 links[goal] = inside(tree, place, names)
             else:
-                job.fail(f"{path}/{'/'.join(names)} of the image is a device or a pipe, which cannot be published.")
+                job.fail(
+                    f"/{'/'.join([*place, *names])} of the image is a device or a pipe, which cannot be published."
+                )
         for layer, files in sorted(wanted.items()):
             job.say(f"    {sum(map(len, files.values()))} files out of {layers[layer].digest[:19]}")
             read(source, layers[layer], partial(store, files))

@@ -215,10 +215,15 @@ LAID: dict[str, tuple[Layers, str, dict[str, str]]] = {
     "links to links": ([[*BASE, link("x", "y/."), link("y", "z"), link("z", "./app")]], "/x/public", OLD),
     "a link above the root": ([[*BASE, link("srv/up", "../../../app")]], "/srv/up/public", OLD),
     "a path with two dots": ([BASE], "/app/public/../public", OLD),
-    "a layer that writes through a link": (
-        [[folder("usr/lib"), Entry("usr/lib/a", b"a"), link("lib", "usr/lib")], [Entry("lib/b", b"b")]],
+    "a layer that writes through a link of its own": (
+        [[folder("usr/lib"), Entry("usr/lib/a", b"a"), link("lib", "usr/lib"), Entry("lib/b", b"b")]],
         "/usr/lib",
         {"a": "a", "b": "b"},
+    ),
+    "a layer that writes where a layer below has a link": (
+        [[Entry("usr/lib/a", b"a"), link("lib", "usr/lib")], [Entry("lib/b", b"b")]],
+        "/lib",
+        {"b": "b"},
     ),
     "a folder in place of a link": (
         [
@@ -351,6 +356,10 @@ REFUSED: dict[str, tuple[Layers, str]] = {
     "a link that leads nowhere": ([[link(P, "/no")]], "the image has no folder /app/public: "),
     "a circle of links": ([[link(P, "x"), link("app/x", "public")]], "leads over more than 40 symbolic links, or in a"),
     "an empty folder": ([[folder(P), folder(f"{P}/d")]], f"holds no files: {LACKS}"),
+    "a folder that a layer empties and has itself": (
+        [BASE, [folder("app"), folder(P), Entry("app/.wh.public")]],
+        f"holds no files: {LACKS}",
+    ),
     "links alone": ([[folder(P), link(f"{P}/x", "y")]], f"holds no files: {LACKS}"),
     "two dots": ([[*BASE, Entry(f"{P}/../../../x")]], "holds 'app/public/../../../x', which is no path within the"),
     "two dots elsewhere": ([[*BASE, Entry("..")]], "holds '..', which is no path within the image"),
@@ -433,7 +442,7 @@ PLAIN = GZIP.removesuffix("+gzip")
 @pytest.mark.parametrize(
     ("kind", "content"),
     [
-        (GZIP, b"no archive"),
+        (GZIP, b"no archive" * MEGABYTE),
         (GZIP, gzip.compress(tar(*BASE))[:-20]),
         (GZIP, gzip.compress(tar(*BASE))[:40] + b"\xff" * 200),
         (PLAIN, b""),
@@ -486,7 +495,8 @@ def cut(content: bytes) -> Reply:
 
 
 def in_pieces(content: bytes) -> Reply:
-    return Reply(200, b"5\r\n" + content[:5] + b"\r\nno size", {"Transfer-Encoding": "chunked"})
+    half = content[: len(content) // 2]
+    return Reply(200, b"%x\r\n%b\r\nno size" % (len(half), half), {"Transfer-Encoding": "chunked"})
 
 
 def unavailable(content: bytes) -> Reply:
@@ -501,7 +511,7 @@ SPOILS = {"cut off": cut, "cut off between pieces": in_pieces, "not there now": 
 def test_a_layer_that_is_cut_off_is_fetched_again(machine: Machine, spoil: str, after: int) -> None:
     registry = Spoiling(SPOILS[spoil], times=2)
     registry.after = after
-    noise = Entry(f"{P}/z", os.urandom(MEGABYTE).hex().encode())
+    noise = Entry(f"{P}/z", os.urandom(6 * MEGABYTE).hex().encode())
 
     result = extract(machine, registry, registry.image([[*BASE, noise]]))
 
@@ -602,3 +612,14 @@ def test_without_the_permission_for_a_token_the_job_ends_with_amazons_words(mach
     )
 
     assert "  | An error occurred (AccessDeniedException)" in refusal(result)
+
+
+def test_a_network_that_fails_is_not_taken_for_a_full_disk() -> None:
+    """Both are an `OSError` while content is stored, and only one of them is worth another try."""
+
+    class Slow:
+        def read(self, _: int) -> bytes:
+            raise TimeoutError("slow")
+
+    with pytest.raises(ConnectionError, match="slow"):
+        module("image_folder").Blob(Slow()).read(1)

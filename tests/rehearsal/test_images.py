@@ -11,11 +11,13 @@ import contextlib
 import functools
 import gzip
 import hashlib
+import io
 import itertools
 import json
 import re
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import uuid
@@ -746,6 +748,84 @@ def test_a_folder_that_the_image_lacks_fails_the_copy(jobs: Jobs, delivered: Res
         STATIC_FILES_PATH="/app/nothing here",
     )
     assert "the image has no folder /app/nothing here" in failure(result)
+
+
+def packed(*members: tuple[str, bytes, str, int]) -> images.Layer:
+    """A layer of members in their order: name, kind, content or what it names, mode."""
+    archived = io.BytesIO()
+    with tarfile.open(fileobj=archived, mode="w") as archive:
+        for name, kind, text, mode in members:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = kind, mode
+            if kind == tarfile.REGTYPE:
+                entry.size = len(text)
+            else:
+                entry.linkname = text
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    plain = archived.getvalue()
+    blob = images.Blob(images.LAYER, gzip.compress(plain, mtime=0))
+    return images.Layer(blob, f"sha256:{hashlib.sha256(plain).hexdigest()}")
+
+
+FILE, FOLDER, LINK, HARD = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+
+
+def test_what_is_copied_out_of_layers_is_what_docker_copies(
+    jobs: Jobs, delivered: Result, registry: RegistryClient, tmp_path: Path
+) -> None:
+    """Whiteouts, links of each kind, what replaces what, and a folder that is a link: Docker lays the layers, too."""
+    assert delivered.succeeded, "the repository is there"
+    image = images.image(
+        packed(
+            *(("srv", FOLDER, "", 0o755), ("srv/1", FOLDER, "", 0o755), ("srv/2", FOLDER, "", 0o755)),
+            *((f"srv/2/{name}", FILE, f"first {name}", 0o644) for name in ("kept", "gone", "changed", "folder")),
+            *((f"srv/2/{name}", FOLDER, "", 0o755) for name in ("emptied", "file", "left")),
+            *((f"srv/2/{name}/x", FILE, "x", 0o600) for name in ("emptied", "file", "left")),
+            *(("srv/1/shared", FILE, "shared", 0o755), ("www", LINK, "/srv/1/../current", 0o777)),
+            *(("srv/current", LINK, "2", 0o777), ("srv/2/other", LINK, "left", 0o777)),
+        ),
+        packed(
+            *(("srv/2/.wh.gone", FILE, "", 0o644), ("srv/2/changed", FILE, "changed", 0o4711)),
+            *(("srv/2/emptied", FOLDER, "", 0o755), ("srv/2/emptied/.wh..wh..opq", FILE, "", 0o644)),
+            *(("srv/2/emptied/new", FILE, "new", 0o640), ("srv/2/.wh.file", FILE, "", 0o644)),
+            ("srv/1/shared", FILE, "shared", 0o755),
+            *(("srv/2/hard", HARD, "srv/1/shared", 0o755), ("srv/2/link", LINK, "left/x", 0o777)),
+        ),
+        packed(
+            *(("srv/2/file", FILE, "now a file", 0o644), ("srv/2/folder", FOLDER, "", 0o755)),
+            *(("srv/2/folder/y", FILE, "y", 0o644), ("srv/1/.wh.shared", FILE, "", 0o644)),
+            ("srv/2/other/through", FILE, "in place of a link", 0o644),
+        ),
+    )
+    registry.push(APP, image, "layers")
+    uri = f"{HOST}/{APP}@{image.digest}"
+    folder = tmp_path / "image"
+    folder.mkdir()
+    (folder / "image.json").write_text(json.dumps({"repository": f"{HOST}/{APP}", "digest": image.digest, "uri": uri}))
+
+    told = {"BuildImage.IMAGE_DIGEST": image.digest}
+    result = jobs.run("ExtractStaticFiles", {"Image": folder}, told, STATIC_FILES_PATH="/www")
+
+    assert result.succeeded, result.log
+    made = jobs.sandbox.docker("create", "--quiet", uri, "/never-run", check=False)
+    assert not made.returncode, made.stderr
+    container = made.stdout.strip()
+    try:
+        jobs.docker("cp", f"{container}:/www/.", str(tmp_path / "docker"))
+    finally:
+        jobs.docker("rm", container)
+    wanted = {
+        str(file.relative_to(tmp_path / "docker")): (file.read_bytes(), (file.stat().st_mode & 0o755) | 0o600)
+        for file in (tmp_path / "docker").rglob("*")
+        if file.is_file()
+    }
+    assert wanted["hard"] == (b"shared", 0o755)
+    assert len(wanted) == 9
+    with zipfile.ZipFile(result.artifacts["StaticFiles"]) as files:
+        found = {
+            entry.filename: (files.read(entry), (entry.external_attr >> 16) & 0o7777) for entry in files.infolist()
+        }
+    assert found == wanted
 
 
 def test_an_image_of_another_pipeline_is_recorded_as_it_is(recorded: Recorded) -> None:

@@ -156,7 +156,7 @@ def test_build_image(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path
 
 def test_extract_static_files(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
     calls = sweep(world_machine, lambda: ExtractsStaticFiles(sandbox, tmp_path))
-    assert [call.split()[0] for call in calls][-5:] == ["aws", "GET", "GET", "GET", "aws"]
+    assert [call.split()[0] for call in calls] == ["aws", "aws"], "of programs it runs the AWS CLI alone"
 
 
 def test_run_smoke_test(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
