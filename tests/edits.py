@@ -260,7 +260,15 @@ TRIED: Mapping[str, Sequence[Tried]] = {
         Tried(
             ["arn:aws:iam::123456789012:role/shop-promote"],
             base={"source.ecr.repository": "platform/node", "source.ecr.create": True},
-        )
+        ),
+        Tried(
+            [],
+            base={
+                "source.ecr.repository": "platform/node",
+                "source.ecr.create": True,
+                "source.ecr.promoters": ["shop-dev-promote-image"],
+            },
+        ),
     ],
     "build.dockerfile": [Tried("docker/Dockerfile")],
     "build.context": [Tried("app")],

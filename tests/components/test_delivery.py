@@ -366,7 +366,7 @@ def test_nothing_is_asked_of_aws_but_listeners_given_by_port(graph: Graph) -> No
 
 def test_every_export_is_known_by_name(graph: Graph) -> None:
     always = {"pipelineName", "pipelineUrl", "artifactBucket", "repositoryUrl", "accountNeeds", "nextSteps"}
-    sometimes = {"serviceUrl", "smokeTestRepositoryUrl", "promotionRoleArn", "notificationTopicArn"}
+    sometimes = {"serviceUrl", "listenerUrls", "smokeTestRepositoryUrl", "promotionRoleArn", "notificationTopicArn"}
     made = {"taskRoleArn", "taskSecurityGroupId"} if graph.of("aws:ecs/service:Service") else set()
     if graph.of("aws:lb/loadBalancer:LoadBalancer"):
         made |= {"loadBalancerDnsName", "loadBalancerZoneId"}
