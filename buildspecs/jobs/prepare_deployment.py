@@ -275,6 +275,7 @@ def main() -> None:
     job.write_json("deployment.json", deployment)
     job.say(json.dumps(deployment, indent=2))
     job.export(
+        DEPLOYED_COMMIT=image["commit"] or "",
         DEPLOYED_VERSION=image["version"] or image["tag"] or image["digest"],
         FURTHER_DIGESTS=further_images.as_variable({each: found.digest for each, found in beside.items()}),
     )

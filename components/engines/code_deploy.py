@@ -88,7 +88,8 @@ def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
     target, context = deployment.target, deployment.context
     prefix, grace = context.foundation.prefix, target.grace_period_seconds
     checked, statements = checks_of(deployment)
-    known = grace is not None and minutes_to_decide(deployment.desired_count, grace) <= QUICK_MINUTES and not checked
+    checking = deployment.rollout.test_traffic.minutes if deployment.rollout.test_traffic else 0
+    known = grace is not None and minutes_to_decide(deployment.desired_count, grace) + checking <= QUICK_MINUTES
     # It runs for minutes beside other jobs: a size that none of them has, and so a quota of its own.
     machine = context.quick.with_memory(4) if known else LONG_RUNNING
     minutes = QUICK_MINUTES if machine.is_lambda else CODE_DEPLOY_WAITS_MINUTES

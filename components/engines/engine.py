@@ -58,10 +58,12 @@ class TestTraffic:
     Attributes:
         checks: The HTTP checks, as the job reads them.
         headers: What goes with each request: names, and the secrets that hold the values.
+        minutes: The longest time that the checks take.
     """
 
     checks: str
     headers: tuple[tuple[str, str], ...] = ()
+    minutes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,12 +23,14 @@ class WatchedRepository:
         create: Whether this stack makes it.
         promoters: Roles that promote images into it, where this stack makes it: names of this account's, ARNs of
             other accounts'.
+        pushed: Whether images are pushed into it, and do not come by replication or through a cache.
     """
 
     name: str
     channel: str
     create: bool = False
     promoters: tuple[str, ...] = ()
+    pushed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +152,7 @@ class Registry(pulumi.ComponentResource):
             what a person has to do where nobody is named who promotes.
         """
         watched, account = self._args.watched, self._args.foundation.account
-        if watched is None or not watched.create:
+        if watched is None or not (watched.create and watched.pushed):
             return ()
         if not watched.promoters:
             note = (

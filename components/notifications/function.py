@@ -226,14 +226,13 @@ def message(run: Run, kind: str, application: str, environment: str) -> Message:
         application: The application's name.
         environment: The stack's name.
     """
-    commit, words = run.variable("CommitId", "IMAGE_COMMIT"), _line(run.variable("CommitMessage"))
+    commit, words = run.variable("CommitId", "DEPLOYED_COMMIT"), _line(run.variable("CommitMessage"))
     where = ", ".join(f"{action['stageName']}/{action['actionName']}" for action in run.failed)
     facts = {
         "Application": application,
         "Environment": environment,
         "Version": run.variable("DEPLOYED_VERSION", "IMAGE_VERSION"),
         "Commit": f"{commit[:12]} {words}".strip(),
-        "Author": _line(run.variable("COMMIT_AUTHOR", "IMAGE_AUTHOR")),
         "Started by": _started_by(run.summary.get("trigger", {})),
     }
     if kind in ("failed", "rolledBack"):
@@ -331,8 +330,8 @@ def _line(text: str) -> str:
 def _plain(text: str) -> str:
     """Text that a chat takes for text: whoever writes a commit's message calls nobody by it, and hides no link.
 
-    https://docs.slack.dev/messaging/formatting-message-text/#escaping
+    https://docs.slack.dev/messaging/formatting-message-text/#escaping; Teams takes `[words](address)` for a link.
     """
-    for character, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+    for character, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("](", "] (")):
         text = text.replace(character, written)
     return text

@@ -155,7 +155,7 @@ class Messenger(pulumi.ComponentResource):
         )
 
     def _call(self, function: lambda_.Function, which: str, words: str, pattern: Mapping[str, object]) -> None:
-        child, account = pulumi.ResourceOptions(parent=self), self._args.foundation.account
+        child = pulumi.ResourceOptions(parent=self)
         rule = cloudwatch.EventRule(
             f"{self._name}-{which}-rule",
             name=f"{self._args.foundation.prefix}-{which}-message",
@@ -170,7 +170,6 @@ class Messenger(pulumi.ComponentResource):
             function=function.name,
             principal="events.amazonaws.com",
             source_arn=rule.arn,
-            source_account=account.id,
             opts=child,
         )
         cloudwatch.EventTarget(

@@ -86,7 +86,13 @@ def registry_args(settings: Settings, foundation: Foundation) -> RegistryArgs:
         build_into=settings.build.repository_for(foundation.prefix) if settings.has_code else None,
         smoke_test=settings.smoke_test_enabled,
         further=settings.application.further_images,
-        watched=WatchedRepository(name=ecr.repository, channel=ecr.tag, create=ecr.create, promoters=ecr.promoters)
+        watched=WatchedRepository(
+            name=ecr.repository,
+            channel=ecr.tag,
+            create=ecr.create,
+            promoters=ecr.promoters,
+            pushed=ecr.arrives_by == "push",
+        )
         if ecr
         else None,
     )

@@ -95,6 +95,7 @@ def test_nothing_that_the_role_may_do_writes_or_reads_data_but_the_state() -> No
             if statement["Sid"] == "LookUp":
                 assert known["accessLevel"] in {"List", "Read"}, action
                 assert known["resourceTypes"] == [], f"{action} could be narrowed"
+                assert statement["Resource"] == "*"
             else:
                 assert action in {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"}
                 assert statement["Resource"] != "*"

@@ -238,7 +238,8 @@ def test_what_is_prepared_is_what_aws_reads(deliver: Deliver, stack: str) -> Non
     result = delivery.prepare()
 
     assert result.succeeded, result.log
-    assert result.exported == {"DEPLOYED_VERSION": "1.2.3"}
+    assert result.exported["DEPLOYED_VERSION"] == "1.2.3"
+    assert result.exported["DEPLOYED_COMMIT"] == delivery.image["commit"]
     files = unzipped(result.artifacts["Deployment"])
     assert sorted(files) == FILES
     uri = delivery.image["uri"]

@@ -303,7 +303,11 @@ class DeploySection(Section):
             termination_wait_minutes=self.termination_wait_minutes,
             timeout_minutes=self.effective_timeout_minutes,
             alarms=self.alarms,
-            test_traffic=TestTraffic(checks=self.test_traffic.checks, headers=tuple(self.test_traffic.headers.items()))
+            test_traffic=TestTraffic(
+                checks=self.test_traffic.checks,
+                headers=tuple(self.test_traffic.headers.items()),
+                minutes=self.test_traffic.minutes,
+            )
             if self.test_traffic
             else None,
             stated=frozenset(self.model_fields_set),

@@ -1,6 +1,7 @@
 """HTTP checks, and the headers that go with each request: what asks the service has them."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -92,6 +93,11 @@ class AskingSection(Section):
         description="Requests whose answers are checked.",
         examples=[[{"path": "/healthz", "contains": '"status":"ok"'}]],
     )
+
+    @property
+    def minutes(self) -> int:
+        """The longest time that their job takes for them: connections are tried for a minute, all checks together."""
+        return 1 + math.ceil(sum(check.within_milliseconds for check in self.http) / 60_000)
 
     @property
     def checks(self) -> str:

@@ -356,6 +356,13 @@ class EcrSection(Section):
 
     def problems(self) -> Iterator[Problem]:
         """Yield promoters of a repository whose policy this stack does not own."""
+        if self.promoters and self.arrives_by != "push":
+            yield Problem(
+                path=("promoters",),
+                message=f"have an effect on pushes only, not with arrivesBy {self.arrives_by}: who may replicate or "
+                "cache images here is said by the registry's own settings",
+                fix="pulumi config rm --path 'ecs-delivery:source.ecr.promoters'",
+            )
         if self.promoters and not self.create:
             yield Problem(
                 path=("promoters",),

@@ -189,8 +189,10 @@ def test_without_promoters_everybody_may_push_and_the_stack_says_so() -> None:
     assert note.startswith("Name who promotes images into shop-prod, under source.ecr.promoters: ")
 
 
-@pytest.mark.parametrize("source", [{"github": GITHUB}, {"ecr": IMAGE}])
-def test_a_repository_that_nobody_promotes_into_or_that_is_not_ours_has_no_policy(source: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "source", [{"github": GITHUB}, {"ecr": IMAGE}, {"ecr": {**IMAGE, "create": True, "arrivesBy": "replication"}}]
+)
+def test_a_repository_that_nobody_pushes_into_or_that_is_not_ours_has_no_policy(source: dict[str, object]) -> None:
     graph = registry(shop(source=source))
     assert refusals(graph) == {}
     assert graph.exports["notes"] == []

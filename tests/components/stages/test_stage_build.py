@@ -94,7 +94,7 @@ PREPARE = Action(
     writes=(Artifact.DEPLOYMENT,),
     run_order=2,
     namespace="PrepareDeployment",
-    exports=("DEPLOYED_VERSION", "FURTHER_DIGESTS"),
+    exports=("DEPLOYED_COMMIT", "DEPLOYED_VERSION", "FURTHER_DIGESTS"),
 )
 CODE = Action(
     name="Source",

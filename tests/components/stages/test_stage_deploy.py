@@ -254,16 +254,23 @@ def test_the_watching_job_knows_its_run_its_service_and_its_time() -> None:
 
 
 def test_the_watching_job_gives_the_word_where_checks_decide() -> None:
-    """On an EC2 machine: starting tasks, and the checks, may take longer than Lambda compute allows."""
     settings = shop(hosting={"loadBalancer": {"plainHttp": True}}, deploy={"testTraffic": CHECKED})
     built = build_stage(DeployStage, settings, test_url="http://shop.example.com:8080")
     variables = built.variables("watch-deployment")
-    assert (variables["MINUTES"], variables["TEST_URL"]) == ("60", "http://shop.example.com:8080")
+    assert (variables["MINUTES"], variables["TEST_URL"]) == ("12", "http://shop.example.com:8080")
     assert [check["path"] for check in json.loads(variables["HTTP_CHECKS"])] == ["/healthz"]
     assert json.loads(variables["TEST_HEADERS"]) == {"X-Token": "shop/token"}
     statements = {item["Sid"]: item for item in built.statements("watch-deployment")}
     assert statements["ContinueDeployment"]["Action"] == ["codedeploy:ContinueDeployment"]
     assert statements["ReadTestHeaders"]["Resource"] == [arn("secretsmanager", "secret:shop/token-??????")]
+
+
+def test_checks_that_take_longer_than_lambda_compute_allows_are_made_on_an_ec2_machine() -> None:
+    slow = {"http": [{"path": f"/{number}", "withinMilliseconds": 10_000} for number in range(30)]}
+    settings = shop(hosting={"loadBalancer": {"plainHttp": True}}, deploy={"testTraffic": slow})
+    built = build_stage(DeployStage, settings, test_url="http://shop.example.com:8080")
+    assert built.variables("watch-deployment")["MINUTES"] == "60"
+    assert not built.machine("watch-deployment")[0].endswith("LAMBDA_CONTAINER")
 
 
 def test_the_watching_job_may_look_at_its_run_and_service_and_stop_a_deployment() -> None:
