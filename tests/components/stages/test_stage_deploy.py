@@ -267,7 +267,8 @@ def test_the_watching_job_gives_the_word_where_checks_decide() -> None:
 
 def test_checks_that_take_longer_than_lambda_compute_allows_are_made_on_an_ec2_machine() -> None:
     slow = {"http": [{"path": f"/{number}", "withinMilliseconds": 10_000} for number in range(30)]}
-    settings = shop(hosting={"loadBalancer": {"plainHttp": True}}, deploy={"testTraffic": slow})
+    one = {"name": "shop", "desiredCount": 1}  # has to fail three times, one after the other
+    settings = shop(application=one, hosting={"loadBalancer": {"plainHttp": True}}, deploy={"testTraffic": slow})
     built = build_stage(DeployStage, settings, test_url="http://shop.example.com:8080")
     assert built.variables("watch-deployment")["MINUTES"] == "60"
     assert not built.machine("watch-deployment")[0].endswith("LAMBDA_CONTAINER")
