@@ -83,9 +83,10 @@ def pruning() -> bool:
 def within(folder: Path, root: Path) -> list[str]:
     """The names of the files in a folder; ends the job when one is a link that leads out of `root`, which holds it all.
 
-    It would publish a file of the build's machine: /proc/self/environ has the job's credentials in it.
+    It would publish a file of the build's machine: /proc/self/environ has the job's credentials in it. What Git keeps
+    of a full clone is no file of the site: it has the whole history.
     """
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.relative_to(folder).parts]
     for path in files:
         if root.resolve() not in path.resolve().parents:
             job.fail(f"{path.relative_to(folder)} is a link that leads out of the input artifact, to {path.resolve()}.")

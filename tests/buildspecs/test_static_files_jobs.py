@@ -293,6 +293,13 @@ def test_another_bucket_is_fetched_and_published_by_the_same_rules(machine: Mach
     assert machine.called("aws s3api delete-objects") == []
 
 
+def test_the_history_of_a_full_clone_is_not_published(tmp_path: Path) -> None:
+    for name in (".git/config", ".github/pages.html", "index.html", "sub/.git", "sub/logo.svg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert module("static_files").within(tmp_path, tmp_path) == [".github/pages.html", "index.html", "sub/logo.svg"]
+
+
 def test_an_empty_source_is_not_published(machine: Machine) -> None:
     publishes(machine, [["index.html", 1]])
 
