@@ -345,7 +345,11 @@ class Rehearsal:
             "ECR": EcrSource(account=account),
             "S3": S3Source(account=account),
             "CodeBuild": CodeBuild(account=account, machines=machines, differs=self._differs, scenes=self._scenes),
-            "ECS": EcsAction(ecs=hosting.ecs, time_factor=self._options.pace.waits),
+            "ECS": EcsAction(
+                ecs=hosting.ecs,
+                time_factor=self._options.pace.waits,
+                least_seconds=self._options.pace.least_patience,
+            ),
             "Manual": Approval(decide=self._options.decide),
         }
         if hosting.code_deploy:

@@ -70,7 +70,9 @@ def stack_file(stack: str, folder: Path) -> Path:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
     content["config"] |= CHANGES[stack]
     application = content["config"]["ecs-delivery:application"]
-    application |= {"containers": {"catalogue": FIRST}, "dependsOn": {"catalogue": "SUCCESS"}}
+    # One task of each version: nothing here is about how many there are, and each is a process of this machine.
+    application |= {"containers": {"catalogue": FIRST}, "dependsOn": {"catalogue": "SUCCESS"}, "desiredCount": 1}
+    content["config"]["ecs-delivery:hosting"].pop("service", None)
     made = folder / f"{stack}.yaml"
     made.write_text(yaml.safe_dump(content), encoding="utf-8")
     return made

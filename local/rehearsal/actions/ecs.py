@@ -30,10 +30,12 @@ class EcsAction:
     Attributes:
         ecs: The emulator.
         time_factor: What AWS's waiting time is multiplied by.
+        least_seconds: How long it waits in any case: an application starts no faster here than on AWS.
     """
 
     ecs: Ecs
     time_factor: float = 1.0
+    least_seconds: float = 0.0
 
     def run(self, context: ActionContext) -> Completed:
         """Register the service's task definition with the images of the artifact, deploy it, wait for the end."""
@@ -57,7 +59,7 @@ class EcsAction:
 
     def _wait(self, context: ActionContext, cluster: str, service: str) -> Completed:
         minutes = float(context.configuration.get("DeploymentTimeout", 60))
-        deadline = time.monotonic() + minutes * 60 * self.time_factor
+        deadline = time.monotonic() + max(minutes * 60 * self.time_factor, self.least_seconds)
         while True:
             known = self.ecs.owner("ListServiceDeployments", cluster=cluster, service=service, maxResults=100)
             newest = max(known["serviceDeployments"], key=lambda made: made["createdAt"])  # they are in no order

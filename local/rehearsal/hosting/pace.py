@@ -14,7 +14,7 @@ class Pace:
         checks: Of the time between two health checks.
         grace: Of the health check grace period. An application starts no faster here than on AWS.
         least_grace: Seconds that a task has for its start in any case.
-        least_patience: Seconds that CodeDeploy waits for new tasks to be healthy, in any case.
+        least_patience: Seconds that a deployment waits for new tasks to be healthy, in any case.
         tick: Seconds between two looks at everything.
     """
 
