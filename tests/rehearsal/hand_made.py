@@ -35,6 +35,7 @@ VARIABLES = {
     },
     "SourceImage": {"ImageDigest": DIGEST, "RepositoryName": "shop-prod", "ImageTag": "promoted"},
     "BuildImage": {"IMAGE_DIGEST": DIGEST, "IMAGE_VERSION": "1.2.0", "IMAGE_URI": f"shop-dev@{DIGEST}"},
+    "BuildSmokeTestImage": {"IMAGE_DIGEST": DIGEST},
     "PrepareDeployment": {"DEPLOYED_VERSION": "1.2.0"},
     "TagImage": {"VERSION_TAG": "v1.2.0"},
     "CreateGitHubRelease": {"RELEASE_URL": "https://github.com/example/shop/releases/tag/v1.2.0"},
