@@ -270,7 +270,7 @@ def another_secret(machine: Machine) -> None:
         (another_role, {"BuildSmokeTestImage"}),
         (another_script("promote_image"), {"PromoteImage"}),
         (another_script("prepare_deployment"), {"PrepareDeployment"}),
-        (another_script("task_definition"), {"PrepareDeployment"}),
+        (another_script("task_definition"), {"PrepareDeployment", *DEPLOYMENT}),
         (another_script("run_lighthouse"), {"RunLighthouse", *DEPLOYMENT}),
         (another_script("deploy_ecs"), set()),
         (another_file, {"PrepareDeployment"}),

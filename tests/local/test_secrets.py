@@ -163,7 +163,7 @@ def test_a_secret_of_a_job_is_read_under_a_role_that_may_read_its_arn(
     need("ministack")
     may = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": allowed}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
-    place = {"arn": "arn:aws:codepipeline:eu-west-1:123456789012:shop"}
+    place = {"arn": "arn:aws:codepipeline:eu-west-1:123456789012:shop", "stages": []}
     deployed = [
         {"type": "aws:codepipeline/pipeline:Pipeline", "inputs": place, "outputs": {}},
         {"type": "aws:iam/rolePolicy:RolePolicy", "inputs": {"role": "release", "policy": policy}, "outputs": {}},
