@@ -194,10 +194,7 @@ def put_images(definition: dict[str, Any], container: str, images: dict[str, str
 
 def of_the_run(image: dict[str, Any]) -> dict[str, further_images.Image]:
     """Every image that is delivered, by what stands for it in the template; ends the job when one is not there."""
-    own = further_images.Image(registry.repository(image["repository"]), image["digest"])
-    if image["uri"] != own.uri:
-        job.fail(f"image.json contradicts itself: {image['uri']} is not {own.uri}.")
-    images = {PLACEHOLDER: own}
+    images = {PLACEHOLDER: further_images.Image(delivered.repository(), delivered.digest())}
     images |= {BESIDE.format(name): beside for name, beside in further_images.delivered().items()}
     for each in images.values():
         if not registry.digest_of(each.repository, f"imageDigest={each.digest}"):

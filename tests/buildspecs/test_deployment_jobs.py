@@ -777,6 +777,25 @@ def test_a_deployment_is_followed_to_its_success(deploying: Machine) -> None:
     ]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_no_alarm_rolls_the_first_deployment_of_a_service_back(deploying: Machine, *, first: bool) -> None:
+    """What waits for it has a family of its own, and may not be healthy at all."""
+    running = RUNNING.replace("/shop:", "/shop-bootstrap:") if first else RUNNING
+    deploying.answer(
+        f"aws ecs describe-task-definition {running}", {"taskDefinition": as_ecs_answers(edited(command=[]))}
+    )
+    deploying.answer("aws ecs describe-services", service(taskDefinition=running))
+    deploying.answer("aws ecs describe-service-deployments", state("SUCCESSFUL"))
+    alarms = {"alarmNames": ["shop-errors"], "enable": True, "rollback": True}
+
+    result = deploying.run("deploy_ecs", **{**DEPLOY, "DEPLOYMENT_CONFIGURATION": json.dumps({"alarms": alarms})})
+
+    assert result.returncode == 0, result.stderr
+    (update,) = deploying.called("aws ecs update-service")
+    said = json.loads(update.after("--deployment-configuration")[0])["alarms"]
+    assert said == ({"alarmNames": [], "enable": False, "rollback": False} if first else alarms)
+
+
 STRATEGY = json.dumps([{"capacityProvider": "FARGATE_SPOT", "weight": 1}])
 
 

@@ -418,6 +418,59 @@ def test_when_aws_does_not_answer_the_job_watches_no_longer(
     assert asked == [first, *[f"{first} again"] * watching.PATIENCE]
 
 
+@pytest.fixture
+def waiting(watching: Any, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - as the fixture
+    """The watch of a deployment that waits for its word; `status` is what CodeDeploy says, `failed` what the checks."""
+    monkeypatch.setenv("TEST_URL", "http://shop.example.com:8080")
+    monkeypatch.setenv("HTTP_CHECKS", "[]")
+    watch = watching.Watch()
+    watch.deployment, watch.status, watch.failed_checks, watch.calls = DEPLOYMENT, "Ready", [], []
+
+    def ask(_why: str, *command: str, again: bool) -> dict[str, Any]:
+        assert command[:2] == ("deploy", "get-deployment"), again
+        return {"deploymentInfo": {"status": watch.status}}
+
+    monkeypatch.setattr(watching.stopped_tasks, "ask", ask)
+    monkeypatch.setattr(watching.http_checks, "run", lambda *_: [])
+    monkeypatch.setattr(watching.http_checks, "failures", lambda _: watch.failed_checks)
+    monkeypatch.setattr(watching.job, "aws", lambda _why, *command: watch.calls.append(command[1]))
+    monkeypatch.setattr(watch, "action", lambda: {"status": "InProgress"})
+    monkeypatch.setattr(watch, "task_set", lambda _: {**task_set(), "wanted": 2})
+    return watch
+
+
+def test_users_get_a_version_that_answers_when_test_traffic_reaches_it(waiting: Any) -> None:  # noqa: ANN401 - as the fixture
+    waiting.status = "InProgress"
+    assert waiting.step() is False, "test traffic has not reached it yet"
+    assert waiting.calls == []
+    waiting.status = "Ready"
+    assert waiting.step() is True
+    assert waiting.calls == ["continue-deployment"]
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "cannot be stopped"])
+def test_a_version_that_does_not_answer_is_rolled_back(
+    waiting: Any,  # noqa: ANN401 - as the fixture
+    watching: Any,  # noqa: ANN401 - as the fixture
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    stopped: bool,
+) -> None:
+    waiting.failed_checks = ["  GET /healthz: it answers with status 503, 200 is expected"]
+    result = watching.job.Result(0 if stopped else 254, "", "" if stopped else "AccessDenied")
+    monkeypatch.setattr(watching.job, "run", lambda *_, **__: result)
+
+    with pytest.raises(SystemExit):
+        waiting.step()
+
+    said = capsys.readouterr()
+    assert "the new version does not answer as expected" in said.err
+    assert said.err.rstrip().endswith("200 is expected")
+    assert ("cannot be stopped: AccessDenied" in said.out) is not stopped
+    assert waiting.calls == []
+
+
 def test_a_version_that_was_not_checked_is_not_let_through(
     watching: Any,  # noqa: ANN401 - as the fixture
     monkeypatch: pytest.MonkeyPatch,
