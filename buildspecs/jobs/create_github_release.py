@@ -21,7 +21,6 @@ from jobs import delivered, job, version_tag, web
 
 ASSETS = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json")
 PAGE = 100
-COMMIT = re.compile(r"[0-9a-f]{7,64}")
 MEANINGS = {
     401: "the token is invalid or has expired: renew it in Secrets Manager",
     403: "the token needs Contents: read and write and Workflows: read and write on this repository, or its rate limit "
@@ -189,7 +188,7 @@ def main() -> None:
             f"{deployment['image']} does not say its {'version' if commit else 'commit'}: its labels "
             "org.opencontainers.image.revision and .version are missing."
         )
-    if not COMMIT.fullmatch(commit):
+    if not version_tag.COMMIT.fullmatch(commit):
         job.fail(f"{deployment['image']} says that its commit is {commit!r}, which is none.")
     tag = version_tag.of(deployment)
     files = [path for path in map(Path, ASSETS) if path.is_file()]

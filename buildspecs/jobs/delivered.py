@@ -37,14 +37,15 @@ def digest() -> str:
     return registry.checked_digest(job.require("IMAGE_DIGEST"), "IMAGE_DIGEST")
 
 
-def uri() -> str:
+def image() -> registry.Image:
     """The image by its digest, as it is run, copied and deployed."""
-    return f"{repository().uri}@{digest()}"
+    return registry.Image(repository(), digest())
 
 
 def read_json(path: str, *keys: str) -> dict[str, Any]:
     """An artifact's JSON object as `job.read_json`; ends the job when it is about another image than is delivered."""
-    wanted = {"repository": repository().uri, "digest": digest(), "uri": uri(), "image": uri()}
+    own = image()
+    wanted = {"repository": own.repository.uri, "digest": own.digest, "uri": own.uri, "image": own.uri}
     value = job.read_json(path, "repository", "digest", *keys)
     for key in (key for key in TEXTS if key in value):
         given = value[key]

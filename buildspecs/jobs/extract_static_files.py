@@ -24,15 +24,15 @@ def main() -> None:
     if not path.startswith("/"):
         job.fail(f"STATIC_FILES_PATH must be an absolute path inside the image, got {path!r}.", job.MISUSED)
     delivered.read_json("image.json", "uri")
-    repository, uri = delivered.repository(), delivered.uri()
-    registry.trusted(repository.host)
-    source = registry_api.Registry(repository, registry_api.token("source", repository.region(), {})[0])
-    job.say(f"==> Read {path} of {uri}")
-    manifest = json.loads(source.manifest(delivered.digest())[0])
+    image = delivered.image()
+    registry.trusted(image.repository.host)
+    source = registry_api.Registry(image.repository, registry_api.token("source", image.repository.region(), {})[0])
+    job.say(f"==> Read {path} of {image.uri}")
+    manifest = json.loads(source.manifest(image.digest)[0])
     if "manifests" in manifest:
-        manifest = json.loads(source.manifest(registry.of_platform(manifest, uri, platform))[0])
+        manifest = json.loads(source.manifest(registry.of_platform(manifest, image.uri, platform))[0])
     image_folder.copy(source, manifest, path, OUTPUT)
     count = sum(1 for file in OUTPUT.rglob("*") if file.is_file())
     if not count:
-        job.fail(f"{path} of {uri} holds no files: see deploy.staticFiles.upload.path in the stack file.")
+        job.fail(f"{path} of {image.uri} holds no files: see deploy.staticFiles.upload.path in the stack file.")
     job.say(f"{count} files copied from {path}")

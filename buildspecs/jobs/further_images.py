@@ -7,21 +7,8 @@ next an image goes under a tag that names the application's image, so that what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from jobs import inputs, job, registry
-
-
-class Image(NamedTuple):
-    """An image by its repository and its digest."""
-
-    repository: registry.Repository
-    digest: str
-
-    @property
-    def uri(self) -> str:
-        """What a task definition names."""
-        return f"{self.repository.uri}@{self.digest}"
 
 
 def repositories() -> dict[str, registry.Repository]:
@@ -30,7 +17,7 @@ def repositories() -> dict[str, registry.Repository]:
     return {str(name): registry.repository(str(uri)) for name, uri in given.items()}
 
 
-def delivered() -> dict[str, Image]:
+def delivered() -> dict[str, registry.Image]:
     """The further images of this run, by their names; ends the job when one is missing, or is none of the project's."""
     where, digests = repositories(), dict[str, str]()
     for word in job.optional("FURTHER_DIGESTS").split():
@@ -41,7 +28,7 @@ def delivered() -> dict[str, Image]:
             f"the pipeline delivers {', '.join(sorted(digests)) or 'no further images'}, the project has repositories "
             f"for {', '.join(sorted(where)) or 'none'}: the stack file was changed meanwhile. Start the pipeline again."
         )
-    return {name: Image(where[name], digest) for name, digest in digests.items()}
+    return {name: registry.Image(where[name], digest) for name, digest in digests.items()}
 
 
 def as_variable(digests: Mapping[str, str]) -> str:

@@ -192,9 +192,9 @@ def put_images(definition: dict[str, Any], container: str, images: dict[str, str
     return dict(sorted(put.items(), key=lambda item: item[0] != container))
 
 
-def of_the_run(image: dict[str, Any]) -> dict[str, further_images.Image]:
+def of_the_run(image: dict[str, Any]) -> dict[str, registry.Image]:
     """Every image that is delivered, by what stands for it in the template; ends the job when one is not there."""
-    images = {PLACEHOLDER: further_images.Image(delivered.repository(), delivered.digest())}
+    images = {PLACEHOLDER: delivered.image()}
     images |= {BESIDE.format(name): beside for name, beside in further_images.delivered().items()}
     for each in images.values():
         if not registry.digest_of(each.repository, f"imageDigest={each.digest}"):

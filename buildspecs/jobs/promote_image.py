@@ -62,7 +62,7 @@ def other_account(role: str) -> dict[str, str]:
     }
 
 
-def promote(image: further_images.Image, goal: Registry, tags: tuple[str, ...], env: dict[str, str]) -> None:
+def promote(image: registry.Image, goal: Registry, tags: tuple[str, ...], env: dict[str, str]) -> None:
     """Copy an image and put these tags on the copy, in their order; the first one is the copy's own for good."""
     (source, digest), target = image, goal.where
     there = {tag: registry.digest_of(target, f"imageTag={tag}", env) for tag in tags}
@@ -92,10 +92,10 @@ def main() -> None:
     name, channel = job.require("TARGET_REPOSITORY"), job.require("CHANNEL_TAG")
     account, region = job.optional("TARGET_REGISTRY"), job.optional("TARGET_REGION")
     own = delivered.read_json("deployment.json", "tag")["tag"]
-    source, digest = delivered.repository(), delivered.digest()
+    image = delivered.image()
+    digest = image.digest
     if own in ("", channel):
         own = f"sha256-{digest[7:19]}"
-    image = further_images.Image(source, digest)
     env = other_account(job.optional("TARGET_ROLE_ARN"))
     key, host = registry_api.token("target", ["--region", region] if region else [], env)
     target = registry.Repository(host, name)

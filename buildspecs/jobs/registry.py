@@ -43,6 +43,18 @@ class Repository(NamedTuple):
         return ["--repository-name", self.name, *(["--registry-id", ecr[1]] if ecr else []), *self.region()]
 
 
+class Image(NamedTuple):
+    """An image by its repository and its digest."""
+
+    repository: Repository
+    digest: str
+
+    @property
+    def uri(self) -> str:
+        """What a task definition names."""
+        return f"{self.repository.uri}@{self.digest}"
+
+
 def repository(uri: str) -> Repository:
     """The repository of `<host>/<name>`."""
     host, slash, name = uri.partition("/")

@@ -17,8 +17,9 @@ def main() -> None:
     job.start(__doc__, "aws --version", "docker --version")
     url = job.require("SERVICE_URL")
     delivered.read_json("image.json", "uri")
-    registry.login(delivered.repository())
-    command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", delivered.uri())
+    image = delivered.image()
+    registry.login(image.repository)
+    command = ("docker", "run", "--rm", "--env", f"SERVICE_URL={url}", image.uri)
     code = job.stream(f"Smoke-test {url}", *command, check=False)
     if code == NOT_STARTED:
         job.ended("the smoke test could not be started", command, code, "".join(job.last_lines))

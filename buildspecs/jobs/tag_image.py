@@ -11,7 +11,7 @@ from __future__ import annotations
 from jobs import delivered, further_images, job, registry, version_tag
 
 
-def put(image: further_images.Image, tag: str) -> None:
+def put(image: registry.Image, tag: str) -> None:
     """Put the tag on an image, unless it is there."""
     repository, digest = image
     if not version_tag.is_on(repository, digest, tag):
@@ -25,9 +25,8 @@ def main() -> None:
     """Do the job."""
     job.start(__doc__, "aws --version")
     deployment = delivered.read_json("deployment.json", "version", "commit")
-    own = further_images.Image(delivered.repository(), delivered.digest())
     tag = version_tag.of(deployment)
     # The application's last: a version of it that has the tag is complete.
-    for image in (*further_images.delivered().values(), own):
+    for image in (*further_images.delivered().values(), delivered.image()):
         put(image, tag)
     job.export(VERSION_TAG=tag)

@@ -11,8 +11,8 @@ def read(deployment: dict[str, Any]) -> dict[str, Any]:
     """Return taskdef.json; ends the job when the container of deployment.json has another image than it delivers."""
     definition = job.read_json("taskdef.json", "family", "containerDefinitions")
     images = {str(part.get("name")): part.get("image") for part in task_definition.containers(definition)}
-    image = images.get(deployment["container"])
-    if image != delivered.uri():
+    image, uri = images.get(deployment["container"]), delivered.image().uri
+    if image != uri:
         given = f"taskdef.json gives the container {deployment['container']!r} the image {image}"
-        job.fail(f"{given}, the pipeline delivers {delivered.uri()}.")
+        job.fail(f"{given}, the pipeline delivers {uri}.")
     return definition

@@ -180,8 +180,9 @@ class Watch:
         job.say(f"Test traffic reaches the new version: checking it at {self.url}")
         failed = http_checks.failures(http_checks.run(self.url, self._headers, self._checks))
         if failed:
-            self.stop("the new version does not answer as expected", *failed)
-            self.fail("the new version does not answer as expected", *failed)
+            why = "the new version does not answer as expected"
+            self.stop(why, *failed)
+            self.fail(why, *failed)
         job.aws("Let users have it", "deploy", "continue-deployment", *which, "--deployment-wait-type", "READY_WAIT")
         return True
 

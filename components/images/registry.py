@@ -93,7 +93,7 @@ class RegistryArgs:
             made["app"] = self._built(self.build_into)
             made |= {f"image-{image}": self._built(name) for image, name in self.beside.items()}
             if self.smoke_test:
-                made["smoke-test"] = self._built(f"{self.build_into}-smoke-test")
+                made["smoke-test"] = self._built(repository_beside(self.build_into, "smoke-test"))
         return made
 
     def _built(self, repository_name: str) -> ImageRepositoryArgs:

@@ -99,11 +99,11 @@ def named_repository(name: str, account: AwsAccount) -> Repository:
 
 
 def repository_beside(repository: str, image: str) -> str:
-    """Return the name of the repository of an image that is delivered with the application's.
+    """Return the name of the repository of an image that is built or delivered beside the application's.
 
     Args:
         repository: Name of the application's repository, in the same registry.
-        image: Name of the image in the stack file.
+        image: Name of the image.
     """
     return f"{repository}-{image}"
 

@@ -13,6 +13,7 @@ from typing import Final
 from pydantic.alias_generators import to_camel
 
 from components.engines import ENGINES, TrafficSwitch
+from components.images.repository import repository_beside
 from components.settings.conflicts import CONFLICTS
 from components.settings.section import Problem, one_of
 from components.settings.sections.application import ApplicationSection
@@ -453,7 +454,7 @@ def further_images_are_built_and_used(
             )
     own = build.repository_for(f"{application.name}-{stack}")
     longest = max(build.images, key=len, default="")
-    if longest and len(f"{own}-{longest}") > REPOSITORY_CHARACTERS:
+    if longest and len(repository_beside(own, longest)) > REPOSITORY_CHARACTERS:
         yield Problem(
             path=("build", "repository"),
             message=f"must have up to {REPOSITORY_CHARACTERS - len(longest) - 1} characters, because the image "
@@ -743,7 +744,7 @@ def source_is_not_the_result(
 ) -> Iterator[Problem]:
     """Yield a base image in the very repository the pipeline pushes to: each run would start the next."""
     own = build.repository_for(f"{application.name}-{stack}")
-    pushed = (own, *(f"{own}-{name}" for name in application.further_images))
+    pushed = (own, *(repository_beside(own, name) for name in application.further_images))
     if source.code and source.ecr and source.ecr.repository in pushed:
         yield Problem(
             path=("source", "ecr", "repository"),

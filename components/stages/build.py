@@ -94,10 +94,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         if args.source_url is None:
             record = self._record()
             actions.append(
-                record.action(
-                    BUILD_IMAGE,
-                    environment={"IMAGE_DIGEST": variable(SOURCE_IMAGE, "ImageDigest")},
-                )
+                record.action(BUILD_IMAGE, environment={"IMAGE_DIGEST": variable(SOURCE_IMAGE, "ImageDigest")})
             )
             projects.append(record)
         for image in self._images():
@@ -111,12 +108,8 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             actions.append(project.action(name, category=Category.TEST, environment=built))
             projects.append(project)
         prepare = self._prepare()
-        actions.append(
-            prepare.action(
-                PREPARE_DEPLOYMENT,
-                environment={**DELIVERED_IMAGE, **self._further_digests()},
-            )
-        )
+        environment = {**DELIVERED_IMAGE, **self._further_digests()}
+        actions.append(prepare.action(PREPARE_DEPLOYMENT, environment=environment))
         projects.append(prepare)
         self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
         self.grants = tuple(project.start() for project in projects)

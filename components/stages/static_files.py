@@ -100,12 +100,7 @@ class StaticFiles(JobComponent):
             variables={"STATIC_FILES_PATH": path, "PLATFORM": PLATFORMS[context.application.architecture]},
             statements=[context.registry.app.pull(), registry_login()],
         )
-        self.publish += (
-            project.action(
-                "ExtractStaticFiles",
-                environment=DELIVERED_IMAGE,
-            ),
-        )
+        self.publish += (project.action("ExtractStaticFiles", environment=DELIVERED_IMAGE),)
         self.grants += (project.start(),)
 
     def _upload(self, path: str, *, reads: Artifact) -> BuildProject:
