@@ -1,10 +1,12 @@
-# `make` alone says what there is. Every target installs what it needs; none needs an AWS account.
+# `make` alone says what there is. Every target installs what it needs; none but rollback needs an AWS account.
 
 STACK ?= dev
 STACK_FILE ?=
 APP ?=
 PYTHON ?= python3
 ARGS ?=
+# Of the command line alone: an environment variable of this name means something else.
+VERSION :=
 
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m local
@@ -28,7 +30,10 @@ help: ## Say what there is
 .PHONY: install
 install: .venv/.installed ## Make .venv with what the lock file names
 
-.PHONY: preview up destroy outputs graph
+.PHONY: new preview up destroy outputs graph
+new: .venv/.installed ## Write the stack files of your repository; APP=FOLDER with its Dockerfile, ARGS=--help
+	@$(LOCAL) new $(if $(APP),--app $(APP)) $(ARGS)
+
 preview: .venv/.installed ## Show what up would do: the real Pulumi engine, a local provider
 	@$(LOCAL) preview $(STACK_OPTIONS)
 
@@ -44,11 +49,22 @@ outputs: .venv/.installed ## Print the outputs of what is deployed
 graph: .venv/.installed ## Print every deployed resource as JSON
 	@$(LOCAL) graph $(STACK_OPTIONS)
 
+.PHONY: cost diagram
+cost: .venv/.installed ## Say what a stack takes, in seconds and dollars; ARGS=--json
+	@$(LOCAL) cost $(STACK_OPTIONS)
+
+diagram: .venv/.installed ## Draw a stack's pipeline and resources; ARGS="--output FOLDER"
+	@$(LOCAL) diagram $(STACK_OPTIONS)
+
 .PHONY: rehearse
 rehearse: .venv/.installed ## Deliver an application through dev and prod on this machine; APP=FOLDER, ARGS=--help
 	@$(LOCAL) rehearse $(if $(APP),--app $(APP)) $(ARGS)
 
-.PHONY: engine tools test lint golden bench
+.PHONY: rollback
+rollback: .venv/.installed ## Bring back an earlier version in your AWS account; VERSION=VERSION, ARGS=--list
+	@$(LOCAL) rollback $(if $(VERSION),--version $(VERSION)) $(STACK_OPTIONS)
+
+.PHONY: engine tools test lint mutations golden bench
 engine: .venv/.installed ## Say which Pulumi CLI is used; build one if there is none
 	@$(LOCAL) engine
 
@@ -67,11 +83,15 @@ lint: .venv/.installed ## Check format, rules, types, scripts and workflows
 	@find . -path ./.venv -prune -o -path ./.local -prune -o -name '*.sh' -print0 | xargs -0 $(SHELLCHECK)
 	@$(VENV)/yamllint --strict .
 	@$(VENV)/python -m local.actionlint
-	@$(VENV)/zizmor --offline --no-progress --quiet --persona=auditor .github/workflows
+	@$(VENV)/zizmor --offline --no-progress --quiet --persona=auditor .github
+
+mutations: .venv/.installed ## Take each guard away in a copy and see its test fail; ARGS: words of a row, -n NUMBER
+	@$(VENV)/python tests/mutations.py $(ARGS)
 
 golden: .venv/.installed ## Write what is generated: summaries of the graphs, schema, tables, pages
 	@$(VENV)/python tests/generate.py
 	@$(VENV)/python tests/generate.py edits
+	@$(VENV)/python tests/generate.py report
 
 bench: .venv/.installed ## Measure and print the figures
 	@$(VENV)/python -m bench $(ARGS)

@@ -1,4 +1,4 @@
-"""`python -m bench [scale|preview|rehearsal|jobs] [--rounds N]`: prints figures, judges nothing."""
+"""`python -m bench [scale|preview|rehearsal|jobs|images] [--rounds N]`: prints figures, judges nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from bench.images import images
 from bench.jobs import jobs
 from bench.machine import machine
 from bench.measure import BenchError
@@ -19,6 +20,7 @@ _BENCHMARKS: Mapping[str, tuple[str, Callable[[int], str]]] = {
     "preview": ("Whole commands on the dev stack, stand-in AWS", preview),
     "rehearsal": ("The delivery of examples/app through dev and prod, on this machine", rehearsal),
     "jobs": ("Each job of the pipeline, executed on this machine", jobs),
+    "images": ("Images of examples/ with zstd against gzip: size, export with push, pull", images),
 }
 
 

@@ -29,7 +29,7 @@ def main(count: int) -> None:
         for number in range(1, count + 1):
             named = {**application, "name": f"shop-{number}"}
             settings = load_settings({**stack_file, "ecs-delivery:application": named}, stack="dev")
-            Delivery(settings.application.name, DeliveryArgs(settings=settings, environment="dev"))
+            Delivery(settings.application.name, DeliveryArgs(settings=settings, stack="dev"))
 
     graph = build(program)
     ended = time.perf_counter()

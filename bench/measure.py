@@ -10,6 +10,7 @@ Memory is read from Linux' `/proc`, with 20 ms between samples; elsewhere there 
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 import threading
 import time
@@ -44,6 +45,19 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Time:
+    """How long a command took.
+
+    Attributes:
+        wall: Seconds from the start of its first process to the end of its last.
+        processor: Seconds of processor time of all its processes: what others do meanwhile adds less to it.
+    """
+
+    wall: float
+    processor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Peak:
     """The most memory held.
 
@@ -75,15 +89,21 @@ def output(command: Command) -> str:
     return _finish(command, _start(command))
 
 
-def seconds(command: Command) -> float:
-    """Run the command and return how long it took, start of its first process to end of its last.
+def seconds(command: Command) -> Time:
+    """Run the command and return how long it took.
 
     Raises:
         BenchError: It failed.
     """
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), _worked()
     output(command)
-    return time.perf_counter() - started
+    return Time(time.perf_counter() - started, _worked() - worked)
+
+
+def _worked() -> float:
+    """The processor time of all processes that this one has waited for, and that these have."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak(command: Command) -> Peak:

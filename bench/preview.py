@@ -1,4 +1,4 @@
-"""C1 and C2: time and memory of whole commands on the dev stack, beside an AWS CDK app of the same pipeline.
+"""C1 and C2: time and memory of whole commands on the dev stack, beside an AWS CDK app that makes the same.
 
 What is compared takes turns within one run of this benchmark: on a shared machine, figures of two runs tell nothing.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.compared import compared
 from bench.figures import Figures, table
-from bench.measure import BenchError, Command, Peak, memory_is_known, output, peak, seconds
+from bench.measure import BenchError, Command, Peak, Time, memory_is_known, output, peak, seconds
 from bench.twin import Twin, install_twin
 from local.engine.pulumi_cli import find_pulumi
 
@@ -26,6 +28,7 @@ _SYNTH = "CDK synth"
 _BARE_SYNTH = "CDK synth, CDK_VALIDATION=false"
 _NOTES = (
     "Seconds: a whole command, from its start to its end: make, Python, the engine, its providers; node for the CDK.",
+    "cpu s: processor time of all its processes; others that run meanwhile disturb it less than the seconds.",
     "Memory in MB, min / median / max, in runs of its own. Program: the process that runs __main__.py (or app.js),",
     "its VmHWM in /proc. All processes: the largest sum of their Pss, with 20 ms between samples.",
 )
@@ -35,7 +38,7 @@ _NOTES = (
 class _Series:
     """All measurements of one command."""
 
-    times: list[float] = field(default_factory=list)
+    times: list[Time] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)
 
 
@@ -53,7 +56,8 @@ def preview(rounds: int) -> str:
         checkout = _copy_of_the_checkout(Path(folder, "checkout"))
         twin: Twin | None = None
         remark = (
-            "x CDK, x bare: min to min of the two synths; bare is the one without CDK's own check of its templates."
+            "x CDK, x bare: min to min of the two synths, of seconds and of cpu s; bare is the one without CDK's own\n"
+            "check of its templates."
         )
         try:
             twin = install_twin(Path(folder, "cdk.out"))
@@ -86,9 +90,19 @@ def _commands(checkout: Path, twin: Twin | None) -> Iterator[tuple[str, Command]
         yield _BARE_SYNTH, twin.synth(validation=False)
     yield "make preview, the first", _make(checkout, "preview")
     yield "make preview", _make(checkout, "preview")
+    _edit(checkout)
+    yield "make preview, after an edit", _make(checkout, "preview")
     yield "make up", _make(checkout, "up")
     yield "make preview, no changes", _make(checkout, "preview")
+    _edit(checkout)
+    yield "make preview, an edit of what is deployed", _make(checkout, "preview")
     yield "make destroy", _make(checkout, "destroy")
+
+
+def _edit(checkout: Path) -> None:
+    """Change a value of the stack file, as a person would before a preview."""
+    file = checkout / "Pulumi.dev.yaml"
+    file.write_text(re.sub(r"(?<=LOG_LEVEL: )\w+", lambda found: f"{found[0]}x", file.read_text(encoding="utf-8")))
 
 
 def _make(checkout: Path, target: str) -> Command:
@@ -99,38 +113,38 @@ def _make(checkout: Path, target: str) -> Command:
 
 
 def _warm_up(checkout: Path, twin: Twin | None) -> str:
-    """Run everything once, so that files are read and code is compiled, and count what is made."""
-    counts: list[str] = []
+    """Run everything once, so that files are read and code is compiled, and tell what is made."""
+    made: list[str] = []
     for name, command in _commands(checkout, twin):
         seconds(command)
         if name == "make up":
-            counts.append(f"{_deployed(checkout)} (Pulumi, components included)")
-    if twin:
-        counts.append(f"{twin.resources()} (CDK)")
-    return f"resources of the pipeline: {', '.join(counts)}"
+            made = _deployed(checkout)
+    components = sum(not type_.startswith("aws:") for type_ in made)
+    counts = f"Pulumi registers {len(made)} resources, {components} of them components"
+    if not twin:
+        return f"{counts}."
+    return f"{counts}; the CDK writes {len(twin.types())}. {compared(made, twin.types())}"
 
 
-def _deployed(checkout: Path) -> int:
+def _deployed(checkout: Path) -> list[str]:
+    """The types of what is deployed, of components, too."""
     types = [resource["type"] for resource in json.loads(output(_make(checkout, "graph")))]
-    return sum(not type_.startswith("pulumi:") for type_ in types)
+    return [type_ for type_ in types if not type_.startswith("pulumi:")]
 
 
 def _report(measured: Mapping[str, _Series]) -> str:
-    times = {name: Figures(tuple(series.times)) for name, series in measured.items()}
-    references = [times[name] for name in (_SYNTH, _BARE_SYNTH) if name in times]
-    head = [
-        "",
-        "s min",
-        "median",
-        "max",
-        *(["x CDK", "x bare"] if references else []),
-        "program MB",
-        "all processes MB",
-    ]
+    wall = {name: Figures(tuple(time.wall for time in series.times)) for name, series in measured.items()}
+    work = {name: Figures(tuple(time.processor for time in series.times)) for name, series in measured.items()}
+    references = [name for name in (_SYNTH, _BARE_SYNTH) if name in measured]
+    ratios = ["x CDK", "x bare"] if references else []
+    head = ["", "s min", "median", "max", *ratios, "cpu s", *ratios, "program MB", "all processes MB"]
     rows: list[Sequence[str]] = []
     for name, series in measured.items():
-        ratios = [f"{times[name].to(reference):.2f}" for reference in references]
-        rows.append([name, *times[name].spread(2), *ratios, *_megabytes(series.peaks)])
+        of_wall, of_work = (
+            [f"{figures[name].to(figures[reference]):.2f}" for reference in references] for figures in (wall, work)
+        )
+        row = [name, *wall[name].spread(2), *of_wall, f"{work[name].least:.2f}", *of_work]
+        rows.append([*row, *_megabytes(series.peaks)])
     return table(head, rows)
 
 

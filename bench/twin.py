@@ -47,10 +47,10 @@ class Twin:
             program=("node", "app.js"),
         )
 
-    def resources(self) -> int:
-        """How many resources the last synth wrote."""
-        templates = self.output.glob("*.template.json")
-        return sum(len(json.loads(template.read_text(encoding="utf-8"))["Resources"]) for template in templates)
+    def types(self) -> list[str]:
+        """The type of each resource that the last synth wrote."""
+        templates = [json.loads(file.read_text(encoding="utf-8")) for file in self.output.glob("*.template.json")]
+        return [resource["Type"] for template in templates for resource in template["Resources"].values()]
 
 
 def install_twin(output: Path) -> Twin:

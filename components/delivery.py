@@ -11,18 +11,27 @@ from components.foundation.account_needs import AccountNeeds
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.foundation.foundation import Foundation
+from components.foundation.open_steps import open_steps
 from components.foundation.tags import standard_tags
 from components.hosting import NewHostingArgs, hosting_of
 from components.hosting.task_definition_template import TaskDefinitionTemplate, TaskDefinitionTemplateArgs
 from components.images.registry import Registry
-from components.jobs.build_project import quick_machine, transfer_machine
+from components.jobs.build_project import quick_machine, transfer_machine, waiting_machine
 from components.jobs.bundle import JobBundle
-from components.notifications import Messenger, MessengerArgs, NotificationTopic, NotificationTopicArgs
+from components.notifications import (
+    Messenger,
+    MessengerArgs,
+    NotificationTopic,
+    NotificationTopicArgs,
+    StatusReporter,
+    StatusReporterArgs,
+)
 from components.pipeline.connection import connection_of
 from components.pipeline.delivery_pipeline import DeliveryPipeline, DeliveryPipelineArgs
 from components.pipeline.model import ExecutionMode, PipelineModel
 from components.settings import Settings
 from components.stages import StageContext
+from components.stages.deploy import DeployStage
 from components.stages.source import SourceStage
 from components.stages.wanted import wanted_of
 
@@ -33,14 +42,19 @@ class DeliveryArgs:
 
     Attributes:
         settings: The checked stack file.
-        environment: The stack's name, for example ``dev``.
+        stack: The stack's name, for example ``dev``, or ``shop-dev`` where a clone serves several applications.
         region: ``aws:region`` of the stack file. ``None`` when it comes from elsewhere, such as ``AWS_REGION``: it is
             known only when deploying then, and jobs run on ordinary machines, since not every region has Lambda ones.
     """
 
     settings: Settings
-    environment: str
+    stack: str
     region: str | None = None
+
+    @property
+    def environment(self) -> str:
+        """The environment, for example ``dev``."""
+        return self.settings.application.environment_of(self.stack)
 
 
 class Delivery(pulumi.ComponentResource):
@@ -54,7 +68,9 @@ class Delivery(pulumi.ComponentResource):
         settings = args.settings
         foundation = self._foundation(name, args)
         wanted = wanted_of(settings, foundation)
-        self._artifacts = artifacts = ArtifactBucket(f"{name}-artifacts", foundation, opts=child)
+        self._artifacts = artifacts = ArtifactBucket(
+            f"{name}-artifacts", foundation, opts=child, access_logs=settings.retention.artifact_access_logs
+        )
         self._registry = Registry(f"{name}-registry", wanted.registry, opts=child)
         self._topic = (
             NotificationTopic(
@@ -104,6 +120,7 @@ class Delivery(pulumi.ComponentResource):
             task_definition=template.uri,
             quick=quick_machine(args.region),
             transfer=transfer_machine(args.region),
+            waiting=waiting_machine(args.region),
             parallel_jobs=settings.pipeline.parallel_jobs,
         )
         stages = [stage(f"{name}-{stage.slug()}", given, context, child) for stage, given in wanted.stages]
@@ -113,19 +130,41 @@ class Delivery(pulumi.ComponentResource):
             stages=tuple(stage.model for stage in stages),
             parallel_jobs=settings.pipeline.parallel_jobs,
         )
+        reporter = (
+            StatusReporter(
+                f"{name}-github-status",
+                StatusReporterArgs(
+                    foundation=foundation,
+                    environment=args.environment,
+                    pipeline=model.name,
+                    api_url=shown.api_url,
+                    repository=shown.repository,
+                    token=shown.token,
+                    commit_status=shown.commit_status,
+                    deploy_stage=DeployStage.NAME if shown.deployments else None,
+                    github_environment=shown.environment or args.environment,
+                    service_url=self._hosting.service_url,
+                    topic=self._topic,
+                ),
+                opts=child,
+            )
+            if (shown := wanted.statuses)
+            else None
+        )
         self._needs = AccountNeeds(
             builds=model.builds_at_once,
             each_run=model.execution_mode is ExecutionMode.PARALLEL,
             hosting=self._hosting.needs,
             roles=self._hosting.service_linked_roles,
         )
-        self._notes = [
+        self._next_steps = open_steps(
             *(note for stage in stages for note in stage.notes),
             *self._hosting.notes,
-            *self._registry.guard([role for stage in stages for role in stage.labels_as]),
+            *self._registry.guard([pusher for stage in stages for pusher in stage.pushers]),
             *(self._topic.notes if self._topic else ()),
+            *([reporter.note] if reporter else ()),
             *self._needs.requests(foundation.region),
-        ]
+        )
         self._pipeline = DeliveryPipeline(
             f"{name}-delivery",
             DeliveryPipelineArgs(
@@ -171,13 +210,13 @@ class Delivery(pulumi.ComponentResource):
             "loadBalancerZoneId": hosting.load_balancer_zone_id,
             "notificationTopicArn": self._topic.arn if self._topic else None,
             "accountNeeds": self._needs.lines,
-            "nextSteps": self._notes,
+            "nextSteps": self._next_steps,
         }
         return {key: value for key, value in outputs.items() if value is not None}
 
     def _foundation(self, name: str, args: DeliveryArgs) -> Foundation:
         settings, retention = args.settings, args.settings.retention
-        prefix = f"{settings.application.name}-{args.environment}"
+        prefix = settings.application.prefix_in(args.stack)
         tags = standard_tags(application=settings.application.name, environment=args.environment)
         # It belonged to the artifact bucket once. Replaced, it would take everything with it that it encrypts.
         formerly = pulumi.create_urn(f"{name}-artifacts", ArtifactBucket.TYPE, parent=self), f"{name}-artifacts-key"
@@ -194,6 +233,7 @@ class Delivery(pulumi.ComponentResource):
         )
         return Foundation(
             prefix=prefix,
+            stack=args.stack,
             region=args.region or key.account.region,
             key=key,
             tags=tags,

@@ -12,8 +12,8 @@ from typing import Any
 import pulumi
 from mocked import Graph, Resource, build_program
 
-from components.settings.reader.messages import PREFIX
 from components.settings.reader.shapes import Shape, leaves
+from components.settings.reader.stack_file import PREFIX
 from components.settings.root import Settings
 from components.settings.sections.build import BuildSection
 from local.engine.outcome import Step
@@ -72,6 +72,7 @@ class Tried:
 _SHIFTING = ("codeDeploy", "ecs blueGreen")
 _ROLLING = ("ecs rolling", "ecsAction")
 _CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
+_WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0f0f0f0f-1234-4abc-8def-0123456789ab"
 _EXISTING: Values = {
     "hosting.loadBalancer": None,
     "hosting.existing": {
@@ -168,7 +169,15 @@ _OUT_OF_A_BUCKET: Values = {
     "source": {"s3": {"bucket": "shop-uploads", "objectKey": "shop.zip"}},
     "release.enabled": False,
 }
+_FROM_ECR: Values = {
+    "source": {"ecr": {"repository": "shop-dev", "tag": "promoted"}},
+    "build": None,
+    "release.enabled": False,
+    "verification.provenance": {"source": "https://github.com/example/shop", "pipeline": "shop-test"},
+}
 _BUILT_IN_A_VPC: Values = {"build.network": (BuildSection.model_fields["network"].examples or [{}])[0]}
+_ON_A_FLEET: Values = {"build.fleet": {"capacity": 1}}
+_FLEET = "arn:aws:codebuild:eu-west-1:123456789012:fleet/builders:0f0f0f0f-1234-4abc-8def-0123456789ab"
 _TOLD: Values = {"notifications.enabled": True}
 _TOLD_BY_MAIL: Values = {"notifications": {"enabled": True, "email": ["team@example.com"]}}
 _TOLD_IN_SLACK: Values = {
@@ -189,7 +198,22 @@ _PREPARES = {"image": "build", "essential": False, "command": ["prepare"]}
 _FURTHER: Values = {"hosting.loadBalancer.listeners": {"direct": {"port": 9443}}}
 _NGINX = {"image": "public.ecr.aws/nginx/nginx:1.27", "port": 80}
 
+_SHOWN: Values = {"statuses": {"enabled": True, "tokenSecret": "shop/github-status-token"}}
+"""In a stack whose code is on GitHub."""
+
 TRIED: Mapping[str, Sequence[Tried]] = {
+    "statuses.enabled": [
+        Tried(True, along={"statuses.tokenSecret": "shop/github-status-token"}),
+        Tried(False, base=_SHOWN),
+        Tried(True, base=_TOLD, along={"statuses.tokenSecret": "shop/github-status-token"}),
+    ],
+    "statuses.commits": [Tried(False, base=_SHOWN)],
+    "statuses.deployments": [Tried(False, base=_SHOWN)],
+    "statuses.environment": [Tried("production", base=_SHOWN)],
+    "statuses.repository": [Tried("example/store", base=_SHOWN)],
+    "statuses.url": [Tried("https://git.example.com", base=_SHOWN)],
+    "statuses.tokenSecret": [Tried("shop/other-token", base=_SHOWN)],
+    "statuses.secretKey": [Tried("token", base=_SHOWN)],
     "notifications.enabled": [Tried(True), Tried(False, base=_TOLD_BY_MAIL)],
     "notifications.events": [Tried(["failed"], base=_TOLD)],
     "notifications.topicArn": [Tried(_DELIVERIES, base=_TOLD)],
@@ -280,13 +304,18 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "build.network.vpcId": [Tried("vpc-0a1b2c3d4e5f67891", base=_BUILT_IN_A_VPC)],
     "build.network.subnets": [Tried(["subnet-0a1b2c3d4e5f67894"], base=_BUILT_IN_A_VPC)],
     "build.network.securityGroups": [Tried(["sg-0a1b2c3d4e5f67891"], base=_BUILT_IN_A_VPC)],
-    "build.cache": [Tried(False)],
+    "build.cache": [Tried(False), Tried(False, base=_ON_A_FLEET)],
+    "build.fleet.capacity": [Tried(2, base=_ON_A_FLEET)],
+    "build.fleet.overflow": [Tried("onDemand", base=_ON_A_FLEET)],
+    "build.fleet.arn": [Tried(_FLEET), Tried(_FLEET, base=_ON_A_FLEET, along={"build.fleet.capacity": None})],
+    "build.compression": [Tried("zstd")],
     "build.secrets": [Tried({"NPM_TOKEN": "shop/npm-token"})],
     "build.baseRepositories": [Tried(["base/python"])],
     "build.checks": [
         Tried({"unit-tests": {"buildspec": "ci/unit-tests.yml"}}),
         Tried({}, base={"build.checks": {"unit-tests": {"buildspec": "ci/unit-tests.yml"}}}),
     ],
+    "pipeline.parallelJobs": [Tried(True, base={"build.checks": {"unit-tests": {"buildspec": "ci/unit-tests.yml"}}})],
     "build.registryLogins": [Tried({"docker.io": "shop/docker-hub"})],
     "build.timeoutMinutes": [Tried(45)],
     "build.version.path": [Tried("RELEASE", base={"build.version.from": "file"})],
@@ -510,6 +539,19 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     ],
     "hosting.loadBalancer.testPort": [Tried(8443, engines=_SHIFTING)],
     "hosting.loadBalancer.accessLogs": [Tried(False), Tried(True, base={"hosting.loadBalancer.accessLogs": False})],
+    "hosting.loadBalancer.testAllowedCidrs": [Tried(["203.0.113.0/24"], engines=_SHIFTING)],
+    "hosting.loadBalancer.webAclArn": [
+        Tried(_WEB_ACL),
+        Tried(_WEB_ACL.replace("/shop/", "/strict/"), base={"hosting.loadBalancer.webAclArn": _WEB_ACL}),
+        Tried(None, base={"hosting.loadBalancer.webAclArn": _WEB_ACL}),
+    ],
+    "hosting.network.flowLogs": [
+        Tried("rejected"),
+        Tried("all", base={"hosting.network.flowLogs": "rejected"}),
+        Tried("none", base={"hosting.network.flowLogs": "rejected"}),
+    ],
+    # In this order, since edits are made in a row: Pulumi deletes nothing in the update that ends its protection.
+    "retention.artifactAccessLogs": [Tried(False, base={"retention.artifactAccessLogs": True}), Tried(True)],
     "hosting.loadBalancer.protocolVersion": [
         Tried(
             "HTTP2",
@@ -530,6 +572,7 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "hosting.service.minimumHealthyPercent": [Tried(0, engines=_ROLLING)],
     "hosting.service.maximumPercent": [Tried(150, engines=_ROLLING)],
     "hosting.service.scaling.cpuPercent": [Tried(70)],
+    "hosting.containerInsights": [Tried("disabled"), Tried("enhanced")],
     "hosting.alarms.enabled": [Tried(False), Tried(True, base={"hosting.alarms.enabled": False})],
     "hosting.alarms.errorPercent": [Tried(10)],
     "hosting.alarms.unhealthyHosts": [
@@ -558,8 +601,40 @@ TRIED: Mapping[str, Sequence[Tried]] = {
     "tests.lighthouse.enabled": [Tried(False, base={"tests.http": [{"path": "/healthz"}]})],
     "tests.lighthouse.devices": [Tried(["mobile", "desktop"])],
     "tests.lighthouse.runs": [Tried(5)],
+    "tests.lighthouse.compute": [Tried("medium")],
     "tests.http": [Tried([{"path": "/healthz"}])],
+    "tests.smokeTestTask.cpu": [Tried(512, along={"tests.smokeTestTask.memory": 1024})],
+    "tests.smokeTestTask.memory": [Tried(1024)],
     "tests.timeoutMinutes": [Tried(45)],
+    "verification.provenance.enabled": [Tried(False), Tried(True, base={"verification.provenance.enabled": False})],
+    "verification.provenance.source": [Tried("https://github.com/example/store", base=_FROM_ECR)],
+    "verification.provenance.pipeline": [
+        Tried("store-dev", base=_FROM_ECR),
+        Tried("arn:aws:codepipeline:eu-central-1:210987654321:shop-dev", base=_FROM_ECR),
+    ],
+    "verification.signature.signingProfile": [
+        Tried("arn:aws:signer:eu-west-1:123456789012:/signing-profiles/shop_test"),
+        Tried(
+            "arn:aws:signer:eu-west-1:123456789012:/signing-profiles/shop_test",
+            base={
+                **_FROM_ECR,
+                "verification.signature.signingProfile": "arn:aws:signer:eu-west-1:123456789012:/signing-profiles/shop",
+            },
+        ),
+    ],
+    "verification.scan.enabled": [Tried(True), Tried(False, base={"verification.scan.enabled": True})],
+    **{
+        f"verification.scan.{key}": [Tried(value, base={"verification.scan.enabled": True})]
+        for key, value in {
+            "maximum.critical": 1,
+            "maximum.high": 5,
+            "maximum.medium": 20,
+            "maximum.low": 100,
+            "maximum.undefined": 10,
+            "allow": {"CVE-2026-1234": {"until": "2026-12-31", "reason": "the application starts no shell"}},
+            "timeoutMinutes": 10,
+        }.items()
+    },
     "promotion.enabled": [Tried(False), Tried(True, base={"promotion.enabled": False})],
     "promotion.repository": [Tried("store-prod")],
     "promotion.accountId": [
@@ -800,7 +875,7 @@ def _given(graph: Graph) -> dict[str, _Given]:
     found = {}
     for item in graph:
         if item.type == VPC:
-            found.update(_children(item))
+            found.update(children_of(item))
         elif item.custom:
             ignored = frozenset(_TOP.findall(name)[0] for name in item.ignore_changes)
             in_part = ignored - {*item.ignore_changes}
@@ -843,7 +918,7 @@ class _Children:
         return SimpleNamespace(**{"return": zones})
 
 
-def _children(component: Resource) -> dict[str, _Given]:
+def children_of(component: Resource) -> dict[str, _Given]:
     """What the local provider makes for a VPC."""
     engine: Any = _Children(component.urn)
     request = pb.ConstructRequest(name=component.name)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edits import BY_ENGINE, ENGINES, Edit, edits
 
-from components.settings.reader.messages import PREFIX, as_yaml
+from components.settings.reader.messages import as_yaml
+from components.settings.reader.stack_file import PREFIX
 from components.settings.root import Settings
 from local.engine.effects import Effect, When, effects
 

@@ -18,7 +18,7 @@ from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement, policy_document
 from components.hosting import DeploymentTarget
 from components.images.registry import Registry
-from components.jobs.build_project import quick_machine, transfer_machine
+from components.jobs.build_project import quick_machine, transfer_machine, waiting_machine
 from components.jobs.bundle import JobBundle, key_of, pack
 from components.pipeline.connection import connection_of
 from components.pipeline.model import Action
@@ -29,6 +29,8 @@ from components.stages.wanted import args_of, connection_args, registry_args
 TAGS = {"Application": "shop", "Environment": "dev", "ManagedBy": "ecs-delivery"}
 CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/0f0f0f0f-1234-4abc-8def-0123456789ab"
 GITHUB = {"repository": "example/shop", "connectionArn": CONNECTION}
+BUILT_BY_DEV = {"source": "https://github.com/example/shop", "pipeline": "shop-dev"}
+"""Who builds the images of a stack that has them from ECR, as its stack file has to say."""
 TEMPLATE = "s3://templates/shop.json"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/encryption-key-id"
 BUCKET = "artifacts-bucket-1a2b3c4"
@@ -61,7 +63,7 @@ def image_repository(name: str) -> str:
 
 def shop(**sections: object) -> Settings:
     """The settings of a small application; sections are given as the stack file writes them, without prefix."""
-    file: dict[str, object] = {
+    file: dict[str, Any] = {
         "application": {"name": "shop"},
         "source": {"github": GITHUB},
         "hosting": {
@@ -76,7 +78,10 @@ def shop(**sections: object) -> Settings:
             }
         },
     }
-    return load_settings({**file, **sections}, stack="dev")
+    given = {**file, **sections}
+    if set(given["source"]) == {"ecr"}:
+        given.setdefault("verification", {"provenance": BUILT_BY_DEV})
+    return load_settings(given, stack="dev")
 
 
 def foundation(**changes: Any) -> Foundation:  # noqa: ANN401 - whatever fields the foundation has
@@ -84,6 +89,7 @@ def foundation(**changes: Any) -> Foundation:  # noqa: ANN401 - whatever fields 
     prefix, protect = changes.get("prefix", "shop-dev"), changes.get("protect", False)
     key = EncryptionKey("encryption", EncryptionKeyArgs(prefix=prefix, protect=protect, tags=TAGS))
     base = Foundation(
+        stack="dev",
         prefix=prefix,
         region=key.account.region,
         key=key,
@@ -96,9 +102,9 @@ def foundation(**changes: Any) -> Foundation:  # noqa: ANN401 - whatever fields 
     return dataclasses.replace(base, **changes)
 
 
-def artifact_bucket(base: Foundation | None = None) -> ArtifactBucket:
+def artifact_bucket(base: Foundation | None = None, *, access_logs: bool = False) -> ArtifactBucket:
     """The artifact bucket of the application; made inside a builder."""
-    return ArtifactBucket("artifacts", base or foundation())
+    return ArtifactBucket("artifacts", base or foundation(), access_logs=access_logs)
 
 
 def hosting(base: Foundation, **changes: Any) -> DeploymentTarget:  # noqa: ANN401 - whatever fields Hosting has
@@ -184,6 +190,7 @@ def context(settings: Settings, *, region: str | None = REGION, **surroundings: 
         task_definition=pulumi.Output.from_input(TEMPLATE),
         quick=quick_machine(region),
         transfer=transfer_machine(region),
+        waiting=waiting_machine(region),
         parallel_jobs=settings.pipeline.parallel_jobs,
     )
 
@@ -195,7 +202,7 @@ class Plan(NamedTuple):
     name: str
     actions: Sequence[Action]
     grants: Sequence[Statement]
-    notes: Sequence[pulumi.Input[str]] = ()
+    notes: Sequence[pulumi.Input[str | None]] = ()
 
 
 def built(make: Callable[[], Plan]) -> BuiltStage:
@@ -207,7 +214,7 @@ def built(make: Callable[[], Plan]) -> BuiltStage:
         plans.append(plan)
         pulumi.export("urn", plan.component.urn)
         pulumi.export("configurations", [dict(action.configuration) for action in plan.actions])
-        pulumi.export("grants", policy_document(plan.grants))
+        pulumi.export("grants", [policy_document([grant]) for grant in plan.grants])
         pulumi.export("notes", list(plan.notes))
 
     graph = build(program)
@@ -219,7 +226,7 @@ def built(make: Callable[[], Plan]) -> BuiltStage:
             dataclasses.replace(action, configuration=configuration)
             for action, configuration in zip(plan.actions, graph.exports["configurations"], strict=True)
         ),
-        grants=json.loads(graph.exports["grants"])["Statement"],
+        grants=[json.loads(grant)["Statement"][0] for grant in graph.exports["grants"]],
         notes=graph.exports["notes"],
         registered=graph.registered_outputs[graph.exports["urn"]],
     )
@@ -273,7 +280,7 @@ def register_statements(revisions: str) -> list[dict[str, Any]]:
 def start_statement(job: str) -> dict[str, Any]:
     """What lets the pipeline run a job."""
     return {
-        "Sid": "StartShopDev" + "".join(word.capitalize() for word in job.split("-")),
+        "Sid": "StartBuilds",
         "Effect": "Allow",
         "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"],
         "Resource": [arn("codebuild", f"project/shop-dev-{job}")],
@@ -309,6 +316,7 @@ def pull_statement(repository: str) -> dict[str, Any]:
     return {"Sid": "PullImage", "Effect": "Allow", "Action": PULL, "Resource": [image_repository(repository)]}
 
 
-def push_statement(repository: str) -> dict[str, Any]:
-    """What lets a job add images to one repository."""
-    return {"Sid": "PushImage", "Effect": "Allow", "Action": PUSH, "Resource": [image_repository(repository)]}
+def push_statement(*repositories: str) -> dict[str, Any]:
+    """What lets a job add images to these repositories."""
+    resources = list(map(image_repository, repositories))
+    return {"Sid": "PushImage", "Effect": "Allow", "Action": PUSH, "Resource": resources}

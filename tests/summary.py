@@ -13,9 +13,9 @@ from typing import Any
 
 from mocked import REGION, Graph, Resource, build_program
 
-from components.notifications import Messenger
+from components.notifications import Messenger, StatusReporter
 from components.settings import Settings, load_stack_file
-from components.settings.reader.messages import PREFIX
+from components.settings.reader.stack_file import PREFIX
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -25,6 +25,16 @@ def stack_files() -> dict[str, Path]:
     """Every stack file of the repository by the name of its golden file."""
     found = [*ROOT.glob("Pulumi.*.yaml"), *(ROOT / "examples").glob("Pulumi.*.yaml")]
     return {path.name.split(".")[1]: path for path in sorted(found)}
+
+
+def built_in_turn(graph: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same stack, with the smoke-test image built after the application's."""
+    orders = {"BuildSmokeTestImage": 2, "PrepareDeployment": 3}
+    for resource in graph:
+        if resource["type"] == "aws:codepipeline/pipeline:Pipeline":
+            for action in (action for stage in resource["inputs"]["stages"] for action in stage["actions"]):
+                action["runOrder"] = orders.get(action["name"], action["runOrder"])
+    return graph
 
 
 EXAMPLES = "examples"
@@ -61,7 +71,9 @@ def _pipeline(graph: Graph) -> Iterator[str]:
     for trigger in pipeline.get("triggers", []):
         yield f"  starts on {json.dumps(trigger['gitConfiguration']['pushes'], sort_keys=True)}"
     for rule in graph.of("EventRule"):
-        verb = "tells of" if graph.resources[rule.parent or ""].type == Messenger.TYPE else "starts on"
+        verb = {Messenger.TYPE: "tells of", StatusReporter.TYPE: "shows"}.get(
+            graph.resources[rule.parent or ""].type, "starts on"
+        )
         yield f"  {verb} {rule.inputs['eventPattern']}"
     for item in pipeline.get("variables", []):
         yield f"  variable {item['name']} = {item['defaultValue']}"

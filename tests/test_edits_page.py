@@ -11,6 +11,7 @@ from edits_page import PAGE, completed, found
 from local.aws_models import service_model
 from local.engine import effects
 from local.engine.effects import When
+from local.engine.outcome import Step
 
 OF_CODE = ("-jobs-object$", "-lighthouse-")
 """Rules about what is made from the code of this repository, which no edit of a stack file changes."""
@@ -99,3 +100,14 @@ PARAMETERS = {
 
 def test_each_engine_is_tried() -> None:
     assert {edit.engine for edit in edits()} == set(ENGINES)
+
+
+def test_of_a_policy_that_goes_with_its_repository_nothing_is_told() -> None:
+    def step(op: str, kind: str, parent: str) -> Step:
+        return Step(op=op, urn=f"urn:{parent}:{kind}", type=kind, name="registry-app", parent=parent)
+
+    policy, repository = "aws:ecr/repositoryPolicy:RepositoryPolicy", "aws:ecr/repository:Repository"
+    opened = {rule.effect.words for rule in effects.rules_of([step("delete", policy, "app")])}
+    assert opened == {"The repository takes images of everybody who may push to Amazon ECR."}
+    steps = [step("delete", policy, "app"), step("delete", repository, "app"), step("same", repository, "other")]
+    assert opened.isdisjoint(rule.effect.words for rule in effects.rules_of(steps))

@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 GENERATE = re.findall(
     r"\$\(VENV\)/python (.*)", (ROOT / "Makefile").read_text(encoding="utf-8").split("\ngolden:")[1].split("\n\n")[0]
 )
-MOST_FOR_A_STAGE = 9
+MOST_FOR_A_STAGE = 10
 """Files that change for a stage with a section and a job, generated ones included."""
 GENERATED = {"stack-file.schema.json", "docs/configuration.md", "docs/jobs.md"}
 """What `make golden` writes for all of the page."""
@@ -25,6 +25,20 @@ MOST_FOR_A_KEY = 5
 """Files that change for a key, generated ones included."""
 
 
+WORDS = (
+    *(
+        "architecture",
+        "every_key",
+        "generated",
+        "other_key",
+        "unknown",
+        "announce",
+        "examples",
+        "everything-on",
+        "table",
+    ),
+    "stand",
+)
 HOLD_FOR_ALL = (
     "tests/components/test_architecture.py",
     "tests/components/settings",
@@ -32,10 +46,11 @@ HOLD_FOR_ALL = (
     "tests/components/stages/test_stages_share_machines.py",
     "tests/test_jobs.py",
     "tests/buildspecs/test_specs.py",
+    "tests/buildspecs/test_oncall.py",
     "tests/components/test_delivery.py",
     "tests/test_readme.py",
     "-k",
-    "architecture or every_key or generated or other_key or unknown or announce or examples or everything-on or table",
+    " or ".join(WORDS),
 )
 """Tests that are told of nothing: they find what is there."""
 
@@ -100,8 +115,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for section in ("A key", "A stage with a job", "An engine"):
         for step in steps(section):
             follow(step, folder)
-    quick, edits = GENERATE
-    assert edits == f"{quick} edits"
+    quick, *others = GENERATE
+    assert others == [f"{quick} edits", f"{quick} report"]
     python(folder, *quick.split())
     return folder
 
@@ -109,7 +124,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_touches_as_few_files_as_it_says() -> None:
     stage = {step.file: step.before for step in steps("A stage with a job")}
     assert sum(not before for before in stage.values()) == 4
-    assert len(stage) == 6
+    assert len(stage) == 7
     assert len({*stage, *GENERATED}) <= MOST_FOR_A_STAGE
     engine = {step.file: step.before for step in steps("An engine")}
     assert [file for file, before in engine.items() if not before] == ["components/engines/by_hand.py"]

@@ -143,7 +143,17 @@ def test_the_roles_of_a_promotion_into_another_account_have_the_names_that_are_w
     dev = build_program(merged(CONFIG, {"ecs-delivery:promotion": account}))
     assert [role.inputs.get("name") for role in dev.of("aws:iam/role:Role") if role.inputs.get("name")] == [dev_role]
     source = {"repository": "shop-prod", "create": True, "promoters": [f"arn:aws:iam::123456789012:role/{dev_role}"]}
-    prod = {**CONFIG, "ecs-delivery:source": {"ecr": source}, "ecs-delivery:promotion": {}}
+    pipeline = re.findall(r"arn:aws:codepipeline:<region>:<dev account>:([a-z-]+)", OPERATIONS)
+    built = {
+        "source": "https://github.com/example/shop",
+        "pipeline": f"arn:aws:codepipeline:eu-west-1:123456789012:{pipeline[0]}",
+    }
+    prod = {
+        **CONFIG,
+        "ecs-delivery:source": {"ecr": source},
+        "ecs-delivery:verification": {"provenance": built},
+        "ecs-delivery:promotion": {},
+    }
     graph = build_program(prod, stack_name="prod")
     assert [role.inputs["name"] for role in graph.of("aws:iam/role:Role") if role.inputs.get("name")] == [prod_role]
 

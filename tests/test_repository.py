@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,9 +13,11 @@ import pytest
 import yaml
 
 from components.notifications.messenger import FUNCTION
+from components.notifications.status_reporter import STATUS_FUNCTION
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 
 
 def workflow(name: str) -> dict[Any, Any]:
@@ -22,11 +25,12 @@ def workflow(name: str) -> dict[Any, Any]:
     return content
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: path.name)
 def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> None:
-    """A tag can be moved to other code after it was reviewed; a commit cannot."""
+    """A tag can be moved to other code after it was reviewed; a commit cannot. What stands here has the run's."""
     used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
     assert used
+    used = [line for line in used if not (line.startswith("./") and (ROOT / line).exists())]
     assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 
 
@@ -50,9 +54,16 @@ def test_no_workflow_keeps_what_a_later_step_could_take(path: Path) -> None:
     """A secret of the repository, or the token that a checkout leaves in Git's configuration."""
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"secrets\b|aws-(access-key-id|secret-access-key)", text)
-    steps = [step for job in workflow(path.name)["jobs"].values() for step in job["steps"]]
+    steps = [step for job in workflow(path.name)["jobs"].values() for step in job.get("steps", ())]
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
     assert [step["with"]["persist-credentials"] for step in checkouts] == [False] * len(checkouts)
+
+
+def test_the_checks_may_read_the_repository_and_nothing_else() -> None:
+    """A change that is not reviewed yet runs there."""
+    checks = workflow("checks.yml")
+    assert checks["permissions"] == {"contents": "read"}
+    assert [name for name, job in checks["jobs"].items() if "permissions" in job] == []
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
@@ -78,6 +89,19 @@ def test_the_program_reads_as_a_table_of_contents() -> None:
     assert len(text.splitlines()) <= 15
 
 
+def test_what_serves_writes_into_no_pipe_that_nobody_reads() -> None:
+    """A pipe is full after 64 KiB, and the process stops where it writes: standard error goes to a file or nowhere."""
+    started = [
+        (path.relative_to(ROOT), call.lineno)
+        for path in (ROOT / "local").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "subprocess.Popen"
+        for keyword in call.keywords
+        if keyword.arg == "stderr" and ast.unparse(keyword.value) == "subprocess.PIPE"
+    ]
+    assert started == []
+
+
 def test_every_file_with_tests_is_collected() -> None:
     """A test in a file that pytest does not look into would never fail."""
     holding = [path for path in (ROOT / "tests").rglob("*.py") if "\ndef test_" in path.read_text(encoding="utf-8")]
@@ -88,7 +112,8 @@ def test_every_file_with_tests_is_collected() -> None:
 
 def test_no_stage_reads_configuration_the_stack_or_the_environment() -> None:
     """Only the entry point may, and what Lambda runs; everything else gets what it needs as arguments."""
-    code = [path for path in (ROOT / "components").rglob("*.py") if path.name not in ("load.py", FUNCTION.name)]
+    may = ("load.py", FUNCTION.name, STATUS_FUNCTION.name)
+    code = [path for path in (ROOT / "components").rglob("*.py") if path.name not in may]
     forbidden = re.compile(r"pulumi\.(Config|get_stack|get_project)\b|os\.environ")
     assert [path.name for path in code if forbidden.search(path.read_text(encoding="utf-8"))] == []
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from jsonschema.validators import validator_for
 
+from components.hosting.bootstrap import BOOTSTRAP_IMAGE
 from local.engine.pulumi_cli import built_version
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +29,7 @@ MANAGERS = {
     r"go\.(mod|sum)": "gomod",
     r"package(-lock)?\.json": "npm",
     r"pom\.xml": "maven",
-    r"checks\.yml|preview\.yml": "github-actions",
+    r"(action|checks|comment|deploy|deploy-stack|preview|preview-prod)\.yml": "github-actions",
 }
 """The manager of Renovate for each kind of file that locks something, by the file's name."""
 
@@ -41,7 +42,8 @@ def files() -> list[Path]:
     return [path for path in map(Path, listed.splitlines()) if (ROOT / path).is_file()]
 
 
-EXAMPLES = [path for path in files() if path.parts[0] == "examples" and path.name == "requirements.txt"]
+APART = [path for path in files() if path.parent != Path() and path.name == "requirements.txt"]
+"""The locks of the examples, and of tools that need an environment of their own."""
 
 
 def unknown_keys(config: Any) -> Iterator[str]:  # noqa: ANN401 - any part of it
@@ -71,7 +73,7 @@ def test_every_file_that_locks_something_has_a_manager() -> None:
     locking = re.compile(
         r".*lock.*\.(json|toml|yaml|yml|txt)|.*\.(lock|sum)|.*requirements.*\.txt|go\.mod|package\.json|pom\.xml"
     )
-    workflows = [path for path in files() if path.parent == Path(".github/workflows")]
+    workflows = [path for path in files() if path.parts[:2] in {(".github", "workflows"), (".github", "actions")}]
     used = set()
     for path in [*workflows, *(path for path in files() if locking.fullmatch(path.name))]:
         managers = [manager for pattern, manager in MANAGERS.items() if re.fullmatch(pattern, path.name)]
@@ -98,8 +100,17 @@ def test_every_image_that_a_buildspec_pins_is_found() -> None:
     assert pinned
 
 
-def test_every_package_that_a_workflow_installs_by_name_has_a_version_that_is_found() -> None:
+def test_the_image_of_a_new_service_is_found() -> None:
     manager = CONFIG["customManagers"][1]
+    (where,), (pattern,) = manager["managerFilePatterns"], manager["matchStrings"]
+    path = Path("components/hosting/bootstrap.py")
+    assert re.search(where.strip("/"), str(path))
+    (found,) = re.finditer(pattern.replace("(?<", "(?P<"), (ROOT / path).read_text(encoding="utf-8"))
+    assert f"{found['depName']}:{found['currentValue']}@{found['currentDigest']}" == BOOTSTRAP_IMAGE
+
+
+def test_every_package_that_a_workflow_installs_by_name_has_a_version_that_is_found() -> None:
+    manager = CONFIG["customManagers"][2]
     (pattern,) = (pattern.replace("(?<", "(?P<") for pattern in manager["matchStrings"])
     every = []
     for path in files():
@@ -114,7 +125,7 @@ def test_every_package_that_a_workflow_installs_by_name_has_a_version_that_is_fo
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        *((str(path), "--output-file=requirements.txt requirements.in") for path in EXAMPLES),
+        *((str(path), "--output-file=requirements.txt requirements.in") for path in APART),
         ("requirements-dev.txt", "--all-extras --output-file=requirements-dev.txt pyproject.toml"),
         (
             "requirements.txt",
@@ -142,9 +153,10 @@ def test_an_npm_lock_has_no_addresses_and_stays_so(path: Path) -> None:
 def test_the_workflows_use_the_pulumi_that_is_built_elsewhere() -> None:
     """Without a version, the action installs the latest."""
     used = 0
-    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
-        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
-            for step in job["steps"]:
+    for path in sorted((ROOT / ".github").rglob("*.yml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for job in [*content.get("jobs", {}).values(), content.get("runs", {})]:
+            for step in job.get("steps", ()):
                 if step.get("uses", "").startswith("pulumi/actions@"):
                     used += 1
                     assert step.get("with", {}).get("pulumi-version") == built_version(), path.name

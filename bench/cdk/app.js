@@ -1,4 +1,4 @@
-// The pipeline of Pulumi.dev.yaml as an AWS CDK app, written the way CDK's own documentation does it:
+// What Pulumi.dev.yaml makes, pipeline and hosting, as an AWS CDK app, written the way CDK's own documentation does it:
 // one construct a job, least privilege by grants, a role per action as CDK makes them by itself.
 // Only there to compare figures with; its buildspecs are shorter than ours, which is in CDK's favour.
 "use strict";
@@ -21,6 +21,7 @@ const ssm = require("aws-cdk-lib/aws-ssm");
 
 const REGION = "eu-west-1";
 const ACCOUNT = "123456789012";
+const ZONES = ["eu-west-1a", "eu-west-1b"];
 const REPOSITORY = { owner: "example", repo: "shop", branch: "main" };
 
 const MACHINES = {
@@ -49,20 +50,18 @@ class Delivery extends cdk.Stack {
 
     this.key = new kms.Key(this, "Key", { enableKeyRotation: true, removalPolicy: cdk.RemovalPolicy.DESTROY });
     this.key.grantEncryptDecrypt(new iam.ServicePrincipal(`logs.${REGION}.amazonaws.com`));
-    this.bucket = new s3.Bucket(this, "Artifacts", {
+    this.bucket = this.store("Artifacts", 14, {
       encryption: s3.BucketEncryption.KMS,
       encryptionKey: this.key,
       bucketKeyEnabled: true,
-      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
-      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-      enforceSSL: true,
       versioned: true,
-      lifecycleRules: [{ expiration: cdk.Duration.days(14), noncurrentVersionExpiration: cdk.Duration.days(14) }],
-      removalPolicy: cdk.RemovalPolicy.DESTROY,
     });
     const images = this.repository("Images", this.prefix);
     const smokeImages = this.repository("SmokeTestImages", `${this.prefix}-smoke-test`);
+    this.repository("BuildTools", `${this.prefix}-build-tools`);
     const prod = ecr.Repository.fromRepositoryName(this, "Prod", `${application}-prod`);
+    const hosting = this.hosting(images);
+    const url = `http://${hosting.balancer.loadBalancerDnsName}`;
 
     const source = new codepipeline.Artifact("SourceOutput");
     const image = new codepipeline.Artifact("ImageOutput");
@@ -96,7 +95,7 @@ class Delivery extends cdk.Stack {
       minutes: 30,
     });
     smokeImages.grantPullPush(buildSmoke);
-    const template = new ssm.StringParameter(this, "TaskDefinition", { stringValue: this.taskDefinition() });
+    const template = new ssm.StringParameter(this, "TaskDefinition", { stringValue: this.template(hosting.taskDefinition) });
     const prepare = this.project("PrepareDeployment", MACHINES.quick, {
       variables: { TASK_DEFINITION_TEMPLATE: template.parameterName, CONTAINER_NAME: application, CONTAINER_PORT: "8080" },
       commands: ["python3 prepare_deployment.py"],
@@ -106,18 +105,48 @@ class Delivery extends cdk.Stack {
 
     const lighthouse = this.project("RunLighthouse", MACHINES.browser, {
       variables: {
-        SERVICE_URL: "https://shop-dev.example.com",
+        SERVICE_URL: url,
         LIGHTHOUSE_BUDGETS: '{"performance": 80, "accessibility": 90, "best-practices": 90, "seo": 80}',
       },
       commands: ["npx lighthouse \"$SERVICE_URL\" --output=json --output-path=report.json"],
       minutes: 30,
     });
-    const smokeTest = this.project("RunSmokeTest", MACHINES.docker, {
-      variables: { SERVICE_URL: "https://shop-dev.example.com" },
-      commands: ["docker run --rm --env SERVICE_URL \"$IMAGE\""],
-      minutes: 30,
+    const reports = new codebuild.ReportGroup(this, "LighthouseReports", {
+      reportGroupName: `${this.prefix}-lighthouse`,
+      removalPolicy: cdk.RemovalPolicy.DESTROY,
+      deleteReports: true,
     });
-    smokeImages.grantPull(smokeTest);
+    reports.grantWrite(lighthouse);
+    const { taskDefinition: smokeTask, logGroup: smokeLogs } = this.task("SmokeTestTask", smokeImages, "smoke-test");
+    const smokeTest = this.project("RunSmokeTest", MACHINES.quick, {
+      variables: { SERVICE_URL: url, TASK_DEFINITION: smokeTask.family },
+      commands: ["python3 run_smoke_test.py"],
+    });
+    smokeTask.grantRun(smokeTest);
+    smokeLogs.grantRead(smokeTest);
+    const watch = this.project("WatchDeployment", MACHINES.quick, {
+      variables: { CLUSTER: hosting.cluster.clusterName, SERVICE: hosting.service.serviceName },
+      commands: ["python3 watch_deployment.py"],
+    });
+    hosting.logGroup.grantRead(watch);
+    watch.addToRolePolicy(
+      new iam.PolicyStatement({
+        actions: ["ecs:DescribeServices"],
+        resources: [hosting.service.serviceArn],
+      }),
+    );
+    watch.addToRolePolicy(
+      new iam.PolicyStatement({
+        actions: ["ecs:ListTasks", "ecs:DescribeTasks"],
+        resources: ["*"],
+        conditions: { ArnEquals: { "ecs:cluster": hosting.cluster.clusterArn } },
+      }),
+    );
+    const verify = this.project("VerifyImage", MACHINES.quick, {
+      variables: { IMAGE_REPOSITORY_URI: images.repositoryUri },
+      commands: ["python3 verify_image.py"],
+    });
+    images.grantPull(verify);
     const promote = this.project("PromoteImage", MACHINES.quick, {
       variables: { TARGET_REPOSITORY: prod.repositoryName, CHANNEL_TAG: "promoted" },
       commands: ["python3 promote_image.py"],
@@ -163,7 +192,15 @@ class Delivery extends cdk.Stack {
             }),
           ],
         },
-        { stageName: "Deploy", actions: [this.deploy(deployment)] },
+        {
+          stageName: "Deploy",
+          actions: [
+            this.deploy(deployment, hosting),
+            this.build("WatchDeployment", watch, deployment, undefined, {
+              environmentVariables: { PIPELINE_EXECUTION_ID: { value: "#{codepipeline.PipelineExecutionId}" } },
+            }),
+          ],
+        },
         {
           stageName: "Test",
           actions: [
@@ -174,8 +211,139 @@ class Delivery extends cdk.Stack {
             this.build("RunSmokeTest", smokeTest, smokeImage, undefined, { type: actions.CodeBuildActionType.TEST }),
           ],
         },
-        { stageName: "Promote", actions: [this.build("PromoteImage", promote, deployment)] },
+        {
+          stageName: "Promote",
+          actions: [
+            this.build("VerifyImage", verify, image, undefined, {
+              environmentVariables: { IMAGE_DIGEST: { value: "#{BuildImage.IMAGE_DIGEST}" } },
+            }),
+            this.build("PromoteImage", promote, deployment, undefined, { runOrder: 2 }),
+          ],
+        },
       ],
+    });
+  }
+
+  // Public subnets for the tasks, a load balancer, and a service that CodeDeploy moves.
+  hosting(repository) {
+    const vpc = new ec2.Vpc(this, "Network", {
+      ipAddresses: ec2.IpAddresses.cidr("10.0.0.0/16"),
+      availabilityZones: ZONES,
+      natGateways: 0,
+      restrictDefaultSecurityGroup: true,
+      subnetConfiguration: [
+        { name: "public", subnetType: ec2.SubnetType.PUBLIC, cidrMask: 19 },
+        { name: "private", subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: 19 },
+      ],
+    });
+    const users = new ec2.SecurityGroup(this, "Users", { vpc, allowAllOutbound: false });
+    const tasks = new ec2.SecurityGroup(this, "Tasks", { vpc });
+    users.addIngressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(80), "Users on port 80");
+    tasks.addIngressRule(users, ec2.Port.tcpRange(1, 65535), "Load balancer");
+    users.addEgressRule(tasks, ec2.Port.tcpRange(1, 65535), "Tasks");
+
+    const balancer = new elb.ApplicationLoadBalancer(this, "Balancer", {
+      vpc,
+      loadBalancerName: `lb-${this.prefix}`,
+      internetFacing: true,
+      securityGroup: users,
+      dropInvalidHeaderFields: true,
+      desyncMitigationMode: elb.DesyncMitigationMode.DEFENSIVE,
+    });
+    balancer.logAccessLogs(this.store("AccessLogs", 90, { encryption: s3.BucketEncryption.S3_MANAGED }));
+    const [blue, green] = ["blue", "green"].map(
+      (color) =>
+        new elb.ApplicationTargetGroup(this, color, {
+          vpc,
+          targetGroupName: `${this.prefix}-${color}`,
+          protocol: elb.ApplicationProtocol.HTTP,
+          targetType: elb.TargetType.IP,
+          deregistrationDelay: cdk.Duration.seconds(15),
+          healthCheck: {
+            path: "/healthz",
+            interval: cdk.Duration.seconds(5),
+            timeout: cdk.Duration.seconds(2),
+            healthyThresholdCount: 2,
+            unhealthyThresholdCount: 2,
+            healthyHttpCodes: "200-399",
+          },
+        }),
+    );
+    const listener = (id, port, open) =>
+      balancer.addListener(id, { port, open, protocol: elb.ApplicationProtocol.HTTP, defaultTargetGroups: [blue] });
+    const production = listener("Production", 80, false);
+    const test = listener("Test", 8080, false);
+
+    const cluster = new ecs.Cluster(this, "Cluster", {
+      vpc,
+      clusterName: this.prefix,
+      containerInsightsV2: ecs.ContainerInsights.ENABLED,
+      enableFargateCapacityProviders: true,
+    });
+    const { taskDefinition, logGroup } = this.task("Task", repository, this.application);
+    const service = new ecs.FargateService(this, "Service", {
+      cluster,
+      taskDefinition,
+      serviceName: this.prefix,
+      desiredCount: 2,
+      assignPublicIp: true,
+      securityGroups: [tasks],
+      vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC },
+      deploymentController: { type: ecs.DeploymentControllerType.CODE_DEPLOY },
+      healthCheckGracePeriod: cdk.Duration.seconds(60),
+      enableECSManagedTags: true,
+      propagateTags: ecs.PropagatedTagSource.SERVICE,
+    });
+    blue.addTarget(service);
+    service.autoScaleTaskCount({ minCapacity: 2, maxCapacity: 4 }).scaleOnCpuUtilization("Cpu", {
+      targetUtilizationPercent: 60,
+      scaleInCooldown: cdk.Duration.seconds(300),
+      scaleOutCooldown: cdk.Duration.seconds(60),
+    });
+    return { balancer, blue, green, production, test, cluster, service, taskDefinition, logGroup };
+  }
+
+  // A task of one container, with its roles and its log.
+  task(id, repository, name) {
+    const logGroup = this.logGroup(`${id}Logs`, `/ecs/${this.prefix}/${name}`);
+    const taskDefinition = new ecs.FargateTaskDefinition(this, id, {
+      family: `${this.prefix}-${name}`,
+      cpu: 256,
+      memoryLimitMiB: 512,
+      runtimePlatform: { cpuArchitecture: ecs.CpuArchitecture.ARM64, operatingSystemFamily: ecs.OperatingSystemFamily.LINUX },
+      volumes: [{ name: "tmp" }],
+    });
+    const container = taskDefinition.addContainer(name, {
+      containerName: name,
+      image: ecs.ContainerImage.fromEcrRepository(repository, "none-yet"),
+      portMappings: [{ containerPort: 8080 }],
+      environment: { LOG_LEVEL: "debug" },
+      readonlyRootFilesystem: true,
+      logging: ecs.LogDrivers.awsLogs({ streamPrefix: name, logGroup, mode: ecs.AwsLogDriverMode.NON_BLOCKING }),
+    });
+    container.addMountPoints({ sourceVolume: "tmp", containerPath: "/tmp", readOnly: false });
+    return { taskDefinition, logGroup };
+  }
+
+  store(id, days, more) {
+    return new s3.Bucket(this, id, {
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      lifecycleRules: [
+        { expiration: cdk.Duration.days(days), noncurrentVersionExpiration: cdk.Duration.days(days) },
+      ],
+      removalPolicy: cdk.RemovalPolicy.DESTROY,
+      ...more,
+    });
+  }
+
+  logGroup(id, logGroupName) {
+    return new logs.LogGroup(this, id, {
+      logGroupName,
+      retention: logs.RetentionDays.THREE_MONTHS,
+      encryptionKey: this.key,
+      removalPolicy: cdk.RemovalPolicy.DESTROY,
     });
   }
 
@@ -196,12 +364,7 @@ class Delivery extends cdk.Stack {
   }
 
   project(id, machine, { variables, commands, exported = [], minutes }) {
-    const logGroup = new logs.LogGroup(this, `${id}Logs`, {
-      logGroupName: `/aws/codebuild/${this.prefix}-${id}`,
-      retention: logs.RetentionDays.THREE_MONTHS,
-      encryptionKey: this.key,
-      removalPolicy: cdk.RemovalPolicy.DESTROY,
-    });
+    const logGroup = this.logGroup(`${id}Logs`, `/aws/codebuild/${this.prefix}-${id}`);
     return new codebuild.PipelineProject(this, id, {
       projectName: `${this.prefix}-${id}`,
       environment: machine,
@@ -223,33 +386,20 @@ class Delivery extends cdk.Stack {
     return new actions.CodeBuildAction({ actionName, project, input, outputs, ...more });
   }
 
-  deploy(deployment) {
-    const balancer = `arn:aws:elasticloadbalancing:${REGION}:${ACCOUNT}`;
-    const securityGroup = ec2.SecurityGroup.fromSecurityGroupId(this, "BalancerGroup", "sg-0123456789abcdef0");
-    const listener = (id, last) =>
-      elb.ApplicationListener.fromApplicationListenerAttributes(this, id, {
-        listenerArn: `${balancer}:listener/app/shop-dev/0123456789abcdef/${last}`,
-        securityGroup,
-      });
-    const targets = (id, color) =>
-      elb.ApplicationTargetGroup.fromTargetGroupAttributes(this, id, {
-        targetGroupArn: `${balancer}:targetgroup/shop-dev-${color}/0123456789abcdef`,
-      });
-    const cluster = ecs.Cluster.fromClusterArn(this, "Cluster", `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/shop-dev`);
-    const service = ecs.FargateService.fromFargateServiceAttributes(this, "Service", { cluster, serviceName: "shop" });
+  deploy(deployment, { service, blue, green, production, test }) {
     const application = new codedeploy.EcsApplication(this, "CodeDeploy", { applicationName: this.prefix });
     const deploymentGroup = new codedeploy.EcsDeploymentGroup(this, "DeploymentGroup", {
       application,
       deploymentGroupName: this.prefix,
       service,
-      deploymentConfig: codedeploy.EcsDeploymentConfig.CANARY_10PERCENT_5MINUTES,
-      autoRollback: { failedDeployment: true },
+      deploymentConfig: codedeploy.EcsDeploymentConfig.ALL_AT_ONCE,
+      autoRollback: { failedDeployment: true, stoppedDeployment: true },
       blueGreenDeploymentConfig: {
-        blueTargetGroup: targets("Blue", "blue"),
-        greenTargetGroup: targets("Green", "green"),
-        listener: listener("Production", "0000000000000443"),
-        testListener: listener("Test", "0000000000008443"),
-        terminationWaitTime: cdk.Duration.minutes(5),
+        blueTargetGroup: blue,
+        greenTargetGroup: green,
+        listener: production,
+        testListener: test,
+        terminationWaitTime: cdk.Duration.minutes(0),
       },
     });
     return new actions.CodeDeployEcsDeployAction({
@@ -260,16 +410,16 @@ class Delivery extends cdk.Stack {
     });
   }
 
-  taskDefinition() {
-    return JSON.stringify({
+  template(taskDefinition) {
+    return this.toJsonString({
       family: this.prefix,
       requiresCompatibilities: ["FARGATE"],
       networkMode: "awsvpc",
       cpu: "256",
       memory: "512",
       runtimePlatform: { cpuArchitecture: "ARM64", operatingSystemFamily: "LINUX" },
-      executionRoleArn: `arn:aws:iam::${ACCOUNT}:role/shop-dev-execution`,
-      taskRoleArn: `arn:aws:iam::${ACCOUNT}:role/shop-dev-task`,
+      executionRoleArn: taskDefinition.executionRole.roleArn,
+      taskRoleArn: taskDefinition.taskRole.roleArn,
       containerDefinitions: [
         {
           name: this.application,

@@ -1,19 +1,24 @@
 """Build the application's or the smoke-test image from the source, push it once, write image.json.
 
-The image is tagged `<commit>-<recipe>`: the commit fixes the code, the recipe (8 hex digits) what else goes in. Of code
-that was uploaded to a bucket there is no commit: `s3-<version of the object>-<recipe>`. A tag that is there already is
-not built again.
+An image is by the digest of its whole source tree and by a recipe (8 hex digits), what else goes in: its tag
+`tree-<tree>-<recipe>`. It is delivered as `<commit>-<recipe>`, whose recipe has the version, too. Of code that was
+uploaded to a bucket there is no commit: `s3-<version of the object>-<recipe>`. A tag that is there already is not
+built again. Neither is the tree of another commit, as a squash merge or a revert has it: the index of its image is
+stored once more, with commit and version as annotations, and names the same image, layers and provenance.
+BuildKit attaches the image's provenance: source, commit, recipe and source tree as labels that the build is told to
+write, and the project that builds it.
 
-Variables: IMAGE_REPOSITORY_URI, DOCKERFILE, BUILD_CONTEXT, BUILD_TARGET, BUILD_ARGS (JSON object),
-BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument BASE_IMAGE), PLATFORM
-(linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH, SOURCE_URL, COMMIT_ID,
-COMMIT_DATE (ISO 8601) and BRANCH, or of uploaded code OBJECT_VERSION, BUILDKIT_IMAGE and SBOM_GENERATOR_IMAGE (of
-Docker Hub, by digest), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or
-empty), BUILD_MOUNTS (JSON object: the id of each secret of the build, and where Secrets Manager has it),
-BASE_REPOSITORIES (JSON list of ECR repositories whose images the Dockerfile names), REGISTRY_LOGINS (JSON object: the
-host of each other registry, and the secret with its username and password), TASK_DEFINITION_FILE (a file of the source
-that image.json is to hold, or empty), and for a full clone CONNECTION_ARN, CLONED_FROM (address of the Git provider)
-and CLONED_REPOSITORIES (JSON list of names there, the code's own first).
+Variables: IMAGE_REPOSITORY_URI, BUILDER_ID (the ARN of this build project), DOCKERFILE, BUILD_CONTEXT, BUILD_TARGET,
+BUILD_ARGS (JSON object), BASE_IMAGE_REPOSITORY_URI and BASE_IMAGE_DIGEST (handed to the Dockerfile as build argument
+BASE_IMAGE), PLATFORM (linux/arm64 or linux/amd64), CACHE (true or false), VERSION_FROM (commit or file), VERSION_PATH,
+SOURCE_URL, COMMIT_ID, COMMIT_DATE (ISO 8601) and BRANCH, or of uploaded code OBJECT_VERSION, BUILDKIT_IMAGE and
+SBOM_GENERATOR_IMAGE (of Docker Hub, by digest), BUILD_TOOLS_REPOSITORY_URI (the repository that gets copies of them,
+or empty), DOCKER_HUB_CACHE_URI (registry and prefix of an ECR pull-through cache for Docker Hub, or empty),
+COMPRESSION (gzip or zstd), BUILD_MOUNTS (JSON object: the id of each secret of the build, and where Secrets Manager has
+it), BASE_REPOSITORIES (JSON list of ECR repositories whose images the Dockerfile names), REGISTRY_LOGINS (JSON object:
+the host of each other registry, and the secret with its username and password), TASK_DEFINITION_FILE (a file of the
+source that image.json is to hold, or empty), and for a full clone CONNECTION_ARN, CLONED_FROM (address of the Git
+provider) and CLONED_REPOSITORIES (JSON list of names there, the code's own first).
 """
 
 from __future__ import annotations
@@ -23,13 +28,28 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobs import build_secrets, checkout, dockerignore, inputs, job, registry
+from jobs import (
+    build_secrets,
+    checkout,
+    dockerignore,
+    image_labels,
+    inputs,
+    job,
+    provenance,
+    registry,
+    registry_api,
+    source_tree,
+)
 
 BUILDER = "ecs-delivery"
+"""What the builder's name begins with."""
+GZIP = "gzip"
+COMPRESSIONS = (GZIP, "zstd")
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
 MOUNTED_SECRET = re.compile(r"--mount=(?=\S*type=secret)\S*?\bid=([A-Za-z0-9_.-]+)")
 """https://docs.docker.com/reference/dockerfile/#run---mounttypesecret"""
@@ -59,10 +79,8 @@ def revision() -> Revision:
             "the code is of a bucket that keeps no versions of its objects, so nothing says which upload this is: "
             "`aws s3api put-bucket-versioning` switches them on, see nextSteps."
         )
-    # An opaque text, of which nothing else is promised: https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
-    fits = re.fullmatch(r"[A-Za-z0-9._-]{1,100}", uploaded)
-    tag = uploaded if fits else hashlib.sha256(uploaded.encode()).hexdigest()
-    return Revision(uploaded, f"s3-{tag}", f"s3-{re.sub('[^0-9A-Za-z]', '', tag)[:7]}", "")
+    tag = image_labels.tag_of(uploaded, "s3://")
+    return Revision(uploaded, tag, f"s3-{re.sub('[^0-9A-Za-z]', '', tag[3:])[:7]}", "")
 
 
 def commit_date() -> datetime:
@@ -99,13 +117,67 @@ def base_image() -> registry.Repository | None:
     return registry.repository(uri) if uri else None
 
 
-def image_tag(revision: str, arguments: dict[str, str], version: str) -> str:
-    """The commit, or what stands for it, and a fingerprint of all else that makes the image."""
+def fingerprint(*parts: object) -> str:
+    """Eight hexadecimal digits of what makes an image."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
+
+
+def recipe_of(arguments: dict[str, str], history: str) -> str:
+    """A fingerprint of all that makes the image beside the source tree, and of what its provenance has to say.
+
+    `history` is the commit where a build sees more of the clone than its tree, else nothing.
+    """
     choices = [job.require("DOCKERFILE"), job.require("BUILD_CONTEXT"), job.optional("BUILD_TARGET")]
-    recipe = [*choices, job.require("PLATFORM"), version, sorted(arguments.items())]
-    # A clone has links and files that an archive of the same commit lacks.
-    recipe += ["clone"] if checkout.is_clone() else []
-    return f"{revision}-{hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]}"
+    how = [job.require("PLATFORM"), sorted(arguments.items()), job.require("BUILDER_ID"), job.optional("SOURCE_URL")]
+    how += [] if compression() == GZIP else [compression()]
+    return fingerprint(*choices, *how, history)
+
+
+def history_in(context: str, excluded: Callable[[str], bool], commit: str) -> str:
+    """The commit where the build context has something of a clone's `.git`, which no tree tells; else nothing."""
+    inside = checkout.is_clone() and checkout.lies_in(".git", context)
+    files = (path for path in (Path(".git"), *Path(".git").rglob("*")) if not path.is_dir())
+    seen = inside and not all(excluded(os.path.relpath(path, context)) for path in files)
+    return commit if seen else ""
+
+
+def built_before(repository: registry.Repository, tag: str, labels: dict[str, str]) -> str:
+    """The digest of the image that was built of the same tree by the same recipe, delivered as these labels say.
+
+    Its tag is believed where its provenance says the same. Nothing where there is no such image.
+    """
+    identity = labels[image_labels.TREE]
+    by_tree = f"{image_labels.TREE_TAG}{identity}"
+    there = registry.digest_of(repository, f"imageTag={by_tree}")
+    if not there:
+        return ""
+    source = registry_api.Registry(repository, registry_api.token("image's", repository.region(), {})[0])
+    image = registry.Image(repository, there)
+    found = provenance.read(source, image, job.require("PLATFORM"))
+    expected = provenance.Expected(job.require("BUILDER_ID"), job.optional("SOURCE_URL"), "", identity)
+    if wrong := [*provenance.differences(found, expected)]:
+        lines = "".join(f"\n  - {job.one_line(each)}" for each in wrong)
+        job.fail(
+            f"{repository.uri}:{by_tree} is {there}, which is not what this project builds of this source:{lines}\n"
+            "Somebody else has put the tag there. See who may push into the repository, and delete that image; then "
+            "retry."
+        )
+    content, media_type = source.manifest(there)
+    index = json.dumps({**json.loads(content), "annotations": labels}).encode()
+    source.put(tag, (index, media_type))
+    job.say(
+        f"Nothing is built: {there} was built of {found.built_of} by the same recipe, whose source tree is that of "
+        f"{labels[image_labels.REVISION]}, and is delivered as {tag}."
+    )
+    return f"sha256:{hashlib.sha256(index).hexdigest()}"
+
+
+def compression() -> str:
+    """What the image's layers are compressed with."""
+    given = job.require("COMPRESSION")
+    if given not in COMPRESSIONS:
+        job.fail(f"COMPRESSION must be {' or '.join(COMPRESSIONS)}, got {given!r}.", job.MISUSED)
+    return given
 
 
 def task_definition(path: str) -> dict[str, Any]:
@@ -132,28 +204,68 @@ def from_docker_hub(image: str) -> str:
     return f"{cache}/{image}" if cache else image
 
 
-def prepare_builder() -> None:
-    """Make the builder that can write a registry cache and attestations, unless it is there already.
+def build_tool(image: str) -> str:
+    """The address of an image that every build needs: in this account's own registry, under the digest that is pinned.
+
+    What the repository lacks is copied there as it is: nobody can put anything else under the digest. Docker Hub is
+    asked again for another version alone. A copy that fails costs time, never a delivery.
+    https://docs.docker.com/reference/cli/docker/buildx/imagetools/create/
+    """
+    source, own = from_docker_hub(image), job.optional("BUILD_TOOLS_REPOSITORY_URI")
+    if not own:
+        return source
+    digest = registry.checked_digest(image.partition("@")[2], f"what stands behind @ in {image}")
+    tools, wanted = registry.repository(own), f"imageDigest={digest}"
+    if registry.digest_of(tools, wanted) is None:
+        copy = ("docker", "buildx", "imagetools", "create", "--prefer-index=false", "--tag", f"{own}:{digest[7:19]}")
+        job.stream(f"Copy {image} to {own}, once", *copy, source, check=False)
+        if registry.digest_of(tools, wanted) is None:
+            job.say(f"{image} could not be copied: this build fetches it from Docker Hub, the next one tries again.")
+            return source
+    return f"{own}@{digest}"
+
+
+def prepare_builder() -> str:
+    """Make the builder that can write a registry cache and attestations, unless it is there already; return its name.
 
     It fetches Docker Hub's images through the cache, those that the Dockerfile names included.
     https://docs.docker.com/build/buildkit/toml-configuration/, https://github.com/moby/buildkit/issues/4079
+
+    The machine of a fleet may have the builder's container, with its layers, from a build before. buildx takes it by
+    its name, whatever it was made with: so the name says that.
+    https://github.com/docker/buildx/blob/v0.32.0/driver/docker-container/driver.go
     """
-    known = job.run("Look for the builder", "docker", "buildx", "inspect", BUILDER, check=False)
+    pinned, cache = job.require("BUILDKIT_IMAGE"), job.optional("DOCKER_HUB_CACHE_URI")
+    own = job.optional("BUILD_TOOLS_REPOSITORY_URI")
+    name = f"{BUILDER}-{fingerprint(pinned, own, cache)}"
+    known = job.run("Look for the builder", "docker", "buildx", "inspect", name, check=False)
     if not known.code:
-        return
-    cache, image = job.optional("DOCKER_HUB_CACHE_URI"), from_docker_hub(job.require("BUILDKIT_IMAGE"))
-    create = ["docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container"]
+        return name
+    image = build_tool(pinned)
+    create = ["docker", "buildx", "create", "--name", name, "--driver", "docker-container"]
     with tempfile.TemporaryDirectory() as folder:
         if cache:
             mirror = Path(folder, "buildkitd.toml")
             mirror.write_text(f'[registry."docker.io"]\nmirrors = ["{cache}"]\n', encoding="utf-8")
             create += ["--buildkitd-config", str(mirror)]
         job.stream("Start a builder", *create, "--driver-opt", f"image={image}", "--bootstrap")
+    return name
+
+
+def output() -> str:
+    """Where the image goes, and how: pushed under the tags that the build gets.
+
+    With zstd the base image's layers are compressed anew, too: OCI's media types alone know it.
+    https://docs.docker.com/build/exporters/image-registry/, https://docs.docker.com/build/exporters/#compression
+    """
+    pushed = f"type=image,push=true,oci-mediatypes=true,compression={compression()}"
+    return pushed if compression() == GZIP else f"{pushed},force-compression=true"
 
 
 def build(
+    builder: str,
     repository: registry.Repository,
-    tag: str,
+    tags: tuple[str, ...],
     labels: dict[str, str],
     arguments: dict[str, str],
     mounted: dict[str, str],
@@ -163,17 +275,20 @@ def build(
     if job.optional("BUILD_TARGET"):
         options += ["--target", job.optional("BUILD_TARGET")]
     for name, value in labels.items():
-        options += ["--label", f"org.opencontainers.image.{name}={value}"]
+        options += ["--label", f"{name}={value}"]
     for name, value in arguments.items():
         options += ["--build-arg", f"{name}={value}"]
     if job.require("CACHE") == "true":
         cache = f"type=registry,ref={repository.uri}:buildcache"
         # ignore-error: a cache that cannot be written costs time, never a delivery.
         extras = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
-        options += ["--cache-from", cache, "--cache-to", f"{cache},{extras}"]
-    # The provenance would name the address a clone is from: account and connection. The labels say commit and source.
+        # As the image's: a layer that both hold is compressed and pushed once.
+        options += ["--cache-from", cache, "--cache-to", f"{cache},{extras},compression={compression()}"]
+    # The provenance would name the address a clone is from: account and connection. The labels say commit and source,
+    # which mode=max records: https://github.com/moby/buildkit/blob/v0.29.0/docs/attestations/slsa-provenance.md
     os.environ["BUILDX_GIT_INFO"] = "false"
-    sbom = f"--sbom=generator={from_docker_hub(job.require('SBOM_GENERATOR_IMAGE'))}"
+    attested = f"--provenance=mode=max,builder-id={job.require('BUILDER_ID')}"
+    sbom = f"--sbom=generator={build_tool(job.require('SBOM_GENERATOR_IMAGE'))}"
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder, "metadata.json")
         for number, (name, value) in enumerate(mounted.items()):
@@ -181,15 +296,56 @@ def build(
             file.write_text(value, encoding="utf-8")
             options += ["--secret", f"id={name},src={file}"]
         code = job.stream(
-            f"Build and push {repository.uri}:{tag}",
-            *("docker", "buildx", "build", "--builder", BUILDER, "--progress", "plain", *options),
-            *("--provenance=mode=max", sbom, "--tag", f"{repository.uri}:{tag}"),
-            *("--metadata-file", str(metadata), "--push", job.require("BUILD_CONTEXT")),
+            f"Build and push {repository.uri}:{tags[0]}",
+            *("docker", "buildx", "build", "--builder", builder, "--progress", "plain", *options),
+            *(attested, sbom, *(word for tag in tags for word in ("--tag", f"{repository.uri}:{tag}"))),
+            *("--metadata-file", str(metadata), "--output", output(), job.require("BUILD_CONTEXT")),
             check=False,
         )
         if code:
             return ""
         return str(json.loads(metadata.read_text(encoding="utf-8"))["containerimage.digest"])
+
+
+def built_now(
+    repository: registry.Repository,
+    tag: str,
+    labels: dict[str, str],
+    arguments: dict[str, str],
+    base: registry.Repository | None,
+) -> str:
+    """The digest of the image that is built now, or that another run has pushed meanwhile."""
+    dockerfile = job.require("DOCKERFILE")
+    text = job.content(dockerfile).decode(errors="replace")
+    stages = re.findall(r"(?im)^[ \t]*FROM[ \t]", text)
+    if len(stages) > 1 and not job.optional("BUILD_TARGET"):
+        job.say(f"{dockerfile} has {len(stages)} stages; the last one is built, build.target names another.")
+    bases = inputs.parsed("BASE_REPOSITORIES", job.optional("BASE_REPOSITORIES"), list)
+    registry.login(repository, *([base] if base else []), *map(registry.repository, bases))
+    for host, where in inputs.parsed("REGISTRY_LOGINS", job.optional("REGISTRY_LOGINS"), dict).items():
+        build_secrets.sign_in(host, where)
+    wanted = inputs.parsed("BUILD_MOUNTS", job.optional("BUILD_MOUNTS"), dict)
+    missing = sorted(set(MOUNTED_SECRET.findall(text)) - set(wanted))
+    if missing:
+        job.say(f"{dockerfile} mounts secrets that build.secrets does not name: {', '.join(missing)}.")
+    mounted = {name: build_secrets.value(where) for name, where in wanted.items()}
+    builder = prepare_builder()
+    tags = (tag, f"{image_labels.TREE_TAG}{labels[image_labels.TREE]}")
+    reported = build(builder, repository, tags, labels, arguments, mounted)
+    last = "".join(job.last_lines)
+    pushed = registry.digest_of(repository, f"imageTag={tag}")
+    if not reported:
+        # The tag stays with who was first, and that was made of the same by the same recipe.
+        pushed = pushed or built_before(repository, tag, labels)
+        if not pushed:
+            why = " (out of memory? see build.compute in the stack file)" if OUT_OF_MEMORY.search(last) else ""
+            job.ended(f"{dockerfile} could not be built and pushed{why}", ("docker", "buildx", "build"), 1, last)
+        job.say(f"Another run has pushed {repository.uri}:{tag} meanwhile: its image is taken.")
+    elif pushed != reported:
+        job.fail(
+            f"the builder pushed {reported}, but {repository.uri}:{tag} is {pushed}: another writer used this tag."
+        )
+    return str(pushed)
 
 
 def main() -> None:
@@ -207,10 +363,11 @@ def main() -> None:
     described = job.optional("TASK_DEFINITION_FILE")
     described_task = task_definition(described) if described else {}
     dockerfile, context = job.require("DOCKERFILE"), job.require("BUILD_CONTEXT")
-    checkout.complete(context, dockerignore.excluded(dockerfile, context), needs=dockerfile)
+    excluded = dockerignore.excluded(dockerfile, context)
+    checkout.complete(context, excluded, needs=dockerfile)
     if not Path(dockerfile).is_file() or not Path(context).is_dir():
         job.fail(f"the source has no Dockerfile {dockerfile!r} or no folder {context!r}: see build in the stack file.")
-    text = job.content(dockerfile).decode(errors="replace")
+    job.content(dockerfile)  # ends the job for a link that leads out of the source
     labels = {
         "revision": built.id,
         "version": version(built),
@@ -218,44 +375,23 @@ def main() -> None:
         "source": job.optional("SOURCE_URL"),
         "ref.name": job.optional("BRANCH"),
     }
-    tag = image_tag(built.tag, arguments, labels["version"])
+    tree = source_tree.digest_of(Path.cwd())
+    identity = f"{tree}-{recipe_of(arguments, history_in(context, excluded, built.id))}"
+    recipe = fingerprint(identity, labels["version"])
+    given = {f"{image_labels.OCI}{name}": value for name, value in labels.items() if value}
+    given |= {image_labels.RECIPE: recipe, image_labels.TREE: identity}
+    tag = f"{built.tag}-{recipe}"
 
     pushed = registry.digest_of(repository, f"imageTag={tag}")
     if pushed:
         job.say(f"{repository.uri}:{tag} was pushed by an earlier run: nothing to build.")
-    else:
-        stages = re.findall(r"(?im)^[ \t]*FROM[ \t]", text)
-        if len(stages) > 1 and not job.optional("BUILD_TARGET"):
-            job.say(f"{dockerfile} has {len(stages)} stages; the last one is built, build.target names another.")
-        bases = inputs.parsed("BASE_REPOSITORIES", job.optional("BASE_REPOSITORIES"), list)
-        registry.login(repository, *([base] if base else []), *map(registry.repository, bases))
-        for host, where in inputs.parsed("REGISTRY_LOGINS", job.optional("REGISTRY_LOGINS"), dict).items():
-            build_secrets.sign_in(host, where)
-        wanted = inputs.parsed("BUILD_MOUNTS", job.optional("BUILD_MOUNTS"), dict)
-        missing = sorted(set(MOUNTED_SECRET.findall(text)) - set(wanted))
-        if missing:
-            job.say(f"{dockerfile} mounts secrets that build.secrets does not name: {', '.join(missing)}.")
-        mounted = {name: build_secrets.value(where) for name, where in wanted.items()}
-        prepare_builder()
-        given = {name: value for name, value in labels.items() if value}
-        reported = build(repository, tag, given, arguments, mounted)
-        pushed = registry.digest_of(repository, f"imageTag={tag}")
-        if not reported and not pushed:
-            last = "".join(job.last_lines)
-            why = " (out of memory? see build.compute in the stack file)" if OUT_OF_MEMORY.search(last) else ""
-            job.ended(f"{dockerfile} could not be built and pushed{why}", ("docker", "buildx", "build"), 1, last)
-        if not reported:
-            # The tag stays with who was first, and that was made of the same by the same recipe.
-            job.say(f"Another run has pushed {repository.uri}:{tag} meanwhile: its image is taken.")
-        elif pushed != reported:
-            job.fail(
-                f"the builder pushed {reported}, but {repository.uri}:{tag} is {pushed}: another writer used this tag."
-            )
+    pushed = pushed or built_before(repository, tag, given) or built_now(repository, tag, given, arguments, base)
     image = {
         "repository": repository.uri,
         "digest": pushed,
         "uri": f"{repository.uri}@{pushed}",
         "tag": tag,
+        "tree": identity,
         "commit": built.id,
         "version": labels["version"],
         "source": labels["source"],

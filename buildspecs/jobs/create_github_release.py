@@ -17,7 +17,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from jobs import delivered, job, version_tag, web
+from jobs import delivered, job, oncall, version_tag, web
 
 ASSETS = ("deployment.json", "taskdef.json", "appspec.yaml", "imageDetail.json", "imagedefinitions.json")
 PAGE = 100
@@ -72,7 +72,8 @@ class GitHub:
             if accepted := answer.headers.get(ACCEPTED, ""):
                 meaning = OTHER_WORKFLOWS if answer.status == 403 and "workflows=write" in accepted else meaning
                 said += f" (accepted: {accepted})"
-            job.fail(f"{self._refusal}: {meaning}. It says: {said}")
+            entry = oncall.Entry.TOKEN if answer.status == 401 else None
+            job.fail(f"{self._refusal}: {meaning}. It says: {said}", entry=entry)
         self._refusal += f". It says: {said}"
         job.say(f"    {answer.status}")
         return None
@@ -94,7 +95,9 @@ class GitHub:
         if there and there["sha"] != commit:
             job.fail(
                 f"the tag {tag} of {self.repository} is on commit {there['sha']}, this delivery deployed {commit}.\n"
-                "A released version never changes: raise the version."
+                "A released version never changes: raise the version where build.version of the stack that builds "
+                "says, in the file VERSION unless it says otherwise, and deliver again.",
+                entry=oncall.Entry.VERSION_TAKEN,
             )
 
     def notes(self, tag: str, commit: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ TEXTS = (
     "uri",
     "image",
     "tag",
+    "tree",
     "commit",
     "version",
     "source",

@@ -17,7 +17,7 @@ import json
 import time
 from typing import Any, NamedTuple, NoReturn
 
-from jobs import delivered, http_checks, inputs, job, stopped_tasks, taskdef, tested
+from jobs import delivered, http_checks, inputs, job, oncall, stopped_tasks, taskdef, tested
 
 LONGEST_PAUSE = 10
 UNDECIDED = ("PENDING", "IN_PROGRESS")
@@ -283,7 +283,7 @@ def follow(
         if state.done:
             return arn
         if state.failed:
-            serves = " The previous version keeps serving." if last.startswith(ROLLS_BACK) else ""
+            serves = f" {oncall.BACK}" if last.startswith(ROLLS_BACK) else ""
             wrong = ["The new version does not answer as expected:", *decision.failed] if decision.failed else []
             ended = f"the deployment did not succeed: {last.rstrip('.')}.{serves}"
             give_up(service, version, "\n".join([ended, *wrong]))
@@ -298,7 +298,11 @@ def follow(
             if state.done:
                 return arn
             last = state.line
-    give_up(service, version, f"the deployment took longer than {minutes} minutes; its last state: {last}")
+    give_up(
+        service,
+        version,
+        f"the deployment took longer than {minutes} minutes (deploy.timeoutMinutes); its last state: {last}",
+    )
 
 
 def main() -> None:
@@ -325,6 +329,7 @@ def main() -> None:
     runs_it = same(registered, job.aws("Look at what the service is asked to run", *look)["taskDefinition"])
     known = service.deployments()
     arn = left_over(known) if runs_it and not (moves or joins) else ""
+    job.stands(oncall.Entry.ROLLED_BACK, oncall.EITHER)
     if arn:
         revision = asked
         job.say(f"{revision} says the same: nothing to deploy, and no task is restarted")

@@ -20,18 +20,23 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, TypeVar, Union, cast
 
-from jobs import job, registry, registry_api
+from jobs import job, registry, registry_api, zstandard
 
 T = TypeVar("T")
 # https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md, and what it is compatible with:
 # https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md
-COMPRESSED = {
-    "application/vnd.oci.image.layer.v1.tar": False,
-    "application/vnd.oci.image.layer.v1.tar+gzip": True,
-    "application/vnd.docker.image.rootfs.diff.tar": False,
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": True,
+COMPRESSION = {
+    "application/vnd.oci.image.layer.v1.tar": "",
+    "application/vnd.oci.image.layer.v1.tar+gzip": "gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd": "zstd",
+    "application/vnd.docker.image.rootfs.diff.tar": "",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
 }
-"""Media type of a layer that can be read -> whether it is compressed."""
+"""Media type of a layer that can be read -> its compression.
+
+Docker's type with zstd is in no specification, but BuildKit writes it: https://github.com/containers/image/pull/2906.
+"""
 Wanted = dict[int, list[tuple[Path, int]]]
 """Number of a layer's member -> where its content goes, and with which mode."""
 WHITEOUT, OPAQUE, AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
@@ -44,7 +49,7 @@ class Layer(NamedTuple):
 
     digest: str
     size: int
-    compressed: bool
+    compression: str
 
 
 class Member(NamedTuple):
@@ -267,13 +272,15 @@ def read(source: registry_api.Registry, layer: Layer, take: Callable[[tarfile.Ta
         with source.blob(layer.digest) as answer:
             blob = Blob(answer)
             plain: Any = io.BufferedReader(blob, CHUNK)
-            if layer.compressed:
+            if layer.compression == "gzip":
                 plain = gzip.GzipFile(fileobj=plain)
+            elif layer.compression == "zstd":
+                plain = io.BufferedReader(zstandard.Reader(plain), CHUNK)
             try:
                 # As a stream: of what is passed over nothing is kept, and nothing is sought.
                 with tarfile.open(fileobj=plain, mode="r|", tarinfo=Header, encoding="utf-8") as archive:
                     taken.append(take(archive))
-            except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, zstandard.BadContentError) as error:
                 broken = str(error)
             blob.verify(layer)
         if broken:
@@ -305,9 +312,9 @@ def layers_of(manifest: dict[str, Any]) -> list[Layer]:
     found = list[Layer]()
     for entry in manifest.get("layers", []):
         digest, kind = registry.checked_digest(str(entry["digest"]), "a layer of the image"), str(entry["mediaType"])
-        if kind not in COMPRESSED or entry.get("urls"):
+        if kind not in COMPRESSION or entry.get("urls"):
             job.fail(f"the layer {digest} {_unreadable(kind)}")
-        found.append(Layer(digest, int(entry["size"]), COMPRESSED[kind]))
+        found.append(Layer(digest, int(entry["size"]), COMPRESSION[kind]))
     return found
 
 
@@ -315,17 +322,12 @@ def _unreadable(kind: str) -> str:
     """Why a layer of this media type is not read, and what helps."""
     if kind.endswith("+encrypted"):
         return f"is encrypted ({kind}), and no job has its key: build the image without encryption."
-    if "+zstd" in kind or kind.endswith(".zstd"):
-        return (
-            f"is compressed with zstd ({kind}), which the Python of the jobs cannot unpack: build the image with "
-            "compression=gzip,force-compression=true in the --output of docker buildx."
-        )
-    if kind in COMPRESSED or "foreign" in kind or "nondistributable" in kind:
+    if kind in COMPRESSION or "foreign" in kind or "nondistributable" in kind:
         return (
             f"may be stored outside of the registry ({kind}), and no job fetches anything from there: build the image "
             "on a base image whose layers are in the registry."
         )
-    return f"has the media type {kind}, which no job can read. It can be one of: {', '.join(COMPRESSED)}."
+    return f"has the media type {kind}, which no job can read. It can be one of: {', '.join(COMPRESSION)}."
 
 
 def tree_of(source: registry_api.Registry, layers: list[Layer]) -> Tree:
@@ -397,7 +399,7 @@ def store(files: Wanted, archive: tarfile.TarFile) -> None:
                 if goal != first:
                     shutil.copyfile(first, goal)
                 goal.chmod(safe(mode))
-        except (ConnectionError, gzip.BadGzipFile):
+        except (ConnectionError, gzip.BadGzipFile, zstandard.BadContentError):
             raise
         except OSError as error:
             job.fail(f"{first} could not be stored: {error}")

@@ -18,6 +18,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from jobs.oncall import EITHER, JOBS, SENTENCES, Entry, Stands
+
 FAILED = 1
 MISUSED = 2
 TAIL = 20
@@ -38,6 +40,8 @@ MOST_CHARACTERS = 1000
 last_lines: deque[str] = deque(maxlen=TAIL)
 """What the last command of `stream` printed at its end."""
 _secrets: list[str] = []
+_stands: list[Stands] = []
+"""How things stand since the job has said so; before that, its row of :data:`jobs.oncall.JOBS` does."""
 
 
 class Result(NamedTuple):
@@ -53,6 +57,7 @@ def start(description: str | None, *tools: str) -> None:
 
     A job's inputs are environment variables. A tool is named by the command that prints its version.
     """
+    _stands.clear()
     form = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(description=description, formatter_class=form).parse_args()
     say(", ".join([f"Python {sys.version.split()[0]}", *map(version, tools)]))
@@ -109,10 +114,30 @@ def say(text: str) -> None:
     print(cleaned(masked(text), but="\n\t"), flush=True)
 
 
-def fail(message: str, code: int = FAILED) -> NoReturn:
-    """End the job with this message."""
-    print(cleaned(masked(f"\nFAILED: {message}"), but="\n\t"), file=sys.stderr, flush=True)
+def stands(entry: Entry, users: str) -> None:
+    """Say how things stand from here on, for a failure that comes later."""
+    _stands[:] = [_row()._replace(entry=entry, users=users, variable="")]
+
+
+def _row() -> Stands:
+    """How things stand with this job."""
+    name = Path(sys.argv[0]).stem.replace("_", "-")
+    return JOBS.get(name, Stands(Entry.RUNS_NOW, EITHER, "those of its section"))
+
+
+def fail(message: str, code: int = FAILED, entry: Entry | None = None) -> NoReturn:
+    """End the job with this message, what users have now, and the entry of docs/oncall.md that says what to do."""
+    text = "\n".join([message, *_what_to_do(message, entry)])
+    print(cleaned(masked(f"\nFAILED: {text}"), but="\n\t"), file=sys.stderr, flush=True)
     raise SystemExit(code)
+
+
+def _what_to_do(message: str, entry: Entry | None) -> list[str]:
+    """What users have now, unless the message says so itself, the entry's address, and what can be changed."""
+    known = _stands[0] if _stands else _row()
+    users = known.sentence(optional(known.variable)) if known.variable else known.sentence("")
+    told = [] if any(each in message for each in SENTENCES) else [users]
+    return [*told, f"What to do: {(entry or known.entry).address}; its settings: {known.settings}"]
 
 
 def optional(name: str) -> str:
@@ -153,7 +178,7 @@ def run(
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def stream(why: str, *command: str, check: bool = True) -> int:
+def stream(why: str, *command: str, check: bool = True, env: dict[str, str] | None = None) -> int:
     """As `run`, but what the command prints goes to the log as it comes; returns the exit code."""
     say(f"==> {why}\n    $ {shlex.join(command)}")
     last_lines.clear()
@@ -165,6 +190,7 @@ def stream(why: str, *command: str, check: bool = True) -> int:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            env={**os.environ, **(env or {})},
         )
     except FileNotFoundError:
         missing(command[0])

@@ -12,10 +12,11 @@ APPSPEC (JSON: what the AppSpec says of network and capacity provider; empty for
 IMAGE_ONLY (true: the deployment changes nothing of the running task definition but the image; or false), CLUSTER and
 SERVICE (names), IMAGE_REPOSITORY_URI, IMAGE_DIGEST, RELEASED (true: the version is released after the deployment, so
 its tag must be free or on this image; or false), TAG_PREFIX (of that tag, may be empty), EXISTING (true: the service
-exists already; or false), and for such a one TASK_DEFINITION_FILE (of the commit, the base instead of what runs; may be
-empty), TAKE_OVER (true: changes of what runs are agreed to; or false), CONTROLLER (its deployment controller),
-IMAGE_PLATFORM (of the image). Of the images that are delivered with the application's: FURTHER_IMAGES (JSON object: the
-name of each, and its repository) and FURTHER_DIGESTS (`name=digest`, with spaces between them); both empty without any.
+exists already; or false), and for such a one STACK (whose file says so), TASK_DEFINITION_FILE (of the commit, the base
+instead of what runs; may be empty), TAKE_OVER (true: changes of what runs are agreed to; or false), CONTROLLER (its
+deployment controller), IMAGE_PLATFORM (of the image). Of the images that are delivered with the application's:
+FURTHER_IMAGES (JSON object: the name of each, and its repository) and FURTHER_DIGESTS (`name=digest`, with spaces
+between them); both empty without any.
 """
 
 from __future__ import annotations
@@ -206,7 +207,9 @@ def of_the_run(image: dict[str, Any]) -> dict[str, registry.Image]:
 
 def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -> Prepared:
     """What a service that exists runs, with what the stack file states."""
+    stated, file = template(address, FAMILY), image.get("taskDefinition", {})
     wanted = takeover.Wanted(
+        stack=job.require("STACK"),
         cluster=job.require("CLUSTER"),
         service=job.require("SERVICE"),
         container=container,
@@ -218,7 +221,6 @@ def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -
         image_only=job.require("IMAGE_ONLY") == "true",
         repository=delivered.repository().uri,
     )
-    stated, file = template(address, FAMILY), image.get("taskDefinition", {})
     if wanted.file and not (file and isinstance(file, dict)):
         job.fail(f"image.json has no task definition of {wanted.file}: run the pipeline from its first stage.")
     if wanted.file:

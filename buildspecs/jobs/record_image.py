@@ -13,12 +13,16 @@ import json
 import urllib.request
 from typing import Any
 
-from jobs import further_images, job, registry
+from jobs import further_images, image_labels, job, registry
 
 
-def image_config(repository: registry.Repository, digest: str, platform: str) -> dict[str, Any]:
-    """The image's configuration (labels, platform), out of the index if it is one."""
+def labels_of(repository: registry.Repository, digest: str, platform: str) -> dict[str, str]:
+    """The image's labels, and over them what its index says of the commit that it delivers.
+
+    Ends the job when the image is for another platform, of an index if it is one.
+    """
     document = json.loads(registry.manifest(repository, digest)[0])
+    afterwards = image_labels.put_afterwards(document)
     if "manifests" in document:
         found = registry.of_platform(document, f"{repository.uri}@{digest}", platform)
         document = json.loads(registry.manifest(repository, found)[0])
@@ -39,7 +43,8 @@ def image_config(repository: registry.Repository, digest: str, platform: str) ->
     made_for = f"{config.get('os')}/{config.get('architecture')}"
     if made_for != platform:
         job.fail(f"{repository.uri}@{digest} is for {made_for}, the tasks run on {platform}.")
-    return config
+    labels: dict[str, str] = config.get("config", {}).get("Labels") or {}
+    return {**labels, **afterwards}
 
 
 def images_beside(digest: str, platform: str) -> dict[str, str]:
@@ -56,7 +61,7 @@ def images_beside(digest: str, platform: str) -> dict[str, str]:
                 f"Who delivers that one pushes the image {name} first, under this tag, as a promotion does: is {name} "
                 "among the images of the stack that promotes?"
             )
-        image_config(repository, beside, platform)
+        labels_of(repository, beside, platform)
         found[name] = beside
     return found
 
@@ -71,7 +76,7 @@ def main() -> None:
     if (detail["ImageDigest"], detail["RepositoryName"]) != (digest, repository.name):
         given = f"{detail['RepositoryName']}@{detail['ImageDigest']}"
         job.fail(f"the source delivered {given}, the pipeline announced {repository.name}@{digest}.")
-    labels = image_config(repository, digest, platform).get("config", {}).get("Labels") or {}
+    labels = labels_of(repository, digest, platform)
     label = {
         name: job.one_line(str(labels.get(f"org.opencontainers.image.{name}", "")))
         for name in ("revision", "version", "source", "created")
@@ -81,6 +86,7 @@ def main() -> None:
         "digest": digest,
         "uri": f"{repository.uri}@{digest}",
         "tag": "",  # the source's tag moves on: it is no name of this image
+        "tree": job.one_line(str(labels.get(image_labels.TREE, ""))),
         "commit": label["revision"],
         "version": label["version"],
         "source": label["source"],

@@ -54,9 +54,9 @@ class Registry:
     def manifest(self, digest: str) -> tuple[bytes, str]:
         """A manifest's exact bytes, held against its digest, and its media type."""
         answer = self.ask("GET", f"manifests/{digest}", 200, Accept=ACCEPT)
-        if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
-            job.fail(f"the registry {self.where.host} answered with something else than {digest}.")
-        return answer.body, answer.headers.get("content-type") or json.loads(answer.body)["mediaType"]
+        return self._held(answer.body, digest), answer.headers.get("content-type") or json.loads(answer.body)[
+            "mediaType"
+        ]
 
     def put(self, reference: str, manifest: tuple[bytes, str]) -> None:
         """Store a manifest under its digest or a tag."""
@@ -73,6 +73,26 @@ class Registry:
         request = web.prepared("GET", f"{self.root}blobs/{digest}", self.authorization)
         answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=300)  # noqa: S310 - see web.prepared
         return answer
+
+    def content(self, digest: str, most: int) -> bytes:
+        """A blob of at most so many bytes, held against its digest; ends the job when it is another, or larger."""
+
+        def once() -> bytes:
+            with self.blob(digest) as answer:
+                return bytes(answer.read(most + 1))
+
+        found = patiently(f"{digest} could not be read from {self.where.uri}", once)
+        if len(found) > most:
+            job.fail(
+                f"{digest} of {self.where.uri} has more than {most:,} bytes, which is the most that is read of it."
+            )
+        return self._held(found, digest)
+
+    def _held(self, content: bytes, digest: str) -> bytes:
+        """What the registry has answered with; ends the job when it is not what the digest names."""
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            job.fail(f"the registry {self.where.host} answered with something else than {digest}.")
+        return content
 
     def fetch_blob(self, source: Registry, digest: str) -> None:
         """Get a blob from the other repository; one of the same registry is to be mounted."""

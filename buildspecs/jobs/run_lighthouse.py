@@ -253,4 +253,7 @@ def main() -> None:
         job.say(str(score))
     missed = [score for score in scores if not score.passed]
     if missed:
-        job.fail("budgets missed:\n" + "\n".join(f"  {score}" for score in missed))
+        job.fail(
+            "budgets missed (tests.lighthouse.budgets in the stack file):\n"
+            + "\n".join(f"  {score}" for score in missed)
+        )

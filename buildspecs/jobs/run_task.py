@@ -16,66 +16,36 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from jobs import delivered, ecs_service, inputs, job, stopped_tasks, taskdef
+from jobs import delivered, inputs, job, oncall, standalone_task, stopped_tasks, taskdef
+from jobs.standalone_task import FIRST_PAUSE, LONGEST_PAUSE, ended, exit_code, known
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
+DEFINITION, RECORD = "task.json", "record.json"
+"""Files of this job alone."""
 MINUTES_TO_STOP = 4
 """More than ECS gives a task that is stopped: its containers have at most 2 minutes to end.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 """
-PATIENCE = 12
-"""Answers in a row without the task: what has just been started may not be visible yet, ECS is eventually consistent.
-
-https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
-"""
-TAIL = 40
-"""Lines of the command's log that are shown."""
-ON_FARGATE = ("FARGATE", "FARGATE_SPOT")
-DEFINITION, RECORD = "task.json", "record.json"
-"""Files of this job alone."""
-STANDS = {
-    "before": "Nothing was deployed: the version that runs keeps serving.",
-    "after": "The new version serves already.",
-}
+STANDS = {"before": oncall.NOT_DEPLOYED, "after": oncall.DEPLOYED}
 
 
-class Command(NamedTuple):
+@dataclass(frozen=True)
+class Command(standalone_task.Standalone):
     """What is run.
 
     Attributes:
-        when: Before or after the deployment.
-        cluster: The cluster's name.
-        family: The family of its task definition.
-        container: The container whose command it replaces.
-        words: The command.
+        words: The command, which replaces the container's own.
         definition: The task definition that is deployed.
-        log_group: The log group of the containers.
-        minutes: Longest time of its task.
         key: Stands for family, image, command, environment and secrets.
     """
 
-    when: str
-    cluster: str
-    family: str
-    container: str
     words: list[str]
     definition: dict[str, Any]
-    log_group: str
-    minutes: int
     key: str
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """The container in the task definition."""
-        return dict(next(p for p in self.definition["containerDefinitions"] if p.get("name") == self.container))
-
-    def fail(self, message: str, *lines: str) -> NoReturn:
-        """End the job, saying what serves now."""
-        job.fail("\n".join([f"{message}. {STANDS[self.when]}", *lines]))
 
 
 class Record:
@@ -119,69 +89,21 @@ def key_of(family: str, digest: str, words: list[str], container: dict[str, Any]
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def placement(service: dict[str, Any]) -> list[str]:
-    """Return the options of RunTask that put a task where those of the service are."""
-    serves = ecs_service.serving(service)
-    providers = serves.get("capacityProviderStrategy") or []
-    launch = serves.get("launchType", "")
-    if launch == "FARGATE" or (providers and all(item["capacityProvider"] in ON_FARGATE for item in providers)):
-        options = ["--launch-type", "FARGATE"]
-        options += ["--platform-version", serves["platformVersion"]] if serves.get("platformVersion") else []
-    elif providers:
-        options = ["--capacity-provider-strategy", json.dumps(providers)]
-    else:
-        options = ["--launch-type", launch or "EC2"]
-    network = serves.get("networkConfiguration") or {}
-    return [*options, *(["--network-configuration", json.dumps(network)] if network else [])]
-
-
-def tasks(command: Command, *, again: bool = False) -> list[dict[str, Any]]:
-    """Return the tasks of the family that ECS knows, the newest first; it forgets one an hour after its end."""
-    arns: list[str] = []
-    for status in ("RUNNING", "STOPPED"):
-        where = ("--cluster", command.cluster, "--family", command.family, "--desired-status", status)
-        arns += job.aws(f"List its tasks that are {status}", "ecs", "list-tasks", *where, again=again)["taskArns"]
-    found = ecs_service.described(job.aws, "Look at them", command.cluster, arns, again=again)
-    return sorted(found, key=lambda task: inputs.moment(task["createdAt"]), reverse=True)
-
-
-def ended(task: dict[str, Any]) -> bool:
-    """Whether the exit codes of a task are known."""
-    return task.get("lastStatus") == "STOPPED"
-
-
-def look_up(command: Command, name: str) -> dict[str, Any]:
-    """Return the service; ends the job when it is not there."""
-    look = ("ecs", "describe-services", "--cluster", command.cluster, "--services", name)
-    services = job.aws("Look at the service", *look)["services"]
-    if not services or services[0].get("status") != "ACTIVE":
-        command.fail(f"the cluster {command.cluster} has no active service {name}")
-    return dict(services[0])
-
-
 def start(command: Command, service: dict[str, Any], record: Record) -> dict[str, Any]:
     """Start a task; ends the job when ECS does not. ECS starts one for each attempt, which it remembers for a day.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
     """
-    Path(DEFINITION).write_text(json.dumps({**command.definition, "family": command.family}), encoding="utf-8")
-    register = ("ecs", "register-task-definition", "--cli-input-json", f"file://{DEFINITION}")
-    registered = job.aws("Register its task definition", *register)["taskDefinition"]["taskDefinitionArn"]
-    attempt = record.attempt
+    registered = standalone_task.register({**command.definition, "family": command.family}, DEFINITION)
     overrides = {"containerOverrides": [{"name": command.container, "command": command.words}]}
-    tag = f"key={job.require('TASK_TAG')},value={command.family}"
-    what = ("--cluster", command.cluster, "--task-definition", registered, "--overrides", json.dumps(overrides))
-    named = ("--started-by", attempt, "--client-token", attempt, "--tags", tag)
-    answer = job.aws("Run it", "ecs", "run-task", *what, *placement(service), *named, absent="ConflictException")
-    if answer is None:
+    named = ("--started-by", record.attempt, "--client-token", record.attempt)
+    task = standalone_task.start(command, registered, service, "--overrides", json.dumps(overrides), *named)
+    if task is None:
         command.fail(
             "ECS has started a task for this attempt already, and does not list it. If that was a moment ago, retry "
             f"this action; if nobody knows any more how it ended, have the next run make another one: {record.again}"
         )
-    if not answer["tasks"]:
-        why = "; ".join(f"{part.get('reason')} {part.get('detail', '')}".strip() for part in answer["failures"])
-        command.fail(f"ECS starts no task: {why}")
-    return dict(answer["tasks"][0])
+    return task
 
 
 def await_others(command: Command, found: list[dict[str, Any]]) -> None:
@@ -197,48 +119,12 @@ def await_others(command: Command, found: list[dict[str, Any]]) -> None:
             command.fail(f"{names} of an earlier run still runs. Wait for its end, or stop it, and retry: {stop}")
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
-        found = tasks(command, again=True)
-
-
-def follow(command: Command, task: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Wait for the end of a task, which is stopped when it takes too long; returns it, and whether it was."""
-    arn, name = str(task["taskArn"]), stopped_tasks.identity(task)
-    took = max(0.0, time.time() - inputs.moment(task["createdAt"]))
-    deadline, pause, line = time.monotonic() + command.minutes * 60 - took, FIRST_PAUSE, ""
-    missing, stopped = 0, False
-    while not ended(task):
-        if (state := f"task {name}: {task.get('lastStatus', 'PROVISIONING')}") != line:
-            line = state
-            job.say(line)
-        if time.monotonic() > deadline:
-            if stopped:
-                command.fail(f"task {name} was asked to stop, and has not stopped: it may still run")
-            stopped, deadline = True, time.monotonic() + MINUTES_TO_STOP * 60
-            reason = f"The command took longer than {command.minutes} minutes."
-            job.aws("Stop it", "ecs", "stop-task", "--cluster", command.cluster, "--task", arn, "--reason", reason)
-        time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
-        look = ("ecs", "describe-tasks", "--cluster", command.cluster, "--tasks", arn)
-        answer = job.aws("Look at it", *look, again=bool(line) and not missing)["tasks"]
-        missing = 0 if answer else missing + 1
-        if missing > PATIENCE:
-            command.fail(f"ECS does not know task {name} any more, so that nobody knows how it ended")
-        task = answer[0] if answer else task
-    return task, stopped
+        found = known(command, again=True)
 
 
 def succeeded(command: Command, task: dict[str, Any]) -> bool:
-    """Whether the command has ended by itself, with exit code 0: one that is stopped may end with 0 half-way."""
-    own = [part.get("exitCode") for part in task.get("containers", []) if part.get("name") == command.container]
-    return task.get("stopCode") == "EssentialContainerExited" and own == [0]
-
-
-def show_log(command: Command, task: dict[str, Any]) -> None:
-    """Print the last lines that the command has written."""
-    own = {"containerDefinitions": [command.own]}
-    lines = stopped_tasks.log_of(task, own, command.log_group, TAIL)
-    if lines:
-        job.say("\n".join([f"The last lines of its log, at most {TAIL}:", *(f"  | {line}" for line in lines)]))
+    """Whether the command has ended by itself, with exit code 0."""
+    return exit_code(command, task) == 0
 
 
 def give_up(command: Command, task: dict[str, Any], *, stopped: bool) -> NoReturn:
@@ -255,17 +141,20 @@ def read_command() -> Command:
     deployment = delivered.read_json("deployment.json", "container")
     definition = taskdef.read(deployment)
     words = inputs.parsed("COMMAND", job.require("COMMAND"), list)
-    when, container = job.require("WHEN"), str(deployment["container"])
+    container = str(deployment["container"])
     own = next(part for part in definition["containerDefinitions"] if part.get("name") == container)
     command = Command(
-        when=when,
+        what="The command",
+        stands=STANDS[job.require("WHEN")],
         cluster=job.require("CLUSTER"),
         family=job.require("FAMILY"),
+        tag=job.require("TASK_TAG"),
         container=container,
         words=words,
         definition=definition,
         log_group=job.require("LOG_GROUP"),
         minutes=inputs.number("TIMEOUT_MINUTES", job.require("TIMEOUT_MINUTES")),
+        minutes_to_stop=MINUTES_TO_STOP,
         key=key_of(job.require("FAMILY"), str(deployment["digest"]), words, own),
     )
     if not own.get("essential", True):
@@ -284,7 +173,7 @@ def main() -> None:
             f"{record.task.rpartition('/')[2]}: it is not run again. To have it run again: {record.again}"
         )
         return
-    found = tasks(command)
+    found = known(command)
     task = next((task for task in found if task.get("startedBy") == record.attempt), {})
     if task and ended(task) and not succeeded(command, task):
         job.say(f"task {stopped_tasks.identity(task)} has failed while nobody looked: the command is run again")
@@ -294,9 +183,9 @@ def main() -> None:
         job.say(f"task {stopped_tasks.identity(task)} has been started already: this run follows it")
     else:
         await_others(command, found)
-        task = start(command, look_up(command, job.require("SERVICE")), record)
-    task, stopped = follow(command, task)
-    show_log(command, task)
+        task = start(command, standalone_task.look_up(command, job.require("SERVICE")), record)
+    task, stopped = standalone_task.follow(command, task)
+    standalone_task.show_log(command, task, command.definition)
     well = succeeded(command, task)
     record.write(task["taskArn"], succeeded=well)
     if not well:

@@ -42,6 +42,7 @@ class Wanted(NamedTuple):
     """What the program says of the service.
 
     Attributes:
+        stack: The stack whose file says it.
         cluster: The cluster's name.
         service: The service's name.
         container: The container whose image is delivered.
@@ -54,6 +55,7 @@ class Wanted(NamedTuple):
         repository: Where the pipeline pushes the image to.
     """
 
+    stack: str
     cluster: str
     service: str
     container: str
@@ -64,6 +66,15 @@ class Wanted(NamedTuple):
     agreed: bool
     image_only: bool
     repository: str
+
+    def config(self, verb: str, key: str) -> str:
+        """Return the command that sets or removes a key of the stack file, up to its value."""
+        return f"pulumi config {verb} --stack {self.stack} --path 'ecs-delivery:{key}'"
+
+    @property
+    def then(self) -> str:
+        """What follows an edit of the stack file."""
+        return f"Then run `pulumi up --stack {self.stack}` and retry this action."
 
 
 class Running(NamedTuple):
@@ -167,7 +178,7 @@ def definition(wanted: Wanted, running: Running, stated: dict[str, Any], file: d
     if wanted.container not in names:
         problems.append(
             f"{_base(wanted, running)} has no container {wanted.container!r}; it has {', '.join(map(repr, names))}: "
-            f"pulumi config set --path 'ecs-delivery:application.containerName' {names[0] if names else 'NAME'}"
+            f"{wanted.config('set', 'application.containerName')} {names[0] if names else 'NAME'}"
         )
         _refuse(problems)
     roles = {key: stated[key] for key in ROLES if stated.get(key)}
@@ -176,7 +187,7 @@ def definition(wanted: Wanted, running: Running, stated: dict[str, Any], file: d
     given.update({key: value for key, value in roles.items() if not base.get(key)})
     made = task_definition.with_stated(base, given, wanted.container)
     problems += _login_problems(wanted, running, made)
-    problems += [*_definition_problems(wanted, running, made), *_role_problems(made, roles)]
+    problems += [*_definition_problems(wanted, running, made), *_role_problems(wanted, made, roles)]
     if problems:
         _refuse(problems)
     _agree(wanted, running, made, given, family=str(stated["family"]))
@@ -205,7 +216,7 @@ def _service_problems(wanted: Wanted, service: dict[str, Any]) -> Iterator[str]:
     if controller != wanted.controller:
         engine = ENGINES.get(controller)
         fix = (
-            f"pulumi config set --path 'ecs-delivery:deploy.engine' {engine}"
+            f"{wanted.config('set', 'deploy.engine')} {engine}"
             if engine
             else "this program deploys services of the controllers ECS and CODE_DEPLOY"
         )
@@ -233,7 +244,7 @@ def _definition_problems(wanted: Wanted, running: Running, made: dict[str, Any])
         yield (
             f"the image is built for {built}, {base} runs on {processor}"
             f"{'' if platform.get('cpuArchitecture') else ', as Fargate does when nothing is said'}: "
-            f"pulumi config set --path 'ecs-delivery:application.architecture' {key}"
+            f"{wanted.config('set', 'application.architecture')} {key}"
         )
     elif not processor:
         job.say(f"{base} names no processor: whether the instances are {built}, as the image is, is not checked")
@@ -263,14 +274,14 @@ def _port_problems(wanted: Wanted, running: Running, made: dict[str, Any]) -> It
         yield (
             f"the load balancer of {wanted.service} sends traffic to port {' and '.join(ports)} of "
             f"{wanted.container!r}, not to {wanted.port}: "
-            f"pulumi config set --path 'ecs-delivery:application.port' {ports[0]}"
+            f"{wanted.config('set', 'application.port')} {ports[0]}"
         )
     elif running.balancers and not ports:
         others = " and ".join(f"port {port} of {name!r}" for name, port in running.balancers)
         job.say(f"users reach {others}; the image that is delivered is that of {wanted.container!r}")
 
 
-def _role_problems(made: dict[str, Any], roles: dict[str, Any]) -> Iterator[str]:
+def _role_problems(wanted: Wanted, made: dict[str, Any], roles: dict[str, Any]) -> Iterator[str]:
     """Yield roles of the definition that the pipeline may not pass, because the stack file does not name them."""
     for key in ROLES:
         arn = str(made.get(key) or "")
@@ -281,7 +292,7 @@ def _role_problems(made: dict[str, Any], roles: dict[str, Any]) -> Iterator[str]
                 f"the task definition has the {'execution' if key == 'executionRoleArn' else 'task'} role {arn}, "
                 f"which the pipeline may pass only when the stack file names it"
                 f"{f' in place of {named}' if named else ''}: "
-                f"pulumi config set --path 'ecs-delivery:{STATED_KEYS[key]}' {arn}"
+                f"{wanted.config('set', STATED_KEYS[key])} {arn}"
             )
 
 
@@ -298,7 +309,7 @@ def _login_problems(wanted: Wanted, running: Running, made: dict[str, Any]) -> l
         return []
     pulls = f"{wanted.service} pulls the image of {wanted.container!r} with {LOGIN}"
     keeps = "which the Amazon ECS action would keep, and with which no image of Amazon ECR can be pulled"
-    return [f"{pulls}, {keeps}: pulumi config set --path 'ecs-delivery:deploy.engine' ecs"]
+    return [f"{pulls}, {keeps}: {wanted.config('set', 'deploy.engine')} ecs"]
 
 
 def _agree(wanted: Wanted, running: Running, made: dict[str, Any], given: dict[str, Any], *, family: str) -> None:
@@ -318,15 +329,15 @@ def _agree(wanted: Wanted, running: Running, made: dict[str, Any], given: dict[s
             f"the Amazon ECS action ships nothing but the image, and {origin} would change what {wanted.service} runs, "
             f"{running.arn}:\n{lines}\n"
             "Either set deploy.engine to ecs, which ships all of it:\n"
-            "  pulumi config set --path 'ecs-delivery:deploy.engine' ecs\n"
-            f"or keep what runs: {_way_back(wanted, given)}\nThen run `pulumi up` and retry this action."
+            f"  {wanted.config('set', 'deploy.engine')} ecs\n"
+            f"or keep what runs: {_way_back(wanted, given)}\n{wanted.then}"
         )
     if not wanted.agreed and not running.is_delivered(wanted.container, wanted.repository, family):
         job.fail(
             f"{origin} would change what {wanted.service} runs, {running.arn}, besides the image:\n{lines}\n"
             "Nothing was registered. To agree, once:\n"
-            "  pulumi config set --path 'ecs-delivery:hosting.existing.takeOver' true\n"
-            f"or keep what runs: {_way_back(wanted, given)}\nThen run `pulumi up` and retry this action."
+            f"  {wanted.config('set', 'hosting.existing.takeOver')} true\n"
+            f"or keep what runs: {_way_back(wanted, given)}\n{wanted.then}"
         )
     job.say(f"besides the image of {wanted.container!r}, {origin} changes what {wanted.service} runs, {running.arn}:")
     job.say(lines)
@@ -337,7 +348,7 @@ def _way_back(wanted: Wanted, given: dict[str, Any]) -> str:
     if wanted.file:
         return (
             f"write into {wanted.file} what runs, or leave out hosting.existing.taskDefinitionFile:\n"
-            "  pulumi config rm --path 'ecs-delivery:hosting.existing.taskDefinitionFile'"
+            f"  {wanted.config('rm', 'hosting.existing.taskDefinitionFile')}"
         )
     keys = [STATED_KEYS[key] for key in given if key in STATED_KEYS]
     for part in given.get("containerDefinitions", []):
@@ -345,4 +356,4 @@ def _way_back(wanted: Wanted, given: dict[str, Any]) -> str:
         keys += [
             f"application.{key}.{entry['name']}" for key in ("environment", "secrets") for entry in part.get(key, [])
         ]
-    return "state less:\n" + "\n".join(f"  pulumi config rm --path 'ecs-delivery:{key}'" for key in keys)
+    return "state less:\n" + "\n".join(f"  {wanted.config('rm', key)}" for key in keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from jobs import job, registry
+from jobs import job, oncall, registry
 
 COMMIT = re.compile(r"[0-9a-f]{7,64}")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -36,6 +36,8 @@ def is_on(repository: registry.Repository, digest: str, tag: str) -> bool:
     if there not in (None, digest):
         job.fail(
             f"the version {tag} in {repository.uri} is the image {there}, and this delivery brings {digest}.\n"
-            "A released version never changes: raise the version and deliver again."
+            "A released version never changes: raise the version where build.version of the stack that builds says, in "
+            "the file VERSION unless it says otherwise, and deliver again.",
+            entry=oncall.Entry.VERSION_TAKEN,
         )
     return there == digest

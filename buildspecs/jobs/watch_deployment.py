@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from typing import Any, NoReturn
 
-from jobs import http_checks, inputs, job, stopped_tasks, task_definition, tested
+from jobs import http_checks, inputs, job, oncall, stopped_tasks, task_definition, tested
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 FEWEST_FAILURES, MOST_FAILURES = 3, 200
@@ -142,7 +142,7 @@ class Watch:
         found = stopped_tasks.explain(list(self.failures.values()), self.events, self.definition, self.log_group)
         because = f", because {found.sentence}" if found.sentence else ""
         lines = found.lines if self.failures else []
-        job.fail("\n".join([f"{message}{because}. The previous version keeps serving.", *problems, *lines]))
+        job.fail("\n".join([f"{message}{because}. {oncall.BACK}", *problems, *lines]))
 
     def failed(self, action: dict[str, Any]) -> NoReturn:
         """End the job, since the deploying action has failed by itself."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pulumi
 
 from components.engines.code_deploy_group import CodeDeploy, CodeDeployArgs
@@ -18,34 +16,16 @@ from components.engines.engine import (
 )
 from components.engines.new_version_checks import checks_of
 from components.foundation.iam import Statement
-from components.jobs.build_project import LONG_RUNNING, BuildProject
+from components.jobs.build_project import BuildProject, Wait
 from components.pipeline.delivery_pipeline import follow_run
 from components.pipeline.model import RUN, Action, Artifact, Category, Provider
 
 WATCH_ACTION = "WatchDeployment"
-QUICK_MINUTES = 12
-"""How long a job on a Lambda machine, which ends after 15 minutes, may watch."""
 CODE_DEPLOY_WAITS_MINUTES = 60
 """How long CodeDeploy waits for the new tasks to be healthy.
 
 https://docs.aws.amazon.com/codedeploy/latest/userguide/troubleshooting-ecs.html
 """
-MINUTES_TO_START = 2
-"""What a task on Fargate takes until its health checks begin to count: a machine, the image, the first checks."""
-
-
-def minutes_to_decide(desired_count: int, grace_period_seconds: int) -> int:
-    """Return how long it takes until as many tasks have failed their health checks as stop a deployment.
-
-    Three tasks at least, or half of them all; one that fails is started again. The rule is that of the deployment
-    circuit breaker: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
-
-    Args:
-        desired_count: Number of tasks that start side by side.
-        grace_period_seconds: How long a starting task may fail its health checks.
-    """
-    rounds = math.ceil(max(3, desired_count / 2) / desired_count)
-    return math.ceil(rounds * (MINUTES_TO_START + grace_period_seconds / 60))
 
 
 def _group(deployment: Deployment) -> tuple[DeploymentGroup, pulumi.Input[str], pulumi.Input[str]]:
@@ -86,17 +66,19 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
 def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
     """Make the job that runs beside CodeDeploy's own action: that one says little, and gives up after an hour."""
     target, context = deployment.target, deployment.context
-    prefix, grace = context.foundation.prefix, target.grace_period_seconds
+    prefix = context.foundation.prefix
     checked, statements = checks_of(deployment)
-    checking = deployment.rollout.test_traffic.minutes if deployment.rollout.test_traffic else 0
-    known = grace is not None and minutes_to_decide(deployment.desired_count, grace) + checking <= QUICK_MINUTES
-    # It runs for minutes beside other jobs: a size that none of them has, and so a quota of its own.
-    machine = context.quick.with_memory(4) if known else LONG_RUNNING
-    minutes = QUICK_MINUTES if machine.is_lambda else CODE_DEPLOY_WAITS_MINUTES
+    wait = Wait.on(
+        context.waiting,
+        stated=None,
+        takes=deployment.minutes_to_decide,
+        otherwise=CODE_DEPLOY_WAITS_MINUTES,
+        to_end=MINUTES_TO_ROLL_BACK,
+    )
     return deployment.stage.project(
         "watch-deployment",
         description="Shows what becomes of the new tasks, and stops a deployment whose tasks keep failing",
-        machine=machine,
+        machine=wait.machine,
         reads=(Artifact.DEPLOYMENT,),
         variables={
             "PIPELINE": prefix,
@@ -105,7 +87,7 @@ def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
             "CLUSTER": target.cluster,
             "SERVICE": target.service,
             "LOG_GROUP": target.log_group,
-            "MINUTES": str(minutes),
+            "MINUTES": str(wait.minutes),
             **checked,
         },
         statements=[
@@ -116,7 +98,7 @@ def _watch(deployment: Deployment, group: DeploymentGroup) -> BuildProject:
             *group.stop(target.account),
             *([CONTINUE_DEPLOYMENTS, *statements] if checked else []),
         ],
-        timeout_minutes=minutes + MINUTES_TO_ROLL_BACK,
+        timeout_minutes=wait.timeout_minutes,
     )
 
 

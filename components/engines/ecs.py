@@ -19,7 +19,7 @@ from components.engines.engine import (
 )
 from components.engines.new_version_checks import checks_of
 from components.foundation.iam import Statement
-from components.jobs.build_project import LONG_RUNNING
+from components.jobs.build_project import Wait
 from components.pipeline.model import Action, Artifact
 from components.pipeline.variables import DELIVERED_IMAGE
 
@@ -31,10 +31,17 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
     else:  # a service that exists keeps what the stack file does not state
         configuration = stated_configuration(rollout)
     checked, statements = checks_of(deployment)
+    wait = Wait.on(
+        deployment.context.waiting,
+        stated=rollout.timeout_minutes if "timeout_minutes" in rollout.stated else None,
+        takes=deployment.minutes_of_ecs,
+        otherwise=rollout.timeout_minutes,
+        to_end=MINUTES_TO_ROLL_BACK,
+    )
     project = deployment.stage.project(
         "deploy-ecs",
         description="Registers the task definition, updates the service and follows the deployment",
-        machine=LONG_RUNNING,
+        machine=wait.machine,
         reads=(Artifact.DEPLOYMENT,),
         variables={
             "CLUSTER": target.cluster,
@@ -46,7 +53,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             else "",
             "USERS_TARGET_GROUP": target.users_target_group or "",
             "LOG_GROUP": target.log_group,
-            "TIMEOUT_MINUTES": str(rollout.timeout_minutes),
+            "TIMEOUT_MINUTES": str(wait.minutes),
             **checked,
         },
         statements=[
@@ -61,7 +68,7 @@ def _deploy(deployment: Deployment) -> tuple[tuple[Action, ...], tuple[Statement
             *statements,
             *([target.continue_deployments()] if rollout.test_traffic else []),
         ],
-        timeout_minutes=rollout.timeout_minutes + MINUTES_TO_ROLL_BACK,
+        timeout_minutes=wait.timeout_minutes,
     )
     action = project.action(DEPLOY_ACTION, environment=DELIVERED_IMAGE)
     return (action,), (project.start(),)
@@ -72,7 +79,7 @@ ECS = Engine(
     moved_by="ECS itself",
     strategies=("rolling", "blueGreen", "canary", "linear"),
     timeout_minutes=60,
-    # A CodeBuild action gets 8 hours, less 5 minutes to roll back and 5 to start the build.
+    # A CodeBuild action gets 8 hours, less 3 minutes to roll back and 7 to start the build.
     # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
     longest_timeout_minutes=470,
     options=frozenset({"bake_minutes", "timeout_minutes", "alarms", "test_traffic"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -9,6 +10,7 @@ from typing import Literal
 
 from components.engines.target import DeploymentTarget
 from components.foundation.iam import Statement
+from components.jobs.build_project import LAMBDA_MINUTES
 from components.jobs.job_component import JobComponent, JobContext
 from components.pipeline.model import Action
 
@@ -16,8 +18,17 @@ Strategy = Literal["allAtOnce", "rolling", "blueGreen", "canary", "linear"]
 
 DEPLOY_ACTION = "DeployService"
 """The action that moves the service, whichever engine does it."""
-MINUTES_TO_ROLL_BACK = 5
-"""What a job gets beyond its own timeout, to roll the service back and to say why."""
+MINUTES_TO_ROLL_BACK = 3
+"""What a job gets beyond its own timeout, to ask for the rollback and to say why: a dozen requests, no waiting."""
+QUICK_MINUTES = LAMBDA_MINUTES - MINUTES_TO_ROLL_BACK
+"""How long a job on a Lambda machine follows a deployment."""
+MINUTES_TO_START = 2
+"""What a task on Fargate takes until its health checks begin to count: a machine, the image, the first checks."""
+MINUTES_TO_STOP = 2
+"""The most that ECS gives the containers of a task to stop.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+"""
 
 WRITTEN_BY_DEPLOYMENTS = ("taskDefinition", "capacityProviderStrategies")
 """Properties of the service that the deployments of every engine write.
@@ -98,9 +109,32 @@ class Rollout:
     stated: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
+    def checking_minutes(self) -> int:
+        """Minutes that the new version is asked before users get it."""
+        return self.test_traffic.minutes if self.test_traffic else 0
+
+    @property
+    def shift_minutes(self) -> int:
+        """Minutes the strategy waits between its first and its last shift of traffic.
+
+        Canary waits once; linear waits after each step but the last.
+        """
+        waits = 1 if self.strategy == "canary" else math.ceil(100 / self.percent) - 1
+        return waits * self.interval_minutes
+
+    @property
     def shifts_traffic(self) -> bool:
         """Whether traffic moves between two target groups, instead of tasks being replaced in one."""
         return self.strategy != "rolling"
+
+    def batches(self, tasks: int) -> int:
+        """Return in how many goes so many tasks are replaced in one target group.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+        """
+        more = tasks * self.maximum_percent // 100 - tasks
+        fewer = tasks - math.ceil(tasks * self.minimum_healthy_percent / 100)
+        return math.ceil(tasks / max(more, fewer, 1))
 
     def with_alarms(self, alarms: tuple[str, ...]) -> Rollout:
         """The same with more alarms."""
@@ -109,6 +143,20 @@ class Rollout:
     def within(self, minimum_healthy_percent: int, maximum_percent: int) -> Rollout:
         """The same between other shares of the tasks."""
         return replace(self, minimum_healthy_percent=minimum_healthy_percent, maximum_percent=maximum_percent)
+
+
+def minutes_to_decide(desired_count: int, grace_period_seconds: int) -> int:
+    """Return how long it takes until as many tasks have failed their health checks as stop a deployment.
+
+    Three tasks at least, or half of them all; one that fails is started again. The rule is that of the deployment
+    circuit breaker: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+
+    Args:
+        desired_count: Number of tasks that start side by side.
+        grace_period_seconds: How long a starting task may fail its health checks.
+    """
+    rounds = math.ceil(max(3, desired_count / 2) / desired_count)
+    return math.ceil(rounds * (MINUTES_TO_START + grace_period_seconds / 60))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +180,30 @@ class Deployment:
     rollout: Rollout
     container: str
     desired_count: int
+
+    @property
+    def minutes_to_decide(self) -> int | None:
+        """How long it takes until it is known whether users get the new version; ``None`` where nobody knows."""
+        grace = self.target.grace_period_seconds
+        if grace is None:
+            return None
+        return minutes_to_decide(self.desired_count, grace) + self.rollout.checking_minutes
+
+    @property
+    def minutes_of_ecs(self) -> int | None:
+        """How long a deployment by ECS takes by itself: starts, checks, shifts, bake time, the end of the old tasks.
+
+        ``None`` where nobody knows, of a service that exists. Longer than that it takes when something is wrong.
+        """
+        grace, rollout, decided = self.target.grace_period_seconds, self.rollout, self.minutes_to_decide
+        if grace is None or decided is None:
+            return None
+        starts = MINUTES_TO_START + grace / 60
+        leaves = self.target.deregistration_seconds / 60 + MINUTES_TO_STOP
+        if not rollout.shifts_traffic:
+            return max(decided, math.ceil(rollout.batches(self.desired_count) * starts + leaves))
+        waits = rollout.checking_minutes + rollout.shift_minutes + rollout.bake_minutes
+        return max(decided, math.ceil(starts + waits + leaves))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

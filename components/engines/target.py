@@ -95,6 +95,7 @@ class DeploymentTarget:
         service_url: Where users reach the service, without a trailing slash, where known.
         test_url: Where jobs reach the new version before users do, where there is a listener for tests made here.
         grace_period_seconds: How long a starting task may fail its health checks, where known.
+        deregistration_seconds: How long a task that leaves may finish its requests.
         healthy_percents: Shares of the tasks that stay healthy at least, and that may run at most, while a deployment
             replaces them.
         placement: Where its tasks run; ``None`` for a service that exists, which keeps its own.
@@ -128,6 +129,7 @@ class DeploymentTarget:
     service_url: pulumi.Output[str] | None = None
     test_url: pulumi.Output[str] | None = None
     grace_period_seconds: int | None = None
+    deregistration_seconds: int = 0
     healthy_percents: tuple[int, int] = (100, 200)
     placement: Placement | None = None
     service_connect: pulumi.Input[Mapping[str, object]] | None = None
@@ -161,7 +163,7 @@ class DeploymentTarget:
             family: Their family, the stack's own when left out; ``*`` for one that is known when it runs.
         """
         return (
-            Statement(sid="RegisterTaskDefinition", actions=("ecs:RegisterTaskDefinition",), resources=("*",)),
+            self.add_revisions(),
             Statement(
                 sid="TagTaskDefinition",
                 actions=("ecs:TagResource",),
@@ -171,18 +173,14 @@ class DeploymentTarget:
             *self.pass_task_roles(),
         )
 
+    def add_revisions(self) -> Statement:
+        """Permission to add revisions of task definitions, without roles and tags."""
+        return Statement(sid="RegisterTaskDefinition", actions=("ecs:RegisterTaskDefinition",), resources=("*",))
+
     def pass_task_roles(self) -> tuple[Statement, ...]:
         """Return permission to hand the task definition's roles to ECS tasks, and to nothing else."""
         roles = tuple(role for role in (self.execution_role_arn, self.task_role_arn) if role is not None)
-        if not roles:
-            return ()
-        passing = Statement(
-            sid="PassTaskRoles",
-            actions=("iam:PassRole",),
-            resources=roles,
-            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        )
-        return (passing,)
+        return (pass_to_tasks(*roles),) if roles else ()
 
     def pass_infrastructure_role(self) -> tuple[Statement, ...]:
         """Return permission to hand ECS the role it moves traffic with: it is named in the service's load balancers.
@@ -300,10 +298,29 @@ class DeploymentTarget:
         Args:
             stream_prefix: What the names of the containers' log streams begin with, in a definition made here.
         """
-        streams = f"{stream_prefix}/*" if self.take_over is None else "*"
+        return self.read_log_of(self.log_group, f"{stream_prefix}/*" if self.take_over is None else "*")
+
+    def read_log_of(self, log_group: pulumi.Input[str], streams: str) -> Statement:
+        """Return the permission to read the log streams of any log group, by a pattern of their names."""
 
         def named(group: str) -> pulumi.Output[str]:
             return self.account.arn("logs", f"log-group:{group}:log-stream:{streams}")
 
-        resource: pulumi.Output[str] = pulumi.Output.from_input(self.log_group).apply(named)
+        resource: pulumi.Output[str] = pulumi.Output.from_input(log_group).apply(named)
         return Statement(sid="ReadApplicationLog", actions=("logs:GetLogEvents",), resources=(resource,))
+
+
+def pass_to_tasks(*roles: pulumi.Input[str]) -> Statement:
+    """Return permission to hand these roles to ECS tasks, and to nothing else.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+
+    Args:
+        roles: Their ARNs.
+    """
+    return Statement(
+        sid="PassTaskRoles",
+        actions=("iam:PassRole",),
+        resources=roles,
+        conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    )

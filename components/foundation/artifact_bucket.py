@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi_aws import s3
 
+from components.foundation.access_log_bucket import AccessLogBucket, of_bucket
 from components.foundation.foundation import Foundation
 from components.foundation.iam import Statement
 from components.foundation.private_bucket import bucket_policy, private_bucket
@@ -29,7 +30,22 @@ class ArtifactBucket(pulumi.ComponentResource):
     bucket_policy: pulumi.Resource
     """What must exist before the first object is written."""
 
-    def __init__(self, name: str, foundation: Foundation, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        foundation: Foundation,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        access_logs: bool = False,
+    ) -> None:
+        """Make the bucket.
+
+        Args:
+            name: Starts every Pulumi name.
+            foundation: What it is made with.
+            opts: Options of the component.
+            access_logs: Whether every request is logged, into a bucket of its own.
+        """
         super().__init__(self.TYPE, name, {}, opts)
         self._foundation = foundation
         self._prefix = artifact_prefix(foundation.prefix)
@@ -80,7 +96,23 @@ class ArtifactBucket(pulumi.ComponentResource):
             opts=child,
         )
         self.bucket_policy = bucket_policy(name, self, bucket, foundation, self._own_statements())
+        if access_logs:
+            self._log(name, bucket)
         self.register_outputs({"bucket": self.name})
+
+    def _log(self, name: str, bucket: s3.Bucket) -> None:
+        logs = AccessLogBucket(
+            f"{name}-access-logs",
+            of_bucket(self._foundation, bucket.arn, "artifacts"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        s3.BucketLogging(
+            f"{name}-logging",
+            bucket=bucket.bucket,
+            target_bucket=logs.name,
+            target_prefix="artifacts/",
+            opts=pulumi.ResourceOptions(parent=self, protect=self._foundation.protect, depends_on=[logs.policy]),
+        )
 
     def read_write(self) -> tuple[Statement, ...]:
         """Return the pipeline's permission to exchange all artifacts; the rest of the bucket stays out of reach.

@@ -17,7 +17,8 @@ class Foundation:
     """Where a stack lives, what its things are called, encrypted and tagged with, and how long they are kept.
 
     Attributes:
-        prefix: ``<application>-<stack>``; starts every name in AWS that others must know.
+        prefix: ``<application>-<environment>``; starts every name in AWS that others must know.
+        stack: The stack's name.
         region: The stack's region; known before anything is made where the stack file names it.
         key: What artifacts, images and logs are encrypted with.
         tags: Tags of all taggable resources.
@@ -30,6 +31,7 @@ class Foundation:
     """
 
     prefix: str
+    stack: str
     region: pulumi.Input[str]
     key: EncryptionKey
     tags: Mapping[str, str]

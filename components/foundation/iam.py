@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -50,6 +50,9 @@ UNSCOPEABLE: Mapping[str, str] = MappingProxyType(
         "elasticloadbalancing:DescribeRules": f"{_REFERENCE}list_elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetGroups": f"{_REFERENCE}list_elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetHealth": f"{_REFERENCE}list_elasticloadbalancing.html",
+        "inspector2:ListAccountPermissions": f"{_REFERENCE}list_amazoninspector2.html",
+        "inspector2:ListCoverage": f"{_REFERENCE}list_amazoninspector2.html",
+        "inspector2:ListFindings": f"{_REFERENCE}list_amazoninspector2.html",
         "logs:DescribeLogGroups": f"{_REFERENCE}list_amazoncloudwatchlogs.html",
         "ssmmessages:CreateControlChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
         "ssmmessages:CreateDataChannel": f"{_REFERENCE}list_amazonmessagegatewayservice.html",
@@ -76,6 +79,10 @@ UNSCOPED: Mapping[str, str] = MappingProxyType(
         "ecs:ListTasks": "https://github.com/cdklabs/construct-hub/pull/1207",
         # IAM's table names the task definition since 2025; every refusal that is reported names *.
         "ecs:RegisterTaskDefinition": f"{_CODEPIPELINE}action-reference-ECS.html",
+        # IAM's table asks for the profile and the job at once; AWS's own sample names neither.
+        "signer:GetRevocationStatus": (
+            "https://aws-samples.github.io/sample-eks-nitro-sandbox/confidential/signer-policy/iam/signer-verify-policy.json"
+        ),
     }
 )
 """Actions that are allowed on ``*`` although IAM's table can scope them, each with AWS's policy or a report.
@@ -136,6 +143,7 @@ SENDS_SOURCE: Mapping[str, str] = MappingProxyType(
             "https://docs.aws.amazon.com/codedeploy/latest/userguide/security_confused_deputy.html"
         ),
         "ecs-tasks.amazonaws.com": "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html",
+        "vpc-flow-logs.amazonaws.com": "https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html",
     }
 )
 """Services that AWS documents to say for whom they assume a role, each with the page.
@@ -223,6 +231,21 @@ class Statement:
         if self.conditions:
             rendered["Condition"] = {operator: dict(keys) for operator, keys in self.conditions.items()}
         return rendered
+
+
+def united(statements: Iterable[Statement]) -> list[Statement]:
+    """Return the statements, those that allow the same for the same reason as one over all of their resources.
+
+    All inline policies of a role have 10,240 characters together:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    found: dict[tuple[str, ...], Statement] = {}
+    for statement in statements:
+        reason = (statement.sid, *statement.actions, repr(statement.conditions))
+        before = found.get(reason)
+        resources = (*(before.resources if before else ()), *statement.resources)
+        found[reason] = replace(statement, resources=resources)
+    return list(found.values())
 
 
 def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:

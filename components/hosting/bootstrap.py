@@ -15,8 +15,15 @@ from components.settings import ApplicationSection
 from components.settings.sections.containers import FurtherContainerSection
 from components.settings.sections.load_balancer import HealthCheckSection
 
-BOOTSTRAP_IMAGE: Final = "public.ecr.aws/docker/library/python:3.13-alpine"
-"""Small, well kept, for both processors, and from a registry whose limits a first start does not meet."""
+BOOTSTRAP_IMAGE: Final = (
+    "public.ecr.aws/docker/library/python:3.13-alpine"
+    "@sha256:79e7a9b9ff1cbceff819f856fb374477792a5967759d94df266de7b7b4120e6f"
+)
+"""Small, well kept, for both processors, and from a registry whose limits a first start does not meet.
+
+The digest is that of the index of all platforms, as Docker's own record of its official images has it:
+https://github.com/docker-library/repo-info/blob/27b273677675a1ecbe5671d65986aa5dfe618a4f/repos/python/remote/3.13-alpine.md
+"""
 
 SERVER: Final = """\
 import http.server, signal, sys, threading

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import pulumi
-from pulumi_aws import lb, route53
+from pulumi_aws import lb, route53, wafv2
 
 from components.engines import TrafficSwitch
+from components.foundation.access_log_bucket import AccessLogBucket
 from components.foundation.account_needs import LOAD_BALANCERS, Need
+from components.foundation.commands import aws_command
 from components.foundation.foundation import Foundation
-from components.hosting.access_log_bucket import AccessLogBucket
 from components.hosting.further_listener import FurtherListener
 from components.hosting.target_group import TargetGroupArgs, fitted, target_group
 from components.settings.sections.listeners import ListenerSection
@@ -114,6 +115,8 @@ class LoadBalancer(pulumi.ComponentResource):
         self.dns_name, self.zone_id = balancer.dns_name, balancer.zone_id
         if settings.domain_name and settings.hosted_zone_id:
             self._record(settings.domain_name, settings.hosted_zone_id)
+        if settings.web_acl_arn:
+            self._web_acl(settings.web_acl_arn)
         colours = ("blue", "green") if args.two_target_groups else ("blue",)
         self.target_groups = tuple(self._target_group(colour) for colour in colours)
         self.production = self._users_listener()
@@ -152,17 +155,28 @@ class LoadBalancer(pulumi.ComponentResource):
     def notes(self) -> tuple[pulumi.Output[str], ...]:
         """What a person has to do before users reach it by their own name."""
         settings = self._args.load_balancer
-        if settings.hosted_zone_id or not (settings.domain_name or settings.certificate_arn):
-            return ()
-        return (
-            pulumi.Output.format(
+        notes: list[pulumi.Output[str]] = []
+        if settings.certificate_arn:
+            asked = aws_command(
+                "acm",
+                "describe-certificate",
+                region=settings.certificate_arn.split(":")[3],
+                certificate_arn=settings.certificate_arn,
+                query="Certificate.Status",
+                output="text",
+            )
+            notes.append(pulumi.Output.concat("Check that the certificate is ISSUED, because HTTPS needs it: ", asked))
+        if not settings.hosted_zone_id and (settings.domain_name or settings.certificate_arn):
+            record = pulumi.Output.format(
                 "Make the DNS record of {0}: in Route 53 an alias to {1} in the hosted zone {2}, elsewhere a CNAME to "
                 "{1}.",
                 settings.domain_name or "the name that the certificate is for",
                 self.dns_name,
                 self.zone_id,
-            ),
-        )
+            )
+            check = f" Users reach it once this prints an address: nslookup {settings.domain_name}"
+            notes.append(pulumi.Output.concat(record, check) if settings.domain_name else record)
+        return tuple(notes)
 
     @property
     def complete(self) -> tuple[pulumi.Resource, ...]:
@@ -182,6 +196,20 @@ class LoadBalancer(pulumi.ComponentResource):
                 route53.RecordAliasArgs(name=self.dns_name, zone_id=self.zone_id, evaluate_target_health=False)
             ],
             opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _web_acl(self, arn: str) -> None:
+        """Have a web ACL judge the requests.
+
+        AWS's provider ends an association by the load balancer's ARN alone, whatever web ACL it has by then: made
+        first, the new one would end with the old.
+        https://docs.aws.amazon.com/waf/latest/APIReference/API_DisassociateWebACL.html
+        """
+        wafv2.WebAclAssociation(
+            f"{self._name}-web-acl",
+            resource_arn=self._arn,
+            web_acl_arn=arn,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
 
     def _further(self, name: str, settings: ListenerSection) -> FurtherListener:

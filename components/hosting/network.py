@@ -13,6 +13,7 @@ from pulumi_aws import ec2
 from components.foundation.account_needs import ELASTIC_IPS, VPCS, Need
 from components.foundation.account_needs import NAT_GATEWAYS as NAT_GATEWAYS_QUOTA
 from components.foundation.foundation import Foundation
+from components.hosting.flow_logs import FlowLogs, FlowLogsArgs
 from components.hosting.subnets import subnet_blocks
 from components.settings.sections.network import NetworkSection
 
@@ -105,6 +106,12 @@ class Network(pulumi.ComponentResource):
             opts=child,
         )
         ec2.DefaultSecurityGroup(f"{name}-default-group", vpc_id=vpc.vpc_id, tags=args.foundation.tags, opts=child)
+        if network.flow_logs != "none":
+            FlowLogs(
+                f"{name}-flow-logs",
+                FlowLogsArgs(foundation=args.foundation, vpc_id=vpc.vpc_id, connections=network.flow_logs),
+                opts=child,
+            )
         return vpc
 
 

@@ -10,9 +10,9 @@ from typing import ClassVar, Final
 import pulumi
 
 from components.engines import DeploymentTarget, Engine, Placement, Rollout, TrafficSwitch
+from components.foundation.access_log_bucket import AccessLogBucket, of_load_balancers
 from components.foundation.account_needs import ECS_ROLE, LOAD_BALANCING_ROLE, SCALING_ROLE
 from components.foundation.foundation import Foundation
-from components.hosting.access_log_bucket import AccessLogBucket
 from components.hosting.alarms import AlarmsArgs, alarms_of
 from components.hosting.discovery import (
     OFF,
@@ -86,7 +86,9 @@ class NewHosting(pulumi.ComponentResource):
             SecurityGroupsArgs(
                 foundation=foundation,
                 vpc_id=self._network.vpc_id,
-                ports=made.load_balancer.ports(for_tests=args.rollout.shifts_traffic),
+                ports=made.load_balancer.ports(
+                    for_tests=args.rollout.shifts_traffic, asked=args.rollout.test_traffic is not None
+                ),
                 existing=made.load_balancer.existing.security_group if made.load_balancer.existing else None,
                 file_systems=sorted(opened),
                 callers=made.service.allowed_security_groups,
@@ -237,7 +239,9 @@ class NewHosting(pulumi.ComponentResource):
                 vpc_id=self._network.vpc_id,
                 subnets=self._network.balancer_subnets,
                 security_group=security_group,
-                logs=AccessLogBucket(logs, args.foundation, opts=child) if settings.access_logs else None,
+                logs=AccessLogBucket(logs, of_load_balancers(args.foundation), opts=child)
+                if settings.access_logs
+                else None,
                 traffic_switch=args.engine.traffic_switch if args.rollout.shifts_traffic else TrafficSwitch.NOTHING,
             ),
             opts=child,
@@ -257,6 +261,7 @@ class NewHosting(pulumi.ComponentResource):
             log_group=self._logs.name,
             reached=self._args.application.reached(self._args.hosting.load_balancer.container),
             healthy_percents=self._args.hosting.service.healthy_percents,
+            deregistration_seconds=self._args.hosting.load_balancer.deregistration_seconds,
             grace_period_seconds=self._args.hosting.load_balancer.health_check.grace_period_seconds,
             placement=self._placement,
             service_connect=self._connect.configuration if self._connect else OFF,

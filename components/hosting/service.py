@@ -60,7 +60,7 @@ class ServiceArgs:
 
 
 class Service(pulumi.ComponentResource):
-    """A cluster with Container Insights and one service on Fargate, which `pulumi up` does not wait for.
+    """A cluster and one service on Fargate, which `pulumi up` does not wait for.
 
     ``ignore_changes`` names what a deployment or the scaling writes, and nothing else.
     """
@@ -105,7 +105,7 @@ class Service(pulumi.ComponentResource):
         cluster = ecs.Cluster(
             f"{name}-cluster",
             name=args.foundation.prefix,
-            settings=[ecs.ClusterSettingArgs(name="containerInsights", value="enabled")],
+            settings=[ecs.ClusterSettingArgs(name="containerInsights", value=args.hosting.container_insights)],
             tags=args.foundation.tags,
             opts=child,
         )

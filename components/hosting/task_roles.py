@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -78,22 +78,9 @@ class TaskRoles(pulumi.ComponentResource):
     def __init__(self, name: str, args: TaskRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        account, prefix, tags = args.foundation.account, args.foundation.prefix, args.foundation.tags
+        foundation, account = args.foundation, args.foundation.account
         starting, shell = _starting(args), _shell(args)
-        trust = service_trust(
-            "ecs-tasks.amazonaws.com",
-            account_id=account.id,
-            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
-            source_arn=account.arn("ecs", "*"),
-        )
-        execution = iam.Role(
-            f"{name}-execution",
-            description=f"Starts the tasks of {prefix}",
-            assume_role_policy=trust,
-            permissions_boundary=args.foundation.permissions_boundary,
-            tags=tags,
-            opts=child,
-        )
+        execution = task_role(f"{name}-execution", f"Starts the tasks of {foundation.prefix}", foundation, self)
         self.execution_role_arn = execution.arn
         policies = [
             iam.RolePolicy(
@@ -101,14 +88,7 @@ class TaskRoles(pulumi.ComponentResource):
             )
         ]
         # It stays when the stack file names another: the tasks that run have it until the next deployment.
-        task = iam.Role(
-            f"{name}-task",
-            description=f"What {prefix} itself may do",
-            assume_role_policy=trust,
-            permissions_boundary=args.foundation.permissions_boundary,
-            tags=tags,
-            opts=child,
-        )
+        task = task_role(f"{name}-task", f"What {foundation.prefix} itself may do", foundation, self)
         self.task_role_arn = task.arn if args.task_role is None else account.role_arn(args.task_role)
         if args.exec and args.task_role is None:
             policies.append(
@@ -120,6 +100,40 @@ class TaskRoles(pulumi.ComponentResource):
                 policies.append(iam.RolePolicy(f"{name}-task-{what}", role=task.name, policy=policy, opts=child))
         self.policies = tuple(policies)
         self.register_outputs({"executionRoleArn": self.execution_role_arn, "taskRoleArn": self.task_role_arn})
+
+
+def task_role(name: str, description: str, foundation: Foundation, parent: pulumi.Resource) -> iam.Role:
+    """Make a role that ECS assumes for tasks of this account, and that may do nothing yet.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    """
+    account = foundation.account
+    return iam.Role(
+        name,
+        description=description,
+        assume_role_policy=service_trust(
+            "ecs-tasks.amazonaws.com", account_id=account.id, source_arn=account.arn("ecs", "*")
+        ),
+        permissions_boundary=foundation.permissions_boundary,
+        tags=foundation.tags,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def pull_and_log(repositories: Iterable[Repository], log_group_arn: pulumi.Output[str]) -> list[Statement]:
+    """Return what an execution role takes at least: the images of a task, and the log of the ``awslogs`` driver.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    """
+    return [
+        registry_login(),
+        pull_all("PullImage", repositories),
+        Statement(
+            sid="WriteLog",
+            actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+            resources=(log_group_arn.apply(lambda arn: f"{arn}:*"),),
+        ),
+    ]
 
 
 def _shell(args: TaskRolesArgs) -> list[Statement]:
@@ -167,15 +181,7 @@ def _mounting(args: TaskRolesArgs) -> list[Statement]:
 def _starting(args: TaskRolesArgs) -> list[Statement]:
     """Return what starting a task takes: its image, its log, its secrets."""
     account = args.foundation.account
-    statements = [
-        registry_login(),
-        pull_all("PullImage", (*args.repositories, *repositories_of(args.images, account))),
-        Statement(
-            sid="WriteLog",
-            actions=("logs:CreateLogStream", "logs:PutLogEvents"),
-            resources=(args.log_group_arn.apply(lambda arn: f"{arn}:*"),),
-        ),
-    ]
+    statements = pull_and_log((*args.repositories, *repositories_of(args.images, account)), args.log_group_arn)
     for kind, (sid, action) in READ.items():
         named = sorted({_whole(source) for source in args.secrets if store_of(source) == kind})
         if named:

@@ -29,6 +29,7 @@ class ImageRepositoryArgs:
         promoters: Roles of other accounts that may promote images into this repository.
         promotion_role: Name of the role these assume.
         promoted_with: Names of the repositories whose images are promoted together with those of this one.
+        holds_copies: Whether it holds nothing that could not be fetched again, so that it needs no protection.
     """
 
     foundation: Foundation
@@ -37,6 +38,7 @@ class ImageRepositoryArgs:
     promoters: Sequence[str] = ()
     promotion_role: str | None = None
     promoted_with: Sequence[str] = ()
+    holds_copies: bool = False
 
 
 class ImageRepository(pulumi.ComponentResource):
@@ -52,18 +54,20 @@ class ImageRepository(pulumi.ComponentResource):
     def __init__(self, name: str, args: ImageRepositoryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.TYPE, name, {}, opts)
         foundation, child = args.foundation, pulumi.ResourceOptions(parent=self)
+        protect = foundation.protect and not args.holds_copies
         made = ecr.Repository(
             f"{name}-repository",
             name=args.repository_name,
-            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
+            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION" if args.mutable_tags else "IMMUTABLE",
             image_tag_mutability_exclusion_filters=[
                 {"filter": pattern, "filter_type": "WILDCARD"} for pattern in args.mutable_tags
-            ],
+            ]
+            or None,
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "KMS", "kms_key": foundation.key.arn}],
-            force_delete=not foundation.protect,
+            force_delete=not protect,
             tags=foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=foundation.protect),
+            opts=pulumi.ResourceOptions(parent=self, protect=protect),
         )
         self.repository = Repository(name=args.repository_name, arn=made.arn, uri=made.repository_url)
         ecr.LifecyclePolicy(

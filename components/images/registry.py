@@ -10,7 +10,13 @@ import pulumi
 
 from components.foundation.foundation import Foundation
 from components.images.image_repository import BUILD_CACHE_TAGS, ImageRepository, ImageRepositoryArgs, push_of_others
-from components.images.repository import Repository, existing_repository, repository_beside
+from components.images.repository import (
+    BUILD_TOOLS,
+    Pusher,
+    Repository,
+    existing_repository,
+    repository_beside,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +47,7 @@ class RegistryArgs:
         foundation: What they are made with.
         build_into: Name of the repository that the application's images are pushed to; ``None`` without code.
         smoke_test: Whether there is a repository for smoke-test images too.
+        build_tools: Whether there is a repository for copies of what builds fetch themselves.
         watched: The repository whose pushes start the pipeline, when there is one.
         further: Names of the images that are delivered with the application's.
 
@@ -51,6 +58,7 @@ class RegistryArgs:
     foundation: Foundation
     build_into: str | None = None
     smoke_test: bool = False
+    build_tools: bool = False
     watched: WatchedRepository | None = None
     further: tuple[str, ...] = ()
 
@@ -94,6 +102,13 @@ class RegistryArgs:
             made |= {f"image-{image}": self._built(name) for image, name in self.beside.items()}
             if self.smoke_test:
                 made["smoke-test"] = self._built(repository_beside(self.build_into, "smoke-test"))
+            if self.build_tools:
+                made["build-tools"] = ImageRepositoryArgs(
+                    foundation=self.foundation,
+                    repository_name=repository_beside(self.build_into, BUILD_TOOLS),
+                    mutable_tags=(),
+                    holds_copies=True,
+                )
         return made
 
     def _built(self, repository_name: str) -> ImageRepositoryArgs:
@@ -117,6 +132,8 @@ class Registry(pulumi.ComponentResource):
     """The repository whose pushes start the pipeline, when there is one."""
     smoke_test: Repository | None
     """Where smoke-test images are built into, when they are wanted."""
+    build_tools: Repository | None
+    """Where builds keep copies of what they fetch themselves, unless a pull-through cache has it."""
     further: Mapping[str, Repository]
     """Where the images that are delivered with the application's are deployed from, by the names of the images."""
     promotion_role_arn: pulumi.Output[str] | None
@@ -133,6 +150,7 @@ class Registry(pulumi.ComponentResource):
         }
         repositories |= {purpose: one.repository for purpose, one in made.items()}
         self.source, self.smoke_test = repositories.get("source"), repositories.get("smoke-test")
+        self.build_tools = repositories.get("build-tools")
         self.app = repositories["app" if "app" in repositories else "source"]
         self.further = {
             image: repositories.get(f"image-{image}") or existing_repository(name, args.foundation.account)
@@ -142,28 +160,43 @@ class Registry(pulumi.ComponentResource):
         self._name, self._args, self._made = name, args, made
         self.register_outputs({"repositoryUrl": self.app.uri})
 
-    def guard(self, jobs: Sequence[pulumi.Output[str]]) -> Sequence[pulumi.Input[str]]:
-        """Let the watched repository, and what is promoted with it, take images of its promoters alone.
+    def guard(self, jobs: Sequence[Pusher]) -> Sequence[pulumi.Input[str]]:
+        """Let each repository that is made here take images of those alone whose business it is.
+
+        Of a repository that is built into these are the stack's own jobs: the tag of a source tree or of a commit
+        says what is delivered, and whoever could put it on another image would decide that. Of the watched repository,
+        and what is promoted with it, these are the promoters, and the jobs that put tags on what has arrived.
 
         Args:
-            jobs: The ARNs of this stack's own roles that put tags on images there.
+            jobs: This stack's own roles that put images or tags into its repositories.
 
         Returns:
             what a person has to do where nobody is named who promotes.
         """
         watched, account = self._args.watched, self._args.foundation.account
+        own: dict[str, list[pulumi.Input[str]]] = {each.repository.name: [] for each in self._made.values()}
+        for job in jobs:
+            own.setdefault(job.repository, []).append(job.role_arn)
+        built = (
+            {} if self._args.build_into is None else {key: each for key, each in self._made.items() if key != "source"}
+        )
+        for purpose, made in built.items():
+            roles = own[made.repository.name]
+            push_of_others(f"{self._name}-{purpose}-policy", made.repository, roles, parent=made)
         if watched is None or not (watched.create and watched.pushed):
             return ()
         if not watched.promoters:
             note = (
                 f"Name who promotes images into {watched.name}, under source.ecr.promoters: until then every role of "
-                "the account that may push to Amazon ECR decides what this stack runs."
+                "the account that may push to Amazon ECR decides what this stack runs. Then: pulumi up --stack "
+                f"{self._args.foundation.stack}"
             )
             return (note,)
-        own = [account.role_arn(role) for role in watched.promoters if not role.startswith("arn:")]
-        roles = [*own, *([self.promotion_role_arn] if self.promotion_role_arn else []), *jobs]
+        promoters = [account.role_arn(role) for role in watched.promoters if not role.startswith("arn:")]
+        promoters += [self.promotion_role_arn] if self.promotion_role_arn else []
         for purpose, made in self._made.items():
-            if self._args.build_into is None or purpose == "source":
+            if purpose not in built:
+                roles = [*promoters, *own[made.repository.name]]
                 push_of_others(f"{self._name}-{purpose}-policy", made.repository, roles, parent=made)
         return ()
 

@@ -43,6 +43,23 @@ class Repository:
         """Permission to add images and tags; deleting is nobody's job."""
         return push_images([self])
 
+    def pushed_by(self, role_arn: pulumi.Output[str]) -> Pusher:
+        """Return the role of a job as one that pushes into this repository."""
+        return Pusher(self.name, role_arn)
+
+
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """A role that puts images, tags or signatures into a repository.
+
+    Attributes:
+        repository: The repository's name.
+        role_arn: The role.
+    """
+
+    repository: str
+    role_arn: pulumi.Output[str]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PullThroughCache:
@@ -98,6 +115,10 @@ def named_repository(name: str, account: AwsAccount) -> Repository:
     return existing_repository(elsewhere["name"], account, account_id=elsewhere["account"], region=elsewhere["region"])
 
 
+BUILD_TOOLS: Final = "build-tools"
+"""The repository beside the application's with what builds fetch of Docker Hub themselves."""
+
+
 def repository_beside(repository: str, image: str) -> str:
     """Return the name of the repository of an image that is built or delivered beside the application's.
 
@@ -137,6 +158,25 @@ def push_images(repositories: Iterable[Repository]) -> Statement:
             "ecr:UploadLayerPart",
         ),
         resources=tuple(repository.arn for repository in repositories),
+    )
+
+
+def read_scan_findings(repositories: Iterable[Repository]) -> tuple[Statement, ...]:
+    """Permission to read what scans of images have found, by Amazon ECR itself or by Amazon Inspector.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html
+    """
+    return (
+        Statement(
+            sid="ReadScanFindings",
+            actions=("ecr:DescribeImageScanFindings",),
+            resources=tuple(repository.arn for repository in repositories),
+        ),
+        Statement(
+            sid="ReadFindingsOfInspector",
+            actions=("inspector2:ListAccountPermissions", "inspector2:ListCoverage", "inspector2:ListFindings"),
+            resources=("*",),
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 from pulumi_aws import cloudwatch, codebuild, iam
@@ -27,17 +27,29 @@ class Machine:
         image: One of the images AWS keeps for CodeBuild.
         compute_type: CodeBuild's compute type.
         builds_images: Whether the build needs a Docker daemon, hence privileged mode.
+        fleet: ARN of the reserved capacity fleet whose machines take the builds; ``None`` for machines on demand.
+        keeps_layers: Whether the machine keeps the data of its Docker daemon between builds.
     """
 
     environment_type: str
     image: str
     compute_type: str
     builds_images: bool = False
+    fleet: pulumi.Input[str] | None = None
+    keeps_layers: bool = False
 
     @property
     def is_lambda(self) -> bool:
-        """Lambda machines start in seconds, take no timeout and end after 15 minutes at the latest."""
+        """Lambda machines start in seconds, take no timeout and end after `LAMBDA_MINUTES` at the latest."""
         return "LAMBDA" in self.environment_type
+
+    def at_most(self, minutes: int) -> int:
+        """Return how long a job may take here that takes as long as it takes: a Lambda machine allows less."""
+        return min(minutes, LAMBDA_MINUTES) if self.is_lambda else minutes
+
+    def allows(self, minutes: int) -> bool:
+        """Return whether a build may take so long here."""
+        return self.at_most(minutes) == minutes
 
     def with_memory(self, gigabytes: int) -> Machine:
         """Return the same with so much memory where it is a Lambda machine; other sizes have other quotas.
@@ -74,7 +86,7 @@ was built. An image for Lambda is hardly ever built again (issue 766 there).
 
 
 def image_builder(*, architecture: str, size: str) -> Machine:
-    """A machine of the application's own architecture that can build and run images.
+    """A machine of the application's own architecture with a Docker daemon.
 
     Args:
         architecture: ``arm64`` or ``x86_64``.
@@ -96,6 +108,56 @@ def image_builder(*, architecture: str, size: str) -> Machine:
     )
 
 
+def size_beside(size: str) -> str:
+    """Return a size that builds beside another one: a new account runs one build at a time on each machine type.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+
+    Args:
+        size: As `image_builder` takes it.
+    """
+    return "medium" if size == "small" else "small"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wait:
+    """Where a job waits, and for how long: decided by its own time, which is known when the stack file is read.
+
+    Attributes:
+        machine: What it runs on.
+        minutes: How long it waits at most.
+        to_end: What it takes beyond that, to clear away and to say why.
+    """
+
+    machine: Machine
+    minutes: int
+    to_end: int
+
+    @property
+    def timeout_minutes(self) -> int:
+        """The longest time of the job."""
+        return self.minutes + self.to_end
+
+    @classmethod
+    def on(
+        cls, machine: Machine, *, stated: int | None, takes: int | None = None, otherwise: int = 0, to_end: int
+    ) -> Wait:
+        """Place a job that waits: on this machine where it can end in time there, else on a long-running one.
+
+        Args:
+            machine: A Lambda machine, which starts in seconds and is billed by the second, where the region has that.
+            stated: How long it waits at most, by the stack file; ``None`` where that does not say.
+            takes: How long what it waits for takes by itself; ``None`` where nobody knows.
+            otherwise: How long it waits when the stack file does not say and ``takes`` is too long for a Lambda
+                machine; else it waits as long as one allows.
+            to_end: What the job takes beyond that.
+        """
+        if stated is None:
+            most = LAMBDA_MINUTES - to_end
+            stated = most if machine.is_lambda and takes is not None and takes <= most else otherwise
+        return cls(machine=machine if machine.allows(stated + to_end) else LONG_RUNNING, minutes=stated, to_end=to_end)
+
+
 PLATFORMS: Mapping[str, str] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 """Architecture of the stack file -> platform of the image."""
 
@@ -111,6 +173,13 @@ _LAMBDA = Machine(
     image=f"{_IMAGES}amazonlinux-aarch64-lambda-standard:python3.13",
     compute_type="BUILD_LAMBDA_1GB",
 )
+
+LAMBDA_MINUTES: Final = 15
+"""The longest time of a build on a Lambda machine.
+
+It has no build timeout of its own, no privileged mode, no VPC and no file outside of ``/tmp`` either:
+https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html#lambda.limitations
+"""
 
 LAMBDA_REGIONS = frozenset(
     {
@@ -155,12 +224,30 @@ def transfer_machine(region: str | None) -> Machine:
     return quick_machine(region).with_memory(2)
 
 
-CHROME = Machine(
-    environment_type="LINUX_CONTAINER",
-    image=f"{_IMAGES}standard:8.0",
-    compute_type="BUILD_GENERAL1_MEDIUM",
-)
-"""The image that carries Chrome and Node.js; AWS offers it for x86_64 only."""
+def waiting_machine(region: str | None) -> Machine:
+    """For jobs that wait while a service moves: of a size, and so with a quota, that no other job has.
+
+    Args:
+        region: The stack's region, where it is known.
+    """
+    return quick_machine(region).with_memory(4)
+
+
+def browser_machine(size: str) -> Machine:
+    """The image that carries Chrome and Node.js, which AWS offers for x86_64 only, and not for Lambda.
+
+    Lighthouse wants two processors and 2 GB at least, and no functions as a service; 4 and 4 to 8 GB it recommends:
+    https://github.com/GoogleChrome/lighthouse/blob/main/docs/variability.md#run-on-adequate-hardware. What a size has:
+    https://docs.aws.amazon.com/codebuild/latest/APIReference/API_ProjectEnvironment.html
+
+    Args:
+        size: ``small``, ``medium`` or ``large``.
+    """
+    return Machine(
+        environment_type="LINUX_CONTAINER",
+        image=f"{_IMAGES}standard:8.0",
+        compute_type=f"BUILD_GENERAL1_{size.upper()}",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,7 +322,8 @@ class BuildProjectArgs:
         secrets: Variables filled from Secrets Manager by CodeBuild: variable -> secret name or ARN,
             with ``:json-key`` behind it where the secret is JSON.
         statements: What the job may do, besides exchanging artifacts and writing its log.
-        timeout_minutes: Build timeout in minutes; not for Lambda machines.
+        timeout_minutes: The longest time of a build in minutes, which a Lambda machine has to allow; ``None`` for
+            what the machine has by default.
         role_name: The role's name in AWS where another account must be able to name it; else Pulumi finds one.
         network: The VPC that builds run in; not for Lambda machines.
     """
@@ -251,22 +339,18 @@ class BuildProjectArgs:
     writes: tuple[Artifact, ...]
     variables: Mapping[str, pulumi.Input[str]]
     statements: Sequence[Statement]
-    timeout_minutes: int = 30
+    timeout_minutes: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     role_name: str | None = None
     network: BuildNetwork | None = None
-
-    @property
-    def job_words(self) -> str:
-        """The project's name in CamelCase, for a statement's sid."""
-        return "".join(word.capitalize() for word in self.project_name.split("-"))
 
 
 class BuildProject(pulumi.ComponentResource):
     """A CodeBuild project that CodePipeline starts.
 
     Raises:
-        ValueError: When a variable is given that the buildspec does not declare, since it would be silently unused.
+        ValueError: When a variable is given that the buildspec does not declare, since it would be silently unused, or
+            when a build may take longer than its Lambda machine allows, which would end it without a word.
     """
 
     TYPE: ClassVar[str] = "ecs-delivery:index:BuildProject"
@@ -281,6 +365,12 @@ class BuildProject(pulumi.ComponentResource):
     def __init__(self, name: str, args: BuildProjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         self._args = args
         self._refuse_undeclared({**args.variables, **args.secrets})
+        minutes = args.timeout_minutes or args.machine.at_most(30)
+        if not args.machine.allows(minutes):
+            raise ValueError(
+                f"{args.project_name}: takes up to {minutes} minutes, and a Lambda machine allows {LAMBDA_MINUTES}; "
+                "place it with Wait.on"
+            )
         super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         account, tags = args.foundation.account, args.foundation.tags
@@ -326,7 +416,14 @@ class BuildProject(pulumi.ComponentResource):
                 privileged_mode=args.machine.builds_images,
                 image_pull_credentials_type="CODEBUILD",
                 environment_variables=_environment_variables(args),
+                fleet=codebuild.ProjectEnvironmentFleetArgs(fleet_arn=args.machine.fleet)
+                if args.machine.fleet is not None
+                else None,
             ),
+            # AWS recommends it on fleets: https://docs.aws.amazon.com/codebuild/latest/userguide/fleets.html
+            cache=codebuild.ProjectCacheArgs(type="LOCAL", modes=["LOCAL_DOCKER_LAYER_CACHE"])
+            if args.machine.keeps_layers
+            else None,
             logs_config={"cloudwatch_logs": {"group_name": logs.name, "status": "ENABLED"}},
             vpc_config=codebuild.ProjectVpcConfigArgs(
                 vpc_id=args.network.vpc_id,
@@ -335,7 +432,7 @@ class BuildProject(pulumi.ComponentResource):
             )
             if args.network
             else None,
-            build_timeout=None if args.machine.is_lambda else args.timeout_minutes,
+            build_timeout=None if args.machine.is_lambda else minutes,
             tags=tags,
             # CodeBuild tries the role when the project is made (terraform-provider-aws#4233).
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
@@ -389,7 +486,7 @@ class BuildProject(pulumi.ComponentResource):
     def start(self) -> Statement:
         """Return permission to run a build of this project, to watch it, and to end it when the run is stopped."""
         return Statement(
-            sid=f"Start{self._args.job_words}",
+            sid="StartBuilds",
             actions=("codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"),
             resources=(self.arn,),
         )

@@ -371,9 +371,9 @@ def _module(text: str) -> ast.Module:
 
 
 @lru_cache
-def _nodes(text: str) -> tuple[ast.AST, ...]:
-    """Everything in a module."""
-    return tuple(ast.walk(_module(text)))
+def _nodes(text: str) -> tuple[ast.ImportFrom | ast.Call, ...]:
+    """Imports and calls in a module."""
+    return tuple(node for node in ast.walk(_module(text)) if isinstance(node, ast.ImportFrom | ast.Call))
 
 
 def with_imports(module: str, read: Callable[[str], str | None]) -> dict[str, str]:
@@ -394,7 +394,8 @@ def with_imports(module: str, read: Callable[[str], str | None]) -> dict[str, st
     return found
 
 
-def _imports(text: str) -> list[str]:
+@lru_cache
+def _imports(text: str) -> tuple[str, ...]:
     """The modules of the package that a module imports, by name."""
     names: list[str] = []
     for node in _nodes(text):
@@ -402,7 +403,7 @@ def _imports(text: str) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("jobs."):
             names.append(str(node.module).partition(".")[2])
-    return names
+    return tuple(names)
 
 
 def _calls(text: str, *names: str) -> Iterator[ast.Call]:
@@ -414,12 +415,14 @@ def _calls(text: str, *names: str) -> Iterator[ast.Call]:
                 yield node
 
 
-def _read_by_python(text: str) -> list[str]:
+@lru_cache
+def _read_by_python(text: str) -> tuple[str, ...]:
     """The variables read by `job.require("NAME")`, `job.optional("NAME")` or a helper that takes a name."""
     first = [call.args[0] for call in _calls(text, *_READERS) if call.args]
-    return [str(argument.value) for argument in first if isinstance(argument, ast.Constant)]
+    return tuple(str(argument.value) for argument in first if isinstance(argument, ast.Constant))
 
 
-def _set_by_python(text: str) -> list[str]:
+@lru_cache
+def _set_by_python(text: str) -> tuple[str, ...]:
     """The variables set by `job.export(NAME=...)`."""
-    return [str(keyword.arg) for call in _calls(text, "export") for keyword in call.keywords]
+    return tuple(str(keyword.arg) for call in _calls(text, "export") for keyword in call.keywords)

@@ -30,12 +30,14 @@ def pack(folder: Path = FOLDER, edit: Callable[[str], str] = str) -> bytes:
     the machine's own, and not compressed, since compressors differ from version to version.
 
     Args:
-        folder: Holds ``__main__.py`` and the package ``jobs``.
+        folder: Holds ``__main__.py``, the package ``jobs``, and in ``notation`` what jobs build that command of.
         edit: Changes the text of each file.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for path in sorted([folder / "__main__.py", *folder.glob("jobs/*.py")], key=lambda path: path.as_posix()):
+        sources = [path for path in folder.glob("notation/**/*") if path.is_file()]
+        files = [folder / "__main__.py", *folder.glob("jobs/*.py"), *sources]
+        for path in sorted(files, key=lambda path: path.as_posix()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
             entry.create_system = 3  # Unix, which the mode is of
             entry.external_attr = 0o100644 << 16

@@ -35,6 +35,8 @@ class JobContext:
         connection: How the code is reached; ``None`` without code.
         quick: What short jobs run on.
         transfer: What jobs run on that move many bytes or files.
+        waiting: What the jobs of the stage that deploys run on, one after the other, that wait for something; see
+            :class:`~components.jobs.build_project.Wait`. No other job has this size, and so their quota is their own.
         parallel_jobs: Whether builds on one machine type may run at the same time.
     """
 
@@ -46,6 +48,7 @@ class JobContext:
     connection: Connection | None
     quick: Machine
     transfer: Machine
+    waiting: Machine
     parallel_jobs: bool
 
     @property
@@ -80,7 +83,7 @@ class JobComponent(pulumi.ComponentResource):
         variables: Mapping[str, pulumi.Input[str]] | None = None,
         secrets: Mapping[str, str] | None = None,
         statements: Sequence[Statement] = (),
-        timeout_minutes: int = 30,
+        timeout_minutes: int | None = None,
         role_name: str | None = None,
         network: BuildNetwork | None = None,
     ) -> BuildProject:
@@ -97,7 +100,7 @@ class JobComponent(pulumi.ComponentResource):
                 the application's image unless it is given.
             secrets: Variable -> Secrets Manager secret.
             statements: What the job may do.
-            timeout_minutes: Build timeout in minutes.
+            timeout_minutes: The longest time of a build in minutes; the machine's default when left out.
             role_name: The role's name in AWS, where another account must be able to name it.
             network: The VPC that it runs in.
         """
@@ -129,7 +132,7 @@ class JobComponent(pulumi.ComponentResource):
         machine: Machine,
         variables: Mapping[str, str],
         statements: Sequence[Statement] = (),
-        timeout_minutes: int = 30,
+        timeout_minutes: int | None = None,
         network: BuildNetwork | None = None,
     ) -> BuildProject:
         """One build project with a buildspec of the application's repository: any commit may change what it does.
@@ -141,7 +144,7 @@ class JobComponent(pulumi.ComponentResource):
             machine: What it runs on.
             variables: What it is told, with defaults.
             statements: What it may do besides reading the code.
-            timeout_minutes: Build timeout in minutes.
+            timeout_minutes: The longest time of a build in minutes; the machine's default when left out.
             network: The VPC that it runs in.
         """
         clone = self._context.full_clone
@@ -173,7 +176,7 @@ class JobComponent(pulumi.ComponentResource):
         variables: Mapping[str, pulumi.Input[str]],
         secrets: Mapping[str, str],
         statements: Sequence[Statement],
-        timeout_minutes: int,
+        timeout_minutes: int | None,
         network: BuildNetwork | None,
         role_name: str | None = None,
     ) -> BuildProject:

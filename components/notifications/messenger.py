@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
 import pulumi
-from pulumi_aws import cloudwatch, iam, lambda_
 
 from components.foundation.foundation import Foundation
-from components.foundation.iam import Statement, policy_document, service_trust
+from components.foundation.iam import Statement
+from components.notifications.event_function import (
+    EventFunction,
+    EventFunctionArgs,
+    Pattern,
+    follow_runs,
+    run_pattern,
+)
 from components.notifications.topic import NotificationTopic
 from components.pipeline.model import Action, Category, PipelineModel, Provider
 from components.settings.sections.notifications import Happening
@@ -34,22 +39,13 @@ https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html
 """
 
 
-def run_pattern(pipeline: str, events: Collection[Happening]) -> dict[str, object] | None:
-    """The EventBridge pattern of a run's end; ``None`` when nobody wants to know of any.
-
-    https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html
-    """
-    states = sorted({state for event in events for state in STATES.get(event, ())})
-    if not states:
-        return None
-    return {
-        "source": ["aws.codepipeline"],
-        "detail-type": ["CodePipeline Pipeline Execution State Change"],
-        "detail": {"pipeline": [pipeline], "state": states},
-    }
+def end_pattern(pipeline: str, events: Collection[Happening]) -> Pattern | None:
+    """The EventBridge pattern of a run's end; ``None`` when nobody wants to know of any."""
+    states = {state for event in events for state in STATES.get(event, ())}
+    return run_pattern(pipeline, states) if states else None
 
 
-def approval_pattern(pipeline: PipelineModel, events: Collection[Happening]) -> dict[str, object] | None:
+def approval_pattern(pipeline: PipelineModel, events: Collection[Happening]) -> Pattern | None:
     """The EventBridge pattern of an approval that begins to wait; ``None`` without one, or if nobody wants to know."""
     if "approval" not in events or all(action.category is not Category.APPROVAL for action in pipeline.actions):
         return None
@@ -91,102 +87,37 @@ class Messenger(pulumi.ComponentResource):
         self._name, self._args = name, args
         pipeline = args.pipeline.name
         patterns = {
-            "run": (f"A run of {pipeline} has come to its end", run_pattern(pipeline, args.events)),
+            "run": (f"A run of {pipeline} has come to its end", end_pattern(pipeline, args.events)),
             "approval": (f"A person has to approve a run of {pipeline}", approval_pattern(args.pipeline, args.events)),
         }
         wanted = {which: (words, pattern) for which, (words, pattern) in patterns.items() if pattern is not None}
         if wanted:
-            function = self._function()
+            function = EventFunction(name, self._function(), self)
             for which, (words, pattern) in wanted.items():
-                self._call(function, which, words, pattern)
+                function.call_on(which, pattern, rule=f"{which}-message", description=words)
         self.register_outputs({})
 
-    def _function(self) -> lambda_.Function:
-        args, name, child = self._args, self._name, pulumi.ResourceOptions(parent=self)
-        foundation = args.foundation
-        function_name = f"{foundation.prefix}-messenger"
-        logs = foundation.log_group(f"{name}-logs", f"/aws/lambda/{function_name}", self)
-        role = iam.Role(
-            f"{name}-role",
+    def _function(self) -> EventFunctionArgs:
+        args = self._args
+        return EventFunctionArgs(
+            foundation=args.foundation,
+            kind="messenger",
             description=f"Says what became of runs of {args.pipeline.name}",
-            assume_role_policy=service_trust("lambda.amazonaws.com", account_id=foundation.account.id),
-            permissions_boundary=foundation.permissions_boundary,
-            tags=foundation.tags,
-            opts=child,
-        )
-        policy = iam.RolePolicy(
-            f"{name}-policy",
-            role=role.name,
-            policy=policy_document(
-                [
-                    *args.topic.publish(),
-                    *self._look_up(),
-                    Statement(
-                        sid="WriteLog",
-                        actions=("logs:CreateLogStream", "logs:PutLogEvents"),
-                        resources=(logs.arn.apply(lambda arn: f"{arn}:*"),),
-                    ),
-                ]
-            ),
-            opts=child,
-        )
-        return lambda_.Function(
-            f"{name}-function",
-            name=function_name,
-            description=f"Says what became of runs of {args.pipeline.name}",
-            code=pulumi.AssetArchive({FUNCTION.name: pulumi.StringAsset(FUNCTION.read_text(encoding="utf-8"))}),
-            handler=f"{FUNCTION.stem}.handler",
-            runtime=lambda_.Runtime.PYTHON3D14,
-            architectures=["arm64"],
-            role=role.arn,
-            memory_size=256,
-            timeout=60,
+            file=FUNCTION,
+            statements=[*args.topic.publish(), *self._look_up()],
             environment={
-                "variables": {
-                    "APPLICATION": args.application,
-                    "ENVIRONMENT": args.environment,
-                    "KINDS": ",".join(sorted(args.events)),
-                    "TOPIC_ARN": args.topic.arn,
-                }
+                "APPLICATION": args.application,
+                "ENVIRONMENT": args.environment,
+                "KINDS": ",".join(sorted(args.events)),
+                "TOPIC_ARN": args.topic.arn,
             },
-            logging_config={"log_format": "Text", "log_group": logs.name},
-            tags=foundation.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
-        )
-
-    def _call(self, function: lambda_.Function, which: str, words: str, pattern: Mapping[str, object]) -> None:
-        child = pulumi.ResourceOptions(parent=self)
-        rule = cloudwatch.EventRule(
-            f"{self._name}-{which}-rule",
-            name=f"{self._args.foundation.prefix}-{which}-message",
-            description=words,
-            event_pattern=json.dumps(pattern),
-            tags=self._args.foundation.tags,
-            opts=child,
-        )
-        permission = lambda_.Permission(
-            f"{self._name}-{which}-permission",
-            action="lambda:InvokeFunction",
-            function=function.name,
-            principal="events.amazonaws.com",
-            source_arn=rule.arn,
-            opts=child,
-        )
-        cloudwatch.EventTarget(
-            f"{self._name}-{which}-target",
-            rule=rule.name,
-            arn=function.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+            timeout=60,
         )
 
     def _look_up(self) -> Iterator[Statement]:
-        """Yield permissions to ask what happened: https://docs.aws.amazon.com/codepipeline/latest/userguide/permissions-reference.html."""
+        """Yield permissions to ask what happened."""
         account, actions = self._args.foundation.account, self._args.pipeline.actions
-        yield Statement(
-            sid="FollowRuns",
-            actions=("codepipeline:ListActionExecutions", "codepipeline:ListPipelineExecutions"),
-            resources=(account.arn("codepipeline", self._args.pipeline.name),),
-        )
+        yield follow_runs(self._args.foundation, self._args.pipeline.name)
         projects = _configured(actions, Provider.CODEBUILD, "ProjectName")
         if projects:
             yield Statement(

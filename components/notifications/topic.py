@@ -200,7 +200,7 @@ class NotificationTopic(pulumi.ComponentResource):
             )
             yield pulumi.Output.concat("Subscribe to the topic, or nobody gets the messages: ", subscribe)
         if given.topic_arn is not None:
-            admits = "lets the role of the function publish"
+            admits = "lets the roles of the functions publish"
             if self._args.tells_of_alarms:
                 admits += ", and cloudwatch.amazonaws.com for the alarms"
             key = f", and the policy of {given.topic_key_arn} lets them use the key" if given.topic_key_arn else ""

@@ -19,7 +19,8 @@ class Connection:
 
     Attributes:
         arn: The connection's ARN.
-        made: Whether this stack makes it, so that a person has to finish the handshake.
+        status: ``PENDING`` until a person has finished the handshake of one that this stack makes, ``AVAILABLE`` after
+            it; ``None`` for one that exists.
         repository: The application's repository as the provider names it, ``owner/name`` on GitHub.
         server_url: Where the provider's repositories are, for example ``https://github.com``.
         submodules: Private repositories of its submodules that a build may clone too.
@@ -27,7 +28,7 @@ class Connection:
     """
 
     arn: pulumi.Output[str]
-    made: bool
+    status: pulumi.Output[str] | None
     repository: str
     server_url: str
     submodules: tuple[str, ...] = ()
@@ -121,6 +122,7 @@ def connection_of(name: str, args: ConnectionArgs, opts: pulumi.ResourceOptions 
         opts: Options of a new one.
     """
     arn: pulumi.Input[str] | None = args.connection_arn
+    status: pulumi.Output[str] | None = None
     foundation = args.foundation
     if arn is None:
         made = codeconnections.Connection(
@@ -131,10 +133,10 @@ def connection_of(name: str, args: ConnectionArgs, opts: pulumi.ResourceOptions 
             tags=foundation.tags,
             opts=opts,
         )
-        arn = made.arn
+        arn, status = made.arn, made.connection_status
     return Connection(
         arn=pulumi.Output.from_input(arn),
-        made=args.connection_arn is None,
+        status=status,
         repository=args.repository,
         server_url=args.server_url,
         submodules=args.submodules,

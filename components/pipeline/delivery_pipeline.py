@@ -13,7 +13,7 @@ from pulumi_aws import codepipeline, iam
 from components.foundation.account import AwsAccount
 from components.foundation.artifact_bucket import ArtifactBucket
 from components.foundation.foundation import Foundation
-from components.foundation.iam import Statement, policy_document, service_trust
+from components.foundation.iam import Statement, policy_document, service_trust, united
 from components.pipeline.image_push_trigger import ImagePushTriggerRule, arrival_of
 from components.pipeline.model import (
     Action,
@@ -86,7 +86,7 @@ class DeliveryPipeline(pulumi.ComponentResource):
         policy = iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
-            policy=policy_document([*args.artifacts.read_write(), *args.grants]),
+            policy=policy_document(united([*args.artifacts.read_write(), *args.grants])),
             opts=child,
         )
         pipeline = codepipeline.Pipeline(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -391,6 +391,11 @@ def scheduled(actions: Iterable[Action], *, parallel_jobs: bool) -> tuple[Action
             order += 1
         placed.append(replace(action, run_order=order))
     return tuple(placed)
+
+
+def in_a_row(steps: Sequence[tuple[Action, ...]]) -> tuple[Action, ...]:
+    """Return the actions of each step, which run side by side, with the run order of the step."""
+    return tuple(replace(action, run_order=order) for order, step in enumerate(steps, 1) for action in step)
 
 
 def _structure_problems(pipeline: PipelineModel) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from components.pipeline.model import variable
 
@@ -40,6 +40,15 @@ DELIVERED_IMAGES: Mapping[str, str] = {
     FURTHER_DIGESTS: variable(PREPARE_DEPLOYMENT, FURTHER_DIGESTS),
 }
 """The same as DELIVERED_IMAGE for a job that handles all of the images, where there are further ones."""
+
+
+def delivered_images(further: Collection[str]) -> Mapping[str, str]:
+    """Return the digests of this run for a job that handles all of the images.
+
+    Args:
+        further: The names of those that are delivered with the application's.
+    """
+    return DELIVERED_IMAGES if further else DELIVERED_IMAGE
 
 
 def build_of(image: str) -> str:

@@ -50,9 +50,12 @@ AccountId = Annotated[
     Reference(),
 ]
 
+REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"
+"""A region's name, eusc-de-east-1 the longest kind: a test holds it to every region that the AWS SDK knows."""
+
 Region = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$"),
+    StringConstraints(pattern=REGION),
     Constraint("an AWS region such as eu-west-1"),
     Reference(),
 ]
@@ -81,7 +84,7 @@ def image_name(name: str) -> str:
     Raises:
         ValueError: If it is one of these, or too long.
     """
-    if name == "smoke-test" or len(name) > IMAGE_NAME_CHARACTERS:
+    if name in {"smoke-test", "build-tools"} or len(name) > IMAGE_NAME_CHARACTERS:
         raise ValueError(name)
     return name
 
@@ -91,8 +94,8 @@ ImageName = Annotated[
     StringConstraints(pattern=rf"^{IMAGE_NAME}$", max_length=IMAGE_NAME_CHARACTERS),
     AfterValidator(image_name),
     Constraint(
-        f"up to {IMAGE_NAME_CHARACTERS} lower-case letters, digits and single hyphens, starting with a letter, and not "
-        "smoke-test"
+        f"up to {IMAGE_NAME_CHARACTERS} lower-case letters, digits and single hyphens, starting with a letter, and "
+        "neither smoke-test nor build-tools"
     ),
 ]
 """An image that is built beside the application's: it names a repository, a build project and an action."""
@@ -133,11 +136,38 @@ Role = Annotated[
 ]
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
+SigningProfileArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^arn:aws:signer:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:/signing-profiles/[A-Za-z0-9_]{2,64}$"
+    ),
+    Constraint(
+        "the ARN of a signing profile without its version, "
+        "arn:aws:signer:<region>:<account>:/signing-profiles/<name>, as `aws signer list-signing-profiles` prints it"
+    ),
+    Reference(),
+]
+"""Of AWS's own partition alone, whose root certificate the jobs have: signatures do not cross partitions.
+
+https://docs.aws.amazon.com/signer/latest/api/API_PutSigningProfile.html
+https://docs.aws.amazon.com/signer/latest/developerguide/image-verification.html
+"""
+
 IamAction = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9-]+:[A-Za-z0-9]+$", max_length=128),
     Constraint("an IAM action spelled out, such as s3:GetObject, without a wildcard"),
 ]
+
+PipelineNameOrArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"{_ARN}:codepipeline:[a-z0-9-]+:[0-9]{{12}}:[A-Za-z0-9.@_-]{{1,100}}$|^[A-Za-z0-9.@_-]{{1,100}}$"
+    ),
+    Constraint("the name of a pipeline, or the ARN of one, arn:aws:codepipeline:<region>:<account>:<name>"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineDeclaration.html"""
 
 ResourceArn = Annotated[
     str,
@@ -164,6 +194,16 @@ ConnectionArn = Annotated[
     Constraint("the ARN of a connection, arn:aws:codeconnections:<region>:<account>:connection/<id>"),
     Reference(),
 ]
+
+FleetArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"{_ARN}:codebuild:[a-z0-9-]+:[0-9]{{12}}:fleet/[A-Za-z0-9][A-Za-z0-9_-]{{1,127}}:[A-Za-z0-9-]{{1,64}}$"
+    ),
+    Constraint("the ARN of a compute fleet, arn:aws:codebuild:<region>:<account>:fleet/<name>:<id>"),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CreateFleet.html"""
 
 HostArn = Annotated[
     str,
@@ -326,6 +366,14 @@ GithubRepository = Annotated[
     Constraint("a GitHub repository written owner/name, without https://"),
     Reference(),
 ]
+
+GithubEnvironment = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$", max_length=255),
+    Constraint("the name of a GitHub environment: up to 255 letters, digits, spaces and . _ / -"),
+    Reference(),
+]
+"""https://docs.github.com/en/actions/how-tos/deploy/configure-and-manage-deployments/manage-environments"""
 
 GitlabProject = Annotated[
     str,
@@ -491,6 +539,19 @@ CertificateArn = Annotated[
     Reference(),
 ]
 """https://docs.aws.amazon.com/acm/latest/APIReference/API_CertificateDetail.html"""
+
+WebAclArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"{_ARN}:wafv2:[a-z0-9-]+:[0-9]{{12}}:regional/webacl/[A-Za-z0-9_-]{{1,128}}/[0-9a-f-]{{36}}$"
+    ),
+    Constraint(
+        "the ARN of a regional web ACL of AWS WAF, arn:aws:wafv2:<region>:<account>:regional/webacl/<name>/<id>, not "
+        "one of CloudFront or AWS WAF Classic"
+    ),
+    Reference(),
+]
+"""https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html"""
 
 DomainName = Annotated[
     str,

@@ -1,5 +1,7 @@
 """The whole stack file."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from components.settings.section import Section
@@ -13,7 +15,9 @@ from components.settings.sections.promotion import PromotionSection
 from components.settings.sections.release import ReleaseSection
 from components.settings.sections.retention import RetentionSection
 from components.settings.sections.source import SourceSection
+from components.settings.sections.statuses import StatusesSection
 from components.settings.sections.tests import TestsSection
+from components.settings.sections.verification import VerificationSection
 
 
 class Settings(Section):
@@ -38,6 +42,11 @@ class Settings(Section):
     tests: TestsSection = Field(
         default=TestsSection(), description="What the deployed service must pass.", examples=[{"enabled": True}]
     )
+    verification: VerificationSection = Field(
+        default=VerificationSection(),
+        description="What images have to prove before they go any further.",
+        examples=[{"provenance": {"enabled": True}}],
+    )
     promotion: PromotionSection = Field(
         default=PromotionSection(),
         description="Hands a tested image on to the next environment.",
@@ -47,6 +56,11 @@ class Settings(Section):
         default=ReleaseSection(),
         description="Version tag and GitHub release.",
         examples=[{"enabled": True, "github": {"tokenSecret": "shop/github-token"}}],
+    )
+    statuses: StatusesSection = Field(
+        default=StatusesSection(),
+        description="What GitHub shows of a run.",
+        examples=[{"enabled": True, "repository": "example/shop", "tokenSecret": "shop/github-status-token"}],
     )
     notifications: NotificationsSection = Field(
         default=NotificationsSection(),
@@ -71,6 +85,18 @@ class Settings(Section):
     def smoke_test_enabled(self) -> bool:
         """Whether a smoke-test image is built."""
         return self.build.smoke_test.enabled
+
+    @property
+    def verified_before(self) -> Literal["deployment", "promotion"] | None:
+        """What the images of a run are verified before, once; ``None`` where nobody looks at them."""
+        if not self.verification.enabled:
+            return None
+        if not self.has_code:
+            return "deployment"
+        if self.promotion.enabled:
+            return "promotion"
+        # Its own build is known; what its packages suffer from is not.
+        return "deployment" if self.verification.scan.enabled else None
 
     @property
     def tells_of_alarms(self) -> bool:

@@ -2,7 +2,7 @@
 
 Each rule is a pure function that names the sections it looks at as its parameters and yields what is wrong.
 `load_settings` runs every rule whose sections are right on their own, so that one mistake is told once.
-A rule may also ask for `stack`, the stack's name.
+A rule may also ask for `stack`, the stack's name, and `region`, `None` where the file does not say it.
 """
 
 import json
@@ -15,9 +15,10 @@ from pydantic.alias_generators import to_camel
 from components.engines import ENGINES, TrafficSwitch
 from components.images.repository import repository_beside
 from components.settings.conflicts import CONFLICTS
+from components.settings.section import Path as KeyPath
 from components.settings.section import Problem, one_of
 from components.settings.sections.application import ApplicationSection
-from components.settings.sections.build import BuildSection
+from components.settings.sections.build import FLEET_REGIONS, BuildSection
 from components.settings.sections.containers import BUILT, BUILT_BESIDE
 from components.settings.sections.deploy import DeploySection
 from components.settings.sections.hosting import HostingSection
@@ -25,7 +26,9 @@ from components.settings.sections.pipeline import PipelineSection
 from components.settings.sections.promotion import PromotionSection
 from components.settings.sections.release import ReleaseSection
 from components.settings.sections.source import SourceSection
+from components.settings.sections.statuses import StatusesSection
 from components.settings.sections.tests import TestsSection
+from components.settings.sections.verification import VerificationSection
 
 MOST_ALARMS: Final = 10
 """Alarms of one deployment: https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html"""
@@ -48,9 +51,34 @@ def hosting_says_how_it_is_reached(hosting: HostingSection) -> Iterator[Problem]
             path=("hosting", "loadBalancer", "certificateArn"),
             message="is missing; users reach the service encrypted, by a certificate in the stack's region, "
             "unless the file says plainHttp: true",
-            fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.certificateArn' "
-            "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab, or "
+            fix="edit the file: write certificateArn: <certificate of the stack's region>, or "
             "pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' true",
+        )
+
+
+def what_the_load_balancer_uses_is_in_its_region(hosting: HostingSection, region: str | None) -> Iterator[Problem]:
+    """Yield what AWS takes from the load balancer's own region only.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/https-listener-certificates.html,
+    https://docs.aws.amazon.com/waf/latest/developerguide/web-acl-associating-aws-resource.html
+    """
+    balancer = hosting.load_balancer
+    existing = balancer.existing
+    for key, arn in (
+        (("certificateArn",), balancer.certificate_arn),
+        (("webAclArn",), balancer.web_acl_arn),
+        (("existing", "listenerArn"), existing.listener_arn if existing else None),
+    ):
+        yield from _of_another_region(("hosting", "loadBalancer", *key), arn, region)
+
+
+def _of_another_region(path: KeyPath, arn: str | None, region: str | None) -> Iterator[Problem]:
+    """Yield an ARN of another region than the stack's; nothing where one of the two is not known."""
+    if arn is not None and region is not None and arn.split(":")[3] != region:
+        yield Problem(
+            path=path,
+            message=f"must be in the stack's region, {region}, got one in {arn.split(':')[3]}",
+            fix=f"edit the file: name one in {region}, or pulumi config set aws:region {arn.split(':')[3]}",
         )
 
 
@@ -452,13 +480,13 @@ def further_images_are_built_and_used(
                 fix=f"pulumi config rm --path 'ecs-delivery:build.images.{name}', or write it like containers: "
                 f"{{{name}: {{image: {BUILT_BESIDE}{name}}}}}",
             )
-    own = build.repository_for(f"{application.name}-{stack}")
-    longest = max(build.images, key=len, default="")
+    own = build.repository_for(application.prefix_in(stack))
+    longest = max(build.beside, key=len, default="")
     if longest and len(repository_beside(own, longest)) > REPOSITORY_CHARACTERS:
         yield Problem(
             path=("build", "repository"),
-            message=f"must have up to {REPOSITORY_CHARACTERS - len(longest) - 1} characters, because the image "
-            f"{longest} has a repository of this name with -{longest} behind it, got {len(own)}",
+            message=f"must have up to {REPOSITORY_CHARACTERS - len(longest) - 1} characters, because the "
+            f"stack has a repository of this name with -{longest} behind it, too, got {len(own)}",
             fix="pulumi config rm --path 'ecs-delivery:build.repository'",
         )
 
@@ -494,6 +522,7 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
         ("registry_logins", "registryLogins"),
         ("checks", "checks"),
         ("network", "network"),
+        ("fleet", "fleet"),
         ("repository", "repository"),
         ("version", "version"),
     ):
@@ -506,6 +535,24 @@ def build_without_code_builds_nothing(build: BuildSection, source: SourceSection
             )
 
 
+def a_fleet_is_of_the_region(build: BuildSection, region: str | None) -> Iterator[Problem]:
+    """Yield reserved capacity where CodeBuild has none, and a fleet of another region: projects use their own's.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/fleets.html
+    """
+    fleet = build.fleet
+    if fleet is None or region is None:
+        return
+    if elsewhere := [*_of_another_region(("build", "fleet", "arn"), fleet.arn, region)]:
+        yield from elsewhere
+    elif region not in FLEET_REGIONS:
+        yield Problem(
+            path=("build", "fleet"),
+            message=f"has to be left out in {region}: CodeBuild has reserved capacity in {', '.join(FLEET_REGIONS)}",
+            fix="pulumi config rm --path 'ecs-delivery:build.fleet'",
+        )
+
+
 def upload_from_source_needs_code(deploy: DeploySection, source: SourceSection) -> Iterator[Problem]:
     """Yield static files of a repository that is not there."""
     upload = deploy.static_files.upload
@@ -513,7 +560,7 @@ def upload_from_source_needs_code(deploy: DeploySection, source: SourceSection) 
         yield Problem(
             path=("deploy", "staticFiles", "upload", "from"),
             message="must be image, because without code there is no repository to take files from, got source",
-            fix="edit the file: write it like upload: {from: image, path: /app/public}",
+            fix="edit the file: write upload: {from: image, path: <folder in the image>}",
         )
 
 
@@ -532,16 +579,35 @@ def release_needs_a_repository(release: ReleaseSection, source: SourceSection) -
         yield Problem(
             path=("release", "github", "repository"),
             message="is missing; without source.github the release must say which GitHub repository it belongs to",
-            fix="pulumi config set --path 'ecs-delivery:release.github.repository' example/shop",
+            fix="edit the file: write repository: <owner/name>",
         )
 
 
-def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Iterator[Problem]:
+def a_status_needs_a_commit_on_github(statuses: StatusesSection, source: SourceSection) -> Iterator[Problem]:
+    """Yield what GitHub is to show for a pipeline that knows no GitHub repository, or no commit."""
+    if not statuses.enabled:
+        return
+    if source.s3:
+        yield Problem(
+            path=("statuses", "enabled"),
+            message="must be false with source.s3: GitHub shows what becomes of a commit, and an uploaded archive "
+            "names none, got true",
+            fix="pulumi config set --path 'ecs-delivery:statuses.enabled' false",
+        )
+    elif not statuses.repository and source.github is None:
+        yield Problem(
+            path=("statuses", "repository"),
+            message="is missing; without source.github it must say which GitHub repository has the commits",
+            fix="edit the file: write repository: <owner/name>",
+        )
+
+
+def tests_need_an_address(tests: TestsSection, build: BuildSection, hosting: HostingSection) -> Iterator[Problem]:
     """Yield tests that would not know where to find the service, or could not get there."""
     if not tests.enabled:
         return
     if hosting.existing is None:
-        yield from _tests_reach_what_is_made(hosting)
+        yield from _tests_reach_what_is_made(tests, build, hosting)
         return
     if hosting.existing.service_url:
         return
@@ -549,13 +615,13 @@ def tests_need_an_address(tests: TestsSection, hosting: HostingSection) -> Itera
         yield Problem(
             path=("hosting", "existing", "serviceUrl"),
             message="is missing; tests need the address of the service, or the load balancer in front of it",
-            fix="pulumi config set --path 'ecs-delivery:hosting.existing.serviceUrl' https://shop.example.com",
+            fix="edit the file: write serviceUrl: <address of the service>",
         )
     elif not hosting.existing.plain_http:
         yield Problem(
             path=("hosting", "existing", "serviceUrl"),
             message="is missing; tests need the address of the service: a load balancer's own name has no certificate",
-            fix="pulumi config set --path 'ecs-delivery:hosting.existing.serviceUrl' https://shop.example.com",
+            fix="edit the file: write serviceUrl: <address of the service>",
         )
 
 
@@ -569,8 +635,11 @@ def tests_test_something(tests: TestsSection, build: BuildSection) -> Iterator[P
         )
 
 
-def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
-    """Yield a service that tests cannot reach: they run outside its network, and check its certificate."""
+def _tests_reach_what_is_made(tests: TestsSection, build: BuildSection, hosting: HostingSection) -> Iterator[Problem]:
+    """Yield a service that tests cannot reach: they check its certificate, and run outside its network.
+
+    The smoke test alone runs within: it is a task beside the service's.
+    """
     balancer = hosting.load_balancer
     if not balancer.enabled:
         yield Problem(
@@ -591,19 +660,26 @@ def _tests_reach_what_is_made(hosting: HostingSection) -> Iterator[Problem]:
             path=("hosting", "loadBalancer", "existing", "hosts"),
             message="must begin with the name that users call, without * and ?, because tests need the address of "
             "the service",
-            fix="edit the file: write it like hosts: [shop.example.com]",
+            fix="edit the file: write hosts: [<host>]",
         )
-    elif balancer.internal:
+    elif balancer.internal and (tests.lighthouse.enabled or tests.http):
         yield Problem(
             path=("hosting", "loadBalancer", "internal"),
-            message="must be false with tests: they run outside the network, got true",
-            fix="pulumi config set --path 'ecs-delivery:tests.enabled' false",
+            message="must be false with Lighthouse and HTTP checks, which run outside the network, got true",
+            fix="edit the file: leave the smoke test alone in tests, or set tests.enabled to false",
+        )
+    elif build.smoke_test.enabled and hosting.network.needs_endpoints and not balancer.internal:
+        yield Problem(
+            path=("build", "smokeTest", "enabled"),
+            message="must be false where the tasks have no way out: the smoke test runs beside them, and cannot reach "
+            "the public address of the load balancer, got true",
+            fix="pulumi config set --path 'ecs-delivery:hosting.network.natGateways' single",
         )
     elif balancer.certificate_arn and not balancer.domain_name:
         yield Problem(
             path=("hosting", "loadBalancer", "domainName"),
             message="is missing; tests need the name the certificate is for",
-            fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.domainName' shop.example.com",
+            fix="edit the file: write domainName: <name that the certificate is for>",
         )
 
 
@@ -642,15 +718,15 @@ def shifting_needs_listeners(deploy: DeploySection, hosting: HostingSection) -> 
         yield Problem(
             path=("hosting", "existing", "listeners"),
             message=f"is missing; {deploy.chosen_engine.moved_by} shifts traffic at a listener of the load balancer",
-            fix="edit the file: write it like listeners: {production: 443, test: 8443}, or name the group that the "
-            "service has: deploymentGroup: {application: shop, name: shop}",
+            fix="edit the file: write listeners: {production: <port>, test: <port>}, or name the group that the "
+            "service has: deploymentGroup: {application: <application>, name: <group>}",
         )
     if not hosting.existing.target_groups:
         yield Problem(
             path=("hosting", "existing", "targetGroups"),
             message=f"is missing; {deploy.chosen_engine.moved_by} shifts traffic between two target groups",
-            fix="edit the file: write it like targetGroups: [shop-blue, shop-green], or name the group that the "
-            "service has: deploymentGroup: {application: shop, name: shop}",
+            fix="edit the file: write targetGroups: [<one>, <the other>], or name the group that the "
+            "service has: deploymentGroup: {application: <application>, name: <group>}",
         )
 
 
@@ -730,12 +806,13 @@ def name_and_stack_fit_aws(application: ApplicationSection, stack: str) -> Itera
     https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
     """
     longest = 31 - len(application.name)
-    if len(stack) > longest or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", stack):
+    environment = application.environment_of(stack)
+    if len(environment) > longest or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", environment):
         yield Problem(
             path=("application", "name"),
             message=f'does not go with the stack\'s name "{stack}": everything is named after both, so beside '
             f"{application.name} a stack's name must be 1 to {longest} lower-case letters, digits and single hyphens",
-            fix="pulumi stack rename dev",
+            fix=f"pulumi stack rename --stack {stack} <new name>",
         )
 
 
@@ -743,14 +820,14 @@ def source_is_not_the_result(
     application: ApplicationSection, build: BuildSection, source: SourceSection, stack: str
 ) -> Iterator[Problem]:
     """Yield a base image in the very repository the pipeline pushes to: each run would start the next."""
-    own = build.repository_for(f"{application.name}-{stack}")
-    pushed = (own, *(repository_beside(own, name) for name in application.further_images))
+    own = build.repository_for(application.prefix_in(stack))
+    pushed = (own, *(repository_beside(own, name) for name in (*application.further_images, *build.beside)))
     if source.code and source.ecr and source.ecr.repository in pushed:
         yield Problem(
             path=("source", "ecr", "repository"),
             message="must differ from the repository this stack pushes to, or a run starts the next; got "
             f'"{source.ecr.repository}"',
-            fix=f"pulumi config set --path 'ecs-delivery:build.repository' {application.name}-{stack}-images",
+            fix=f"pulumi config set --path 'ecs-delivery:build.repository' {application.prefix_in(stack)}-images",
         )
 
 
@@ -768,7 +845,7 @@ def a_release_starts_no_run(release: ReleaseSection, source: SourceSection) -> I
             path=("source", "ecr", "tagPattern"),
             message=f'matches tags that the release gives to the image, which begin with "{prefix}", so each run '
             f"would start the next; got {pattern}",
-            fix="pulumi config set --path 'ecs-delivery:source.ecr.tagPattern' 'build-*'",
+            fix="edit the file: write tagPattern: <pattern of other tags>",
         )
 
 
@@ -777,7 +854,7 @@ def promotion_leads_elsewhere(
 ) -> Iterator[Problem]:
     """Yield a promotion into the repository the image is in already."""
     if source.code or source.ecr is None:
-        own = build.repository_for(f"{application.name}-{stack}")
+        own = build.repository_for(application.prefix_in(stack))
     else:
         own = source.ecr.repository
     here = promotion.account_id is None and promotion.region is None
@@ -785,12 +862,38 @@ def promotion_leads_elsewhere(
         yield Problem(
             path=("promotion", "repository"),
             message=f'must be another repository than this stack\'s own, got "{own}" for both',
-            fix=f"pulumi config set --path 'ecs-delivery:promotion.repository' {application.name}-prod",
+            fix="edit the file: write repository: <another repository>",
+        )
+
+
+def somebody_builds_what_is_delivered(verification: VerificationSection, source: SourceSection) -> Iterator[Problem]:
+    """Yield images from ECR of which nobody says who builds them, and what is said of images that are built here."""
+    section = verification.provenance
+    given = {"source": section.source, "pipeline": section.pipeline}
+    at = "pulumi config {} --path 'ecs-delivery:verification.provenance.{}'"
+    if source.code is not None:
+        for key in (key for key, value in given.items() if value is not None):
+            yield Problem(
+                path=("verification", "provenance", key),
+                message="has an effect only on images from ECR (source.ecr without code): this pipeline builds its "
+                f"images itself, of {source.code.source_url}",
+                fix=at.format("rm", key),
+            )
+        return
+    forms = {"source": "<address of the repository>", "pipeline": "<name of the pipeline>"}
+    for key in (key for key, value in given.items() if section.enabled and value is None):
+        what = "repository its code is in" if key == "source" else "pipeline that builds it"
+        yield Problem(
+            path=("verification", "provenance", key),
+            message=f"is missing; an image from ECR is deployed when its provenance names the {what}, unless the file "
+            "says enabled: false, as for images that another program builds",
+            fix=f"edit the file: write {key}: {forms[key]}, or {at.format('set', 'enabled')} false",
         )
 
 
 RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     hosting_says_how_it_is_reached,
+    what_the_load_balancer_uses_is_in_its_region,
     grpc_is_checked_by_a_method,
     most_tasks_are_not_fewer_than_the_fewest,
     a_schedule_fits_the_limits,
@@ -814,8 +917,10 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     further_images_are_built_and_used,
     further_images_arrive_first,
     build_without_code_builds_nothing,
+    a_fleet_is_of_the_region,
     upload_from_source_needs_code,
     release_needs_a_repository,
+    a_status_needs_a_commit_on_github,
     tests_need_an_address,
     tests_test_something,
     test_traffic_reaches_a_listener,
@@ -828,5 +933,6 @@ RULES: Final[tuple[Callable[..., Iterator[Problem]], ...]] = (
     source_is_not_the_result,
     a_release_starts_no_run,
     promotion_leads_elsewhere,
+    somebody_builds_what_is_delivered,
     *(conflict.rule for conflict in CONFLICTS),
 )

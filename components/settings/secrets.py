@@ -103,7 +103,9 @@ def redacted(text: str) -> str:
     """Return a text without what looks like a secret in it."""
     for pattern in _NEVER_PUBLIC:
         text = pattern.sub("(not shown)", text)
-    for secret in sorted(_found(text), key=len, reverse=True):
+    # Rules may demand white space, a quotation mark or the end after a secret: a sentence has a comma there.
+    words = {text, *re.split(r"[\s,;:()\"'`]+", text), *re.split(r"[\s\"'`]+", text)}
+    for secret in sorted({found for word in words for found in _found(word)}, key=len, reverse=True):
         text = text.replace(secret, "(not shown)")
     return text
 
@@ -142,22 +144,20 @@ def appeal(name: str, value: str) -> str:
     return "" if never_public(value) else f", or write it like notSecret: [{name}] if everybody may see it"
 
 
-def secret_itself(value: str, noun: str, *, section: str, key: str, example: str) -> Iterator[Problem]:
+def secret_itself(value: str, noun: str, *path: str) -> Iterator[Problem]:
     """Yield a secret that stands where the name of its Secrets Manager secret belongs.
 
     Args:
         value: What the stack file gives.
         noun: What the secret is, for example `token`.
-        section: The section that has the key, for example `release.github`.
-        key: The key, as the stack file writes it.
-        example: A name that would be right.
+        path: The key, below its section.
     """
     if looks_like_a_secret(value):
         yield Problem(
-            path=(key,),
+            path=path,
             message=f"is the {noun} itself (not shown); it must be the name of a Secrets Manager secret that holds it",
-            fix=f"revoke this {noun}, store a new one in Secrets Manager, then pulumi config set --path "
-            f"'ecs-delivery:{section}.{key}' {example}",
+            fix=f"revoke this {noun}, store a new one in Secrets Manager, then edit the file: write {path[-1]}: "
+            "<name of that secret>",
         )
 
 

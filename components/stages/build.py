@@ -13,15 +13,19 @@ from components.engines import Engine
 from components.foundation.iam import Statement
 from components.foundation.secret import SecretReference, read_all
 from components.hosting.task_definition_template import KEY
+from components.images.builder import APP_JOB, BUILDER_ID, Builder, job_of
 from components.images.repository import (
+    Pusher,
     Repository,
     named_repository,
     pull_all,
     pull_images,
     pull_through_cache,
+    push_images,
     registry_login,
 )
-from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject, image_builder
+from components.jobs.build_project import PLATFORMS, BuildNetwork, BuildProject, Machine, image_builder, size_beside
+from components.jobs.fleet import reserved_capacity
 from components.pipeline.model import FURTHER_IMAGES, Action, Artifact, Category, scheduled, variable
 from components.pipeline.variables import (
     BUILD_IMAGE,
@@ -35,7 +39,15 @@ from components.pipeline.variables import (
 )
 from components.settings import BuildSection
 from components.settings.sections.build import CheckSection, ImageSection
+from components.stages.signature import (
+    SignatureJob,
+    profile_of_others,
+    profile_that_signs,
+    sign_images,
+    verify_signatures,
+)
 from components.stages.stage import SharedFacts, Stage, StageContext
+from components.stages.verification import ImageVerification, VerificationArgs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +60,9 @@ class BuildStageArgs:
         source_url: Where the code is; ``None`` when there is only an image to verify.
         revision: What a run knows of its code; empty when there is none.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
+        verification: What the images have to prove before they are deployed; ``None`` for nothing.
+        signs_with: The signing profile that the images are signed with; ``None`` when they are not signed.
+        signed_with: The signing profile that images from ECR have to be signed with; ``None`` for none.
     """
 
     build: BuildSection
@@ -55,6 +70,9 @@ class BuildStageArgs:
     source_url: str | None
     revision: Mapping[str, str]
     release_tag_prefix: str | None
+    verification: VerificationArgs | None
+    signs_with: str | None
+    signed_with: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +115,11 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 record.action(BUILD_IMAGE, environment={"IMAGE_DIGEST": variable(SOURCE_IMAGE, "ImageDigest")})
             )
             projects.append(record)
+        self._fleet = self._reserved_capacity()
+        pushers: list[Pusher] = []
         for image in self._images():
             project = self._build(image)
+            pushers += [each.pushed_by(project.role_arn) for each in self._pushed_into(image)]
             actions.append(self._built(project, image))
             projects.append(project)
         for check, section in sorted(args.build.checks.items()):
@@ -111,8 +132,19 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         environment = {**DELIVERED_IMAGE, **self._further_digests()}
         actions.append(prepare.action(PREPARE_DEPLOYMENT, environment=environment))
         projects.append(prepare)
-        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
         self.grants = tuple(project.start() for project in projects)
+        if args.verification is not None:
+            verification = ImageVerification(
+                f"{name}-verification", args.verification, environment, context, pulumi.ResourceOptions(parent=self)
+            )
+            actions.append(verification.action)
+            self.grants += (verification.start,)
+        for job in self._signature_jobs(environment):
+            actions.append(job.action)
+            self.grants += (job.start,)
+            pushers += job.pushers
+        self.pushers = tuple(pushers)
+        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
         self.register_outputs({"projects": [project.name for project in projects]})
 
     @classmethod
@@ -124,21 +156,32 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             source_url=shared.source_url,
             revision=shared.revision,
             release_tag_prefix=shared.release_tag_prefix,
+            verification=VerificationArgs.wanted(shared, "deployment"),
+            signs_with=profile_that_signs(shared),
+            signed_with=profile_of_others(shared),
         )
+
+    def _signature_jobs(self, delivered: Mapping[str, str]) -> Iterator[SignatureJob]:
+        """Yield what signs the images that are built here, or verifies that those from ECR are signed."""
+        args, child = self._args, pulumi.ResourceOptions(parent=self)
+        if args.signs_with is not None:
+            yield sign_images(f"{self._name}-signing", args.signs_with, delivered, self._context, child)
+        if args.signed_with is not None:
+            yield verify_signatures(f"{self._name}-signature", args.signed_with, delivered, self._context, child)
 
     def _images(self) -> Iterator[_BuiltImage]:
         """Yield what is built of the code: the application's image first, which the others may not wait for."""
         build, registry = self._args.build, self._context.registry
         if self._args.source_url is None:
             return
-        yield _BuiltImage("build-image", BUILD_IMAGE, Artifact.IMAGE, registry.app, build.own_image)
+        yield _BuiltImage(APP_JOB, BUILD_IMAGE, Artifact.IMAGE, registry.app, build.own_image)
         # One artifact for each container that a task may have: there are never more images.
         for (name, repository), artifact in zip(registry.further.items(), FURTHER_IMAGES, strict=False):
-            yield _BuiltImage(f"build-{name}-image", build_of(name), artifact, repository, build.images[name])
+            yield _BuiltImage(job_of(name), build_of(name), artifact, repository, build.images[name])
         if registry.smoke_test is not None:
             section = ImageSection(dockerfile=build.smoke_test.dockerfile, context=build.smoke_test.context)
             yield _BuiltImage(
-                "build-smoke-test-image",
+                job_of("smoke-test"),
                 BUILD_SMOKE_TEST_IMAGE,
                 Artifact.SMOKE_TEST_IMAGE,
                 registry.smoke_test,
@@ -173,6 +216,29 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             return None
         return BuildNetwork(vpc_id=network.vpc_id, subnets=network.subnets, security_groups=network.security_groups)
 
+    def _reserved_capacity(self) -> pulumi.Input[str] | None:
+        """The ARN of the fleet that images are built on; ``None`` for machines on demand."""
+        build = self._args.build
+        if build.fleet is None:
+            return None
+        return build.fleet.arn or reserved_capacity(
+            f"{self._name}-fleet",
+            foundation=self._context.foundation,
+            machine=image_builder(architecture=self._context.application.architecture, size=build.compute),
+            capacity=build.fleet.capacity,
+            overflow=build.fleet.overflow,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _machine(self, image: _BuiltImage) -> Machine:
+        """What an image is built on."""
+        build = self._args.build
+        machine = image_builder(
+            architecture=self._context.application.architecture,
+            size=build.compute if image.delivered else size_beside(build.compute),
+        )
+        return replace(machine, fleet=self._fleet, keeps_layers=build.cache) if build.fleet else machine
+
     def _build(self, image: _BuiltImage) -> BuildProject:
         build, section = self._args.build, image.section
         base = self._context.registry.source if image.delivered else None
@@ -182,9 +248,11 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             "BUILD_CONTEXT": section.context,
             "PLATFORM": self._platform,
             "CACHE": json.dumps(build.cache),
+            "COMPRESSION": build.compression,
             "VERSION_FROM": build.version.origin,
             "VERSION_PATH": build.version.path,
             "SOURCE_URL": self._args.source_url or "",
+            BUILDER_ID: Builder.of(self._context.foundation).id(image.job),
         }
         take_over = self._context.hosting.take_over
         if image.artifact is Artifact.IMAGE and take_over is not None and take_over.file is not None:
@@ -194,6 +262,9 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "BUILD_TARGET": section.target or "",
                 "BUILD_ARGS": json.dumps(dict(section.args), sort_keys=True),
             }
+        tools = self._context.registry.build_tools
+        if tools is not None:
+            variables["BUILD_TOOLS_REPOSITORY_URI"] = tools.uri
         pulls: list[Statement] = []
         if build.secrets and image.delivered:
             variables["BUILD_MOUNTS"] = json.dumps(dict(build.secrets), sort_keys=True)
@@ -217,14 +288,19 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             image.job,
             buildspec="build-image",
             description=f"Builds {section.dockerfile} and pushes the image once, under its commit",
-            machine=image_builder(architecture=self._context.application.architecture, size=build.compute),
+            machine=self._machine(image),
             reads=(Artifact.SOURCE,),
             writes=(image.artifact,),
             variables=variables,
-            statements=[image.repository.push(), registry_login(), *pulls],
+            statements=[push_images(self._pushed_into(image)), registry_login(), *pulls],
             timeout_minutes=build.timeout_minutes,
             network=self._network,
         )
+
+    def _pushed_into(self, image: _BuiltImage) -> tuple[Repository, ...]:
+        """The repositories that an image's build puts images into."""
+        tools = self._context.registry.build_tools
+        return (image.repository, *([tools] if tools else []))
 
     def _built(self, project: BuildProject, image: _BuiltImage) -> Action:
         environment = dict(self._args.revision)
@@ -305,6 +381,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             return {"EXISTING": "false"}
         return {
             "EXISTING": "true",
+            "STACK": self._context.foundation.stack,
             "TASK_DEFINITION_FILE": take_over.file or "",
             "TAKE_OVER": json.dumps(take_over.agreed),
             "CONTROLLER": self._args.engine.controller,

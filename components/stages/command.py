@@ -10,15 +10,15 @@ import pulumi
 
 from components.engines.target import TASK_TAG
 from components.foundation.iam import Statement
-from components.jobs.build_project import LONG_RUNNING
+from components.jobs.build_project import Wait
 from components.jobs.job_component import JobComponent
 from components.pipeline.model import Action, Artifact
 from components.pipeline.variables import DELIVERED_IMAGE
 from components.settings.sections.deploy import CommandSection
 from components.stages.stage import StageContext
 
-MINUTES_TO_END = 10
-"""What the job gets beyond the times of tasks: to stop one, and to say why."""
+MINUTES_TO_END = 5
+"""What the job gets beyond the times of tasks: four to stop one, and one to say why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,11 +67,13 @@ class CommandTask(JobComponent):
         # No stack's family has an underscore, so this is the family of no other stack.
         family = f"{target.family}_{args.when}"
         records = f"_tasks/{args.when}"
+        # The task of an earlier version may have to end first.
+        wait = Wait.on(context.waiting, stated=2 * args.timeout_minutes, to_end=MINUTES_TO_END)
         project = self.project(
             f"run-{args.when}",
             buildspec="run-task",
             description=f"Runs one task of the new version {args.when} the service moves, and waits for its exit code",
-            machine=LONG_RUNNING,
+            machine=wait.machine,
             reads=(Artifact.DEPLOYMENT,),
             variables={
                 "WHEN": args.when,
@@ -92,8 +94,7 @@ class CommandTask(JobComponent):
                 target.read_log(context.application.container),
                 *artifacts.keep("Records", records),
             ],
-            # The task of an earlier version may have to end first.
-            timeout_minutes=2 * args.timeout_minutes + MINUTES_TO_END,
+            timeout_minutes=wait.timeout_minutes,
         )
         self.action = project.action(f"Run{args.when.capitalize()}Deployment", environment=DELIVERED_IMAGE)
         self.start = project.start()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pulumi
 
 from components.engines import Engine, Rollout
 from components.engines.engine import Deployment
-from components.pipeline.model import Action
+from components.pipeline.model import Action, in_a_row
 from components.settings import DeploySection
 from components.settings.sections.approval import ApprovalSection
 from components.stages.command import CommandTask, CommandTaskArgs
@@ -90,8 +89,3 @@ class DeployStage(Stage[DeploySection, DeployStageArgs]):
             after=CommandTaskArgs.wanted("after", section.after),
             static_files=StaticFilesArgs.wanted(section.static_files),
         )
-
-
-def in_a_row(steps: Sequence[tuple[Action, ...]]) -> tuple[Action, ...]:
-    """Return the actions of each step, which run side by side, with the run order of the step."""
-    return tuple(replace(action, run_order=order) for order, step in enumerate(steps, 1) for action in step)

@@ -16,11 +16,13 @@ from components.images.repository import (
     repository_beside,
 )
 from components.jobs.build_project import LONG_RUNNING
-from components.pipeline.model import Artifact, variable
-from components.pipeline.variables import BUILD_IMAGE, DELIVERED_IMAGE, DELIVERED_IMAGES
+from components.pipeline.model import Artifact, in_a_row, variable
+from components.pipeline.variables import BUILD_IMAGE, delivered_images
 from components.settings import PromotionSection
 from components.stages.approval import ManualApproval
+from components.stages.signature import profile_that_signs, verify_signatures
 from components.stages.stage import SharedFacts, Stage, StageContext
+from components.stages.verification import ImageVerification, VerificationArgs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,14 +32,18 @@ class PromotionStageArgs:
     Attributes:
         promotion: The section ``promotion``.
         repository: The ECR repository that the image is copied to.
+        verification: What the image has to prove before; ``None`` for nothing.
+        signed_with: The signing profile that it has to be signed with before; ``None`` for none.
     """
 
     promotion: PromotionSection
     repository: str
+    verification: VerificationArgs | None
+    signed_with: str | None
 
 
 class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
-    """Copies the image, then moves ``promotion.tag``, whose push starts the next pipeline; after approval if asked."""
+    """Copies the verified image, then moves ``promotion.tag``, whose push starts the next pipeline; asks first."""
 
     TYPE: ClassVar[str] = "ecs-delivery:stage:Promotion"
     NAME: ClassVar[str] = "Promote"
@@ -63,15 +69,16 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
             statements = [
                 Statement(sid="EnterTargetAccount", actions=("sts:AssumeRole",), resources=(promotion.role_arn,))
             ]
+        # Every byte goes through the job, also within a registry: ECR mounts layers only where the account setting
+        # BLOB_MOUNTING is on and both repositories have one key, and each stack has its own.
+        # https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
+        machine = context.transfer if promotion.region is None else LONG_RUNNING
         project = self.project(
             "promote-image",
             description=f"Copies the image by digest to {args.repository} and moves the tag {promotion.tag}",
-            # Every byte goes through the job, also within a registry: ECR mounts layers only where the account setting
-            # BLOB_MOUNTING is on and both repositories have one key, and each stack has its own.
-            # https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
-            machine=context.transfer if promotion.region is None else LONG_RUNNING,
+            machine=machine,
             reads=(Artifact.DEPLOYMENT,),
-            timeout_minutes=120,
+            timeout_minutes=machine.at_most(120),
             variables={
                 "TARGET_REPOSITORY": args.repository,
                 "TARGET_REGISTRY": promotion.account_id or account.id,
@@ -96,15 +103,19 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
             link=context.hosting.service_url,
             sid="AskForApproval",
         )
-        self.actions = (
-            *approval.actions,
-            project.action(
-                "PromoteImage",
-                environment=DELIVERED_IMAGES if further else DELIVERED_IMAGE,
-                run_order=1 + len(approval.actions),
-            ),
-        )
+        delivered = delivered_images(further)
+        steps = [*((action,) for action in approval.actions), (project.action("PromoteImage", environment=delivered),)]
         self.grants = (project.start(), *approval.grants)
+        child = pulumi.ResourceOptions(parent=self)
+        if args.signed_with is not None:
+            signed = verify_signatures(f"{name}-signature", args.signed_with, delivered, context, child)
+            steps = [(signed.action,), *steps]
+            self.grants += (signed.start,)
+        if args.verification is not None:
+            verification = ImageVerification(f"{name}-verification", args.verification, delivered, context, child)
+            steps = [(verification.action,), *steps]
+            self.grants += (verification.start,)
+        self.actions = in_a_row(steps)
         if promotion.role_arn is not None:
             self.notes = (
                 pulumi.Output.format(
@@ -118,8 +129,13 @@ class PromotionStage(Stage[PromotionSection, PromotionStageArgs]):
         self.register_outputs({"roleArn": self.role_arn})
 
     @classmethod
-    def wanted(cls, section: PromotionSection, shared: SharedFacts) -> PromotionStageArgs | None:  # noqa: ARG003 - as every stage
+    def wanted(cls, section: PromotionSection, shared: SharedFacts) -> PromotionStageArgs | None:
         """On with ``promotion.enabled``."""
         if not section.enabled or section.repository is None:
             return None
-        return PromotionStageArgs(promotion=section, repository=section.repository)
+        return PromotionStageArgs(
+            promotion=section,
+            repository=section.repository,
+            verification=VerificationArgs.wanted(shared, "promotion"),
+            signed_with=profile_that_signs(shared),
+        )

@@ -7,12 +7,14 @@ from typing import ClassVar
 
 import pulumi
 
+from components.foundation.github import api_of
 from components.foundation.iam import Statement
 from components.foundation.secret import SecretReference
 from components.pipeline.model import Artifact, Variable
-from components.pipeline.variables import DELIVERED_IMAGE, DELIVERED_IMAGES
+from components.pipeline.variables import DELIVERED_IMAGE, delivered_images
 from components.settings import ReleaseSection
 from components.settings.sections.release import GithubReleaseSection
+from components.settings.sections.source import on_github
 from components.stages.stage import SharedFacts, Stage, StageContext
 
 
@@ -34,11 +36,8 @@ class ReleaseStageArgs:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Where the job finds the repository; github.com's API is the default of its buildspec.
-
-        https://docs.github.com/en/enterprise-server@3.16/rest/using-the-rest-api/getting-started-with-the-rest-api
-        """
-        api = {"GITHUB_API_URL": f"{self.server_url.rstrip('/')}/api/v3"} if self.server_url else {}
+        """Where the job finds the repository; github.com's API is the default of its buildspec."""
+        api = {"GITHUB_API_URL": api_of(self.server_url)} if self.server_url else {}
         return {"GITHUB_REPOSITORY": self.repository, "TAG_PREFIX": self.tag_prefix, **api}
 
 
@@ -84,7 +83,7 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             description="true marks the GitHub release of this run as a pre-release.",
         )
         self.actions = (
-            tag.action("TagImage", environment=DELIVERED_IMAGES if further else DELIVERED_IMAGE),
+            tag.action("TagImage", environment=delivered_images(further)),
             publish.action(
                 "CreateGitHubRelease",
                 environment={**DELIVERED_IMAGE, prerelease.name: prerelease.reference},
@@ -93,7 +92,7 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
             ),
         )
         self.grants = (tag.start(), publish.start())
-        self.labels_as = (tag.role_arn,)
+        self.pushers = tuple(each.pushed_by(tag.role_arn) for each in context.registry.every_delivered)
         wanted = f"a fine-grained token for {args.repository} (Contents and Workflows: read and write)"
         self.notes = (token.keep("token", description=wanted, region=context.foundation.region),)
         self.register_outputs({"actions": [action.name for action in self.actions]})
@@ -103,9 +102,7 @@ class ReleaseStage(Stage[ReleaseSection, ReleaseStageArgs]):
         """On with ``release.enabled``; the repository defaults to the one the code comes from."""
         if not section.enabled or section.github is None:
             return None
+        repository, server = on_github(section.github.repository, section.github.url, shared.github)
         return ReleaseStageArgs(
-            tag_prefix=section.tag_prefix,
-            github=section.github,
-            repository=section.github.repository or (shared.github.repository if shared.github else ""),
-            server_url=section.github.url or (shared.github.url if shared.github else None),
+            tag_prefix=section.tag_prefix, github=section.github, repository=repository, server_url=server
         )

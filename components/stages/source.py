@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from typing import ClassVar
 
 import pulumi
 
 from components.foundation.commands import aws_command
 from components.foundation.iam import Statement
+from components.foundation.open_steps import unless
 from components.pipeline.connection import Connection
 from components.pipeline.model import (
     CLONE_REFERENCE,
@@ -41,18 +44,20 @@ class SourceStage(Stage[SourceSection, SourceSection]):
         super().__init__(name, args, context, opts)
         actions: list[Action] = []
         grants: list[Statement] = []
-        notes: list[pulumi.Input[str]] = []
+        notes: list[pulumi.Input[str | None]] = []
         git, connection = args.git, context.connection
         if git is not None and connection is not None:
             self.connection_arn = connection.arn
             actions.append(_commit(git, connection))
             grants.extend(connection.fetch())
-            notes.extend(
-                self._handshake(git.PROVIDER, connection.arn)
-                if connection.made
-                else [self._availability(connection.arn)]
-            )
-            notes.append(_what_starts_it(git))
+            if connection.status is None:
+                notes.append(self._availability(connection.arn))
+            else:
+                status = connection.status
+                notes.extend(
+                    unless(status, "AVAILABLE", step) for step in self._handshake(git.PROVIDER, connection.arn)
+                )
+            notes.extend(_branch_to_check(git))
         if args.s3 is not None:
             actions.append(_archive(args.s3))
             grants.extend(self._fetch(args.s3))
@@ -233,20 +238,15 @@ def _commit(code: GitSection, connection: Connection) -> Action:
     )
 
 
-def _what_starts_it(code: GitSection) -> str:
-    """Return which pushes start the pipeline: a branch of another name starts nothing, and nothing says so."""
-    key = f"source.{code.key()}"
-    if code.tags.include or code.tags.exclude:
-        return f"A push of a git tag to {code.repository} starts the pipeline, where {key}.tags lets it pass."
-    filtered = f", where {key}.paths lets it pass" if code.paths.include or code.paths.exclude else ""
-    if code.branches.include or code.branches.exclude:
-        return (
-            f"A push to a branch of {code.repository} that {key}.branches lets pass starts the pipeline{filtered}. A "
-            f"run that is started by hand takes the branch {code.branch}."
-        )
-    return (
-        f"A push to the branch {code.branch} of {code.repository} starts the pipeline{filtered}. Name another "
-        f"branch in {key}.branch."
+def _branch_to_check(code: GitSection) -> Iterator[str]:
+    """Yield a branch that the stack file does not name: where the repository's is another one, nothing ever starts."""
+    filters = (code.tags, code.branches)
+    if "branch" in code.model_fields_set or any(each.include or each.exclude for each in filters):
+        return
+    ask = shlex.join(["git", "ls-remote", "--symref", f"{code.server_url}/{code.repository}", "HEAD"])
+    yield (
+        f"Check that {code.repository} has the branch {code.branch}, because pushes to it start the pipeline; name "
+        f"another one in source.{code.key()}.branch: {ask}"
     )
 
 

@@ -9,17 +9,19 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import pulumi
 
 from components.engines import DeploymentTarget, Engine
 from components.foundation.iam import Statement
+from components.images.repository import Pusher
 from components.jobs.job_component import JobComponent, JobContext
 from components.pipeline.model import Action, StageModel
 from components.settings import ApplicationSection
 from components.settings.section import Section
 from components.settings.sections.source import GithubSection
+from components.settings.sections.verification import VerificationSection
 
 SectionT = TypeVar("SectionT", bound=Section)
 ArgsT = TypeVar("ArgsT")
@@ -51,6 +53,8 @@ class SharedFacts:
         engine: How the service is deployed.
         release_tag_prefix: What the version's tag will start with; ``None`` when nothing is released.
         plain_http: Whether the service is reached without encryption.
+        verification: What images have to prove before they go any further.
+        verified_before: Whether they have to before the deployment or before the promotion; ``None`` for neither.
     """
 
     source_url: str | None
@@ -59,6 +63,8 @@ class SharedFacts:
     engine: Engine
     release_tag_prefix: str | None
     plain_http: bool
+    verification: VerificationSection
+    verified_before: Literal["deployment", "promotion"] | None
 
 
 class Stage(JobComponent, Generic[SectionT, ArgsT]):
@@ -66,7 +72,7 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
 
     A subclass sets :attr:`TYPE`, :attr:`NAME` and :attr:`SECTION`, says in :meth:`wanted` when it exists, and in its
     constructor makes its projects and sets :attr:`actions` and :attr:`grants`, where a person must act :attr:`notes`,
-    and where it tags images :attr:`labels_as`.
+    and where it pushes or tags images :attr:`pushers`.
     """
 
     NAME: ClassVar[str]
@@ -80,10 +86,10 @@ class Stage(JobComponent, Generic[SectionT, ArgsT]):
     """What the stage does."""
     grants: tuple[Statement, ...]
     """What the pipeline's role needs for these actions."""
-    notes: tuple[pulumi.Input[str], ...] = ()
+    notes: tuple[pulumi.Input[str | None], ...] = ()
     """What a person has to do before the stage can work; shown as ``nextSteps``."""
-    labels_as: tuple[pulumi.Output[str], ...] = ()
-    """The roles of its jobs that put tags on delivered images."""
+    pushers: tuple[Pusher, ...] = ()
+    """The roles of its jobs that put images, tags or signatures into the stack's repositories."""
 
     def __init__(
         self,

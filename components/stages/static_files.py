@@ -96,7 +96,7 @@ class StaticFiles(JobComponent):
             machine=context.transfer,
             reads=(Artifact.IMAGE,),
             writes=(Artifact.STATIC_FILES,),
-            timeout_minutes=120,
+            timeout_minutes=context.transfer.at_most(120),
             variables={"STATIC_FILES_PATH": path, "PLATFORM": PLATFORMS[context.application.architecture]},
             statements=[context.registry.app.pull(), registry_login()],
         )
@@ -105,14 +105,15 @@ class StaticFiles(JobComponent):
 
     def _upload(self, path: str, *, reads: Artifact) -> BuildProject:
         context = self._context
+        # Nothing says that builds on Lambda clone what CodePipeline only refers to, and the lambda image that they run
+        # on has no Git LFS.
+        machine = LONG_RUNNING if reads is Artifact.SOURCE and context.full_clone else context.transfer
         return self.project(
             "upload-static-files",
             description=f"Uploads static files to {self._args.bucket}",
-            # Nothing says that builds on Lambda clone what CodePipeline only refers to, and the lambda image that
-            # they run on has no Git LFS.
-            machine=LONG_RUNNING if reads is Artifact.SOURCE and context.full_clone else context.transfer,
+            machine=machine,
             reads=(reads,),
-            timeout_minutes=120,
+            timeout_minutes=machine.at_most(120),
             variables=self._target() | {"FILES_PATH": path},
             statements=self._write(),
         )

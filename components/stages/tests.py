@@ -10,8 +10,9 @@ import pulumi
 
 from components.foundation.iam import Statement
 from components.foundation.secret import SecretReference, read_all
-from components.images.repository import Repository, registry_login
-from components.jobs.build_project import CHROME, BuildProject, image_builder
+from components.hosting.smoke_test_task import SmokeTestTask, SmokeTestTaskArgs
+from components.images.repository import Repository
+from components.jobs.build_project import Wait, browser_machine
 from components.jobs.buildspec import FOLDER
 from components.pipeline.model import Action, Artifact, Category, Variable, scheduled
 from components.pipeline.variables import SMOKE_TEST_IMAGE
@@ -21,6 +22,10 @@ from components.stages.stage import SharedFacts, Stage, StageContext
 KEYS = {"package.json": "_lighthouse/package.json", "package-lock.json": "_lighthouse/package-lock.json"}
 """What `npm ci` needs, and where no pipeline keeps artifacts (see the task definition's template). The lock names each
 package of Lighthouse by the hash of its content; it is too long for an inline buildspec."""
+
+MINUTES_TO_END = 5
+"""What the job of the smoke test gets beyond its task: two to stop one of an earlier run, two for its own, and one to
+say why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,16 +56,15 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
         if service_url is None:
             raise ValueError(f"{name}: tests need the address of the service")
         self._service_url = service_url
-        projects: list[tuple[BuildProject, Action]] = []
+        jobs: list[tuple[Statement, Action]] = []
         if args.tests.lighthouse.enabled:
-            projects.append(self._lighthouse())
+            jobs.append(self._lighthouse())
         if args.tests.http:
-            projects.append(self._http_checks())
+            jobs.append(self._http_checks())
         if context.registry.smoke_test is not None:
-            projects.append(self._smoke_test(context.registry.smoke_test))
-        self.grants = tuple(project.start() for project, _ in projects)
-        actions = [action for _, action in projects]
-        self.actions = scheduled(actions, parallel_jobs=context.parallel_jobs)
+            jobs.append(self._smoke_test(context.registry.smoke_test))
+        self.grants = tuple(start for start, _ in jobs)
+        self.actions = scheduled([action for _, action in jobs], parallel_jobs=context.parallel_jobs)
         self.register_outputs({"actions": [action.name for action in self.actions]})
 
     @classmethod
@@ -79,7 +83,7 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
         )
         return {"TEST_HEADERS": json.dumps(dict(secrets), sort_keys=True)}, [read]
 
-    def _lighthouse(self) -> tuple[BuildProject, Action]:
+    def _lighthouse(self) -> tuple[Statement, Action]:
         args, artifacts = self._args, self._context.artifacts
         lighthouse = args.tests.lighthouse
         headers, secrets = self._headers
@@ -91,7 +95,7 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
         project = self.project(
             "run-lighthouse",
             description="Measures the deployed pages and holds the median against the budgets",
-            machine=CHROME,
+            machine=browser_machine(lighthouse.compute),
             reads=(Artifact.DEPLOYMENT,),
             writes=(Artifact.LIGHTHOUSE_REPORT,),
             variables={
@@ -108,7 +112,7 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
                 artifacts.read("ReadLighthouseLock", KEYS["package-lock.json"]),
                 *secrets,
             ],
-            timeout_minutes=args.tests.timeout_minutes,
+            timeout_minutes=args.tests.minutes_of_lighthouse,
         )
         action = project.action(
             "RunLighthouse",
@@ -116,9 +120,9 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
             environment={runs.name: runs.reference},
             variables=(runs,),
         )
-        return project, action
+        return project.start(), action
 
-    def _http_checks(self) -> tuple[BuildProject, Action]:
+    def _http_checks(self) -> tuple[Statement, Action]:
         tests = self._args.tests
         headers, secrets = self._headers
         project = self.project(
@@ -128,21 +132,40 @@ class TestsStage(Stage[TestsSection, TestsStageArgs]):
             reads=(Artifact.DEPLOYMENT,),
             variables={"SERVICE_URL": self._service_url, "HTTP_CHECKS": tests.checks, **headers},
             statements=secrets,
-            timeout_minutes=tests.timeout_minutes,
         )
-        return project, project.action("RunHttpChecks", category=Category.TEST)
+        return project.start(), project.action("RunHttpChecks", category=Category.TEST)
 
-    def _smoke_test(self, repository: Repository) -> tuple[BuildProject, Action]:
+    def _smoke_test(self, repository: Repository) -> tuple[Statement, Action]:
+        context, tests = self._context, self._args.tests
+        # Of the sizes that the jobs beside it do not have, so that it waits for nobody's quota, the least.
+        wait = Wait.on(context.transfer, stated=tests.minutes_of_smoke_test, to_end=MINUTES_TO_END)
+        task = SmokeTestTask(
+            f"{self._name}-smoke-test",
+            SmokeTestTaskArgs(
+                foundation=context.foundation,
+                target=context.hosting,
+                repository=repository,
+                architecture=context.application.architecture,
+                cpu=tests.smoke_test_task.cpu,
+                memory=tests.smoke_test_task.memory,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
         project = self.project(
             "run-smoke-test",
-            description="Runs the smoke-test image against the deployed service",
-            machine=image_builder(architecture=self._context.application.architecture, size="small"),
+            description="Runs the smoke-test image as one task against the deployed service",
+            machine=wait.machine,
             reads=(Artifact.SMOKE_TEST_IMAGE,),
-            variables={"IMAGE_REPOSITORY_URI": repository.uri, "SERVICE_URL": self._service_url},
-            statements=[repository.pull(), registry_login()],
-            timeout_minutes=self._args.tests.timeout_minutes,
+            variables={
+                "IMAGE_REPOSITORY_URI": repository.uri,
+                "SERVICE_URL": self._service_url,
+                "TIMEOUT_MINUTES": str(wait.minutes),
+                **task.variables,
+            },
+            statements=task.statements,
+            timeout_minutes=wait.timeout_minutes,
         )
-        return project, project.action("RunSmokeTest", category=Category.TEST, environment=SMOKE_TEST_IMAGE)
+        return project.start(), project.action("RunSmokeTest", category=Category.TEST, environment=SMOKE_TEST_IMAGE)
 
     def _stored(self, file: str) -> pulumi.Output[str]:
         """The ``s3://`` address of a file of ``buildspecs/lighthouse``, kept where the job can fetch it."""

@@ -23,6 +23,7 @@ _TOP = re.compile(r"[^.\[]*")
 _OPERATIONS = {"create": "+", "delete": "-", "update": "~", "replace": "+-"}
 _SERVICE = "aws:ecs/service:Service"
 _PROJECT = "aws:codebuild/project:Project"
+_REPOSITORY, _REPOSITORY_POLICY = "aws:ecr/repository:Repository", "aws:ecr/repositoryPolicy:RepositoryPolicy"
 _PIPELINE = "aws:codepipeline/pipeline:Pipeline"
 
 
@@ -119,7 +120,13 @@ def rules_of(steps: Sequence[Step]) -> set[Rule]:
         steps: As :func:`effects` takes them.
     """
     stack = _facts(steps)
-    return {rule for step in steps for rule in _of(step, stack)}
+    gone = {step.parent for step in steps if step.type == _REPOSITORY and step.op == "delete"}
+    return {
+        rule
+        for step in steps
+        if step.type != _REPOSITORY_POLICY or step.parent not in gone  # nobody pushes into what is not there
+        for rule in _of(step, stack)
+    }
 
 
 def _of(step: Step, stack: AbstractSet[str]) -> Iterator[Rule]:
@@ -142,12 +149,17 @@ def _properties(step: Step) -> list[str]:
     return sorted({("-" if path in step.dropped else "") + _TOP.findall(path)[0] for path in step.changed})
 
 
+def engine_of(projects: Sequence[str]) -> str:
+    """Return how a stack deploys, by the names of its build projects in the program."""
+    ends = {"-watch-deployment-project": "codeDeploy", "-deploy-ecs-project": "ecs"}
+    return next((engine for end, engine in ends.items() for name in projects if name.endswith(end)), "ecsAction")
+
+
 def _facts(steps: Iterable[Step]) -> set[str]:
     """What is true of the stack afterwards: how it deploys, and whether the service is there without it."""
     there = [step for step in steps if step.op != "delete"]
     projects = [step.name for step in there if step.type == _PROJECT]
-    ends = {"-watch-deployment-project": "codeDeploy", "-deploy-ecs-project": "ecs"}
-    engine = next((engine for end, engine in ends.items() for name in projects if name.endswith(end)), "ecsAction")
+    engine = engine_of(projects)
     return {engine} if any(step.type == _SERVICE for step in there) else {engine, "existing"}
 
 

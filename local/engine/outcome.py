@@ -8,6 +8,27 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """A resource before or after a step.
+
+    Attributes:
+        inputs: what the program gives; `[known after up]` and `[secret]` stand in their places.
+        outputs: what the provider makes of it.
+        protected: whether Pulumi refuses to delete it.
+        retained: whether it stays in the account when the program gives it no more.
+        dependencies: the URNs it depends on, as far as that is told.
+        id: its id in AWS; empty where it is not made yet.
+    """
+
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    protected: bool = False
+    retained: bool = False
+    dependencies: tuple[str, ...] = ()
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What the engine does, or would do, with one resource.
 
@@ -20,6 +41,8 @@ class Step:
         changed: paths of the changed properties, such as `stages[0].name`.
         dropped: those of them that are given no more.
         replaced_by: inputs whose change makes it a new resource.
+        old: the resource before; nothing where it is made.
+        new: the resource afterwards; nothing where it is deleted.
     """
 
     op: str
@@ -30,11 +53,18 @@ class Step:
     changed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     replaced_by: tuple[str, ...] = ()
+    old: State | None = field(default=None, repr=False)
+    new: State | None = field(default=None, repr=False)
 
     @property
     def is_of_aws(self) -> bool:
         """Whether it is about something in AWS, and not about a component."""
         return self.type.startswith("aws:")
+
+    @property
+    def is_component(self) -> bool:
+        """Whether it is about a component, which is nothing in AWS itself."""
+        return self.type.startswith(("ecs-delivery:", "awsx:"))
 
     @property
     def is_replacement(self) -> bool:

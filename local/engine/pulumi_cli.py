@@ -36,6 +36,11 @@ class PulumiCli:
     version: str
 
 
+def is_there() -> bool:
+    """Whether there is a `pulumi` command, without having to build one."""
+    return shutil.which("pulumi") is not None or _tool().built
+
+
 def find_pulumi() -> PulumiCli:
     """Return a `pulumi` command, building it if there is none.
 
@@ -52,7 +57,15 @@ def find_pulumi() -> PulumiCli:
         described = ".".join(map(str, found)) if found else "of unknown version"
         oldest = ".".join(map(str, _OLDEST))
         say(f"pulumi on PATH ({on_path}) is {described}, and {oldest} or newer is needed: using {version} instead.")
-    tool = GoTool(
+    tool = _tool()
+    tool.build()
+    return PulumiCli(tool.bin / "pulumi", version)
+
+
+def _tool() -> GoTool:
+    """The command as it is built."""
+    version = built_version()
+    return GoTool(
         name="pulumi",
         version=version,
         module=_MODULE,
@@ -61,8 +74,6 @@ def find_pulumi() -> PulumiCli:
         wait="4 to 5 minutes",
         instead="pulumi   curl -fsSL https://get.pulumi.com | sh   (the official installer; then open a new shell)",
     )
-    tool.build()
-    return PulumiCli(tool.bin / "pulumi", version)
 
 
 def built_version() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import importlib
@@ -26,37 +27,26 @@ from pulumi import RunError, automation
 from semver import VersionInfo
 
 from local.engine.lean import lean_run
-from local.engine.outcome import Outcome, Step
+from local.engine.messages import tidy, told
+from local.engine.outcome import Outcome, State, Step
 from local.engine.providers.aws import AwsStandIn
 from local.engine.providers.awsx import AwsxStandIn
 from local.engine.providers.sdk_types import Sdk
 from local.engine.providers.server import serving
 from local.engine.providers.world import World
 from local.engine.pulumi_cli import PulumiCli, find_pulumi
+from local.engine.values import readable
 from local.engine.vault import new_key, serving_vault
 from local.errors import Refusal
 
 ROOT = Path(__file__).parents[2]
 """The repository: where the program and its stack files are."""
 
-UNKNOWN = "[known after up]"
-"""Stands for an output that a preview cannot know."""
-SECRET = "[secret]"  # noqa: S105 - what is shown in place of one
-
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
-_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the engine's mark of a secret, not one
-_UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _OWN_SECRETS = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):.*\n?", re.MULTILINE)
-_AHEAD = re.compile(r"components(\..*)?|pulumi_aws\.\w+\.outputs")
 _DROPPED = (automation.DiffKind.DELETE, automation.DiffKind.DELETE_REPLACE)
 _STACK_TYPE = "pulumi:pulumi:Stack"
-_COLOUR = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 _FOREIGN = ("AWS_", "PULUMI_", "VAULT_")
 """Environment variables that would reach the user's own accounts and logins."""
-_FAILED = ("preview failed", "update failed")
-"""What the engine says beside the reason."""
-_FAILED_CLEAN_UP = "Exception calling application: "
-"""gRPC's words when the SDK trips over registrations that are still open while it cleans up after a crash."""
 _NOTHING = automation.UpdateSummary("", datetime.fromtimestamp(0, UTC), "", {}, {}, "")
 
 
@@ -102,7 +92,7 @@ class LocalStack:
         self.state_dir = (state_dir or self.project_dir / ".local" / "engine" / name).resolve()
         self.pulumi = pulumi or find_pulumi()
         self._config = self.state_dir / "stack-file" / f"Pulumi.{name}.yaml"
-        self._imported = self.state_dir / "imported.txt"
+        self._deployed = self.state_dir / "deployed.yaml"
         self._command = _Command(self.pulumi)
 
     @property
@@ -110,20 +100,36 @@ class LocalStack:
         """Whether the stack has been previewed or deployed here and not been destroyed since."""
         return self._config.is_file()
 
-    def preview(self, *, diff: bool = False) -> Outcome:
+    def preview(self, *, diff: bool = False, check: Callable[[], None] | None = None) -> Outcome:
         """Plan what `up` would do.
 
         Args:
             diff: tell of every value that changes, in the outcome's `text`.
+            check: looks at the stack file while the engine starts; where it raises, the program is not run.
 
         Raises:
             EngineFailure: the program or a provider refused.
+            Refusal: the check refused.
         """
-        return self._run("preview", diff=diff)
+        return self._run("preview", diff=diff, check=check)
 
     def up(self, *, diff: bool = False) -> Outcome:
         """Deploy; arguments and errors as for `preview`."""
-        return self._run("up", diff=diff)
+        outcome = self._run("up", diff=diff)
+        self._deployed.write_bytes(self.stack_file.read_bytes())
+        return outcome
+
+    def deployed(self) -> Mapping[str, object] | None:
+        """What the stack file said when it was deployed the last time; nothing where that is not known.
+
+        The state has the resources alone, and what a plan is made from is no longer what was deployed.
+        """
+        from components.settings import SettingsError, load_stack_file  # noqa: PLC0415 - not before the engine starts
+
+        try:
+            return load_stack_file(self._deployed)
+        except SettingsError:
+            return None
 
     def destroy(self, *, diff: bool = False) -> Outcome:
         """Delete everything, then the state itself; arguments and errors as for `preview`.
@@ -154,8 +160,8 @@ class LocalStack:
                 "parent": resource.get("parent"),
                 "dependencies": resource.get("dependencies", []),
                 "protect": resource.get("protect", False),
-                "inputs": _readable(resource.get("inputs", {})),
-                "outputs": _readable(resource.get("outputs", {})),
+                "inputs": readable(resource.get("inputs", {})),
+                "outputs": readable(resource.get("outputs", {})),
             }
             for resource in self._resources()
         ]
@@ -163,7 +169,7 @@ class LocalStack:
     def outputs(self) -> dict[str, Any]:
         """The deployed stack's outputs; empty if nothing is deployed."""
         stack = next((resource for resource in self._resources() if resource["type"] == _STACK_TYPE), {})
-        outputs: dict[str, Any] = _readable(stack.get("outputs", {}))
+        outputs: dict[str, Any] = readable(stack.get("outputs", {}))
         return outputs
 
     def _resources(self) -> list[dict[str, Any]]:
@@ -173,16 +179,13 @@ class LocalStack:
         resources: list[dict[str, Any]] = (checkpoint.get("latest") or {}).get("resources") or []
         return resources
 
-    def _run(self, operation: str, *, diff: bool) -> Outcome:
+    def _run(self, operation: str, *, diff: bool, check: Callable[[], None] | None = None) -> Outcome:
         """Run one operation of the engine with the program in this process."""
         with self._surroundings(), lean_run(), contextlib.ExitStack() as ends:
             self._prepare()
             world = World.of(self._resources())
             ports = ends.enter_context(_stand_ins(world))
-            importing = threading.Thread(target=self._import_ahead)
-            importing.start()
-
-            program = _Program(self.project_dir / "__main__.py", importing)
+            program = _Program(self.project_dir / "__main__.py", check)
             record = _Record()
             vault = ends.enter_context(serving_vault())
             stack = _Stack(self.name, self._workspace(program, ports, vault))
@@ -197,12 +200,13 @@ class LocalStack:
                         on_event=record.take,
                     )
             except automation.CommandError as error:
+                if program.refusal:
+                    raise program.refusal from None
                 if program.problem:
                     raise EngineFailure([program.problem]) from error
                 raise EngineFailure(record.errors or [_said(error)]) from error
             finally:
-                importing.join()
-                self._remember_imports()
+                program.preparing.join()
             if races := world.handed_over_in_no_order(_dependencies(self._resources())):
                 raise EngineFailure(races)
         return record.outcome(result.stdout, world.deployments)
@@ -236,20 +240,6 @@ class LocalStack:
             shutil.rmtree(logs)
         logs.parent.mkdir(parents=True, exist_ok=True)
         logs.touch()
-
-    def _import_ahead(self) -> None:
-        """Import what the program imported the last time while the engine is still starting; both take equally long.
-
-        What is wrong with a module shows when the program imports it itself.
-        """
-        with contextlib.suppress(Exception):
-            for name in self._imported.read_text(encoding="utf-8").split():
-                importlib.import_module(name)
-
-    def _remember_imports(self) -> None:
-        """Note the program's modules, and of each part of the SDK that it made load the one that brings the rest."""
-        names = [name for name in sys.modules if _AHEAD.fullmatch(name)]
-        self._imported.write_text("\n".join(names), encoding="utf-8")
 
     def _initialise(self) -> str:
         """Create the stack in an empty state folder, and return the lines of a stack file that open its secrets.
@@ -309,17 +299,43 @@ class LocalStack:
 class _Program:
     """The program's file, run as Pulumi would run it, except that what stops it is kept to be told once.
 
-    Left to itself, the engine tells it four times.
+    Left to itself, the engine tells it four times. While the engine starts, what the program imports is imported, and
+    the stack file looked at: both take as long as the engine.
+
+    Args:
+        file: the program.
+        check: raises a Refusal where the program need not run.
+
+    Attributes:
+        preparing: the thread that does so.
+        refusal: why the program was not run.
+        problem: what stopped it.
     """
 
-    def __init__(self, file: Path, importing: threading.Thread) -> None:
-        self._file = file
-        self._importing = importing
+    def __init__(self, file: Path, check: Callable[[], None] | None) -> None:
+        self._file, self._check = file, check
+        self.refusal: Refusal | None = None
         self.problem = ""
+        self.preparing = threading.Thread(target=self._prepare)
+        self.preparing.start()
+
+    def _prepare(self) -> None:
+        try:
+            if self._check:
+                self._check()
+        except Refusal as refusal:
+            self.refusal = refusal
+            return
+        # What is wrong with a module, or with the file, shows when the program is run.
+        with contextlib.suppress(Exception):
+            for name in _imports(self._file.read_text(encoding="utf-8")):
+                importlib.import_module(name)
 
     def __call__(self) -> None:
         """Run the program; what stops it ends up in `problem`."""
-        self._importing.join()
+        self.preparing.join()
+        if self.refusal:
+            raise RunError("the stack file is refused; why is told below")
         try:
             runpy.run_path(str(self._file), run_name="__main__")
         except RunError as error:
@@ -331,6 +347,15 @@ class _Program:
                 frames = frames.tb_next
             self.problem = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
             raise RunError("the program crashed; its traceback is below") from None
+
+
+def _imports(program: str) -> Iterator[str]:
+    """The modules that a program imports at its beginning."""
+    for statement in ast.parse(program).body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module
 
 
 class _Command(automation.PulumiCommand):
@@ -381,15 +406,14 @@ class _Record:
         elif event.res_outputs_event:
             metadata = event.res_outputs_event.metadata
             if metadata.type == _STACK_TYPE and metadata.new:
-                self._outputs = _readable(metadata.new.outputs)
+                self._outputs = readable(metadata.new.outputs)
         elif event.diagnostic_event and not event.diagnostic_event.ephemeral:
             self._take_message(event.diagnostic_event.severity, event.diagnostic_event.message)
 
     @property
     def errors(self) -> list[str]:
-        """The errors, without what says nothing new; whether a clean-up after them fails is a race besides."""
-        told = [error for error in self._errors if not error.startswith(_FAILED_CLEAN_UP)]
-        return [error for error in told if error not in _FAILED] or told
+        """The errors, without what says nothing new."""
+        return told(self._errors)
 
     def outcome(self, text: str, deployments: Iterable[str]) -> Outcome:
         """Everything told so far, what was printed meanwhile, and what ECS deploys by itself."""
@@ -409,41 +433,28 @@ class _Record:
             changed=tuple(step.detailed_diff or step.diffs or ()),
             dropped=tuple(path for path, diff in (step.detailed_diff or {}).items() if diff.diff_kind in _DROPPED),
             replaced_by=tuple(step.keys or ()),
+            old=_state(step.old),
+            new=_state(step.new),
         )
 
     def _take_message(self, severity: str, message: str) -> None:
-        text = _tidy(_COLOUR.sub("", message))
+        text = tidy(message)
         if severity == "error" and text not in self._errors:
             self._errors.append(text)
         elif severity in {"warning", "info"}:
             self._messages.append(text)
 
 
-def _tidy(message: str) -> str:
-    """A message without what the engine and the Python runtime wrap around it."""
-    text = message.strip()
-    for wrapping in ("error: ", "an unhandled error occurred: ", "python inline source runtime error: "):
-        text = text.removeprefix(wrapping)
-    before, traceback_line, frames = text.partition("Traceback (most recent call last):\n")
-    if not traceback_line:
-        return text
-    own = re.search(r'^ *File "(?!.*(?:site-packages|/lib/python)).*\Z', frames, re.MULTILINE | re.DOTALL)
-    return f"{traceback_line}{own[0]}" if own else before.strip()
-
-
-def _readable(value: Any) -> Any:  # noqa: ANN401 - whatever a program hands out
-    """A value of the state or an event with the engine's own marks replaced by words."""
-    match value:
-        case dict() if value.get(_SIGNATURE) == _SECRET_SIGNATURE:
-            return SECRET
-        case dict():
-            return {key: _readable(item) for key, item in value.items()}
-        case list():
-            return [_readable(item) for item in value]
-        case str() if value == _UNKNOWN_TEXT:
-            return UNKNOWN
-        case _:
-            return value
+def _state(told: automation.StepEventStateMetadata | None) -> State | None:
+    if told is None:
+        return None
+    return State(
+        inputs=readable(told.inputs or {}),
+        outputs=readable(told.outputs or {}),
+        protected=bool(told.protect),
+        retained=bool(told.retain_on_delete),
+        id=told.id or "",
+    )
 
 
 _sdk = functools.cache(Sdk)

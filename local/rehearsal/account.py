@@ -85,7 +85,10 @@ class Account:
         ecr, logs = self.client("ecr"), self.client("logs")
         self._make_buckets(graph)
         for repository in values_of(graph, "aws:ecr/repository:Repository"):
-            given = {"imageTagMutability": repository["imageTagMutability"]}
+            given = {
+                "imageTagMutability": repository["imageTagMutability"],
+                "imageScanningConfiguration": {"scanOnPush": repository["imageScanningConfiguration"]["scanOnPush"]},
+            }
             if repository.get("imageTagMutabilityExclusionFilters"):
                 given["imageTagMutabilityExclusionFilters"] = [
                     {"filter": each["filter"], "filterType": each["filterType"]}
@@ -124,6 +127,17 @@ def make_repositories_elsewhere(services: AwsServices, graphs: Sequence[Graph]) 
     for repository in repositories_elsewhere(graphs):
         ecr = services.client("ecr", account=repository.account, region=repository.region)
         ecr.create_repository(repositoryName=repository.name)
+
+
+def make_signing_profile(services: AwsServices, arn: str) -> None:
+    """Make the signing profile of this ARN, which no stack makes, if there is none."""
+    *_, region, account, resource = arn.split(":")
+    client = services.client("signer", account=account, region=region)
+    try:
+        client.put_signing_profile(profileName=resource.rpartition("/")[2], platformId="Notation-OCI-SHA384-ECDSA")
+    except ClientError as error:
+        if "already exists" not in error.response["Error"]["Message"]:
+            raise
 
 
 def check_places(graphs: Mapping[str, Graph]) -> None:

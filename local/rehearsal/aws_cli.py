@@ -186,6 +186,7 @@ class WarmAwsCli:
         """
         self._folder = folder
         self._socket = folder / "socket"
+        self._log = folder / "server.log"
         self._prefix = tuple(prefix)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -206,20 +207,21 @@ class WarmAwsCli:
         shutil.copy(_PLUGIN, plugins)
         configuration = self._folder / "config"
         configuration.write_text(_CONFIGURATION.format(folder=plugins, plugin=_PLUGIN.stem))
-        self._process = subprocess.Popen(
-            [*self._prefix, str(command()), "sts", "get-caller-identity"],
-            env={
-                "AWS_CONFIG_FILE": str(configuration),
-                "WARM_AWS_CLI_SOCKET": str(self._socket),
-                "AWS_CLI_SESSION_ID_DISABLED": "true",  # as the plugin has it for each call
-                "PATH": os.environ["PATH"],
-                "HOME": str(self._folder),
-                "LC_ALL": "C.UTF-8",  # as every buildspec has it
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*self._prefix, str(command()), "sts", "get-caller-identity"],
+                env={
+                    "AWS_CONFIG_FILE": str(configuration),
+                    "WARM_AWS_CLI_SOCKET": str(self._socket),
+                    "AWS_CLI_SESSION_ID_DISABLED": "true",  # as the plugin has it for each call
+                    "PATH": os.environ["PATH"],
+                    "HOME": str(self._folder),
+                    "LC_ALL": "C.UTF-8",  # as every buildspec has it
+                },
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         return self
 
     def await_ready(self) -> None:
@@ -229,7 +231,7 @@ class WarmAwsCli:
             RuntimeError: It has ended before.
         """
         if self._process is not None:
-            await_ready(self._process, "The server of the AWS CLI", self._socket.exists)
+            await_ready(self._process, "The server of the AWS CLI", self._socket.exists, self._log)
 
     def __exit__(self, *_: object) -> None:
         """End the server, and the calls it carries out; one that does not serve yet is killed."""

@@ -13,8 +13,11 @@ everybody and believes everything, so this puts the rest in front of it:
 - A pull through a cache rule wants the permissions of a first pull, each time ("IAM permissions required to sync an
   upstream registry"). Nothing is fetched: the repositories hold what was put into them.
 - What refers to an image is listed (OCI distribution specification, "Listing Referrers").
+- What the scan of an image has found is told by `local.rehearsal.image_scans`.
 - `describe-images` of an image that is not there is an `ImageNotFoundException`, `get-download-url-for-layer` gives a
   signed address.
+
+What AWS Signer does for images is in `local.rehearsal.signer`.
 
 Under the names of Git providers and of AWS's connections `local.rehearsal.git_hosting` answers, for a connection when
 the caller's IAM policies allow to use it.
@@ -51,8 +54,9 @@ from ministack.core import iam_actions, iam_evaluator, responses  # type: ignore
 from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]  # ships no types
 from ministack.services import ecr, s3, secretsmanager  # type: ignore[import-untyped]  # ships no types
 
-from local.rehearsal import git_hosting
+from local.rehearsal import git_hosting, image_scans
 from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST, USED_PATH
+from local.rehearsal.signer import Signer
 
 _LAYER_HOST = re.compile(r"prod-([a-z0-9-]+)-starport-layer-bucket\.s3\.\1\.amazonaws\.com")
 _TARGET = "AmazonEC2ContainerRegistry_V20150921."
@@ -625,8 +629,12 @@ def main() -> None:
     parser.add_argument("--secure-bind", help="HOST:PORT for HTTPS")
     parser.add_argument("--certificate", help="PEM file with the certificate and its key, for HTTPS")
     parser.add_argument("--repositories", type=Path, help="folder with OWNER/NAME.git of each repository")
+    parser.add_argument("--authority", type=Path, help="folder with ca.pem and ca.key, for AWS Signer to sign")
     options = parser.parse_args()
     _keep_arns()
+    if options.authority:
+        Signer(options.authority).install()
+    image_scans.answer()
     # ministack would read each service's model with its first answer, each time by a session that reads all over again.
     session = botocore.session.Session()
     botocore.session.get_session = lambda: session

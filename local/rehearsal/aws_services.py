@@ -12,6 +12,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,12 @@ class AwsServices:
     """
 
     def __init__(
-        self, *, prefix: Sequence[str] = (), certificate: Path | None = None, repositories: Path | None = None
+        self,
+        *,
+        prefix: Sequence[str] = (),
+        certificate: Path | None = None,
+        repositories: Path | None = None,
+        authority: Path | None = None,
     ) -> None:
         """Describe it; `with` starts it.
 
@@ -46,13 +52,16 @@ class AwsServices:
             certificate: PEM file with certificate and key; then it also answers HTTPS on 127.0.0.1:443 where it runs,
                 and at `endpoint`'s port there.
             repositories: the folder with the Git repositories that `local.rehearsal.git_hosting` serves.
+            authority: the folder with the certificate and the key of the authority that AWS Signer belongs to.
         """
         self._prefix = tuple(prefix)
         self._certificate = certificate
         self._repositories = repositories
+        self._authority = authority
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._socket.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self._log = tempfile.NamedTemporaryFile(prefix="aws-services-", suffix=".log")  # noqa: SIM115 - for as long as the process
         self._process: subprocess.Popen[bytes] | None = None
         self._session: Any = None
         self._clients: dict[tuple[str, str, str], Any] = {}
@@ -67,6 +76,8 @@ class AwsServices:
             command += ["--bind", f"127.0.0.1:{self.port}", *secure]
         if self._repositories:
             command += ["--repositories", str(self._repositories)]
+        if self._authority:
+            command += ["--authority", str(self._authority)]
         self._process = subprocess.Popen(
             [*self._prefix, *command],
             env={
@@ -85,7 +96,7 @@ class AwsServices:
             },
             stdin=subprocess.PIPE,  # it ends when this end of the pipe is closed, however this process ends
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             pass_fds=(self._socket.fileno(),),
         )
         self._socket.close()
@@ -114,7 +125,8 @@ class AwsServices:
                 self._process.communicate(timeout=10)  # closes its standard input, at which it ends
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.communicate()
+                self._process.wait()
+        self._log.close()
 
     def client(self, service: str, *, account: str = ACCOUNT, region: str = REGION) -> Any:  # noqa: ANN401 - made at run time
         """A client of an AWS service, as the account's root: for preparing and for looking, not for jobs."""
@@ -145,7 +157,7 @@ class AwsServices:
         """
         with self._starting:
             if self._process is not None and not self._ready:
-                await_ready(self._process, "The stand-in for AWS", self._answers)
+                await_ready(self._process, "The stand-in for AWS", self._answers, Path(self._log.name))
                 self._ready = True
 
     def environment(self, *, region: str = REGION) -> dict[str, str]:

@@ -115,9 +115,11 @@ def deliver(
     branch = _branch(plan[first])
     secrets = _secrets(graphs, plan, until, options.secrets)
     running = _running(options, graphs)
-    if sandbox is None:
+    signs = any(deployed.signing_profiles for deployed in plan.values())
+    wanted = (*tools.REHEARSAL, *(("notation",) if signs else ()))
+    if sandbox is None or tools.missing(wanted):
         tools.check_machine()
-        tools.bring(tools.REHEARSAL)
+        tools.bring(wanted)
     environment = _environment(plan.values())
     with contextlib.ExitStack() as ends:
         source = Source.of(options.app, folder / "application", branch=branch)

@@ -173,6 +173,12 @@ class Deployed:
         )
 
     @property
+    def signing_profiles(self) -> frozenset[str]:
+        """The ARNs of the profiles of AWS Signer that its jobs sign with, or verify signatures of."""
+        variables = (variable for project in self.projects.values() for variable in project.variables)
+        return frozenset(variable.value for variable in variables if variable.name == "SIGNING_PROFILE")
+
+    @property
     def stages(self) -> Mapping[str, tuple[tuple[Action, ...], ...]]:
         """The actions of each stage in running order; those that stand together run at the same time."""
         stages: dict[str, list[tuple[Action, ...]]] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.go_tool import cache_directory, make_once
-from local.stack_file import check
+from local.stack_file import read
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = tuple(
@@ -48,7 +48,7 @@ def deployed_graph(stack: str, stack_file: Path) -> list[dict[str, Any]]:
 
 def _deploy(stack: str, stack_file: Path, folder: Path) -> None:
     """Deploy into a state of its own, and write down what came of it."""
-    check(stack_file, stack)
+    read(stack_file, stack)
     from local.engine.stack import LocalStack  # noqa: PLC0415 - it takes a second, which a kept graph saves
 
     with tempfile.TemporaryDirectory() as state:

@@ -44,7 +44,7 @@ from local.rehearsal.codebuild import BuildHost, CloneReference, put_python
 from local.rehearsal.egress import NAME_SERVER
 from local.rehearsal.engine_api import EngineApi, EngineRefusal
 from local.rehearsal.images import RegistryClient
-from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST
+from local.rehearsal.registry_names import LAYER_HOST, REGISTRY_HOST, SIGNER_HOSTS
 from local.rehearsal.resources import Graph, place_of
 from local.rehearsal.starting import await_ready, end_inside
 from local.rehearsal.temporary import temporary_folder
@@ -74,6 +74,7 @@ exec cat
 A Docker engine that finds a containerd at its usual address has its containers run by that one, which is outside.
 """
 _DOCKER = Path(__file__).with_name("docker.sh")
+_GO = Path(__file__).with_name("go.sh")
 
 
 def machine_for(graphs: Iterable[Graph]) -> JobSandbox:
@@ -90,6 +91,7 @@ class JobSandbox:
         enter: the command that runs another one on the machine.
         holder: the process that is the machine's first one.
         repositories: the folder with ``NAME.git`` of each repository that a Git provider has.
+        registry_log: the file with a line for each manifest and blob that public registries were asked for.
     """
 
     folder: Path
@@ -97,6 +99,7 @@ class JobSandbox:
     enter: tuple[str, ...]
     holder: int
     repositories: Path
+    registry_log: Path
 
     def __init__(self, places: Iterable[tuple[str, str]] = (), *, engine: bool = True) -> None:
         """Describe it; `with` starts it.
@@ -126,6 +129,7 @@ class JobSandbox:
             registries = itertools.product(sorted(self._accounts), sorted(self._regions))
             hosts = [f"{account}.dkr.ecr.{region}.amazonaws.com" for account, region in registries]
             hosts += [LAYER_HOST.format(region=region) for region in sorted(self._regions)]
+            hosts += [host.format(region=region) for host in SIGNER_HOSTS for region in sorted(self._regions)]
             hosts += git_hosting.hosts(sorted(self._regions))
             names = {"127.0.0.1": ["localhost", *hosts], DOCKER_HUB: DOCKER_HUB_HOSTS}
             lines = [f"{address} {' '.join(known)}\n" for address, known in names.items()]
@@ -133,17 +137,22 @@ class JobSandbox:
             _make_authority(self.folder)
             certificate = self.certificate("server", hosts)
             self.repositories.mkdir()
+            self.registry_log = made.path / "registries.log"
+            self.registry_log.touch()
             self.holder = ends.enter_context(self._machine(made.held_by))
             self.enter = (tools.command("nsenter"), "--target", str(self.holder), "--net", "--mount", "--pid", "--")
             self._starting = ends.enter_context(ThreadPoolExecutor(thread_name_prefix="start"))
             with_it = (*self.enter, tools.command("setpriv"), "--pdeathsig", "KILL")  # the process here is nsenter
             self._cli = WarmAwsCli(self.folder / "cli", prefix=with_it)
             self.aws = ends.enter_context(
-                AwsServices(prefix=self.enter, certificate=certificate, repositories=self.repositories)
+                AwsServices(
+                    prefix=self.enter, certificate=certificate, repositories=self.repositories, authority=self.folder
+                )
             )
             commands = self.folder / "bin"
             commands.mkdir()
             (commands / "docker").symlink_to(_DOCKER)
+            (commands / "go").symlink_to(_GO)
             put_python(commands)  # a job has Python's standard library and nothing of ours
             if self._with_engine:
                 self._start_engine(ends)
@@ -216,6 +225,13 @@ class JobSandbox:
                 known = path.read_text().splitlines() if path.exists() else []
                 kept = [entry for entry in known if host not in re.split("[ :]", entry)]
                 path.write_text("".join(f"{entry}\n" for entry in [*kept, line]))  # in its place: it is mounted
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that containers know, as ``name:address``; on AWS they would ask DNS for them."""
+        file = self.folder / "container-hosts"
+        with self._naming:
+            return tuple(file.read_text().splitlines()) if file.exists() else ()
 
     @property
     def docker_socket(self) -> Path:
@@ -291,6 +307,11 @@ class JobSandbox:
             "REHEARSAL_HOSTS": str(self.folder / "container-hosts"),
             "REHEARSAL_MACHINE": machine,
             "SSL_CERT_FILE": str(self.certificates),
+            "AWS_CA_BUNDLE": str(self.certificates),
+            # The AWS CLI puts more before this name, which it cannot before an address.
+            "AWS_ENDPOINT_URL_SIGNER": f"https://{SIGNER_HOSTS[0].format(region=region)}",
+            "REHEARSAL_NOTATION": str(tools.notation().bin),
+            "REHEARSAL_SOURCES": str(tools.notation().module),
             "GIT_SSL_CAINFO": str(self.certificates),
             "GIT_CONFIG_NOSYSTEM": "1",  # whatever this machine's own administrator has configured
         }
@@ -320,16 +341,20 @@ class JobSandbox:
         """The namespaces, which hold the folder; gives the number of the process that holds them."""
         unshare = [tools.command("unshare"), "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         first = [tools.engine()["docker-init"], "-s", "--", "/bin/sh", "-euc", _START, "start"]
-        with subprocess.Popen(
-            [*unshare, *first, str(self.folder)],
-            env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=(folder,),
-        ) as process:
+        said = self.folder / "machine.log"
+        with (
+            said.open("wb") as log,
+            subprocess.Popen(
+                [*unshare, *first, str(self.folder)],
+                env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=(folder,),
+            ) as process,
+        ):
             try:
-                await_ready(process, "The machine", (self.folder / "ready").exists)
+                await_ready(process, "The machine", (self.folder / "ready").exists, said)
                 children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
                 yield int(children.split()[0])
             finally:
@@ -479,17 +504,23 @@ class JobSandbox:
         command = [sys.executable, "-m", "local.rehearsal.base_images.server", "--address", DOCKER_HUB]
         command += [word for port in sorted(ports) for word in ("--port", str(port))]
         command += ["--certificate", str(certificate), "--store", str(store), "--images", str(file)]
-        with subprocess.Popen(
-            [*self.enter, *command],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        command += ["--log", str(self.registry_log)]
+        said = self.folder / f"registries-{number}.log"
+        with (
+            said.open("wb") as log,
+            subprocess.Popen(
+                [*self.enter, *command],
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            ) as process,
+        ):
             try:
                 if process.stdout is None or process.stdout.readline() != "ready\n":
-                    raise RuntimeError(f"The registries did not start. They said:\n{process.communicate()[1]}")
+                    process.communicate()
+                    raise RuntimeError(f"The registries did not start. They said:\n{said.read_text()}")
                 # The file is mounted: it is written, and not replaced.
                 with self._naming:
                     names.write_text("".join([names.read_text(), *own]))
@@ -505,8 +536,11 @@ _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def _make_authority(folder: Path) -> None:
-    """Make an authority of our own, which signs certificates for two days: `ca.pem`, and its key."""
-    subject = ("-subj", "/CN=ecs-delivery rehearsal")
+    """Make an authority of our own, which signs certificates for two days: `ca.pem`, and its key.
+
+    AWS Signer belongs to it, too, whose signatures are verified by what a certificate may be used for.
+    """
+    subject = ("-subj", "/CN=ecs-delivery rehearsal", "-addext", "keyUsage=critical,keyCertSign")
     _openssl(folder, "req", "-x509", *_KEY, "-days", "2", *subject, "-keyout", "ca.key", "-out", "ca.pem")
 
 

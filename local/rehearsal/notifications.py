@@ -1,7 +1,8 @@
-"""Who is told of a run: the rules of EventBridge, the function that they call, and a stand-in for its topic of SNS.
+"""Who is told of a run: the rules of EventBridge, the functions that they call, and a stand-in for the topic of SNS.
 
-The function is the program's own, under its own role: it looks up what it tells in the emulators of CodePipeline,
-CodeDeploy and CloudWatch Logs. Nobody is subscribed to the topic, so a message goes nowhere but into the report.
+The functions are the program's own, each under its own role: they look up what they tell in the emulators of
+CodePipeline, CodeDeploy, CloudWatch Logs and Secrets Manager. Nobody is subscribed to the topic, so a message goes
+nowhere but into the report; what GitHub is to show goes to the GitHub of this machine.
 
 Sources: https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html (events),
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html (what SNS takes),
@@ -16,10 +17,13 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
-from components.notifications import function
+from components.notifications import function, github_status
+from components.notifications.event_function import RUN
 from components.notifications.messenger import FUNCTION
+from components.notifications.status_reporter import STATUS_FUNCTION
 from local.errors import Refusal
 from local.rehearsal.account import Account
 from local.rehearsal.emulated import Caller, Emulated, Json, Need, Policies, allows
@@ -34,6 +38,10 @@ _STATES: Final = {
     Status.STOPPED: "STOPPED",
     Status.SUPERSEDED: "SUPERSEDED",
 }
+_WITHIN_A_STAGE: Final = (Status.SUCCEEDED, Status.FAILED, Status.STOPPED)
+"""How a run ends while it is in a stage; it is overtaken before one."""
+_FILES: Final = (FUNCTION, STATUS_FUNCTION)
+"""What functions run, beside what all of them know of a run."""
 _MOST_BYTES: Final = 262_144
 _LONGEST_SUBJECT: Final = 100
 _Event = dict[str, Any]
@@ -107,48 +115,62 @@ class _Client:
 
 
 class Notifications:
-    """The rules and the function of one stack; nothing happens where it has none.
+    """The rules and the functions of one stack; nothing happens where it has none.
 
     Attributes:
-        messages: What people would have been told, the oldest first.
-        log: What the function could not look up.
+        messages: What people would have been told, and GitHub shows, the oldest first.
+        log: What the functions have said in their logs.
     """
 
-    def __init__(self, stack: str, graph: Graph, account: Account, services: Iterable[Emulated]) -> None:
+    def __init__(
+        self, stack: str, graph: Graph, account: Account, services: Iterable[Emulated], github_url: str = ""
+    ) -> None:
         """Describe it.
 
         Args:
             stack: The stack's name.
             graph: Its resources.
             account: Where it is.
-            services: The emulators that the function asks.
+            services: The emulators that the functions ask.
+            github_url: Where the API of GitHub is on this machine.
 
         Raises:
-            Refusal: The function that is deployed is not that of this program.
+            Refusal: A function that is deployed is not one of this program.
         """
         self.messages: list[Message] = []
         self.log: list[str] = []
-        self._stack, self._account = stack, account
+        self._stack, self._account, self._github_url = stack, account, github_url
         self._services = {service.SERVICE: service for service in services}
+        functions = {made["arn"]: made for made in values_of(graph, "aws:lambda/function:Function")}
         patterns = {
             rule["name"]: rule["eventPattern"] for rule in values_of(graph, "aws:cloudwatch/eventRule:EventRule")
         }
-        self._function = next(values_of(graph, "aws:lambda/function:Function"), None)
-        targets = values_of(graph, "aws:cloudwatch/eventTarget:EventTarget")
-        own = self._function["arn"] if self._function else ""
-        self._patterns = [patterns[target["rule"]] for target in targets if target["arn"] == own]
+        self._calls = [
+            (patterns[target["rule"]], functions[target["arn"]])
+            for target in values_of(graph, "aws:cloudwatch/eventTarget:EventTarget")
+            if target["arn"] in functions
+        ]
         self._keys = {topic["arn"]: topic["kmsMasterKeyId"] for topic in values_of(graph, "aws:sns/topic:Topic")}
         self._waiting: set[str] = set()
-        if self._function:
-            _check_code(self._function["code"])
+        self._stages: dict[str, str] = {}
+        for made in functions.values():
+            _check_code(made)
 
     def hear(self, pipeline: str, execution: Execution, run: ActionRun | None) -> None:
         """Hear that a run or one of its actions has changed, and tell what is to be told."""
         for event in self._events(pipeline, execution, run):
-            if self._function and any(self._matches(pattern, event) for pattern in self._patterns):
-                self._tell(event, self._function)
+            self.call(event)
+
+    def call(self, event: _Event) -> None:
+        """Call the functions whose rules an event matches, as EventBridge does."""
+        for pattern, called in self._calls:
+            if self._matches(pattern, event):
+                self._call(event, called)
 
     def _events(self, pipeline: str, execution: Execution, run: ActionRun | None) -> Iterator[_Event]:
+        """Yield the events of a change; that a stage has ended is known when the next one begins, or the run ends."""
+        if run is None:
+            yield from self._stage_events(pipeline, execution)
         if run is None and execution.ended is not None:
             yield self._event(pipeline, execution, "Pipeline", state=_STATES[execution.status])
         if run and run.action.category == "Approval" and run.identity not in self._waiting:
@@ -156,6 +178,18 @@ class Notifications:
             kind = {"owner": "AWS", "provider": run.action.provider, "category": "Approval", "version": "1"}
             action = {"stage": run.action.stage, "action": run.action.name, "type": kind}
             yield self._event(pipeline, execution, "Action", state="STARTED", **action)
+
+    def _stage_events(self, pipeline: str, execution: Execution) -> Iterator[_Event]:
+        before, over = self._stages.pop(execution.identity, ""), execution.ended is not None
+        if before:
+            within = over and execution.stage == before and execution.status in _WITHIN_A_STAGE
+            state = _STATES[execution.status] if within else "SUCCEEDED"
+            yield self._event(pipeline, execution, "Stage", stage=before, state=state)
+        if execution.stage and not over:
+            again = any(action.action.stage == execution.stage for action in execution.actions)
+            self._stages[execution.identity] = execution.stage
+            state = "RESUMED" if again else "STARTED"
+            yield self._event(pipeline, execution, "Stage", stage=execution.stage, state=state)
 
     def _event(self, pipeline: str, execution: Execution, what: str, **detail: object) -> _Event:
         account, region = self._account.identity, self._account.region
@@ -175,27 +209,61 @@ class Notifications:
         events = self._account.client("events")
         return bool(events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"])
 
-    def _tell(self, event: _Event, called: Mapping[str, Any]) -> None:
-        environment, role = called["environment"]["variables"], called["role"].rpartition("/")[2]
-        arn = environment["TOPIC_ARN"]
-        topic = Topic(arn=arn, key=self._keys.get(arn, ""), policies=self._account.roles.get(role, ()))
-        caller = Caller(role, topic.policies)
+    def _call(self, event: _Event, called: Mapping[str, Any]) -> None:
+        role = called["role"].rpartition("/")[2]
+        policies = self._account.roles.get(role, ())
+        caller = Caller(role, policies)
 
-        def client(service: str) -> Topic | _Client:
-            return topic if service == "sns" else _Client(self._services[service], caller)
+        def client(service: str) -> Any:  # noqa: ANN401 - of whatever service
+            if service == "sns":
+                arn = called["environment"]["variables"]["TOPIC_ARN"]
+                return Topic(arn=arn, key=self._keys.get(arn, ""), policies=policies)
+            if service == "secretsmanager":
+                return self._account.client_as(role, service)
+            return _Client(self._services[service], caller)
 
+        if _file_of(called) == STATUS_FUNCTION:
+            self._show(event, called["environment"]["variables"], client)
+        else:
+            self._tell(event, called["environment"]["variables"], client)
+
+    def _tell(self, event: _Event, environment: Mapping[str, str], client: Callable[[str], Any]) -> None:
         try:
             said = function.tell(event, environment, client, self.log.append)
         except PublishRefusedError as refused:
-            self.messages.append(Message(stack=self._stack, title="A message could not be sent", text=str(refused)))
+            self._note("A message could not be sent", str(refused))
             return
         if said:
-            self.messages.append(Message(stack=self._stack, title=said.title, text=said.text))
+            self._note(said.title, said.text)
+
+    def _show(self, event: _Event, environment: Mapping[str, str], client: Callable[[str], Any]) -> None:
+        """Show something on this machine's GitHub; of what goes wrong, the topic would hear after three tries."""
+        here = {**environment, "GITHUB_API_URL": self._github_url}
+        said: list[str] = []
+        try:
+            github_status.report(event, here, client, said.append)
+        except Exception as error:  # noqa: BLE001 - a function that fails is tried again, and fails nothing else
+            self._note("GitHub does not show what it should", f"{error}")
+        self.log += said
+        for line in said:
+            if not line.endswith(github_status.NOTHING_NEW):
+                self._note(f"GitHub shows {here['GITHUB_REPOSITORY']}", line)
+
+    def _note(self, title: str, text: str) -> None:
+        self.messages.append(Message(stack=self._stack, title=title, text=text))
 
 
-def _check_code(code: Mapping[str, Any]) -> None:
+def _file_of(called: Mapping[str, Any]) -> Path | None:
+    return next((file for file in _FILES if called["handler"].split(".")[1:2] == [file.stem]), None)
+
+
+def _check_code(called: Mapping[str, Any]) -> None:
     """Refuse a function that was deployed by another version of this program."""
-    text = FUNCTION.read_bytes()
-    asset = code["assets"][FUNCTION.name]
-    if asset["hash"] != hashlib.sha256(text).hexdigest():
-        raise Refusal("the function of the notifications is another one than this program's: run `make up` again")
+    file, assets = _file_of(called), called["code"]["assets"]
+    own = {f"{part.parent.name}/{part.name}": _hash_of(part) for part in (file, RUN) if part}
+    if file is None or {name: asset["hash"] for name, asset in assets.items()} != own:
+        raise Refusal(f"the function {called['name']} is another one than this program's: run `make up` again")
+
+
+def _hash_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

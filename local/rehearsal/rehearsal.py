@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from local.rehearsal.account import Account, make_repositories_elsewhere
+from local.rehearsal.account import Account, make_repositories_elsewhere, make_signing_profile
 from local.rehearsal.actions.approval import Approval, Decide
 from local.rehearsal.actions.code_build import CodeBuild
 from local.rehearsal.actions.code_deploy import CodeDeployToEcs
@@ -47,7 +47,7 @@ from local.rehearsal.pipeline.triggers import (
     upload_event,
 )
 from local.rehearsal.report.model import Message, Permission
-from local.rehearsal.resources import Graph
+from local.rehearsal.resources import Graph, values_of
 from local.rehearsal.results import Dependencies, Pushes, ResultStore, Reuse, Wish
 from local.rehearsal.usage import permissions
 
@@ -77,6 +77,7 @@ class Stack:
         runner: Runs it.
         rules: The rules that start it.
         notifications: Who is told of its runs.
+        endpoints: The variables by which the AWS CLI and SDKs find the services that are emulated for it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Stack:
     runner: PipelineRunner
     rules: tuple[Rule, ...]
     notifications: Notifications
+    endpoints: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,7 +270,7 @@ class Rehearsal:
             (stack.runner, execution)
             for stack in self.stacks.values()
             for execution in stack.runner.executions
-            if execution.ended is None
+            if execution.ended is None or not stack.runner.wait(execution, 0)  # until everybody has been told
         ]
 
     def permissions(self) -> list[Permission]:
@@ -360,7 +362,8 @@ class Rehearsal:
             reuse = self._reuse(name, graph, deployed, account, self._options.results)
             providers = {each: reuse.around(provider) for each, provider in providers.items()}
 
-        notifications = Notifications(name, graph, account, served)
+        self._keep_status_token(graph, deployed, account)
+        notifications = Notifications(name, graph, account, served, self.github.url_here)
 
         def watch(execution: Execution, run: ActionRun | None) -> None:
             recorded.remember(run, execution)
@@ -372,6 +375,7 @@ class Rehearsal:
         runner = PipelineRunner(
             deployed, providers, self._store(deployed, account), self.sandbox.folder / "runs" / name, watch
         )
+        recorded.runner = runner
         return Stack(
             name=name,
             deployed=deployed,
@@ -380,6 +384,7 @@ class Rehearsal:
             runner=runner,
             rules=tuple(rules_of(graph)),
             notifications=notifications,
+            endpoints=services,
         )
 
     def _reuse(self, name: str, graph: Graph, deployed: Deployed, account: Account, results: ResultStore) -> Reuse:
@@ -429,6 +434,21 @@ class Rehearsal:
                     account.keep_secret(secret, json.dumps({key: self._token}) if key else self._token)
                     self._let_in(project)
         keep_build_secrets(deployed.projects.values(), account, self._options.secrets)
+        for profile in deployed.signing_profiles:
+            make_signing_profile(self.sandbox.aws, profile)
+
+    def _keep_status_token(self, graph: Graph, deployed: Deployed, account: Account) -> None:
+        """Keep the token of the function that shows runs on GitHub, which does nothing else unless a job has it too."""
+        variables = [variable for project in deployed.projects.values() for variable in project.variables]
+        taken = {secret_and_key(each.value)[0] for each in variables if each.type == "SECRETS_MANAGER"}
+        for called in values_of(graph, "aws:lambda/function:Function"):
+            given = called["environment"]["variables"]
+            if repository := given.get("GITHUB_REPOSITORY"):
+                secret, key, access = given["TOKEN_SECRET"], given.get("TOKEN_KEY"), "statuses deployments"
+                token, access = (self._token, f"write {access}") if secret in taken else (secrets.token_hex(20), access)
+                account.keep_secret(secret, json.dumps({key: token}) if key else token)
+                self.github.repository(repository)
+                self.github.token(token, **{repository: access})
 
     def _let_in(self, project: Project) -> None:
         """Have GitHub know the repository that a project releases, and the token."""

@@ -14,15 +14,17 @@ _PATIENCE = 60.0
 """Seconds; on a machine that is not busy, none needs more than a few."""
 
 
-def await_ready(
-    process: subprocess.Popen[bytes], what: str, is_ready: Callable[[], bool], log: Path | None = None
-) -> None:
-    """Wait until a process serves; tells what it said, in its log or else on standard error, if it does not."""
+def await_ready(process: subprocess.Popen[bytes], what: str, is_ready: Callable[[], bool], log: Path) -> None:
+    """Wait until a process serves, and tell what it said if it does not.
+
+    It says that in a file: a pipe that nobody reads is full after 64 KiB, and who writes into it then waits for ever.
+    """
     deadline = time.monotonic() + _PATIENCE
     while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
-            said = (log.read_bytes() if log else process.communicate()[1])[-4000:].decode(errors="replace")
+            process.wait()
+            said = log.read_bytes()[-4000:].decode(errors="replace")
             raise RuntimeError(f"{what} did not start. It said:\n{said}")
         time.sleep(0.02)
 

@@ -7,7 +7,8 @@
 - a Docker engine from Debian's next release, unpacked into the user's cache and not installed, unless the machine has
   one that is new enough: its programs are run then, in the rehearsal's own namespaces and with data of their own;
 - packages of Debian that stand-ins for base images are made of, unpacked into the user's cache and not installed;
-- BuildKit with its Dockerfile frontend, and buildx, in the versions that builds use, built from their Go modules.
+- BuildKit with its Dockerfile frontend, and buildx, in the versions that builds use, and Notation,
+  built from their Go modules.
 
 `missing` says what a test cannot do without.
 """
@@ -15,6 +16,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import json
 import os
@@ -27,12 +29,14 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.jobs.buildspec import FOLDER
 from local import apt
 from local.errors import MissingTool, Refusal
 from local.go_tool import GoTool, cache_directory, locked_version, make_once, say
 from local.rehearsal import aws_cli
 
 _MODULE = Path(__file__).parent / "builder"
+_NOTATION = FOLDER / "notation"
 BUILDKIT = locked_version(_MODULE, "github.com/moby/buildkit")
 """As buildspecs/build-image.yml pins it."""
 BUILDX = locked_version(_MODULE, "github.com/docker/buildx")
@@ -113,6 +117,24 @@ def frontend() -> GoTool:
         variables={"github.com/moby/buildkit/version.Version": f"v{BUILDKIT}"},
         wait="half a minute after BuildKit",
     )
+
+
+def notation() -> GoTool:
+    """Notation, by which jobs sign images and verify signatures; of the jobs' own sources."""
+    return GoTool(
+        name="notation",
+        version=f"{locked_version(_NOTATION, 'github.com/notaryproject/notation')}-{_fingerprint(_NOTATION)}",
+        module=_NOTATION,
+        packages={"notation": "github.com/notaryproject/notation/cmd/notation"},
+        variables={},
+        wait="a minute",
+    )
+
+
+def _fingerprint(folder: Path) -> str:
+    """What tells the sources in a folder from others."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
 
 
 def engine() -> dict[str, str]:
@@ -201,6 +223,8 @@ def bring(names: Iterable[str] = ()) -> None:
     _install_packages({command for name in wanted for command in TOOLS[name].commands})
     builder().build()
     frontend().build()
+    if "notation" in wanted:
+        notation().build()
     if release:
         _unpack_engine(release)
     if "base-images" in wanted:
@@ -319,6 +343,11 @@ def _builder() -> str:
     return _on_path("runc", "busybox")()
 
 
+def _notation() -> str:
+    tool = notation()
+    return "" if tool.built else f"{tool.bin} does not hold {', '.join(tool.packages)}"
+
+
 def _commands(*names: str) -> Tool:
     return Tool(_on_path(*names), commands=names)
 
@@ -330,6 +359,7 @@ TOOLS = {
     "docker": Tool(_engine, commands=("runc",)),
     "base-images": Tool(_base_images),
     "builder": Tool(_builder, commands=("runc", "busybox")),
+    "notation": Tool(_notation),
     "chromium": _commands("chromium"),
     "lighthouse": Tool(_npm, NODE),
     "github": Tool(_on_path("npm"), NODE),  # npm fetches GitHub's description of its API

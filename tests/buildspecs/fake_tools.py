@@ -47,7 +47,7 @@ NOT_THERE = "An error occurred (ImageNotFoundException) when calling the Describ
 
 # What each job begins with is no call, and starts no Python for it.
 _STAND_IN = """#!/bin/sh
-case "$*" in --version | 'buildx version') echo "Version 1.2.3 of {tool}" && exit ;; esac
+case "$*" in --version | version | 'buildx version') echo "Version 1.2.3 of {tool}" && exit ;; esac
 exec '{python}' -IS '{answers}' {tool} "$@"
 """
 # What it is told and what it keeps is marshalled: to import json takes as long as starting Python does.
@@ -75,7 +75,7 @@ for rule in rules:
             os.chmod(name, 0o755)
         for option, copy in rule["keeps"].items():
             given = words[words.index(option) + 1]
-            open(copy, "w").write(open(given.replace("file://", "")).read())
+            open(copy, "w").write(open(given.replace("fileb://", "").replace("file://", "")).read())
         sys.stdout.write(rule["output"])
         sys.stderr.write(rule["errors"])
         sys.exit(rule["code"])
@@ -170,7 +170,7 @@ class Machine:
         self.bin.mkdir(parents=True)
         answers = self._base / "answers.py"
         answers.write_text(_ANSWERS.format(base=str(self._base)))
-        for tool in ("aws", "docker", "git", "node", "npm"):
+        for tool in ("aws", "docker", "git", "go", "node", "npm"):
             path = self.bin / tool
             path.write_text(_STAND_IN.format(python=sys.executable, answers=answers, tool=tool))
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -296,6 +296,7 @@ def image(**changes: object) -> dict[str, object]:
     return {
         "uri": f"{made['repository']}@{made['digest']}",
         "tag": "0123abc-12345678",
+        "tree": "",
         "commit": "0123abc",
         "version": "1.2.3",
         "source": "https://github.com/example/shop",

@@ -127,6 +127,55 @@ def test_each_job_that_reads_artifacts_is_attacked() -> None:
     assert {"image.json", "deployment.json", "taskdef.json"} <= read & written
 
 
+def test_each_job_holds_what_it_reads_of_the_image_against_the_one_that_is_delivered() -> None:
+    """One that stops doing so would drop out of the attacks, and all of them would pass."""
+    about = ("image.json", "deployment.json")
+    assert {job: [name for name in names if name in about] for job, names in OPENED.items()} == HELD
+
+
+OPENS = {
+    "ZipFile",
+    "copyfile",
+    "glob",
+    "iterdir",
+    "listdir",
+    "open",
+    "read_bytes",
+    "read_text",
+    "rglob",
+    "scandir",
+    "walk",
+}
+"""Functions of Python that open a file or a folder, by any object they are called of."""
+OPENED_OTHERWISE = {
+    "build_image": "what buildx has written about the image",
+    "checkout": "test_no_file_of_the_code_gives_the_builds_machine_away_or_ends_it_without_a_sentence",
+    "create_github_release": "its files, which job.content has opened before",
+    "extract_static_files": "the folder that image_folder has filled",
+    "image_folder": "tests/buildspecs/test_extract_static_files_job.py",
+    "job": "content, by which all others open what artifacts hold",
+    "notation": "the sources that came with it, and certificates of its machine",
+    "run_lighthouse": "what Lighthouse has written",
+    "source_tree": "tests/buildspecs/test_source_tree.py",
+    "static_files": "test_no_link_publishes_a_file_of_the_builds_machine",
+    "tested": "an address, and no file",
+}
+"""Modules of the jobs that open something themselves: what it is, or where it is attacked."""
+
+
+def opened_in(module_file: Path) -> bool:
+    """Whether a module of the jobs opens files or folders without ``job.content``, ``job.text`` and what uses them."""
+    called = (node.func for node in ast.walk(ast.parse(module_file.read_text())) if isinstance(node, ast.Call))
+    return bool(OPENS & {ast.unparse(function).rpartition(".")[2] for function in called})
+
+
+def test_a_module_that_opens_files_itself_says_where_that_is_attacked() -> None:
+    """A job that is added, and reads an artifact or the code past ``job``, is not in the attacks until it is here."""
+    assert {path.stem for path in (FOLDER / "jobs").glob("*.py") if opened_in(path)} == OPENED_OTHERWISE.keys()
+    for place in OPENED_OTHERWISE.values():
+        assert " " in place or place in globals() or (FOLDER.parent / place).is_file(), place
+
+
 Put = Callable[[Path], None]
 
 
@@ -415,7 +464,7 @@ def test_a_configuration_that_is_not_the_images_is_refused(machine: Machine, tmp
 HOSTS = ["evil.example.com", "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example", "127.0.0.1.evil.example:80"]
 
 
-@pytest.mark.parametrize("job", [job for job in JOBS if calls(job, "login") or calls(job, "trusted")])
+@pytest.mark.parametrize("job", [job for job in JOBS if calls(job, "login") or calls(job, "token")])
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_token_leaves_for_a_host_that_is_none_of_amazon_ecr(machine: Machine, job: str, host: str) -> None:
     """Even where a project names it: a token opens every registry that the job's role may use."""
@@ -431,6 +480,7 @@ def test_no_token_leaves_for_a_host_that_is_none_of_amazon_ecr(machine: Machine,
     commit = {key: value for key, value in {**BUILD, "VERSION_FROM": "commit"}.items() if key in variables_of(job)}
     given = {**variables_of(job), **commit, "TASK_DEFINITION_FILE": "", "BUILD_CONTEXT": ".", "BUILD_ARGS": "{}"}
     given |= {"TARGET_REGISTRY": "", "TARGET_REGION": "", "TARGET_ROLE_ARN": "", "IMAGE_REPOSITORY_URI": elsewhere}
+    given |= {"SIGNING_PROFILE": "arn:aws:signer:eu-west-1:123456789012:/signing-profiles/shop"}
     given |= {key: default for key, default in load_buildspec(job).variables.items() if default.startswith(("{", "["))}
     result = machine.run(job.replace("-", "_"), **given)
 

@@ -44,7 +44,10 @@ def refusal(machine: Machine, script: str = "build_image", variables: Mapping[st
     result = machine.run(script, **variables)
     assert result.returncode == 1, result.stdout + result.stderr
     assert not machine.called("docker") + machine.called("aws")
-    return result.stderr.strip()
+    said, _, where = result.stderr.strip().partition("\nNothing was deployed: the version that runs keeps serving.\n")
+    settings = "build; the Dockerfile" if script == "build_image" else "deploy.staticFiles"
+    assert where == f"What to do: docs/oncall.md#a-run-has-stopped; its settings: {settings}"
+    return said
 
 
 # An archive

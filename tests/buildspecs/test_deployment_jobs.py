@@ -892,7 +892,10 @@ def test_a_rollback_fails_the_job_with_the_reasons_of_the_stopped_tasks(deployin
         "  - task 1: Essential container in task exited\n"
         "    container shop: exit code 137. OutOfMemoryError: container killed\n"
     ) in result.stderr
-    assert result.stderr.endswith("More: aws logs tail /ecs/shop --since 30m\n")
+    more = "More: aws logs tail /ecs/shop --since 30m\n"
+    assert result.stderr.endswith(
+        f"{more}What to do: docs/oncall.md#rolled-back-by-itself; its settings: deploy, application\n"
+    )
     assert "is unable to place a task" in result.stderr
     assert "Scaling activity" not in result.stderr, "a task of the old revision stops because it is replaced"
 
@@ -1063,7 +1066,10 @@ def test_a_deployment_that_takes_too_long_is_rolled_back(
         ("ecs", "stop-service-deployment", "--service-deployment-arn", DEPLOYMENT, "--stop-type", "ROLLBACK")
     ]
     shown = capsys.readouterr()
-    assert "took longer than 1 minutes; its last state: IN_PROGRESS, 1 of 2 tasks running" in shown.err
+    assert (
+        "took longer than 1 minutes (deploy.timeoutMinutes); its last state: IN_PROGRESS, 1 of 2 tasks running"
+        in shown.err
+    )
     progress = [line for line in shown.out.splitlines() if line.startswith("IN_PROGRESS")]
     assert len(progress) == 1, "a state is worth a line when it changes"
 
@@ -1078,7 +1084,10 @@ def test_a_deployment_that_ecs_never_starts_is_not_rolled_back(
         job.follow(job.Service("main", "shop"), version(), [], "", 1, job.Decision(""))
 
     assert following == []
-    assert "took longer than 1 minutes; its last state: waiting for ECS to start" in capsys.readouterr().err
+    assert (
+        "took longer than 1 minutes (deploy.timeoutMinutes); its last state: waiting for ECS to start"
+        in capsys.readouterr().err
+    )
 
 
 def test_all_deployments_are_looked_through_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

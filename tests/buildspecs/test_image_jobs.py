@@ -21,6 +21,7 @@ from fake_tools import (
     serving,
 )
 
+BUILDER = "arn:aws:codebuild:eu-west-1:123456789012:project/shop-dev-build-image"
 BUILD = {
     "IMAGE_REPOSITORY_URI": REPOSITORY,
     "DOCKERFILE": "Dockerfile",
@@ -28,9 +29,11 @@ BUILD = {
     "BUILD_ARGS": json.dumps({"GREETING": 'hello "you" $HOME'}),
     "PLATFORM": "linux/arm64",
     "CACHE": "true",
+    "COMPRESSION": "gzip",
     "VERSION_FROM": "commit",
     "VERSION_PATH": "VERSION",
     "SOURCE_URL": "https://github.com/example/shop",
+    "BUILDER_ID": BUILDER,
     "COMMIT_ID": "0123456789abcdef0123456789abcdef01234567",
     "COMMIT_DATE": "2026-01-31T12:00:00Z",
     "BRANCH": "main",
@@ -59,7 +62,7 @@ def machine(tmp_path: Path) -> Machine:
 
 def pushes(machine: Machine, digest: str = DIGEST, *, reported: str = DIGEST) -> None:
     """The repository is empty until the builder has pushed."""
-    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE, times=1)
+    machine.answer("aws ecr describe-images", code=254, errors=NOT_THERE, times=2)
     machine.answer("aws ecr describe-images", described(digest))
     machine.answer("aws ecr get-login-password", "pass-word\n")
     machine.answer("docker login", "Login Succeeded\n")
@@ -77,7 +80,9 @@ def test_an_image_is_built_pushed_and_described(machine: Machine) -> None:
     assert result.returncode == 0, result.stderr
     described_as = machine.json("image.json")
     assert set(described_as) == set(image())
-    assert described_as == image(tag=described_as["tag"], commit=BUILD["COMMIT_ID"], version="2026.01.31-0123456")
+    assert described_as == image(
+        tag=described_as["tag"], tree=described_as["tree"], commit=BUILD["COMMIT_ID"], version="2026.01.31-0123456"
+    )
     assert machine.exports.splitlines() == [
         f"export IMAGE_DIGEST={DIGEST}",
         f"export IMAGE_URI={REPOSITORY}@{DIGEST}",
@@ -94,15 +99,30 @@ def test_a_builder_that_is_there_is_used_again(machine: Machine) -> None:
     assert len(machine.called("docker buildx build")) == 1
 
 
+def test_a_builders_name_says_what_it_is_made_with(machine: Machine) -> None:
+    """The machine of a fleet has builders of earlier builds: buildx takes one of that name, whatever is in it."""
+    names: list[str] = []
+    hub = REPOSITORY.replace("shop", "docker-hub")
+    for variables in (BUILD, {**BUILD, "BUILDKIT_IMAGE": "moby/buildkit:v10"}, {**BUILD, "DOCKER_HUB_CACHE_URI": hub}):
+        pushes(machine)
+        assert machine.run("build_image", **variables).returncode == 0
+        create, build = (machine.called(f"docker buildx {word}")[-1] for word in ("create", "build"))
+        assert create.after("--name") == build.after("--builder")
+        names += create.after("--name")
+    assert len(set(names)) == 3
+    assert all(re.fullmatch("ecs-delivery-[0-9a-f]{8}", name) for name in names)
+
+
 def test_the_build_gets_platform_labels_cache_and_attestations(machine: Machine) -> None:
     pushes(machine)
 
     machine.run("build_image", **BUILD)
 
     (build,) = machine.called("docker buildx build")
-    tag = machine.json("image.json")["tag"]
+    tag, tree = (machine.json("image.json")[key] for key in ("tag", "tree"))
+    assert module("image_labels").A_TREE.fullmatch(tree)
     assert build.after("--platform") == ["linux/arm64"]
-    assert build.after("--tag") == [f"{REPOSITORY}:{tag}"]
+    assert build.after("--tag") == [f"{REPOSITORY}:{tag}", f"{REPOSITORY}:tree-{tree}"]
     assert build.after("--build-arg") == ['GREETING=hello "you" $HOME']
     assert build.after("--label") == [
         f"org.opencontainers.image.revision={BUILD['COMMIT_ID']}",
@@ -110,16 +130,19 @@ def test_the_build_gets_platform_labels_cache_and_attestations(machine: Machine)
         "org.opencontainers.image.created=2026-01-31T12:00:00+00:00",
         "org.opencontainers.image.source=https://github.com/example/shop",
         "org.opencontainers.image.ref.name=main",
+        f"ecs-delivery.recipe={tag[-8:]}",
+        f"ecs-delivery.tree={tree}",
     ]
     assert build.after("--cache-from") == [f"type=registry,ref={REPOSITORY}:buildcache"]
-    assert build.after("--cache-to") == [
-        f"type=registry,ref={REPOSITORY}:buildcache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
-    ]
-    assert {"--provenance=mode=max", "--sbom=generator=docker/generator:v9", "--push"} <= set(build.words)
+    extras = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true,compression=gzip"
+    assert build.after("--cache-to") == [f"type=registry,ref={REPOSITORY}:buildcache,{extras}"]
+    assert build.after("--output") == ["type=image,push=true,oci-mediatypes=true,compression=gzip"]
+    provenance = f"--provenance=mode=max,builder-id={BUILDER}"
+    assert {provenance, "--sbom=generator=docker/generator:v9"} <= set(build.words)
     assert build.words[-1] == "."
     known = {"builder", "progress", "platform", "tag", "build-arg", "label", "cache-from", "cache-to", "provenance"}
     options = {word[2:].partition("=")[0] for word in build.words if word.startswith("--")}
-    assert options - known == {"sbom", "push", "file", "metadata-file"}, "a build gets no entitlement, such as --allow"
+    assert options - known == {"sbom", "output", "file", "metadata-file"}, "a build gets no entitlement"
 
 
 def test_the_builder_is_started_without_entitlements(machine: Machine) -> None:
@@ -147,6 +170,94 @@ def test_everything_of_docker_hub_comes_through_a_cache(machine: Machine) -> Non
     assert create.after("--driver-opt") == [f"image={hub}/moby/buildkit:v9"]
     (build,) = machine.called("docker buildx build")
     assert f"--sbom=generator={hub}/docker/generator:v9" in build.words
+
+
+TOOLS = f"{REPOSITORY}-build-tools"
+PINNED = {"BUILDKIT_IMAGE": f"moby/buildkit:v9@{DIGEST}", "SBOM_GENERATOR_IMAGE": f"docker/generator:v9@{OTHER_DIGEST}"}
+
+
+def building_with_tools(machine: Machine, *, held: bool, arrive: bool = True) -> dict[str, str]:
+    """A stack with a repository for the build's tools; the variables of the job."""
+    lookup = "aws ecr describe-images --repository-name shop-build-tools"
+    for digest in (DIGEST, OTHER_DIGEST):
+        of_tool = f"{lookup} --registry-id 123456789012 --region eu-west-1 --image-ids imageDigest={digest}"
+        if not held:
+            machine.answer(of_tool, code=254, errors=NOT_THERE, times=1)
+        if held or arrive:
+            machine.answer(of_tool, described(digest))
+        else:
+            machine.answer(of_tool, code=254, errors=NOT_THERE)
+    machine.answer("docker buildx imagetools create", code=0 if arrive else 1)
+    pushes(machine)
+    return {**BUILD, **PINNED, "BUILD_TOOLS_REPOSITORY_URI": TOOLS}
+
+
+def images_used(machine: Machine) -> tuple[list[str], list[str]]:
+    """BuildKit's image and the SBOM generator's."""
+    (create,), (build,) = machine.called("docker buildx create --driver"), machine.called("docker buildx build")
+    return create.after("--driver-opt"), [word for word in build.words if word.startswith("--sbom")]
+
+
+COPIES = ([f"image={TOOLS}@{DIGEST}"], [f"--sbom=generator={TOOLS}@{OTHER_DIGEST}"])
+
+
+def test_what_builds_fetch_themselves_comes_from_the_own_registry(machine: Machine) -> None:
+    result = machine.run("build_image", **building_with_tools(machine, held=True))
+
+    assert result.returncode == 0, result.stderr
+    assert images_used(machine) == COPIES
+    assert machine.called("docker buildx imagetools") == []
+    assert "moby/buildkit" not in " ".join(map(str, machine.calls))
+
+
+def test_what_the_own_registry_lacks_is_copied_there_as_it_is(machine: Machine) -> None:
+    """By its digest: nothing else can be put there in its place, whatever a tag says."""
+    result = machine.run("build_image", **building_with_tools(machine, held=False))
+
+    assert result.returncode == 0, result.stderr
+    assert images_used(machine) == COPIES
+    copies = [call.words[2:] for call in machine.called("docker buildx imagetools")]
+    assert copies == [
+        ["imagetools", "create", "--prefer-index=false", "--tag", f"{TOOLS}:{digest[7:19]}", image]
+        for digest, image in zip((DIGEST, OTHER_DIGEST), PINNED.values(), strict=True)
+    ]
+
+
+def test_a_copy_that_fails_delays_no_delivery(machine: Machine) -> None:
+    result = machine.run("build_image", **building_with_tools(machine, held=False, arrive=False))
+
+    assert result.returncode == 0, result.stderr
+    assert images_used(machine) == (
+        [f"image={PINNED['BUILDKIT_IMAGE']}"],
+        [f"--sbom=generator={PINNED['SBOM_GENERATOR_IMAGE']}"],
+    )
+    assert "could not be copied: this build fetches it from Docker Hub, the next one tries again." in result.stdout
+
+
+def test_an_image_that_is_not_pinned_is_not_copied(machine: Machine) -> None:
+    variables = {**building_with_tools(machine, held=False), "BUILDKIT_IMAGE": "moby/buildkit:latest"}
+    result = machine.run("build_image", **variables)
+    assert result.returncode == 1
+    assert "what stands behind @ in moby/buildkit:latest is not a digest (sha256: and 64 hex digits)" in result.stderr
+
+
+def test_with_zstd_all_layers_are_compressed_anew_and_those_of_the_cache_alike(machine: Machine) -> None:
+    pushes(machine)
+
+    machine.run("build_image", **{**BUILD, "COMPRESSION": "zstd"})
+
+    (build,) = machine.called("docker buildx build")
+    expected = "type=image,push=true,oci-mediatypes=true,compression=zstd,force-compression=true"
+    assert build.after("--output") == [expected]
+    (cache,) = build.after("--cache-to")
+    assert cache.endswith(",compression=zstd")
+
+
+def test_another_compression_is_refused(machine: Machine) -> None:
+    result = machine.run("build_image", **{**BUILD, "COMPRESSION": "lzma"})
+    assert result.returncode == 2
+    assert "COMPRESSION must be gzip or zstd, got 'lzma'." in result.stderr
+    assert machine.called("docker") == []
 
 
 def test_the_password_goes_by_standard_input_and_nowhere_else(machine: Machine) -> None:
@@ -180,21 +291,29 @@ def test_an_image_of_the_same_commit_and_recipe_is_not_built_again(machine: Mach
 
 @pytest.mark.parametrize(
     "change",
-    [{"DOCKERFILE": "Other"}, {"BUILD_CONTEXT": "app"}, {"BUILD_TARGET": "final"}, {"PLATFORM": "linux/amd64"}],
+    [
+        {"DOCKERFILE": "Other"},
+        {"BUILD_CONTEXT": "app"},
+        {"BUILD_TARGET": "final"},
+        {"PLATFORM": "linux/amd64"},
+        {"COMPRESSION": "zstd"},
+        {"BUILDER_ID": "arn:aws:codebuild:eu-west-1:123456789012:project/store-dev-build-image"},
+        {"SOURCE_URL": "https://github.com/example/store"},
+    ],
 )
 def test_whatever_changes_the_image_changes_its_tag(monkeypatch: pytest.MonkeyPatch, change: dict[str, str]) -> None:
-    """Else an edited stack file would silently deliver the old image of the same commit."""
-    tag = module("build_image").image_tag
+    """Else an edited stack file would silently deliver the old image of the same commit, or one that proves less."""
+    recipe = module("build_image").recipe_of
     for name, value in BUILD.items():
         monkeypatch.setenv(name, value)
-    before = tag("c0ffee", {"A": "1"}, "1.0")
+    before = recipe({"A": "1"}, "")
 
-    assert re.fullmatch(r"c0ffee-[0-9a-f]{8}", before)
-    assert tag("c0ffee", {"A": "1"}, "1.0") == before
-    assert tag("c0ffee", {"A": "2"}, "1.0") != before
-    assert tag("c0ffee", {"A": "1"}, "1.1") != before
+    assert module("image_labels").A_RECIPE.fullmatch(before)
+    assert recipe({"A": "1"}, "") == before
+    assert recipe({"A": "2"}, "") != before
+    assert recipe({"A": "1"}, BUILD["COMMIT_ID"]) != before
     monkeypatch.setenv(*next(iter(change.items())))
-    assert tag("c0ffee", {"A": "1"}, "1.0") != before
+    assert recipe({"A": "1"}, "") != before
 
 
 def test_a_newer_base_image_makes_another_image_of_the_same_commit(machine: Machine) -> None:
@@ -254,6 +373,8 @@ def test_uploaded_code_is_known_by_the_version_of_its_object(machine: Machine) -
         f"org.opencontainers.image.revision={UPLOADED['OBJECT_VERSION']}",
         "org.opencontainers.image.version=s3-IYV3p45",
         "org.opencontainers.image.source=s3://shop-uploads/shop.zip",
+        f"ecs-delivery.recipe={recorded['tag'][-8:]}",
+        f"ecs-delivery.tree={recorded['tree']}",
     ]
 
 
@@ -499,6 +620,38 @@ def test_a_promoted_image_is_recorded_with_what_its_labels_say(machine: Machine)
     assert f"export IMAGE_DIGEST={DIGEST}\n" in machine.exports
 
 
+AFTERWARDS = {
+    "org.opencontainers.image.revision": "fedcba9",
+    "org.opencontainers.image.version": "1.2.4",
+    "org.opencontainers.image.created": "2026-02-01T12:00:00+00:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "recorded"),
+    [
+        (
+            {"ecs-delivery.recipe": "0a1b2c3d", "ecs-delivery.tree": "of the build"},
+            {"commit": "fedcba9", "version": "1.2.4", "created": "2026-02-01T12:00:00+00:00", "tree": "of the build"},
+        ),
+        ({}, {}),
+    ],
+    ids=["of the build", "of another tool"],
+)
+def test_a_promoted_image_is_of_the_commit_that_its_index_names(
+    machine: Machine, more: dict[str, str], recorded: dict[str, str]
+) -> None:
+    """The image itself was built for another commit of the same source tree, and its labels say that one."""
+    entry = {"digest": OTHER_DIGEST, "platform": {"os": "linux", "architecture": "arm64"}}
+    index = manifest(manifests=[entry], annotations={**AFTERWARDS, **more})
+    machine.answer(f"aws ecr batch-get-image imageDigest={DIGEST}", index)
+
+    code, said = record(machine, CONFIG)
+
+    assert code == 0, said
+    assert machine.json("image.json") == image(tag="", **recorded)
+
+
 FURTHER_DIGEST = f"sha256:{'f' * 64}"
 FURTHER = {"FURTHER_IMAGES": json.dumps({"nginx": f"{REPOSITORY}-nginx"})}
 
@@ -586,47 +739,6 @@ def test_an_image_that_is_gone_is_named(machine: Machine) -> None:
     assert f"{REPOSITORY} holds no image {DIGEST}: not found" in result.stderr
 
 
-def signs_in(machine: Machine) -> None:
-    machine.variables = {"IMAGE_REPOSITORY_URI": REPOSITORY, "IMAGE_DIGEST": DIGEST}
-    machine.file("image.json", image())
-    machine.answer("aws ecr get-login-password", "pass-word\n")
-    machine.answer("docker login", "Login Succeeded\n")
-
-
-def test_the_smoke_test_gets_the_service_and_its_log_is_shown(machine: Machine) -> None:
-    signs_in(machine)
-    machine.answer("docker run", "GET / 200\n")
-
-    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example/it's")
-
-    assert result.returncode == 0, result.stderr
-    assert "GET / 200" in result.stdout
-    (run,) = machine.called("docker run")
-    assert run.words[1:] == ["run", "--rm", "--env", "SERVICE_URL=https://shop.example/it's", f"{REPOSITORY}@{DIGEST}"]
-
-
-def test_a_failing_smoke_test_fails_the_job_with_its_own_code(machine: Machine) -> None:
-    signs_in(machine)
-    machine.answer("docker run", "GET / 500\n", code=42)
-
-    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example")
-
-    assert result.returncode == 42
-    assert "FAILED: the smoke test of https://shop.example ended with code 42" in result.stderr
-    assert "GET / 500" in result.stdout
-
-
-def test_a_smoke_test_that_cannot_be_started_ends_with_dockers_words(machine: Machine) -> None:
-    signs_in(machine)
-    machine.answer("docker run", errors="docker: Error response from daemon: connection refused\n", code=125)
-
-    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example")
-
-    assert result.returncode == 1
-    assert "FAILED: the smoke test could not be started: `docker run --rm` ended with code 125" in result.stderr
-    assert "  | docker: Error response from daemon: connection refused" in result.stderr
-
-
 REFUSED = "An error occurred (AccessDeniedException) when calling the operation: not allowed"
 
 
@@ -662,14 +774,3 @@ def test_each_command_of_the_record_that_fails_ends_it_with_its_own_words(machin
 
     assert_ended_by(command, code, said)
     assert not (machine.folder / "image.json").exists()
-
-
-@pytest.mark.parametrize("command", ["aws ecr get-login-password", "docker login --username"])
-def test_a_smoke_test_whose_image_cannot_be_had_ends_with_the_reason(machine: Machine, command: str) -> None:
-    machine.answer(command, code=254, errors=REFUSED)
-    signs_in(machine)
-
-    result = machine.run("run_smoke_test", SERVICE_URL="https://shop.example")
-
-    assert_ended_by(command, result.returncode, result.stdout + result.stderr)
-    assert machine.called("docker run") == []

@@ -170,6 +170,20 @@ def test_a_redirect_to_a_page_that_is_not_there_is_named(impatient: ModuleType) 
         assert impatient.problem_with(f"{url}/moved", site.wanted) == "", "the headers go along"
 
 
+def test_headers_follow_no_redirect_to_another_host(impatient: ModuleType) -> None:
+    class Leading(WebServer):
+        """A page that has moved to another host."""
+
+        def reply(self, request: Request) -> Reply:
+            assert request.headers["authorization"] == "Basic c2hvcDpvcGVu"
+            return Reply(302, headers={"Location": f"{elsewhere}/login"})
+
+    other = Site()
+    with serving(other) as elsewhere, serving(Leading()) as url:
+        assert impatient.problem_with(f"{url}/", {"Authorization": "Basic c2hvcDpvcGVu"}) == ""
+    assert ["authorization" in request.headers for request in other.requests] == [False]
+
+
 SECRETS = {"Authorization": "shop/tests:authorization", "Cookie": "shop/cookie"}
 PASSWORD, SESSION = "c2hvcDpvcGVu", 'open-"sesame"'
 
@@ -263,7 +277,8 @@ def test_a_missed_budget_fails_the_job_and_is_in_the_test_report(machine: Machin
     code, said, url = audit(machine, [{"performance": 0.79, "seo": 1}])
 
     assert code == 1
-    assert f"FAILED: budgets missed:\n  FAIL {url}/ performance: 79, at least 80 wanted\n" in said
+    assert "FAILED: budgets missed (tests.lighthouse.budgets in the stack file):\n" in said
+    assert f"\n  FAIL {url}/ performance: 79, at least 80 wanted\n" in said
     suite = ET.parse(machine.folder / "lighthouse-report" / "junit.xml").getroot()  # noqa: S314 - our own file
     assert (suite.get("tests"), suite.get("failures")) == ("4", "2")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["performance", "performance"]

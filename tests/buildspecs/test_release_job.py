@@ -302,7 +302,10 @@ def test_what_github_does_not_take_is_named_with_the_reason(
 
     assert code == 1
     assert message in said
-    assert "target_commitish is invalid" in said.splitlines()[-1]
+    *_, reason, users, address = said.splitlines()
+    assert "target_commitish is invalid" in reason
+    assert users == "The new version serves already."
+    assert address == "What to do: docs/oncall.md#the-release-is-half-done; its settings: release.github"
 
 
 def test_a_draft_behind_many_releases_is_found(machine: Machine, github: GitHub, shop: Repository) -> None:
@@ -348,7 +351,11 @@ def test_a_refusal_is_explained(machine: Machine, github: GitHub, refused: str, 
     code, said = release(machine, github)
 
     assert code == 1
-    assert message in said.splitlines()[-1]
+    *_, reason, users, address = said.splitlines()
+    assert message in reason
+    assert users == "The new version serves already."
+    entry = "the-token-has-expired" if status == 401 else "the-release-is-half-done"
+    assert address == f"What to do: docs/oncall.md#{entry}; its settings: release.github"
     assert "Traceback" not in said
 
 

@@ -224,7 +224,7 @@ def test_what_a_command_works_on_tells_it_apart(
     ],
 )
 def test_the_task_runs_where_those_of_the_service_do(service: dict[str, Any], options: list[str]) -> None:
-    assert module("run_task").placement(service) == options
+    assert module("standalone_task").placement(service) == options
 
 
 @pytest.mark.parametrize(
@@ -403,6 +403,20 @@ def test_a_task_that_ecs_does_not_know_is_no_success(machine: Machine) -> None:
     assert recorded(machine) == []
 
 
+COMMAND = module("run_task").Command(
+    what="The command",
+    stands="Nothing was deployed.",
+    cluster="main",
+    family=FAMILY,
+    tag="ecs-delivery-task",
+    container="shop",
+    log_group="/ecs/shop",
+    minutes=15,
+    minutes_to_stop=4,
+    words=WORDS,
+    definition={},
+    key=KEY,
+)
 LATE = time.time() - 16 * 60
 
 
@@ -434,15 +448,17 @@ def test_one_that_takes_too_long_is_stopped(machine: Machine, last: Any, says: s
     assert says in result.stderr
 
 
-def test_one_that_does_not_stop_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = module("run_task")
+def test_one_that_does_not_stop_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = module("standalone_task")
     now = iter([0.0, *(1000.0 * step for step in range(1, 9))])
     monkeypatch.setattr(job.time, "monotonic", lambda: next(now))
     monkeypatch.setattr(job.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(job.job, "aws", lambda *_words, **_more: {"tasks": [running_now()]})
-    command = job.Command("before", "main", FAMILY, "shop", WORDS, {}, "/ecs/shop", 15, KEY)
     with pytest.raises(SystemExit):
-        job.follow(command, running_now())
+        job.follow(COMMAND, running_now())
+    assert "task 1 was asked to stop, and has not stopped: it may still run" in capsys.readouterr().err
 
 
 def test_an_earlier_one_that_does_not_end_fails_the_run(
@@ -451,7 +467,6 @@ def test_an_earlier_one_that_does_not_end_fails_the_run(
     job = module("run_task")
     now = iter([0.0, 1000.0])
     monkeypatch.setattr(job.time, "monotonic", lambda: next(now))
-    command = job.Command("before", "main", FAMILY, "shop", WORDS, {}, "/ecs/shop", 15, KEY)
     with pytest.raises(SystemExit):
-        job.await_others(command, [running_now()])
+        job.await_others(COMMAND, [running_now()])
     assert "stop it, and retry: aws ecs stop-task --cluster main --task 1" in capsys.readouterr().err

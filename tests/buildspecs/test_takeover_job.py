@@ -19,14 +19,15 @@ from taken_over import REACHED, REGISTERED, WINDOWS, container_of, variables_of
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task-definition/legacy:7"
 URI = f"{REPOSITORY}@{DIGEST}"
 ORDERS = "x-ray-daemon"
-SET = "pulumi config set --path 'ecs-delivery:"
-REMOVE = "pulumi config rm --path 'ecs-delivery:"
+SET = "pulumi config set --stack dev --path 'ecs-delivery:"
+REMOVE = "pulumi config rm --stack dev --path 'ecs-delivery:"
 VARIABLES = {
     "TASK_DEFINITION_TEMPLATE": "s3://artifacts/shop/stated.json",
     "APPSPEC": "",
     "IMAGE_ONLY": "false",
     "EXISTING": "true",
     "TASK_DEFINITION_FILE": "",
+    "STACK": "dev",
     "TAKE_OVER": "false",
     "CONTROLLER": "ECS",
     "CLUSTER": "main",
@@ -64,7 +65,12 @@ def prepare(machine: Machine) -> Prepare:
         running = definition or REGISTERED[name]
         roles = {key: running[key] for key in ("executionRoleArn", "taskRoleArn") if key in running}
         container = {"name": container_of(name), **(stated or {}).pop("container", {})}
-        template = {"family": "shop-dev", **roles, "containerDefinitions": [container], **(stated or {})}
+        template = {
+            "family": "shop-dev",
+            **roles,
+            "containerDefinitions": [container],
+            **(stated or {}),
+        }
         said = {"taskDefinition": arn, "launchType": launch_type(running), "loadBalancers": balancers(name)}
         tags = running.get("tags", [])
         described = {key: value for key, value in running.items() if key != "tags"}

@@ -204,6 +204,7 @@ def test_a_deployment_of_somebody_else_is_not_stopped(machine: Machine) -> None:
     assert result.returncode == 1
     assert result.stderr == (
         "\nFAILED: DeployService has failed: already has an active Deployment. The previous version keeps serving.\n"
+        "What to do: docs/oncall.md#rolled-back-by-itself; its settings: application, deploy.testTraffic\n"
     )
     assert machine.called("aws deploy") == []
 
@@ -466,7 +467,7 @@ def test_a_version_that_does_not_answer_is_rolled_back(
 
     said = capsys.readouterr()
     assert "the new version does not answer as expected" in said.err
-    assert said.err.rstrip().endswith("200 is expected")
+    assert "200 is expected\nWhat to do: docs/oncall.md#" in said.err
     assert ("cannot be stopped: AccessDenied" in said.out) is not stopped
     assert waiting.calls == []
 

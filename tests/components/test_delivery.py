@@ -11,7 +11,7 @@ import keyword
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -21,6 +21,7 @@ from summary import GOLDEN, graph_names, program, stack_files, summary
 from components.foundation.iam import UNSCOPEABLE, UNSCOPED
 from components.jobs import buildspec
 from components.jobs.buildspec import load_buildspec
+from components.settings import load_stack_file
 
 TOGGLES = ("smokeTest", "staticFiles", "tests", "promotion", "release")
 COMBINATIONS = list(itertools.product((False, True), repeat=len(TOGGLES)))
@@ -165,8 +166,9 @@ def test_a_toggle_that_is_off_leaves_no_role_and_no_log_group_behind(on: frozens
     graph = combination(on)
     jobs = len(wanted_jobs(on))
     others = 2  # the pipeline's own role and CodeDeploy's
-    assert len(graph.of("aws:iam/role:Role")) == jobs + others
-    assert len(graph.of("LogGroup")) == jobs + 1  # and the containers' own
+    own = {"smokeTest", "tests"} <= on  # the smoke test's task has an execution role and a log
+    assert len(graph.of("aws:iam/role:Role")) == jobs + others + own
+    assert len(graph.of("LogGroup")) == jobs + 1 + own  # and the containers' own
 
 
 def test_a_toggle_that_is_off_leaves_no_permission_behind(on: frozenset[str]) -> None:
@@ -192,7 +194,8 @@ def test_a_report_group_exists_only_for_lighthouse(on: frozenset[str]) -> None:
 
 def test_a_smoke_test_repository_exists_only_for_smoke_tests(on: frozenset[str]) -> None:
     names = {item.inputs["name"] for item in combination(on).of("aws:ecr/repository:Repository")}
-    assert names == {"shop-dev"} | ({"shop-dev-smoke-test"} if "smokeTest" in on else set())
+    built = {"shop-dev", "shop-dev-build-tools"}
+    assert names == built | ({"shop-dev-smoke-test"} if "smokeTest" in on else set())
 
 
 @pytest.mark.parametrize("toggle", TOGGLES)
@@ -202,6 +205,9 @@ def test_switching_a_toggle_on_changes_nothing_of_the_others_but_the_pipeline(to
     changed = {"shop-delivery-pipeline", "shop-delivery-policy"}
     if toggle == "release":
         changed.add("shop-prepare-deployment-project")  # looks ahead whether the version can be released
+        changed.add("shop-registry-app-policy")  # the job that puts the version on the image may
+    if toggle == "smokeTest":
+        changed.add("shop-registry-build-tools-policy")  # the build of its image may, too
     for urn, resource in before.resources.items():
         if resource.name in changed:
             continue
@@ -272,6 +278,36 @@ def test_no_role_may_write_what_decides_what_a_job_does(graph: Graph) -> None:
                 assert not fnmatch.fnmatchcase(f"arn:aws:s3:::{key}", arn), f"{policy} may write {key}"
 
 
+def test_a_repository_that_is_built_into_admits_the_jobs_that_push_there_and_nobody_else(graph: Graph) -> None:
+    """The tag of a source tree says what is delivered of it, so that nobody else may put one on an image."""
+    arns = {item.outputs["name"]: item.outputs["arn"] for item in graph.of("aws:iam/role:Role")}
+    push: dict[str, set[str]] = {}
+    for item in graph.of("RolePolicy"):
+        for statement in json.loads(item.inputs["policy"])["Statement"]:
+            for arn in statement["Resource"] if "ecr:PutImage" in statement["Action"] else ():
+                push.setdefault(arn.partition(":repository/")[2], set()).add(arns[item.inputs["role"]])
+    admitted = {
+        item.inputs["repository"]: set(
+            json.loads(item.inputs["policy"])["Statement"][0]["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+        )
+        for item in graph.of("RepositoryPolicy")
+    }
+    built = {
+        item.inputs["name"]
+        for item in graph.of("aws:ecr/repository:Repository")
+        if [one["filter"] for one in item.inputs.get("imageTagMutabilityExclusionFilters", ())] in ([], ["buildcache*"])
+    }
+    assert {name: admitted.get(name) for name in built} == {name: push[name] for name in built}
+
+
+def test_no_event_of_a_pull_request_starts_anything(graph: Graph) -> None:
+    """Whoever may only propose a change has nothing built by this stack, and nothing pushed into its repositories."""
+    (pipeline,) = graph.of("aws:codepipeline/pipeline:Pipeline")
+    for trigger in pipeline.inputs["triggers"]:
+        assert set(trigger["gitConfiguration"]) == {"sourceActionName", "pushes"}
+    assert graph.of("aws:codebuild/webhook:Webhook") == []
+
+
 def test_a_role_passes_roles_to_one_named_service_only(graph: Graph) -> None:
     for policy, statement in statements(graph):
         if "iam:PassRole" in statement["Action"]:
@@ -305,11 +341,21 @@ def test_every_project_writes_to_its_own_log_group_and_no_other_exists(graph: Gr
     assert groups == written == {f"/aws/codebuild/{project.inputs['name']}" for project in graph.of("Project")}
 
 
-def test_only_image_builders_are_privileged(graph: Graph) -> None:
-    privileged = {item.inputs["name"] for item in graph.of("Project") if item.inputs["environment"]["privilegedMode"]}
-    suffixes = ("build-image", "build-nginx-image", "build-smoke-test-image", "run-smoke-test")
-    asked = {"shop-everything-on-check-licenses"}  # by `docker: true`
-    assert all(name.endswith(suffixes) or name in asked for name in privileged)
+def test_exactly_the_builders_of_images_are_privileged(graph: Graph) -> None:
+    """And the checks that ask for it by ``docker: true``: what else runs has no Docker daemon beside it.
+
+    A builder is known by its buildspec, and not by its name.
+    """
+    projects = {item.inputs["name"]: item.inputs for item in graph.of("Project")}
+    privileged = {name for name, inputs in projects.items() if inputs["environment"]["privilegedMode"]}
+    builds = {name for name, inputs in projects.items() if '"$JOBS_DIR/jobs.pyz" build-image' in specification(inputs)}
+    asked = {"shop-everything-on-check-licenses"} & projects.keys()  # by `docker: true`
+    assert privileged == builds | asked
+
+
+def specification(project: Mapping[str, Any]) -> str:
+    """What a project runs."""
+    return str(project["source"]["buildspec"])
 
 
 def test_the_pipeline_may_start_exactly_the_projects_of_its_actions(graph: Graph) -> None:
@@ -323,6 +369,26 @@ def test_the_pipeline_may_start_exactly_the_projects_of_its_actions(graph: Graph
     }
     assert used == set(projects)
     assert granted == set(projects.values())
+
+
+def test_nobody_but_the_pipeline_starts_builds_and_nobody_changes_what_runs(graph: Graph) -> None:
+    """A stolen role of a job starts nothing, so it cannot run a project with another buildspec, image or role."""
+    runs = re.compile(r"(codebuild:(Start|Retry)|codepipeline:(Start|Retry|PutApproval|Rollback|Override))")
+    changes = re.compile(r"(codebuild|codepipeline):\w*(Project|Pipeline|Webhook|Credential|Transition|Policy)s?$")
+    reads = re.compile(r"\w+:(Get|List|BatchGet|Describe)")
+    held = {
+        (policy, action)
+        for policy, statement in statements(graph)
+        for action in statement["Action"]
+        if (runs.match(action) or changes.match(action)) and not reads.match(action)
+    }
+    pipeline = {holder for holder, action in held if action == "codebuild:StartBuild"}
+    rules = {holder for holder, action in held if action == "codepipeline:StartPipelineExecution"}
+    assert pipeline == {"shop-delivery-policy"}
+    assert held <= {("shop-delivery-policy", "codebuild:StartBuild")} | {
+        (holder, "codepipeline:StartPipelineExecution") for holder in rules
+    }
+    assert all(re.fullmatch(r"shop-delivery-on-(image-push|upload)-policy", holder) for holder in rules)
 
 
 def test_every_artifact_is_written_once_before_it_is_read(graph: Graph) -> None:
@@ -397,7 +463,7 @@ def test_hosting_that_is_made_protects_its_log_bucket_service_and_load_balancer_
     serving = {"aws:ecs/service:Service", "aws:lb/loadBalancer:LoadBalancer", "aws:lb/targetGroup:TargetGroup"}
     assert {item.type for item in graph if item.protect} == STATEFUL | GUARDS | serving
     assert [item.name for item in graph.of("TargetGroup") if item.protect] == ["shop-hosting-load-balancer-blue"]
-    assert all(item.protect for item in graph if item.type in STATEFUL | GUARDS)
+    assert [item.name for item in graph if item.type in STATEFUL | GUARDS and not item.protect] == COPIES
     assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [False, False]
     assert graph.one("aws:lb/loadBalancer:LoadBalancer").inputs["enableDeletionProtection"] is True
 
@@ -426,6 +492,8 @@ def test_the_first_run_waits_for_the_service_it_deploys_to() -> None:
     assert service in graph.one("DeploymentGroup").dependencies
 
 
+COPIES = ["shop-registry-build-tools-repository"]
+"""What could be fetched again."""
 STATEFUL = {"aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:ecr/repository:Repository"}
 GUARDS = {
     "aws:kms/keyPolicy:KeyPolicy",
@@ -442,9 +510,10 @@ GUARDS = {
 def test_with_protection_key_bucket_and_repositories_are_protected_with_what_keeps_them_closed() -> None:
     graph = build_program(stack_file(frozenset(TOGGLES), protect=True))
     assert {item.type for item in graph if item.protect} == STATEFUL | GUARDS
-    assert all(item.protect for item in graph if item.type in STATEFUL | GUARDS)
+    assert [item.name for item in graph if item.type in STATEFUL | GUARDS and not item.protect] == COPIES
     assert [item.inputs["forceDestroy"] for item in graph.of("aws:s3/bucket:Bucket")] == [False]
-    assert {item.inputs["forceDelete"] for item in graph.of("aws:ecr/repository:Repository")} == {False}
+    deleted = {item.name: item.inputs["forceDelete"] for item in graph.of("aws:ecr/repository:Repository")}
+    assert [name for name, force in deleted.items() if force] == COPIES
 
 
 def test_without_protection_a_stack_leaves_cleanly() -> None:
@@ -456,7 +525,7 @@ def test_without_protection_a_stack_leaves_cleanly() -> None:
 
 def test_the_load_balancer_can_be_found_by_whoever_makes_the_dns_record() -> None:
     """The service's address is the domain name then, and the record is the user's to make."""
-    balancer = {"certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"}
+    balancer = {"certificateArn": CERTIFICATE}
     hosting = {"loadBalancer": {**balancer, "domainName": "shop.example.com"}}
     exports = build_program({**stack_file(frozenset()), "ecs-delivery:hosting": hosting}).exports
     assert exports["serviceUrl"] == "https://shop.example.com"
@@ -465,16 +534,20 @@ def test_the_load_balancer_can_be_found_by_whoever_makes_the_dns_record() -> Non
     (note,) = (note for note in exports["nextSteps"] if "DNS" in note)
     assert note == (
         "Make the DNS record of shop.example.com: in Route 53 an alias to lb-shop-dev-1.eu-west-1.elb.amazonaws.com in "
-        "the hosted zone Z32O12XQLNTSW2, elsewhere a CNAME to lb-shop-dev-1.eu-west-1.elb.amazonaws.com."
+        "the hosted zone Z32O12XQLNTSW2, elsewhere a CNAME to lb-shop-dev-1.eu-west-1.elb.amazonaws.com. Users reach "
+        "it once this prints an address: nslookup shop.example.com"
     )
 
 
 def test_a_certificate_of_a_name_that_the_file_does_not_tell_needs_the_record_as_well() -> None:
-    balancer = {"certificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"}
+    balancer = {"certificateArn": CERTIFICATE}
     values = {**stack_file(frozenset()), "ecs-delivery:hosting": {"loadBalancer": balancer}}
-    assert "Make the DNS record of the name that the certificate is for: " in "".join(
-        build_program(values).exports["nextSteps"]
-    )
+    steps = build_program(values).exports["nextSteps"]
+    assert "Make the DNS record of the name that the certificate is for: " in "".join(steps)
+    assert (
+        "Check that the certificate is ISSUED, because HTTPS needs it: aws acm describe-certificate --certificate-arn "
+        f"{CERTIFICATE} --query Certificate.Status --output text --region eu-west-1"
+    ) in steps
 
 
 def test_plain_http_under_the_load_balancers_own_name_needs_no_record() -> None:
@@ -504,6 +577,35 @@ def test_the_program_runs_when_nothing_is_known_yet() -> None:
     """The first preview of an empty account knows no ARN at all."""
     graph = build_program(stack_file(frozenset(TOGGLES)), preview=True)
     assert [item.name for item in graph.of("Pipeline")] == ["shop-delivery-pipeline"]
+
+
+CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab"
+
+
+def test_the_policies_of_a_role_have_room_for_as_many_images_and_checks_as_a_file_may_name() -> None:
+    """All inline policies of a role have 10,240 characters together, white space aside.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    values = {
+        **load_stack_file(stack_files()["everything-on"]),
+        "ecs-delivery:hosting": {"loadBalancer": {"certificateArn": CERTIFICATE, "domainName": "shop.example.com"}},
+    }
+    names = [f"{'abcdefghi'[number]}-further-imag" for number in range(9)]
+    application, build = (cast("dict[str, Any]", values[f"ecs-delivery:{key}"]) for key in ("application", "build"))
+    containers = {f"c-{name}": {"image": f"build/{name}"} for name in names}
+    checks = {f"check-of-20-letters{number}": {"buildspec": "ci/unit.yml"} for number in range(10)}
+    values["ecs-delivery:application"] = {**application, "name": "a-name-of-24-characters1", "containers": containers}
+    values["ecs-delivery:build"] = {
+        **build,
+        "images": {name: {"dockerfile": f"{name}/Dockerfile"} for name in names},
+        "checks": checks,
+    }
+    sizes: dict[str, int] = {}
+    for policy in build_program(values, stack_name="staging").of("RolePolicy"):
+        text = json.dumps(json.loads(policy.inputs["policy"]), separators=(",", ":"))
+        sizes[policy.inputs["role"]] = sizes.get(policy.inputs["role"], 0) + len(text)
+    assert {role: size for role, size in sizes.items() if size > 10240} == {}
 
 
 # --- reviewed summaries ---------------------------------------------------------------------------------------------

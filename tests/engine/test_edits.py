@@ -267,6 +267,37 @@ def test_a_stack_whose_traffic_was_moved_to_the_other_group_is_removed(live: Cal
     assert not stack.stack().exists
 
 
+def test_another_web_acl_takes_the_place_of_the_one_before(live: Callable[[str], Live]) -> None:
+    """AWS knows an association by the load balancer alone: ended after the new one is there, it would end that, too."""
+    acl = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/{}/0f0f0f0f-1234-4abc-8def-0123456789ab"
+    stack = live("codeDeploy")
+    for name in ("shop", "strict"):
+        stack.up(load_balancer(plainHttp=True, webAclArn=acl.format(name)))
+        (found,) = (item for item in stack.stack().graph() if item["type"].startswith("aws:wafv2/"))
+        assert found["inputs"]["webAclArn"] == acl.format(name)
+
+
+def test_a_fleet_comes_and_goes_and_nothing_else_is_made_anew(live: Callable[[str], Live]) -> None:
+    """Projects take it on and let go of it in place; it is there before they do, and goes when none has it."""
+
+    def builds(**section: object) -> Callable[[Config], None]:
+        def edit(config: Config) -> None:
+            config["ecs-delivery:build"] = section
+
+        return edit
+
+    stack, project = live("codeDeploy"), "shop-build-image-project"
+    for fleet, ops in (
+        ({"capacity": 1}, {"shop-build-fleet": "create", project: "update"}),
+        ({"capacity": 2, "overflow": "onDemand"}, {"shop-build-fleet": "update"}),
+        (None, {"shop-build-fleet": "delete", project: "update"}),
+    ):
+        outcome = stack.up(builds(**({"fleet": fleet} if fleet else {})))
+        assert {step.name: step.op for step in outcome.changes} == ops
+    (there,) = (item for item in stack.stack().graph() if item["name"] == project)
+    assert "fleet" not in there["inputs"]["environment"]
+
+
 def zones(count: int) -> Callable[[Config], None]:
     def edit(config: Config) -> None:
         config["ecs-delivery:hosting"]["network"] = {"availabilityZones": count}

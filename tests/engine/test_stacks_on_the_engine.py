@@ -18,7 +18,8 @@ from summary import stack_files
 from components.jobs import bundle as job_bundle
 from components.jobs.bundle import key_of, pack
 from local.engine.outcome import Outcome
-from local.engine.stack import UNKNOWN, EngineFailure, LocalStack
+from local.engine.stack import EngineFailure, LocalStack
+from local.engine.values import UNKNOWN
 
 pytestmark = pytest.mark.engine
 
@@ -234,6 +235,12 @@ def jobs_in(urns: Iterable[str]) -> set[str]:
     return {re.sub(r".*::shop-(.*)-project", r"\1", urn) for urn in urns if f"${kind}::" in urn}
 
 
+def labelled_in(there: set[str]) -> set[str]:
+    """The policies of repositories that name the role of the job which puts versions on images."""
+    found = {name for name in there if re.fullmatch(r"shop-registry-(app|source|image-.+)-policy", name)}
+    return found - ({"shop-registry-source-policy"} if "shop-registry-app-policy" in found else set())
+
+
 def test_switching_release_on_creates_its_jobs_and_updates_the_pipeline(deployed: Deployed) -> None:
     sections = yaml.safe_load(deployed.file.read_text(encoding="utf-8"))["config"]
     before = "ecs-delivery:release" in sections
@@ -251,7 +258,7 @@ def test_switching_release_on_creates_its_jobs_and_updates_the_pipeline(deployed
     assert names(outcome, "create") == {f"shop-{job}-{kind}" for job in jobs_in(created) for kind in kinds}
     assert [urn for urn in created if "ecs-delivery:stage:Release" not in urn] == []
     pipeline = {"shop-delivery-pipeline", "shop-delivery-policy"}
-    guard = {"shop-registry-source-policy"} & {resource["name"] for resource in deployed.graph}  # names who labels
+    guard = labelled_in({resource["name"] for resource in deployed.graph})
     assert names(outcome, "update") == {*pipeline, *guard, "shop-prepare-deployment-project"}
     assert names(outcome, "delete") == set()
 
@@ -269,12 +276,13 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
     kinds = ("logs", "policy", "project", "role", "lighthouse", "http")
     expected = {f"shop-{job}-{kind}" for job in jobs for kind in kinds}
     expected |= {"shop-test-lighthouse-package", "shop-test-lighthouse-package-lock"}
+    expected |= {f"shop-test-smoke-test-{kind}" for kind in ("execution", "execution-policy", "logs")}
     assert names(outcome, "delete") == expected & there
     updated = (
         {"shop-delivery-pipeline", "shop-delivery-policy"} | ({"shop-messenger-policy"} & there) if jobs else set()
     )
     if "tag-image" in jobs:
         updated.add("shop-prepare-deployment-project")
-        updated |= {"shop-registry-source-policy"} & there  # it does not name the role any more that labels
+        updated |= labelled_in(there)
     assert names(outcome, "update") == updated
     assert [step.name for step in outcome.changes if step.type in STATEFUL or step.is_replacement] == []

@@ -250,6 +250,19 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             adds=lambda resource: {"GroupName": f"{resource['name']}{_GENERATED_SUFFIX}"},
         ),
     ),
+    "aws:ec2/flowLog:FlowLog": (
+        Call(
+            service="ec2",
+            operation="CreateFlowLogs",
+            case=pascal,
+            places={
+                **_tag_specification("vpc-flow-log"),
+                "iamRoleArn": _to("DeliverLogsPermissionArn"),
+                "vpcId": Place(to="ResourceIds", change=in_list),
+            },
+            adds=lambda _: {"ResourceType": "VPC"},
+        ),
+    ),
     "aws:ec2/vpcEndpoint:VpcEndpoint": (
         Call(service="ec2", operation="CreateVpcEndpoint", case=pascal, places=_tag_specification("vpc-endpoint")),
     ),
@@ -464,6 +477,9 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             adds=lambda resource: {"StatementId": f"{resource['name']}{_GENERATED_SUFFIX}"},
         ),
     ),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": (
+        Call(service="lambda", operation="PutFunctionEventInvokeConfig", case=pascal),
+    ),
     "aws:sns/topic:Topic": (
         Call(
             service="sns",
@@ -513,6 +529,7 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             adds=lambda resource: {"logGroupName": resource["outputs"]["name"]},
         ),
     ),
+    "aws:codebuild/fleet:Fleet": (Call(service="codebuild", operation="CreateFleet", places={**_LOWER_TAGS}),),
     "aws:codebuild/reportGroup:ReportGroup": (
         Call(
             service="codebuild",
@@ -696,6 +713,14 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
             },
         ),
     ),
+    "aws:s3/bucketLogging:BucketLogging": _bucket_setting(
+        "PutBucketLogging",
+        "BucketLoggingStatus",
+        {
+            "targetBucket": _to("BucketLoggingStatus.LoggingEnabled.TargetBucket"),
+            "targetPrefix": _to("BucketLoggingStatus.LoggingEnabled.TargetPrefix"),
+        },
+    ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _bucket_setting(
         "PutBucketOwnershipControls",
         "OwnershipControls",
@@ -715,6 +740,13 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
     ),
     "aws:s3/bucketVersioning:BucketVersioning": _bucket_setting(
         "PutBucketVersioning", "", {"versioningConfiguration": _to("VersioningConfiguration")}
+    ),
+    "aws:wafv2/webAclAssociation:WebAclAssociation": (
+        Call(
+            service="wafv2",
+            operation="AssociateWebACL",
+            places={"resourceArn": _to("ResourceArn"), "webAclArn": _to("WebACLArn")},
+        ),
     ),
 }
 """Resource type -> the requests that make it. A type without a row is an error, never passed over."""

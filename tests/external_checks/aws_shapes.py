@@ -7,10 +7,10 @@ enums, patterns and upper bounds it leaves to the service, so they are read off 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from aws_requests import Request
+from aws_requests import Described, NoRequestError, Request, requests_of
 from botocore.model import Shape  # type: ignore[import-untyped]  # ships no types
 from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # ships no types
 
@@ -25,6 +25,17 @@ def problems(request: Request) -> list[str]:
     report = ParamValidator().validate(request.params, shape).generate_report()
     found = [*report.splitlines(), *_limits(request.params, shape, request.operation)]
     return [f"{request.origin}: {request.service} {request.operation}: {problem}" for problem in found]
+
+
+def judged(graph: Iterable[Described]) -> list[str]:
+    """Everything the service models have against a graph, and every type that stands for no request."""
+    found: list[str] = []
+    for resource in graph:
+        try:
+            found.extend(problem for request in requests_of([resource]) for problem in problems(request))
+        except NoRequestError as error:
+            found.append(str(error))
+    return found
 
 
 def _limits(value: Any, shape: Shape, path: str) -> Iterator[str]:  # noqa: ANN401 - any JSON value

@@ -150,8 +150,8 @@ _IN_LIST = pulumi_only("one of the attributes, which are a list")
 
 
 def _zip_file(code: pulumi.AssetArchive) -> dict[str, str]:
-    """The one file of a function."""
-    asset = the_only_one(list(code.assets.values()))
+    """The first file of a function: CloudFormation takes one in the template, and more from a bucket only."""
+    asset = next(iter(code.assets.values()))
     assert isinstance(asset, pulumi.StringAsset)
     return {"ZipFile": asset.text}
 
@@ -230,6 +230,11 @@ TYPES: Mapping[str, Written] = {
     ),
     "aws:ec2/securityGroup:SecurityGroup": Written(
         type="AWS::EC2::SecurityGroup", places={**_TAGS, "description": _to("GroupDescription")}
+    ),
+    "aws:ec2/flowLog:FlowLog": Written(
+        type="AWS::EC2::FlowLog",
+        places={**_TAGS, "iamRoleArn": _to("DeliverLogsPermissionArn"), "vpcId": _to("ResourceId")},
+        adds=lambda _: {"ResourceType": "VPC"},
     ),
     "aws:ec2/vpcEndpoint:VpcEndpoint": Written(type="AWS::EC2::VPCEndpoint", places=_TAGS),
     "aws:ecs/cluster:Cluster": Written(
@@ -370,6 +375,9 @@ TYPES: Mapping[str, Written] = {
     "aws:lambda/permission:Permission": Written(
         type="AWS::Lambda::Permission", places={"function": _to("FunctionName")}
     ),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Written(
+        type="AWS::Lambda::EventInvokeConfig", adds=lambda _: {"Qualifier": "$LATEST"}
+    ),
     "aws:sns/topic:Topic": Written(type="AWS::SNS::Topic", places={**_TAGS, "name": _to("TopicName")}),
     "aws:sns/topicPolicy:TopicPolicy": Written(
         type="AWS::SNS::TopicPolicy",
@@ -398,6 +406,7 @@ TYPES: Mapping[str, Written] = {
     "aws:cloudwatch/logGroup:LogGroup": Written(
         type="AWS::Logs::LogGroup", places={**_TAGS, "name": _to("LogGroupName")}
     ),
+    "aws:codebuild/fleet:Fleet": Written(type="AWS::CodeBuild::Fleet", places={**_TAGS}),
     "aws:codebuild/reportGroup:ReportGroup": Written(
         type="AWS::CodeBuild::ReportGroup", places={**_TAGS, "exportConfig.type": _to("ExportConfigType")}
     ),
@@ -513,6 +522,16 @@ TYPES: Mapping[str, Written] = {
             **dict.fromkeys(("bucket", "contentType", "key", "tags"), pulumi_only("where and how the object is kept")),
         },
     ),
+    "aws:s3/bucketLogging:BucketLogging": Written(
+        type=_BUCKET,
+        part_of="bucket",
+        under="LoggingConfiguration",
+        places={
+            "bucket": _OWNER,
+            "targetBucket": _to("DestinationBucketName"),
+            "targetPrefix": _to("LogFilePrefix"),
+        },
+    ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Written(
         type=_BUCKET,
         part_of="bucket",
@@ -537,6 +556,9 @@ TYPES: Mapping[str, Written] = {
         },
     ),
     "aws:s3/bucketVersioning:BucketVersioning": Written(type=_BUCKET, part_of="bucket", places={"bucket": _OWNER}),
+    "aws:wafv2/webAclAssociation:WebAclAssociation": Written(
+        type="AWS::WAFv2::WebACLAssociation", places={"webAclArn": _to("WebACLArn")}
+    ),
 }
 """Resource type -> its form in CloudFormation. A type without a row is an error, never passed over."""
 

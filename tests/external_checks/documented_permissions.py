@@ -24,6 +24,7 @@ _ECS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide"
 _ECR = "https://docs.aws.amazon.com/AmazonECR/latest/userguide"
 _LAMBDA = "https://docs.aws.amazon.com/lambda/latest/dg"
 _SNS = "https://docs.aws.amazon.com/sns/latest/dg"
+_VPC = "https://docs.aws.amazon.com/vpc/latest/userguide"
 _MANAGED = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference"
 
 _ACCESS_POINT = "arn:aws:elasticfilesystem:<region>:<account>:access-point/<id>"
@@ -279,7 +280,7 @@ def _with_secrets_of(service: str) -> Callable[[Role], bool]:
         routed = [part.get("logConfiguration", {}).get("secretOptions", ()) for part in parts]
         secrets = [entry["valueFrom"] for part in parts for entry in part.get("secrets", ())]
         secrets += [entry["valueFrom"] for options in routed for entry in options]
-        return _starts_with("execution")(role) and any(f":{service}:" in arn for arn in secrets)
+        return _starts_with("roles-execution")(role) and any(f":{service}:" in arn for arn in secrets)
 
     return applies
 
@@ -383,6 +384,36 @@ def _puts(role: Role) -> bool:
     return any("s3:PutObject" in statement["Action"] for statement in role.statements)
 
 
+def _execution_role(role: str, name: str, *, log: str) -> Purpose:
+    """What AWS's managed policy lets an execution role do, and ours of one log group.
+
+    Args:
+        role: What it is, for messages.
+        name: How its name begins.
+        log: The log group.
+    """
+    return Purpose(
+        name=f"Amazon ECS: {role}",
+        page=f"{_MANAGED}/AmazonECSTaskExecutionRolePolicy.html",
+        applies=_starts_with(name),
+        permissions=(
+            Permission(actions=("ecr:GetAuthorizationToken",), aws=("*",)),
+            Permission(
+                actions=("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
+                aws=("*",),
+                ours=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
+                proof=f"Amazon ECR's own examples scope them by the repository: {_ECR}/repository-policy-examples.html",
+            ),
+            Permission(
+                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                aws=("*",),
+                ours=(f"arn:aws:logs:<region>:<account>:log-group:{log}:*",),
+                proof="The AWS CDK grants an execution role its log group this way (LogGroup.grantWrite).",
+            ),
+        ),
+    )
+
+
 PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="Lambda: log of a function",
@@ -402,6 +433,33 @@ PURPOSES: tuple[Purpose, ...] = (
                 actions=("logs:CreateLogGroup",), aws=("*",), absent="The log group is made here, before the function."
             ),
         ),
+    ),
+    Purpose(
+        name="VPC flow logs: CloudWatch Logs",
+        page=f"{_VPC}/flow-logs-iam-role.html",
+        applies=by_service("vpc-flow-logs"),
+        permissions=(
+            Permission(
+                actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+                aws=("*",),
+                ours=("arn:aws:logs:<region>:<account>:log-group:<group path>:*",),
+                proof=(
+                    "The AWS CDK grants the role of a flow log these three actions on its log group, and nothing else "
+                    "of CloudWatch Logs: https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/aws-ec2/lib/vpc-flow-logs.ts"
+                ),
+            ),
+            Permission(
+                actions=("logs:CreateLogGroup", "logs:DescribeLogGroups"),
+                aws=("*",),
+                absent="The log group is made here, before the flow log, and is to stay away when it is destroyed.",
+            ),
+        ),
+    ),
+    Purpose(
+        name="Lambda: record of an invocation that failed, to a topic",
+        page=f"{_LAMBDA}/invocation-async-retain-records.html",
+        applies=lambda role: _states("ReadGitHubToken")(role) and _states("PublishMessages")(role),
+        permissions=(Permission(actions=("sns:Publish",), aws=("arn:aws:sns:<region>:<account>:<topic>",)),),
     ),
     Purpose(
         name="SNS: messages for an encrypted topic",
@@ -788,7 +846,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="Amazon ECS: run tasks of a family in one cluster",
         page=f"{_ECS}/security_iam_id-based-policy-examples.html",
-        applies=_runs("run-before", "run-after"),
+        applies=_runs("run-before", "run-after", "run-smoke-test"),
         permissions=(
             Permission(
                 actions=("ecs:RunTask",),
@@ -800,7 +858,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose(
         name="Amazon ECS: tags of a task and of a task definition",
         page=f"{_ECS}/supported-iam-actions-tagging.html",
-        applies=_runs("run-before", "run-after"),
+        applies=_runs("run-before", "run-after", "run-smoke-test"),
         permissions=(
             Permission(
                 actions=("ecs:TagResource",),
@@ -862,6 +920,17 @@ PURPOSES: tuple[Purpose, ...] = (
                 aws=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
             ),
             Permission(actions=("ecr:GetAuthorizationToken",), aws=("*",)),
+        ),
+    ),
+    Purpose(
+        name="Amazon ECR: read what scans have found, by Amazon Inspector too",
+        page=f"{_ECR}/image-scanning-enhanced-iam.html",
+        applies=lambda role: "SCAN_RULES" in _variables(role),
+        permissions=(
+            Permission(
+                actions=("inspector2:ListFindings", "inspector2:ListAccountPermissions", "inspector2:ListCoverage"),
+                aws=("*",),
+            ),
         ),
     ),
     Purpose(
@@ -976,26 +1045,8 @@ PURPOSES: tuple[Purpose, ...] = (
             ),
         ),
     ),
-    Purpose(
-        name="Amazon ECS: task execution role",
-        page=f"{_MANAGED}/AmazonECSTaskExecutionRolePolicy.html",
-        applies=_starts_with("execution"),
-        permissions=(
-            Permission(actions=("ecr:GetAuthorizationToken",), aws=("*",)),
-            Permission(
-                actions=("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
-                aws=("*",),
-                ours=("arn:aws:ecr:<region>:<account>:repository/<repository path>",),
-                proof=f"Amazon ECR's own examples scope them by the repository: {_ECR}/repository-policy-examples.html",
-            ),
-            Permission(
-                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
-                aws=("*",),
-                ours=("arn:aws:logs:<region>:<account>:log-group:/ecs/<service>:*",),
-                proof="The AWS CDK grants an execution role its log group this way (LogGroup.grantWrite).",
-            ),
-        ),
-    ),
+    _execution_role("task execution role", "roles-execution", log="/ecs/<service>"),
+    _execution_role("execution role of the smoke test", "smoke-test-execution", log="/ecs/<service>/<container>"),
     Purpose(
         name="Amazon ECS: task execution role that reads Secrets Manager",
         page=f"{_ECS}/task_execution_IAM_role.html",

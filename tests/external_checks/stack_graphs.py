@@ -57,6 +57,13 @@ OTHER_CHOICES: Mapping[str, tuple[str, Mapping[str, object]]] = {
                     "promoters": ["arn:aws:iam::210987654321:role/shop-promote"],
                 }
             },
+            "ecs-delivery:verification": {
+                "provenance": {
+                    "source": "https://github.com/example/shop",
+                    "pipeline": "arn:aws:codepipeline:eu-central-1:210987654321:shop-dev",
+                },
+                "scan": {"enabled": True},
+            },
             "ecs-delivery:deploy": {
                 "engine": "ecs",
                 "strategy": "linear",

@@ -128,6 +128,7 @@ def test_every_kind_of_command_is_among_them() -> None:
     every = {command for name in NAMES for command in commands(name)}
     calls = {tuple(call.split()[1:3]) for command in every for call in re.findall(r"aws \S+ \S+", command)}
     assert calls == {
+        ("acm", "describe-certificate"),
         ("codeconnections", "get-connection"),
         ("codepipeline", "get-pipeline"),
         ("codepipeline", "start-pipeline-execution"),

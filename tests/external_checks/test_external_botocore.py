@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from aws_requests import ACTIONS, CALLS, DIGEST, Described, NoRequestError, Request, is_made_in_aws, requests_of
-from aws_shapes import problems
+from aws_requests import ACTIONS, CALLS, DIGEST, NoRequestError, Request, is_made_in_aws, requests_of
+from aws_shapes import judged, problems
+from botocore.session import get_session  # type: ignore[import-untyped]  # ships no types
 from planted_faults import NOTHING, Fault
 from rewriting import Places
 from stack_graphs import NAMES, described, input_paths
 
 from components.engines import ENGINES
 from components.engines.deployment_configuration import deployment_configuration, pause
+from components.settings.names import REGION
 from components.settings.sections.deploy import DeploySection
 
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
@@ -139,17 +142,6 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-def judged(graph: Iterable[Described]) -> list[str]:
-    """Everything the service models have against a graph, and every type that stands for no request."""
-    found: list[str] = []
-    for resource in graph:
-        try:
-            found.extend(problem for request in requests_of([resource]) for problem in problems(request))
-        except NoRequestError as error:
-            found.append(str(error))
-    return found
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_aws_would_accept_every_request_of_a_graph(name: str) -> None:
     found = judged(described(name))
@@ -176,6 +168,13 @@ def test_ecs_would_accept_every_strategy(strategy: str) -> None:
         params={"service": "shop", "deploymentConfiguration": configuration},
     )
     assert problems(request) == []
+
+
+def test_every_region_of_aws_is_a_region_of_a_stack_file() -> None:
+    partitions = get_session().get_component("data_loader").load_data("endpoints")["partitions"]
+    regions = [region for partition in partitions for region in partition["regions"]]
+    assert len(regions) > 30
+    assert [region for region in regions if not re.search(REGION, region)] == []
 
 
 def test_a_pushed_image_starts_a_run_of_exactly_that_image() -> None:

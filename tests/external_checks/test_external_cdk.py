@@ -49,7 +49,7 @@ SAME: Mapping[str, Callable[[Role], bool]] = {
     "PlainProject": _for("CodeBuild: output artifacts"),
     "ReportsProject": _for("CodeBuild: test report"),
     "PushProject": _for("Amazon ECR: push an image"),
-    "PullProject": lambda role: role.project.get("name", "").endswith(("-run-smoke-test", "-extract-static-files")),
+    "PullProject": lambda role: role.project.get("name", "").endswith("-extract-static-files"),
     "SecretProject": _for("CodeBuild: variable from Secrets Manager"),
     "TaskExecutionRole": lambda role: all(
         _for(f"Amazon ECS: task execution role that reads {store}")(role)

@@ -221,7 +221,8 @@ def test_parliament_still_does_not_know_it(action: str) -> None:
 
 def test_every_role_key_and_bucket_of_a_graph_is_judged() -> None:
     """One document from each resource that carries one, so that a renamed input cannot hide it."""
-    types = ("aws:iam/role:Role", ROLE_POLICY, BUCKET_POLICY, "aws:kms/keyPolicy:KeyPolicy")
+    of_others = ("aws:kms/keyPolicy:KeyPolicy", "aws:ecr/repositoryPolicy:RepositoryPolicy")
+    types = ("aws:iam/role:Role", ROLE_POLICY, BUCKET_POLICY, *of_others)
     carriers = [item["name"] for item in described("everything-on") if item["type"] in types]
     judged = [policy.origin.rpartition(".")[0] for policy in policies(described("everything-on"))]
     assert sorted(judged) == sorted(carriers)

@@ -1,10 +1,9 @@
-"""Previews on pull requests: what the workflow may do, what it needs of AWS, and the comment that it writes."""
+"""Previews on pull requests and deployments from main: what the workflows may do, and what they need of AWS."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from components.settings import load_stack_file
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "previews.md").read_text(encoding="utf-8")
-TEXT = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
-WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+WORKFLOWS: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
 TRUST, MAY = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
 LOOKED_UP = {
     # internal/service/elbv2/load_balancer_data_source.go and listener_data_source.go of AWS's provider, v6.58.0
@@ -39,30 +38,61 @@ IN_COMPONENTS = {"awsx:ec2:Vpc": {"ec2:DescribeAvailabilityZones"}}
 """What components of other packages look up: awsx's network goes over the zones of the region."""
 
 
-def test_what_a_branch_can_change_runs_with_nothing_that_writes() -> None:
+@pytest.mark.parametrize(
+    ("name", "job", "stack"), [("preview.yml", "dev", "dev"), ("preview-prod.yml", "prod", "prod")]
+)
+def test_what_a_branch_can_change_runs_with_nothing_that_writes(name: str, job: str, stack: str) -> None:
     """The tests of the repository hold all workflows to naming no secret."""
-    assert WORKFLOW["permissions"] == {}
-    assert set(WORKFLOW[True]) == {"pull_request"}  # YAML reads the key `on` as true
-    preview = WORKFLOW["jobs"]["preview"]
+    workflow = WORKFLOWS[name]
+    assert workflow["permissions"] == {}
+    assert set(workflow[True]) == {"pull_request"}  # YAML reads the key `on` as true
+    preview = workflow["jobs"][job]
     assert preview["permissions"] == {"contents": "read", "id-token": "write"}
-    assert preview["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
-    assert preview["strategy"]["matrix"] == {"stack": ["dev", "prod"]}
-    assert preview["environment"] == "preview-${{ matrix.stack }}"
-    assert "github.token" not in json.dumps(preview), "a preview's program could read it"
+    own = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert preview["if"] == f"{own} && vars.PULUMI_IN_AWS == 'true'"
+    assert preview["environment"] == f"preview-{stack}"
+    assert "github.token" not in json.dumps(workflow), "a preview's program could read it"
 
 
-def test_the_job_that_writes_runs_nothing_of_the_branch() -> None:
-    comment = WORKFLOW["jobs"]["comment"]
-    assert comment["permissions"] == {"pull-requests": "write"}
-    assert [step.get("uses", "run").partition("@")[0] for step in comment["steps"]] == [
-        "actions/download-artifact",
-        "run",
-    ]
-    assert "${{" not in comment["steps"][1]["run"]
+def test_every_pull_request_is_previewed_without_credentials() -> None:
+    """A fork's, too, and that of a repository that has set up nothing."""
+    local = WORKFLOWS["preview.yml"]["jobs"]["local"]
+    assert local["permissions"] == {"contents": "read"}
+    assert local["strategy"]["matrix"] == {"stack": ["dev", "prod"]}
+    assert not {"if", "environment"} & set(local)
+    assert [step.get("with") for step in local["steps"] if step.get("uses") == "./.github/actions/pulumi"] == [None]
 
 
-def test_every_variable_of_the_workflow_is_written_down() -> None:
-    assert set(re.findall(r"vars\.([A-Z_]+)", TEXT)) == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE))
+@pytest.mark.parametrize("name", ["preview.yml", "preview-prod.yml", "deploy-stack.yml"])
+def test_credentials_are_short_lived_and_come_after_the_packages(name: str) -> None:
+    """An installer of the packages has none to read; a preview's are the shortest that AWS gives."""
+    steps = yaml.safe_load((ROOT / ".github/actions/pulumi/action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
+    order = [step.get("run", step.get("uses", "")).partition("@")[0] for step in steps]
+    assert order.index("make install") < order.index("aws-actions/configure-aws-credentials")
+    for job in WORKFLOWS[name]["jobs"].values():
+        for step in job["steps"]:
+            if step.get("uses") == "./.github/actions/pulumi" and "with" in step:
+                deploys = job.get("environment", "").startswith("deploy-")
+                assert ("DEPLOY_ROLE_ARN" in step["with"]["role"]) == deploys
+                assert ("seconds" in step["with"]) == deploys
+
+
+def test_what_is_deployed_is_merged_planned_and_read() -> None:
+    stack = WORKFLOWS["deploy-stack.yml"]["jobs"]
+    assert stack["plan"]["if"] == "github.ref == 'refs/heads/main' && vars.PULUMI_DEPLOYS == 'true'"
+    assert stack["apply"]["needs"] == "plan"
+    assert stack["apply"]["environment"] == "deploy-${{ inputs.stack }}"
+    assert stack["apply"]["concurrency"] == {"group": "deploy-${{ inputs.stack }}", "cancel-in-progress": False}
+    both = WORKFLOWS["deploy.yml"]["jobs"]
+    assert [job["with"]["stack"] for job in both.values()] == ["dev", "prod"]
+    assert both["prod"]["needs"] == "dev"
+    assert set(WORKFLOWS["deploy.yml"][True]) == {"push", "workflow_dispatch"}
+    assert WORKFLOWS["deploy.yml"][True]["push"] == {"branches": ["main"]}
+
+
+def test_every_variable_of_the_workflows_is_written_down() -> None:
+    used = set(re.findall(r"vars\.([A-Z_]+)", "".join(TEXTS.values())))
+    assert used == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE))
 
 
 def test_the_role_trusts_one_environment_of_one_repository() -> None:
@@ -99,37 +129,3 @@ def test_nothing_that_the_role_may_do_writes_or_reads_data_but_the_state() -> No
             else:
                 assert action in {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"}
                 assert statement["Resource"] != "*"
-
-
-GH = """#!/bin/sh
-printf '%s\\n' "$*" >> calls.txt
-case "$*" in *--jq*) cat ids.txt;; *) cp comment.md posted.md;; esac
-"""
-
-
-@pytest.mark.parametrize(("ids", "call"), [("", "POST"), ("71\n72\n", "PATCH")])
-def test_there_is_one_comment_that_fits_and_says_the_summary_first(tmp_path: Path, ids: str, call: str) -> None:
-    (tmp_path / "gh").write_text(GH, encoding="utf-8")
-    (tmp_path / "gh").chmod(0o755)
-    (tmp_path / "ids.txt").write_text(ids, encoding="utf-8")
-    long = "".join(f"    + änderung {number}\n" for number in range(20_000))
-    (tmp_path / "dev.txt").write_text(f"{long}Resources:\n    + 2 to create\n{'ä' * 2000}\n", encoding="utf-8")
-    run = WORKFLOW["jobs"]["comment"]["steps"][1]["run"]
-    result = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", run],
-        cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "COMMENTS": "repos/o/r/issues/7/comments", "REPOSITORY": "repos/o/r"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    looked, wrote = (tmp_path / "calls.txt").read_text(encoding="utf-8").splitlines()
-    assert looked.startswith("api --paginate repos/o/r/issues/7/comments --jq ")
-    address = "repos/o/r/issues/comments/71" if ids else "repos/o/r/issues/7/comments"
-    assert wrote == f"api --method {call} {address} --field body=@comment.md --silent"
-    posted = (tmp_path / "posted.md").read_text(encoding="utf-8")
-    assert len(posted) <= 65_536
-    assert posted.startswith("<!-- preview of the stacks -->\n## dev\n~~~~~~~~\n")
-    assert posted.index("+ 2 to create") < posted.index("All of it")
-    assert posted.endswith("## prod\nThere is no preview: see the job.\n")

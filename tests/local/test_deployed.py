@@ -114,7 +114,7 @@ def test_only_builds_have_a_role_other_than_the_pipelines(graph: list[dict[str, 
     job, action = (Deployed.of(graph).policies(name)[0]["Statement"] for name in ("TagImage", "DeployService"))
 
     assert "LabelImage" in {statement["Sid"] for statement in job}
-    assert "StartShopEverythingOnTagImage" in {statement["Sid"] for statement in action}
+    assert "StartBuilds" in {statement["Sid"] for statement in action}
 
 
 def test_what_does_not_fit_is_named(graph: list[dict[str, Any]]) -> None:

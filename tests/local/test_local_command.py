@@ -51,7 +51,7 @@ def test_a_wrong_stack_file_is_told_before_the_engine_starts(
     output = capsys.readouterr()
     assert output.out == ""
     assert "Traceback" not in output.err
-    assert all(line.startswith("Pulumi.dev.yaml: ") for line in output.err.splitlines())
+    assert all(re.match(r"Pulumi\.dev\.yaml:(\d+:)? ", line) for line in output.err.splitlines())
     assert said in output.err
 
 
@@ -101,6 +101,18 @@ def test_nothing_is_deployed_at_first(checkout: Path) -> None:
     assert result.stdout == "Stack dev is not deployed on this machine: there is nothing to destroy.\n"
 
 
+@pytest.mark.engine
+def test_a_wrong_stack_file_is_told_alone_where_the_engine_starts_meanwhile(checkout: Path) -> None:
+    """The engine has nothing to say about a program that was not run."""
+    file = checkout / "Pulumi.wrong.yaml"
+    file.write_text("config:\n  ecs-delivery:aplication: {name: shop}\n")
+    result = local(checkout, "preview", "--stack", "wrong")
+    file.unlink()
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "did you mean application?" in result.stderr
+    assert all(line.startswith("Pulumi.wrong.yaml:") for line in result.stderr.splitlines())
+
+
 @pytest.fixture(scope="module")
 def session(checkout: Path) -> dict[tuple[str, ...], subprocess.CompletedProcess[str]]:
     """Every command, one after the other, each also with an example's file: as they were typed, and what they did.
@@ -126,11 +138,10 @@ def test_preview_up_outputs_graph_and_destroy_work_one_after_the_other(
     preview = session["preview",]
     assert preview.returncode == 0, preview.stderr
     assert re.match(
-        r"Stack dev of Pulumi\.dev\.yaml: pulumi \S+, stand-in AWS, no account\.\n\n \+  shop", preview.stdout
+        r"Stack dev of Pulumi\.dev\.yaml: pulumi \S+, stand-in AWS, no account\.\n\nshop, dev: nothing is",
+        preview.stdout,
     )
-    assert re.search(
-        r"\n\d+ to create\n\nPlanned in \d+\.\d s\. To deploy it here: make up STACK=dev\n\Z", preview.stdout
-    )
+    assert re.search(r"\n\nPlanned in \d+\.\d s\. To deploy it here: make up STACK=dev\n\Z", preview.stdout)
     assert preview.stderr == ""
 
     up = session["up",]

@@ -6,13 +6,21 @@ import pytest
 
 from local.engine.outcome import Outcome, Step
 from local.engine.report import report
-from local.engine.stack import UNKNOWN
+from local.engine.values import UNKNOWN
 
 TOP = "urn:pulumi:dev::shop::demo:index:Box::shop"
 
 
-def step(op: str, name: str, token: str, parent: str = TOP, **more: tuple[str, ...]) -> Step:
-    return Step(op=op, urn=f"urn:{token}:{name}", type=token, name=name, parent=parent, **more)
+def step(
+    op: str,
+    name: str,
+    token: str,
+    parent: str = TOP,
+    changed: tuple[str, ...] = (),
+    replaced_by: tuple[str, ...] = (),
+) -> Step:
+    urn = f"urn:{token}:{name}"
+    return Step(op, urn, token, name, parent, changed=changed, replaced_by=replaced_by)
 
 
 BOX = Step(op="create", urn=TOP, type="demo:index:Box", name="shop", parent="urn:stack")
@@ -29,17 +37,17 @@ def test_a_plan_stands_in_the_programs_tree_sorted_by_name() -> None:
         {"url": UNKNOWN, "names": ["one", "two"], "count": 3, "empty": []},
     )
     assert report(outcome, planned=True) == (
-        " +  alone           aws:kms:Key\n"
-        " +  shop            demo:index:Box\n"
-        " +  ├─ shop-bucket  aws:s3:Bucket\n"
-        " +  └─ shop-logs    aws:cloudwatch:LogGroup\n"
-        "\n"
         "Outputs\n"
         "  count  3\n"
         "  empty  []\n"
         "  names  one\n"
         "         two\n"
         "  url    [known after up]\n"
+        "\n"
+        " +  alone           aws:kms:Key\n"
+        " +  shop            demo:index:Box\n"
+        " +  ├─ shop-bucket  aws:s3:Bucket\n"
+        " +  └─ shop-logs    aws:cloudwatch:LogGroup\n"
         "\n"
         "4 to create\n"
         "\n"
@@ -49,7 +57,7 @@ def test_a_plan_stands_in_the_programs_tree_sorted_by_name() -> None:
 def test_what_ecs_deploys_by_itself_is_told() -> None:
     outcome = Outcome((step("same", "a", "aws:kms/key:Key"),), deployments=("shop, for networkConfiguration",))
     assert report(outcome, planned=True) == (
-        "ECS deploys at once, beside the pipeline\n  shop, for networkConfiguration\n\n1 unchanged\n\n"
+        "ECS deploys at once, beside the pipeline: shop, for networkConfiguration.\n\n1 unchanged\n\n"
     )
 
 
@@ -84,11 +92,15 @@ def test_changes_are_named_and_what_stays_is_only_counted() -> None:
         )
     )
     assert report(outcome, planned=False) == (
-        "At once:\n"
+        "Cannot be undone:\n"
+        "  The CodeDeploy application shop-app is replaced because of computePlatform: the old one is deleted\n"
+        "  with its history of deployments.\n"
+        "Users notice:\n"
         "  Log lines older than the new retention are deleted, or kept longer.\n"
-        "With the next run:\n"
+        "Ships with the next run:\n"
         "  The pipeline takes its new form; a run that is under way ends as failed after the actions that are\n"
         "  running, so start it again.\n"
+        "For a second pair of eyes: pipeline/destroys.\n"
         "\n"
         "    shop          demo:index:Box\n"
         "+-  ├─ shop-app   aws:codedeploy:Application  [computePlatform; a new one because of computePlatform]\n"

@@ -14,7 +14,8 @@ import pytest
 from local.engine.outcome import Outcome
 from local.engine.providers import awsx
 from local.engine.providers.protocol import Value
-from local.engine.stack import SECRET, UNKNOWN, EngineFailure, LocalStack
+from local.engine.stack import EngineFailure, LocalStack
+from local.engine.values import SECRET, UNKNOWN
 from local.errors import Refusal
 
 pytestmark = [

@@ -251,8 +251,10 @@ def test_a_pipeline_is_awaited_that_the_last_deed_of_another_has_started(monkeyp
         elif not running["prod"].executions:
             begin("prod")
 
-    def end(execution: Any, _seconds: float) -> None:  # noqa: ANN401 - as above
-        execution.ended = 2.0
+    def end(execution: Any, seconds: float) -> bool:  # noqa: ANN401 - as above
+        if seconds:
+            execution.ended = 2.0
+        return execution.ended is not None
 
     running = {name: SimpleNamespace(executions=[], wait=end) for name in ("dev", "prod")}
     looks: list[int] = []

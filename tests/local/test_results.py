@@ -344,7 +344,7 @@ def test_a_deployment_counts_only_who_comes_after_it_in_this_run(dev: Machine) -
     dev.rehearse(until="Deploy")
     assert set(dev.ran) == ALWAYS
     dev.rehearse()
-    assert set(dev.ran) == ALWAYS | DEPLOYMENT | {"RunSmokeTest", "RunLighthouse", "PromoteImage"}
+    assert set(dev.ran) == ALWAYS | DEPLOYMENT | {"RunSmokeTest", "RunLighthouse", "VerifyImage", "PromoteImage"}
 
 
 def test_what_failed_is_run_again(dev: Machine) -> None:
@@ -352,7 +352,7 @@ def test_what_failed_is_run_again(dev: Machine) -> None:
     assert dev.rehearse().status == "Failed"
     dev.fails = set()
     assert dev.rehearse().status == "Succeeded"
-    assert set(dev.ran) == ALWAYS | DEPLOYMENT | {"RunLighthouse", "PromoteImage"}
+    assert set(dev.ran) == ALWAYS | DEPLOYMENT | {"RunLighthouse", "VerifyImage", "PromoteImage"}
 
 
 def test_fresh_means_that_everything_runs(dev: Machine) -> None:
@@ -388,9 +388,9 @@ def test_from_takes_what_comes_before_and_runs_the_rest(dev: Machine) -> None:
     dev.rehearse()
     another_script("build_image")(dev)
     dev.rehearse(wished(dev, begin="RunLighthouse"))
-    assert set(dev.ran) == ALWAYS | DEPLOYMENT | {"RunLighthouse", "PromoteImage"}
+    assert set(dev.ran) == ALWAYS | DEPLOYMENT | {"RunLighthouse", "VerifyImage", "PromoteImage"}
     dev.rehearse(wished(dev, begin="Promote"))
-    assert set(dev.ran) == ALWAYS | {"PromoteImage"}
+    assert set(dev.ran) == ALWAYS | {"VerifyImage", "PromoteImage"}
 
 
 def test_only_runs_one_thing(dev: Machine) -> None:
@@ -404,8 +404,8 @@ def test_what_is_to_be_taken_must_be_there(dev: Machine) -> None:
     with pytest.raises(Refusal) as refused:
         wished(dev, only="PromoteImage")
     assert str(refused.value) == (
-        "dev/BuildImage, dev/BuildSmokeTestImage, dev/PrepareDeployment, dev/RunLighthouse, dev/RunSmokeTest: "
-        "there is no earlier result for commit 0123456. Rehearse once without --only"
+        "dev/BuildImage, dev/BuildSmokeTestImage, dev/PrepareDeployment, dev/RunLighthouse, dev/RunSmokeTest, "
+        "dev/VerifyImage: there is no earlier result for commit 0123456. Rehearse once without --only"
     )
 
 

@@ -75,7 +75,10 @@ class Running:
             beside: More containers of the task.
             changes: Of the application's container.
         """
-        revision = self.register(uri, *beside, **changes)
+        return self.move_to(self.register(uri, *beside, **changes))
+
+    def move_to(self, revision: str) -> str:
+        """Deploy a revision of the task definition as the pipeline does; returns its name."""
         if self.hosting.code_deploy is not None:
             self.hosting.code_deploy.deploy(revision, self.ended.append)
         else:

@@ -42,7 +42,7 @@ def sandbox(need: Need) -> Iterator[JobSandbox]:
 
 
 def in_this_process(
-    monkeypatch: pytest.MonkeyPatch, script: str, variables: Mapping[str, str], *, seconds: int
+    monkeypatch: pytest.MonkeyPatch, script: str, variables: Mapping[str, str], *, seconds: int, waits: str = ""
 ) -> Callable[[], None]:
     """Return what runs a job's script in this process, where a minute can be made short.
 
@@ -51,6 +51,7 @@ def in_this_process(
         script: The script's name without ``.py``.
         variables: The job's environment variables.
         seconds: How far the job's clock has moved each time it is looked at.
+        waits: The module of the jobs in which it waits; the script itself when left out.
     """
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -60,7 +61,7 @@ def in_this_process(
     elapsed = itertools.count(0, seconds)
     # The job's own clock: servers and subprocesses of this process go by the real one.
     clock = SimpleNamespace(monotonic=lambda: next(elapsed), sleep=lambda _seconds: None, time=time.time)
-    monkeypatch.setattr(job, "time", clock)
+    monkeypatch.setattr(importlib.import_module(f"jobs.{waits or script}"), "time", clock)
     main: Callable[[], None] = job.main
     return main
 

@@ -33,11 +33,17 @@ BUILDS = (DockerBuild(dockerfile="Dockerfile"), DockerBuild(dockerfile="smoke/Do
 BUDGETS = {"performance": 80, "accessibility": 90, "seo": 80}
 
 
+TOOLS = ("docker.io/moby/buildkit", "docker.io/docker/buildkit-syft-scanner")
+"""What builds fetch themselves."""
+
+
 class Built(NamedTuple):
-    """What the two build jobs have made."""
+    """What the two build jobs have made, one after the other, and the images that each asked other registries for."""
 
     app: Result
     smoke: Result
+    first: set[str]
+    second: set[str]
 
 
 class Rehearsal:
@@ -46,18 +52,21 @@ class Rehearsal:
     def __init__(self, jobs: Jobs, variables: Mapping[str, str]) -> None:
         self.jobs, self._variables = jobs, variables
 
-    def build(self, source: Source, action: str = "BuildImage") -> Result:
+    def build(self, source: Source, action: str = "BuildImage", **settings: str) -> Result:
         """Run a build job."""
         artifact = source.archive(self.jobs.folder / f"{source.commit}-{action}.zip")
         # Nothing of this test's images is there yet, whatever was committed at the same second.
         said = {f"Source.{name}": value for name, value in {**source.variables, "CommitId": fresh_commit()}.items()}
-        return self.jobs.run(action, {"Source": artifact}, said, PLATFORM=PLATFORM, **self._variables)
+        return self.jobs.run(action, {"Source": artifact}, said, PLATFORM=PLATFORM, **self._variables, **settings)
 
-    def smoke_test(self, image: Result, url: str) -> Result:
-        """Run the smoke test's job."""
-        inputs = {"SmokeTestImage": image.artifacts["SmokeTestImage"]}
-        told = {"BuildSmokeTestImage.IMAGE_DIGEST": image.exported["IMAGE_DIGEST"]}
-        return self.jobs.run("RunSmokeTest", inputs, told, SERVICE_URL=url)
+    def asked(self) -> list[str]:
+        """What other registries than Amazon ECR were asked for, from the start."""
+        return self.jobs.sandbox.registry_log.read_text(encoding="utf-8").splitlines()
+
+    def smoke_test(self, image: Result, url: str) -> subprocess.CompletedProcess[str]:
+        """Run the smoke test as its task does."""
+        uri = image_json(image, "SmokeTestImage")["uri"]
+        return self.jobs.sandbox.docker("run", "--rm", "--env", f"SERVICE_URL={url}", uri, check=False)
 
     @contextlib.contextmanager
     def running(self, image: Mapping[str, Any]) -> Iterator[Container]:
@@ -128,6 +137,8 @@ def rehearsal(
     for action in ("BuildImage", "BuildSmokeTestImage"):
         name = stack.variables(action)["IMAGE_REPOSITORY_URI"].partition("/")[2]
         sandbox.repository(name, region=REGION)
+    tools = stack.variables("BuildImage")["BUILD_TOOLS_REPOSITORY_URI"].partition("/")[2]
+    sandbox.repository(tools, region=REGION, imageTagMutability="IMMUTABLE")
     with sandbox.serving_images(provision) as variables:
         yield Rehearsal(Jobs(sandbox, stack, tmp_path_factory.mktemp("builds")), variables)
 
@@ -139,10 +150,15 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 @pytest.fixture(scope="module")
 def built(rehearsal: Rehearsal, example: Source) -> Built:
-    results = Built(rehearsal.build(example), rehearsal.build(example, "BuildSmokeTestImage"))
-    for result in results:
+    before = len(rehearsal.asked())
+    app = rehearsal.build(example)
+    between = len(rehearsal.asked())
+    smoke = rehearsal.build(example, "BuildSmokeTestImage")
+    asked = rehearsal.asked()
+    first, second = ({line.split()[1] for line in part} for part in (asked[before:between], asked[between:]))
+    for result in (app, smoke):
         assert result.succeeded, result.log
-    return results
+    return Built(app, smoke, first, second)
 
 
 @pytest.fixture
@@ -150,6 +166,36 @@ def broken(example: Source, tmp_path: Path, request: pytest.FixtureRequest) -> S
     """The example with the fault that the test's parameter names."""
     source = Source.of(example.folder, tmp_path / "broken")
     return source.changed(break_app(source.folder, request.param))
+
+
+def test_what_builds_fetch_themselves_is_asked_of_docker_hub_once(built: Built) -> None:
+    """The first build copies it into a repository of the stack: a delivery waits for no other registry afterwards.
+
+    What the Dockerfile names is asked for each time, which shows that the second build was watched, too.
+    """
+    assert set(TOOLS) <= built.first
+    assert built.second & set(TOOLS) == set()
+    assert "docker.io/library/python" in built.second
+    assert "Copy moby/buildkit:" in built.app.log
+    assert "Copy moby/buildkit:" not in built.smoke.log
+
+
+def test_an_image_that_is_compressed_with_zstd_is_pulled_and_runs(
+    rehearsal: Rehearsal, example: Source, sandbox: JobSandbox
+) -> None:
+    result = rehearsal.build(example, COMPRESSION="zstd")
+    assert result.succeeded, result.log
+    image = image_json(result)
+    registry, name = sandbox.registry(region=REGION), image["repository"].partition("/")[2]
+    (manifest,) = [
+        registry.json(name, entry["digest"])
+        for entry in registry.json(name, image["digest"])["manifests"]
+        if entry["platform"]["os"] == "linux"
+    ]
+    assert {layer["mediaType"] for layer in manifest["layers"]} == {"application/vnd.oci.image.layer.v1.tar+zstd"}
+    with rehearsal.running(image) as container:
+        container.until(lambda state: state["Health"]["Status"] == "healthy")
+        assert container.get("/")[0] == 200
 
 
 def test_its_own_tests_pass() -> None:
@@ -221,9 +267,9 @@ def test_the_service_runs_as_the_stack_has_it(rehearsal: Rehearsal, built: Built
 def test_the_smoke_test_passes(rehearsal: Rehearsal, built: Built) -> None:
     with rehearsal.running(image_json(built.app)) as container:
         result = rehearsal.smoke_test(built.smoke, container.url)
-    assert result.succeeded, result.log
-    assert "is version 1.0.0, build " in result.log
-    assert "4 links and files of the first page were asked for" in result.log
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "is version 1.0.0, build " in result.stdout
+    assert "4 links and files of the first page were asked for" in result.stdout
 
 
 def test_its_static_files_have_names_by_content(rehearsal: Rehearsal, built: Built) -> None:
@@ -264,13 +310,12 @@ def test_a_broken_migration_ends_the_container_and_is_named(rehearsal: Rehearsal
 
 
 @pytest.mark.parametrize("broken", ["smoke"], indirect=True)
-def test_a_broken_smoke_test_fails_its_job(rehearsal: Rehearsal, built: Built, broken: Source) -> None:
+def test_a_broken_smoke_test_fails(rehearsal: Rehearsal, built: Built, broken: Source) -> None:
     image = rehearsal.build(broken, "BuildSmokeTestImage")
     with rehearsal.running(image_json(built.app)) as container:
         result = rehearsal.smoke_test(image, container.url)
-    assert not result.succeeded
-    assert "FAILED: the first page does not say 'Fresh yesterday'" in result.log
-    assert "FAILED: the smoke test of http://" in result.log
+    assert result.returncode == 1
+    assert "FAILED: the first page does not say 'Fresh yesterday'" in result.stdout + result.stderr
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ CHANGES = {
             "images": {"catalogue": {"dockerfile": "catalogue/Dockerfile", "context": "catalogue"}},
         },
         "ecs-delivery:tests": {"enabled": False},
+        "ecs-delivery:verification": {"scan": {"enabled": True}},
         "ecs-delivery:promotion": {
             "enabled": True,
             "repository": "shop-prod",
@@ -49,6 +50,13 @@ CHANGES = {
                 "create": True,
                 "promoters": [f"arn:aws:iam::{DEV}:role/shop-dev-promote-image"],
             }
+        },
+        "ecs-delivery:verification": {
+            "provenance": {
+                "source": "https://github.com/example/shop",
+                "pipeline": f"arn:aws:codepipeline:eu-west-1:{DEV}:shop-dev",
+            },
+            "scan": {"enabled": True},
         },
         "ecs-delivery:deploy": {"engine": "ecsAction"},
     },

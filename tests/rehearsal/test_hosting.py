@@ -42,7 +42,7 @@ def _tools(need: Need) -> None:
         ("existing-hosting", "allAtOnce", "codeDeploy"),
     ],
 )
-def test_no_request_fails_while_a_version_is_deployed(
+def test_no_request_fails_while_a_version_is_deployed_and_the_one_before_comes_back(
     sandbox: JobSandbox, tmp_path: Path, stack: str, strategy: str, engine: str
 ) -> None:
     with running(sandbox, tmp_path, planned(stack, strategy, engine)) as served:
@@ -60,6 +60,10 @@ def test_no_request_fails_while_a_version_is_deployed(
         assert both == (strategy in ("canary", "linear")) or strategy == "rolling", "step by step, or all at once"
         (ended_well, *_) = served.stopped(first)
         assert ended_well["stoppedReason"].startswith("Scaling activity initiated by deployment")
+
+        served.move_to(first)
+        await_(lambda: served.hosting.service.running == [first])
+        assert served.visited() == [first]
 
 
 def test_a_single_task_that_must_not_run_twice_ends_before_the_new_one_starts(

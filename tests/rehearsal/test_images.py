@@ -23,6 +23,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ SMOKE = "shop/images-smoke-test"
 BASE = "platform/node"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 COMMIT = "a" * 40
+MERGED = "9" * 40
 DATE = "2026-01-31T12:00:00Z"
 DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -99,6 +101,7 @@ class Jobs:
         variables: Mapping[str, str],
         *,
         without: str = "",
+        machine: str = "",
         **settings: str,
     ) -> Result:
         """Run the build of an action.
@@ -108,6 +111,7 @@ class Jobs:
             inputs: A folder or a zip for each input artifact.
             variables: What earlier actions exported, `namespace.name`.
             without: A permission that the role shall not have.
+            machine: A machine that stays, with what the builds before have left to its engine; a new one without.
             settings: Project variables that differ.
         """
         folder = self.folder / f"{next(self._number)}-{action}"
@@ -116,6 +120,8 @@ class Jobs:
         if "DOCKER_HUB_CACHE_URI" in {variable.name for variable in build.project_variables}:
             settings = {**self.sandbox.docker_hub(REGION), **settings}
         place = self.sandbox.place(self._credentials(action, without), region=REGION, proxy=self.proxy)
+        if machine:
+            place = replace(place, environment={**place.environment, "REHEARSAL_MACHINE": machine})
         return run_build(hurried(self.sandbox.aws, with_variables(build, **settings)), place, folder)
 
     def role(self, action: str) -> str:
@@ -158,6 +164,7 @@ def prepared_registry(sandbox: JobSandbox) -> str:
                 region=REGION,
                 imageTagMutability=inputs["imageTagMutability"],
                 imageTagMutabilityExclusionFilters=inputs["imageTagMutabilityExclusionFilters"],
+                imageScanningConfiguration=inputs["imageScanningConfiguration"],
             )
     sandbox.repository(BASE, region=REGION)
     secrets = sandbox.aws.client("secretsmanager", region=REGION)
@@ -444,6 +451,7 @@ def test_the_app_image_is_pushed_under_a_tag_of_its_commit(delivered: Result, re
         "digest": digest,
         "uri": f"{HOST}/{APP}@{digest}",
         "tag": image["tag"],
+        "tree": image["tree"],
         "commit": COMMIT,
         "version": "1.2.3",
         "source": "https://github.com/example/shop",
@@ -493,18 +501,172 @@ def test_the_app_image_comes_with_a_list_of_its_files_and_with_its_provenance(
     assert base.removeprefix("sha256:") in json.dumps(provenance), "the base image is named by its digest"
 
 
+def of_run(result: Result, commit: str = COMMIT) -> dict[str, str]:
+    """What the job that verifies is told of a run."""
+    return {**built(result), "Source.CommitId": commit}
+
+
+def test_what_a_build_attests_is_what_the_verification_expects(delivered: Result, jobs: Jobs) -> None:
+    result = jobs.run("VerifyImage", {"Image": delivered.artifacts["Image"]}, of_run(delivered))
+    assert result.succeeded, result.log
+    builder = jobs.stack.variables("BuildImage")["BUILDER_ID"]
+    said = f"built by {builder} of https://github.com/example/shop at {COMMIT}, {image_json(delivered)['tag']}"
+    assert said in result.log
+    assert commands(result) == {"aws"}
+
+
+def test_what_another_project_has_built_of_the_same_commit_is_refused(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    commit, other = fresh_commit(), f"arn:aws:codebuild:{REGION}:{ACCOUNT}:project/mallory"
+    made = jobs.run("BuildImage", {"Source": source(tmp_path)}, of_commit(commit, base), BUILDER_ID=other)
+    assert made.succeeded, made.log
+    result = jobs.run("VerifyImage", {"Image": made.artifacts["Image"]}, of_run(made, commit))
+    assert not result.succeeded
+    assert f"it was built by {other}; expected is {jobs.stack.variables('BuildImage')['BUILDER_ID']}" in failure(result)
+
+
+def test_what_was_built_of_another_commit_is_refused(delivered: Result, jobs: Jobs) -> None:
+    other = fresh_commit()
+    result = jobs.run("VerifyImage", {"Image": delivered.artifacts["Image"]}, of_run(delivered, other))
+    assert not result.succeeded
+    assert f"it was built of {COMMIT}; expected is {other}" in failure(result)
+
+
+def scanned_image(jobs: Jobs, base: str, folder: Path, finding: str, *, without: str = "", **settings: str) -> Result:
+    """What the verification says of a new image in which the scan finds this."""
+    commit = fresh_commit()
+    dockerfile = f'{DOCKERFILE}LABEL ecs-delivery.rehearsal.finding="{finding}"\n'
+    made = jobs.run("BuildImage", {"Source": source(folder, dockerfile=dockerfile)}, of_commit(commit, base))
+    assert made.succeeded, made.log
+    inputs = {"Image": made.artifacts["Image"]}
+    return jobs.run("VerifyImage", inputs, of_run(made, commit), without=without, **settings)
+
+
+def test_a_critical_finding_keeps_an_image_where_it_is(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    result = scanned_image(jobs, base, tmp_path, "CVE-2026-1 CRITICAL openssl 3.0.1-1")
+    assert not result.succeeded
+    assert "1 findings are CRITICAL, 0 pass" in failure(result)
+    assert "CRITICAL CVE-2026-1: openssl 3.0.1-1, https://nvd.nist.gov/vuln/detail/CVE-2026-1" in failure(result)
+
+
+def test_findings_of_several_pages_are_all_counted(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    many = ",".join(f"CVE-2026-{number} LOW zlib 1" for number in range(501))
+    result = scanned_image(jobs, base, tmp_path, many)
+    assert not result.succeeded
+    assert "501 findings are LOW, 500 pass" in failure(result)
+
+
+def test_an_image_that_nobody_scans_does_not_pass(jobs: Jobs, delivered: Result, sandbox: JobSandbox) -> None:
+    ecr = sandbox.aws.client("ecr", region=REGION)
+    image = image_json(delivered)
+    with pytest.raises(ecr.exceptions.ScanNotFoundException):  # an index has none
+        ecr.describe_image_scan_findings(repositoryName=APP, imageId={"imageDigest": image["digest"]})
+    with pytest.raises(ecr.exceptions.ImageNotFoundException):
+        ecr.describe_image_scan_findings(repositoryName=APP, imageId={"imageDigest": f"sha256:{'0' * 64}"})
+    ecr.put_image_scanning_configuration(repositoryName=APP, imageScanningConfiguration={"scanOnPush": False})
+    try:
+        inputs = {"Image": delivered.artifacts["Image"]}
+        result = jobs.run("VerifyImage", inputs, of_run(delivered), SCAN_MINUTES="1")
+    finally:
+        ecr.put_image_scanning_configuration(repositoryName=APP, imageScanningConfiguration={"scanOnPush": True})
+    assert not result.succeeded
+    assert "was never scanned, and verification.scan.timeoutMinutes are over" in failure(result)
+
+
+def test_without_the_permission_no_scan_is_read(jobs: Jobs, delivered: Result) -> None:
+    inputs = {"Image": delivered.artifacts["Image"]}
+    result = jobs.run("VerifyImage", inputs, of_run(delivered), without="ecr:DescribeImageScanFindings")
+    assert not result.succeeded
+    assert denied(result) == {"ecr:DescribeImageScanFindings"}
+
+
+def test_an_image_made_by_hand_proves_nothing(jobs: Jobs, registry: RegistryClient, tmp_path: Path) -> None:
+    """It is an index with an attestation, and this one says nothing."""
+    index, _ = two_platforms("by hand", COMMIT, "1.2.3")
+    registry.push(APP, index, f"{COMMIT}-00000000")
+    uri = f"{HOST}/{APP}"
+    image = {"digest": index.digest, "repository": uri, "commit": COMMIT, "source": "", "tag": "", "tree": ""}
+    (tmp_path / "image.json").write_text(json.dumps(image))
+    told = {"BuildImage.IMAGE_DIGEST": index.digest, "Source.CommitId": COMMIT}
+    result = jobs.run("VerifyImage", {"Image": tmp_path}, told)
+    assert not result.succeeded
+    assert "holds no statements of provenance" in failure(result)
+
+
 def test_the_app_image_runs(delivered: Result, jobs: Jobs) -> None:
     uri = image_json(delivered)["uri"]
     assert jobs.docker("run", "--rm", uri).stdout == "HELLO\nrelease\n"
 
 
 def test_a_commit_that_was_built_is_not_built_again(delivered: Result, jobs: Jobs, base: str, tmp_path: Path) -> None:
-    again = jobs.run("BuildImage", {"Source": source(tmp_path / "source", "changed")}, of_commit(COMMIT, base))
+    again = jobs.run("BuildImage", {"Source": source(tmp_path / "source")}, of_commit(COMMIT, base))
     assert again.succeeded, again.log
     assert "was pushed by an earlier run: nothing to build" in again.log
     assert "docker" not in commands(again)
     assert image_json(again) == image_json(delivered)
     assert again.exported == delivered.exported
+
+
+def cached_steps(result: Result) -> set[str]:
+    """The instructions of the application's Dockerfile whose layers were there."""
+    steps = dict(re.findall(r"^#(\d+) \[(?:build|runtime) \d/4\] (.+)$", result.log, re.MULTILINE))
+    known = re.findall(r"^#(\d+) CACHED$", result.log, re.MULTILINE)
+    return {steps[number].split()[0] for number in known if number in steps}  # not what lists the files
+
+
+@pytest.fixture(scope="module")
+def merged(delivered: Result, jobs: Jobs, base: str, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The squash merge of what was built: a new commit of the same tree."""
+    assert delivered.succeeded
+    result = jobs.run("BuildImage", {"Source": source(tmp_path_factory.mktemp("source"))}, of_commit(MERGED, base))
+    assert result.succeeded, result.log
+    return result
+
+
+def test_a_squash_merge_of_what_was_built_is_not_built(
+    merged: Result, delivered: Result, jobs: Jobs, registry: RegistryClient
+) -> None:
+    """BuildKit does not run. What is deployed is the same image, of which only the index says the new commit."""
+    assert commands(merged) == {"aws"}
+    before, after = image_json(delivered), image_json(merged)
+    assert f"Nothing is built: {before['digest']} was built of {COMMIT} by the same recipe" in merged.log
+    assert (after["commit"], after["version"], after["tree"]) == (MERGED, before["version"], before["tree"])
+    assert after["tag"].startswith(f"{MERGED}-")
+    first, second = (registry.json(APP, each["digest"]) for each in (before, after))
+    assert second.pop("annotations")["org.opencontainers.image.revision"] == MERGED
+    assert second == first, "image, layers and attestation are the same, by their digests"
+    shown = [
+        jobs.docker("inspect", "--format", "{{.Id}} {{json .RootFS}}", each["uri"]).stdout
+        for each in (before, after)
+        if jobs.docker("pull", each["uri"]).returncode == 0
+    ]
+    assert len(shown) == 2
+    assert jobs.docker("run", "--rm", after["uri"]).stdout == "HELLO\nrelease\n"
+
+
+def test_the_image_of_a_squash_merge_is_verified_tagged_and_promoted_as_its_commit(
+    merged: Result, delivered: Result, jobs: Jobs, promotion: Promotion, tmp_path: Path
+) -> None:
+    """The stack that watches ECR reads commit and version of the index, and finds the same provenance."""
+    verified = jobs.run("VerifyImage", {"Image": merged.artifacts["Image"]}, of_run(merged, MERGED))
+    assert verified.succeeded, verified.log
+    assert f"It was built of {COMMIT}, whose source tree and recipe are the same" in verified.log
+
+    image = image_json(merged)
+    artifact = deployment(tmp_path / "deployment", image)
+    promoted = jobs.run("PromoteImage", {"Deployment": artifact}, built(merged))
+    assert promoted.succeeded, promoted.log
+    assert promotion.tags() == {"promoted": image["digest"], image["tag"]: image["digest"]}
+    assert image["digest"] != image_json(delivered)["digest"]
+
+
+def test_another_tree_under_the_same_commit_is_refused(merged: Result, jobs: Jobs, tmp_path: Path) -> None:
+    """Whoever puts the index of another tree's image under this run's names is found out by the tree."""
+    said = {**image_json(merged), "tree": f"{'0' * 64}-{'0' * 8}"}
+    (tmp_path / "image.json").write_text(json.dumps(said))
+    result = jobs.run("VerifyImage", {"Image": tmp_path}, of_run(merged, MERGED))
+    assert f"it was built of the source tree {image_json(merged)['tree']}; expected is {said['tree']}" in failure(
+        result
+    )
 
 
 @pytest.mark.usefixtures("delivered")
@@ -514,9 +676,20 @@ def test_the_next_commit_uses_the_layers_of_the_one_before(jobs: Jobs, base: str
     (folder / "unrelated").write_text("changed")
     result = jobs.run("BuildImage", {"Source": folder}, of_commit("b" * 40, base))
     assert result.succeeded, result.log
-    steps = dict(re.findall(r"^#(\d+) \[(?:build|runtime) \d/4\] (.+)$", result.log, re.MULTILINE))
-    cached = {steps[number].split()[0] for number in re.findall(r"^#(\d+) CACHED$", result.log, re.MULTILINE)}
-    assert cached == {"WORKDIR", "COPY", "RUN"}
+    assert cached_steps(result) == {"WORKDIR", "COPY", "RUN"}
+
+
+def test_a_machine_that_stays_has_the_layers_of_the_build_before(jobs: Jobs, base: str, tmp_path: Path) -> None:
+    """As a fleet's does whose engine keeps what it has: the next build, with a home of its own, finds the builder."""
+    folder, found = source(tmp_path / "source", "stays"), []
+    for machine in ("stays", "stays", "another"):
+        commit = fresh_commit()
+        (folder / "README").write_text(commit)  # another tree, of which the Dockerfile copies the same
+        inputs = {"Source": folder}
+        result = jobs.run("BuildImage", inputs, of_commit(commit, base), machine=machine, CACHE="false")
+        assert result.succeeded, result.log
+        found.append(cached_steps(result))
+    assert found == [set(), {"WORKDIR", "COPY", "RUN"}, set()]
 
 
 DOCKER_HUB_DOCKERFILE = """\
@@ -557,7 +730,7 @@ def test_a_cache_that_may_not_be_used_fails_the_build_and_docker_hub_is_not_aske
     if not registry.manifest("docker-hub/moby/another", "1"):
         jobs.sandbox.repository("docker-hub/moby/another", region=REGION)
     pinned = f"moby/another:1@{registry.push('docker-hub/moby/another', images.image(images.busybox()), '1')}"
-    folder = source(tmp_path / "source", dockerfile=DOCKER_HUB_DOCKERFILE)
+    folder = source(tmp_path / "source", permission, dockerfile=DOCKER_HUB_DOCKERFILE)
     with watching_docker_hub(jobs.sandbox, tmp_path / "hub") as seen:
         result = jobs.run(
             *("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base)),
@@ -592,7 +765,8 @@ def test_a_secret_of_the_build_reaches_its_mount_and_is_in_no_layer_history_or_l
 ) -> None:
     folder = source(tmp_path, dockerfile=MOUNTING)
 
-    result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base))
+    # With gzip, which is unpacked below.
+    result = jobs.run("BuildImage", {"Source": folder}, of_commit(fresh_commit(), base), COMPRESSION="gzip")
 
     assert result.succeeded, result.log
     assert "got ***" in result.log
@@ -707,31 +881,6 @@ def test_the_smoke_test_image_is_built_by_the_same_script(smoke_image: Result, r
     assert config_of(registry, SMOKE, image["digest"])["config"]["Cmd"][0] == "sh"
 
 
-@pytest.mark.parametrize(("page", "succeeds"), [("healthy", True), ("ill", False)])
-def test_the_smoke_test_runs_against_the_service(
-    jobs: Jobs, smoke_image: Result, tmp_path: Path, page: str, *, succeeds: bool
-) -> None:
-    """The service listens on the machine, beyond the container's own network."""
-    with serving(jobs.sandbox, tmp_path / "site", page) as url:
-        artifact = {"SmokeTestImage": smoke_image.artifacts["SmokeTestImage"]}
-        result = jobs.run("RunSmokeTest", artifact, built(smoke_image, "BuildSmokeTestImage"), SERVICE_URL=url)
-    assert result.succeeded == succeeds, result.log
-    if succeeds:
-        assert "\nhealthy\n" in result.log, "what the container prints is the job's log"
-        assert f"The smoke test of {url} passed." in result.log
-    else:
-        assert failure(result).startswith(f"the smoke test of {url} ended with code 1; its log is above.")
-
-
-def test_a_service_that_cannot_be_reached_fails_the_smoke_test(jobs: Jobs, smoke_image: Result) -> None:
-    artifact = {"SmokeTestImage": smoke_image.artifacts["SmokeTestImage"]}
-    result = jobs.run(
-        "RunSmokeTest", artifact, built(smoke_image, "BuildSmokeTestImage"), SERVICE_URL=f"http://{BRIDGE}:9"
-    )
-    assert "ended with code 1" in failure(result)
-    assert "Connection refused" in result.log
-
-
 def test_the_static_files_are_copied_out_of_the_image(jobs: Jobs, delivered: Result) -> None:
     result = jobs.run("ExtractStaticFiles", {"Image": delivered.artifacts["Image"]}, built(delivered))
     assert result.succeeded, result.log
@@ -836,6 +985,7 @@ def test_an_image_of_another_pipeline_is_recorded_as_it_is(recorded: Recorded) -
         "digest": recorded.index.digest,
         "uri": f"{HOST}/{Recorded.NAME}@{recorded.index.digest}",
         "tag": "",
+        "tree": "",
         "commit": COMMIT,
         "version": "4.5.6",
         "source": "",

@@ -426,7 +426,7 @@ def test_the_warm_cli_keeps_no_sessions_in_a_home(aws: AwsServices, warm_aws_cli
     assert "AccessDenied" in done.stderr
     assert list(tmp_path.iterdir()) == []
     home = warm_aws_cli.parents[2]  # of the server
-    assert {path.name for path in home.iterdir()} == {"config", "plugins", "socket", "v2"}
+    assert {path.name for path in home.iterdir()} == {"config", "plugins", "server.log", "socket", "v2"}
 
 
 # The machine.

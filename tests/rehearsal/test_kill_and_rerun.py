@@ -110,6 +110,12 @@ def test_review_deployment(aws: AwsServices, machine: Machine, tmp_path: Path, o
     assert "aws ecs describe-task-definition" in calls
 
 
+@ALONE("test_run_smoke_test")
+def test_run_smoke_test(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
+    calls = sweep(machine, lambda: RunsSmokeTest(aws, tmp_path, open_until_the_end), moving=True)
+    assert "aws ecs run-task" in calls
+
+
 @ALONE("test_run_task")
 def test_run_task(aws: AwsServices, machine: Machine, tmp_path: Path, open_until_the_end: ExitStack) -> None:
     calls = sweep(machine, lambda: RunsCommand(aws, tmp_path, open_until_the_end), moving=True)
@@ -157,8 +163,3 @@ def test_build_image(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path
 def test_extract_static_files(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
     calls = sweep(world_machine, lambda: ExtractsStaticFiles(sandbox, tmp_path))
     assert [call.split()[0] for call in calls] == ["aws", "aws"], "of programs it runs the AWS CLI alone"
-
-
-def test_run_smoke_test(sandbox: JobSandbox, world_machine: Machine, tmp_path: Path) -> None:
-    calls = sweep(world_machine, lambda: RunsSmokeTest(sandbox, tmp_path))
-    assert "docker run --rm" in calls

@@ -267,7 +267,8 @@ def test_the_artifact_holds_what_people_and_programs_read(audits: Audits, tmp_pa
 def test_a_page_that_misses_its_budget_stops_the_delivery_and_says_by_how_much(audits: Audits) -> None:
     assert not audits.failing.succeeded
     assert [phase.name for phase in audits.failing.phases if phase.status == "FAILED"] == ["BUILD"]
-    budget, missed = audits.failing.log.partition("FAILED: budgets missed:")[1:]
+    told = "FAILED: budgets missed (tests.lighthouse.budgets in the stack file):"
+    budget, missed = audits.failing.log.partition(told)[1:]
     assert budget
     assert f"FAIL {audits.url}/bad accessibility: " in missed
     assert "at least 90 wanted" in missed

@@ -4,100 +4,28 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from told_runs import edited, stack, without_data
 
 from local.errors import Refusal
 from local.rehearsal.account import Account
 from local.rehearsal.aws_services import AwsServices
-from local.rehearsal.code_pipeline import CodePipeline
-from local.rehearsal.deployed import Deployed
-from local.rehearsal.ecs import Ecs
 from local.rehearsal.graphs import ROOT, deployed_graph
-from local.rehearsal.logs import Logs
 from local.rehearsal.notifications import Notifications, PublishRefusedError, Topic
-from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
-from local.rehearsal.report.model import Message
+from local.rehearsal.pipeline.execution import ActionRun, Execution
 from local.rehearsal.resources import Graph, policies_of, values_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("rehearsed notifications")]
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:shop-prod-notifications"
-ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 
 
 @pytest.fixture(scope="module")
 def graph(need: Any) -> Graph:  # noqa: ANN401 - a fixture
     need("ministack")
     return deployed_graph("prod", ROOT / "Pulumi.prod.yaml")
-
-
-@dataclass
-class Stack:
-    """A stack whose runs somebody makes by hand."""
-
-    deployed: Deployed
-    pipeline: CodePipeline
-    logs: Logs
-    notifications: Notifications
-    numbers: int = 0
-
-    def run(self, *, fails: str = "", says: str = "", version: str = "") -> Execution:
-        """A run of all actions, one of which may fail with the last words of its job."""
-        self.numbers += 1
-        execution = Execution(number=self.numbers, trigger="Push")
-        self._hear(execution, None)
-        for action in self.deployed.actions:
-            run = ActionRun(execution.identity, action)
-            execution.actions.append(run)
-            self._hear(execution, run)
-            run.external_id = f"{action.project}:{run.identity}" if action.project else ""
-            run.variables = {"DEPLOYED_VERSION": version} if action.name == "PrepareDeployment" else {}
-            failed = action.name == fails
-            run.end(Status.FAILED if failed else Status.SUCCEEDED, error="Build terminated." if failed else "")
-            self.logs.keep(
-                f"/aws/codebuild/{action.project}", run.identity, ["Python 3.13", "", f"FAILED: {says}\n  | more"]
-            )
-            self._hear(execution, run)
-            if failed:
-                break
-        execution.end(Status.FAILED if fails else Status.SUCCEEDED)
-        self._hear(execution, None)
-        return execution
-
-    def _hear(self, execution: Execution, run: ActionRun | None) -> None:
-        self.pipeline.remember(run, execution)
-        self.notifications.hear(self.deployed.pipeline, execution, run)
-
-    @property
-    def messages(self) -> list[Message]:
-        return self.notifications.messages
-
-
-def stack(aws: AwsServices, graph: Graph) -> Stack:
-    account, deployed = Account(aws, without_data(graph)), Deployed.of(graph)
-    pipeline = CodePipeline(deployed.pipeline, account=account.identity, region=account.region)
-    logs = Logs(Ecs(account=account.identity, region=account.region))
-    return Stack(deployed, pipeline, logs, Notifications("prod", graph, account, (pipeline, logs)))
-
-
-def without_data(graph: Graph) -> Graph:
-    """What of a graph nobody needs to make here: nothing is stored and nothing is run."""
-    kept = ("aws:codepipeline/", "aws:iam/", "aws:lambda/", "aws:sns/")
-    return [resource for resource in graph if resource["type"].startswith(kept)]
-
-
-def edited(graph: Graph, sid: str) -> Graph:
-    """The graph without one statement of the function's role."""
-    changed = copy.deepcopy(list(graph))
-    for resource in changed:
-        if resource["type"] == ROLE_POLICY and sid in resource["inputs"]["policy"]:
-            policy = json.loads(resource["inputs"]["policy"])
-            policy["Statement"] = [item for item in policy["Statement"] if item["Sid"] != sid]
-            resource["inputs"]["policy"] = resource["outputs"]["policy"] = json.dumps(policy)
-    return changed
 
 
 def test_a_run_that_fails_and_the_next_one_that_succeeds_are_told_and_a_third_one_is_not(
@@ -152,7 +80,7 @@ def test_without_a_permission_to_publish_nobody_is_told(aws: AwsServices, graph:
 def test_another_version_of_the_function_is_refused(aws: AwsServices, graph: Graph) -> None:
     other = copy.deepcopy(list(graph))
     (function,) = (item for item in other if item["type"] == "aws:lambda/function:Function")
-    function["inputs"]["code"]["assets"]["function.py"]["hash"] = "0" * 64
+    function["inputs"]["code"]["assets"]["notifications/run.py"]["hash"] = "0" * 64
     with pytest.raises(Refusal, match="is another one than this program's"):
         Notifications("prod", other, Account(aws, without_data(graph)), ())
 

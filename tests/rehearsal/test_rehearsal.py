@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -13,11 +15,13 @@ from typing import Any
 import pytest
 
 from local.npm import npm_cache
+from local.rehearsal import aws_cli
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import EXAMPLE
 from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.breaking import break_app
 from local.rehearsal.deployed import Deployed
+from local.rehearsal.emulated.access import RolePolicies
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Secrets, Visitor
 from local.rehearsal.pipeline import Execution, Status
@@ -69,12 +73,21 @@ def reading_a_secret(graph: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return graph
 
 
+def shown_on_github(stack: str, folder: Path) -> Path:
+    """The stack file, with GitHub showing what becomes of its runs."""
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    shown = "{ enabled: true, repository: example/shop, tokenSecret: shop/status-token }"
+    file = folder / f"Pulumi.{stack}.yaml"
+    file.write_text(f"{text}  ecs-delivery:statuses: {shown}\n", encoding="utf-8")
+    return file
+
+
 @pytest.fixture(scope="module")
 def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
     """Both stacks, and the application delivered once, from its push to its release."""
     need("namespaces", "docker", "builder", "ministack", "aws", "haproxy", "chromium", "lighthouse")
     folder = tmp_path_factory.mktemp("rehearsal")
-    graphs = {name: reading_a_secret(deployed_graph(name, ROOT / f"Pulumi.{name}.yaml")) for name in ("dev", "prod")}
+    graphs = {name: reading_a_secret(deployed_graph(name, shown_on_github(name, folder))) for name in ("dev", "prod")}
     (folder / "secrets").write_text("TOKEN=open-sesame\n")
     source = Source.of(EXAMPLE, folder / "application", branch="main")
     builds = builds_of(*map(Deployed.of, graphs.values()))
@@ -93,6 +106,14 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
             made = Delivery(rehearsal, source, {"dev": dev, "prod": prod}, shown, folder)
             made.push()
             yield made
+
+
+def documented(language: str, holding: str = "") -> str:
+    """The block of docs/operations.md that says how to go back and holds these words."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.split("\n## Go back to an earlier version\n")[1].split("\n## ")[0]
+    (block,) = [text for text in re.findall(rf"```{language}\n(.*?)\n```", section, re.DOTALL) if holding in text]
+    return str(block)
 
 
 def errors(execution: Execution) -> dict[str, str]:
@@ -115,6 +136,23 @@ def test_a_commit_travels_from_its_push_to_its_release(delivery: Delivery) -> No
     assert release
     assert release.target == delivery.source.commit
     assert json.loads(release.files["deployment.json"])["digest"] == digest
+
+
+def test_github_shows_what_became_of_the_commit_in_both_environments(delivery: Delivery) -> None:
+    board, commit = delivery.rehearsal.github.repositories["example/shop"].board, delivery.source.commit
+    version = delivery.runs("prod")[0].variables["BuildImage.IMAGE_VERSION"]
+    for name, stack in delivery.rehearsal.stacks.items():
+        first, *_, last = board.of(commit, f"ecs-delivery/shop-{name}")
+        assert (first.state, last.state) == ("pending", "success")
+        assert last.description == f"{version} is delivered to {name}"
+        assert f"/pipelines/shop-{name}/executions/{stack.runner.executions[0].identity}/" in str(last.target_url)
+        deployment = next(each for each in board.deployments if each.environment == name)
+        assert (deployment.sha, deployment.statuses[0]["state"]) == (commit, "in_progress")
+        assert deployment.statuses[1]["state"] == "success"
+        assert deployment.statuses[1]["environment_url"].startswith(f"http://lb-shop-{name}-")
+    titles = {message.title for message in delivery.rehearsal.messages()}
+    assert "GitHub shows example/shop" in titles
+    assert "GitHub does not show what it should" not in titles
 
 
 def test_the_readme_shows_what_will_be_seen(delivery: Delivery) -> None:
@@ -196,11 +234,66 @@ def test_a_commit_with_a_fault_does_not_reach_prod(delivery: Delivery, reasons: 
     assert execution.status == Status.FAILED
     for action, reason in reasons.values():
         assert reason in errors(execution)[action]
+    shop, commit = delivery.rehearsal.github.repositories["example/shop"], execution.variables["Source.CommitId"]
+    *_, shown = shop.board.of(commit, "ecs-delivery/shop-dev")
+    assert shown.state == "failure"
+    assert all(f"/{action}" in str(shown.description) for action, _ in reasons.values())
     assert len(delivery.runs("prod")) == runs
     assert delivery.answering("prod") == before["prod"]
     if "smoke" not in reasons:
         assert delivery.answering("dev") == before["dev"]
     assert [visitor.failed for visitor in delivery.visitors.values()] == [[], []]
+
+
+def test_an_earlier_version_comes_back_by_the_documented_commands(delivery: Delivery, tmp_path: Path) -> None:
+    """Each is one run of one stage: nothing is built or tested, no request fails, and the next run waits."""
+
+    def deployed() -> dict[str, Execution]:
+        """The newest run that has deployed each image."""
+        runs = [run for run in delivery.runs("dev") if run.stages.get("Deploy") == Status.SUCCEEDED]
+        return {run.variables["BuildImage.IMAGE_DIGEST"]: run for run in runs if run.kind == "STANDARD"}
+
+    if len(deployed()) < 2:
+        delivery.push("smoke", until="Deploy")
+    earlier, newest = list(deployed().values())[-2:]
+    stack = delivery.rehearsal.stacks["dev"]
+    stack.account.roles["on-call"] = RolePolicies([json.loads(documented("json").replace("shop-prod", "shop-dev"))])
+    lines = documented("sh", "rollback-stage").replace("\\\n", "").replace("shop-prod", "shop-dev")
+    by_hand, hold, let_in = lines.splitlines()
+    environment = {**os.environ, **stack.account.credentials("on-call"), **stack.endpoints}
+    environment |= {"PATH": f"{aws_cli.command().parent}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
+
+    def typed(*words: str) -> str:
+        words = (*delivery.rehearsal.sandbox.enter, *words)
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def back_at(target: Execution) -> Execution:
+        delivery.rehearsal.wait()
+        execution = delivery.runs("dev")[-1]
+        assert (execution.status, execution.kind, execution.target) == ("Succeeded", "ROLLBACK", target.identity)
+        assert {run.action.stage for run in execution.actions} == {"Deploy"}
+        (revision,) = stack.hosting.service.running
+        definition = stack.hosting.ecs.owner("DescribeTaskDefinition", taskDefinition=revision)["taskDefinition"]
+        digest = target.variables["BuildImage.IMAGE_DIGEST"]
+        assert digest in {item["image"].partition("@")[2] for item in definition["containerDefinitions"]}
+        assert delivery.answering("dev").endswith(revision)
+        assert [visitor.failed for visitor in delivery.visitors.values()] == [[], []]
+        return execution
+
+    typed("/bin/sh", "-ec", by_hand)
+    back_at(earlier)
+    typed("/bin/sh", "-ec", hold)
+    version = newest.variables["BuildImage.IMAGE_VERSION"]
+    file = shown_on_github("dev", tmp_path)
+    command = (sys.executable, "-m", "local", "rollback", "--stack", "dev", "--stack-file", str(file), "--yes")
+    told = typed(*command, "--version", version)
+    back_at(newest)
+    assert f"{version} serves, " in told
+    assert stack.runner.is_held("Deploy")
+    typed("/bin/sh", "-ec", let_in)
+    assert not stack.runner.is_held("Deploy")
 
 
 def test_a_pipeline_is_started_by_hand_when_the_push_does_not_start_it(delivery: Delivery, tmp_path: Path) -> None:
@@ -210,3 +303,31 @@ def test_a_pipeline_is_started_by_hand_when_the_push_does_not_start_it(delivery:
     delivery.rehearsal.wait()
     assert execution.status == Status.SUCCEEDED
     assert execution.trigger.startswith("By hand, since the push does not start it: no changed file of README.md")
+
+
+def test_a_squash_merge_of_what_was_built_is_delivered_without_a_build(delivery: Delivery, tmp_path: Path) -> None:
+    """A new commit with the files of an older one: the same image is deployed, and released as the new commit."""
+    built, released = delivery.runs("dev")[0], len(delivery.runs("prod"))
+    copy = tmp_path / "merged"
+    subprocess.run(["git", "clone", "--quiet", str(delivery.source.folder), str(copy)], check=True)
+    source = Source.of(copy, tmp_path / "source", branch="main").changed("Merge of what was built")
+    # The trigger looks at the files that a commit changes, and this one is told of by hand.
+    dev = delivery.rehearsal.push("dev", source, variables={"LIGHTHOUSE_RUNS": "1"})
+    delivery.rehearsal.wait()
+
+    assert (dev.status, errors(dev)) == (Status.SUCCEEDED, {})
+    ecr = delivery.rehearsal.stacks["dev"].account.client("ecr")
+    image, first = (run.variables["BuildImage.IMAGE_DIGEST"] for run in (dev, built))
+    ids = [{"imageDigest": digest} for digest in (image, first)]
+    found = ecr.batch_get_image(repositoryName="shop-dev", imageIds=ids)["images"]
+    indexes = {each["imageId"]["imageDigest"]: json.loads(each["imageManifest"]) for each in found}
+    assert indexes[image]["manifests"] == indexes[first]["manifests"], "the same image and attestation, by digest"
+    (build,) = (run for run in dev.actions if run.action.name == "BuildImage")
+    assert any(line.startswith("Nothing is built: ") for line in build.log)
+    (prod,) = delivery.runs("prod")[released:]
+    assert (prod.status, errors(prod)) == (Status.SUCCEEDED, {})
+    assert prod.variables["BuildImage.IMAGE_DIGEST"] == image
+    release = delivery.rehearsal.github.repositories["example/shop"].latest
+    assert release
+    assert release.target == source.commit != delivery.source.commit
+    assert release.tag.endswith(source.commit[:7])

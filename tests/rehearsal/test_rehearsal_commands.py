@@ -5,18 +5,24 @@ The stack is the repository's own dev stack, without tests and promotion; its co
 
 from __future__ import annotations
 
+import re
+import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from test_documented_commands import commands
 
 from components.settings import load_stack_file
+from local.rehearsal import aws_cli
 from local.rehearsal.application import Source
 from local.rehearsal.arguments import EXAMPLE
 from local.rehearsal.base_images import builds_of, needed, provide
 from local.rehearsal.deployed import Deployed
+from local.rehearsal.emulated.access import RolePolicies
 from local.rehearsal.graphs import ROOT, deployed_graph
 from local.rehearsal.hosting import Pace, Visitor
 from local.rehearsal.pipeline import Execution, Status
@@ -186,6 +192,82 @@ def test_a_deployment_that_is_not_approved_does_nothing(delivery: Delivery) -> N
     execution = delivery.push("five", mended="warming")
     assert action(execution, "ApproveDeployment").error == "The approval was rejected."
     assert (delivery.answering(), len(delivery.exit_codes)) == (before, ran)
+
+
+@pytest.fixture(scope="module")
+def types(delivery: Delivery) -> Callable[..., str]:
+    """Pastes a command of docs/oncall.md for dev, in the account of the rehearsal; returns what it prints."""
+    stack = delivery.rehearsal.stacks["dev"]
+    may = {"Effect": "Allow", "Action": ["ecs:*", "codepipeline:*"], "Resource": "*"}
+    stack.account.roles["on-call"] = RolePolicies([{"Version": "2012-10-17", "Statement": [may]}])
+    given = stack.account.credentials("on-call")
+
+    def types(command: str, refusal: str = "", **names: str) -> str:
+        for name, value in {"shop-prod": "shop-dev", **names}.items():
+            command = re.sub(rf"\b{name}\b", value, command)
+        done = subprocess.run(
+            [*delivery.rehearsal.sandbox.enter, "/bin/sh", "-ec", command],
+            env={**given, **stack.endpoints, "PATH": f"{aws_cli.command().parent}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) == (not refusal), done.stderr
+        assert refusal in done.stderr
+        return done.stdout
+
+    return types
+
+
+def test_a_person_at_night_sees_what_runs(delivery: Delivery, types: Callable[..., str]) -> None:
+    """A task of a service is not stopped by hand here: the request is well-formed, and finds the task."""
+    runs_now, _ = commands("What runs now")
+    listed, stop = commands("Restart the tasks")
+    served = next(
+        run
+        for run in reversed(delivery.rehearsal.stacks["dev"].runner.executions)
+        if (deployed := run.last("DeployService")) and deployed.status == Status.SUCCEEDED
+    )
+    now = types(runs_now).split()
+    assert now[0] == "RUNNING"
+    assert now[1].endswith(served.variables["BuildImage.IMAGE_DIGEST"])
+
+    task = types(listed).split()[0]
+    types(stop, refusal="a service's task is not stopped by hand here", TASK=task)
+
+
+def test_a_person_at_night_holds_the_pipeline_and_lets_it_go_on(delivery: Delivery, types: Callable[..., str]) -> None:
+    delivery.answer = True
+    hold, let_in, _ = commands("Hold prod, or stop a run")
+    (start,) = commands("Ship an edit now")
+    runner = delivery.rehearsal.stacks["dev"].runner
+    types(hold)
+    types(start)
+    execution = runner.executions[-1]
+    last = [each.name for each in runner.deployed.actions if each.stage == "Build"][-1]
+    deadline = time.monotonic() + 120
+    while not (prepared := execution.last(last)) or prepared.status == Status.IN_PROGRESS:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert not runner.wait(execution, seconds=2)
+    assert (execution.stage, prepared.status) == ("Build", Status.SUCCEEDED)
+    types(let_in)
+    delivery.rehearsal.wait()
+    assert execution.stage == "Deploy"
+
+
+def test_a_person_at_night_goes_back_to_an_earlier_version(delivery: Delivery, types: Callable[..., str]) -> None:
+    runner = delivery.rehearsal.stacks["dev"].runner
+    listed, back, _ = commands("Go back to an earlier version")
+    first = runner.executions[0]
+    assert [first.identity, "Succeeded"] in [line.split()[:2] for line in types(listed).splitlines()]
+    types(back, RUN=first.identity)
+    delivery.rehearsal.wait()
+    execution = runner.executions[-1]
+    assert (execution.kind, execution.status) == ("ROLLBACK", Status.SUCCEEDED), [
+        (run.action.name, run.error) for run in execution.actions
+    ]
+    assert first.variables["BuildImage.IMAGE_DIGEST"] in types(commands("What runs now")[0])
 
 
 def test_users_notice_nothing(delivery: Delivery) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from faults import Fault, Faults, crash, lost, refusal
 from hosted import await_
+from summary import built_in_turn
 
 from local.npm import npm_cache
 from local.rehearsal.application import Source
@@ -41,6 +42,15 @@ def building(repository: str) -> tuple[Fault, ...]:
     )
 
 
+def verifying(repository: str) -> tuple[Fault, ...]:
+    """What strikes the verification of an image."""
+    return (
+        refusal("ecr:DescribeImages", f"repository/{repository}"),
+        lost("aws ecr get-authorization-token*"),
+        crash("aws ecr describe-images*"),
+    )
+
+
 FAULTS: dict[tuple[str, str], tuple[Fault, ...]] = {
     (DEV, "Source"): (
         refusal("codeconnections:UseConnection", "connection/"),
@@ -66,15 +76,16 @@ FAULTS: dict[tuple[str, str], tuple[Fault, ...]] = {
         refusal("ecs:DescribeServices", "service/shop-dev/shop-dev", fails=False),
     ),
     (DEV, "RunSmokeTest"): (
-        refusal("ecr:GetDownloadUrlForLayer", "repository/shop-dev-smoke-test"),
-        lost("docker login*", "connection refused", registry=True),
-        crash("docker run*"),
+        refusal("ecs:RunTask", "task-definition/shop-dev_smoke-test:1"),
+        lost("aws ecs run-task*"),
+        crash("aws ecs describe-tasks*"),
     ),
     (DEV, "RunLighthouse"): (
         refusal("s3:GetObject", "arn:aws:s3:::"),
         lost("aws s3 cp*package.json*"),
         crash("aws s3 cp*package-lock.json*"),
     ),
+    (DEV, "VerifyImage"): verifying("shop-dev"),
     (DEV, "PromoteImage"): (
         refusal("ecr:PutImage", "repository/shop-prod"),
         lost("aws ecr describe-images*promoted*"),
@@ -95,6 +106,7 @@ FAULTS: dict[tuple[str, str], tuple[Fault, ...]] = {
         lost("aws ecr describe-images*"),
         crash("aws s3 cp*template.json*"),
     ),
+    (PROD, "VerifyImage"): verifying("shop-prod"),
     (PROD, "DeployService"): (
         refusal("ecs:RegisterTaskDefinition", "on resource: *"),
         lost("", "s3:GetObject", "Could not connect"),
@@ -181,6 +193,7 @@ class Delivery:
 def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
     need("namespaces", "docker", "builder", "ministack", "aws", "haproxy", "chromium", "lighthouse")
     graphs = {name: deployed_graph(name, ROOT / f"Pulumi.{name}.yaml") for name in ("dev", "prod")}
+    built_in_turn(graphs["dev"])  # both builds would lose the one registry at the same time
     source = Source.of(EXAMPLE, tmp_path_factory.mktemp("faults") / "application", branch="main")
     cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
     options = Options(

@@ -104,7 +104,7 @@ def test_without_a_terminal_each_action_has_a_line_when_it_begins_and_when_it_en
         "dev / Deploy / WatchDeployment begins",
         "dev / Deploy / WatchDeployment succeeded in 3.2 s",
     ]
-    assert printed[-2:] == ["dev: run 1 failed after 48 s: DeployService failed", "Report: rehearsal.html"]
+    assert printed[-2:] == ["dev: run 1 failed after 44 s: DeployService failed", "Report: rehearsal.html"]
 
 
 def test_without_a_terminal_a_failing_action_has_its_reason_and_the_end_of_its_log(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_retried_run_begins_and_ends_again(tmp_path: Path) -> None:
     replay(execution, shown.changed)
     ends = [line for line in stream.getvalue().splitlines() if "dev: run 1 " in line and "after" in line]
     assert [end.split("  ")[-1] for end in ends] == [
-        "dev: run 1 failed after 51 s: RunSmokeTest failed",
+        "dev: run 1 failed after 47 s: RunSmokeTest failed",
         "dev: run 1 succeeded after 57 s",
     ]
 
@@ -237,7 +237,7 @@ def test_the_tree_has_stages_with_their_times_and_the_actions_of_the_one_that_go
     assert re.fullmatch(r"dev  run 1, Push of 5e1f0c9 to main  .*", screen[0])
     assert [re.sub(r" +", " ", line) for line in screen[1:8]] == [
         " ✓ Source 3.2 s",
-        " ✓ Build 22 s",
+        " ✓ Build 19 s",
         " * Deploy 0.0 s",
         " * DeployService 0.0 s d-4XR2",
         " * WatchDeployment 0.0 s d-4XR2",

@@ -277,7 +277,11 @@ def test_one_that_takes_too_long_is_stopped_and_is_no_success(
     place |= {"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": delivery.url, "AWS_DEFAULT_REGION": REGION}
     variables = {**delivery.stack.variables(BEFORE), "IMAGE_DIGEST": str(delivery.stack.image()["digest"])}
     main = in_this_process(
-        monkeypatch, "run_task", {**variables, **delivery.builder.credentials(BEFORE), **place}, seconds=60
+        monkeypatch,
+        "run_task",
+        {**variables, **delivery.builder.credentials(BEFORE), **place},
+        seconds=60,
+        waits="standalone_task",
     )
 
     with pytest.raises(SystemExit):

@@ -124,7 +124,7 @@ def test_the_amazon_ecs_action_cannot_take_the_login_away(take_over: TakeOver) -
     result = take_over(name).prepare(**{**variables_of(name), "IMAGE_ONLY": "true"})
     assert not result.succeeded
     assert "shop pulls the image of 'billing' with repositoryCredentials, which the Amazon ECS action" in result.log
-    assert "pulumi config set --path 'ecs-delivery:deploy.engine' ecs\n" in result.log
+    assert "pulumi config set --stack existing-hosting --path 'ecs-delivery:deploy.engine' ecs\n" in result.log
 
 
 def test_no_secret_in_clear_of_what_runs_is_shown(take_over: TakeOver) -> None:
@@ -155,7 +155,7 @@ def test_a_role_that_the_tasks_do_not_have_is_a_change_like_others(take_over: Ta
     result = take_over("docker-volumes").prepare(**variables_of("docker-volumes"))
     assert not result.succeeded
     assert '  - taskRoleArn: running nothing, wanted "arn:aws:iam::123456789012:role/shop-task"\n' in result.log
-    assert "  pulumi config rm --path 'ecs-delivery:hosting.existing.taskRole'\n" in result.log
+    assert "  pulumi config rm --stack existing-hosting --path 'ecs-delivery:hosting.existing.taskRole'\n" in result.log
 
 
 STATED = '{"environment": {"NODE_ENV": "staging", "LOG_LEVEL": "debug"}, "cpu": 1024, "memory": 2048}'
@@ -209,9 +209,9 @@ def test_the_first_run_stops_where_the_stack_file_would_change_what_runs(take_ov
         '  - containerDefinitions.checkout.environment.NODE_ENV.value: running another value, wanted "staging"\n',
         '  - cpu: running "512", wanted "1024"\n',
         '  - memory: running "1024", wanted "2048"\n',
-        "  pulumi config set --path 'ecs-delivery:hosting.existing.takeOver' true\n",
-        "  pulumi config rm --path 'ecs-delivery:application.environment.LOG_LEVEL'\n",
-        "  pulumi config rm --path 'ecs-delivery:application.cpu'\n",
+        "  pulumi config set --stack existing-hosting --path 'ecs-delivery:hosting.existing.takeOver' true\n",
+        "  pulumi config rm --stack existing-hosting --path 'ecs-delivery:application.environment.LOG_LEVEL'\n",
+        "  pulumi config rm --stack existing-hosting --path 'ecs-delivery:application.cpu'\n",
     ):
         assert line in result.log, result.log
     assert delivery.called("RegisterTaskDefinition")[1:] == []
@@ -224,7 +224,8 @@ def test_a_family_that_had_the_stacks_name_before_is_asked_about_as_well(take_ov
     delivery = take_over(name, plan, definition=changed(name, family=plan.template["family"]))
     result = delivery.prepare(**variables_of(name))
     assert not result.succeeded
-    assert "pulumi config set --path 'ecs-delivery:hosting.existing.takeOver' true\n" in result.log
+    agree = "pulumi config set --stack existing-hosting --path 'ecs-delivery:hosting.existing.takeOver' true\n"
+    assert agree in result.log
 
 
 @pytest.mark.parametrize("family", ["", "legacy"])
@@ -300,7 +301,7 @@ def test_what_does_not_fit_is_told_at_once_before_anything_is_registered(take_ov
     )
 
     assert not result.succeeded
-    fix = "pulumi config set --path 'ecs-delivery:"
+    fix = "pulumi config set --stack existing-hosting --path 'ecs-delivery:"
     base = "the running revision intranet:1"
     for problem in (
         f"shop has the deployment controller ECS, the engine needs CODE_DEPLOY: {fix}deploy.engine' ecs",
@@ -328,7 +329,7 @@ OTHER_ROLE = "arn:aws:iam::123456789012:role/service/orders"
             {},
             f"has the task role {OTHER_ROLE}, which the pipeline may pass only when the stack file names it "
             "in place of arn:aws:iam::123456789012:role/shop-task: "
-            f"pulumi config set --path 'ecs-delivery:hosting.existing.taskRole' {OTHER_ROLE}",
+            f"pulumi config set --stack existing-hosting --path 'ecs-delivery:hosting.existing.taskRole' {OTHER_ROLE}",
             id="a role that is not named",
         ),
         pytest.param(
@@ -336,14 +337,14 @@ OTHER_ROLE = "arn:aws:iam::123456789012:role/service/orders"
             {},
             "the image is built for ARM64, the running revision orders:1 runs on X86_64, "
             "as Fargate does when nothing is said: "
-            "pulumi config set --path 'ecs-delivery:application.architecture' x86_64",
+            "pulumi config set --stack existing-hosting --path 'ecs-delivery:application.architecture' x86_64",
             id="no processor said",
         ),
         pytest.param(
             {},
             {"CONTAINER_NAME": "shop"},
             "the running revision orders:1 has no container 'shop'; it has 'orders', 'xray-daemon': "
-            "pulumi config set --path 'ecs-delivery:application.containerName' orders",
+            "pulumi config set --stack existing-hosting --path 'ecs-delivery:application.containerName' orders",
             id="no such container",
         ),
         pytest.param(

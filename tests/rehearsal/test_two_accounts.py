@@ -32,6 +32,7 @@ CHANGES = {
     "prod": {
         "  aws:region: eu-west-1\n": f'  aws:region: us-east-1\n  aws:allowedAccountIds: ["{PROD}"]\n',
         "promoters: [shop-dev-promote-image] #": f'promoters: ["arn:aws:iam::{DEV}:role/shop-dev-promote-image"] #',
+        "pipeline: shop-dev #": f"pipeline: arn:aws:codepipeline:eu-west-1:{DEV}:shop-dev #",
         "ecs-delivery:release:\n    enabled: true": "ecs-delivery:release:\n    enabled: false",
     },
 }

@@ -12,26 +12,77 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from components.settings.reader.shapes import ANY_TEXT, Shape, leaves
+from components.settings.reader.stack_file import PREFIX, StackFile
 from components.settings.secrets import looks_like_a_secret, names_a_secret
 from components.settings.section import BROKEN_RULES, Path, Problem
 from components.settings.yaml_dates import as_written
 
-PREFIX = "ecs-delivery:"
+REGION_KEY = "aws:region"
+EDIT = "edit the file: "
+"""How a fix begins that is no command."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PLAIN_TEXT = re.compile(r"[A-Za-z/][A-Za-z0-9_./*-]*")
 _MIXED = re.compile(r"(?<![A-Za-z0-9+_=-])(?=[A-Za-z+_=-]*[0-9])(?=[0-9+_=-]*[A-Za-z])[A-Za-z0-9+_=-]{16,}")
 """A long run of letters and digits, as keys and passwords are."""
+_ADDRESS = re.compile(r"^([a-z]+://[^/]+/|git@[^:]+:|[0-9]{12}\.dkr\.ecr\.[^/]+/)")
 _IDENTIFIER = re.compile(r"arn:.*|[a-z]{1,12}[-_]?[0-9a-fA-F]{8,17}|(/hostedzone/)?Z[0-9A-Z]{8,31}")
 """What is one as well, and no secret: an ARN, the identifier of a VPC or the like, that of a hosted zone."""
+_COMMAND = re.compile(
+    r"pulumi config (?P<verb>set|rm) (--path '(?P<path>([^']|'\\'')+)'|(?P<plain>[a-z]+:\w+))"
+    r"(?P<value> ('[^']*'|\S+?(?=, or |, and | |$)))?"
+)
+_WRITTEN = re.compile(r"write (it like )?(?P<key>[\w:.-]+): ")
+_STEP = re.compile(r'(?P<name>[A-Za-z_][\w-]*)|\[(?P<index>\d+)\]|\["(?P<quoted>[^"]+)"\]')
 _TRUTHS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 _MEANT = {"amd64": "x86_64", "x64": "x86_64", "intel": "x86_64", "aarch64": "arm64", "graviton": "arm64"}
 _OUT_OF_BOUNDS = {"greater_than_equal", "less_than_equal"}
 
 
-def line(file: str, problem: Problem) -> str:
-    """Return a problem as its one line."""
-    return f"{file}: {full_key(problem.path)}: {problem.message} — {problem.fix}"
+def line(place: StackFile, problem: Problem) -> str:
+    """Return a problem as its one line: where it is, what is wrong, what puts it right."""
+    number = place.line(problem.path)
+    where = place.name if number is None else f"{place.name}:{number}"
+    return f"{where}: {full_key(problem.path)}: {problem.message} — {_fix_in(place, problem)}"
+
+
+def _fix_in(place: StackFile, problem: Problem) -> str:
+    """Return a problem's fix for one stack: sections write it for any."""
+    if place.has_commands:
+        fix = problem.fix.replace("pulumi config set ", f"pulumi config set --stack {place.stack} ")
+        fix = fix.replace("pulumi config rm ", f"pulumi config rm --stack {place.stack} ")
+    else:
+        fix = _COMMAND.sub(lambda command: _as_edit(place, command), problem.fix)
+    written = _WRITTEN.search(fix)
+    if problem.path in place.lines and (written is None or written["key"] == _label(problem.path)):
+        fix = fix.replace(EDIT, f"edit line {place.lines[problem.path]}: ", 1)
+    return fix
+
+
+def _as_edit(place: StackFile, command: re.Match[str]) -> str:
+    """Return what a command does as an edit, for a stack that no `pulumi` command can reach."""
+    path = _path(command["path"]) if command["path"] else (command["plain"],)
+    number = place.lines.get(path)
+    if command["verb"] == "rm":
+        return f"edit line {number}: remove {path[-1]}"
+    value = shlex.split(command["value"])[0]
+    if number is not None:
+        return f"edit line {number}: write {_entry(path, as_yaml(_typed(value)))}"
+    written = as_yaml(_typed(value))
+    while path[:-1] and path[:-1] not in place.lines:
+        path, written = path[:-1], f"{{{path[-1]}: {written}}}"
+    return f"edit the file: add {_label(path)}: {written} below line {place.line(path)}"
+
+
+def _path(key: str) -> Path:
+    """Return the path that a command names."""
+    steps = _STEP.finditer(key.removeprefix(PREFIX).replace("'\\''", "'"))
+    return tuple(int(step["index"]) if step["index"] else step["name"] or step["quoted"] for step in steps)
+
+
+def _typed(text: str) -> bool | int | str:
+    """Return what `pulumi config set --path` makes of a text."""
+    return int(text) if text.isdecimal() else {"true": True, "false": False}.get(text, text)
 
 
 def full_key(path: Path) -> str:
@@ -81,14 +132,14 @@ def unknown_key(path: Path, here: Iterable[str], root: Shape) -> Problem:
     return Problem(
         path=path,
         message=f"is not a known {what}; known here: {', '.join(known)}",
-        fix=f"pulumi config rm --path {_quoted(path)}",
+        fix=f"{EDIT}remove it" if looks_like_a_secret(key) else f"pulumi config rm --path {_quoted(path)}",
     )
 
 
 def missing(path: Path, shape: Shape) -> Problem:
     """Return the problem of a key that must be there."""
     words = f": {shape.about[:1].lower()}{shape.about[1:]}" if shape.kind == "section" else f", must be {shape.words}"
-    return Problem(path=path, message=f"is missing{words}", fix=_set(path, shape, shape.example))
+    return Problem(path=path, message=f"is missing{words}", fix=_own(path, shape))
 
 
 def not_json(name: str, error: json.JSONDecodeError, shape: Shape) -> Problem:
@@ -96,7 +147,7 @@ def not_json(name: str, error: json.JSONDecodeError, shape: Shape) -> Problem:
     return Problem(
         path=(name,),
         message=f"is not JSON (column {error.colno}: {error.msg[0].lower()}{error.msg[1:]})",
-        fix=_set((name,), shape, shape.example),
+        fix=_own((name,), shape),
     )
 
 
@@ -136,7 +187,7 @@ def problems_of(error: ValidationError, name: str, section: Shape, root: Shape) 
                 yield missing(path, shape)
         elif path not in told:  # a port or an ARN: pydantic says both why it is no port and why it is no ARN
             told.add(path)
-            yield _wrong_value(path, shape, detail)
+            yield wrong_value(path, shape, detail)
 
 
 def _place(section: Shape, location: tuple[str | int, ...]) -> tuple[Path, Shape]:
@@ -153,7 +204,7 @@ def _place(section: Shape, location: tuple[str | int, ...]) -> tuple[Path, Shape
     return path, shape
 
 
-def _wrong_value(path: Path, shape: Shape, detail: ErrorDetails) -> Problem:
+def wrong_value(path: Path, shape: Shape, detail: ErrorDetails) -> Problem:
     """Return the problem of a value that is not what it must be."""
     given = detail["input"]
     words = shape.words
@@ -166,15 +217,28 @@ def _fix(path: Path, shape: Shape, detail: ErrorDetails) -> str:
     """Return how to put a wrong value right."""
     given = detail["input"]
     if shape.kind == "name":
-        return "edit the file: rename it"
+        return f"{EDIT}rename it"
     if detail["type"] == "too_long" and shape.kind == "list":
-        return f"edit the file: leave out {len(given) - detail['ctx']['max_length']} of them"
+        return f"{EDIT}leave out {len(given) - detail['ctx']['max_length']} of them"
     if shape.kind == "text" and (text := _as_text(given, shape)) is not None:
         if _secret(path, given):
-            return "edit the file: remove it, and name a secret that holds it in application.secrets"
+            return f"{EDIT}remove it, and name a secret that holds it in application.secrets"
         quoted = f'"{text}"'
-        return f"edit the file: put it in quotes, like {_entry(path, quoted)}"
-    return _set(path, shape, _meant(given, shape))
+        return f"{EDIT}put it in quotes, like {_entry(path, quoted)}"
+    return _right(path, shape, given)
+
+
+def _right(path: Path, shape: Shape, given: object) -> str:
+    """Return how to write the value that a wrong one stands for."""
+    meant = _meant(given, shape)
+    if meant is None:
+        return _own(path, shape)
+    if isinstance(given, str) and not isinstance(meant, str):
+        return f"{EDIT}write {_entry(path, as_yaml(meant))}, without quotes"  # which the CLI keeps where it finds them
+    if isinstance(meant, str) and meant.isdecimal():  # which the CLI makes a number of
+        return f"{EDIT}write {_entry(path, as_yaml(meant))}"
+    text = meant if isinstance(meant, str) else json.dumps(meant)
+    return f"pulumi config set --path {_quoted(path)} {shlex.quote(text)}"
 
 
 def _as_text(given: Any, shape: Shape) -> str | None:  # noqa: ANN401 - whatever the file holds
@@ -187,29 +251,48 @@ def _as_text(given: Any, shape: Shape) -> str | None:  # noqa: ANN401 - whatever
         return None
     text = json.dumps(given)
     digits = str(shape.example)
-    return digits if digits.isdecimal() and len(text) != len(digits) else text  # an account id that lost a zero
+    return text.zfill(len(digits)) if digits.isdecimal() else text  # an account id that lost a zero
 
 
 def _meant(given: Any, shape: Shape) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Return the right value that is closest to a wrong one, an example when none is close."""
+    """Return the right value that a wrong one stands for; None where only its author knows it."""
     if shape.kind == "choice" and isinstance(given, int | float):
         return min(shape.choices, key=lambda choice: abs(choice - given) if isinstance(choice, int) else 0)
     if not isinstance(given, str):
-        return shape.example
+        return None
     if shape.kind == "switch":
-        return _TRUTHS.get(given.lower(), shape.example)
+        return _TRUTHS.get(given.lower())
     if shape.kind == "number" and given.isdecimal():
         return int(given)
+    if shape.kind == "text":
+        return next(filter(shape.allows, _tidied(given)), None)
     choices = {str(choice): choice for choice in shape.choices}
-    return choices.get(_MEANT.get(given.lower()) or closest(given, choices) or "", shape.example)
+    return choices.get(_MEANT.get(given.lower()) or closest(given, choices) or "")
 
 
-def _set(path: Path, shape: Shape, value: Any) -> str:  # noqa: ANN401 - whatever the file may hold
-    """Return the command that sets a plain value, or the edit that writes any other."""
-    if shape.kind in {"section", "list", "object"} or (isinstance(value, str) and value.isdecimal()):
-        return f"edit the file: write it like {_entry(path, as_yaml(value))}"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"pulumi config set --path {_quoted(path)} {shlex.quote(text)}"
+def _tidied(given: str) -> Iterator[str]:
+    """Yield what a text may have been meant to be: without blanks, an address's host, capitals."""
+    text = given.strip()
+    bare = _ADDRESS.sub("", text).removesuffix("/").removesuffix(".git")
+    yield from (bare, bare.lower(), text, text.lower())
+
+
+def _own(path: Path, shape: Shape) -> str:
+    """Return the edit that writes what only the file's author knows: its form, and no value of an example."""
+    name = next(str(part) for part in reversed(path) if isinstance(part, str))
+    return f"{EDIT}write {_entry(path, _form(shape, shape.example, name))}"
+
+
+def _form(shape: Shape | None, example: Any, name: str) -> str:  # noqa: ANN401 - whatever the file may hold
+    """Return an example as YAML, with a blank to fill in for each text and number."""
+    if isinstance(example, Mapping) and shape and example:
+        if shape.section is None:
+            return f"{{<NAME>: {_form(shape.item, next(iter(example.values())), 'value')}}}"
+        entries = (f"{key}: {_form(shape.below(key), value, key)}" for key, value in example.items())
+        return "{" + ", ".join(entries) + "}"
+    if isinstance(example, list | tuple) and shape and example:
+        return f"[{_form(shape.item, example[0], name)}]"
+    return as_yaml(example) if shape and shape.kind in {"choice", "switch"} else f"<{name}>"
 
 
 def _shown(path: Path, value: Any) -> str:  # noqa: ANN401 - whatever the file holds

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from components.settings.reader.messages import PREFIX, as_yaml
+from components.settings.reader.messages import as_yaml
 from components.settings.reader.shapes import Shape, leaves, shape_of
+from components.settings.reader.stack_file import PREFIX
 from components.settings.root import Settings
 
 START: Final = "<!-- keys:start -->"

@@ -3,8 +3,12 @@
 import json
 from typing import Any
 
-from components.settings.reader.messages import PREFIX
+from components.settings.names import REGION
+from components.settings.reader.messages import REGION_KEY
+from components.settings.reader.stack_file import PREFIX
 from components.settings.root import Settings
+
+_REGION = {"type": "string", "pattern": REGION, "description": "Region everything is made in."}
 
 
 def stack_file_schema() -> str:
@@ -16,7 +20,7 @@ def stack_file_schema() -> str:
     sections = {PREFIX + name: section for name, section in settings["properties"].items()}
     config = {
         "type": "object",
-        "properties": {"aws:region": {"type": "string", "description": "Region everything is made in."}, **sections},
+        "properties": {REGION_KEY: _REGION, **sections},
         "propertyNames": {"anyOf": [{"not": {"pattern": f"^{PREFIX}"}}, {"enum": list(sections)}]},
         "required": [PREFIX + name for name in settings["required"]],
     }

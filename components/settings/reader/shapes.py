@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from components.settings.section import Constraint, Section, one_of
@@ -30,6 +31,7 @@ class Shape:
         item: What an entry of a list, or a value of an object, may be.
         key: What a key of an object may be.
         choices: The values of a choice.
+        marks: What the type of a text says beside being one, for pydantic.
     """
 
     kind: Kind
@@ -42,12 +44,21 @@ class Shape:
     item: "Shape | None" = None
     key: "Shape | None" = None
     choices: tuple[Any, ...] = ()
+    marks: tuple[Any, ...] = ()
 
     @property
     def keys(self) -> Mapping[str, FieldInfo]:
         """The fields of a section by the keys its user writes; none for anything else."""
         fields = self.section.model_fields.values() if self.section else ()
         return {str(field.validation_alias): field for field in fields}
+
+    def allows(self, text: str) -> bool:
+        """Whether a text would do."""
+        try:
+            TypeAdapter(Annotated[str, *self.marks]).validate_python(text)
+        except ValidationError:
+            return False
+        return True
 
     def below(self, part: str | int) -> "Shape | None":
         """Return what stands at a key or a position of this value; None where nothing can."""
@@ -103,7 +114,8 @@ def _plain(annotation: Any, metadata: list[Any], example: Any) -> Shape:  # noqa
         words = f"a whole number between {_limit(metadata, 'ge')} and {_limit(metadata, 'le')}"
         return Shape(kind="number", words=words, example=example)
     words = next((mark.words for mark in metadata if isinstance(mark, Constraint)), ANY_TEXT)
-    return Shape(kind="text" if annotation is str else "mixed", words=words, example=example)
+    kind: Kind = "text" if annotation is str else "mixed"
+    return Shape(kind=kind, words=words, example=example, marks=tuple(metadata))
 
 
 def _limit(metadata: list[Any], name: str) -> int:

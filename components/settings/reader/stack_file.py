@@ -1,15 +1,19 @@
 """Reads a stack file where Pulumi does not: in tests, and before the program runs on one machine."""
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from components.settings.reader.errors import SettingsError
+from components.settings.section import Path as Keys
 from components.settings.yaml_dates import as_moment
 
+PREFIX: Final = "ecs-delivery:"
+"""What stands in front of the sections of a stack file."""
 _TAG: Final = "tag:yaml.org,2002:"
 _RESOLVERS: Final = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -167,6 +171,52 @@ def load_stack_file(path: Path) -> Mapping[str, object]:
     except yaml.MarkedYAMLError as error:
         raise _refusal(path, *_trouble(error)) from None
     return _object(path, "config", _object(path, "the file", content).get("config"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFile:
+    """Where a problem is, for the person who is to put it right.
+
+    Attributes:
+        name: The file's name.
+        stack: The stack it is for.
+        lines: The line of each key; empty where the file is not known.
+        has_commands: Whether ``pulumi config`` reaches it: it knows no other file than the stack's own.
+    """
+
+    name: str
+    stack: str
+    lines: Mapping[Keys, int] = field(default_factory=dict)
+    has_commands: bool = True
+
+    def line(self, path: Keys) -> int | None:
+        """Return the line of a key, or of the nearest object that would hold it; None where the file is not known."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path)
+
+
+def lines_of(file: Path) -> dict[Keys, int]:
+    """Return the line of each key and each entry under ``config:``, sections without their prefix.
+
+    Args:
+        file: A file that :func:`load_stack_file` reads.
+    """
+    root = yaml.compose(file.read_text(encoding="utf-8"), _Loader)
+    return {tuple(keys[1:]): line for keys, line in ([] if root is None else _lines(root, ())) if keys[0] == "config"}
+
+
+def _lines(node: yaml.Node, above: Keys) -> Iterator[tuple[Keys, int]]:
+    """Yield the keys and entries below a node, each with its line."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = (*above, str(key.value).removeprefix(PREFIX))
+            yield path, key.start_mark.line + 1
+            yield from _lines(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*above, index), value.start_mark.line + 1
+            yield from _lines(value, (*above, index))
 
 
 def _object(path: Path, what: str, content: object) -> Mapping[str, object]:

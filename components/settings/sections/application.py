@@ -40,6 +40,28 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 """
 
 
+Cpu = Literal[256, 512, 1024, 2048, 4096, 8192, 16384]
+"""The sizes of CPU that Fargate offers from a quarter of a vCPU on."""
+
+
+def size_problems(cpu: int, memory: int, section: str) -> Iterator[Problem]:
+    """Yield a size of a task that Fargate does not offer.
+
+    Args:
+        cpu: CPU units.
+        memory: MiB.
+        section: Where the stack file says so, for example ``application``.
+    """
+    offered = FARGATE_MEMORY[cpu]
+    if memory not in offered:
+        nearest = min(offered, key=lambda size: abs(size - memory))
+        yield Problem(
+            path=("memory",),
+            message=f"must be {_sizes(offered)} (MiB) with cpu {cpu}, got {memory}",
+            fix=f"pulumi config set --path 'ecs-delivery:{section}.memory' {nearest}",
+        )
+
+
 class TaskSection(Section):
     """A task: its size, its containers, and how many of it run."""
 
@@ -58,9 +80,7 @@ class TaskSection(Section):
         "for the version that runs, too: both have to answer it.",
         examples=["/healthz"],
     )
-    cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = Field(
-        default=256, description="CPU units of a task; 1024 are one vCPU.", examples=[256]
-    )
+    cpu: Cpu = Field(default=256, description="CPU units of a task; 1024 are one vCPU.", examples=[256])
     memory: int = Field(
         default=512,
         ge=512,
@@ -112,6 +132,17 @@ class ApplicationSection(ContainerSection, TaskSection):
         """Name of the application's own container in the task definition."""
         return self.container_name or self.name
 
+    def environment_of(self, stack: str) -> str:
+        """Return the environment of a stack: its name, without the application's in front.
+
+        A clone that serves several applications has a stack ``shop-dev`` beside ``blog-dev``.
+        """
+        return stack.removeprefix(f"{self.name}-")
+
+    def prefix_in(self, stack: str) -> str:
+        """Return what starts the names of what a stack makes, ``shop-dev``."""
+        return f"{self.name}-{self.environment_of(stack)}"
+
     @property
     def every_container(self) -> Mapping[str, ContainerSection]:
         """All containers of the task by their names, the application's own first."""
@@ -133,14 +164,7 @@ class ApplicationSection(ContainerSection, TaskSection):
 
     def problems(self) -> Iterator[Problem]:
         """Yield impossible sizes, secrets in clear, names given twice and a definition too long for ECS."""
-        offered = FARGATE_MEMORY[self.cpu]
-        if self.memory not in offered:
-            nearest = min(offered, key=lambda size: abs(size - self.memory))
-            yield Problem(
-                path=("memory",),
-                message=f"must be {_sizes(offered)} (MiB) with cpu {self.cpu}, got {self.memory}",
-                fix=f"pulumi config set --path 'ecs-delivery:application.memory' {nearest}",
-            )
+        yield from size_problems(self.cpu, self.memory, "application")
         yield from super().problems()
         size = (self.cpu, self.memory)
         yield from container_problems(self.container, self.port, size, self, self.containers)

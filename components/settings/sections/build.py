@@ -6,8 +6,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from components.images.repository import BUILD_TOOLS
 from components.settings.names import (
     EcrRepository,
+    FleetArn,
     ImageName,
     RegistryHost,
     RelativePath,
@@ -142,6 +144,58 @@ class BuildNetworkSection(Section):
     )
 
 
+FLEET_REGIONS: Final = (
+    "ap-northeast-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "eu-central-1",
+    "eu-west-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+)
+"""Where CodeBuild has reserved capacity for Linux, on both processors.
+
+https://docs.aws.amazon.com/codebuild/latest/userguide/fleets.html
+"""
+
+
+class FleetSection(Section):
+    """A reserved capacity fleet: machines that wait for builds, and cost as long as they do."""
+
+    capacity: int = Field(
+        default=1,
+        ge=1,
+        le=10,  # as many images as a stack builds; CodeBuild takes what the account's quota allows
+        description="Machines that are always there, of the size that `compute` says; each builds one image at a time.",
+        examples=[2],
+    )
+    overflow: Literal["queue", "onDemand"] = Field(
+        default="queue",
+        description="What becomes of a build that finds no machine free: `queue` has it wait for one, `onDemand` gives "
+        "it a machine on demand, which is billed besides.",
+        examples=["onDemand"],
+    )
+    arn: FleetArn | None = Field(
+        default=None,
+        description="ARN of a fleet that exists, of this account and of the stack's region, to build on instead of one "
+        "of the stack's own; its machines have the processor of `application.architecture`.",
+        examples=["arn:aws:codebuild:eu-west-1:123456789012:fleet/builders:0f0f0f0f-1234-4abc-8def-0123456789ab"],
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what a fleet that exists says itself."""
+        for field in ("capacity", "overflow"):
+            if self.arn is not None and field in self.model_fields_set:
+                yield Problem(
+                    path=(field,),
+                    message="belongs to the fleet that arn names, which is used as it is",
+                    fix=f"pulumi config rm --path 'ecs-delivery:build.fleet.{field}'",
+                )
+
+
 class BuildSection(Section):
     """How the image is made."""
 
@@ -194,13 +248,28 @@ class BuildSection(Section):
         examples=["medium"],
     )
     cache: bool = Field(
-        default=True, description="Whether image layers are kept in ECR between builds.", examples=[True]
+        default=True,
+        description="Whether image layers are kept between builds: in ECR, and with `fleet` on its machines, too.",
+        examples=[True],
+    )
+    fleet: FleetSection | None = Field(
+        default=None,
+        description="A reserved capacity fleet that images are built on: a build begins at once and finds its layers "
+        "on the machine, which is billed around the clock; without one CodeBuild provisions a machine for each build.",
+        examples=[{"capacity": 1}],
+    )
+    compression: Literal["gzip", "zstd"] = Field(
+        default="gzip",
+        description="What the layers of images are compressed with. Fargate unpacks zstd faster; "
+        "docs/operations.md says what to consider before.",
+        examples=["zstd"],
     )
     docker_hub_cache: EcrRepository | None = Field(
         default=None,
         description="Prefix of an ECR pull-through cache rule for Docker Hub in the same account and region, through "
         "which builds fetch all images of Docker Hub, those that the Dockerfile names included. Recommended, since "
-        "Docker Hub limits anonymous pulls; Docker Hub itself when left out.",
+        "Docker Hub limits anonymous pulls. Without one, Docker Hub itself, but for BuildKit and the SBOM generator: "
+        "the first build copies them into a repository of the stack.",
         examples=["docker-hub"],
     )
     timeout_minutes: int = Field(
@@ -251,6 +320,13 @@ class BuildSection(Section):
         """What the application's image is built from."""
         return ImageSection(dockerfile=self.dockerfile, context=self.context, target=self.target, args=self.args)
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What has an ECR repository beside the application's, where there is code."""
+        smoke_test = ("smoke-test",) if self.smoke_test.enabled else ()
+        tools = (BUILD_TOOLS,) if self.docker_hub_cache is None else ()
+        return (*self.images, *smoke_test, *tools)
+
     def repository_for(self, prefix: str) -> str:
         """Return the name of the ECR repository made for the images; the prefix is `<application>-<stack>`."""
         return self.repository or prefix
@@ -259,11 +335,18 @@ class BuildSection(Section):
         """Yield secrets in clear and arguments too long for CodeBuild."""
         for path, args in self._arguments():
             yield from self._argument_problems(path, args)
+        if self.fleet is not None and self.network is not None:
+            # https://docs.aws.amazon.com/codebuild/latest/userguide/fleets.html
+            yield Problem(
+                path=("network",),
+                message="must be left out with fleet: a fleet is connected to a VPC by itself, with a service role of "
+                "its own, which is not made here",
+                fix="pulumi config rm --path 'ecs-delivery:build.fleet', or edit the file: leave out network, and "
+                "name a fleet of that VPC that exists as arn",
+            )
         for key, secrets in (("secrets", self.secrets), ("registryLogins", self.registry_logins)):
             for name, secret in secrets.items():
-                at = f'{key}["{name}"]' if "." in name else f"{key}.{name}"
-                for problem in secret_itself(secret, "secret", section="build", key=at, example="shop/token"):
-                    yield Problem(path=(key, name), message=problem.message, fix=problem.fix)
+                yield from secret_itself(secret, "secret", key, name)
 
     def _arguments(self) -> Iterator[tuple[tuple[str, ...], Mapping[str, str]]]:
         """Yield the build arguments of each image, with their path in the section."""

@@ -91,7 +91,7 @@ class ContainerCheckSection(Section):
                 path=("command",),
                 message=f"must be CMD and the words of a command, or CMD-SHELL and one line, got {how} "
                 f"and {len(words)} more",
-                fix='edit the file: write it like command: [CMD-SHELL, "curl -f http://localhost:8080/ || exit 1"]',
+                fix="edit the file: write command: [CMD-SHELL, <command>]",
             )
 
 

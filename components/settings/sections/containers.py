@@ -225,15 +225,14 @@ def _router_problems(
         yield Problem(
             path=(*above, "logs", "driver"),
             message="must be awslogs, because no container of the task has firelens, got awsfirelens",
-            fix="edit the file: write it like containers: {router: {image: "
-            "public.ecr.aws/aws-observability/aws-for-fluent-bit:3, firelens: {type: fluentbit}}}",
+            fix="edit the file: write containers: {<name>: {image: <image of Fluent Bit>, "
+            "firelens: {type: fluentbit}}}",
         )
     for name in routers if not routed else ():
         yield Problem(
             path=("containers", name, "firelens"),
             message="has an effect only when a container has logs: {driver: awsfirelens}",
-            fix="edit the file: leave it out, or write it like logs: {driver: awsfirelens, options: {Name: "
-            "cloudwatch_logs}}",
+            fix="edit the file: leave it out, or write it like logs: {driver: awsfirelens, options: {Name: <output>}}",
         )
 
 

@@ -1,6 +1,5 @@
 """Section `deploy`: how a new image takes over, and where static files go."""
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
@@ -8,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from components.engines import ENGINES, Engine, Rollout, Strategy, TestTraffic
+from components.engines.engine import QUICK_MINUTES
 from components.settings.names import AlarmName, Bucket, DistributionId, KeyPrefix, no_climbing
 from components.settings.section import Constraint, Problem, Section, one_of
 from components.settings.sections.approval import ApprovalSection
@@ -115,7 +115,7 @@ class StaticFilesSection(Section):
             yield Problem(
                 path=("bucket",),
                 message="is missing; static files need the bucket they go to",
-                fix="pulumi config set --path 'ecs-delivery:deploy.staticFiles.bucket' shop-static",
+                fix="edit the file: write bucket: <bucket>",
             )
         if self.upload and self.sync:
             yield Problem(
@@ -127,7 +127,7 @@ class StaticFilesSection(Section):
             yield Problem(
                 path=(),
                 message="must have upload (files of the delivery) or sync (files of another bucket), got neither",
-                fix="pulumi config set --path 'ecs-delivery:deploy.staticFiles.upload.path' public",
+                fix="edit the file: write upload: {path: <folder>} or sync: {bucket: <bucket>}",
             )
         if (
             self.sync
@@ -138,7 +138,7 @@ class StaticFilesSection(Section):
                 path=("sync",),
                 message=f"must read from elsewhere than it writes to, got {_place(self.bucket, self.sync.prefix)} "
                 f"and {_place(self.bucket, self.prefix)}, which overlap",
-                fix="pulumi config set --path 'ecs-delivery:deploy.staticFiles.sync.bucket' shop-assets",
+                fix="edit the file: write bucket: <another bucket>",
             )
 
 
@@ -233,7 +233,8 @@ class DeploySection(Section):
             for engine in ENGINES.values()
             if "timeout_minutes" in engine.options
         )
-        + ".",
+        + f". A job that follows the deployment waits {QUICK_MINUTES} when left out, on a Lambda machine that starts "
+        "in seconds, where starts, steps and bake time fit into that.",
         examples=[60],
     )
     alarms: tuple[AlarmName, ...] = Field(
@@ -315,15 +316,8 @@ class DeploySection(Section):
 
     @property
     def shift_minutes(self) -> int:
-        """Minutes the strategy waits between its first and its last shift of traffic.
-
-        Canary waits once; linear waits after each step but the last.
-        """
-        step = self.effective_step
-        if step is None:
-            return 0
-        waits = 1 if self.effective_strategy == "canary" else math.ceil(100 / step.percent) - 1
-        return waits * step.interval_minutes
+        """Minutes the strategy waits between its first and its last shift of traffic."""
+        return self.rollout.shift_minutes
 
     @property
     def after_shift_minutes(self) -> int:

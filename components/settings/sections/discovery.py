@@ -96,7 +96,7 @@ class ServiceConnectSection(Section):
             yield Problem(
                 path=("namespace",),
                 message="is missing; a service without endpoints calls those of a namespace that exists",
-                fix="pulumi config set --path 'ecs-delivery:hosting.serviceConnect.namespace' shop",
+                fix="edit the file: write namespace: <namespace>",
             )
 
 
@@ -141,6 +141,5 @@ class ServiceRegistrySection(Section):
             yield Problem(
                 path=("namespace",),
                 message="is missing; the name is one of a namespace that is made here, or of namespaceId",
-                fix="pulumi config set --path 'ecs-delivery:hosting.serviceRegistry.namespace' shop.internal, or "
-                "pulumi config set --path 'ecs-delivery:hosting.serviceRegistry.namespaceId' ns-0123456789abcdef",
+                fix="edit the file: write namespace: <new DNS zone>, or namespaceId: <namespace that exists>",
             )

@@ -127,11 +127,11 @@ class ExistingSection(Section):
             yield Problem(
                 path=("loadBalancer",),
                 message="is missing; a listener given by its port needs the name of the load balancer it listens on",
-                fix="pulumi config set --path 'ecs-delivery:hosting.existing.loadBalancer' shop",
+                fix="edit the file: write loadBalancer: <name of the load balancer>",
             )
         if self.target_groups and len(set(self.target_groups)) != 2:
             yield Problem(
                 path=("targetGroups",),
                 message=f"must be two different names, got {', '.join(self.target_groups)}",
-                fix="edit the file: write it like targetGroups: [shop-blue, shop-green]",
+                fix="edit the file: write targetGroups: [<one>, <the other>]",
             )

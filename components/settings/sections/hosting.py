@@ -1,7 +1,7 @@
 """Section `hosting`: where the application runs, made from nothing or named because it exists."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -78,6 +78,14 @@ class HostingSection(Section):
     alarms: AlarmsSection = Field(
         default=AlarmsSection(), description="CloudWatch alarms of the service.", examples=[{"errorPercent": 2}]
     )
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ClusterSetting.html
+    container_insights: Literal["disabled", "enabled", "enhanced"] = Field(
+        default="enabled",
+        description="Container Insights of the cluster, which CloudWatch bills as custom metrics: `enabled` for "
+        "cluster and service, `enhanced` for each task and container, too, `disabled` for none. Alarms, scaling and "
+        "deployments need none of them; CPU and memory of the service are free.",
+        examples=["enhanced"],
+    )
 
     @property
     def is_balanced(self) -> bool:
@@ -109,6 +117,7 @@ class HostingSection(Section):
                 ("service_connect", "serviceConnect"),
                 ("service_registry", "serviceRegistry"),
                 ("alarms", "alarms"),
+                ("container_insights", "containerInsights"),
             ):
                 if getattr(self, field) != HostingSection.model_fields[field].default:
                     yield Problem(
@@ -126,16 +135,14 @@ class HostingSection(Section):
                 yield Problem(
                     path=("network", "existing"),
                     message="is missing; with loadBalancer.existing the tasks run in the VPC of that load balancer",
-                    fix="edit the file: write it like network: {existing: {vpcId: vpc-0a1b2c3d4e5f67890, "
-                    "publicSubnets: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]}}",
+                    fix="edit the file: write network: {existing: {vpcId: <VPC>, publicSubnets: [<subnet>, <subnet>]}}",
                 )
             return
         if named and not self.load_balancer.internal and not named.public_subnets:
             yield Problem(
                 path=("network", "existing", "publicSubnets"),
                 message="is missing; a load balancer that users reach from the internet stands in public subnets",
-                fix="edit the file: write it like publicSubnets: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891], "
-                "or loadBalancer: {internal: true}",
+                fix="edit the file: write publicSubnets: [<subnet>, <subnet>], or loadBalancer: {internal: true}",
             )
 
     def _without_load_balancer(self) -> Iterator[Problem]:

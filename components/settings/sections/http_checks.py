@@ -118,10 +118,7 @@ class AskingSection(Section):
     def problems(self) -> Iterator[Problem]:
         """Yield secrets in clear, headers that are not the tests' own, and more than CodeBuild takes."""
         for name, secret in self.headers.items():
-            for problem in secret_itself(
-                secret, "value", section=self.SECTION, key=f"headers.{name}", example="shop/tests:authorization"
-            ):
-                yield Problem(path=("headers", name), message=problem.message, fix=problem.fix)
+            yield from secret_itself(secret, "value", "headers", name)
             if name.lower() in OF_THE_CONNECTION:
                 yield Problem(
                     path=("headers", name),

@@ -56,11 +56,11 @@ class ListenerSection(Section):
         yield from given_twice(self.allowed_cidrs)
 
 
-def given_twice(ranges: Sequence[str]) -> Iterator[Problem]:
-    """Yield ranges of a list `allowedCidrs` that are in it more than once: each becomes a rule of its own."""
+def given_twice(ranges: Sequence[str], key: str = "allowedCidrs") -> Iterator[Problem]:
+    """Yield ranges of a list that are in it more than once: each becomes a rule of its own."""
     if twice := sorted({block for block in ranges if ranges.count(block) > 1}):
         yield Problem(
-            path=("allowedCidrs",),
+            path=(key,),
             message=f"must name each range once, got {', '.join(twice)} more than once",
             fix="edit the file: leave the repetition out",
         )

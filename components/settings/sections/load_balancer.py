@@ -15,6 +15,7 @@ from components.settings.names import (
     ListenerArn,
     LoadBalancerName,
     SecurityGroupId,
+    WebAclArn,
 )
 from components.settings.section import Constraint, Problem, Section
 from components.settings.sections.container import ContainerName
@@ -32,8 +33,10 @@ OF_THE_BALANCER: Final = (
     "hosted_zone_id",
     "internal",
     "allowed_cidrs",
+    "test_allowed_cidrs",
     "test_port",
     "access_logs",
+    "web_acl_arn",
     "idle_timeout_seconds",
     "listeners",
 )
@@ -77,7 +80,11 @@ class HealthCheckSection(Section):
         default=2, ge=2, le=120, description="An answer that takes longer counts as none.", examples=[2]
     )
     healthy_threshold: int = Field(
-        default=2, ge=2, le=10, description="Consecutive successful checks that make a task healthy.", examples=[2]
+        default=2,
+        ge=2,
+        le=10,
+        description="Consecutive successful checks that make an unhealthy task healthy again; a new one needs one.",
+        examples=[2],
     )
     unhealthy_threshold: int = Field(
         default=2, ge=2, le=10, description="Consecutive failed checks that make a task unhealthy.", examples=[3]
@@ -201,7 +208,7 @@ class ExistingListenerSection(Section):
             yield Problem(
                 path=("hosts",),
                 message="is missing; the rule needs hosts, paths or headers to know the service's requests by",
-                fix="edit the file: write it like hosts: [shop.example.com]",
+                fix="edit the file: write hosts: [<host>]",
             )
         elif values > MOST_VALUES:
             yield Problem(
@@ -224,8 +231,7 @@ class ExistingListenerSection(Section):
             yield Problem(
                 path=("listenerArn",),
                 message="is missing; the listener that exists is given by its ARN, or by loadBalancer and port",
-                fix=f"pulumi config set --path '{path}.listenerArn' arn:aws:elasticloadbalancing:eu-west-1:"
-                "123456789012:listener/app/shared/0123456789abcdef/0123456789abcdef",
+                fix="edit the file: write listenerArn: <ARN of the listener>",
             )
         elif self.port is None:
             yield Problem(
@@ -292,7 +298,15 @@ class LoadBalancerSection(Section):
     allowed_cidrs: tuple[AddressRange, ...] = Field(
         default=("0.0.0.0/0",),
         max_length=20,
-        description="Addresses that may reach it, the test listener too.",
+        description="Addresses that may reach it.",
+        examples=[["203.0.113.0/24"]],
+    )
+    test_allowed_cidrs: tuple[AddressRange, ...] = Field(
+        default=(),
+        max_length=20,
+        description="Addresses that may reach the test listener, which shows versions that nobody has checked yet. "
+        "When left out nobody, or with `deploy.testTraffic` those of `allowedCidrs`: its job asks from AWS's "
+        "addresses.",
         examples=[["203.0.113.0/24"]],
     )
     test_port: int | None = Field(
@@ -341,6 +355,11 @@ class LoadBalancerSection(Section):
     access_logs: bool = Field(
         default=True, description="Whether every request is logged, into a bucket of its own.", examples=[True]
     )
+    web_acl_arn: WebAclArn | None = Field(
+        default=None,
+        description="Web ACL of AWS WAF that judges the requests, in the stack's region; those of the tests, too.",
+        examples=["arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0f0f0f0f-1234-4abc-8def-0123456789ab"],
+    )
     deregistration_seconds: int = Field(
         default=15,
         ge=0,
@@ -381,17 +400,19 @@ class LoadBalancerSection(Section):
         """The port users reach the service by, and the one that redirects them there."""
         return (HTTPS_PORT, HTTP_PORT) if self.certificate_arn else (HTTP_PORT,)
 
-    def ports(self, *, for_tests: bool) -> Mapping[int, Sequence[str]]:
+    def ports(self, *, for_tests: bool, asked: bool) -> Mapping[int, Sequence[str]]:
         """Return who may reach every port it listens on; none where it is not made here.
 
         Args:
             for_tests: Whether there is a listener for tests, too.
+            asked: Whether a job asks that one, from addresses that nobody here knows.
         """
         if not self.is_made:
             return {}
-        tests = (self.effective_test_port,) if for_tests else ()
+        tests = self.test_allowed_cidrs or (self.allowed_cidrs if asked else ())
         return {
-            **dict.fromkeys((*self.users_ports, *tests), self.allowed_cidrs),
+            **dict.fromkeys(self.users_ports, self.allowed_cidrs),
+            **({self.effective_test_port: tests} if for_tests else {}),
             **{each.port: each.allowed_cidrs or self.allowed_cidrs for each in self.listeners.values()},
         }
 
@@ -413,7 +434,7 @@ class LoadBalancerSection(Section):
             yield Problem(
                 path=("domainName",),
                 message="is missing; hostedZoneId makes the DNS record of a name",
-                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.domainName' shop.example.com",
+                fix="edit the file: write domainName: <name that users type>",
             )
         if 0 < self.slow_start_seconds < SHORTEST_SLOW_START:
             yield Problem(
@@ -429,6 +450,7 @@ class LoadBalancerSection(Section):
                 fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.plainHttp' false",
             )
         yield from given_twice(self.allowed_cidrs)
+        yield from given_twice(self.test_allowed_cidrs, "testAllowedCidrs")
         yield from self._port_problems()
         if self.test_port in self.users_ports:
             yield Problem(
@@ -468,8 +490,8 @@ class LoadBalancerSection(Section):
                 # https://github.com/aws/copilot-cli/issues/4551
                 message=f"must be HTTP1 without certificateArn: AWS takes {self.protocol_version} behind an HTTPS "
                 f"listener only, got {self.protocol_version}",
-                fix="pulumi config set --path 'ecs-delivery:hosting.loadBalancer.certificateArn' "
-                "arn:aws:acm:eu-west-1:123456789012:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab",
+                fix="edit the file: write certificateArn: <certificate of this region>, or "
+                "pulumi config set --path 'ecs-delivery:hosting.loadBalancer.protocolVersion' HTTP1",
             )
         lowest, highest = (0, 99) if self.protocol_version == "GRPC" else (200, 499)
         codes = [code for span in self.health_check.ranges for code in span]

@@ -109,7 +109,7 @@ class LogsSection(Section):
             yield Problem(
                 path=("options", "Name"),
                 message="is missing; it names the log router's output, such as cloudwatch_logs or datadog",
-                fix="edit the file: write it like options: {Name: cloudwatch_logs, region: eu-west-1}",
+                fix="edit the file: write options: {Name: <output>}",
             )
 
     def _of_awslogs(self) -> Iterator[Problem]:

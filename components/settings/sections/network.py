@@ -55,13 +55,13 @@ class ExistingNetworkSection(Section):
                 yield Problem(
                     path=(key,),
                     message="must be at least two subnets in different availability zones, got one",
-                    fix=f"edit the file: write it like {key}: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]",
+                    fix=f"edit the file: write {key}: [<subnet>, <subnet>]",
                 )
         if not self.public_subnets and not self.private_subnets:
             yield Problem(
                 path=("publicSubnets",),
                 message="is missing; the load balancer needs subnets, public ones or (internal: true) private ones",
-                fix="edit the file: write it like publicSubnets: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]",
+                fix="edit the file: write publicSubnets: [<subnet>, <subnet>]",
             )
 
 
@@ -84,6 +84,12 @@ class NetworkSection(Section):
         description="Where tasks run; when left out private with NAT gateways or private subnets of your own, "
         "else public: with a public IP, and no inbound but the load balancer's.",
         examples=["public"],
+    )
+    flow_logs: Literal["none", "rejected", "all"] = Field(
+        default="none",
+        description="Which connections are logged, for `retention.logDays`: those that were refused, which AWS's "
+        "foundational security practices ask for, or all; each costs by the gigabyte.",
+        examples=["rejected"],
     )
     existing: ExistingNetworkSection | None = Field(
         default=None,
@@ -116,6 +122,7 @@ class NetworkSection(Section):
             ("nat_gateways", "natGateways"),
             ("availability_zones", "availabilityZones"),
             ("cidr_block", "cidrBlock"),
+            ("flow_logs", "flowLogs"),
         ):
             if getattr(self, field) != NetworkSection.model_fields[field].default:
                 yield Problem(
@@ -129,5 +136,5 @@ class NetworkSection(Section):
             yield Problem(
                 path=("existing", wanted),
                 message=f"is missing; with taskSubnets {self.task_subnets} the tasks run there",
-                fix=f"edit the file: write it like {wanted}: [subnet-0a1b2c3d4e5f67890, subnet-0a1b2c3d4e5f67891]",
+                fix=f"edit the file: write {wanted}: [<subnet>, <subnet>]",
             )

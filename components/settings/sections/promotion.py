@@ -46,14 +46,13 @@ class PromotionSection(Section):
             yield Problem(
                 path=("repository",),
                 message="is missing; a promotion needs the ECR repository the image is copied to",
-                fix="pulumi config set --path 'ecs-delivery:promotion.repository' shop-prod",
+                fix="edit the file: write repository: <repository that the next stack watches>",
             )
         if self.account_id and not self.role_arn:
             yield Problem(
                 path=("roleArn",),
                 message="is missing; a promotion into another account needs a role of that account that may push there",
-                fix="pulumi config set --path 'ecs-delivery:promotion.roleArn' "
-                f"arn:aws:iam::{self.account_id}:role/shop-promote",
+                fix=f"edit the file: write roleArn: arn:aws:iam::{self.account_id}:role/<role>",
             )
         if self.role_arn:
             account = self.role_arn.split(":")[4]
@@ -68,6 +67,5 @@ class PromotionSection(Section):
                 yield Problem(
                     path=("roleArn",),
                     message=f"must be a role of account {self.account_id} (accountId), got one of account {account}",
-                    fix="pulumi config set --path 'ecs-delivery:promotion.roleArn' "
-                    f"arn:aws:iam::{self.account_id}:role/shop-promote",
+                    fix=f"edit the file: write roleArn: arn:aws:iam::{self.account_id}:role/<role>",
                 )

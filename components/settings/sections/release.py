@@ -45,9 +45,7 @@ class GithubReleaseSection(Section):
 
     def problems(self) -> Iterator[Problem]:
         """Yield a token where the name of its secret belongs."""
-        yield from secret_itself(
-            self.token_secret, "token", section="release.github", key="tokenSecret", example="shop/github-token"
-        )
+        yield from secret_itself(self.token_secret, "token", "tokenSecret")
 
 
 class ReleaseSection(Section):
@@ -67,5 +65,5 @@ class ReleaseSection(Section):
             yield Problem(
                 path=("github",),
                 message="is missing; a release needs the name of the Secrets Manager secret that holds a GitHub token",
-                fix="pulumi config set --path 'ecs-delivery:release.github.tokenSecret' shop/github-token",
+                fix="edit the file: write tokenSecret: <name of the secret>",
             )

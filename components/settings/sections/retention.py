@@ -25,6 +25,11 @@ class RetentionSection(Section):
         default=30, ge=1, le=3650, description="Days the artifacts of a run are kept.", examples=[30]
     )
     log_days: LogDays = Field(default=365, description="Days the logs of builds are kept.", examples=[365])
+    artifact_access_logs: bool = Field(
+        default=False,
+        description="Whether every request to the artifact bucket is logged, into a bucket of its own, for `logDays`.",
+        examples=[True],
+    )
     images: int = Field(
         default=100, ge=1, le=1000, description="Number of images kept in each repository made here.", examples=[100]
     )

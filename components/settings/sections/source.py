@@ -209,19 +209,18 @@ class InstalledGitSection(GitSection):
     def problems(self) -> Iterator[Problem]:
         """Yield a server that no connection reaches, and a host that nothing is made on."""
         yield from super().problems()
-        at = f"pulumi config set --path 'ecs-delivery:source.{self.key()}"
         if self.url and not self.host_arn and not self.connection_arn:
             yield Problem(
                 path=("url",),
                 message="needs hostArn or connectionArn, because only a host of CodeConnections, which is set up in "
                 f"the console, reaches a server of one's own; got {self.url}",
-                fix=f"{at}.hostArn' arn:aws:codeconnections:eu-west-1:123456789012:host/git-0f0f0f0f",
+                fix="edit the file: write hostArn: <host>, or connectionArn: <connection>",
             )
         if self.host_arn and not self.url:
             yield Problem(
                 path=("url",),
                 message="is missing; with hostArn the code is on a server, whose address images and messages name",
-                fix=f"{at}.url' https://git.example.com",
+                fix="edit the file: write url: <address of the server>",
             )
         if self.host_arn and self.connection_arn:
             yield Problem(
@@ -247,6 +246,17 @@ class GithubSection(InstalledGitSection):
         "with `fullClone: true`.",
         examples=[["example/shop-fonts"]],
     )
+
+
+def on_github(repository: str | None, url: str | None, code: GithubSection | None) -> tuple[str, str | None]:
+    """Return repository and server of a section that may name its own; those of the code where it does not.
+
+    Args:
+        repository: ``owner/name`` of its own.
+        url: The GitHub Enterprise Server of its own.
+        code: Where the code comes from, if that is GitHub.
+    """
+    return repository or (code.repository if code else ""), url or (code.url if code else None)
 
 
 class GitlabSection(InstalledGitSection):
@@ -413,7 +423,7 @@ class SourceSection(Section):
             yield Problem(
                 path=(),
                 message="must name github, gitlab, bitbucket or s3, or ecr, or one of the four and ecr",
-                fix="pulumi config set --path 'ecs-delivery:source.github.repository' example/shop",
+                fix="edit the file: write github: {repository: <owner/name>}",
             )
         named = [section.key() for section in (self.github, self.gitlab, self.bitbucket, self.s3) if section]
         if len(named) > 1:

@@ -6,6 +6,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field
 
 from components.settings.section import Problem, Section
+from components.settings.sections.application import Cpu, size_problems
 from components.settings.sections.http_checks import AskingSection, PagePath
 
 BEST_PRACTICES: Final = 90
@@ -19,6 +20,16 @@ Measured with the Lighthouse that `buildspecs/lighthouse` locks; a test measures
 
 PLAIN_HTTP_BUDGET: Final = 75
 """The budget of best practices over plain HTTP when nothing is given."""
+
+
+LIGHTHOUSE_MINUTES: Final = 30
+"""How long Lighthouse may take when nothing is given: some eighty measurements of 20 s."""
+
+SMOKE_TEST_MINUTES: Final = 10
+"""How long the task of the smoke test may take when nothing is given: what a Lambda machine has, less the time to end.
+
+Its 15 minutes: https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html#lambda.limitations
+"""
 
 
 class BudgetsSection(Section):
@@ -72,6 +83,12 @@ class LighthouseSection(Section):
     runs: int = Field(
         default=3, ge=1, le=9, description="Measurements of each page; odd, because the median counts.", examples=[3]
     )
+    compute: Literal["small", "medium", "large"] = Field(
+        default="small",
+        description="Size of the machine that measures: `small` has 2 vCPUs and 4 GiB, `medium` 4 and 8, `large` 8 and "
+        "16. A page that keeps a processor busy for long gets steadier scores for performance on a larger one.",
+        examples=["medium"],
+    )
     budgets: BudgetsSection = Field(
         default=BudgetsSection(), description="Scores that pass.", examples=[{"performance": 80}]
     )
@@ -92,6 +109,23 @@ class LighthouseSection(Section):
             )
 
 
+class SmokeTestTaskSection(Section):
+    """The task that runs the smoke-test image."""
+
+    cpu: Cpu = Field(default=256, description="CPU units of the task; 1024 are one vCPU.", examples=[512])
+    memory: int = Field(
+        default=512,
+        ge=512,
+        le=122880,
+        description="Memory of the task in MiB; Fargate offers certain sizes for each `cpu`. A browser takes 2048.",
+        examples=[1024],
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a size that Fargate does not offer."""
+        yield from size_problems(self.cpu, self.memory, "tests.smokeTestTask")
+
+
 class TestsSection(AskingSection):
     """What the deployed service must pass: Lighthouse, HTTP checks, and the smoke test when one is built."""
 
@@ -101,10 +135,27 @@ class TestsSection(AskingSection):
     lighthouse: LighthouseSection = Field(
         default=LighthouseSection(), description="Pages measured by Lighthouse.", examples=[{"paths": ["/"]}]
     )
-    timeout_minutes: int = Field(
-        default=30,
+    smoke_test_task: SmokeTestTaskSection = Field(
+        default=SmokeTestTaskSection(),
+        description="The task that runs the smoke-test image, when `build.smokeTest` builds one.",
+        examples=[{"cpu": 512, "memory": 1024}],
+    )
+    timeout_minutes: int | None = Field(
+        default=None,
         ge=5,
-        le=480,  # a CodeBuild action of CodePipeline, https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
-        description="Longest time the tests may take.",
+        le=475,  # a CodeBuild action of CodePipeline has 480, https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
+        description="Longest time that each of the tests may take; when left out "
+        f"{LIGHTHOUSE_MINUTES} for Lighthouse and {SMOKE_TEST_MINUTES} for the task of the smoke test. The job of a "
+        f"smoke test of up to {SMOKE_TEST_MINUTES} minutes runs on a Lambda machine, where the region has them.",
         examples=[30],
     )
+
+    @property
+    def minutes_of_lighthouse(self) -> int:
+        """The longest time that Lighthouse may take."""
+        return self.timeout_minutes or LIGHTHOUSE_MINUTES
+
+    @property
+    def minutes_of_smoke_test(self) -> int:
+        """The longest time that the task of the smoke test may take."""
+        return self.timeout_minutes or SMOKE_TEST_MINUTES

@@ -104,7 +104,7 @@ def volume_problems(
             yield Problem(
                 path=("volumes", name),
                 message="is mounted by no container",
-                fix=f"edit the file: leave it out, or write it like mounts: {{{name}: {{path: /srv/{name}}}}}",
+                fix=f"edit the file: leave it out, or write it like mounts: {{{name}: {{path: <folder>}}}}",
             )
     for container, part in containers.items():
         above = ("containers", container) if container != own else ()

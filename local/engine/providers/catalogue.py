@@ -185,6 +185,7 @@ KINDS: Mapping[str, Kind] = {
         longest=63,
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _of_bucket(),
+    "aws:s3/bucketLogging:BucketLogging": _of_bucket(),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _of_bucket(),
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
     "aws:s3/bucketPolicy:BucketPolicy": _of_bucket(Document("policy", 20480, "PolicyTooLarge")),
@@ -213,12 +214,16 @@ KINDS: Mapping[str, Kind] = {
         longest=64,
     ),
     "aws:lambda/permission:Permission": Kind(name="statementId", longest=100),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Kind(
+        identity=lambda f: f.text("functionName"), name=""
+    ),
     "aws:sns/topic:Topic": _by_arn(lambda f: f.arn("sns", f.name), longest=256),
     "aws:sns/topicPolicy:TopicPolicy": Kind(identity=lambda f: f.text("arn"), name=""),
     "aws:sns/topicSubscription:TopicSubscription": _by_arn(lambda f: f"{f.text('topic')}:{f.uuid}", name=""),
     "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration": _channel("slack-channel"),
     "aws:chatbot/teamsChannelConfiguration:TeamsChannelConfiguration": _channel("microsoft-teams-channel"),
     "aws:codebuild/project:Project": _by_arn(lambda f: f.arn("codebuild", f"project/{f.name}")),
+    "aws:codebuild/fleet:Fleet": _by_arn(lambda f: f.arn("codebuild", f"fleet/{f.name}:{f.uuid}"), longest=128),
     "aws:codebuild/reportGroup:ReportGroup": _by_arn(
         lambda f: f.arn("codebuild", f"report-group/{f.name}"), longest=128
     ),
@@ -339,6 +344,9 @@ KINDS: Mapping[str, Kind] = {
     "aws:ec2/securityGroup:SecurityGroup": _ec2("sg", "security-group", name="name"),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2("sg", "security-group"),
     "aws:ec2/vpcEndpoint:VpcEndpoint": _ec2("vpce", "vpc-endpoint"),
+    "aws:ec2/flowLog:FlowLog": _ec2("fl", "vpc-flow-log"),
+    # A load balancer has one web ACL, and is all that ends the association.
+    "aws:wafv2/webAclAssociation:WebAclAssociation": Kind(identity=lambda f: f.text("resourceArn"), name=""),
     "aws:servicediscovery/httpNamespace:HttpNamespace": _cloud_map("ns", "namespace", httpName=lambda f: f.name),
     "aws:servicediscovery/privateDnsNamespace:PrivateDnsNamespace": replace(
         _cloud_map("ns", "namespace", hostedZone=lambda f: f"Z{f.hex(20).upper()}"), longest=253

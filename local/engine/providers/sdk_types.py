@@ -11,6 +11,7 @@ import contextlib
 import functools
 import gc
 import importlib.util
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -117,7 +118,7 @@ class Sdk:
         text = self._file_with(service, name, f"class {name}(pulumi.")
         return ResourceType(
             inputs=self._structure(service, _parse_class(text, _arguments_class(text, name))),
-            outputs=dict(self._getters(service, _parse_class(text, name))),
+            outputs=dict(self._getters(service, _parse_class(text, name, getters_alone=True))),
         )
 
     @functools.cache  # noqa: B019 - one Sdk lives as long as its process
@@ -144,7 +145,7 @@ class Sdk:
     def _file_with(self, service: str, name: str, definition: str) -> str:
         """Text of the file of a service that defines a class; its usual name first."""
         folder = self._root / service
-        for path in (folder / f"{_snake(name)}.py", *sorted(folder.glob("*.py"))):
+        for path in itertools.chain([folder / f"{_snake(name)}.py"], _files(folder)):
             if path.is_file() and definition in (text := path.read_text(encoding="utf-8")):
                 return text
         raise SdkLayoutError(f"{self.package}: no file of {service} has `{definition}`")
@@ -226,14 +227,29 @@ def _last_name(node: ast.expr) -> str:
             return ""
 
 
-def _parse_one(text: str, start: str, kind: type[_Node]) -> _Node:
-    """Parse one top-level definition out of a module's text, without parsing the rest of it."""
+def _files(folder: Path) -> Iterator[Path]:
+    yield from sorted(folder.glob("*.py"))
+
+
+def _parse_one(text: str, start: str, kind: type[_Node], member: str = "") -> _Node:
+    """Parse one top-level definition out of a module's text, without parsing the rest of it.
+
+    Args:
+        text: the module's.
+        start: how the definition begins.
+        kind: what it is.
+        member: how the first of its members begins that counts; those before it are left out.
+    """
     begin = 0 if text.startswith(start) else text.find(f"\n{start}") + 1
     if begin == 0 and not text.startswith(start):
         raise SdkLayoutError(f"no `{start}` where it belongs")
     end = re.compile(r"^(?=[^\s)#])", re.MULTILINE).search(text, text.index("\n", begin) + 1)
+    definition = text[begin : end.start() if end else None]
+    first = definition.find(member) if member else -1
+    if first > 0:
+        definition = f"{definition[: definition.index(chr(10))]}\n{definition[first:]}"
     with collection_paused():
-        node = ast.parse(text[begin : end.start() if end else None]).body[0]
+        node = ast.parse(definition).body[0]
     if not isinstance(node, kind):
         raise SdkLayoutError(f"`{start}` is not a {kind.__name__}")
     return node
@@ -255,9 +271,10 @@ def collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _parse_class(text: str, name: str) -> ast.ClassDef:
+def _parse_class(text: str, name: str, *, getters_alone: bool = False) -> ast.ClassDef:
+    """Parse a class; of a resource, whose constructors are longer than all else, the getters can be enough."""
     start = f"class {name}(" if f"\nclass {name}(" in text else f"class {name}:"
-    return _parse_one(text, start, ast.ClassDef)
+    return _parse_one(text, start, ast.ClassDef, member="    @_builtins.property\n" if getters_alone else "")
 
 
 def _arguments_class(text: str, name: str) -> str:

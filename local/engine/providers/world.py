@@ -174,6 +174,7 @@ PLACES: Mapping[str, tuple[Place, ...]] = {
         "chatbot", "CreateMicrosoftTeamsChannelConfiguration", "ConflictException", "configurationName"
     ),
     "aws:codebuild/project:Project": _named("codebuild", "CreateProject", "ResourceAlreadyExistsException"),
+    "aws:codebuild/fleet:Fleet": _named("codebuild", "CreateFleet", "ResourceAlreadyExistsException"),
     "aws:codebuild/reportGroup:ReportGroup": _named("codebuild", "CreateReportGroup", "ResourceAlreadyExistsException"),
     "aws:codepipeline/pipeline:Pipeline": _named("codepipeline", "CreatePipeline", "PipelineNameInUseException"),
 }
@@ -187,7 +188,9 @@ PUT = frozenset(
         "aws:ecr/repositoryPolicy:RepositoryPolicy",
         "aws:iam/rolePolicy:RolePolicy",
         "aws:kms/keyPolicy:KeyPolicy",
+        "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        "aws:s3/bucketLogging:BucketLogging",
         "aws:s3/bucketObjectv2:BucketObjectv2",
         "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
         "aws:s3/bucketPolicy:BucketPolicy",
@@ -197,6 +200,7 @@ PUT = frozenset(
         "aws:sns/topic:Topic",
         "aws:sns/topicPolicy:TopicPolicy",
         "aws:sns/topicSubscription:TopicSubscription",
+        "aws:wafv2/webAclAssociation:WebAclAssociation",
     }
 )
 """Types that are put in the place of what is there, so that two resources of the program may be one in AWS."""

@@ -34,10 +34,15 @@ class Registry(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], certificate: Path, store: ImageStore, images: Mapping[str, Content]
+        self,
+        address: tuple[str, int],
+        certificate: Path,
+        store: ImageStore,
+        images: Mapping[str, Content],
+        log: Path,
     ) -> None:
         super().__init__(address, _Handler)
-        self.store, self.images = store, images
+        self.store, self.images, self.log = store, images, log
         self._trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._trusted.load_cert_chain(certificate)
 
@@ -68,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, found: re.Match[str]) -> None:
         reference, name = found["reference"], f"{self._registry}/{found['repository']}"
+        with self.server.log.open("a", encoding="utf-8") as log:
+            log.write(f"{self.command} {name} {found['kind']} {reference}\n")
         kind, digest = "application/octet-stream", reference
         if found["kind"] == "manifests":
             content = self.server.images.get(f"{name}:{reference}")
@@ -116,10 +123,11 @@ def main() -> None:
     parser.add_argument("--certificate", type=Path, required=True, help="PEM file with the certificate and its key")
     parser.add_argument("--store", type=Path, required=True, help="folder of the image store")
     parser.add_argument("--images", type=Path, required=True, help="JSON: HOST/REPOSITORY:TAG to digest and media type")
+    parser.add_argument("--log", type=Path, required=True, help="file that gets a line for each request")
     options = parser.parse_args()
     images = {name: Content(*content) for name, content in json.loads(options.images.read_text("utf-8")).items()}
     for port in options.port:
-        server = Registry((options.address, port), options.certificate, ImageStore(options.store), images)
+        server = Registry((options.address, port), options.certificate, ImageStore(options.store), images, options.log)
         threading.Thread(target=server.serve_forever, daemon=True).start()
     print("ready", flush=True)
     sys.stdin.read()

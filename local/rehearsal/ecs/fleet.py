@@ -106,7 +106,8 @@ class ScriptedFleet:
         task.stop(end)
 
     def stop(self, service: Service, task: Task, why: Ending) -> None:  # noqa: ARG002 - as the protocol has it
-        """It ends at once."""
+        """It ends at once, whatever its script had still in store."""
+        self._scripts.pop(task.arn, None)
         task.stop(why)
 
     def route(self, place: str, weights: Mapping[str, float]) -> None:

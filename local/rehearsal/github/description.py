@@ -56,9 +56,12 @@ def operation_of(method: str, target: str, names: tuple[str, ...]) -> Operation 
 
 @cache
 def _patterns(names: tuple[str, ...]) -> dict[str, re.Pattern[str]]:
-    """The patterns of the paths; one without names goes before one with: `releases/latest` is no release's number."""
+    """The patterns of the paths; the longer of two that fit goes first, and one without names before one with.
+
+    `releases/latest` is no release's number, and `commits/main/statuses` no commit.
+    """
     found = {}
-    for name in sorted(names, key=lambda name: (name.count("{"), name)):
+    for name in sorted(names, key=lambda name: (name.count("{"), -len(name))):
         template = f"{_REPOSITORY}/{name.partition(' ')[2]}"
         found[name] = re.compile(
             re.sub(r"\{(\w+)\}", lambda key: f"(?P<{key[1]}>{'.+' if key[1] in _OPEN_ENDED else '[^/]+'})", template)
@@ -121,7 +124,9 @@ class Description:
             schema = described["content"]["application/json"]["schema"]
             yield from self._problems(schema, value, "body")
             # The description allows any property; one that GitHub would ignore is a mistake all the same.
-            yield from (f"body.{name} is not described" for name in value if name not in schema["properties"])
+            forms = [form for form in (schema, *schema.get("oneOf", ())) if "properties" in form]
+            known = {name for form in forms for name in form["properties"]}
+            yield from (f"body.{name} is not described" for name in value if name not in known)
 
     def answer_problems(self, operation: Operation, status: int, value: object) -> list[str]:
         """What is wrong with an answer by the description; what the job does not read may be missing."""

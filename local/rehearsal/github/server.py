@@ -1,6 +1,6 @@
 """GitHub's server: repositories with commits, tags and releases, tokens with permissions, and the rules for releases.
 
-What it answers has the fields that the release job reads.
+What it answers has the fields that its clients here read.
 """
 
 from __future__ import annotations
@@ -18,24 +18,20 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from local.loopback import serving_http
+from local.rehearsal.github.answers import Answer, error, invalid
 from local.rehearsal.github.description import Description, Operation, operation_of
+from local.rehearsal.github.pulls import PULL_OPERATIONS, Pulls
+from local.rehearsal.github.statuses import STATUS_OPERATIONS, Board
 
-_DOCUMENTATION = "https://docs.github.com/rest"
 _API_VERSION = "2022-11-28"
 _UPLOADS = "/uploads"
-_WRITE = ("write", "workflows")
 """Where uploads.github.com begins, on the address of the API; it takes files and nothing else."""
+_STORAGE = "/storage"
+"""Where the archives of workflow runs are. The host is another one, and takes no token but the address's own."""
+_WRITE = ("write", "workflows")
 _UPLOAD = "POST releases/{release_id}/assets"
 
 When = Literal["before", "after"]
-
-
-class Answer(NamedTuple):
-    """What is sent back: the HTTP status, the JSON (None for no body), and more than the usual headers."""
-
-    status: int
-    value: object = None
-    headers: Mapping[str, str] = {}
 
 
 class Order(Enum):
@@ -108,6 +104,8 @@ class Repository:
         commits: its history, oldest first.
         tags: the commit of each tag.
         releases: its releases by number, in the order they were made.
+        board: what it shows of commits and deployments.
+        pulls: its pull requests, with comments, labels and runs of workflows.
         listing_lag: how many lists a release is missing from after it was made: GitHub's are not always up to date
             (cli/cli issue 6599).
     """
@@ -115,6 +113,8 @@ class Repository:
     def __init__(self, name: str) -> None:
         self.name = name
         self.listing_lag = 0
+        self.board = Board()
+        self.pulls = Pulls(name)
         self.commits: list[Commit] = []
         self.tags: dict[str, str] = {}
         self.releases: dict[int, Release] = {}
@@ -177,7 +177,7 @@ class Repository:
 def rate_limited(*, status: Literal[403, 429] = 429, retry_after: int = 1) -> Answer:
     """Return what GitHub answers to somebody who asks too much, or makes too much, at once."""
     message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-    return Answer(status, _error(status, message).value, {"Retry-After": str(retry_after)})
+    return Answer(status, error(status, message).value, {"Retry-After": str(retry_after)})
 
 
 class GitHub:
@@ -185,6 +185,7 @@ class GitHub:
 
     Attributes:
         url: address of the API, as `https://api.github.com`.
+        url_here: the same for this process, where `listener` is in another network.
         repositories: by name.
         requests: every request, as `METHOD path`, in the order of arrival.
         violations: what requests and answers broke of GitHub's description; a test looks that there is nothing.
@@ -198,7 +199,7 @@ class GitHub:
             listener: a socket on loopback that listens already; by default a free port.
         """
         self._listener = listener
-        self.url = ""
+        self.url = self.url_here = ""
         self.repositories: dict[str, Repository] = {}
         self.requests: list[str] = []
         self.violations: list[str] = []
@@ -210,7 +211,9 @@ class GitHub:
 
     def __enter__(self) -> Self:
         """Start to answer."""
-        self.url = self._serving.enter_context(serving_http(_handler(self), listener=self._listener))
+        handler = _handler(self)
+        self.url = self._serving.enter_context(serving_http(handler, listener=self._listener))
+        self.url_here = self._serving.enter_context(serving_http(handler)) if self._listener else self.url
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -222,11 +225,13 @@ class GitHub:
         return self.repositories.setdefault(name, Repository(name))
 
     def token(self, value: str, **access: str) -> None:
-        """Make a token with these permissions: `token("...", **{"example/shop": "write"})`.
+        """Make a token with these permissions, or give it more: `token("...", **{"example/shop": "write"})`.
 
-        The others are `read`, and `workflows`, which is to write both contents and workflows.
+        The others are `read`, `workflows`, which is to write both contents and workflows, `statuses`, `deployments`,
+        `pulls`, which is to write to pull requests, and `actions`, to read runs of workflows; several stand in one
+        text.
         """
-        self._tokens[value] = access
+        self._tokens[value] = {**self._tokens.get(value, {}), **access}
 
     def on_request(self, watcher: Watcher) -> None:
         """Have every request shown to `watcher` before and after it is handled.
@@ -261,22 +266,25 @@ class GitHub:
     def _answer(
         self, method: str, target: str, headers: Mapping[str, str], read: Callable[[], bytes], *, broken: bool
     ) -> Answer:
+        if target.startswith(f"{_STORAGE}/"):
+            return self._archive(target.removeprefix(f"{_STORAGE}/"), headers)
         operation = operation_of(method, target.removeprefix(_UPLOADS), (*_OPERATIONS, _UPLOAD))
         if operation is None or (operation.name == _UPLOAD) != target.startswith(_UPLOADS):
             self.violations.append(f"{method} {target}: there is nothing of the kind on this host")
             read()
-            return _error(404, "Not Found")
+            return error(404, "Not Found")
         access = self._access(headers, operation)
-        body = b"" if operation.name == _UPLOAD and access in _WRITE else read()
-        problems = self._problems(operation, headers.get("content-type", ""), body) if access in _WRITE else []
+        permitted = isinstance(access, str) and _permits(access, method, operation.name)
+        body = b"" if operation.name == _UPLOAD and permitted else read()
+        problems = self._problems(operation, headers.get("content-type", ""), body) if permitted else []
         if isinstance(access, Answer):
             return access
-        if method != "GET" and access not in _WRITE:
-            return _error(403, "Resource not accessible by personal access token")
+        if not permitted:
+            return error(403, "Resource not accessible by personal access token")
         if problems:
-            return _error(422, f"Invalid request.\n\n{'; '.join(problems)}")
+            return error(422, f"Invalid request.\n\n{'; '.join(problems)}")
         repository = self.repositories[operation.repository]
-        rules = _Rules(self, repository, operation, body, workflows=access == "workflows")
+        rules = _Rules(self, repository, operation, body, workflows="workflows" in access.split())
         given = rules.upload(read, broken=broken) if operation.name == _UPLOAD else rules.given()
         if self._description:
             # GitHub's description lacks the state `starter`, which its own text describes.
@@ -284,6 +292,18 @@ class GitHub:
             problems = self._description.answer_problems(operation, given.status, json.loads(text))
             self.violations += [f"{operation.name}, answer {given.status}: {problem}" for problem in problems]
         return given
+
+    def _archive(self, name: str, headers: Mapping[str, str]) -> Answer:
+        """The archive of a run; an address with its own signature refuses a token beside it.
+
+        https://learn.microsoft.com/en-us/rest/api/storageservices/authorize-requests-to-azure-storage
+        """
+        if "authorization" in headers:
+            self.violations.append("the token was sent to the host of the archives")
+            return error(400, "InvalidAuthenticationInfo")
+        found = (repository.pulls.stored(name) for repository in self.repositories.values())
+        content = next(filter(None, found), None)
+        return Answer(200, content, {"Content-Type": "application/zip"}) if content else error(404, "Not Found")
 
     def _problems(self, operation: Operation, content_type: str, body: bytes) -> list[str]:
         problems = self._description.request_problems(operation, content_type, body) if self._description else []
@@ -296,16 +316,25 @@ class GitHub:
         See https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api.
         """
         if not headers.get("user-agent"):
-            return _error(403, "Request forbidden by administrative rules. Please make sure it has a User-Agent header")
+            return error(403, "Request forbidden by administrative rules. Please make sure it has a User-Agent header")
         version = headers.get("x-github-api-version", _API_VERSION)
         if version != _API_VERSION:
-            return _error(400, f"{version} is not a supported version")
+            return error(400, f"{version} is not a supported version")
         token = headers.get("authorization", "").removeprefix("Bearer ")
         if token not in self._tokens:
-            return _error(401, "Bad credentials")
+            return error(401, "Bad credentials")
         name = operation.repository
         access = self._tokens[token].get(name) if name in self.repositories else None
-        return access or _error(404, "Not Found")
+        return access or error(404, "Not Found")
+
+
+def _permits(access: str, method: str, operation: str) -> bool:
+    """Whether a token with this access may do this."""
+    words = access.split()
+    special = {**STATUS_OPERATIONS, **PULL_OPERATIONS}
+    if operation in special:
+        return special[operation] in words
+    return any(word in _WRITE for word in words) or (method == "GET" and "read" in words)
 
 
 class _RefusedError(Exception):
@@ -344,12 +373,12 @@ class _Rules:
             asset = self._repository.asset(release, name) if release and not taken else None
         content = read()  # an upload that stops here has left a file in state starter
         if broken:
-            return _error(502, "Server Error")
+            return error(502, "Server Error")
         with self._github.lock:
             if asset and release and asset.id in release.assets:
                 asset.content, asset.state = content, "uploaded"
                 return Answer(201, self._asset(asset))
-        return _invalid("ReleaseAsset", "name", "already_exists") if taken else _error(404, "Not Found")
+        return invalid("ReleaseAsset", "name", "already_exists") if taken else error(404, "Not Found")
 
     @property
     def _data(self) -> dict[str, Any]:
@@ -359,27 +388,27 @@ class _Rules:
     def _release(self) -> Release:
         release = self._repository.releases.get(int(self._operation.values["release_id"]))
         if release is None:
-            raise _RefusedError(_error(404, "Not Found"))
+            raise _RefusedError(error(404, "Not Found"))
         return release
 
     def _known(self, reference: str) -> Commit:
         commit = self._repository.resolve(reference)
         if commit is None:
-            raise _RefusedError(_invalid("Release", "target_commitish", "invalid"))
+            raise _RefusedError(invalid("Release", "target_commitish", "invalid"))
         return commit
 
     def commit(self) -> Answer:
         reference = self._operation.values["ref"]
         commit = self._repository.resolve(reference)
         if commit is None:
-            return _error(422, f"No commit found for SHA: {reference}")
+            return error(422, f"No commit found for SHA: {reference}")
         return Answer(200, self._shown_commit(commit))
 
     def comparison(self) -> Answer:
         """What lies between two commits; of very many the newest 250, as without a page number."""
         base, head = (self._repository.resolve(name) for name in self._operation.values["basehead"].split("..."))
         if base is None or head is None:
-            return _error(404, "Not Found")
+            return error(404, "Not Found")
         commits = self._repository.between(base, head)
         return Answer(200, {"commits": [self._shown_commit(item) for item in commits[-250:]]})
 
@@ -396,12 +425,12 @@ class _Rules:
 
     def latest(self) -> Answer:
         latest = self._repository.latest
-        return Answer(200, self._shown(latest)) if latest else _error(404, "Not Found")
+        return Answer(200, self._shown(latest)) if latest else error(404, "Not Found")
 
     def make(self) -> Answer:
         data = self._data
         if self._repository.published(data["tag_name"]):
-            return _invalid("Release", "tag_name", "already_exists")
+            return invalid("Release", "tag_name", "already_exists")
         target = data.get("target_commitish", "main")
         if self._repository.has_other_workflows(self._known(target)) and not self._workflows:
             return OTHER_WORKFLOWS
@@ -415,7 +444,7 @@ class _Rules:
         data, release = self._data, self._release()
         other = self._repository.published(data.get("tag_name", release.tag))
         if other is not None and other is not release and not data.get("draft", release.draft):
-            return _invalid("Release", "tag_name", "already_exists")
+            return invalid("Release", "tag_name", "already_exists")
         self._known(data.get("target_commitish", release.target))
         names = {"tag_name": "tag", "target_commitish": "target"}
         for key in data.keys() & {"tag_name", "target_commitish", "name", "body", "prerelease"}:
@@ -440,7 +469,7 @@ class _Rules:
         number = int(self._operation.values["asset_id"])
         holder = next((item for item in self._repository.releases.values() if number in item.assets), None)
         if holder is None:
-            return _error(404, "Not Found")
+            return error(404, "Not Found")
         del holder.assets[number]
         return Answer(204)
 
@@ -456,6 +485,64 @@ class _Rules:
         changes = f"{self._page}/compare/{previous}...{tag}" if previous else f"{self._page}/commits/{tag}"
         heading = ["## What's Changed", *listed, ""] if listed else []
         return Answer(200, {"name": tag, "body": "\n".join([*heading, "", f"**Full Changelog**: {changes}"])})
+
+    def add_status(self) -> Answer:
+        sha = self._operation.values["sha"]
+        commit = self._repository.resolve(sha)
+        if commit is None or commit.sha != sha:
+            return error(422, f"No commit found for SHA: {sha}")
+        return self._repository.board.add_status(sha, self._data)
+
+    def list_statuses(self) -> Answer:
+        reference = self._operation.values["ref"]
+        commit = self._repository.resolve(reference)
+        if commit is None:
+            return error(422, f"No commit found for SHA: {reference}")
+        return self._repository.board.list_statuses(commit.sha, self._operation.query)
+
+    def deploy(self) -> Answer:
+        data = self._data
+        commit = self._repository.resolve(data["ref"])
+        if commit is None:
+            return error(422, f"No ref found for: {data['ref']}")
+        is_newest = commit == self._repository.commits[-1]
+        return self._repository.board.deploy(commit.sha, data, is_newest=is_newest)
+
+    def list_deployments(self) -> Answer:
+        return self._repository.board.list_deployments(self._operation.query)
+
+    def add_deployment_status(self) -> Answer:
+        return self._repository.board.add_deployment_status(int(self._operation.values["deployment_id"]), self._data)
+
+    def list_deployment_statuses(self) -> Answer:
+        number = int(self._operation.values["deployment_id"])
+        return self._repository.board.list_deployment_statuses(number, self._operation.query)
+
+    def pulls(self) -> Answer:
+        """Everything about pull requests, which knows its own rules."""
+        pulls, values, query = self._repository.pulls, self._operation.values, self._operation.query
+        # Another name of this machine stands for another host.
+        storage = f"{self._github.url_here.replace('127.0.0.1', 'localhost')}{_STORAGE}"
+        operations: Mapping[str, Callable[[], Answer]] = {
+            "GET pulls": lambda: pulls.listed(query),
+            "GET issues/{issue_number}/comments": lambda: pulls.list_comments(int(values["issue_number"]), query),
+            "POST issues/{issue_number}/comments": lambda: pulls.add_comment(int(values["issue_number"]), self._data),
+            "PATCH issues/comments/{comment_id}": lambda: pulls.edit_comment(int(values["comment_id"]), self._data),
+            "DELETE issues/comments/{comment_id}": lambda: pulls.delete_comment(int(values["comment_id"])),
+            "GET issues/{issue_number}/labels": lambda: pulls.list_labels(int(values["issue_number"]), query),
+            "POST issues/{issue_number}/labels": lambda: pulls.add_labels(int(values["issue_number"]), self._data),
+            "DELETE issues/{issue_number}/labels/{name}": lambda: pulls.remove_label(
+                int(values["issue_number"]), values["name"]
+            ),
+            "GET labels/{name}": lambda: pulls.label(values["name"]),
+            "POST labels": lambda: pulls.make_label(self._data),
+            "GET actions/runs": lambda: pulls.list_runs(query),
+            "GET actions/runs/{run_id}/artifacts": lambda: pulls.list_artifacts(int(values["run_id"]), query),
+            "GET actions/artifacts/{artifact_id}/{archive_format}": lambda: pulls.archive(
+                int(values["artifact_id"]), storage
+            ),
+        }
+        return operations[self._operation.name]()
 
     # How things are shown.
 
@@ -499,26 +586,24 @@ _OPERATIONS: Mapping[str, Callable[[_Rules], Answer]] = {
     "DELETE releases/{release_id}": _Rules.delete,
     "GET releases/{release_id}/assets": _Rules.assets,
     "DELETE releases/assets/{asset_id}": _Rules.delete_asset,
+    "POST statuses/{sha}": _Rules.add_status,
+    "GET commits/{ref}/statuses": _Rules.list_statuses,
+    "POST deployments": _Rules.deploy,
+    "GET deployments": _Rules.list_deployments,
+    "POST deployments/{deployment_id}/statuses": _Rules.add_deployment_status,
+    "GET deployments/{deployment_id}/statuses": _Rules.list_deployment_statuses,
+    **dict.fromkeys(PULL_OPERATIONS, _Rules.pulls),
 }
 """What is answered beside uploads: method, and path behind the repository."""
 
 
-def _error(status: int, message: str) -> Answer:
-    return Answer(status, {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)})
-
-
-OTHER_WORKFLOWS = _error(403, "Resource not accessible by personal access token")._replace(
+OTHER_WORKFLOWS = error(403, "Resource not accessible by personal access token")._replace(
     headers={"X-Accepted-GitHub-Permissions": "contents=write; contents=write,workflows=write"}
 )
 """The answer to a release of a commit whose workflows differ from the default branch's, without their permission.
 
 https://github.com/softprops/action-gh-release/issues/411, https://github.com/cli/cli/issues/9514
 """
-
-
-def _invalid(resource: str, field_: str, code: str) -> Answer:
-    errors = [{"resource": resource, "code": code, "field": field_}]
-    return Answer(422, {"message": "Validation Failed", "errors": errors, "documentation_url": _DOCUMENTATION})
 
 
 class _Cut(Exception):  # noqa: N818 - no error of ours
@@ -549,7 +634,9 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
                 return
 
         def _send(self, answer: Answer) -> None:
-            body = b"" if answer.value is None else json.dumps(answer.value).encode()
+            body = answer.value if isinstance(answer.value, bytes) else b""
+            if answer.value is not None and not body:
+                body = json.dumps(answer.value).encode()
             self.send_response(answer.status)
             for name, value in {"Content-Type": "application/json; charset=utf-8", **answer.headers}.items():
                 self.send_header(name, value)

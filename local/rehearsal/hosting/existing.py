@@ -23,6 +23,8 @@ SIDECAR = "ecs-delivery.invalid/sidecar:1"
 """The image of the container beside it."""
 _TASKS = 2
 _BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+_NETWORK = {"subnets": ["subnet-0a1b2c3d4e5f67890"], "securityGroups": ["sg-0a1b2c3d4e5f67890"], "assignPublicIp": True}
+"""Where the tasks of a service that exists may run: nothing here knows, and a service of awsvpc says it."""
 _SHIFTING = ("BLUE_GREEN", "CANARY", "LINEAR")
 
 
@@ -105,6 +107,7 @@ class _Plain:
             deploymentController={"type": "CODE_DEPLOY" if self._group else "ECS"},
             loadBalancers=[self._balancer(definition)],
             deploymentConfiguration=self._configuration,
+            **({"networkConfiguration": _NETWORK} if definition.get("networkMode") == "awsvpc" else {}),
             **{
                 key: self._configuration[key]
                 for key in ("deploymentCircuitBreaker", "alarms")

@@ -238,6 +238,11 @@ class ContainerFleet:
 
     # What containers find.
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the machine's services, such as a load balancer's, as ``name:address``."""
+        return self._sandbox.names
+
     def stands_in(self, image: str) -> str:
         """What stands for an image, which is loaded when it is first asked for; empty when nothing does.
 
@@ -330,7 +335,7 @@ class _Surroundings:
         self._fleet, self._task = fleet, task
         self.secret, self.credentials, self.stands_in = fleet.secret, fleet.credentials, fleet.stands_in
         self.environment, self.file_system = fleet.environment, fleet.file_system
-        self.hosts = task.revision.hosts
+        self.hosts = (*fleet.names, *task.revision.hosts)
         self.name_servers: tuple[str, ...] = (NAME_SERVER,)
 
     def keep(self, name: str, text: str) -> str:

@@ -2,7 +2,7 @@
 
 from local.rehearsal.pipeline.action import ActionContext, ActionFailed, ActionProvider, Completed
 from local.rehearsal.pipeline.execution import ActionRun, Execution, Status
-from local.rehearsal.pipeline.runner import PipelineRunner
+from local.rehearsal.pipeline.runner import PipelineRunner, RollbackRefused
 from local.rehearsal.pipeline.store import ArtifactStore
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "Completed",
     "Execution",
     "PipelineRunner",
+    "RollbackRefused",
     "Status",
 ]

@@ -87,6 +87,9 @@ class Execution:
         reason: Why it did not succeed.
         plan: The stages with the actions that it is to run.
         kind: ``ROLLBACK`` for one that takes a stage back to an earlier run, else ``STANDARD``.
+        target: The ID of that run; empty for another one.
+        version: The pipeline's version when it started; every edit of the pipeline makes another.
+        stages: The stages it has been in, and how far it is there, or how it left them.
         identity: Its ID, which every retry keeps.
     """
 
@@ -101,6 +104,9 @@ class Execution:
     reason: str = ""
     plan: Plan = ()
     kind: str = "STANDARD"
+    target: str = ""
+    version: int = 1
+    stages: dict[str, Status] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     ended: float | None = None
     identity: str = field(default_factory=lambda: str(uuid.uuid4()))

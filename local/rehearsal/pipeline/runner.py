@@ -1,8 +1,9 @@
 """Runs a deployed pipeline: stage after stage, the actions of a stage by their run orders, each under its role.
 
 Sources: https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html (runs, execution modes),
-https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-retry.html and
-https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
+https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-retry.html,
+https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html and
+https://docs.aws.amazon.com/codepipeline/latest/userguide/transitions.html.
 """
 
 from __future__ import annotations
@@ -25,11 +26,24 @@ Watcher = Callable[[Execution, ActionRun | None], None]
 """Called when a run, or one of its actions, has changed."""
 
 
+class RollbackRefused(Refusal):
+    """A stage that cannot go back to a run.
+
+    Attributes:
+        code: The error of the API.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class PipelineRunner:
     """One deployed pipeline that can be started.
 
     Attributes:
         deployed: The pipeline.
+        version: Its version, which an edit of the pipeline raises.
         store: Its artifact bucket.
         executions: All its runs, the oldest first.
         fault: What went wrong with a run that is nothing of the pipeline's, such as what its watcher raised.
@@ -59,6 +73,7 @@ class PipelineRunner:
         if missing:
             raise Refusal(f"{deployed.pipeline}: nobody here carries out actions of {', '.join(missing)}")
         self.deployed = deployed
+        self.version = 1
         self.executions: list[Execution] = []
         self.store = store
         self._providers, self._folder, self._watch = providers, folder, watch
@@ -93,7 +108,8 @@ class PipelineRunner:
         unknown += sorted((revisions or {}).keys() - sources)
         if unknown:
             raise Refusal(f"{self.deployed.pipeline} has no {', '.join(unknown)}")
-        execution = Execution(number=len(self.executions) + 1, trigger=trigger, revisions=dict(revisions or {}))
+        number = len(self.executions) + 1
+        execution = Execution(number=number, trigger=trigger, revisions=dict(revisions or {}), version=self.version)
         execution.variables = {
             **self.deployed.variables,
             **given,
@@ -122,18 +138,65 @@ class PipelineRunner:
     def roll_back(self, stage: str, target: Execution) -> Execution:
         """Run one stage again with the artifacts and variables of an earlier run that succeeded in it.
 
+        What is refused: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html,
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/execution-modes.html and
+        https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_RollbackStage.html. Which of two errors an
+        edit of the pipeline gives is not documented.
+
         Raises:
-            Refusal: That run did not, or there is no such stage.
+            RollbackRefused: That run did not, there is no such stage, or AWS refuses it otherwise.
         """
-        names = {action.name for group in self.deployed.stages.get(stage, ()) for action in group}
-        if not names or any(not (last := target.last(name)) or last.status != Status.SUCCEEDED for name in names):
-            raise Refusal(f"run {target.number} did not succeed in stage {stage}: there is nothing to go back to")
+        if stage not in self.deployed.stages:
+            raise RollbackRefused("StageNotFoundException", f"{self.deployed.pipeline} has no stage {stage}")
+        if reason := self._reason_not_to_roll_back(stage, target):
+            raise RollbackRefused("UnableToRollbackStageException", reason)
         trigger = f"Rollback of {stage} to run {target.number}"
-        execution = Execution(number=len(self.executions) + 1, trigger=trigger, kind="ROLLBACK")
+        execution = Execution(
+            number=len(self.executions) + 1,
+            trigger=trigger,
+            kind="ROLLBACK",
+            target=target.identity,
+            version=self.version,
+        )
         execution.variables = {**target.variables, "codepipeline.PipelineExecutionId": execution.identity}
         execution.artifacts = dict(target.artifacts)
         self.executions.append(execution)
         return self._go(execution, [(stage, self.deployed.stages[stage])])
+
+    def _reason_not_to_roll_back(self, stage: str, target: Execution) -> str:
+        actions = [action for group in self.deployed.stages[stage] for action in group]
+        ends = {last and last.status for last in (target.last(action.name) for action in actions)}
+        run, now = f"run {target.number}", self.version
+        reasons = {
+            f"{stage} is a source stage, which cannot be rolled back": any(
+                action.category == "Source" for action in actions
+            ),
+            "stage rollback is not available in execution mode PARALLEL": self.deployed.execution_mode == "PARALLEL",
+            f"{run} is a rollback itself: go back to the run that it went back to": target.kind == "ROLLBACK",
+            f"{run} did not succeed in stage {stage}: there is nothing to go back to": ends != {Status.SUCCEEDED},
+            f"{run} is of version {target.version} of the pipeline, which is {now} now": target.version != now,
+            f"stage {stage} is currently running": self._doors.is_busy(stage),
+        }
+        return next((reason for reason, holds in reasons.items() if holds), "")
+
+    def hold(self, stage: str) -> None:
+        """Let no run into a stage any more; those that are inside go on, and those that come wait.
+
+        Whether this holds up a rollback of the stage, too, is not documented: here it does.
+        """
+        self._doors.hold(stage)
+
+    def release(self, stage: str) -> None:
+        """Let runs into a stage again."""
+        self._doors.release(stage)
+
+    def is_held(self, stage: str) -> bool:
+        """Whether runs wait before a stage until it is released."""
+        return self._doors.is_held(stage)
+
+    def waiting(self, stage: str) -> list[Execution]:
+        """Return the runs that wait before a stage, the oldest first."""
+        return self._doors.waiting(stage)
 
     def stop(self, execution: Execution) -> None:
         """Let a run end; actions that go on are told to."""
@@ -166,14 +229,16 @@ class PipelineRunner:
                 stopped = execution.stop_requested.is_set()
                 execution.end(Status.STOPPED if stopped else Status.SUPERSEDED, f"before stage {stage}")
                 break
-            execution.stage = stage
+            execution.stage, execution.stages[stage] = stage, Status.IN_PROGRESS
             self._watch(execution, None)
             try:
                 failed = self._run_stage(execution, groups)
             finally:
                 self._doors.leave(stage, execution)
+            execution.stages[stage] = Status.SUCCEEDED
             if failed:
                 status = Status.STOPPED if execution.stop_requested.is_set() else Status.FAILED
+                execution.stages[stage] = status
                 execution.end(status, f"{', '.join(failed)} failed")
                 break
         else:
@@ -249,7 +314,7 @@ class _Doors:
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html: in mode ``SUPERSEDED`` a run
     that waits is replaced by a newer one that arrives; in mode ``QUEUED`` runs wait in the order in which they came; in
-    mode ``PARALLEL`` nobody waits.
+    mode ``PARALLEL`` nobody waits. Nobody enters a stage whose inbound transition is disabled.
     """
 
     def __init__(self, mode: str) -> None:
@@ -258,6 +323,29 @@ class _Doors:
         self._inside: dict[str, Execution] = {}
         self._waiting: dict[str, list[Execution]] = {}
         self._newest: dict[str, int] = {}
+        self._held: set[str] = set()
+
+    def is_busy(self, stage: str) -> bool:
+        """Whether a run is in a stage."""
+        return stage in self._inside
+
+    def is_held(self, stage: str) -> bool:
+        """Whether nobody enters a stage."""
+        return stage in self._held
+
+    def hold(self, stage: str) -> None:
+        """Let nobody enter a stage."""
+        self._held.add(stage)
+
+    def release(self, stage: str) -> None:
+        """Let runs enter a stage again."""
+        self._held.discard(stage)
+        self.look_again()
+
+    def waiting(self, stage: str) -> list[Execution]:
+        """Return those that wait to enter a stage."""
+        with self._changed:
+            return list(self._waiting.get(stage, ()))
 
     def newest(self, stage: str) -> int:
         """Return the number of the newest run that has been in a stage; 0 when there was none."""
@@ -297,6 +385,8 @@ class _Doors:
         return self._mode == "SUPERSEDED" and any(other.number > execution.number for other in waiting)
 
     def _is_decided(self, stage: str, execution: Execution) -> bool:
-        if execution.stop_requested.is_set() or self._is_overtaken(stage, execution) or self._mode == "PARALLEL":
+        if execution.stop_requested.is_set() or self._is_overtaken(stage, execution):
             return True
-        return stage not in self._inside and self._waiting[stage][0] is execution
+        if stage in self._held:
+            return False
+        return self._mode == "PARALLEL" or (stage not in self._inside and self._waiting[stage][0] is execution)

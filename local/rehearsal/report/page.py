@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from local.rehearsal.report import states
 from local.rehearsal.report.model import Attempt, Permission, Rehearsal, Score
 from local.rehearsal.report.outcome import outcome
 from local.rehearsal.report.pictures import pipelines, timeline, traffic
 from local.rehearsal.report.words import clock, duration, is_trouble, moment, number, size
+from local.templates import environment
 
 MOST_LINES = 2000
 """The last lines of an action's log that the page holds; ``rehearsal.json`` has them all."""
@@ -70,17 +69,11 @@ class Role:
 
 def page(rehearsal: Rehearsal) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"duration": duration, "moment": moment, "number": number, "size": size}
+    templates = environment(Path(__file__).parent / "templates")
+    templates.filters |= {"duration": duration, "moment": moment, "number": number, "size": size}
     came_to = outcome(rehearsal)
     documents = itertools.count(1)
-    return environment.get_template("page.html").render(
+    return templates.get_template("page.html").render(
         rehearsal=rehearsal,
         outcome=came_to,
         facts=list(_facts(rehearsal, came_to.version)),

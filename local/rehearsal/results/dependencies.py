@@ -32,10 +32,20 @@ _HOSTING = re.compile(r"aws:(ecs|lb|alb|codedeploy|cloudwatch/metricAlarm|appaut
 
 
 def is_deployment(deployed: Deployed, action: Action) -> bool:
-    """Whether an action changes what the service runs, or follows who does."""
+    """Whether an action changes what the service runs, or follows who does; what tests the service looks at it, too."""
     if not action.project:
         return action.provider in _DEPLOYING
-    return any(allowed == _FOLLOWS_SERVICE for allowed, _ in granted(deployed.policies(action.name)))
+    return not looks_at_service(deployed, action) and any(
+        allowed == _FOLLOWS_SERVICE for allowed, _ in granted(deployed.policies(action.name))
+    )
+
+
+def looks_at_service(deployed: Deployed, action: Action) -> bool:
+    """Whether an action sends requests to the deployed service."""
+    given = [*action.environment]
+    if action.project:
+        given += deployed.project(action.name).variables
+    return any(variable.name == _SERVICE_URL for variable in given)
 
 
 class Dependencies:
@@ -111,10 +121,7 @@ class Dependencies:
 
     def looks_at_service(self, action: Action) -> bool:
         """Whether an action sends requests to the deployed service."""
-        given = [*action.environment]
-        if action.project:
-            given += self._deployed.project(action.name).variables
-        return any(variable.name == _SERVICE_URL for variable in given)
+        return looks_at_service(self._deployed, action)
 
     def _of_project(self, project: Project) -> dict[str, str]:
         variables = [asdict(item) for item in project.variables if item.name not in _BUNDLE]

@@ -16,14 +16,15 @@ from components.foundation.account_needs import (
     Quota,
     builds,
 )
-from components.jobs.build_project import CHROME, LONG_RUNNING, image_builder, quick_machine
+from components.jobs.build_project import LONG_RUNNING, browser_machine, image_builder, quick_machine, waiting_machine
 
 MACHINES = {
     machine.type
     for machine in (
-        CHROME,
         LONG_RUNNING,
         quick_machine("eu-west-1"),
+        waiting_machine("eu-west-1"),
+        *map(browser_machine, ("small", "medium", "large")),
         *(
             image_builder(architecture=architecture, size=size)
             for architecture in ("arm64", "x86_64")

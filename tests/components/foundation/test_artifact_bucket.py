@@ -49,6 +49,39 @@ def test_the_bucket_is_private_in_all_four_ways() -> None:
     }
 
 
+def test_requests_are_logged_into_a_bucket_that_takes_nothing_but_the_logs_of_this_one() -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"""
+    graph = build(lambda: artifact_bucket(foundation(), access_logs=True))
+    logs, logging = "artifacts-access-logs-bucket-1a2b3c4", graph.one("BucketLogging")
+    assert logging.inputs == {"bucket": BUCKET, "targetBucket": logs, "targetPrefix": "artifacts/"}
+    policy = graph.one("BucketPolicy", "artifacts-access-logs-policy")
+    assert policy.urn in logging.dependencies
+    deny, allow = json.loads(policy.inputs["policy"])["Statement"]
+    assert (deny["Sid"], deny["Effect"]) == ("DenyPlainHttp", "Deny")
+    assert allow == {
+        "Sid": "AddAccessLogs",
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{logs}/artifacts/*",
+        "Condition": {
+            "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{BUCKET}"},
+            "StringEquals": {"aws:SourceAccount": "123456789012"},
+        },
+    }
+    (rule,) = graph.one("BucketServerSideEncryptionConfiguration", "artifacts-access-logs-encryption").inputs["rules"]
+    assert rule == {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}, (
+        "S3 writes logs under no other key"
+    )
+    (rule,) = graph.one("BucketLifecycleConfiguration", "artifacts-access-logs-lifecycle").inputs["rules"]
+    assert rule["expiration"] == {"days": 365}
+
+
+def test_no_requests_are_logged_unasked() -> None:
+    assert bucket().of("BucketLogging") == []
+    assert len(bucket().of("aws:s3/bucket:Bucket")) == 1
+
+
 def test_access_control_lists_are_off() -> None:
     assert inputs("BucketOwnershipControls") == {
         "bucket": BUCKET,

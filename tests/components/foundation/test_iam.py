@@ -20,6 +20,7 @@ from components.foundation.iam import (
     resource_policy,
     role_trust,
     service_trust,
+    united,
 )
 
 IMAGES = "arn:aws:ecr:eu-west-1:123456789012:repository/shop"
@@ -137,6 +138,9 @@ def test_the_list_of_actions_aws_cannot_narrow_is_short_and_says_where_aws_says_
         "elasticloadbalancing:DescribeRules": f"{page}elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetGroups": f"{page}elasticloadbalancing.html",
         "elasticloadbalancing:DescribeTargetHealth": f"{page}elasticloadbalancing.html",
+        "inspector2:ListAccountPermissions": f"{page}amazoninspector2.html",
+        "inspector2:ListCoverage": f"{page}amazoninspector2.html",
+        "inspector2:ListFindings": f"{page}amazoninspector2.html",
         "logs:DescribeLogGroups": f"{page}amazoncloudwatchlogs.html",
         "ssmmessages:CreateControlChannel": f"{page}amazonmessagegatewayservice.html",
         "ssmmessages:CreateDataChannel": f"{page}amazonmessagegatewayservice.html",
@@ -156,6 +160,7 @@ def test_the_list_of_what_is_not_scoped_names_aws_s_policy_or_a_report() -> None
         "ecs:ListTasks",
         "ecs:RegisterTaskDefinition",
         "ecs:UpdateServicePrimaryTaskSet",
+        "signer:GetRevocationStatus",
     ]
     assert all(source.startswith("https://") for source in UNSCOPED.values())
 
@@ -232,6 +237,22 @@ def test_two_statements_for_one_reason_are_refused() -> None:
     with pytest.raises(PolicyError) as refusal:
         policy_document([statement(sid="B"), statement(sid="A"), statement(sid="A"), statement(sid="B"), statement()])
     assert str(refusal.value) == "statements share the sid A, B; give each its own reason"
+
+
+def test_what_is_allowed_for_one_reason_stands_once_with_all_of_its_resources() -> None:
+    narrowed = {"StringEqualsIfExists": {"aws:SourceAccount": "123456789012"}}
+    several = [
+        statement(sid="A", resources=("arn:aws:s3:::a",)),
+        statement(sid="A", resources=("arn:aws:s3:::b",), conditions=narrowed),
+        statement(sid="B", resources=("arn:aws:s3:::a",)),
+        statement(sid="A", resources=("arn:aws:s3:::c",)),
+    ]
+    found = [(made.sid, made.resources, bool(made.conditions)) for made in united(several)]
+    assert found == [
+        ("A", ("arn:aws:s3:::a", "arn:aws:s3:::c"), False),
+        ("A", ("arn:aws:s3:::b",), True),
+        ("B", ("arn:aws:s3:::a",), False),
+    ]
 
 
 # Documents

@@ -55,6 +55,16 @@ def test_access_logs_may_be_left_out() -> None:
     assert [item.name for item in found.graph.of("aws:s3/bucket:Bucket")] == []
 
 
+WEB_ACL = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0f0f0f0f-1234-4abc-8def-0123456789ab"
+
+
+def test_a_web_acl_judges_the_requests_of_the_load_balancer() -> None:
+    found = made({"loadBalancer": {"plainHttp": True, "webAclArn": WEB_ACL}})
+    balancer = found.one("aws:lb/loadBalancer:LoadBalancer")
+    assert found.one("WebAclAssociation").inputs == {"resourceArn": balancer.outputs["arn"], "webAclArn": WEB_ACL}
+    assert made().graph.of("WebAclAssociation") == []
+
+
 def test_with_a_certificate_plain_http_is_redirected() -> None:
     found = made({"loadBalancer": {"certificateArn": CERTIFICATE}})
     redirect = found.listeners["redirect"]

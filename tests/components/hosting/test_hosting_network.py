@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -77,6 +78,61 @@ def test_endpoints_in_china_are_called_otherwise() -> None:
     assert service_name("cn-north-1", "s3") == "com.amazonaws.cn-north-1.s3"
 
 
+@pytest.mark.parametrize(
+    ("balancer", "deploy", "admitted"),
+    [
+        ({}, {}, set()),
+        ({"testAllowedCidrs": ["203.0.113.0/24"]}, {}, {"203.0.113.0/24"}),
+        ({}, {"testTraffic": {"http": [{"path": "/"}]}}, {"10.0.0.0/8"}),
+        ({"testAllowedCidrs": ["203.0.113.0/24"]}, {"testTraffic": {"http": [{"path": "/"}]}}, {"203.0.113.0/24"}),
+    ],
+)
+def test_a_version_that_nobody_has_checked_is_seen_by_those_alone_who_check_it(
+    balancer: dict[str, Any], deploy: dict[str, Any], admitted: set[str]
+) -> None:
+    """A job of `testTraffic` asks from AWS's addresses, as users do; else nothing of ours asks the test listener."""
+    found = made({"loadBalancer": {"plainHttp": True, "allowedCidrs": ["10.0.0.0/8"], **balancer}}, deploy=deploy)
+    rules = [item.inputs for item in found.graph.of("SecurityGroupIngressRule")]
+    assert found.listeners["test"]["port"] == 8080
+    assert {rule["cidrIpv4"] for rule in rules if rule["fromPort"] == 8080} == admitted
+    assert {rule["cidrIpv4"] for rule in rules if rule["fromPort"] == 80} == {"10.0.0.0/8"}
+
+
+@pytest.mark.parametrize(("wanted", "traffic"), [("rejected", "REJECT"), ("all", "ALL")])
+def test_connections_are_logged_where_the_file_asks_for_it(wanted: str, traffic: str) -> None:
+    found = made({"network": {"flowLogs": wanted}})
+    log, logs = found.one("FlowLog"), found.one("LogGroup", "network-flow-logs-group")
+    role = found.one("aws:iam/role:Role", "network-flow-logs-role")
+    assert {key: log.inputs[key] for key in ("vpcId", "trafficType", "logDestination", "iamRoleArn")} == {
+        "vpcId": found.one("awsx:ec2:Vpc").outputs["vpcId"],
+        "trafficType": traffic,
+        "logDestination": logs.outputs["arn"],
+        "iamRoleArn": role.outputs["arn"],
+    }
+    assert (logs.inputs["name"], logs.inputs["retentionInDays"]) == ("/vpc/shop-dev", 365)
+    assert logs.inputs["kmsKeyId"]
+    assert found.one("RolePolicy", "network-flow-logs-policy").urn in log.dependencies
+
+
+def test_the_role_of_flow_logs_writes_one_log_group_and_makes_none() -> None:
+    """One that is deleted with the stack would come back with the last records."""
+    found = made({"network": {"flowLogs": "all"}})
+    logs = found.one("LogGroup", "network-flow-logs-group")
+    (statement,) = found.statements("network-flow-logs-policy").values()
+    assert statement["Action"] == ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    assert statement["Resource"] == [logs.outputs["arn"] + ":*"]
+    trust = json.loads(found.one("aws:iam/role:Role", "network-flow-logs-role").inputs["assumeRolePolicy"])
+    (assumed,) = trust["Statement"]
+    assert assumed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnEquals": {"aws:SourceArn": "arn:aws:ec2:eu-west-1:123456789012:vpc-flow-log/*"},
+    }
+
+
+def test_no_connections_are_logged_unasked() -> None:
+    assert made().graph.of("FlowLog") == []
+
+
 EXISTING = {
     "vpcId": "vpc-0a1b2c3d",
     "publicSubnets": ["subnet-0a1b2c3d", "subnet-0a1b2c3e"],
@@ -110,7 +166,7 @@ def test_users_reach_the_load_balancer_and_the_load_balancer_alone_reaches_tasks
     found = made({"loadBalancer": {"certificateArn": CERTIFICATE, "allowedCidrs": ["203.0.113.0/24", "10.0.0.0/8"]}})
     rules = [item.inputs for item in found.graph.of("SecurityGroupIngressRule")]
     users = {(rule["fromPort"], rule["toPort"], rule["cidrIpv4"]) for rule in rules if "cidrIpv4" in rule}
-    assert users == {(port, port, cidr) for port in (80, 443, 8443) for cidr in ("203.0.113.0/24", "10.0.0.0/8")}
+    assert users == {(port, port, cidr) for port in (80, 443) for cidr in ("203.0.113.0/24", "10.0.0.0/8")}
     balancer = found.one("SecurityGroup", "groups-balancer").id
     assert {rule["securityGroupId"] for rule in rules if "cidrIpv4" in rule} == {balancer}
     (tasks,) = [rule for rule in rules if "cidrIpv4" not in rule]

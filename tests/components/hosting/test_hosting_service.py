@@ -36,6 +36,12 @@ def test_no_update_of_the_service_is_a_deployment_beside_the_pipelines(deploy: d
     assert "forceNewDeployment" not in made(deploy=deploy).service
 
 
+@pytest.mark.parametrize("value", ["disabled", "enhanced"])
+def test_what_the_cluster_shows_can_be_chosen(value: str) -> None:
+    (setting,) = made(hosting={"containerInsights": value}).one("aws:ecs/cluster:Cluster").inputs["settings"]
+    assert setting == {"name": "containerInsights", "value": value}
+
+
 def test_a_cluster_shows_its_metrics_and_takes_both_kinds_of_fargate() -> None:
     found = made()
     assert found.one("aws:ecs/cluster:Cluster").inputs["settings"] == [

@@ -12,6 +12,7 @@ from mocked import Graph, build
 from samples import GITHUB, KEY, REGISTRY, TAGS, foundation, image_repository, resolved, shop
 
 from components.images.registry import Registry, RegistryArgs
+from components.images.repository import Pusher
 from components.settings import Settings
 from components.stages.wanted import registry_args
 
@@ -19,8 +20,8 @@ PROMOTER = "arn:aws:iam::210987654321:role/shop-dev-promote"
 IMAGE = {"repository": "shop-prod", "tag": "promoted"}
 
 
-def registry(settings: Settings, *labels: str) -> Graph:
-    """The registry's graph, guarded but for these roles.
+def registry(settings: Settings, *jobs: tuple[str, str]) -> Graph:
+    """The registry's graph, guarded but for these jobs: the name of a repository, and the role that pushes there.
 
     `app`, `source` and `smokeTest` are exported as addresses, "" where there is none.
     """
@@ -35,7 +36,7 @@ def registry(settings: Settings, *labels: str) -> Graph:
         pulumi.export("smokeTest", made.smoke_test.uri if made.smoke_test else "")
         pulumi.export("further", {image: repository.uri for image, repository in made.further.items()})
         pulumi.export("promotionRoleArn", made.promotion_role_arn or "")
-        pulumi.export("notes", list(made.guard([pulumi.Output.from_input(role) for role in labels])))
+        pulumi.export("notes", list(made.guard([Pusher(name, pulumi.Output.from_input(role)) for name, role in jobs])))
 
     return build(program)
 
@@ -48,9 +49,13 @@ def of_code() -> Graph:
 def repositories(graph: Graph) -> dict[str, list[str]]:
     """Every repository that is made: its name and the tags that may move in it."""
     return {
-        item.inputs["name"]: [one["filter"] for one in item.inputs["imageTagMutabilityExclusionFilters"]]
+        item.inputs["name"]: [one["filter"] for one in item.inputs.get("imageTagMutabilityExclusionFilters", ())]
         for item in graph.of("aws:ecr/repository:Repository")
     }
+
+
+TOOLS: dict[str, list[str]] = {"shop-dev-build-tools": []}
+"""The repository of what builds fetch themselves, where there is code: no tag of it moves."""
 
 
 def exports(graph: Graph) -> dict[str, Any]:
@@ -58,7 +63,7 @@ def exports(graph: Graph) -> dict[str, Any]:
 
 
 def test_code_is_built_into_a_repository_named_after_application_and_stack() -> None:
-    assert repositories(of_code()) == {"shop-dev": ["buildcache*"]}
+    assert repositories(of_code()) == {"shop-dev": ["buildcache*"], **TOOLS}
     assert exports(of_code()) == {
         "app": f"{REGISTRY}/shop-dev",
         "source": "",
@@ -71,13 +76,13 @@ def test_code_is_built_into_a_repository_named_after_application_and_stack() -> 
 
 def test_the_stack_file_may_name_the_repository() -> None:
     graph = registry(shop(build={"repository": "team/shop", "smokeTest": {"enabled": True}}))
-    assert sorted(repositories(graph)) == ["team/shop", "team/shop-smoke-test"]
+    assert sorted(repositories(graph)) == ["team/shop", "team/shop-build-tools", "team/shop-smoke-test"]
 
 
 def test_a_smoke_test_has_a_repository_of_its_own() -> None:
     """Both images are tagged by the same commit, and tags are immutable: in one repository the second would fail."""
     graph = registry(shop(build={"smokeTest": {"enabled": True}}))
-    assert repositories(graph) == {"shop-dev": ["buildcache*"], "shop-dev-smoke-test": ["buildcache*"]}
+    assert repositories(graph) == {"shop-dev": ["buildcache*"], "shop-dev-smoke-test": ["buildcache*"], **TOOLS}
     assert graph.exports["smokeTest"] == f"{REGISTRY}/shop-dev-smoke-test"
 
 
@@ -109,12 +114,13 @@ NGINX = {"images": {"nginx": {"dockerfile": "nginx/Dockerfile"}}}
 def test_a_further_image_has_a_repository_of_its_own_which_is_made_alike() -> None:
     """Both images are tagged by the same commit, as the smoke test's."""
     graph = registry(shop(**WITH_NGINX, build=NGINX))
-    assert repositories(graph) == {"shop-dev": ["buildcache*"], "shop-dev-nginx": ["buildcache*"]}
+    assert repositories(graph) == {"shop-dev": ["buildcache*"], "shop-dev-nginx": ["buildcache*"], **TOOLS}
     assert graph.exports["further"] == {"nginx": f"{REGISTRY}/shop-dev-nginx"}
-    own, further = ({**item.inputs, "name": ""} for item in graph.of("aws:ecr/repository:Repository"))
+    made = [item.inputs for item in graph.of("aws:ecr/repository:Repository")]
+    own, further = ({**inputs, "name": ""} for inputs in made if inputs["name"] not in TOOLS)
     assert own == further
     rules = [item.inputs["policy"] for item in graph.of("LifecyclePolicy")]
-    assert rules == [rules[0]] * 2
+    assert rules == [rules[0]] * 3
 
 
 def test_beside_a_watched_repository_that_is_made_here_those_of_further_images_are_too() -> None:
@@ -136,7 +142,7 @@ def test_beside_a_watched_repository_of_somebody_else_those_of_further_images_ar
 def test_on_a_base_image_further_images_are_beside_what_is_built() -> None:
     base = {"repository": "base", "tag": "stable", "create": True, "promoters": [PROMOTER]}
     graph = registry(shop(**WITH_NGINX, build=NGINX, source={"github": GITHUB, "ecr": base}))
-    assert sorted(repositories(graph)) == ["base", "shop-dev", "shop-dev-nginx"]
+    assert sorted(repositories(graph)) == ["base", "shop-dev", "shop-dev-build-tools", "shop-dev-nginx"]
     assert image_repository("base") in graph.one("RolePolicy").inputs["policy"]
     assert "nginx" not in graph.one("RolePolicy").inputs["policy"]
 
@@ -168,7 +174,8 @@ def refusals(graph: Graph) -> dict[str, list[dict[str, Any]]]:
 @pytest.mark.parametrize("promoter", [OWN, PROMOTER], ids=["of this account", "of another"])
 def test_a_watched_repository_takes_images_of_its_promoters_and_labels_of_the_stack_alone(promoter: str) -> None:
     label = "arn:aws:iam::123456789012:role/label"
-    graph = registry(shop(**WITH_NGINX, source={"ecr": {**IMAGE, "create": True, "promoters": [promoter]}}), label)
+    labels = [("shop-prod", label), ("shop-prod-nginx", label)]
+    graph = registry(shop(**WITH_NGINX, source={"ecr": {**IMAGE, "create": True, "promoters": [promoter]}}), *labels)
     role = graph.exports["promotionRoleArn"] or f"arn:aws:iam::123456789012:role/{OWN}"
     assert bool(graph.exports["promotionRoleArn"]) is (promoter == PROMOTER)
     statement = {
@@ -189,24 +196,58 @@ def test_without_promoters_everybody_may_push_and_the_stack_says_so() -> None:
     assert note.startswith("Name who promotes images into shop-prod, under source.ecr.promoters: ")
 
 
-@pytest.mark.parametrize(
-    "source", [{"github": GITHUB}, {"ecr": IMAGE}, {"ecr": {**IMAGE, "create": True, "arrivesBy": "replication"}}]
-)
+@pytest.mark.parametrize("source", [{"ecr": IMAGE}, {"ecr": {**IMAGE, "create": True, "arrivesBy": "replication"}}])
 def test_a_repository_that_nobody_pushes_into_or_that_is_not_ours_has_no_policy(source: dict[str, object]) -> None:
     graph = registry(shop(source=source))
     assert refusals(graph) == {}
     assert graph.exports["notes"] == []
 
 
+def pushers(graph: Graph) -> dict[str, list[str]]:
+    """Who may push into each repository that has a policy."""
+    return {
+        repository: statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+        for repository, (statement,) in refusals(graph).items()
+    }
+
+
+JOB = "arn:aws:iam::123456789012:role/shop-dev-build-image"
+
+
+def test_what_is_built_is_pushed_by_the_jobs_of_the_stack_alone() -> None:
+    """Whoever could put the tag of a source tree on another image would decide what is delivered of that tree."""
+    jobs = {
+        "shop-dev": [JOB, f"{JOB}-label"],
+        "shop-dev-build-tools": [JOB],
+        "shop-dev-nginx": [f"{JOB}-nginx"],
+        "shop-dev-smoke-test": [f"{JOB}-smoke"],
+    }
+    told = [(name, role) for name, roles in jobs.items() for role in roles]
+    graph = registry(shop(**WITH_NGINX, build={**NGINX, "smokeTest": {"enabled": True}}), *told)
+    assert pushers(graph) == jobs
+    (statement,) = refusals(graph)["shop-dev"]
+    assert statement["Action"] == [
+        "ecr:CompleteLayerUpload",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    ]
+
+
 def test_what_is_built_on_a_guarded_base_image_is_pushed_by_the_stack() -> None:
     base = {"repository": "base", "tag": "stable", "create": True, "promoters": [OWN]}
-    assert list(refusals(registry(shop(source={"github": GITHUB, "ecr": base})))) == ["base"]
+    graph = registry(shop(source={"github": GITHUB, "ecr": base}), ("shop-dev", JOB))
+    assert pushers(graph) == {
+        "base": [f"arn:aws:iam::123456789012:role/{OWN}"],
+        "shop-dev": [JOB],
+        "shop-dev-build-tools": [],
+    }
 
 
 def test_code_on_top_of_a_base_image_is_built_apart_from_it() -> None:
     """Were both in one repository, each build would start the next."""
     graph = registry(shop(source={"github": GITHUB, "ecr": {"repository": "base", "tag": "stable", "create": True}}))
-    assert repositories(graph) == {"base": ["stable"], "shop-dev": ["buildcache*"]}
+    assert repositories(graph) == {"base": ["stable"], "shop-dev": ["buildcache*"], **TOOLS}
     assert graph.exports["app"] == f"{REGISTRY}/shop-dev"
     assert graph.exports["source"] == f"{REGISTRY}/base"
 
@@ -214,18 +255,20 @@ def test_code_on_top_of_a_base_image_is_built_apart_from_it() -> None:
 @pytest.mark.parametrize("protect", [False, True], ids=["dev", "prod"])
 def test_repositories_follow_the_stack_files_retention(*, protect: bool) -> None:
     graph = registry(shop(retention={"protect": protect, "images": 7}))
-    made = graph.one("aws:ecr/repository:Repository")
-    assert made.protect is protect
+    made, tools = sorted(graph.of("aws:ecr/repository:Repository"), key=lambda item: str(item.inputs["name"]))
+    assert (made.protect, made.inputs["forceDelete"]) == (protect, not protect)
+    assert (tools.protect, tools.inputs["forceDelete"]) == (False, True), "it holds nothing but copies"
     assert made.inputs["encryptionConfigurations"] == [{"encryptionType": "KMS", "kmsKey": KEY}]
     assert made.inputs["tags"] == TAGS
-    assert "Keep the newest 7 tagged images" in graph.one("LifecyclePolicy").inputs["policy"]
+    for rules in graph.of("LifecyclePolicy"):
+        assert "Keep the newest 7 tagged images" in rules.inputs["policy"]
 
 
 def test_the_repository_of_the_application_is_what_the_component_offers() -> None:
     graph = of_code()
     component = graph.one("ecs-delivery:index:Registry")
     assert graph.registered_outputs[component.urn] == {"repositoryUrl": f"{REGISTRY}/shop-dev"}
-    assert [item.type for item in graph.children(component)] == ["ecs-delivery:index:ImageRepository"]
+    assert [item.type for item in graph.children(component)] == ["ecs-delivery:index:ImageRepository"] * 2
 
 
 def test_a_registry_without_a_repository_is_refused() -> None:

@@ -15,16 +15,19 @@ from samples import BUCKET, BUNDLE_VARIABLES, KEY, TAGS, arn, artifact_bucket, f
 
 from components.foundation.iam import Statement, policy_document
 from components.jobs.build_project import (
-    CHROME,
+    LAMBDA_MINUTES,
     LAMBDA_REGIONS,
     LONG_RUNNING,
     PLATFORMS,
     BuildProject,
     BuildProjectArgs,
     Machine,
+    Wait,
+    browser_machine,
     image_builder,
     quick_machine,
     transfer_machine,
+    waiting_machine,
 )
 from components.jobs.buildspec import Buildspec
 from components.jobs.bundle import JobBundle
@@ -42,6 +45,7 @@ BUILDSPEC = Buildspec(
     modules={},
 )
 QUICK = quick_machine("eu-west-1")
+BROWSER = browser_machine("small")
 SILENT = dataclasses.replace(BUILDSPEC, exported=())
 IMAGES = Statement(sid="PullImage", actions=("ecr:BatchGetImage",), resources=(arn("ecr", "repository/shop"),))
 LOG_GROUP = arn("logs", "log-group:/aws/codebuild/shop-dev-greet")
@@ -332,7 +336,7 @@ def test_name_and_role_are_what_the_component_offers() -> None:
 # Machines
 
 
-@pytest.mark.parametrize("machine", [LONG_RUNNING, CHROME, image_builder(architecture="arm64", size="small")])
+@pytest.mark.parametrize("machine", [LONG_RUNNING, BROWSER, image_builder(architecture="arm64", size="small")])
 def test_a_build_ends_when_its_time_is_up(machine: Machine) -> None:
     assert project(machine=machine, timeout_minutes=45).one("Project").inputs["buildTimeout"] == 45
 
@@ -342,7 +346,7 @@ def test_a_build_ends_when_its_time_is_up(machine: Machine) -> None:
     [
         (QUICK, "ARM Lambda/1GB"),
         (LONG_RUNNING, "ARM/Small"),
-        (CHROME, "Linux/Medium"),
+        (BROWSER, "Linux/Small"),
         *(
             (image_builder(architecture=architecture, size=size), f"{platform}/{words}")
             for architecture, platform in (("arm64", "ARM"), ("x86_64", "Linux"))
@@ -376,7 +380,7 @@ def test_each_architecture_has_its_platform() -> None:
 
 def test_a_lambda_machine_takes_no_timeout() -> None:
     """Lambda ends after 15 minutes whatever one asks for, and AWS ignores or refuses the setting."""
-    assert "buildTimeout" not in project(machine=QUICK, timeout_minutes=45).one("Project").inputs
+    assert "buildTimeout" not in project(machine=QUICK, timeout_minutes=12).one("Project").inputs
 
 
 CURATED = {
@@ -401,7 +405,7 @@ aws-codebuild). AWS's Dockerfile of python3.12 for Lambda is of 2023-12-08."""
         *(quick_machine(region) for region in ("eu-west-1", None)),
         *(transfer_machine(region) for region in ("eu-west-1", None)),
         LONG_RUNNING,
-        CHROME,
+        *map(browser_machine, ("small", "medium", "large")),
     ],
 )
 def test_each_image_is_one_that_aws_has_for_this_machine(machine: Machine) -> None:
@@ -410,6 +414,51 @@ def test_each_image_is_one_that_aws_has_for_this_machine(machine: Machine) -> No
     version = machine.image.rpartition(":")[2]
     assert folder.endswith(f"/{version}")
     assert ("aarch64" in folder) == machine.environment_type.startswith("ARM")
+
+
+def test_a_lambda_machine_is_given_no_job_that_it_would_end() -> None:
+    """It ends without a word what takes longer than 15 minutes.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html#lambda.limitations
+    """
+    assert LAMBDA_MINUTES == 15
+    assert project(machine=QUICK, timeout_minutes=15).one("Project")
+    with pytest.raises(ValueError, match="takes up to 16 minutes, and a Lambda machine allows 15"):
+        project(machine=QUICK, timeout_minutes=16)
+
+
+def test_a_job_without_a_time_of_its_own_takes_what_its_machine_allows() -> None:
+    assert (QUICK.at_most(120), LONG_RUNNING.at_most(120)) == (15, 120)
+    assert project(machine=LONG_RUNNING).one("Project").inputs["buildTimeout"] == 30
+
+
+@pytest.mark.parametrize(
+    ("stated", "takes", "placed", "minutes"),
+    [
+        pytest.param(12, None, QUICK, 12, id="stated, and just fits"),
+        pytest.param(13, 1, LONG_RUNNING, 13, id="stated, and does not fit"),
+        pytest.param(None, 12, QUICK, 12, id="what it waits for just fits"),
+        pytest.param(None, 13, LONG_RUNNING, 60, id="what it waits for does not fit"),
+        pytest.param(None, None, LONG_RUNNING, 60, id="nobody knows"),
+    ],
+)
+def test_a_job_waits_where_it_can_end_in_time(
+    stated: int | None, takes: int | None, placed: Machine, minutes: int
+) -> None:
+    wait = Wait.on(QUICK, stated=stated, takes=takes, otherwise=60, to_end=3)
+    assert (wait.machine, wait.minutes, wait.timeout_minutes) == (placed, minutes, minutes + 3)
+
+
+def test_a_region_without_lambda_machines_leaves_a_job_its_whole_time() -> None:
+    """Nothing is gained by less there."""
+    wait = Wait.on(quick_machine("eu-west-3"), stated=None, takes=5, otherwise=60, to_end=3)
+    assert (wait.machine, wait.minutes) == (LONG_RUNNING, 60)
+
+
+def test_jobs_that_wait_beside_others_have_a_size_of_their_own() -> None:
+    """A new account runs one build at a time on each, and refuses the start of a second one."""
+    sizes = [make("eu-west-1").compute_type for make in (quick_machine, transfer_machine, waiting_machine)]
+    assert sizes == ["BUILD_LAMBDA_1GB", "BUILD_LAMBDA_2GB", "BUILD_LAMBDA_4GB"]
 
 
 def test_a_machine_for_transfers_has_a_whole_processor() -> None:
@@ -443,7 +492,7 @@ def test_a_machine_for_transfers_has_a_whole_processor() -> None:
             LONG_RUNNING,
             ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:4.0", "BUILD_GENERAL1_SMALL", False),
         ),
-        (CHROME, ("LINUX_CONTAINER", "aws/codebuild/standard:8.0", "BUILD_GENERAL1_MEDIUM", False)),
+        (BROWSER, ("LINUX_CONTAINER", "aws/codebuild/standard:8.0", "BUILD_GENERAL1_SMALL", False)),
     ],
     ids=["arm64 image builder", "x86_64 image builder", "quick", "patient", "browser"],
 )
@@ -455,7 +504,7 @@ def test_a_machine_is_what_its_name_promises(machine: Machine, expected: tuple[s
 def test_only_a_machine_that_builds_images_is_privileged() -> None:
     builder = project(machine=image_builder(architecture="arm64", size="small"))
     assert builder.one("Project").inputs["environment"]["privilegedMode"] is True
-    for machine in (QUICK, LONG_RUNNING, CHROME):
+    for machine in (QUICK, LONG_RUNNING, BROWSER):
         assert project(machine=machine).one("Project").inputs["environment"]["privilegedMode"] is False
 
 
@@ -510,7 +559,7 @@ def test_the_pipeline_may_start_this_project_and_no_other() -> None:
     graph = project(lambda built: pulumi.export("policy", policy_document([built.start()])))
     assert json.loads(graph.exports["policy"])["Statement"] == [
         {
-            "Sid": "StartShopDevGreet",
+            "Sid": "StartBuilds",
             "Effect": "Allow",
             "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"],
             "Resource": [arn("codebuild", "project/shop-dev-greet")],

@@ -49,11 +49,12 @@ def test_a_changed_script_is_another_bundle(tmp_path: Path) -> None:
     assert key_of(pack(tmp_path / "copy")) != key_of(pack())
 
 
-def test_the_bundle_holds_the_jobs_and_nothing_else() -> None:
+def test_the_bundle_holds_the_jobs_and_what_they_build_and_nothing_else() -> None:
+    built = [path.relative_to(FOLDER).as_posix() for path in (FOLDER / "notation").rglob("*") if path.is_file()]
     with zipfile.ZipFile(io.BytesIO(pack())) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == sorted(
-            ["__main__.py", *(f"jobs/{path.name}" for path in (FOLDER / "jobs").glob("*.py"))]
+            ["__main__.py", *(f"jobs/{path.name}" for path in (FOLDER / "jobs").glob("*.py")), *built]
         )
         assert archive.read("jobs/web.py") == (FOLDER / "jobs" / "web.py").read_bytes()
 

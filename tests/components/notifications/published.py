@@ -26,6 +26,19 @@ EVENT: Mapping[str, Any] = {
     "detail": {"pipeline": PIPELINE, "execution-id": RUN, "state": "STARTED", "version": 3.0},
 }
 """What CodePipeline sends when a run changes its state."""
+STAGE: Mapping[str, Any] = {
+    **EVENT,
+    "detail-type": "CodePipeline Stage Execution State Change",
+    "detail": {
+        "pipeline": PIPELINE,
+        "version": 1.0,
+        "execution-id": RUN,
+        "start-time": "2020-01-24T22:03:07Z",
+        "stage": "Deploy",
+        "state": "STARTED",
+    },
+}
+"""What CodePipeline sends when a stage of a run changes its state."""
 APPROVAL: Mapping[str, Any] = {
     **EVENT,
     "detail-type": "CodePipeline Action Execution State Change",
@@ -58,15 +71,21 @@ def matches(pattern: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     )
 
 
+STACK: Mapping[str, Any] = {
+    "aws:region": "eu-west-1",
+    "ecs-delivery:application": {"name": "shop"},
+    "ecs-delivery:source": {"github": {"repository": "example/shop"}},
+    "ecs-delivery:hosting": {"loadBalancer": {"plainHttp": True}},
+}
+"""A small stack."""
+
+
 @cache
 def stack(*events: str, **notifications: str) -> Graph:
     """A small stack that tells of these events, or of those that it tells of by default."""
     return build_program(
         {
-            "aws:region": "eu-west-1",
-            "ecs-delivery:application": {"name": "shop"},
-            "ecs-delivery:source": {"github": {"repository": "example/shop"}},
-            "ecs-delivery:hosting": {"loadBalancer": {"plainHttp": True}},
+            **STACK,
             "ecs-delivery:deploy": {"approval": {"enabled": "approval" in events}},
             "ecs-delivery:notifications": {
                 "enabled": True,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from published import APPROVAL, EVENT, PIPELINE, changed, matches, stack
 from summary import program
 
-from components.notifications.messenger import FUNCTION, STATES, approval_pattern, run_pattern
+from components.notifications.event_function import RUN
+from components.notifications.messenger import FUNCTION, STATES, approval_pattern, end_pattern
+from components.notifications.status_reporter import STATUS_FUNCTION
 from components.pipeline.model import Action, Category, ExecutionMode, PipelineModel, Provider, StageModel
 from components.settings.sections.notifications import Happening
 
@@ -37,14 +42,14 @@ def test_the_function_is_called_by_ends_of_runs_that_can_mean_what_is_wanted(
     wanted: tuple[Happening, ...], states: set[str]
 ) -> None:
     """States: https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html."""
-    pattern = run_pattern(PIPELINE, wanted)
+    pattern = end_pattern(PIPELINE, wanted)
     assert pattern is not None
     every = ("STARTED", "SUCCEEDED", "RESUMED", "FAILED", "STOPPED", "STOPPING", "CANCELED", "SUPERSEDED")
     assert {state for state in every if matches(pattern, changed(EVENT, state=state))} == states
 
 
 def test_another_pipelines_runs_call_nobody() -> None:
-    pattern = run_pattern(PIPELINE, FAILED)
+    pattern = end_pattern(PIPELINE, FAILED)
     assert pattern is not None
     assert matches(pattern, changed(EVENT, state="FAILED"))
     assert not matches(pattern, changed(EVENT, state="FAILED", pipeline="yourPipeline"))
@@ -61,7 +66,7 @@ def test_an_approval_calls_the_function_when_it_begins_to_wait() -> None:
 
 
 def test_nothing_is_listened_to_that_nobody_wants_to_know() -> None:
-    assert run_pattern(PIPELINE, WAITS) is None
+    assert end_pattern(PIPELINE, WAITS) is None
     assert approval_pattern(pipeline(ASKED), FAILED) is None
     assert approval_pattern(pipeline(), WAITS) is None
     assert stack("alarm").of("aws:lambda/function:Function") == []
@@ -106,11 +111,11 @@ def test_the_role_may_read_this_pipeline_and_the_words_of_its_builds_and_publish
     }
 
 
-def test_the_function_is_the_file_beside_it_and_nothing_else() -> None:
+def test_the_function_is_its_file_and_what_all_know_of_a_run_and_nothing_else() -> None:
     function = stack().one("aws:lambda/function:Function").inputs
-    ((name, asset),) = function["code"].assets.items()
-    assert asset.text == FUNCTION.read_text(encoding="utf-8")
-    assert f"{name.removesuffix('.py')}.handler" == function["handler"]
+    assets = {name: asset.text for name, asset in function["code"].assets.items()}
+    assert assets == {f"notifications/{file.name}": file.read_text(encoding="utf-8") for file in (FUNCTION, RUN)}
+    assert function["handler"] == "notifications.function.handler"
     assert (function["runtime"], function["architectures"]) == ("python3.14", ["arm64"])
     assert function["loggingConfig"]["logGroup"] == stack().one("LogGroup", "shop-messenger-logs").inputs["name"]
     assert function["environment"]["variables"] == {
@@ -121,12 +126,33 @@ def test_the_function_is_the_file_beside_it_and_nothing_else() -> None:
     }
 
 
-def test_the_file_needs_nothing_that_lambda_lacks() -> None:
+@pytest.mark.parametrize("file", [FUNCTION, STATUS_FUNCTION, RUN], ids=lambda file: file.stem)
+def test_a_file_needs_nothing_that_lambda_lacks(file: Path) -> None:
     """Python's own and botocore: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html."""
-    tree = ast.parse(FUNCTION.read_text(encoding="utf-8"))
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     imports = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imports |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imports == {"__future__", "botocore.session", "collections.abc", "functools", "json", "os", "typing"}
+    imports |= {f"{'.' * node.level}{node.module}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    own = {".run"} if file != RUN else set()
+    others = {name for name in imports - own if name.split(".")[0] not in sys.stdlib_module_names}
+    assert others == ({"botocore.session"} if file != RUN else set())
+    assert own <= imports
+
+
+@pytest.mark.parametrize("file", [FUNCTION, STATUS_FUNCTION], ids=lambda file: file.stem)
+def test_what_is_packed_starts_as_lambda_starts_it(file: Path, tmp_path: Path) -> None:
+    """By the handler's name, with nothing else of this program: https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html."""
+    for part in (file, RUN):
+        packed = tmp_path / "notifications" / part.name
+        packed.parent.mkdir(exist_ok=True)
+        packed.write_text(part.read_text(encoding="utf-8"), encoding="utf-8")
+    code = f"from notifications.{file.stem} import handler; print(handler.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("handler\n", "")
 
 
 def test_nothing_is_there_where_the_section_is_off() -> None:

@@ -90,7 +90,7 @@ def test_a_topic_that_is_given_without_a_key_needs_none() -> None:
     assert {alarm.inputs["alarmActions"][0] for alarm in alarmed.of("MetricAlarm")} == {GIVEN}
     assert "EncryptAlarmsOfThisStack" not in statements(alarmed, "KeyPolicy")
     notes = [note for note in alarmed.exports["nextSteps"] if GIVEN in note]
-    admits = "lets the role of the function publish, and cloudwatch.amazonaws.com for the alarms"
+    admits = "lets the roles of the functions publish, and cloudwatch.amazonaws.com for the alarms"
     assert notes == [f"See that the policy of {GIVEN} {admits}: docs/operations.md."]
 
 

@@ -78,7 +78,7 @@ def test_a_connection_is_made_only_when_none_is_named(given: str | None) -> None
     made: list[Connection] = []
     graph = build(lambda: made.append(connection(connectionArn=given)))
     assert [item.name for item in graph.of("Connection")] == ([] if given else ["shop-connection"])
-    assert made[0].made is (given is None)
+    assert (made[0].status is not None) is (given is None)
 
 
 HOST = "arn:aws:codeconnections:eu-west-1:123456789012:host/git-0f0f0f0f"

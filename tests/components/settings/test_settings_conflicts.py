@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_settings_malformed import FILES, problems_of, set_as_pulumi_does
+from command_fixes import problems_of, set_as_pulumi_does
+from test_settings_malformed import FILES
 
 from components.settings import Settings, load_settings, load_stack_file
 from components.settings.conflicts import CONFLICTS, DAY, Conflict
@@ -35,9 +36,9 @@ def fixed(config: dict[str, Any], line: str) -> Iterator[dict[str, Any]]:
     """The file after each of the ways out that a line offers."""
     for way in line.partition(" — ")[2].split(", or "):
         edited = copy.deepcopy(config)
-        if command := re.fullmatch(r"pulumi config set --path '([^']+)' (.+)", way):
+        if command := re.fullmatch(r"pulumi config set --stack dev --path '([^']+)' (.+)", way):
             set_as_pulumi_does(edited, command[1], shlex.split(command[2])[0])
-        elif command := re.fullmatch(r"pulumi config rm --path '([^']+)'", way):
+        elif command := re.fullmatch(r"pulumi config rm --stack dev --path '([^']+)'", way):
             section, _, key = command[1].rpartition(".")
             del edited[section][key]
         elif cut := re.fullmatch(r"edit the file: leave out the last (\d+)", way):

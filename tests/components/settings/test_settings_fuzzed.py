@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from fuzzed_files import FILES, files, fuzz
+from hypothesis import given
 from hypothesis import strategies as st
-from mocked import build_program
-from summary import stack_files
 
 from components.settings import SettingsError, load_settings, load_stack_file
 
-FILES = {name: dict(load_stack_file(file)) for name, file in stack_files().items()}
 SECRETS = (
     "AKIAQ3EGPIVLXYZW2345",
     "ghp_0123456789abcdefghijABCDEFGHIJ012345",
@@ -32,86 +29,6 @@ SECRETS = (
     "Authorization: Bearer a1B2c3D4e5F6g7H8i9J0",
 )
 """One of each kind that people have put into such files."""
-STRANGE = [
-    "",
-    " ",
-    "~",
-    "null",
-    "\u202e",
-    "\u0000",
-    "\ud800",
-    "a" * 5000,
-    "é",
-    "-1",
-    "1e999",
-    ".nan",
-    "${X}",
-    "{{",
-    "'",
-    '"',
-    "\n",
-]
-NAMES = ["name", "enabled", "path", "cpu", "notSecret", "A", "a b", "\u202e", "__class__", "ecs-delivery:deploy"]
-values: st.SearchStrategy[Any] = st.recursive(
-    st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(-(2**70), 2**70),
-        st.floats(),
-        st.text(max_size=30),
-        st.sampled_from(STRANGE),
-    ),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(NAMES), inner, max_size=3)),
-    max_leaves=6,
-)
-
-
-def fuzz(examples: int) -> settings:
-    """The same examples on each machine and each day."""
-    return settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-def places(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - what a file holds
-    """Every path of a file's content."""
-    below = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in below:
-        yield (*path, key)
-        yield from places(value, (*path, key))
-
-
-def at(content: Any, path: tuple[Any, ...]) -> Any:  # noqa: ANN401 - as above
-    for part in path:
-        content = content[part]
-    return content
-
-
-@st.composite
-def files(draw: st.DrawFn, new: st.SearchStrategy[Any] = values, edits: int = 3) -> dict[str, Any]:
-    """One of the repository's stack files with some edits."""
-    content: dict[str, Any] = copy.deepcopy(FILES[draw(st.sampled_from(sorted(FILES)))])
-    for _ in range(draw(st.integers(1, edits))):
-        path = draw(st.sampled_from(sorted(places(content), key=str)))
-        above = at(content, path[:-1])
-        match draw(st.sampled_from(["value", "value", "beside", "gone", "name"])):
-            case "value":
-                above[path[-1]] = draw(new)
-            case "beside" if isinstance(above, list):
-                above.append(draw(new))
-            case "beside":
-                above[draw(st.sampled_from(NAMES))] = draw(new)
-            case "gone":
-                del above[path[-1]]
-            case _ if isinstance(above, dict):
-                name = str(path[-1])
-                cut = draw(st.integers(0, len(name)))
-                above[name[:cut] + draw(st.sampled_from(["", "x", "-", ":"])) + name[cut + 1 :]] = above.pop(path[-1])
-    return content
 
 
 def told(content: dict[str, Any], *, by_pulumi: bool = False) -> str:
@@ -130,13 +47,29 @@ def told(content: dict[str, Any], *, by_pulumi: bool = False) -> str:
     return ""
 
 
-@fuzz(5000)
+@fuzz(2500)
 @given(content=files(), by_pulumi=st.booleans())
 def test_a_file_is_right_or_is_refused_in_lines_that_can_be_printed(content: dict[str, Any], by_pulumi: bool) -> None:
     for line in told(content, by_pulumi=by_pulumi).splitlines():
         assert line.isprintable()
         assert line.startswith("Pulumi.dev.yaml: ")
         assert " — " in line
+
+
+def without_appeals(value: Any) -> Any:  # noqa: ANN401 - a part of a stack file
+    """The same without the values of which the file says, under `notSecret` beside them, that they are none."""
+    if isinstance(value, list):
+        return [without_appeals(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    names = value.get("notSecret")
+    appealed = {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+    return {
+        key: {name: without_appeals(each) for name, each in part.items() if name not in appealed}
+        if isinstance(part, dict)
+        else without_appeals(part)
+        for key, part in value.items()
+    }
 
 
 @fuzz(2500)
@@ -147,7 +80,7 @@ def test_no_secret_gets_in_or_is_repeated(content: dict[str, Any], by_pulumi: bo
     said = told(content, by_pulumi=by_pulumi)
     for secret in planted:
         assert secret not in said
-        assert said or secret not in json.dumps(ours, ensure_ascii=False)
+        assert said or secret not in json.dumps(without_appeals(ours), ensure_ascii=False)
 
 
 @fuzz(2500)
@@ -201,13 +134,3 @@ def test_a_text_is_a_stack_file_or_is_refused_in_sentences(
     with suppress(SettingsError):
         content = load_stack_file(file)
     told(dict(content or {}))
-
-
-@fuzz(150)
-@given(content=files(edits=1))
-def test_what_is_accepted_is_no_trouble_for_the_program(content: dict[str, Any]) -> None:
-    try:
-        load_settings(content, stack="dev")
-    except SettingsError:
-        return
-    assert build_program(content).exports

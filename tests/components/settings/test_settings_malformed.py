@@ -1,17 +1,13 @@
 """Every malformed stack file gets all of its problems told, word for word as its `# expect:` block says."""
 
-import json
 import re
-import shlex
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from components.engines import ENGINES
 from components.settings import Settings, SettingsError, load_settings, load_stack_file
-from components.settings.reader.shapes import Shape, shape_of
+from components.settings.reader.shapes import Shape, leaves, shape_of
 from components.settings.section import one_of
 
 FILES = sorted((Path(__file__).parent / "malformed").glob("*.yaml"))
@@ -34,7 +30,7 @@ def told(file: Path, directory: Path) -> list[str]:
     stack_file = directory / "Pulumi.dev.yaml"
     stack_file.write_bytes(file.read_bytes())
     with pytest.raises(SettingsError) as error:
-        load_settings(load_stack_file(stack_file), stack="dev")
+        load_settings(load_stack_file(stack_file), stack="dev", file=stack_file)
     assert str(error.value).splitlines() == list(error.value.lines)
     return list(error.value.lines)
 
@@ -80,7 +76,9 @@ def test_every_line_says_file_key_and_fix(tmp_path: Path) -> None:
     for file in FILES:
         for line in told(file, tmp_path):
             assert re.fullmatch(
-                r"Pulumi\.dev\.yaml: .+: .+ — (pulumi config |edit the file: |store it|revoke this).+", line
+                r"Pulumi\.dev\.yaml:(\d+:| line \d+.*:)? .+ — "
+                r"(pulumi config |edit (the file|line \d+): |store it|revoke this).+",
+                line,
             )
 
 
@@ -88,37 +86,35 @@ def test_there_are_many_malformed_stack_files() -> None:
     assert len(FILES) >= 100
 
 
-def set_as_pulumi_does(config: dict[str, Any], path: str, value: str) -> None:
-    """Do what `pulumi config set --path` does: whole numbers and switches by their looks, everything else as text."""
-    section, rest = re.match(r"(ecs-delivery:\w+)(.*)", path).groups()  # type: ignore[union-attr] # a message's path
-    steps: list[Any] = [section, *(int(i) if i else k or q for k, i, q in STEP.findall(rest))]
-    holder: Any = config
-    for step, following in pairwise(steps):
-        if isinstance(step, str) and holder.get(step) is None:
-            holder[step] = [] if isinstance(following, int) else {}
-        holder = holder[step]
-    holder[steps[-1]] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
+EXAMPLES = {
+    str(example)
+    for _, shape in leaves(Shape(kind="section", words="", section=Settings))
+    for example in ([shape.example] if isinstance(shape.example, str) and shape.kind == "text" else [])
+    if re.search(r"shop|example|0a1b2c|123456789012", example)
+}
 
 
-def problems_of(config: dict[str, Any]) -> tuple[str, ...]:
-    try:
-        load_settings(config, stack="dev")
-    except SettingsError as error:
-        return error.lines
-    return ()
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_fix_fills_in_the_value_of_an_example(file: Path, tmp_path: Path) -> None:
+    """What the file says itself may be repeated, and what follows from it."""
+    text = file.read_text(encoding="utf-8").partition("\nconfig:")[2].lower()
+    assert "shop/github-token" in EXAMPLES
+    for line in told(file, tmp_path):
+        fix = line.rpartition(" — ")[2]
+        assert [example for example in EXAMPLES if example in fix and example not in text] == []
 
 
-STEP = re.compile(r'\.([\w-]+)|\[(\d+)\]|\["([^"]+)"\]')
-READABLE = [file for file in FILES if not file.stem.startswith(("yaml_", "file_", "config_"))]
-
-
-@pytest.mark.parametrize("file", READABLE, ids=lambda file: file.stem)
-def test_the_commands_a_message_offers_make_it_go_away(file: Path, tmp_path: Path) -> None:
-    before = told(file, tmp_path)
-    config = json.loads(json.dumps(load_stack_file(file)))
-    for line in before:
-        command = re.search(r"pulumi config set --path '([^']+)' (.+?)(, or pulumi .*)?$", line)
-        if command:
-            set_as_pulumi_does(config, command[1], shlex.split(command[2])[0])
-            key = line.split(": ")[1]
-            assert key not in {other.split(": ")[1] for other in problems_of(config)}
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_where_no_command_reaches_the_file_each_fix_is_an_edit_of_the_line_it_names(file: Path, tmp_path: Path) -> None:
+    stack_file = tmp_path / "Pulumi.other.yaml"
+    stack_file.write_bytes(file.read_bytes())
+    with pytest.raises(SettingsError) as error:
+        load_settings(load_stack_file(stack_file), stack="dev", file=stack_file, has_commands=False)
+    lines = file.read_bytes().decode("utf-8", "replace").splitlines()
+    for line in error.value.lines:
+        assert line.startswith("Pulumi.other.yaml:")
+        assert "pulumi config" not in line.rpartition(" — ")[2]
+        for number, key in re.findall(r"edit line (\d+): (?:write|remove) ([\w:-]+?):? ", f"{line} "):
+            assert key in lines[int(number) - 1] or key == "it"
+        for key, above in re.findall(r"edit the file: add ([\w:-]+): .+ below line (\d+)", line):
+            assert key not in lines[int(above) - 1]

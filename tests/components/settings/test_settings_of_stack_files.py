@@ -188,7 +188,8 @@ def test_one_example_uses_every_key_of_hosting_that_is_made() -> None:
 
 
 def test_one_example_uses_every_other_key_there_is() -> None:
-    made = (*(f"hosting.{part}." for part in ("network", "loadBalancer", "service", "alarms")), *INSIDE)
+    parts = ("network.", "loadBalancer.", "service.", "alarms.", "containerInsights")
+    made = (*(f"hosting.{part}" for part in parts), *INSIDE)
     # Its service exists, and has a task definition that says these.
     of_a_service_made_here = {key for key in unused_keys("everything-on") if key.startswith("application.")}
     assert unused_keys(
@@ -202,6 +203,9 @@ def test_one_example_uses_every_other_key_there_is() -> None:
     unused -= of_a_service_made_here
     assert unused == {
         "build.images",  # see the example behind-nginx
+        "build.fleet.capacity",  # not together with network, see the example spring-boot
+        "build.fleet.overflow",
+        "build.fleet.arn",
         "deploy.testTraffic.headers",  # of ecs, see the example ecs-blue-green
         "deploy.testTraffic.http",
         "source.github.tags.include",  # not together with paths
@@ -209,8 +213,11 @@ def test_one_example_uses_every_other_key_there_is() -> None:
         "source.github.url",  # a server of one's own, see the example shared-listener
         "source.github.hostArn",
         "release.github.url",
+        "statuses.url",
         "source.ecr.create",  # the base image is another team's
         "source.ecr.promoters",
+        "verification.provenance.source",  # of images from ECR, see Pulumi.prod.yaml
+        "verification.provenance.pipeline",
         "deploy.bakeMinutes",  # engine ecs, see the example ecs-native
         "deploy.timeoutMinutes",
         "deploy.staticFiles.sync.bucket",  # not together with upload

@@ -140,6 +140,22 @@ def test_a_stack_file_may_say_that_a_variable_is_no_secret_but_not_of_what_nobod
     assert secret_in_clear("VITE_DATABASE", "postgres://shop:hunter2@db/shop", ["VITE_DATABASE"])
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "AKIAIOSFODNN7EXAMPLE",
+        "-----BEGIN PRIVATE KEY-----",
+        "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+        "github_pat_0123456789abcdefghij_ABCDEFGHIJ",
+        "postgres://shop:hunter2@db/shop",
+        "Bearer 0123456789abcdefghij",
+    ],
+)
+def test_what_nobody_may_see_is_a_secret_whatever_the_stack_file_says(value: str) -> None:
+    """The published rules know some of them as well, and those a stack file may overrule."""
+    assert secret_in_clear("A", value, ["A"])
+
+
 def test_the_published_rules_are_read_when_they_are_needed() -> None:
     secrets._published.cache_clear()
     assert looks_like_a_secret("glpat-a1B2c3D4e5F6g7H8i9J0")

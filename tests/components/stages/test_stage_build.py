@@ -49,6 +49,7 @@ from components.settings.names import IMAGE_NAME_CHARACTERS
 from components.settings.rules import REPOSITORY_CHARACTERS
 from components.settings.sections.containers import MOST_CONTAINERS
 from components.stages.build import BuildStage, BuildStageArgs
+from components.stages.verification import VerificationArgs
 from components.stages.wanted import args_of
 from local.aws_models import service_model
 
@@ -74,12 +75,12 @@ BUILD_SMOKE_TEST = Action(
     name="BuildSmokeTestImage",
     category=Category.BUILD,
     provider=Provider.CODEBUILD,
-    machine="ARM/Small",
+    machine="ARM/Medium",
     configuration={"ProjectName": "shop-dev-build-smoke-test-image"},
     environment=COMMIT,
     reads=(Artifact.SOURCE,),
     writes=(Artifact.SMOKE_TEST_IMAGE,),
-    run_order=2,
+    run_order=1,
     namespace="BuildSmokeTestImage",
     exports=IMAGE_EXPORTS,
 )
@@ -95,6 +96,16 @@ PREPARE = Action(
     run_order=2,
     namespace="PrepareDeployment",
     exports=("DEPLOYED_COMMIT", "DEPLOYED_VERSION", "FURTHER_DIGESTS"),
+)
+VERIFY = Action(
+    name="VerifyImage",
+    category=Category.BUILD,
+    provider=Provider.CODEBUILD,
+    machine="ARM Lambda/1GB",
+    configuration={"ProjectName": "shop-dev-verify-image"},
+    environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
+    reads=(Artifact.IMAGE,),
+    run_order=3,
 )
 CODE = Action(
     name="Source",
@@ -114,6 +125,10 @@ READ_TEMPLATE = {
 SMOKE_TEST = {"smokeTest": {"enabled": True}}
 PUSHED = {"ecr": {"repository": "shop-prod", "tag": "promoted"}}
 ON_BASE = {"github": GITHUB, "ecr": {"repository": "base", "tag": "stable"}}
+
+
+TOOLS = "shop-dev-build-tools"
+PUSH_APP, PUSH_SMOKE_TEST = push_statement("shop-dev", TOOLS), push_statement("shop-dev-smoke-test", TOOLS)
 
 
 @cache
@@ -148,6 +163,25 @@ def test_code_becomes_an_image_and_then_a_deployment() -> None:
     assert from_code().actions == (BUILD_IMAGE, PREPARE)
     assert from_code().grants == [start_statement("build-image"), start_statement("prepare-deployment")]
     assert from_code().jobs == ["build-image", "prepare-deployment"]
+
+
+def test_builds_keep_copies_of_their_tools_where_they_may_push() -> None:
+    """One repository for all of them, and nothing more than the image's own has."""
+    assert from_code().variables("build-image")["BUILD_TOOLS_REPOSITORY_URI"] == f"{REGISTRY}/shop-dev-build-tools"
+    (push,) = [statement for statement in from_code().statements("build-image") if statement["Sid"] == "PushImage"]
+    assert push["Resource"] == [arn("ecr", "repository/shop-dev"), arn("ecr", "repository/shop-dev-build-tools")]
+
+
+def test_with_a_cache_of_docker_hub_there_is_no_repository_of_tools() -> None:
+    assert "BUILD_TOOLS_REPOSITORY_URI" not in by_way_of_a_cache().variables("build-image")
+    assert "build-tools" not in str(by_way_of_a_cache().statements("build-image"))
+
+
+@pytest.mark.parametrize(("build", "compression"), [({}, "gzip"), ({"compression": "zstd"}, "zstd")])
+def test_all_images_are_compressed_alike(build: dict[str, object], compression: str) -> None:
+    stage = build_stage(BuildStage, shop(build={**SMOKE_TEST, **build}))
+    for job in ("build-image", "build-smoke-test-image"):
+        assert stage.variables(job)["COMPRESSION"] == compression
 
 
 @pytest.mark.parametrize("job", ["build-image", "build-smoke-test-image"])
@@ -222,9 +256,7 @@ def test_a_check_is_a_build_of_the_code_beside_the_image() -> None:
     }
     assert checks["CheckLicenses"].environment == {"IMAGE_URI": "#{BuildImage.IMAGE_URI}"}
     assert (checks["CheckLicenses"].run_order, checks["CheckUnitTests"].run_order) == (2, 1), "one needs the image"
-    assert {start_statement(f"check-{name}")["Sid"] for name in CHECKS} <= {
-        grant["Sid"] for grant in with_checks().grants
-    }
+    assert [name for name in CHECKS if start_statement(f"check-{name}") not in with_checks().grants] == []
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -281,6 +313,61 @@ def test_what_builds_and_checks_the_code_runs_in_the_vpc_and_the_other_jobs_do_n
     assert "ec2" not in str(built.policy("prepare-deployment"))
 
 
+FLEET = "arn:aws:codebuild:eu-west-1:123456789012:fleet/builders:0f0f0f0f-1234-4abc-8def-0123456789ab"
+
+
+def on_a_fleet(**fleet: object) -> BuiltStage:
+    return build_stage(BuildStage, shop(build={**SMOKE_TEST, "checks": CHECKS, "compute": "medium", "fleet": fleet}))
+
+
+@pytest.mark.parametrize(
+    ("fleet", "capacity", "overflow"), [({}, 1, "QUEUE"), ({"capacity": 2, "overflow": "onDemand"}, 2, "ON_DEMAND")]
+)
+def test_images_are_built_on_the_fleet_and_nothing_else_is(
+    fleet: dict[str, object], capacity: int, overflow: str
+) -> None:
+    built = on_a_fleet(**fleet)
+    made = built.graph.one("Fleet")
+    assert made.inputs == {
+        "name": "shop-dev-fleet",
+        "baseCapacity": capacity,
+        "computeType": "BUILD_GENERAL1_MEDIUM",
+        "environmentType": "ARM_CONTAINER",
+        "overflowBehavior": overflow,
+        "tags": TAGS,
+    }
+    inside = {job for job in built.jobs if "fleet" in built.project(job).inputs["environment"]}
+    assert inside == {"build-image", "build-smoke-test-image"}
+    for job in inside:
+        assert built.project(job).inputs["environment"]["fleet"] == {"fleetArn": made.outputs["arn"]}
+        assert built.project(job).inputs["environment"]["privilegedMode"] is True
+    assert {job for job in built.jobs if "cache" in built.project(job).inputs} == inside
+
+
+def test_a_fleet_changes_neither_what_builds_may_do_nor_when_they_run() -> None:
+    built = build_stage(BuildStage, shop(build={**SMOKE_TEST, "fleet": {}}))
+    assert built.actions == with_smoke_test().actions
+    assert built.grants == with_smoke_test().grants
+    for job in ("build-image", "build-smoke-test-image"):
+        assert built.statements(job) == with_smoke_test().statements(job)
+        assert built.variables(job) == with_smoke_test().variables(job)
+    assert with_smoke_test().graph.of("Fleet") == []
+
+
+def test_a_fleet_that_exists_is_used_and_none_is_made() -> None:
+    built = on_a_fleet(arn=FLEET)
+    assert built.graph.of("Fleet") == []
+    assert built.project("build-image").inputs["environment"]["fleet"] == {"fleetArn": FLEET}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_layers_are_kept_on_the_fleet_where_they_are_kept_at_all(kept: bool) -> None:
+    """AWS recommends it: https://docs.aws.amazon.com/codebuild/latest/userguide/fleets.html#fleets.best-practices"""
+    built = build_stage(BuildStage, shop(build={"fleet": {}, "cache": kept}))
+    expected = {"type": "LOCAL", "modes": ["LOCAL_DOCKER_LAYER_CACHE"]} if kept else None
+    assert built.project("build-image").inputs.get("cache") == expected
+
+
 def test_the_image_job_is_told_everything_by_variables() -> None:
     assert from_code().variables("build-image") == {
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
@@ -290,9 +377,12 @@ def test_the_image_job_is_told_everything_by_variables() -> None:
         "BUILD_ARGS": "{}",
         "PLATFORM": "linux/arm64",
         "CACHE": "true",
+        "COMPRESSION": "gzip",
+        "BUILD_TOOLS_REPOSITORY_URI": f"{REGISTRY}/shop-dev-build-tools",
         "VERSION_FROM": "commit",
         "VERSION_PATH": "VERSION",
         "SOURCE_URL": "https://github.com/example/shop",
+        "BUILDER_ID": arn("codebuild", "project/shop-dev-build-image"),
     }
 
 
@@ -321,9 +411,12 @@ def test_what_the_stack_file_says_of_the_build_reaches_the_job() -> None:
         "BUILD_ARGS": json.dumps({"BASE": "slim", "NODE_VERSION": "22"}),
         "PLATFORM": "linux/amd64",
         "CACHE": "false",
+        "COMPRESSION": "gzip",
+        "BUILD_TOOLS_REPOSITORY_URI": f"{REGISTRY}/shop-dev-build-tools",
         "VERSION_FROM": "file",
         "VERSION_PATH": "app/VERSION",
         "SOURCE_URL": "https://github.com/example/shop",
+        "BUILDER_ID": arn("codebuild", "project/shop-dev-build-image"),
     }
     assert built.machine("build-image") == (
         "LINUX_CONTAINER",
@@ -341,8 +434,8 @@ def test_an_image_is_built_on_the_applications_own_architecture() -> None:
     )
 
 
-def test_the_image_job_may_push_into_its_repository_alone() -> None:
-    assert from_code().statements("build-image") == [push_statement("shop-dev"), LOGIN]
+def test_the_image_job_may_push_into_its_repository_and_that_of_the_tools_alone() -> None:
+    assert from_code().statements("build-image") == [PUSH_APP, LOGIN]
 
 
 @pytest.mark.parametrize("job", ["build-image", "build-smoke-test-image"])
@@ -373,10 +466,10 @@ def test_no_job_that_does_not_read_the_code_may_use_the_connection() -> None:
 # The smoke test beside it
 
 
-def test_the_smoke_test_is_built_from_the_same_commit_after_the_app_image() -> None:
-    """A new account runs one build at a time on their machine type; the deployment is prepared on another one."""
+def test_the_smoke_test_is_built_from_the_same_commit_beside_the_app_image() -> None:
+    """A new account runs one build at a time on a machine type, so that theirs differ."""
     assert with_smoke_test().actions == (BUILD_IMAGE, BUILD_SMOKE_TEST, PREPARE)
-    assert BUILD_IMAGE.run_order < BUILD_SMOKE_TEST.run_order == PREPARE.run_order
+    assert BUILD_IMAGE.run_order == BUILD_SMOKE_TEST.run_order < PREPARE.run_order
     assert with_smoke_test().grants == [
         start_statement("build-image"),
         start_statement("build-smoke-test-image"),
@@ -384,22 +477,21 @@ def test_the_smoke_test_is_built_from_the_same_commit_after_the_app_image() -> N
     ]
 
 
-def test_both_images_are_built_at_the_same_time_where_the_account_allows_it() -> None:
-    built = build_stage(BuildStage, shop(build=SMOKE_TEST, pipeline={"parallelJobs": True}))
-    assert [(action.run_order, action.name) for action in built.actions] == [
-        (1, "BuildImage"),
-        (1, "BuildSmokeTestImage"),
-        (2, "PrepareDeployment"),
-    ]
+@pytest.mark.parametrize("compute", ["small", "medium", "large", "xlarge"])
+def test_both_images_are_built_at_the_same_time_whatever_the_machine(compute: str) -> None:
+    built = build_stage(BuildStage, shop(build={**SMOKE_TEST, "compute": compute}))
+    first, second = (action for action in built.actions if action.run_order == 1)
+    assert (first.name, second.name) == ("BuildImage", "BuildSmokeTestImage")
+    assert first.machine != second.machine
 
 
-def test_everything_is_built_in_turn_where_there_is_no_machine_of_another_type() -> None:
-    """Regions without Lambda machines prepare the deployment on the machine type that builds images."""
+def test_the_deployment_is_prepared_after_the_images_where_there_are_no_lambda_machines() -> None:
+    """It takes the machine type that builds the application's image."""
     built = build_stage(BuildStage, shop(build=SMOKE_TEST), region=None)
     assert [(action.run_order, action.machine) for action in built.actions] == [
         (1, "ARM/Small"),
+        (1, "ARM/Medium"),
         (2, "ARM/Small"),
-        (3, "ARM/Small"),
     ]
 
 
@@ -411,11 +503,17 @@ def test_the_smoke_test_has_its_own_dockerfile_and_repository() -> None:
         "BUILD_CONTEXT": ".",
         "PLATFORM": "linux/arm64",
         "CACHE": "true",
+        "COMPRESSION": "gzip",
+        "BUILD_TOOLS_REPOSITORY_URI": f"{REGISTRY}/shop-dev-build-tools",
         "VERSION_FROM": "commit",
         "VERSION_PATH": "VERSION",
         "SOURCE_URL": "https://github.com/example/shop",
+        "BUILDER_ID": arn("codebuild", "project/shop-dev-build-smoke-test-image"),
     }
-    assert with_smoke_test().statements("build-smoke-test-image") == [push_statement("shop-dev-smoke-test"), LOGIN]
+    assert with_smoke_test().statements("build-smoke-test-image") == [
+        PUSH_SMOKE_TEST,
+        LOGIN,
+    ]
 
 
 def test_both_images_are_built_by_the_same_buildspec() -> None:
@@ -512,6 +610,7 @@ def test_a_further_image_has_its_own_dockerfile_and_all_else_of_the_applications
         "BUILD_CONTEXT": "nginx",
         "BUILD_TARGET": "proxy",
         "BUILD_ARGS": '{"NGINX": "1.27"}',
+        "BUILDER_ID": arn("codebuild", "project/shop-dev-build-nginx-image"),
     }
     assert {"BUILD_MOUNTS", "REGISTRY_LOGINS", "BASE_REPOSITORIES", "DOCKER_HUB_CACHE_URI"} < {*further}
 
@@ -532,7 +631,7 @@ def test_the_deployment_names_each_image_by_a_digest_that_it_may_look_up() -> No
 
 def test_of_a_pushed_image_what_belongs_to_it_is_found_and_nothing_is_built() -> None:
     built = build_stage(BuildStage, shop(source=PUSHED, application=WITH_IMAGES, hosting=MADE))
-    assert built.jobs == ["prepare-deployment", "record-image"]
+    assert built.jobs == ["prepare-deployment", "record-image", "verify-image"]
     uris = json.dumps({name: f"{REGISTRY}/shop-prod-{name}" for name in ("log-router", "nginx")})
     assert built.variables("record-image")["FURTHER_IMAGES"] == uris
     assert built.variables("prepare-deployment")["FURTHER_IMAGES"] == uris
@@ -602,8 +701,9 @@ def test_a_pushed_image_is_recorded_and_not_built_again() -> None:
             exports=("FURTHER_DIGESTS", *IMAGE_EXPORTS),
         ),
         PREPARE,
+        VERIFY,
     )
-    assert from_image().jobs == ["prepare-deployment", "record-image"]
+    assert from_image().jobs == ["prepare-deployment", "record-image", "verify-image"]
 
 
 def test_recording_needs_no_docker_and_may_only_read() -> None:
@@ -614,7 +714,8 @@ def test_recording_needs_no_docker_and_may_only_read() -> None:
     assert from_image().machine("record-image")[0] == "ARM_LAMBDA_CONTAINER"
     assert from_image().project("record-image").inputs["environment"]["privilegedMode"] is False
     assert from_image().statements("record-image") == [pull_statement("shop-prod")]
-    assert from_image().grants == [start_statement("record-image"), start_statement("prepare-deployment")]
+    jobs = ("record-image", "prepare-deployment", "verify-image")
+    assert from_image().grants == [start_statement(job) for job in jobs]
 
 
 # Both
@@ -627,14 +728,21 @@ def test_code_on_a_base_image_is_built_on_the_very_digest_that_was_pushed() -> N
 
 
 def test_the_base_image_may_be_pulled_and_not_pushed() -> None:
-    assert on_base_image().statements("build-image") == [push_statement("shop-dev"), LOGIN, pull_statement("base")]
+    assert on_base_image().statements("build-image") == [
+        PUSH_APP,
+        LOGIN,
+        pull_statement("base"),
+    ]
 
 
 def test_the_smoke_test_does_not_stand_on_the_base_image() -> None:
     built = on_base_image()
     assert built.actions[1] == BUILD_SMOKE_TEST
     assert "BASE_IMAGE_REPOSITORY_URI" not in built.variables("build-smoke-test-image")
-    assert built.statements("build-smoke-test-image") == [push_statement("shop-dev-smoke-test"), LOGIN]
+    assert built.statements("build-smoke-test-image") == [
+        PUSH_SMOKE_TEST,
+        LOGIN,
+    ]
 
 
 # The deployment
@@ -748,8 +856,9 @@ def test_of_a_service_that_exists_the_job_knows_what_it_has_to_be(
     application = {"name": "shop", "architecture": "x86_64"}
     built = build_stage(BuildStage, shop(deploy={"engine": engine}, application=application), take_over=take_over)
     variables = built.variables("prepare-deployment")
-    assert {key: variables[key] for key in ("EXISTING", "TASK_DEFINITION_FILE", "TAKE_OVER")} == {
+    assert {key: variables[key] for key in ("EXISTING", "STACK", "TASK_DEFINITION_FILE", "TAKE_OVER")} == {
         "EXISTING": "true",
+        "STACK": "dev",
         "TASK_DEFINITION_FILE": file,
         "TAKE_OVER": json.dumps(take_over.agreed),
     }
@@ -778,6 +887,9 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
         source_url="https://github.com/example/shop",
         revision=COMMIT,
         release_tag_prefix=None,
+        verification=None,
+        signs_with=None,
+        signed_with=None,
     )
     release = {"enabled": True, "github": {"tokenSecret": "shop/github", "repository": "example/shop"}}
     pushed = shop(source=PUSHED, release=release)
@@ -787,6 +899,9 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
         source_url=None,
         revision={},
         release_tag_prefix="v",
+        verification=VerificationArgs(source_url="https://github.com/example/shop", pipeline="shop-dev", revision={}),
+        signs_with=None,
+        signed_with=None,
     )
 
 

@@ -69,8 +69,14 @@ def test_the_job_knows_its_command_its_family_and_its_time() -> None:
 
 
 def test_the_job_may_wait_for_an_earlier_task_and_then_for_its_own() -> None:
-    assert both().project("run-before").inputs["buildTimeout"] == 2 * 20 + 10
+    assert both().project("run-before").inputs["buildTimeout"] == 2 * 20 + 5
     assert both().machine("run-before")[0] == "ARM_CONTAINER"
+
+
+@pytest.mark.parametrize(("minutes", "machine"), [(5, "ARM_LAMBDA_CONTAINER"), (6, "ARM_CONTAINER")])
+def test_a_command_that_is_short_runs_on_a_machine_that_starts_at_once(minutes: int, machine: str) -> None:
+    built = build_stage(DeployStage, shop(deploy={"before": {**BEFORE, "timeoutMinutes": minutes}}))
+    assert built.machine("run-before")[0] == machine
 
 
 def test_the_action_reads_the_deployment_of_the_delivered_image() -> None:

@@ -22,9 +22,9 @@ from samples import (
 )
 
 from components.engines import ENGINES, Placement
-from components.engines.code_deploy import minutes_to_decide
 from components.engines.deployment_configuration import deployment_configuration
 from components.engines.deployment_group import DeploymentGroup
+from components.engines.engine import minutes_to_decide
 from components.engines.target import TakeOver
 from components.pipeline.model import Action, Artifact, Category, Provider
 from components.stages.deploy import DeployStage, DeployStageArgs
@@ -321,8 +321,8 @@ def test_tasks_that_fail_are_waited_for_as_long_as_the_circuit_breaker_would(
     [
         pytest.param(60, "ARM_LAMBDA_CONTAINER", "12", None, id="quick and cheap"),
         pytest.param(240, "ARM_LAMBDA_CONTAINER", "12", None, id="just quick enough"),
-        pytest.param(300, "ARM_CONTAINER", "60", 65, id="longer than Lambda allows"),
-        pytest.param(None, "ARM_CONTAINER", "60", 65, id="unknown, of a service that exists"),
+        pytest.param(300, "ARM_CONTAINER", "60", 63, id="longer than Lambda allows"),
+        pytest.param(None, "ARM_CONTAINER", "60", 63, id="unknown, of a service that exists"),
     ],
 )
 def test_the_watching_job_runs_where_it_can_wait_long_enough(
@@ -407,7 +407,7 @@ def test_ecs_is_driven_by_a_job_of_ours() -> None:
             name="DeployService",
             category=Category.BUILD,
             provider=Provider.CODEBUILD,
-            machine="ARM/Small",
+            machine="ARM Lambda/4GB",
             configuration={"ProjectName": "shop-dev-deploy-ecs"},
             environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
             reads=(Artifact.DEPLOYMENT,),
@@ -431,7 +431,7 @@ def test_the_job_knows_service_configuration_and_time() -> None:
         "SERVICE_CONNECT": "",
         "USERS_TARGET_GROUP": "",
         "LOG_GROUP": "/ecs/shop-dev",
-        "TIMEOUT_MINUTES": "60",
+        "TIMEOUT_MINUTES": "12",
     }
 
 
@@ -454,15 +454,43 @@ def test_the_job_has_time_left_to_roll_back() -> None:
     """Ended by CodeBuild at its own timeout, it would leave the service halfway."""
     built = deploy(engine="ecs", timeoutMinutes=90)
     assert built.variables("deploy-ecs")["TIMEOUT_MINUTES"] == "90"
-    assert built.project("deploy-ecs").inputs["buildTimeout"] == 95
+    assert built.project("deploy-ecs").inputs["buildTimeout"] == 93
 
 
-def test_the_job_runs_where_it_may_wait_for_hours() -> None:
-    assert with_ecs().machine("deploy-ecs") == (
-        "ARM_CONTAINER",
-        "aws/codebuild/amazonlinux-aarch64-standard:4.0",
-        "BUILD_GENERAL1_SMALL",
-    )
+STEPS = {"percent": 10, "intervalMinutes": 5}
+
+
+@pytest.mark.parametrize(
+    ("deploy", "target", "machine", "minutes"),
+    [
+        pytest.param({}, {}, "ARM_LAMBDA_CONTAINER", "12", id="rolling: 3 to start, 2 to stop; 6 until it has failed"),
+        pytest.param({"strategy": "blueGreen"}, {}, "ARM_LAMBDA_CONTAINER", "12", id="blue/green: 5 more to bake"),
+        pytest.param({"strategy": "blueGreen", "bakeMinutes": 7}, {}, "ARM_LAMBDA_CONTAINER", "12", id="just fits"),
+        pytest.param({"strategy": "blueGreen", "bakeMinutes": 8}, {}, "ARM_CONTAINER", "60", id="a longer bake time"),
+        pytest.param({"strategy": "canary", "step": STEPS}, {}, "ARM_CONTAINER", "60", id="canary: a step and a bake"),
+        pytest.param(
+            {"strategy": "linear", "step": {"percent": 50, "intervalMinutes": 1}, "bakeMinutes": 1},
+            {},
+            "ARM_LAMBDA_CONTAINER",
+            "12",
+            id="linear in two short steps",
+        ),
+        pytest.param({}, {"grace_period_seconds": 600}, "ARM_CONTAINER", "60", id="a slow start"),
+        pytest.param({}, {"grace_period_seconds": None}, "ARM_CONTAINER", "60", id="unknown, of a service that exists"),
+        pytest.param({}, {"deregistration_seconds": 600}, "ARM_CONTAINER", "60", id="long requests"),
+        pytest.param({}, {"healthy_percents": (75, 100)}, "ARM_CONTAINER", "60", id="many goes"),
+        pytest.param({"timeoutMinutes": 12}, {}, "ARM_LAMBDA_CONTAINER", "12", id="stated, and fits"),
+        pytest.param({"timeoutMinutes": 13}, {}, "ARM_CONTAINER", "13", id="stated, and does not"),
+        pytest.param({}, {"region": "eu-west-3"}, "ARM_CONTAINER", "60", id="no Lambda machines there"),
+    ],
+)
+def test_the_job_runs_where_it_can_follow_the_deployment_to_its_end(
+    deploy: Mapping[str, object], target: Mapping[str, Any], machine: str, minutes: str
+) -> None:
+    """Ended by CodeBuild, it would say nothing and roll nothing back: what decides is known when the file is read."""
+    settings = shop(application={"name": "shop", "desiredCount": 4}, deploy={"engine": "ecs", **deploy})
+    built = build_stage(DeployStage, settings, **target)
+    assert (built.machine("deploy-ecs")[0], built.variables("deploy-ecs")["TIMEOUT_MINUTES"]) == (machine, minutes)
 
 
 def test_the_job_may_move_this_service_and_follow_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -19,7 +20,9 @@ from samples import (
 )
 
 from components.pipeline.model import Action, Artifact, Category, Provider
+from components.pipeline.variables import COMMIT
 from components.stages.promotion import PromotionStage, PromotionStageArgs
+from components.stages.verification import VerificationArgs
 from components.stages.wanted import args_of
 
 OTHER_ACCOUNT = "210987654321"
@@ -35,7 +38,9 @@ PROMOTE = Action(
     reads=(Artifact.DEPLOYMENT,),
     namespace="PromoteImage",
     exports=("PROMOTED_IMAGE_URI",),
+    run_order=2,
 )
+STARTS = [start_statement("promote-image"), start_statement("verify-image")]
 
 
 QUESTION = "Promote version #{BuildImage.IMAGE_VERSION} (#{BuildImage.IMAGE_DIGEST}) to shop-prod?"
@@ -58,9 +63,19 @@ def elsewhere() -> BuiltStage:
 # In this account
 
 
-def test_an_image_is_promoted_by_one_job() -> None:
-    assert here().actions == (PROMOTE,)
-    assert here().grants == [start_statement("promote-image")]
+def test_an_image_is_verified_and_then_promoted() -> None:
+    verify, promote = here().actions
+    assert (verify.name, verify.run_order) == ("VerifyImage", 1)
+    assert promote == PROMOTE
+    assert here().grants == STARTS
+
+
+def test_an_image_that_has_to_prove_nothing_is_promoted_by_one_job() -> None:
+    section = {"enabled": True, "repository": "shop-prod"}
+    off = {"provenance": {"enabled": False}}
+    built = build_stage(PromotionStage, shop(promotion=section, verification=off))
+    assert built.actions == (replace(PROMOTE, run_order=1),)
+    assert built.grants == [start_statement("promote-image")]
 
 
 @pytest.mark.parametrize("settings", [{}, {"accountId": OTHER_ACCOUNT, "roleArn": ROLE}], ids=["own", "other account"])
@@ -117,7 +132,7 @@ def test_what_is_delivered_with_the_image_is_promoted_with_it() -> None:
     built = build_stage(
         PromotionStage, shop(promotion=section, application=WITH_NGINX, build=NGINX_IMAGE, hosting=MADE)
     )
-    assert built.actions[0].environment == {
+    assert built.actions[1].environment == {
         **PROMOTE.environment,
         "FURTHER_DIGESTS": "#{PrepareDeployment.FURTHER_DIGESTS}",
     }
@@ -150,7 +165,8 @@ def test_another_account_is_entered_by_its_role_and_by_nothing_else() -> None:
 def test_the_other_stack_can_name_our_role_before_it_exists() -> None:
     """Each of the two stacks names a role of the other; neither could be the first if the names were drawn by lot."""
     for built in (elsewhere(), here()):
-        assert built.graph.one("Role").inputs["name"] == "shop-dev-promote-image"
+        (role,) = (each for each in built.graph.of("Role") if "promote" in each.name)
+        assert role.inputs["name"] == "shop-dev-promote-image"
 
 
 def test_the_user_is_told_how_the_other_account_lets_us_in() -> None:
@@ -168,27 +184,29 @@ def test_the_user_is_told_how_the_other_account_lets_us_in() -> None:
 def test_with_approval_a_person_is_asked_first() -> None:
     """With version and digest, and a link to where that version can be looked at."""
     built = promotion(approval={"enabled": True, "timeoutMinutes": 120})
-    ask, promote = built.actions
+    verify, ask, promote = built.actions
+    assert verify.name == "VerifyImage", "nobody is asked about an image that may not be promoted"
     assert ask == Action(
         name="ApprovePromotion",
         category=Category.APPROVAL,
         provider=Provider.MANUAL,
         configuration={"CustomData": QUESTION, "ExternalEntityLink": "https://shop.example.com"},
         timeout_minutes=120,
+        run_order=2,
     )
-    assert promote.run_order == 2
-    assert built.grants == [start_statement("promote-image")]
+    assert promote.run_order == 3
+    assert set(map(str, built.grants)) == set(map(str, STARTS))
 
 
 def test_a_service_nobody_can_find_is_not_linked() -> None:
     settings = shop(promotion={"enabled": True, "repository": "shop-prod", "approval": {"enabled": True}})
-    ask = build_stage(PromotionStage, settings, service_url=None).actions[0]
+    ask = build_stage(PromotionStage, settings, service_url=None).actions[1]
     assert ask.configuration == {"CustomData": QUESTION}
 
 
 def test_a_topic_is_told_when_an_approval_waits() -> None:
     built = promotion(approval={"enabled": True, "notifyTopicArn": TOPIC})
-    assert built.actions[0].configuration == {
+    assert built.actions[1].configuration == {
         "CustomData": QUESTION,
         "ExternalEntityLink": "https://shop.example.com",
         "NotificationArn": TOPIC,
@@ -196,13 +214,14 @@ def test_a_topic_is_told_when_an_approval_waits() -> None:
     assert built.grants == [
         start_statement("promote-image"),
         {"Sid": "AskForApproval", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": [TOPIC]},
+        start_statement("verify-image"),
     ]
 
 
 def test_a_topic_of_an_approval_that_is_off_gets_nothing() -> None:
     built = promotion(approval={"enabled": False, "notifyTopicArn": TOPIC})
-    assert built.actions == (PROMOTE,)
-    assert built.grants == [start_statement("promote-image")]
+    assert built.actions[1:] == (PROMOTE,)
+    assert built.grants == STARTS
 
 
 # The stage
@@ -212,7 +231,12 @@ def test_the_toggle_decides() -> None:
     assert args_of(PromotionStage, shop()) is None
     assert args_of(PromotionStage, shop(promotion={"enabled": False, "repository": "shop-prod"})) is None
     settings = shop(promotion={"enabled": True, "repository": "shop-prod"})
-    assert args_of(PromotionStage, settings) == PromotionStageArgs(promotion=settings.promotion, repository="shop-prod")
+    assert args_of(PromotionStage, settings) == PromotionStageArgs(
+        promotion=settings.promotion,
+        repository="shop-prod",
+        verification=VerificationArgs(source_url="https://github.com/example/shop", pipeline=None, revision=COMMIT),
+        signed_with=None,
+    )
 
 
 def test_an_image_of_the_watched_repository_can_be_promoted_further() -> None:
@@ -220,7 +244,9 @@ def test_an_image_of_the_watched_repository_can_be_promoted_further() -> None:
         source={"ecr": {"repository": "shop-test", "tag": "promoted"}},
         promotion={"enabled": True, "repository": "shop-prod"},
     )
-    assert build_stage(PromotionStage, settings).statements("promote-image")[0] == pull_statement("shop-test")
+    built = build_stage(PromotionStage, settings)
+    assert built.statements("promote-image")[0] == pull_statement("shop-test")
+    assert built.jobs == ["promote-image"], "it was verified before it was deployed"
 
 
 def test_the_role_that_copies_is_what_the_stage_offers() -> None:

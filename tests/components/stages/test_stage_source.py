@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
+import mocked
 import pytest
 from mocked import ACCOUNT
 from samples import BUCKET, CONNECTION, GITHUB, TAGS, BuiltStage, arn, build_stage, image_repository, shop
@@ -55,7 +57,10 @@ USE_CONNECTION = [
         "Condition": {"StringEqualsIfExists": {"codestar-connections:FullRepositoryId": "example/shop"}},
     },
 ]
-PUSHED = "A push to the branch main of example/shop starts the pipeline. Name another branch in source.github.branch."
+PUSHED = (
+    "Check that example/shop has the branch main, because pushes to it start the pipeline; name another one in "
+    "source.github.branch: git ls-remote --symref https://github.com/example/shop HEAD"
+)
 
 
 def available(connection: str, *, region: str = "eu-west-1") -> str:
@@ -152,30 +157,25 @@ def test_a_connection_that_is_there_is_to_be_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("github", "note"),
-    [
-        pytest.param({"branch": "release"}, PUSHED.replace("main", "release"), id="another branch"),
-        pytest.param(
-            {"paths": {"exclude": ["docs/**"]}},
-            PUSHED.replace("pipeline.", "pipeline, where source.github.paths lets it pass."),
-            id="some paths",
-        ),
-        pytest.param(
-            {"branches": {"include": ["main", "release/*"]}},
-            "A push to a branch of example/shop that source.github.branches lets pass starts the pipeline. A run that "
-            "is started by hand takes the branch main.",
-            id="branches",
-        ),
-        pytest.param(
-            {"tags": {"include": ["v*"]}},
-            "A push of a git tag to example/shop starts the pipeline, where source.github.tags lets it pass.",
-            id="tags",
-        ),
-    ],
+    "github",
+    [{"branch": "main"}, {"branches": {"include": ["main", "release/*"]}}, {"tags": {"include": ["v*"]}}],
+    ids=["branch", "branches", "tags"],
 )
-def test_the_user_is_told_which_push_starts_the_pipeline(github: dict[str, object], note: str) -> None:
+def test_a_branch_is_to_be_checked_only_where_the_file_does_not_name_it(github: dict[str, object]) -> None:
     """A branch that is called master starts nothing while the file says main, and no log is written."""
-    assert build_stage(SourceStage, shop(source={"github": {**GITHUB, **github}})).notes[-1] == note
+    given = {key: value for key, value in GITHUB.items() if key != "branch"}
+    assert build_stage(SourceStage, shop(source={"github": {**given, **github}})).notes == [available(CONNECTION)]
+
+
+def test_a_handshake_that_is_done_is_no_step_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    available_now = {**mocked._OUTPUTS, "aws:codeconnections/connection:Connection": _available}
+    monkeypatch.setattr(mocked, "_OUTPUTS", available_now)
+    assert [note for note in with_new_connection.__wrapped__().notes if note is not None] == [PUSHED]
+
+
+def _available(name: str, inputs: Mapping[str, object]) -> dict[str, object]:
+    del name, inputs
+    return {"connectionStatus": "AVAILABLE"}
 
 
 @pytest.mark.parametrize(
@@ -222,10 +222,8 @@ def test_code_of_another_provider_takes_the_same_way(provider: str, name: str, r
     assert action.trigger == GitTrigger(branch="main", ignored_paths=("docs/**",))
     assert built.grants[0]["Condition"] == {"StringEqualsIfExists": {"codeconnections:FullRepositoryId": repository}}
     assert built.notes[0].startswith(f"Connect {name}: open https://eu-west-1.console.aws.amazon.com/codesuite/")
-    assert built.notes[-1] == (
-        f"A push to the branch main of {repository} starts the pipeline, where source.{provider}.paths lets it pass. "
-        f"Name another branch in source.{provider}.branch."
-    )
+    assert built.notes[-1].startswith(f"Check that {repository} has the branch main, ")
+    assert f"{repository} HEAD" in built.notes[-1]
 
 
 def test_code_is_of_one_provider_and_the_image_says_which() -> None:

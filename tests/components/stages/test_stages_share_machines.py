@@ -100,5 +100,5 @@ def test_a_run_never_takes_a_machine_type_twice(stage: str) -> None:
 
 def test_parallel_jobs_take_it_twice() -> None:
     """Otherwise the test above could not see anything."""
-    form = Form("Build", REGION, {"build": {"smokeTest": {"enabled": True}}})
+    form = Form("Build", REGION, {"build": {"checks": {"lint": {"buildspec": "lint.yml"}}}})
     assert (most_at_once(form), most_at_once(form, parallel_jobs=True)) == (1, 2)

@@ -1,0 +1,1 @@
+"""`make new`: the stack files of a repository, from five answers."""
