@@ -1,10 +1,11 @@
-"""`python -m bench [scale|preview|rehearsal|jobs|images] [--rounds N]`: prints figures, judges nothing."""
+"""Figures, judging nothing: `python -m bench [scale|preview|rehearsal|jobs|images] [--rounds N] [--before COMMIT]`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from bench.images import images
 from bench.jobs import jobs
@@ -36,10 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Print speed and memory figures.")
     parser.add_argument("which", nargs="?", choices=[*_BENCHMARKS, "all"], default="all", help="default: all")
     parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="measurements of each (default: 3)")
+    parser.add_argument("--before", metavar="COMMIT", help="a commit that the rehearsal's stages are compared with")
     options = parser.parse_args(arguments)
+    title, _ = _BENCHMARKS["rehearsal"]
+    benchmarks: dict[str, tuple[str, Callable[[int], str]]]
+    benchmarks = {**_BENCHMARKS, "rehearsal": (title, partial(rehearsal, before=options.before))}
     print(machine())
     try:
-        for name, (title, run) in _BENCHMARKS.items():
+        for name, (title, run) in benchmarks.items():
             if options.which in {name, "all"}:
                 print(f"\n{title} (rounds: {options.rounds}, in turns)\n", flush=True)
                 print(run(options.rounds), flush=True)

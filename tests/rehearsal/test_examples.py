@@ -153,7 +153,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
         images=provide(list({each.name: each for each in mentions}.values()), engine=False, network=False),
         decide=lambda *_: True,
         network=True,
-        pace=Pace(grace=0.25, least_grace=60, least_patience=300),
+        pace=Pace(grace=0.25, least_grace=240, least_patience=900),  # all start on one machine at the same time
         secrets=Secrets.of(graphs, folder / "secrets"),
     )
     with Rehearsal(options, Lines(sys.stderr).changed) as rehearsal, ExitStack() as ends:

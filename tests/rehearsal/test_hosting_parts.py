@@ -73,7 +73,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     monkeypatch.undo()
 
 
-def watched(clock: list[float], *, errors: int = 0, requests: int = 50, sick: int = 0, seconds: int = 4) -> Alarms:
+def watched(
+    clock: list[float], *, errors: int = 0, requests: int = 50, sick: int = 0, seconds: int = 4, grace: int = 0
+) -> Alarms:
     """The alarms of the made hosting after so many seconds with so much of everything in each."""
     made = Alarms(
         (
@@ -81,7 +83,7 @@ def watched(clock: list[float], *, errors: int = 0, requests: int = 50, sick: in
             Alarm(name="sick", kind="unhealthy", threshold=1, minutes=3),
             Alarm(name="latency", kind="", threshold=1, minutes=3),
         ),
-        Pace(waits=1 / 60, checks=1 / 60, grace=1 / 60),
+        Pace(waits=1 / 60, checks=1 / 60, grace=1 / 60, least_grace=grace),
     )
     balancer = Balancer()
     balancer.sick = sick
@@ -103,6 +105,7 @@ def test_alarms_go_off_when_it_is_too_much_for_long_enough(clock: list[float]) -
     assert watched(clock, errors=5, requests=5).gone_off(NAMES) == (), "too few requests say nothing"
     assert watched(clock, errors=50, seconds=1).gone_off(NAMES) == (), "not long enough"
     assert watched(clock, sick=1).gone_off(NAMES) == ("sick",)
+    assert watched(clock, sick=1, grace=9).gone_off(NAMES) == (), "a task that still starts has its time"
     assert watched(clock, sick=1).gone_off(("errors",)) == (), "it is not watched"
     quiet = watched(clock)
     quiet.set_off("latency")

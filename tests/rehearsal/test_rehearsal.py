@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rehearsing import at_any_speed
 
 from local.npm import npm_cache
 from local.rehearsal import aws_cli
@@ -88,6 +89,7 @@ def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
     need("namespaces", "docker", "builder", "ministack", "aws", "haproxy", "chromium", "lighthouse")
     folder = tmp_path_factory.mktemp("rehearsal")
     graphs = {name: reading_a_secret(deployed_graph(name, shown_on_github(name, folder))) for name in ("dev", "prod")}
+    at_any_speed(graphs["dev"])
     (folder / "secrets").write_text("TOKEN=open-sesame\n")
     source = Source.of(EXAMPLE, folder / "application", branch="main")
     builds = builds_of(*map(Deployed.of, graphs.values()))

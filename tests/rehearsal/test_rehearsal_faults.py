@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from faults import Fault, Faults, crash, lost, refusal
 from hosted import await_
+from rehearsing import at_any_speed
 from summary import built_in_turn
 
 from local.npm import npm_cache
@@ -193,7 +194,7 @@ class Delivery:
 def delivery(need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivery]:
     need("namespaces", "docker", "builder", "ministack", "aws", "haproxy", "chromium", "lighthouse")
     graphs = {name: deployed_graph(name, ROOT / f"Pulumi.{name}.yaml") for name in ("dev", "prod")}
-    built_in_turn(graphs["dev"])  # both builds would lose the one registry at the same time
+    built_in_turn(at_any_speed(graphs["dev"]))  # both builds would lose the one registry at the same time
     source = Source.of(EXAMPLE, tmp_path_factory.mktemp("faults") / "application", branch="main")
     cache = npm_cache("lighthouse", ROOT / "buildspecs" / "lighthouse")
     options = Options(

@@ -83,9 +83,10 @@ class Alarms:
         )
 
     def _too_much(self, alarm: Alarm) -> bool:
-        # Unhealthy are targets that health checks have found so, which have a pace of their own.
-        factor = self._pace.checks if alarm.kind == "unhealthy" else self._pace.waits
-        window = max(_LEAST, alarm.minutes * 60 * factor)
+        seconds = alarm.minutes * 60
+        window = max(_LEAST, seconds * self._pace.waits)
+        if alarm.kind == "unhealthy":  # health checks have a pace of their own, and a task that still starts its time
+            window = max(self._pace.least_grace, seconds * self._pace.checks)
         start = time.monotonic() - window
         since = [entry for entry in self._seen if entry[0] >= start]
         if not since or self._seen[0][0] > start:

@@ -13,7 +13,8 @@ class Pace:
         waits: Of waits that somebody has chosen: bake times, the time after a shift of traffic, before old tasks end.
         checks: Of the time between two health checks.
         grace: Of the health check grace period. An application starts no faster here than on AWS.
-        least_grace: Seconds that a task has for its start in any case.
+        least_grace: Seconds that a task has for its start in any case, before it is replaced or an alarm on unhealthy
+            targets goes off.
         least_patience: Seconds that a deployment waits for new tasks to be healthy, in any case.
         tick: Seconds between two looks at everything.
     """
