@@ -30,7 +30,8 @@ from local.rehearsal.job_sandbox import JobSandbox
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "app"
 BUILDS = (DockerBuild(dockerfile="Dockerfile"), DockerBuild(dockerfile="smoke/Dockerfile"))
-BUDGETS = {"performance": 80, "accessibility": 90, "seo": 80}
+BUDGETS = {"accessibility": 90, "best-practices": 75, "seo": 80}
+"""Of the dev stack, without encryption, and without the speed of a page: other tests keep the machine busy."""
 
 
 TOOLS = ("docker.io/moby/buildkit", "docker.io/docker/buildkit-syft-scanner")
@@ -340,13 +341,12 @@ def test_its_first_page_keeps_the_budgets_unless_it_is_broken(
     need: Callable[..., None], aws: AwsServices, warm_aws_cli: Path, example: Source, broken: Source, tmp_path: Path
 ) -> None:
     need("lighthouse", "chromium")
-    budgets = {**BUDGETS, "best-practices": 75}
     results = {}
     for name, source in (("whole", example), ("broken", broken)):
         folder = tmp_path / f"audit-{name}"
         folder.mkdir()
         with served(source.folder) as url:
-            results[name] = Auditing(aws, warm_aws_cli, folder, url).run(f"shop-{name}", ["/"], budgets)
+            results[name] = Auditing(aws, warm_aws_cli, folder, url).run(f"shop-{name}", ["/"], BUDGETS)
     assert results["whole"].succeeded, results["whole"].log
     said = failure(results["broken"])
     assert "accessibility" in said
