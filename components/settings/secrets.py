@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -96,7 +96,7 @@ def never_public(value: str) -> bool:
 
 def looks_like_a_secret(value: str) -> bool:
     """Whether a value is of a known kind of secret, by a rule of gitleaks or because nobody may ever see it."""
-    return bool(value) and (never_public(value) or any(True for _ in _found(value)))
+    return bool(value) and (never_public(value) or bool(_found(value)))
 
 
 def redacted(text: str) -> str:
@@ -110,15 +110,17 @@ def redacted(text: str) -> str:
     return text
 
 
-def _found(value: str) -> Iterator[str]:
-    """Yield what the published rules find."""
-    lower = value.lower()
+@lru_cache(maxsize=4096)  # the words of a file and of its messages are the same ones again and again
+def _found(value: str) -> tuple[str, ...]:
+    """Return what the published rules find."""
+    lower, found = value.lower(), list[str]()
     for rule in _published():
         if any(keyword in lower for keyword in rule.keywords):
             for match in re.finditer(rule.pattern, value):
                 secret = next(iter(match.groups()), None) or match[0]
                 if _entropy(secret) >= rule.entropy:
-                    yield secret
+                    found.append(secret)
+    return tuple(found)
 
 
 def _entropy(text: str) -> float:

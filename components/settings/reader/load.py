@@ -179,8 +179,7 @@ def _sections(
 ) -> Iterator[Problem]:
     """Yield what is wrong with each section on its own, and put the ones that are right into `right`."""
     meant = {closest(name, _ROOT.keys) for name in given if name not in _ROOT.keys}
-    for name, field in _ROOT.keys.items():
-        shape = shape_of(field)
+    for name, shape in _ROOT.keys.items():
         value = given.get(name)
         if name in encrypted:
             yield Problem(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from components.settings.reader.messages import as_yaml
-from components.settings.reader.shapes import Shape, leaves, shape_of
+from components.settings.reader.shapes import Shape, leaves
 from components.settings.reader.stack_file import PREFIX
 from components.settings.root import Settings
 
@@ -15,7 +15,7 @@ END: Final = "<!-- keys:end -->"
 def key_tables() -> str:
     """Return a Markdown table for each section: key, description, allowed values, default."""
     root = Shape(kind="section", words="", section=Settings)
-    return "\n".join(text for name, field in root.keys.items() for text in _table(name, shape_of(field)))
+    return "\n".join(text for name, shape in root.keys.items() for text in _table(name, shape))
 
 
 def with_key_tables(page: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -47,10 +48,9 @@ class Shape:
     marks: tuple[Any, ...] = ()
 
     @property
-    def keys(self) -> Mapping[str, FieldInfo]:
-        """The fields of a section by the keys its user writes; none for anything else."""
-        fields = self.section.model_fields.values() if self.section else ()
-        return {str(field.validation_alias): field for field in fields}
+    def keys(self) -> "Mapping[str, Shape]":
+        """What the keys of a section may hold; none for anything else."""
+        return _keys(self.section) if self.section else {}
 
     def allows(self, text: str) -> bool:
         """Whether a text would do."""
@@ -62,9 +62,7 @@ class Shape:
 
     def below(self, part: str | int) -> "Shape | None":
         """Return what stands at a key or a position of this value; None where nothing can."""
-        if field := self.keys.get(str(part)):
-            return shape_of(field)
-        return self.item
+        return self.keys.get(str(part), self.item)
 
 
 def shape_of(field: FieldInfo) -> Shape:
@@ -74,10 +72,15 @@ def shape_of(field: FieldInfo) -> Shape:
     return replace(shape, about=about, required=field.is_required(), default=field.default)
 
 
+@cache
+def _keys(section: type[Section]) -> Mapping[str, Shape]:
+    """Return what the fields of a section may hold, by the keys its user writes."""
+    return {str(field.validation_alias): shape_of(field) for field in section.model_fields.values()}
+
+
 def leaves(shape: Shape, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape]]:
     """Yield path and shape of every key below a section that is no section itself, in the order of the models."""
-    for key, field in shape.keys.items():
-        nested = shape_of(field)
+    for key, nested in shape.keys.items():
         if nested.section is None:
             yield (*above, key), nested
         else:

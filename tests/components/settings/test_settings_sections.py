@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from components.settings import ApplicationSection, BuildSection, DeploySection, Settings, SettingsError, load_settings
-from components.settings.reader.shapes import Shape, shape_of
+from components.settings.reader.shapes import shape_of
+from components.settings.section import Section
 from components.settings.sections.application import FARGATE_MEMORY
 from components.settings.sections.tests import BudgetsSection
 
@@ -303,13 +304,15 @@ def test_settings_cannot_be_changed() -> None:
         settings().application.__setattr__("name", "cart")
 
 
-def every_field(shape: Shape, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    for key, field in shape.keys.items():
-        yield f"{above}{key}", field
-        yield from every_field(shape_of(field), f"{above}{key}.")
+def every_field(section: type[Section], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for field in section.model_fields.values():
+        key = f"{above}{field.validation_alias}"
+        yield key, field
+        if below := shape_of(field).section:
+            yield from every_field(below, f"{key}.")
 
 
-EVERY_FIELD = dict(every_field(Shape(kind="section", words="", section=Settings)))
+EVERY_FIELD = dict(every_field(Settings))
 
 
 def test_every_key_is_described() -> None:
