@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="measurements of each (default: 3)")
     parser.add_argument("--before", metavar="COMMIT", help="a commit that the rehearsal's stages are compared with")
     options = parser.parse_args(arguments)
+    if options.before and options.which not in {"rehearsal", "all"}:
+        parser.error(f"--before is for the rehearsal, {options.which} compares no commits")
     title, _ = _BENCHMARKS["rehearsal"]
     benchmarks: dict[str, tuple[str, Callable[[int], str]]]
     benchmarks = {**_BENCHMARKS, "rehearsal": (title, partial(rehearsal, before=options.before))}
