@@ -141,16 +141,20 @@ def history_in(context: str, excluded: Callable[[str], bool], commit: str) -> st
     return commit if seen else ""
 
 
-def built_before(repository: registry.Repository, tag: str, labels: dict[str, str]) -> str:
+def of_the_tree(repository: registry.Repository, identity: str) -> str | None:
+    """The digest that has the tag of this source tree and recipe; None where there is none."""
+    return registry.digest_of(repository, f"imageTag={image_labels.TREE_TAG}{identity}")
+
+
+def built_before(repository: registry.Repository, tag: str, labels: dict[str, str], there: str | None) -> str:
     """The digest of the image that was built of the same tree by the same recipe, delivered as these labels say.
 
-    Its tag is believed where its provenance says the same. Nothing where there is no such image.
+    Its tag, which is on `there`, is believed where its provenance says the same. Nothing where there is no such image.
     """
-    identity = labels[image_labels.TREE]
-    by_tree = f"{image_labels.TREE_TAG}{identity}"
-    there = registry.digest_of(repository, f"imageTag={by_tree}")
     if not there:
         return ""
+    identity = labels[image_labels.TREE]
+    by_tree = f"{image_labels.TREE_TAG}{identity}"
     source = registry_api.Registry(repository, registry_api.token("image's", repository.region(), {})[0])
     image = registry.Image(repository, there)
     found = provenance.read(source, image, job.require("PLATFORM"))
@@ -336,7 +340,8 @@ def built_now(
     pushed = registry.digest_of(repository, f"imageTag={tag}")
     if not reported:
         # The tag stays with who was first, and that was made of the same by the same recipe.
-        pushed = pushed or built_before(repository, tag, labels)
+        identity = labels[image_labels.TREE]
+        pushed = pushed or built_before(repository, tag, labels, of_the_tree(repository, identity))
         if not pushed:
             why = " (out of memory? see build.compute in the stack file)" if OUT_OF_MEMORY.search(last) else ""
             job.ended(f"{dockerfile} could not be built and pushed{why}", ("docker", "buildx", "build"), 1, last)
@@ -382,10 +387,12 @@ def main() -> None:
     given |= {image_labels.RECIPE: recipe, image_labels.TREE: identity}
     tag = f"{built.tag}-{recipe}"
 
-    pushed = registry.digest_of(repository, f"imageTag={tag}")
+    pushed, of_tree = job.at_once(
+        lambda: registry.digest_of(repository, f"imageTag={tag}"), lambda: of_the_tree(repository, identity)
+    )
     if pushed:
         job.say(f"{repository.uri}:{tag} was pushed by an earlier run: nothing to build.")
-    pushed = pushed or built_before(repository, tag, given) or built_now(repository, tag, given, arguments, base)
+    pushed = pushed or built_before(repository, tag, given, of_tree) or built_now(repository, tag, given, arguments, base)
     image = {
         "repository": repository.uri,
         "digest": pushed,

@@ -6,6 +6,7 @@ Runs in CodeBuild's images: Python 3.9 or later, standard library only.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -15,14 +16,17 @@ import subprocess
 import sys
 import unicodedata
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from jobs.oncall import EITHER, JOBS, SENTENCES, Entry, Stands
 
 FAILED = 1
 MISUSED = 2
 TAIL = 20
+T = TypeVar("T")
+U = TypeVar("U")
 AWS_CLI = "2.31.24"
 """The oldest AWS CLI that knows all that the jobs ask for: the canary and linear deployments of ECS.
 
@@ -111,7 +115,8 @@ def one_line(text: str) -> str:
 
 def say(text: str) -> None:
     """Print a line of the job's log."""
-    print(cleaned(masked(text), but="\n\t"), flush=True)
+    line = cleaned(masked(text), but="\n\t")
+    print(f"{line}\n", end="", flush=True)  # in one piece, whatever is said beside it
 
 
 def stands(entry: Entry, users: str) -> None:
@@ -238,6 +243,13 @@ def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None 
     return json.loads(result.output) if result.output.strip() else {}
 
 
+def at_once(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
+    """What both give, asked side by side: to start the AWS CLI takes as long as the answer; the first failure counts."""
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        beside = other.submit(second)
+        return first(), beside.result()
+
+
 def content(path: str, most: int = MOST_BYTES) -> bytes:
     """The bytes of a file of the input artifact; ends the job when it is none, leads out of it, or is too large.
 
@@ -286,8 +298,12 @@ def read_json(path: str, *keys: str) -> dict[str, Any]:
 
 
 def write_json(path: str, value: object) -> None:
-    """Write an artifact, readable by people too."""
-    Path(path).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    """Write an artifact, readable by people too; in the place of a file of the input artifact that has its name."""
+    file = Path(path)
+    if file.is_dir() and not file.is_symlink():
+        fail(f"{path} is a folder of the input artifact, and a file that this job writes: rename the folder.")
+    file.unlink(missing_ok=True)  # a link would lead to what it names
+    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     say(f"wrote {path}")
 
 

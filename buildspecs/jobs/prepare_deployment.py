@@ -147,9 +147,8 @@ def environment_of(definition: dict[str, Any], container: str) -> dict[str, str]
     return {entry["name"]: entry.get("value", "") for entry in own.get("environment", [])}
 
 
-def rendered(address: str, reached: str, port: str, placement: dict[str, Any]) -> Prepared:
+def rendered(definition: dict[str, Any], reached: str, port: str, placement: dict[str, Any]) -> Prepared:
     """The whole template; requests reach this container."""
-    definition = template(address, NEEDED)
     chosen_container(definition, reached, port)
     return Prepared(definition, definition, reached, int(port), placement)
 
@@ -205,9 +204,9 @@ def of_the_run(image: dict[str, Any]) -> dict[str, registry.Image]:
     return images
 
 
-def taken_over(address: str, container: str, port: str, image: dict[str, Any]) -> Prepared:
+def taken_over(stated: dict[str, Any], container: str, port: str, image: dict[str, Any]) -> Prepared:
     """What a service that exists runs, with what the stack file states."""
-    stated, file = template(address, FAMILY), image.get("taskDefinition", {})
+    file = image.get("taskDefinition", {})
     wanted = takeover.Wanted(
         stack=job.require("STACK"),
         cluster=job.require("CLUSTER"),
@@ -241,11 +240,14 @@ def main() -> None:
     placement = inputs.parsed("APPSPEC", job.optional("APPSPEC"), dict)
     image_only = job.require("IMAGE_ONLY") == "true"
     image = delivered.read_json("image.json", "uri", "tag", "commit", "version", "source", "created")
-    images = {stands: each.uri for stands, each in of_the_run(image).items()}
-
     existing = job.require("EXISTING") == "true"
+    stated, of_run = job.at_once(
+        lambda: template(address, FAMILY if existing else NEEDED), lambda: of_the_run(image)
+    )
+    images = {stands: each.uri for stands, each in of_run.items()}
+
     reached = job.optional("LOAD_BALANCER_CONTAINER") or name
-    prepared = taken_over(address, name, mapped, image) if existing else rendered(address, reached, mapped, placement)
+    prepared = taken_over(stated, name, mapped, image) if existing else rendered(stated, reached, mapped, placement)
     definition = prepared.definition
     put = put_images(definition, name, images)
     if environment := job.optional("DELIVERY_ENVIRONMENT"):

@@ -317,7 +317,7 @@ class BuildProjectArgs:
         artifacts: Where its input comes from and its output goes.
         jobs: The scripts that the buildspec fetches; ``None`` for a buildspec of the application's repository.
         reads: The artifacts that its actions read, the primary one first; it may fetch no others.
-        writes: The artifact that its actions write; it may store no other.
+        writes: The artifacts that its actions write; it may store no others.
         variables: Plain values for variables the buildspec declares.
         secrets: Variables filled from Secrets Manager by CodeBuild: variable -> secret name or ARN,
             with ``:json-key`` behind it where the secret is JSON.
@@ -365,6 +365,7 @@ class BuildProject(pulumi.ComponentResource):
     def __init__(self, name: str, args: BuildProjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         self._args = args
         self._refuse_undeclared({**args.variables, **args.secrets})
+        self._refuse_other_artifacts()
         minutes = args.timeout_minutes or args.machine.at_most(30)
         if not args.machine.allows(minutes):
             raise ValueError(
@@ -510,6 +511,16 @@ class BuildProject(pulumi.ComponentResource):
             ).arn
             for key in self._args.buildspec.reports
         )
+
+    def _refuse_other_artifacts(self) -> None:
+        """Of several artifacts each is one of the buildspec's secondary ones, by its name."""
+        buildspec, writes = self._args.buildspec, [artifact.value for artifact in self._args.writes]
+        if sorted(buildspec.artifacts) != sorted(writes if len(writes) > 1 else ()):
+            raise ValueError(
+                f"{self._args.project_name}: buildspec {buildspec.name} has the secondary artifacts "
+                f"{', '.join(buildspec.artifacts) or 'none'}, its actions write {', '.join(writes) or 'none'}; "
+                "several artifacts need a job for each, and one is no secondary artifact"
+            )
 
     def _refuse_undeclared(self, names: Iterable[str]) -> None:
         buildspec = self._args.buildspec

@@ -17,13 +17,17 @@ the CodeBuild project an environment variable of that name, of type SECRETS_MANA
 only where the job does, since AWS names it for that case alone
 (https://docs.aws.amazon.com/codepipeline/latest/userguide/tutorials-github-gitclone.html).
 
+Several jobs may run in one build, one after the other: what one exports the next finds among its variables, and what it
+writes in the same folder. Their files are put together then. The artifact of each is a secondary one, by the name that
+it has in the pipeline (https://docs.aws.amazon.com/codebuild/latest/userguide/sample-pipeline-multi-input-output.html).
+
 Source of the rules: AWS CodeBuild user guide, "Build specification reference".
 """
 
 import ast
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -58,6 +62,7 @@ _ENV = ("shell", _HELPER, "variables", "secrets-manager", "exported-variables")
 _PHASE = ("runtime-versions", "commands", "finally")
 _REPORT = ("files", "file-format", "base-directory")
 _ARTIFACTS = ("files", "base-directory")
+_SECONDARY = "secondary-artifacts"
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _JOB = re.compile(r'python3 "\$JOBS_DIR/jobs\.pyz" ([a-z][a-z-]*)')
@@ -76,13 +81,15 @@ class Buildspec:
     """A checked buildspec.
 
     Attributes:
-        name: The file's name without `.yml`.
-        purpose: What its job is for, a sentence or two in one line; empty when it runs none.
+        name: The file's name without `.yml`; of several, their names.
+        purpose: What its jobs are for, a sentence or two of each in one line; empty when it runs none.
         text: The completed YAML for the CodeBuild project.
         variables: The declared inputs and their defaults; what a project or an action sets must be among them.
         secrets: The inputs that the project must set with type SECRETS_MANAGER.
         exported: The variables that later actions may read as `#{Namespace.NAME}`.
-        artifact_files: The file patterns of the output artifact, relative to its base directory.
+        artifact_files: The file patterns of the output artifact, relative to its base directory; of all of them where
+            there are several.
+        artifacts: The same for each output artifact by its name; empty unless there are several.
         reports: The report groups; CodeBuild names each `<project>-<report>`.
         modules: The text of each module in `jobs` that its commands run, by the module's name.
     """
@@ -94,22 +101,24 @@ class Buildspec:
     secrets: tuple[str, ...]
     exported: tuple[str, ...]
     artifact_files: tuple[str, ...]
+    artifacts: Mapping[str, tuple[str, ...]]
     reports: tuple[str, ...]
     modules: Mapping[str, str]
 
 
 @lru_cache
-def load_buildspec(name: str, *, clones: bool = False) -> Buildspec:
-    """Return the buildspec of this name.
+def load_buildspec(*names: str, artifacts: tuple[str, ...] = (), clones: bool = False) -> Buildspec:
+    """Return the buildspec of this name, or of several whose jobs run in one build.
 
     Args:
-        name: The file's name without `.yml`.
+        names: The files' names without `.yml`, in the order in which their jobs run.
+        artifacts: The artifact that each of several jobs writes.
         clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
 
     Raises:
-        BuildspecError: It does not exist, breaks a rule, or cannot take a clone.
+        BuildspecError: It does not exist, breaks a rule, or cannot take a clone; or several contradict each other.
     """
-    return read_buildspec(FOLDER / f"{name}.yml", clones=clones)
+    return read_buildspec(*(FOLDER / f"{name}.yml" for name in names), artifacts=artifacts, clones=clones)
 
 
 def of_the_application(path: str, *, variables: Mapping[str, str]) -> Buildspec:
@@ -127,6 +136,7 @@ def of_the_application(path: str, *, variables: Mapping[str, str]) -> Buildspec:
         secrets=(),
         exported=(),
         artifact_files=(),
+        artifacts={},
         reports=(),
         modules={},
     )
@@ -137,38 +147,48 @@ def is_of_the_application(text: str) -> bool:
     return re.fullmatch(r"[^\s:]+", text) is not None
 
 
-def job_of(text: str) -> str:
-    """Return the name of the buildspec that a CodeBuild project's text was made of.
+def jobs_of(text: str) -> tuple[str, ...]:
+    """Return the names of the buildspecs that a CodeBuild project's text was made of.
 
     Raises:
         BuildspecError: It is of none here.
     """
-    archived = text.replace(_CREDENTIALS, "", 1)
-    for path in sorted(FOLDER.glob("*.yml")):
-        if load_buildspec(path.stem).text == archived:
-            return path.stem
+    archived, names = text.replace(_CREDENTIALS, "", 1), jobs_in(text.splitlines())
+    known = {path.stem for path in FOLDER.glob("*.yml")}
+    if names and known.issuperset(names):
+        artifacts = yaml.safe_load(text).get("artifacts", {}).get(_SECONDARY, {})
+        if load_buildspec(*names, artifacts=tuple(artifacts)).text == archived:
+            return names
     raise BuildspecError(f"no buildspec here is {text[:60]!r}")
 
 
-def read_buildspec(path: Path, *, clones: bool = False) -> Buildspec:
-    """Read, check and complete one file; the jobs are in the folder `jobs` beside it.
+def jobs_in(commands: Iterable[str]) -> tuple[str, ...]:
+    """Return the jobs that commands run, by their names.
 
     Args:
-        path: The file.
+        commands: Lines of a buildspec.
+    """
+    return tuple(name for command in commands for name in _JOB.findall(command))
+
+
+def read_buildspec(*paths: Path, artifacts: tuple[str, ...] = (), clones: bool = False) -> Buildspec:
+    """Read, check and complete one file, or several of one folder; the jobs are in the folder `jobs` beside them.
+
+    Args:
+        paths: The files, in the order in which their jobs run in one build.
+        artifacts: The artifact that the job of each writes, where there are several.
         clones: Whether its primary source is a reference to a repository, which CodeBuild clones.
 
     Raises:
-        BuildspecError: It does not exist, breaks a rule, or cannot take a clone.
+        BuildspecError: It does not exist, breaks a rule, or cannot take a clone; or several contradict each other.
     """
-    try:
-        source = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BuildspecError(_missing(path)) from None
-    try:
-        document = yaml.load(source, Loader=yaml.CSafeLoader)  # the same as safe_load, ten times as fast
-    except yaml.YAMLError as error:
-        raise BuildspecError(f"{path.name}: not YAML: {error}") from None
-    return _Reader(path, clones=clones).buildspec(document)
+    readers = [_Reader(path, clones=clones and path is paths[0]) for path in paths]
+    documents = [reader.document() for reader in readers]
+    if len(paths) == 1:
+        return readers[0].buildspec(documents[0])
+    parts = [reader.buildspec(document) for reader, document in zip(readers, documents, strict=True)]
+    together = _Reader(paths[0].with_name(f"{' and '.join(part.name for part in parts)}.yml"), clones=clones)
+    return together.buildspec(together.in_a_row(documents, parts, artifacts))
 
 
 def _missing(path: Path) -> str:
@@ -204,6 +224,7 @@ class _Reader:
         purpose = self._purpose(phases, modules)
         self._check_use({*variables, *secrets}, phases, modules)
         self._check_exports(exported, phases, modules)
+        artifacts = self._artifacts(top)
         return Buildspec(
             name=self._path.stem,
             purpose=purpose,
@@ -211,7 +232,8 @@ class _Reader:
             variables=MappingProxyType(variables),
             secrets=secrets,
             exported=exported,
-            artifact_files=self._artifact_files(top),
+            artifact_files=tuple(file for files in artifacts.values() for file in files),
+            artifacts=MappingProxyType({name: files for name, files in artifacts.items() if name}),
             reports=self._reports(top),
             modules=MappingProxyType(modules),
         )
@@ -275,6 +297,37 @@ class _Reader:
             raise self._error("phases", f"there are none; allowed: {', '.join(PHASES)}")
         return phases
 
+    def document(self) -> object:
+        """The file's content."""
+        try:
+            source = self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise BuildspecError(_missing(self._path)) from None
+        try:
+            return yaml.load(source, Loader=yaml.CSafeLoader)  # the same as safe_load, ten times as fast
+        except yaml.YAMLError as error:
+            raise self._error("not YAML", str(error)) from None
+
+    def in_a_row(self, documents: Sequence[Any], parts: Sequence[Buildspec], artifacts: Sequence[str]) -> object:
+        """The document of a build that runs the jobs of several, which are checked already, one after the other."""
+        variables, exported, commands = dict[str, str](), set[str](), list[str]()
+        for document, part in zip(documents, parts, strict=True):
+            if list(document["phases"]) != ["build"] or part.secrets or part.reports:
+                raise self._error(part.name, "only phases.build, plain variables and artifacts can be put together")
+            for name, default in part.variables.items():
+                if variables.setdefault(name, default) != default:
+                    raise self._error(f"env.variables.{name}", f"is {variables[name]!r} and {default!r}")
+            exported.update(part.exported)
+            commands += document["phases"]["build"]["commands"]
+        env = {**documents[0]["env"], "variables": variables, "exported-variables": sorted(exported)}
+        written = [document["artifacts"] for document in documents if "artifacts" in document]
+        return {
+            "version": 0.2,
+            "env": env,
+            "phases": {"build": {"commands": commands}},
+            "artifacts": {_SECONDARY: dict(zip(artifacts, written, strict=True))},
+        }
+
     @staticmethod
     def _commands(phases: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
         """Each command with its place."""
@@ -296,17 +349,15 @@ class _Reader:
         return modules
 
     def _purpose(self, phases: dict[str, dict[str, Any]], modules: dict[str, str]) -> str:
-        """The first line of the docstring of the job that the commands name first."""
-        for _, command in self._commands(phases):
-            for name in _JOB.findall(command):
-                module = name.replace("-", "_")
-                docstring = ast.get_docstring(_module(modules[module]))
-                if not docstring:
-                    raise self._error(
-                        f"jobs/{module}.py", "has no docstring, whose first line says what the job is for"
-                    )
-                return docstring.partition("\n")[0]
-        return ""
+        """The first line of the docstring of each job that the commands run."""
+        lines: list[str] = []
+        for name in jobs_in(command for _, command in self._commands(phases)):
+            module = name.replace("-", "_")
+            docstring = ast.get_docstring(_module(modules[module]))
+            if not docstring:
+                raise self._error(f"jobs/{module}.py", "has no docstring, whose first line says what the job is for")
+            lines.append(docstring.partition("\n")[0])
+        return " ".join(lines)
 
     def _read(self, module: str) -> str | None:
         path = self._jobs / f"{module}.py"
@@ -336,11 +387,19 @@ class _Reader:
         for name in sorted(known - set(exported)):
             raise self._error("env.exported-variables", f"lacks {name}, which a job sets for the pipeline")
 
-    def _artifact_files(self, top: dict[str, Any]) -> tuple[str, ...]:
+    def _artifacts(self, top: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+        """The files of each output artifact by its name, which is empty where there is one."""
         if "artifacts" not in top:
-            return ()
-        artifacts = self._mapping(top["artifacts"], "artifacts", _ARTIFACTS)
-        return tuple(self._strings(artifacts.get("files"), "artifacts.files"))
+            return {}
+        several = isinstance(top["artifacts"], dict) and _SECONDARY in top["artifacts"]
+        artifacts = self._mapping(top["artifacts"], "artifacts", (_SECONDARY,) if several else _ARTIFACTS)
+        if not several:
+            return {"": tuple(self._strings(artifacts.get("files"), "artifacts.files"))}
+        place, found = f"artifacts.{_SECONDARY}", dict[str, tuple[str, ...]]()
+        for name, artifact in self._mapping(artifacts[_SECONDARY], place).items():
+            files = self._mapping(artifact, f"{place}.{name}", _ARTIFACTS).get("files")
+            found[name] = tuple(self._strings(files, f"{place}.{name}.files"))
+        return found
 
     def _reports(self, top: dict[str, Any]) -> tuple[str, ...]:
         reports = self._mapping(top.get("reports", {}), "reports")

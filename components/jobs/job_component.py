@@ -80,6 +80,7 @@ class JobComponent(pulumi.ComponentResource):
         reads: tuple[Artifact, ...],
         writes: tuple[Artifact, ...] = (),
         buildspec: str | None = None,
+        then: str | None = None,
         variables: Mapping[str, pulumi.Input[str]] | None = None,
         secrets: Mapping[str, str] | None = None,
         statements: Sequence[Statement] = (),
@@ -94,8 +95,9 @@ class JobComponent(pulumi.ComponentResource):
             description: One sentence for the console.
             machine: What it runs on.
             reads: The artifacts that its actions read, the primary one first.
-            writes: The artifact that they write.
+            writes: The artifacts that they write.
             buildspec: File in ``buildspecs/`` without its ending.
+            then: The one of the job that the same build does next, which writes the second artifact.
             variables: Plain values for variables the buildspec declares; ``IMAGE_REPOSITORY_URI`` is the repository of
                 the application's image unless it is given.
             secrets: Variable -> Secrets Manager secret.
@@ -105,7 +107,9 @@ class JobComponent(pulumi.ComponentResource):
             network: The VPC that it runs in.
         """
         clone = self._context.full_clone if Artifact.SOURCE in reads else None
-        loaded = load_buildspec(buildspec or job, clones=clone is not None)
+        written = tuple(artifact.value for artifact in writes) if then else ()
+        names = (buildspec or job, *((then,) if then else ()))
+        loaded = load_buildspec(*names, artifacts=written, clones=clone is not None)
         image = {_REPOSITORY: self._context.registry.app.uri} if _REPOSITORY in loaded.variables else {}
         return self._made(
             job,

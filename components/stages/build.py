@@ -50,6 +50,9 @@ from components.stages.stage import SharedFacts, Stage, StageContext
 from components.stages.verification import ImageVerification, VerificationArgs
 
 
+_PREPARE_JOB = "prepare-deployment"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildStageArgs:
     """What the stage needs of the stack file.
@@ -128,10 +131,11 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             built = {"IMAGE_URI": variable(BUILD_IMAGE, "IMAGE_URI")} if section.image else {}
             actions.append(project.action(name, category=Category.TEST, environment=built))
             projects.append(project)
-        prepare = self._prepare()
         environment = {**DELIVERED_IMAGE, **self._further_digests()}
-        actions.append(prepare.action(PREPARE_DEPLOYMENT, environment=environment))
-        projects.append(prepare)
+        if not self._prepares_itself:
+            prepare = self._prepare()
+            actions.append(prepare.action(PREPARE_DEPLOYMENT, environment=environment))
+            projects.append(prepare)
         self.grants = tuple(project.start() for project in projects)
         if args.verification is not None:
             verification = ImageVerification(
@@ -195,6 +199,20 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             return {}
         found = variable(BUILD_IMAGE, FURTHER_DIGESTS)  # of the repositories, by the image that has arrived
         return {FURTHER_DIGESTS: built_digests(self._context.registry.further) if self._args.source_url else found}
+
+    @property
+    def _looks(self) -> bool:
+        """Whether what the service runs is looked at before it is deployed to."""
+        return self._args.engine.ships_image_only or self._context.hosting.take_over is not None
+
+    @property
+    def _prepares_itself(self) -> bool:
+        """Whether the build that knows the image prepares the deployment, too: a machine less has to start.
+
+        It needs no more permission for it than to read the template. Where the deployment has other images, or depends
+        on what the service runs, an action of its own prepares it.
+        """
+        return not (self._context.registry.further or self._looks)
 
     @property
     def _app_spec(self) -> pulumi.Input[str]:
@@ -262,6 +280,9 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "BUILD_TARGET": section.target or "",
                 "BUILD_ARGS": json.dumps(dict(section.args), sort_keys=True),
             }
+        prepares = image.artifact is Artifact.IMAGE and self._prepares_itself
+        if prepares:
+            variables |= self._deployment()
         tools = self._context.registry.build_tools
         if tools is not None:
             variables["BUILD_TOOLS_REPOSITORY_URI"] = tools.uri
@@ -287,12 +308,18 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         return self.project(
             image.job,
             buildspec="build-image",
+            then=_PREPARE_JOB if prepares else None,
             description=f"Builds {section.dockerfile} and pushes the image once, under its commit",
             machine=self._machine(image),
             reads=(Artifact.SOURCE,),
-            writes=(image.artifact,),
+            writes=(image.artifact, *((Artifact.DEPLOYMENT,) if prepares else ())),
             variables=variables,
-            statements=[push_images(self._pushed_into(image)), registry_login(), *pulls],
+            statements=[
+                push_images(self._pushed_into(image)),
+                registry_login(),
+                *pulls,
+                *((self._read_template(),) if prepares else ()),
+            ],
             timeout_minutes=build.timeout_minutes,
             network=self._network,
         )
@@ -323,56 +350,66 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         )
 
     def _record(self) -> BuildProject:
-        repository = self._context.registry.app
+        repository, prepares = self._context.registry.app, self._prepares_itself
         return self.project(
             "record-image",
+            then=_PREPARE_JOB if prepares else None,
             description="Verifies the pushed image and records its digest; rebuilds nothing",
             machine=self._context.quick,
             reads=(Artifact.SOURCE_IMAGE,),
-            writes=(Artifact.IMAGE,),
+            writes=(Artifact.IMAGE, *((Artifact.DEPLOYMENT,) if prepares else ())),
             variables={
                 "IMAGE_REPOSITORY_URI": repository.uri,
                 "PLATFORM": self._platform,
                 **self._context.registry.further_images,
+                **(self._deployment() if prepares else {}),
             },
-            statements=[pull_images(self._context.registry.every_delivered)],
+            statements=[
+                pull_images(self._context.registry.every_delivered),
+                *((self._read_template(),) if prepares else ()),
+            ],
         )
 
     def _prepare(self) -> BuildProject:
-        context, hosting = self._context, self._context.hosting
-        engine = self._args.engine
-        own = (context.application.container, context.application.port)
-        reached = hosting.reached or own
-        environment = context.foundation.tags["Environment"]
-        looks = engine.ships_image_only or hosting.take_over is not None
+        hosting = self._context.hosting
         return self.project(
-            "prepare-deployment",
+            _PREPARE_JOB,
             description="Writes task definition, appspec and image definitions for the built image",
             machine=self._context.quick,
             reads=(Artifact.IMAGE,),
             writes=(Artifact.DEPLOYMENT,),
-            variables={
-                "TASK_DEFINITION_TEMPLATE": context.task_definition,
-                "CONTAINER_NAME": context.application.container,
-                "CONTAINER_PORT": str(reached[1]),
-                **({"LOAD_BALANCER_CONTAINER": reached[0]} if reached != own else {}),
-                "APPSPEC": self._app_spec,
-                "IMAGE_ONLY": json.dumps(engine.ships_image_only),
-                "CLUSTER": hosting.cluster,
-                "SERVICE": hosting.service,
-                # A version that cannot be released is better noticed before it is deployed.
-                "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
-                "TAG_PREFIX": self._args.release_tag_prefix or "",
-                **({"DELIVERY_ENVIRONMENT": environment} if context.application.delivery_variables else {}),
-                **context.registry.further_images,
-                **self._take_over(),
-            },
+            variables=self._deployment() | self._context.registry.further_images,
             statements=[
-                pull_images(context.registry.every_delivered),
-                context.artifacts.read("ReadTaskDefinitionTemplate", KEY),
-                *([hosting.read_service(), hosting.read_task_definitions()] if looks else []),
+                pull_images(self._context.registry.every_delivered),
+                self._read_template(),
+                *([hosting.read_service(), hosting.read_task_definitions()] if self._looks else []),
             ],
         )
+
+    def _read_template(self) -> Statement:
+        return self._context.artifacts.read("ReadTaskDefinitionTemplate", KEY)
+
+    def _deployment(self) -> dict[str, pulumi.Input[str]]:
+        """What the job that prepares the deployment is told."""
+        context, hosting, engine = self._context, self._context.hosting, self._args.engine
+        own = (context.application.container, context.application.port)
+        reached = hosting.reached or own
+        environment = context.foundation.tags["Environment"]
+        return {
+            "TASK_DEFINITION_TEMPLATE": context.task_definition,
+            "CONTAINER_NAME": context.application.container,
+            "CONTAINER_PORT": str(reached[1]),
+            **({"LOAD_BALANCER_CONTAINER": reached[0]} if reached != own else {}),
+            "APPSPEC": self._app_spec,
+            "IMAGE_ONLY": json.dumps(engine.ships_image_only),
+            "CLUSTER": hosting.cluster,
+            "SERVICE": hosting.service,
+            # A version that cannot be released is better noticed before it is deployed.
+            "RELEASED": json.dumps(self._args.release_tag_prefix is not None),
+            "TAG_PREFIX": self._args.release_tag_prefix or "",
+            **({"DELIVERY_ENVIRONMENT": environment} if context.application.delivery_variables else {}),
+            **self._take_over(),
+        }
 
     def _take_over(self) -> dict[str, pulumi.Input[str]]:
         """What the job is told of a service that exists."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from components.jobs.buildspec import jobs_in
 from local.estimates.constants import EVERYWHERE, constants, value
 from local.estimates.model import Step, Timeline
 from local.estimates.resources import Graph, first, number, parsed, values_of
@@ -209,7 +210,8 @@ def _parts(
     if job == "watch-deployment":
         return (*begun, ("follows the deployment", max(deployment.serving - _sum(begun), 1.0))), machine
     if built and _IMAGE_BUILD.fullmatch(job):
-        work: Parts = (("finds the image of its source tree", value("time.job.build-image.found")),)
+        found = ("finds the image of its source tree", value("time.job.build-image.found"))
+        work: Parts = (found, *_prepares(project))
     else:
         work = tuple(_work(job, project, start))
     return (*begun, *work), machine
@@ -245,6 +247,13 @@ def _work(job: str, project: Mapping[str, Any], start: _Start) -> Iterator[tuple
     if job in _TASKS:
         yield "a task starts", _task_starts()
     yield _WORDS.get(job, "works"), _seconds_of(job, builds=builds, warm=start.keeps_layers)
+    yield from _prepares(project)
+
+
+def _prepares(project: Mapping[str, Any]) -> Parts:
+    """What a build takes that prepares the deployment of its image, too."""
+    also = jobs_in((project.get("source") or {}).get("buildspec", "").splitlines())[1:]
+    return tuple(("prepares the deployment", value(f"time.job.{job}")) for job in also)
 
 
 _WORDS = {"build-image": "builds, lists its content, pushes", "build-smoke-test-image": "builds and pushes"}

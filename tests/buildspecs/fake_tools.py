@@ -52,12 +52,14 @@ exec '{python}' -IS '{answers}' {tool} "$@"
 """
 # What it is told and what it keeps is marshalled: to import json takes as long as starting Python does.
 _ANSWERS = """\
-import marshal, os, sys
+import fcntl, marshal, os, sys
 _, tool, *words = sys.argv
 base = {base!r}
 stdin = sys.stdin.read() if "--password-stdin" in words else ""
-with open(base + "/calls", "ab") as log:
-    log.write(marshal.dumps([[tool, *words], stdin, dict(os.environ)]))
+log = open(base + "/calls", "ab")
+fcntl.flock(log, fcntl.LOCK_EX)  # to the end: a job may call two tools at once
+log.write(marshal.dumps([[tool, *words], stdin, dict(os.environ)]))
+log.flush()
 with open(base + "/rules", "rb") as file:
     rules = marshal.load(file)
 for rule in rules:

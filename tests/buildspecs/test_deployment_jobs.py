@@ -1320,7 +1320,8 @@ def test_each_command_of_the_preparation_that_fails_ends_it_with_its_own_words(m
     assert result.returncode == 1
     assert f"`aws {command}` ended with code 254" in result.stderr
     assert f"  | {REFUSED}" in result.stderr
-    assert machine.calls[-1].words[1:3] == command.split(), "nothing is done after it"
+    beside = 2 if command in {"s3 cp", "ecr describe-images"} else 1  # these two are called at once
+    assert command.split() in [call.words[1:3] for call in machine.calls[-beside:]], "nothing is done after it"
     assert not (machine.folder / "deployment.json").exists()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mocked import REGION, build_program
+from one_by_one import one_by_one
 from rehearsing import hurried, with_variables
 from summary import stack_files
 
@@ -45,7 +46,7 @@ def new_version(status: int) -> Iterator[tuple[str, list[str]]]:
 
 
 class DeliveredStack:
-    """A deployed stack; its builds run under the policies of their own roles.
+    """A deployed stack; its builds run one job each, under the policies of their own roles.
 
     Attributes:
         deployed: The pipeline.
@@ -63,7 +64,7 @@ class DeliveredStack:
         for section, keys in (changes or {}).items():
             whole = {**values.get(f"ecs-delivery:{section}", {}), **keys}
             values[f"ecs-delivery:{section}"] = {key: value for key, value in whole.items() if value is not None}
-        self.graph = [resource.as_dict() for resource in build_program(values, stack_name=name)]
+        self.graph = one_by_one(resource.as_dict() for resource in build_program(values, stack_name=name))
         self.deployed = Deployed.of(self.graph)
 
     def variables(self, project: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from delivered_stack import DeliveredStack
 from killing import Machine
+from one_by_one import one_by_one
 from rehearsing import hurried, with_variables
 from summary import program
 
@@ -48,7 +49,7 @@ def deployed(stack: str) -> Deployed:
     """The pipeline of one stack file; with everything on, but for a clone of the code, which no scene is about."""
     if stack == "everything-on":
         return DeliveredStack(stack, {"source": {"github": {"repository": "example/shop"}}}).deployed
-    return Deployed.of([resource.as_dict() for resource in program(stack)])
+    return Deployed.of(one_by_one(resource.as_dict() for resource in program(stack)))
 
 
 @lru_cache

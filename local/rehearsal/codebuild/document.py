@@ -19,7 +19,8 @@ _EMULATED = {
     "phases": "install pre_build build post_build",
     r"phases\.[^.]+": "runtime-versions commands",
     r"reports\.[^.]+": "files file-format base-directory",
-    "artifacts": "files base-directory",
+    "artifacts": "files base-directory secondary-artifacts",
+    r"artifacts\.secondary-artifacts\.[^.]+": "files base-directory",
 }
 """The keys of each mapping, by the pattern of its place."""
 _VALUES = {
@@ -29,7 +30,7 @@ _VALUES = {
     r"reports\.[^.]+\.file-format": "JUNITXML",
 }
 """The only value that is emulated, by the pattern of its place."""
-_TEXTS = re.compile(r"env\.variables\.\w+|phases\.\w+\.commands\.\d+|(artifacts|reports\..+)\.files\.\d+")
+_TEXTS = re.compile(r"env\.variables\.\w+|phases\.\w+\.commands\.\d+|(artifacts|artifacts\.secondary-artifacts\..+|reports\..+)\.files\.\d+")
 
 
 class BuildspecProblem(Refusal):

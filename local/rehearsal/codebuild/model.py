@@ -40,7 +40,7 @@ class Build:
         inputs: The input artifact -> a zip of an earlier build, or a folder that stands for one. Of a source action's
             artifact it is a repository, which is archived, or the JSON file of a clone reference.
         code: The input artifacts that a source action makes.
-        outputs: The output artifact, if there is one.
+        outputs: The output artifacts.
         project_variables: The project's environment variables.
         overrides: What the pipeline's action sets, stronger than the project's.
         timeout_minutes: CodeBuild ends the build after that many minutes.

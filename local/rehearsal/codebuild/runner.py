@@ -60,8 +60,8 @@ def run_build(
     """
     # A file of the application's is read when it is there.
     document = {} if build.is_of_the_application else read_document(build.buildspec, build.project)
-    if len(build.inputs) != 1 or len(build.outputs) > 1:
-        raise Refusal(f"{build.project}: one input artifact and at most one output artifact are emulated here")
+    if len(build.inputs) != 1:
+        raise Refusal(f"{build.project}: one input artifact is emulated here")
     if folder.exists() and any(folder.iterdir()):
         raise Refusal(f"{folder} is not empty: give each build a folder of its own")
     return _Running(build, document, place, folder, listen).result(secrets)
@@ -273,17 +273,24 @@ class _Running:
                 raise _Failed(f"Error while executing command: {command}. Reason: {why}")
 
     def _upload(self) -> None:
-        """Reports and the artifact, each attempted whatever becomes of the others."""
+        """Reports and artifacts, each attempted whatever becomes of the others.
+
+        Of several output artifacts each is a secondary one by its name in the pipeline, of a single one the primary is:
+        https://docs.aws.amazon.com/codebuild/latest/userguide/sample-pipeline-multi-input-output.html
+        """
         problems = []
         for name, rules in self._document.get("reports", {}).items():
             try:
                 self._reports[name] = artifacts.read_junit(self._chosen(rules, "report").items())
             except (artifacts.NoMatch, artifacts.UnreadableReport) as problem:
                 problems.append(f"report {name}: {problem}")
-        rules = self._document.get("artifacts")
+        primary = self._document.get("artifacts") or {}
         for name in self._build.outputs:
-            if rules is None:
-                problems.append(f"the buildspec has no artifacts, the action expects {name}")
+            several = len(self._build.outputs) > 1
+            rules = (primary.get("secondary-artifacts") or {}).get(name) if several else primary
+            if not rules or "files" not in rules:
+                where = f"no secondary artifact {name}" if several else "no artifacts"
+                problems.append(f"the buildspec has {where}, the action expects {name}")
                 continue
             try:
                 files = self._chosen(rules, "artifact")
