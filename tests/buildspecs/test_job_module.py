@@ -221,3 +221,26 @@ def test_the_last_lines_that_are_kept_are_those_of_the_last_command() -> None:
     job.stream("Say another", "printf", "two\n")
 
     assert list(job.last_lines) == ["two\n"]
+
+
+def test_what_two_commands_give_is_kept_apart_and_a_failure_ends_the_job() -> None:
+    job = module("job")
+    assert job.at_once(lambda: 1, lambda: "two") == (1, "two")
+    for pair in ((lambda: job.fail("no", 3), lambda: 2), (lambda: 1, lambda: job.fail("no", 3))):
+        with pytest.raises(SystemExit) as end:
+            job.at_once(*pair)
+        assert end.value.code == 3
+
+
+def test_what_a_job_writes_takes_the_place_of_a_file_and_of_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = module("job")
+    Path("elsewhere").mkdir()
+    Path("image.json").symlink_to("elsewhere")
+    job.write_json("image.json", {"a": 1})
+    assert (Path("image.json").is_symlink(), job.parsed("image.json")) == (False, {"a": 1})
+    with pytest.raises(SystemExit):
+        job.write_json("elsewhere", {})
+    assert "elsewhere is a folder of the input artifact" in capsys.readouterr().err

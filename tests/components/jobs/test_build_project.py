@@ -41,6 +41,7 @@ BUILDSPEC = Buildspec(
     secrets=("TOKEN",),
     exported=("ANSWER", "MOOD"),
     artifact_files=(),
+    artifacts={},
     reports=(),
     modules={},
 )
@@ -199,6 +200,30 @@ def test_a_variable_the_buildspec_does_not_declare_is_refused(
 def test_a_variable_of_the_action_the_buildspec_does_not_declare_is_refused() -> None:
     with pytest.raises(ValueError, match="shop-dev-greet: buildspec greet does not declare MOOD;"):
         action(reads=(Artifact.SOURCE,), environment={"MOOD": "good"})
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "writes", "told"),
+    [
+        ({}, (Artifact.IMAGE, Artifact.DEPLOYMENT), "none, its actions write Image, Deployment"),
+        ({"Image": ("a",), "Else": ("b",)}, (Artifact.IMAGE, Artifact.DEPLOYMENT), "Image, Else, its actions write"),
+        ({"Image": ("a",)}, (Artifact.IMAGE,), "Image, its actions write Image"),
+        ({"Image": ("a",), "Deployment": ("b",)}, (), "Image, Deployment, its actions write none"),
+    ],
+)
+def test_several_artifacts_are_the_secondary_ones_of_the_buildspec(
+    artifacts: Mapping[str, tuple[str, ...]], writes: tuple[Artifact, ...], told: str
+) -> None:
+    """CodeBuild finds each by its name.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/sample-pipeline-multi-input-output.html
+    """
+    with pytest.raises(ValueError, match="secondary artifacts") as refusal:
+        project(buildspec=dataclasses.replace(BUILDSPEC, artifacts=artifacts), writes=writes)
+    assert str(refusal.value).startswith(f"shop-dev-greet: buildspec greet has the secondary artifacts {told}")
+    both = dataclasses.replace(BUILDSPEC, artifacts={"Image": ("a",), "Deployment": ("b",)})
+    (made,) = project(buildspec=both, writes=(Artifact.DEPLOYMENT, Artifact.IMAGE)).of("Project")
+    assert made.inputs["artifacts"] == {"type": "CODEPIPELINE"}
 
 
 # Role, log group, order

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.jobs.buildspec import BuildspecError, job_of, load_buildspec, read_buildspec
+from components.jobs.buildspec import BuildspecError, jobs_of, load_buildspec, read_buildspec
 
 GOOD = """\
 # For its readers alone.
@@ -177,10 +177,122 @@ def test_git_gets_credentials_only_where_the_source_is_a_clone(write: Write) -> 
 
 
 def test_a_projects_text_names_its_buildspec() -> None:
-    assert job_of(load_buildspec("build-image").text) == "build-image"
-    assert job_of(load_buildspec("build-image", clones=True).text) == "build-image"
-    with pytest.raises(BuildspecError, match=r"no buildspec here is 'version: 0\.2'"):
-        job_of("version: 0.2")
+    assert jobs_of(load_buildspec("build-image").text) == ("build-image",)
+    assert jobs_of(load_buildspec("build-image", clones=True).text) == ("build-image",)
+    both = ("build-image", "prepare-deployment")
+    assert jobs_of(load_buildspec(*both, artifacts=("Image", "Deployment"), clones=True).text) == both
+    for text in ("version: 0.2", load_buildspec("build-image").text.replace("Dockerfile", "Containerfile")):
+        with pytest.raises(BuildspecError, match="no buildspec here is "):
+            jobs_of(text)
+
+
+FAREWELL = """\
+version: 0.2
+env:
+  shell: bash
+  variables:
+    NAME: world
+    TONE: low
+  exported-variables:
+    - LEFT
+phases:
+  build:
+    commands:
+      - python3 "$JOBS_DIR/jobs.pyz" farewell
+      - . "$JOBS_DIR/exports.env"
+artifacts:
+  files:
+    - farewell.txt
+"""
+HELLO = FAREWELL.replace("farewell", "hello").replace("    TONE: low\n", "").replace("LEFT", "ANSWER")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Two buildspecs whose jobs can run in one build."""
+    (tmp_path / "jobs").mkdir()
+    jobs = {
+        "hello": '"""Say hello."""\njob.require("NAME")\njob.export(ANSWER="yes")\n',
+        "farewell": '"""Leave. Quietly."""\njob.require("NAME")\njob.require("TONE")\njob.export(LEFT="yes")\n',
+    }
+    for name, text in jobs.items():
+        (tmp_path / "jobs" / f"{name}.py").write_text(text)
+        (tmp_path / f"{name}.yml").write_text(HELLO if name == "hello" else FAREWELL)
+    return tmp_path / "hello.yml", tmp_path / "farewell.yml"
+
+
+def test_the_jobs_of_several_buildspecs_run_in_one_build(two: tuple[Path, Path]) -> None:
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/sample-pipeline-multi-input-output.html"""
+    spec = read_buildspec(*two, artifacts=("Hello", "Farewell"))
+
+    assert (spec.name, spec.purpose) == ("hello and farewell", "Say hello. Leave. Quietly.")
+    assert dict(spec.variables) == {"NAME": "world", "TONE": "low"}
+    assert spec.exported == ("ANSWER", "LEFT")
+    assert dict(spec.artifacts) == {"Hello": ("hello.txt",), "Farewell": ("farewell.txt",)}
+    assert spec.artifact_files == ("hello.txt", "farewell.txt")
+    assert {*spec.modules} == {"hello", "farewell"}
+    document = yaml.safe_load(spec.text)
+    assert document["phases"]["build"]["commands"][3:] == [
+        'python3 "$JOBS_DIR/jobs.pyz" hello',
+        '. "$JOBS_DIR/exports.env"',
+        'python3 "$JOBS_DIR/jobs.pyz" farewell',
+        '. "$JOBS_DIR/exports.env"',
+    ]
+    assert document["artifacts"] == {
+        "secondary-artifacts": {"Hello": {"files": ["hello.txt"]}, "Farewell": {"files": ["farewell.txt"]}}
+    }
+
+
+def test_the_first_of_them_may_take_a_clone(two: tuple[Path, Path]) -> None:
+    two[0].write_text(HELLO.replace("shell: bash", 'shell: bash\n  git-credential-helper: "yes"'))
+    cloned = read_buildspec(*two, artifacts=("Hello", "Farewell"), clones=True).text
+    assert "\nenv:\n  git-credential-helper: yes\n" in cloned
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param("NAME: world", "NAME: moon", "env.variables.NAME: is 'world' and 'moon'", id="default"),
+        pytest.param("  build:", "  install:", "farewell: only phases.build, plain variables and", id="phase"),
+        pytest.param(
+            "artifacts:",
+            "reports: {r: {files: [a]}}\nartifacts:",
+            "farewell: only phases.build, plain variables and",
+            id="report",
+        ),
+        pytest.param(
+            "  exported-variables",
+            '  secrets-manager: {TOKEN: ""}\n  exported-variables',
+            "farewell: only phases.build, plain variables and",
+            id="secret",
+        ),
+    ],
+)
+def test_what_cannot_be_put_together_is_refused(two: tuple[Path, Path], old: str, new: str, message: str) -> None:
+    assert old in FAREWELL
+    two[1].write_text(FAREWELL.replace(old, new))
+    if "TOKEN" in new:
+        job = two[1].parent / "jobs" / "farewell.py"
+        job.write_text(f'{job.read_text()}job.require("TOKEN")\n')
+    with pytest.raises(BuildspecError) as refusal:
+        read_buildspec(*two, artifacts=("Hello", "Farewell"))
+    assert str(refusal.value).startswith(f"hello and farewell.yml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "message"),
+    [
+        ("secondary-artifacts: []", "artifacts.secondary-artifacts: must be a mapping"),
+        ("{secondary-artifacts: {A: {}}, files: [a]}", "artifacts: 'files' is not known here; allowed: secondary-"),
+        ("secondary-artifacts: {A: {name: a}}", "artifacts.secondary-artifacts.A: 'name' is not known here"),
+        ("secondary-artifacts: {A: {files: [1]}}", "artifacts.secondary-artifacts.A.files, entry 1: must be a text"),
+    ],
+)
+def test_a_wrong_secondary_artifact_is_refused(two: tuple[Path, Path], artifacts: str, message: str) -> None:
+    two[0].write_text(f"{HELLO.partition('artifacts:')[0]}artifacts:\n  {artifacts}\n")
+    with pytest.raises(BuildspecError) as refusal:
+        read_buildspec(two[0])
+    assert str(refusal.value).startswith(f"hello.yml: {message}")
 
 
 def test_a_job_that_says_nothing_of_clones_gets_none(write: Write) -> None:

@@ -18,7 +18,7 @@ from job_scripts import files, texts
 from mocked import Graph
 from summary import graph_names, program
 
-from components.jobs.buildspec import FOLDER, Buildspec, is_of_the_application, job_of, load_buildspec
+from components.jobs.buildspec import FOLDER, Buildspec, is_of_the_application, jobs_of, load_buildspec
 
 SOURCE_FILES = {"CodeStarSourceConnection": ("**/*",), "S3": ("**/*",), "ECR": ("imageDetail.json",)}
 """What a source action writes: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html."""
@@ -38,10 +38,10 @@ def written(job: str) -> frozenset[str]:
     return frozenset(files(job, "write_json"))
 
 
-def jobs_of(graph: Graph) -> Mapping[str, str]:
-    """The job of each CodeBuild project, by the project's name."""
+def jobs_in(graph: Graph) -> Mapping[str, tuple[str, ...]]:
+    """The jobs of each CodeBuild project, by the project's name, in the order in which its builds run them."""
     specs = {item.inputs["name"]: item.inputs["source"]["buildspec"] for item in graph.of("Project")}
-    return {name: job_of(text) for name, text in specs.items() if not is_of_the_application(text)}
+    return {name: jobs_of(text) for name, text in specs.items() if not is_of_the_application(text)}
 
 
 def named(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -56,30 +56,32 @@ def named(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def problems(
-    stages: Stages, jobs: Mapping[str, str], spec_of: Callable[[str], Buildspec] = load_buildspec
+    stages: Stages, jobs: Mapping[str, tuple[str, ...]], spec_of: Callable[[str], Buildspec] = load_buildspec
 ) -> list[str]:
     """Each file that an action opens and that no artifact it reads holds."""
     found, held = list[str](), dict[str, tuple[str, ...]]()
     for action in (item for stage in stages for item in sorted(stage["actions"], key=lambda item: item["runOrder"])):
-        job = jobs.get(action["configuration"].get("ProjectName", ""))
-        inputs = action.get("inputArtifacts", [])
-        # A job opens relative names in its primary source, which comes first.
-        wanted = [*named(action), *((inputs[0], file) for file in sorted(opened(job) if job else ()))]
-        for artifact, file in wanted:
+        run = jobs.get(action["configuration"].get("ProjectName", ""), ())
+        inputs, outputs = action.get("inputArtifacts", []), action.get("outputArtifacts", [])
+        # A job opens relative names in its primary source, which comes first, and where the job before it has written.
+        before = [frozenset(file for job in run[:number] for file in written(job)) for number in range(len(run))]
+        opens = (file for job, there in zip(run, before, strict=True) for file in sorted(opened(job) - there))
+        for artifact, file in [*named(action), *((inputs[0], file) for file in opens)]:
             files = held.get(artifact, ()) if artifact in inputs else ()
             if file not in files and "**/*" not in files:
                 found.append(f"{action['name']} opens {file}, {artifact} holds {', '.join(files) or 'nothing'}")
-        files = spec_of(job).artifact_files if job else SOURCE_FILES.get(action["provider"], ())
-        if job and action.get("outputArtifacts") and not (files and set(files) <= {*written(job), "**/*"}):
-            found.append(f"{action['name']} writes {', '.join(sorted(written(job)))}, its artifact {', '.join(files)}")
-        held |= dict.fromkeys(action.get("outputArtifacts", []), files)
+        held |= dict.fromkeys(outputs, SOURCE_FILES.get(action["provider"], ()))
+        for artifact, job in zip(outputs, run, strict=len(run) > 1):
+            held[artifact] = files = spec_of(job).artifact_files
+            if not (files and set(files) <= {*written(job), "**/*"}):
+                found.append(f"{action['name']} writes {', '.join(sorted(written(job)))}, {artifact} {', '.join(files)}")
     return found
 
 
 @pytest.mark.parametrize("name", graph_names())
 def test_in_every_stack_each_action_finds_the_files_it_opens(name: str) -> None:
     graph = program(name)
-    assert problems(graph.pipeline["stages"], jobs_of(graph)) == []
+    assert problems(graph.pipeline["stages"], jobs_in(graph)) == []
 
 
 def test_the_files_that_jobs_open_are_found_in_their_scripts() -> None:
@@ -95,7 +97,7 @@ def test_the_files_that_jobs_open_are_found_in_their_scripts() -> None:
         ("everything-on", "DeployService", {"AppSpecTemplatePath": "a.yml"}, "DeployService opens a.yml, Deployment h"),
         ("everything-on", "DeployService", {"AppSpecTemplateArtifact": "Image"}, "DeployService opens appspec.yaml, I"),
         ("everything-on", "DeployService", {"Image1ArtifactName": "Image"}, "DeployService opens imageDetail.json, I"),
-        ("everything-on", "TagImage", {"outputArtifacts": ["More"]}, "TagImage writes , its artifact "),
+        ("everything-on", "TagImage", {"outputArtifacts": ["More"]}, "TagImage writes , More "),
         ("classic", "DeployService", {"FileName": "images.json"}, "DeployService opens images.json, Deployment holds"),
         ("ecr-source", "BuildImage", {"inputArtifacts": ["Source"]}, "BuildImage opens imageDetail.json, Source holds"),
     ],
@@ -105,7 +107,7 @@ def test_a_file_that_is_not_there_is_named(stack: str, action: str, change: dict
     (changed,) = (item for stage in stages for item in stage["actions"] if item["name"] == action)
     into = changed if next(iter(change)).endswith("Artifacts") else changed["configuration"]
     into.update(change)
-    assert [problem for problem in problems(stages, jobs_of(program(stack))) if problem.startswith(said)]
+    assert [problem for problem in problems(stages, jobs_in(program(stack))) if problem.startswith(said)]
 
 
 @pytest.mark.parametrize("file", sorted(load_buildspec("prepare-deployment").artifact_files))
@@ -116,5 +118,5 @@ def test_a_file_that_a_buildspec_leaves_out_is_missed(file: str) -> None:
         return spec
 
     graph = program("everything-on")
-    found = problems(graph.pipeline["stages"], jobs_of(graph), without)
+    found = problems(graph.pipeline["stages"], jobs_in(graph), without)
     assert any(re.match(rf"\w+ opens {file}, Deployment holds ", problem) for problem in found), json.dumps(found)

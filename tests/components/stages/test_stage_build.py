@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import yaml
 from samples import (
     BUCKET,
     CONNECTION,
@@ -31,6 +32,7 @@ from samples import (
 from components.engines import ENGINES, Placement
 from components.engines.target import TakeOver
 from components.hosting.task_definition_template import KEY as TEMPLATE_KEY
+from components.jobs.buildspec import jobs_of, load_buildspec
 from components.pipeline.model import (
     FURTHER_IMAGES,
     Action,
@@ -59,6 +61,7 @@ COMMIT = {
     "BRANCH": "#{Source.BranchName}",
 }
 IMAGE_EXPORTS = ("IMAGE_DIGEST", "IMAGE_URI", "IMAGE_VERSION")
+DEPLOYMENT_EXPORTS = ("DEPLOYED_COMMIT", "DEPLOYED_VERSION", "FURTHER_DIGESTS")
 BUILD_IMAGE = Action(
     name="BuildImage",
     category=Category.BUILD,
@@ -67,10 +70,11 @@ BUILD_IMAGE = Action(
     configuration={"ProjectName": "shop-dev-build-image"},
     environment=COMMIT,
     reads=(Artifact.SOURCE,),
-    writes=(Artifact.IMAGE,),
+    writes=(Artifact.IMAGE, Artifact.DEPLOYMENT),
     namespace="BuildImage",
-    exports=IMAGE_EXPORTS,
+    exports=(*DEPLOYMENT_EXPORTS, *IMAGE_EXPORTS),
 )
+BUILD_IMAGE_ALONE = replace(BUILD_IMAGE, writes=(Artifact.IMAGE,), exports=IMAGE_EXPORTS)
 BUILD_SMOKE_TEST = Action(
     name="BuildSmokeTestImage",
     category=Category.BUILD,
@@ -95,7 +99,7 @@ PREPARE = Action(
     writes=(Artifact.DEPLOYMENT,),
     run_order=2,
     namespace="PrepareDeployment",
-    exports=("DEPLOYED_COMMIT", "DEPLOYED_VERSION", "FURTHER_DIGESTS"),
+    exports=DEPLOYMENT_EXPORTS,
 )
 VERIFY = Action(
     name="VerifyImage",
@@ -105,7 +109,7 @@ VERIFY = Action(
     configuration={"ProjectName": "shop-dev-verify-image"},
     environment={"IMAGE_DIGEST": "#{BuildImage.IMAGE_DIGEST}"},
     reads=(Artifact.IMAGE,),
-    run_order=3,
+    run_order=2,
 )
 CODE = Action(
     name="Source",
@@ -122,6 +126,19 @@ READ_TEMPLATE = {
     "Action": ["s3:GetObject"],
     "Resource": [f"arn:aws:s3:::{BUCKET}/{TEMPLATE_KEY}"],
 }
+THE_DEPLOYMENT = {
+    "TASK_DEFINITION_TEMPLATE": TEMPLATE,
+    "CONTAINER_NAME": "shop",
+    "CONTAINER_PORT": "8080",
+    "APPSPEC": "",
+    "IMAGE_ONLY": "false",
+    "CLUSTER": "shop-cluster",
+    "SERVICE": "shop-service",
+    "RELEASED": "false",
+    "TAG_PREFIX": "",
+    "EXISTING": "false",
+}
+"""What the job is told that prepares it."""
 SMOKE_TEST = {"smokeTest": {"enabled": True}}
 PUSHED = {"ecr": {"repository": "shop-prod", "tag": "promoted"}}
 ON_BASE = {"github": GITHUB, "ecr": {"repository": "base", "tag": "stable"}}
@@ -134,6 +151,12 @@ PUSH_APP, PUSH_SMOKE_TEST = push_statement("shop-dev", TOOLS), push_statement("s
 @cache
 def from_code() -> BuiltStage:
     return build_stage(BuildStage, shop())
+
+
+@cache
+def classic() -> BuiltStage:
+    """Where the deployment is prepared by an action of its own."""
+    return build_stage(BuildStage, shop(deploy={"engine": "ecsAction"}))
 
 
 @cache
@@ -160,9 +183,54 @@ def by_way_of_a_cache() -> BuiltStage:
 
 
 def test_code_becomes_an_image_and_then_a_deployment() -> None:
-    assert from_code().actions == (BUILD_IMAGE, PREPARE)
-    assert from_code().grants == [start_statement("build-image"), start_statement("prepare-deployment")]
-    assert from_code().jobs == ["build-image", "prepare-deployment"]
+    """In one build: the time that another machine takes to start is a part of every delivery."""
+    assert from_code().actions == (BUILD_IMAGE,)
+    assert from_code().grants == [start_statement("build-image")]
+    assert from_code().jobs == ["build-image"]
+    text = from_code().project("build-image").inputs["source"]["buildspec"]
+    assert jobs_of(text) == ("build-image", "prepare-deployment")
+    assert yaml.safe_load(text)["artifacts"] == {
+        "secondary-artifacts": {
+            "Image": {"files": ["image.json"]},
+            "Deployment": {"files": list(load_buildspec("prepare-deployment").artifact_files)},
+        }
+    }
+
+
+@pytest.mark.parametrize("source", [{"github": GITHUB}, PUSHED], ids=["code", "image"])
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        pytest.param({"deploy": {"engine": "ecsAction"}}, {}, id="the action of ECS"),
+        pytest.param({}, {"take_over": TakeOver(file=None, agreed=False)}, id="a service that exists"),
+        pytest.param(
+            {
+                "application": {"name": "shop", "containers": {"nginx": {"image": "build/nginx"}}},
+                "hosting": {"loadBalancer": {"plainHttp": True}},
+            },
+            {},
+            id="images beside the application's",
+        ),
+    ],
+)
+def test_an_action_of_its_own_prepares_what_the_build_of_the_image_cannot_know(
+    source: dict[str, Any], settings: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    images = {} if "ecr" in source else {"build": {"images": {"nginx": {"dockerfile": "nginx/Dockerfile"}}}}
+    further = images if "application" in settings else {}
+    built = build_stage(BuildStage, shop(source=source, **settings, **further), **arguments)
+    image, prepare = (next(one for one in built.actions if one.name == name) for name in ("BuildImage", PREPARE.name))
+    assert (image.writes, prepare.reads, prepare.writes) == (
+        (Artifact.IMAGE,),
+        (Artifact.IMAGE,),
+        (Artifact.DEPLOYMENT,),
+    )
+    assert image.run_order < prepare.run_order
+    first = "build-image" if "github" in source else "record-image"
+    text = built.project(first).inputs["source"]["buildspec"]
+    assert jobs_of(text) == (first,)
+    assert not {*THE_DEPLOYMENT} & {*built.variables(first)}
+    assert "ReadTaskDefinitionTemplate" not in str(built.statements(first))
 
 
 def test_builds_keep_copies_of_their_tools_where_they_may_push() -> None:
@@ -291,9 +359,12 @@ NETWORK = {
 
 def test_what_builds_and_checks_the_code_runs_in_the_vpc_and_the_other_jobs_do_not() -> None:
     """What AWS's example grants, for this VPC alone, whoever owns it."""
-    built = build_stage(BuildStage, shop(build={**SMOKE_TEST, "checks": CHECKS, "network": NETWORK}))
+    verification = {"scan": {"enabled": True}}
+    built = build_stage(
+        BuildStage, shop(build={**SMOKE_TEST, "checks": CHECKS, "network": NETWORK}, verification=verification)
+    )
     inside = [job for job in built.jobs if "vpcConfig" in built.project(job).inputs]
-    assert inside == [job for job in built.jobs if job != "prepare-deployment"]
+    assert inside == [job for job in built.jobs if job != "verify-image"]
     for job in inside:
         assert built.project(job).inputs["vpcConfig"] == {
             "vpcId": NETWORK["vpcId"],
@@ -310,7 +381,7 @@ def test_what_builds_and_checks_the_code_runs_in_the_vpc_and_the_other_jobs_do_n
             "StringEquals": {"ec2:AuthorizedService": "codebuild.amazonaws.com"},
             "ArnLike": {"ec2:Subnet": [f"arn:aws:ec2:eu-west-1:*:subnet/{subnet}" for subnet in NETWORK["subnets"]]},
         }
-    assert "ec2" not in str(built.policy("prepare-deployment"))
+    assert "ec2" not in str(built.policy("verify-image"))
 
 
 FLEET = "arn:aws:codebuild:eu-west-1:123456789012:fleet/builders:0f0f0f0f-1234-4abc-8def-0123456789ab"
@@ -370,6 +441,7 @@ def test_layers_are_kept_on_the_fleet_where_they_are_kept_at_all(kept: bool) -> 
 
 def test_the_image_job_is_told_everything_by_variables() -> None:
     assert from_code().variables("build-image") == {
+        **THE_DEPLOYMENT,
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "DOCKERFILE": "Dockerfile",
         "BUILD_CONTEXT": ".",
@@ -404,6 +476,7 @@ def test_what_the_stack_file_says_of_the_build_reaches_the_job() -> None:
         ),
     )
     assert built.variables("build-image") == {
+        **THE_DEPLOYMENT,
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
         "DOCKERFILE": "docker/Dockerfile",
         "BUILD_CONTEXT": "app",
@@ -435,7 +508,8 @@ def test_an_image_is_built_on_the_applications_own_architecture() -> None:
 
 
 def test_the_image_job_may_push_into_its_repository_and_that_of_the_tools_alone() -> None:
-    assert from_code().statements("build-image") == [PUSH_APP, LOGIN]
+    assert from_code().statements("build-image") == [PUSH_APP, LOGIN, READ_TEMPLATE]
+    assert classic().statements("build-image") == [PUSH_APP, LOGIN]
 
 
 @pytest.mark.parametrize("job", ["build-image", "build-smoke-test-image"])
@@ -459,8 +533,8 @@ def test_with_a_full_clone_each_image_job_may_clone_and_nothing_else_changes(job
 
 def test_no_job_that_does_not_read_the_code_may_use_the_connection() -> None:
     github = {**GITHUB, "fullClone": True}
-    cloned = build_stage(BuildStage, shop(source={"github": github}))
-    assert cloned.statements("prepare-deployment") == from_code().statements("prepare-deployment")
+    cloned = build_stage(BuildStage, shop(source={"github": github}, deploy={"engine": "ecsAction"}))
+    assert cloned.statements("prepare-deployment") == classic().statements("prepare-deployment")
 
 
 # The smoke test beside it
@@ -468,26 +542,23 @@ def test_no_job_that_does_not_read_the_code_may_use_the_connection() -> None:
 
 def test_the_smoke_test_is_built_from_the_same_commit_beside_the_app_image() -> None:
     """A new account runs one build at a time on a machine type, so that theirs differ."""
-    assert with_smoke_test().actions == (BUILD_IMAGE, BUILD_SMOKE_TEST, PREPARE)
-    assert BUILD_IMAGE.run_order == BUILD_SMOKE_TEST.run_order < PREPARE.run_order
-    assert with_smoke_test().grants == [
-        start_statement("build-image"),
-        start_statement("build-smoke-test-image"),
-        start_statement("prepare-deployment"),
-    ]
+    assert with_smoke_test().actions == (BUILD_IMAGE, BUILD_SMOKE_TEST)
+    assert BUILD_IMAGE.run_order == BUILD_SMOKE_TEST.run_order
+    assert with_smoke_test().grants == [start_statement("build-image"), start_statement("build-smoke-test-image")]
 
 
 @pytest.mark.parametrize("compute", ["small", "medium", "large", "xlarge"])
 def test_both_images_are_built_at_the_same_time_whatever_the_machine(compute: str) -> None:
     built = build_stage(BuildStage, shop(build={**SMOKE_TEST, "compute": compute}))
-    first, second = (action for action in built.actions if action.run_order == 1)
+    first, second = built.actions
+    assert first.run_order == second.run_order
     assert (first.name, second.name) == ("BuildImage", "BuildSmokeTestImage")
     assert first.machine != second.machine
 
 
 def test_the_deployment_is_prepared_after_the_images_where_there_are_no_lambda_machines() -> None:
     """It takes the machine type that builds the application's image."""
-    built = build_stage(BuildStage, shop(build=SMOKE_TEST), region=None)
+    built = build_stage(BuildStage, shop(build=SMOKE_TEST, deploy={"engine": "ecsAction"}), region=None)
     assert [(action.run_order, action.machine) for action in built.actions] == [
         (1, "ARM/Small"),
         (1, "ARM/Medium"),
@@ -516,13 +587,12 @@ def test_the_smoke_test_has_its_own_dockerfile_and_repository() -> None:
     ]
 
 
-def test_both_images_are_built_by_the_same_buildspec() -> None:
+def test_both_images_are_built_by_the_same_job() -> None:
     sources = [
         with_smoke_test().project(job).inputs["source"]["buildspec"]
         for job in ("build-image", "build-smoke-test-image")
     ]
-    assert sources[0] == sources[1]
-    assert 'jobs.pyz" build-image\n' in sources[0]
+    assert list(map(jobs_of, sources)) == [("build-image", "prepare-deployment"), ("build-image",)]
 
 
 def test_the_smoke_test_can_be_built_elsewhere_in_the_repository() -> None:
@@ -532,7 +602,7 @@ def test_the_smoke_test_can_be_built_elsewhere_in_the_repository() -> None:
 
 
 def test_without_smoke_test_nothing_of_it_is_there() -> None:
-    assert [action.name for action in from_code().actions] == ["BuildImage", "PrepareDeployment"]
+    assert [action.name for action in from_code().actions] == ["BuildImage"]
     assert [item.name for item in from_code().graph if "smoke" in item.name] == []
 
 
@@ -579,7 +649,7 @@ def test_further_images_are_built_beside_the_applications_and_then_deployed_toge
         (2, "PrepareDeployment"),
     ]
     assert actions["BuildNginxImage"] == replace(
-        BUILD_IMAGE,
+        BUILD_IMAGE_ALONE,
         name="BuildNginxImage",
         namespace="BuildNginxImage",
         configuration={"ProjectName": "shop-dev-build-nginx-image"},
@@ -696,25 +766,27 @@ def test_a_pushed_image_is_recorded_and_not_built_again() -> None:
             configuration={"ProjectName": "shop-dev-record-image"},
             environment={"IMAGE_DIGEST": "#{SourceImage.ImageDigest}"},
             reads=(Artifact.SOURCE_IMAGE,),
-            writes=(Artifact.IMAGE,),
+            writes=(Artifact.IMAGE, Artifact.DEPLOYMENT),
             namespace="BuildImage",
-            exports=("FURTHER_DIGESTS", *IMAGE_EXPORTS),
+            exports=(*DEPLOYMENT_EXPORTS, *IMAGE_EXPORTS),
         ),
-        PREPARE,
         VERIFY,
     )
-    assert from_image().jobs == ["prepare-deployment", "record-image", "verify-image"]
+    assert from_image().jobs == ["record-image", "verify-image"]
+    text = from_image().project("record-image").inputs["source"]["buildspec"]
+    assert jobs_of(text) == ("record-image", "prepare-deployment")
 
 
 def test_recording_needs_no_docker_and_may_only_read() -> None:
     assert from_image().variables("record-image") == {
+        **THE_DEPLOYMENT,
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-prod",
         "PLATFORM": "linux/arm64",
     }
     assert from_image().machine("record-image")[0] == "ARM_LAMBDA_CONTAINER"
     assert from_image().project("record-image").inputs["environment"]["privilegedMode"] is False
-    assert from_image().statements("record-image") == [pull_statement("shop-prod")]
-    jobs = ("record-image", "prepare-deployment", "verify-image")
+    assert from_image().statements("record-image") == [pull_statement("shop-prod"), READ_TEMPLATE]
+    jobs = ("record-image", "verify-image")
     assert from_image().grants == [start_statement(job) for job in jobs]
 
 
@@ -732,6 +804,7 @@ def test_the_base_image_may_be_pulled_and_not_pushed() -> None:
         PUSH_APP,
         LOGIN,
         pull_statement("base"),
+        READ_TEMPLATE,
     ]
 
 
@@ -749,20 +822,13 @@ def test_the_smoke_test_does_not_stand_on_the_base_image() -> None:
 
 
 def test_the_deployment_is_prepared_for_the_digest_that_was_built() -> None:
-    assert from_code().variables("prepare-deployment") == {
+    assert classic().actions == (BUILD_IMAGE_ALONE, PREPARE)
+    assert classic().variables("prepare-deployment") == {
+        **THE_DEPLOYMENT,
         "IMAGE_REPOSITORY_URI": f"{REGISTRY}/shop-dev",
-        "TASK_DEFINITION_TEMPLATE": TEMPLATE,
-        "CONTAINER_NAME": "shop",
-        "CONTAINER_PORT": "8080",
-        "APPSPEC": "",
-        "IMAGE_ONLY": "false",
-        "CLUSTER": "shop-cluster",
-        "SERVICE": "shop-service",
-        "RELEASED": "false",
-        "TAG_PREFIX": "",
-        "EXISTING": "false",
+        "IMAGE_ONLY": "true",
     }
-    assert from_code().machine("prepare-deployment")[0] == "ARM_LAMBDA_CONTAINER"
+    assert classic().machine("prepare-deployment")[0] == "ARM_LAMBDA_CONTAINER"
 
 
 def test_the_appspec_says_where_the_tasks_of_a_service_made_here_run() -> None:
@@ -771,7 +837,7 @@ def test_the_appspec_says_where_the_tasks_of_a_service_made_here_run() -> None:
         subnets=["subnet-1", "subnet-2"], security_group="sg-1", public_ip=False, capacity_provider="FARGATE_SPOT"
     )
     built = build_stage(BuildStage, shop(), placement=placement)
-    assert json.loads(built.variables("prepare-deployment")["APPSPEC"]) == {
+    assert json.loads(built.variables("build-image")["APPSPEC"]) == {
         "NetworkConfiguration": {
             "AwsvpcConfiguration": {
                 "Subnets": ["subnet-1", "subnet-2"],
@@ -786,44 +852,45 @@ def test_the_appspec_says_where_the_tasks_of_a_service_made_here_run() -> None:
 def test_what_will_be_released_is_checked_before_it_is_deployed() -> None:
     """A version that cannot become a tag would else be found out after the deployment."""
     released = {"enabled": True, "tagPrefix": "release-", "github": {"tokenSecret": "shop/github"}}
-    variables = build_stage(BuildStage, shop(release=released)).variables("prepare-deployment")
+    variables = build_stage(BuildStage, shop(release=released)).variables("build-image")
     assert (variables["RELEASED"], variables["TAG_PREFIX"]) == ("true", "release-")
 
 
 def test_container_name_and_port_are_the_applications() -> None:
     """A wrong container name in the deployment's files is found by AWS only after everything else (aws-cdk#8894)."""
     built = build_stage(BuildStage, shop(application={"name": "shop", "containerName": "web", "port": 3000}))
-    variables = built.variables("prepare-deployment")
+    variables = built.variables("build-image")
     assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("web", "3000")
 
 
 def test_a_proxy_that_users_reach_is_named_beside_the_container_that_is_delivered() -> None:
     built = build_stage(BuildStage, shop(), reached=("nginx", 80))
-    variables = built.variables("prepare-deployment")
+    variables = built.variables("build-image")
     assert (variables["CONTAINER_NAME"], variables["CONTAINER_PORT"]) == ("shop", "80")
     assert variables["LOAD_BALANCER_CONTAINER"] == "nginx"
-    assert "LOAD_BALANCER_CONTAINER" not in build_stage(BuildStage, shop()).variables("prepare-deployment")
+    assert "LOAD_BALANCER_CONTAINER" not in build_stage(BuildStage, shop()).variables("build-image")
 
 
 def test_what_is_delivered_is_said_to_containers_where_the_stack_file_wants_it() -> None:
     hosting = {"loadBalancer": {"plainHttp": True}}
     for said, wanted in (({}, None), ({"deliveryVariables": True}, "dev")):
         built = build_stage(BuildStage, shop(hosting=hosting, application={"name": "shop", **said}))
-        assert built.variables("prepare-deployment").get("DELIVERY_ENVIRONMENT") == wanted
+        assert built.variables("build-image").get("DELIVERY_ENVIRONMENT") == wanted
 
 
 @pytest.mark.parametrize("engine", ["codeDeploy", "ecs"])
 def test_preparing_reads_the_template_and_what_is_known_of_the_image(engine: str) -> None:
-    built = build_stage(BuildStage, shop(deploy={"engine": engine}))
-    assert built.variables("prepare-deployment")["IMAGE_ONLY"] == "false"
-    assert built.statements("prepare-deployment") == [pull_statement("shop-dev"), READ_TEMPLATE]
+    """A build of code may look up the image that it pushes; see the statement."""
+    built = build_stage(BuildStage, shop(deploy={"engine": engine}, source=PUSHED))
+    assert built.variables("record-image")["IMAGE_ONLY"] == "false"
+    assert built.statements("record-image") == [pull_statement("shop-prod"), READ_TEMPLATE]
+    assert "ecr:DescribeImages" in PUSH_APP["Action"]
 
 
 def test_for_the_plain_ecs_action_preparing_also_compares_with_the_service() -> None:
     """That action takes over the definition in use, so an edit of environment or size must fail here or be lost."""
-    built = build_stage(BuildStage, shop(deploy={"engine": "ecsAction"}))
-    assert built.variables("prepare-deployment")["IMAGE_ONLY"] == "true"
-    assert built.statements("prepare-deployment") == [
+    assert classic().variables("prepare-deployment")["IMAGE_ONLY"] == "true"
+    assert classic().statements("prepare-deployment") == [
         pull_statement("shop-dev"),
         READ_TEMPLATE,
         {
@@ -906,7 +973,7 @@ def test_every_pipeline_builds_and_the_stage_reads_only_what_it_needs() -> None:
 
 
 def test_projects_are_named_after_stack_and_job_and_belong_to_the_stage() -> None:
-    built = from_code()
+    built = classic()
     stage = built.graph.one("ecs-delivery:stage:Build")
     projects = built.graph.of("ecs-delivery:index:BuildProject")
     assert {item.parent for item in projects} == {stage.urn}

@@ -110,6 +110,11 @@ def test_a_pipeline_elsewhere_is_named_by_its_arn() -> None:
 def test_where_jobs_may_run_side_by_side_it_takes_no_time_of_its_own() -> None:
     built = build_stage(BuildStage, shop(source=PUSHED, pipeline={"parallelJobs": True}))
     orders = {action.name: action.run_order for action in built.actions}
+    assert orders == {"BuildImage": 1, "VerifyImage": 2}
+    compared = build_stage(
+        BuildStage, shop(source=PUSHED, pipeline={"parallelJobs": True}, deploy={"engine": "ecsAction"})
+    )
+    orders = {action.name: action.run_order for action in compared.actions}
     assert orders == {"BuildImage": 1, "PrepareDeployment": 2, "VerifyImage": 2}
 
 
@@ -173,7 +178,7 @@ def test_a_scan_can_be_all_that_is_looked_at() -> None:
 
 def test_where_nothing_is_promoted_a_scan_decides_on_the_deployment() -> None:
     built = build_stage(BuildStage, shop(verification={"scan": {"enabled": True}}))
-    assert built.jobs == ["build-image", "prepare-deployment", "verify-image"]
+    assert built.jobs == ["build-image", "verify-image"]
     (verify,) = (action for action in built.actions if action.name == "VerifyImage")
     assert verify.environment["COMMIT_ID"] == "#{Source.CommitId}"
 
