@@ -46,25 +46,29 @@ def new_version(status: int) -> Iterator[tuple[str, list[str]]]:
 
 
 class DeliveredStack:
-    """A deployed stack; its builds run one job each, under the policies of their own roles.
+    """A deployed stack; its builds run under the policies of their own roles.
 
     Attributes:
         deployed: The pipeline.
         graph: The resources.
     """
 
-    def __init__(self, name: str, changes: Mapping[str, Mapping[str, object]] | None = None) -> None:
+    def __init__(
+        self, name: str, changes: Mapping[str, Mapping[str, object]] | None = None, *, whole: bool = False
+    ) -> None:
         """Plan it.
 
         Args:
             name: One of the repository's stack files.
             changes: Section -> keys to set in it; a key without a value is taken away.
+            whole: Whether a build runs all of its jobs, as it is deployed, and not one alone.
         """
         values: dict[str, Any] = dict(load_stack_file(stack_files()[name]))
         for section, keys in (changes or {}).items():
             whole = {**values.get(f"ecs-delivery:{section}", {}), **keys}
             values[f"ecs-delivery:{section}"] = {key: value for key, value in whole.items() if value is not None}
-        self.graph = one_by_one(resource.as_dict() for resource in build_program(values, stack_name=name))
+        planned = [resource.as_dict() for resource in build_program(values, stack_name=name)]
+        self.graph = planned if whole else one_by_one(planned)
         self.deployed = Deployed.of(self.graph)
 
     def variables(self, project: str) -> dict[str, str]:
@@ -72,9 +76,15 @@ class DeliveredStack:
         return {variable.name: variable.value for variable in self.deployed.project(project).variables}
 
     @property
+    def _prepares(self) -> dict[str, str]:
+        """What the project sets that prepares the deployment."""
+        names = (action.name for action in self.deployed.actions if "Deployment" in action.outputs)
+        return self.variables(next(names))
+
+    @property
     def template(self) -> dict[str, Any]:
         """The task definition's template as the program stores it."""
-        key = self.variables("PrepareDeployment")["TASK_DEFINITION_TEMPLATE"].split("/", 3)[3]
+        key = self._prepares["TASK_DEFINITION_TEMPLATE"].split("/", 3)[3]
         stored = (
             resource["inputs"] for resource in self.graph if resource["type"] == "aws:s3/bucketObjectv2:BucketObjectv2"
         )
@@ -134,7 +144,7 @@ class DeliveredStack:
 
     def store(self, aws: AwsServices, template: object = None) -> None:
         """Store the template where the program does; a text as it is, anything else as JSON."""
-        _, _, bucket, key = self.variables("PrepareDeployment")["TASK_DEFINITION_TEMPLATE"].split("/", 3)
+        _, _, bucket, key = self._prepares["TASK_DEFINITION_TEMPLATE"].split("/", 3)
         s3, content = client(aws, "s3"), self.template if template is None else template
         make_bucket(aws, bucket)
         body = content if isinstance(content, str) else json.dumps(content)

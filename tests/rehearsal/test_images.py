@@ -29,11 +29,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
-from delivered_stack import DeliveredStack
+from delivered_stack import DeliveredStack, unzipped
 from foreign_files import put_foreign_files
 from mocked import REGION
 from rehearsing import hurried, with_variables
 
+from components.jobs.buildspec import load_buildspec
 from local.rehearsal import images
 from local.rehearsal.aws_services import ACCOUNT
 from local.rehearsal.codebuild import Result, run_build
@@ -61,6 +62,10 @@ COPY --from=build /app/ ./
 RUN mkdir public && cp page public/index.html
 CMD ["cat", "/app/page", "/app/profile"]
 """
+HTTPS = {
+    "certificateArn": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/0f0f0f0f-1234-4abc-8def-0123456789ab",
+    "domainName": "shop.example.com",
+}
 IN_CLEAR = "npm_9f8e7d6c5b4a"
 SMOKE_DOCKERFILE = f"""\
 FROM {HOST}/docker-hub/library/busybox:1
@@ -641,6 +646,28 @@ def test_a_squash_merge_of_what_was_built_is_not_built(
     ]
     assert len(shown) == 2
     assert jobs.docker("run", "--rm", after["uri"]).stdout == "HELLO\nrelease\n"
+
+
+def test_one_build_finds_the_image_of_a_squash_merge_and_prepares_its_deployment(
+    delivered: Result, sandbox: JobSandbox, base: str, tmp_path: Path
+) -> None:
+    """As it is deployed: both jobs in one build, with the permissions of its role, both artifacts by their names."""
+    hosting = {"existing": None, "loadBalancer": HTTPS}  # what a service runs is looked at apart
+    changes = {"source": {"github": {"repository": "example/shop"}}, "hosting": hosting}
+    stack = DeliveredStack("everything-on", changes, whole=True)
+    stack.store(sandbox.aws)
+    result = Jobs(sandbox, stack, tmp_path / "builds").run(
+        "BuildImage", {"Source": source(tmp_path / "source")}, of_commit(fresh_commit(), base)
+    )
+    assert result.succeeded, result.log
+    assert (commands(result), "Nothing is built: " in result.log) == ({"aws"}, True)
+    image, files = image_json(result), unzipped(result.artifacts["Deployment"])
+    assert image["digest"] != image_json(delivered)["digest"]
+    containers = {each["name"]: each["image"] for each in json.loads(files["taskdef.json"])["containerDefinitions"]}
+    deployment = json.loads(files["deployment.json"])
+    assert containers[deployment["container"]] == deployment["image"] == image["uri"]
+    assert {*files} == {*load_buildspec("prepare-deployment").artifact_files}
+    assert result.exported["DEPLOYED_COMMIT"] == image["commit"]
 
 
 def test_the_image_of_a_squash_merge_is_verified_tagged_and_promoted_as_its_commit(
