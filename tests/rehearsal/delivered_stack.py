@@ -54,21 +54,21 @@ class DeliveredStack:
     """
 
     def __init__(
-        self, name: str, changes: Mapping[str, Mapping[str, object]] | None = None, *, whole: bool = False
+        self, name: str, changes: Mapping[str, Mapping[str, object]] | None = None, *, as_deployed: bool = False
     ) -> None:
         """Plan it.
 
         Args:
             name: One of the repository's stack files.
             changes: Section -> keys to set in it; a key without a value is taken away.
-            whole: Whether a build runs all of its jobs, as it is deployed, and not one alone.
+            as_deployed: Whether a build runs all of its jobs, and not one alone.
         """
         values: dict[str, Any] = dict(load_stack_file(stack_files()[name]))
         for section, keys in (changes or {}).items():
             whole = {**values.get(f"ecs-delivery:{section}", {}), **keys}
             values[f"ecs-delivery:{section}"] = {key: value for key, value in whole.items() if value is not None}
         planned = [resource.as_dict() for resource in build_program(values, stack_name=name)]
-        self.graph = planned if whole else one_by_one(planned)
+        self.graph = planned if as_deployed else one_by_one(planned)
         self.deployed = Deployed.of(self.graph)
 
     def variables(self, project: str) -> dict[str, str]:

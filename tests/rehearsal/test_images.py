@@ -654,7 +654,7 @@ def test_one_build_finds_the_image_of_a_squash_merge_and_prepares_its_deployment
     """As it is deployed: both jobs in one build, with the permissions of its role, both artifacts by their names."""
     hosting = {"existing": None, "loadBalancer": HTTPS}  # what a service runs is looked at apart
     changes = {"source": {"github": {"repository": "example/shop"}}, "hosting": hosting}
-    stack = DeliveredStack("everything-on", changes, whole=True)
+    stack = DeliveredStack("everything-on", changes, as_deployed=True)
     stack.store(sandbox.aws)
     result = Jobs(sandbox, stack, tmp_path / "builds").run(
         "BuildImage", {"Source": source(tmp_path / "source")}, of_commit(fresh_commit(), base)

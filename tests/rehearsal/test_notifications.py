@@ -32,13 +32,13 @@ def test_a_run_that_fails_and_the_next_one_that_succeeds_are_told_and_a_third_on
     aws: AwsServices, graph: Graph
 ) -> None:
     made = stack(aws, graph)
-    made.run(fails="PrepareDeployment", says="the tag v1.2.0 is on another image.")
+    made.run(fails="BuildImage", says="the tag v1.2.0 is on another image.")
     made.run(version="1.2.1")
     made.run(version="1.2.2")
     failed, again = made.messages
     assert failed.title == "shop in prod: the delivery failed"
     assert "\nReason: the tag v1.2.0 is on another image.\n" in failed.text
-    assert "\nAction: Build/PrepareDeployment\n" in failed.text or "/PrepareDeployment\n" in failed.text
+    assert "\nAction: Build/BuildImage\n" in failed.text
     assert again.title == "shop in prod: the delivery succeeds again"
     assert "\nVersion: 1.2.1\n" in again.text
 
@@ -60,7 +60,7 @@ def test_an_approval_is_told_before_anybody_decides(aws: AwsServices) -> None:
 @pytest.mark.parametrize("sid", ["FollowRuns", "ReadLastWordsOfBuilds"])
 def test_without_a_permission_to_look_up_the_message_says_less(aws: AwsServices, graph: Graph, sid: str) -> None:
     made = stack(aws, edited(graph, sid))
-    made.run(fails="PrepareDeployment", says="the tag is taken.")
+    made.run(fails="BuildImage", says="the tag is taken.")
     (told,) = made.messages
     assert told.title == "shop in prod: the delivery failed"
     assert "the tag is taken." not in told.text
@@ -71,7 +71,7 @@ def test_without_a_permission_to_look_up_the_message_says_less(aws: AwsServices,
 )
 def test_without_a_permission_to_publish_nobody_is_told(aws: AwsServices, graph: Graph, sid: str, action: str) -> None:
     made = stack(aws, edited(graph, sid))
-    made.run(fails="PrepareDeployment")
+    made.run(fails="BuildImage")
     (told,) = made.messages
     assert told.title == "A message could not be sent"
     assert f"not authorized to perform {action} on" in told.text

@@ -52,19 +52,16 @@ def verifying(repository: str) -> tuple[Fault, ...]:
     )
 
 
+PREPARING = (lost("aws ecs register-task-definition*"), crash("aws s3 cp*template.json*"))
+"""What strikes the preparation of the deployment, which the build that knows the image does."""
 FAULTS: dict[tuple[str, str], tuple[Fault, ...]] = {
     (DEV, "Source"): (
         refusal("codeconnections:UseConnection", "connection/"),
         lost("", "s3:PutObject", "Could not connect"),
         crash("example/shop at", DIED),
     ),
-    (DEV, "BuildImage"): building("shop-dev"),
+    (DEV, "BuildImage"): (*building("shop-dev"), *PREPARING),
     (DEV, "BuildSmokeTestImage"): building("shop-dev-smoke-test"),
-    (DEV, "PrepareDeployment"): (
-        refusal("ecr:DescribeImages", "repository/shop-dev"),
-        lost("aws ecr describe-images*"),
-        crash("aws s3 cp*template.json*"),
-    ),
     (DEV, "DeployService"): (
         refusal("codedeploy:CreateDeployment", "deploymentgroup:shop-dev/shop-dev"),
         lost("", "s3:GetObject", "Could not connect"),
@@ -101,11 +98,8 @@ FAULTS: dict[tuple[str, str], tuple[Fault, ...]] = {
         refusal("ecr:BatchGetImage", "repository/shop-prod"),
         lost("aws ecr batch-get-image*"),
         crash("aws ecr get-download-url-for-layer*"),
-    ),
-    (PROD, "PrepareDeployment"): (
         refusal("ecr:DescribeImages", "repository/shop-prod"),
-        lost("aws ecr describe-images*"),
-        crash("aws s3 cp*template.json*"),
+        *PREPARING,
     ),
     (PROD, "VerifyImage"): verifying("shop-prod"),
     (PROD, "DeployService"): (

@@ -103,10 +103,10 @@ def test_a_run_that_goes_on_was_stopped_or_did_not_deploy_is_said_to_be_so(tmp_p
 def test_a_delivery_without_a_version_is_named_by_its_commit_or_digest(tmp_path: Path) -> None:
     dev = Played("dev", tmp_path)
     execution = dev.play(dev.start("push"))
-    for name in ("BuildImage.IMAGE_VERSION", "PrepareDeployment.DEPLOYED_VERSION"):
+    for name in ("BuildImage.IMAGE_VERSION", "BuildImage.DEPLOYED_VERSION"):
         execution.variables[name] = ""
     assert outcome(whole(dev)).version == "5e1f0c9"
-    execution.variables["PrepareDeployment.DEPLOYED_VERSION"] = hand_made.DIGEST
+    execution.variables["BuildImage.DEPLOYED_VERSION"] = hand_made.DIGEST
     assert outcome(whole(dev)).version == "9b1e4c7a2d5f"
 
 
@@ -280,7 +280,8 @@ def test_an_action_has_its_artifacts_with_their_files(tmp_path: Path) -> None:
     rehearsal = hand_made.delivered(tmp_path)
     build = rehearsal.pipelines[0].runs[0].last("BuildImage")
     assert build
-    (image,) = build.artifacts
+    image, deployment = build.artifacts
+    assert deployment.name == "Deployment"
     assert (image.name, image.key, [file.name for file in image.files]) == (
         "Image",
         "dev-Image-k3y",

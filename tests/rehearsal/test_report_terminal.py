@@ -277,7 +277,7 @@ def test_the_tree_never_takes_more_than_the_screen(tmp_path: Path, width: int, h
 def test_at_the_end_everything_is_left_to_be_read_with_the_summary_last(tmp_path: Path) -> None:
     screen = drawn(failing(tmp_path), end=True)
     text = "\n".join(screen)
-    assert re.search(r"✓ BuildImage +16 s  shop-dev@sha256:9b1e4c7a2d5f is pushed", text)
+    assert re.search(r"✓ BuildImage +19 s  shop-dev@sha256:9b1e4c7a2d5f is pushed", text)
     assert "not reached: Test, Promote" in text
     assert text.index("✗ DeployService") < text.index("The last lines of its log, of 13:")
     assert screen[-1] == "Report: rehearsal.html"

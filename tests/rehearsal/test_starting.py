@@ -90,7 +90,6 @@ def test_a_start_that_fails_before_the_engine_is_started_waits_for_no_task(
     [
         ("dev", "Source", ["runs"]),
         ("dev", "BuildImage", ["runs"]),
-        ("dev", "PrepareDeployment", ["runs"]),
         ("classic", "PrepareDeployment", ["awaited", "runs"]),
         ("dev", "DeployService", ["awaited", "runs"]),
         ("dev", "RunSmokeTest", ["awaited", "runs"]),

@@ -54,7 +54,7 @@ class HandMadeRuns:
         """Run the actions of these stages, or of all, as the runner of pipelines does."""
         assert fails in {"", *(action.name for action in self.deployed.actions)}
         execution.status, execution.ended = Status.IN_PROGRESS, None
-        left = {"Source": {"CommitId": commit}, "PrepareDeployment": {"DEPLOYED_VERSION": version}}
+        left = {"Source": {"CommitId": commit}, "BuildImage": {"DEPLOYED_VERSION": version}}
         for action in self.deployed.actions:
             if stages and action.stage not in stages:
                 continue
