@@ -12,6 +12,7 @@ from typing import Any
 
 from edits import keys
 from mocked import build_program
+from one_by_one import PROJECT, one_by_one
 from summary import built_in_turn, program, stack_files
 
 from components.settings import load_stack_file
@@ -179,9 +180,20 @@ def on_ec2(graph: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return graph
 
 
+def prepared_apart(graph: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same stack, with an action that prepares the deployment, on the machine of short jobs."""
+    split = one_by_one(graph)
+    projects = {item["inputs"]["name"]: item["inputs"] for item in split if item["type"] == PROJECT}
+    for name, project in projects.items():
+        if name.endswith("-prepare-deployment"):
+            project["environment"] = projects[name.replace("prepare-deployment", "verify-image")]["environment"]
+    return split
+
+
 WAITING = ("-run-smoke-test", "-deploy-ecs")
 LEVERS: Mapping[str, tuple[Mapping[str, Any], Callable[[list[dict[str, Any]]], list[dict[str, Any]]]]] = {
     "The smoke-test image is built beside the application's, on another size of machine": ({}, built_in_turn),
+    "The build of the image prepares the deployment, too: one machine less starts": ({}, prepared_apart),
     "The smoke test's job waits on a Lambda machine": ({}, on_ec2),
     "With `deploy: { engine: ecs }`, `deploy-ecs` waits on a Lambda machine, too": (_ECS, on_ec2),
 }

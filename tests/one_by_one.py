@@ -35,7 +35,7 @@ def one_by_one(resources: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             if action["configuration"].get("ProjectName") == given["name"]
         )
         second = copy.deepcopy(resource)
-        second["name"] = second["inputs"]["name"] = f"{given['name']}-{jobs[1]}"
+        second["name"] = second["inputs"]["name"] = f"{given['name'].removesuffix(jobs[0])}{jobs[1]}"
         _narrow(resource, jobs[0], clones=clones)
         _narrow(second, jobs[1])
         graph.append(second)
