@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from components.jobs.buildspec import jobs_in
 from local.rehearsal.base_images import build_of
 from local.rehearsal.deployed import Action, Deployed, DeployedProblem, Project
 from local.rehearsal.emulated import granted
 from local.rehearsal.resources import Graph, values_of
 
-_JOB = re.compile(r'jobs\.pyz" ([a-z-]+)')
 _BUNDLE = frozenset({"JOBS_BUNDLE", "JOBS_SHA256"})
 _THIS_RUN = "codepipeline.PipelineExecutionId"
 _SERVICE_URL = "SERVICE_URL"
@@ -134,9 +134,9 @@ class Dependencies:
         if named:
             parts["files of the stack"] = _hash(sorted(_content(item) for item in named))
         bundle = self._bundle(project)
-        job = _JOB.search(project.buildspec)
-        if bundle and job:
-            parts["its script"] = _scripts(bundle, job[1].replace("-", "_"))
+        jobs = jobs_in(project.buildspec.splitlines())
+        if bundle and jobs:
+            parts["its script"] = _scripts(bundle, tuple(job.replace("-", "_") for job in jobs))
         if build_of(project):
             parts["base images"] = _hash(self._base_images)
         return parts
@@ -189,11 +189,12 @@ def _emulators() -> str:
 
 
 @functools.cache
-def _scripts(bundle: Path, job: str) -> str:
-    """A hash of the scripts that a job is made of."""
+def _scripts(bundle: Path, jobs: tuple[str, ...]) -> str:
+    """A hash of the scripts that the jobs of a build are made of."""
     with zipfile.ZipFile(bundle) as archive:
         there = {name: archive.read(name) for name in archive.namelist()}
-    wanted, used = [f"jobs/{job}.py", "jobs/runner.py", "jobs/__init__.py", "__main__.py"], set[str]()
+    wanted = [*(f"jobs/{job}.py" for job in jobs), "jobs/runner.py", "jobs/__init__.py", "__main__.py"]
+    used = set[str]()
     while wanted:
         name = wanted.pop()
         if name in there and name not in used:
