@@ -18,6 +18,12 @@ def dev(tmp_path: Path) -> Rehearsed:
     return Rehearsed(tmp_path)
 
 
+@pytest.fixture
+def classic(tmp_path: Path) -> Rehearsed:
+    """In its stage Build one action follows another."""
+    return Rehearsed(tmp_path, "classic")
+
+
 def test_all_actions_run_and_hand_on_artifacts_and_variables(dev: Rehearsed) -> None:
     execution = dev.run()
 
@@ -42,14 +48,14 @@ def test_actions_of_one_run_order_run_at_the_same_time(dev: Rehearsed) -> None:
     assert dev.run().status == Status.SUCCEEDED
 
 
-def test_an_action_waits_for_those_of_a_lower_run_order(dev: Rehearsed) -> None:
-    held = dev.held("BuildImage")
-    execution = dev.runner.start("a person")
+def test_an_action_waits_for_those_of_a_lower_run_order(classic: Rehearsed) -> None:
+    held = classic.held("BuildImage")
+    execution = classic.runner.start("a person")
     held.wait_for(execution)
-    assert "PrepareDeployment" not in dev.actions.contexts
+    assert "PrepareDeployment" not in classic.actions.contexts
     held.release(execution)
-    assert dev.runner.wait(execution, 10)
-    assert "PrepareDeployment" in dev.actions.contexts
+    assert classic.runner.wait(execution, 10)
+    assert "PrepareDeployment" in classic.actions.contexts
 
 
 def fail(_context: ActionContext) -> Completed:
@@ -81,11 +87,18 @@ def test_what_a_failed_action_has_stored_is_its_own_and_nobody_gets_it(dev: Rehe
     assert "LighthouseReport" not in execution.artifacts
 
 
-def test_an_action_that_leaves_out_its_artifact_fails(dev: Rehearsed) -> None:
-    dev.actions.work["BuildImage"] = lambda _context: Completed()
-    run = dev.run().last("BuildImage")
+@pytest.mark.parametrize(
+    ("made", "missing"), [((), "Image, Deployment"), (("Image",), "Deployment"), (("Deployment",), "Image")]
+)
+def test_an_action_that_leaves_out_one_of_its_artifacts_fails(
+    dev: Rehearsed, made: tuple[str, ...], missing: str
+) -> None:
+    dev.actions.work["BuildImage"] = lambda _context: Completed(artifacts=dict.fromkeys(made, "key"))
+    execution = dev.run()
+    run = execution.last("BuildImage")
     assert run
-    assert run.error == "The action has not made its output artifact Image."
+    assert run.error == f"The action has not made its output artifact {missing}."
+    assert execution.artifacts.keys().isdisjoint(made)
 
 
 def test_a_variable_that_nobody_left_fails_the_action(dev: Rehearsed) -> None:
@@ -212,13 +225,13 @@ def test_parallel_means_that_nobody_waits(tmp_path: Path) -> None:
     assert all(dev.runner.wait(run, 10) for run in runs)
 
 
-def test_a_run_that_is_stopped_ends_and_does_not_go_on(dev: Rehearsed) -> None:
-    held = dev.held("BuildImage")
-    execution = dev.runner.start("a person")
+def test_a_run_that_is_stopped_ends_and_does_not_go_on(classic: Rehearsed) -> None:
+    held = classic.held("BuildImage")
+    execution = classic.runner.start("a person")
     held.wait_for(execution)
-    dev.runner.stop(execution)
+    classic.runner.stop(execution)
     held.release(execution)
-    assert dev.runner.wait(execution, 10)
+    assert classic.runner.wait(execution, 10)
     assert execution.status == Status.STOPPED
     assert execution.last("PrepareDeployment") is None
 
@@ -236,14 +249,23 @@ def test_a_run_that_waits_can_be_stopped_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("until", "last"),
-    [("Build", {"PrepareDeployment"}), ("BuildImage", {"BuildImage", "BuildSmokeTestImage"}), ("Source", {"Source"})],
+    ("stack", "until", "last"),
+    [
+        ("classic", "Build", {"PrepareDeployment"}),
+        ("classic", "BuildImage", {"BuildImage"}),
+        ("dev", "BuildImage", {"BuildImage", "BuildSmokeTestImage"}),
+        ("dev", "Source", {"Source"}),
+    ],
 )
-def test_a_run_can_end_after_a_stage_or_an_action(dev: Rehearsed, until: str, last: set[str]) -> None:
-    execution = dev.runner.start("a person", until=until)
-    assert dev.runner.wait(execution, 10)
+def test_a_run_can_end_after_a_stage_or_an_action(tmp_path: Path, stack: str, until: str, last: set[str]) -> None:
+    rehearsed = Rehearsed(tmp_path, stack)
+    execution = rehearsed.runner.start("a person", until=until)
+    assert rehearsed.runner.wait(execution, 10)
     names = [run.action.name for run in execution.actions]
     assert (execution.status, set(names[-len(last) :])) == (Status.SUCCEEDED, last)
+
+
+def test_a_run_ends_after_nothing_that_is_not_there(dev: Rehearsed) -> None:
     with pytest.raises(
         Refusal, match="shop-dev has no Bild; there are Source, Build, Deploy, Test, Promote, BuildImage,"
     ):
