@@ -16,7 +16,7 @@ from components.settings.reader.shapes import Shape, leaves
 from components.settings.reader.stack_file import PREFIX
 from components.settings.root import Settings
 from components.settings.sections.build import BuildSection
-from local.engine.outcome import Step
+from local.engine.outcome import State, Step
 from local.engine.providers import changes
 from local.engine.providers.awsx import Vpc
 from local.engine.providers.protocol import from_struct, to_struct
@@ -844,7 +844,8 @@ class _Planned:
             given = self._after.get(urn) or self._before[urn]
             kept = {name for name, value in given.inputs.items() if value is not None}
             dropped = tuple(name for name in changed if name not in kept)
-            yield Step(op, urn, given.type, given.name, changed=changed, dropped=dropped)
+            old, new = (State(found[urn].inputs) if urn in found else None for found in (self._before, self._after))
+            yield Step(op, urn, given.type, given.name, changed=changed, dropped=dropped, old=old, new=new)
 
     def _plan(self, urn: str) -> tuple[str, tuple[str, ...]]:
         before, after = self._before.get(urn), self._after.get(urn)

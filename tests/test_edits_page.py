@@ -8,10 +8,11 @@ import pytest
 from edits import BY_ENGINE, ENGINES, edits, keys
 from edits_page import PAGE, completed, found
 
+from components.jobs.buildspec import load_buildspec
 from local.aws_models import service_model
 from local.engine import effects
 from local.engine.effects import When
-from local.engine.outcome import Step
+from local.engine.outcome import State, Step
 
 OF_CODE = ("-jobs-object$", "-lighthouse-")
 """Rules about what is made from the code of this repository, which no edit of a stack file changes."""
@@ -111,3 +112,52 @@ def test_of_a_policy_that_goes_with_its_repository_nothing_is_told() -> None:
     assert opened == {"The repository takes images of everybody who may push to Amazon ECR."}
     steps = [step("delete", policy, "app"), step("delete", repository, "app"), step("same", repository, "other")]
     assert opened.isdisjoint(rule.effect.words for rule in effects.rules_of(steps))
+
+
+PREPARES, RUNS = (
+    "The next run prepares and makes its deployment with the new settings.",
+    "Jobs run with the new settings.",
+)
+
+
+@pytest.mark.parametrize(
+    ("project", "jobs", "edited", "told"),
+    [
+        ("build-image", ("build-image", "prepare-deployment"), {"CONTAINER_PORT": "3000"}, {PREPARES}),
+        ("build-image", ("build-image", "prepare-deployment"), {"LOAD_BALANCER_CONTAINER": "nginx"}, {PREPARES}),
+        ("build-image", ("build-image", "prepare-deployment"), {"DOCKERFILE": "other"}, {RUNS}),
+        ("build-image", ("build-image", "prepare-deployment"), {"DOCKERFILE": "o", "APPSPEC": "{}"}, {PREPARES, RUNS}),
+        ("build-image", ("build-image", "prepare-deployment"), {"IMAGE_REPOSITORY_URI": "o"}, {PREPARES, RUNS}),
+        ("build-image", ("build-image", "prepare-deployment"), {"JOBS_SHA256": "1"}, {RUNS}),
+        ("build-image", ("build-image", "prepare-deployment"), {}, {RUNS}),
+        ("build-image", ("build-image",), {"DOCKERFILE": "other"}, {RUNS}),
+        ("record-image", ("record-image", "prepare-deployment"), {"TAG_PREFIX": "release-"}, {PREPARES}),
+        ("prepare-deployment", ("prepare-deployment",), {"CONTAINER_PORT": "3000"}, {PREPARES}),
+    ],
+)
+def test_of_a_build_with_two_jobs_it_is_told_whose_settings_are_edited(
+    project: str, jobs: tuple[str, ...], edited: dict[str, str], told: set[str]
+) -> None:
+    """Where no variable is, it is the machine."""
+    text = load_buildspec(*jobs, artifacts=("Image", "Deployment") if len(jobs) > 1 else ()).text
+
+    def state(variables: dict[str, str], machine: str) -> State:
+        listed = [{"name": name, "value": value} for name, value in variables.items()]
+        return State(
+            {"source": {"buildspec": text}, "environment": {"computeType": machine, "environmentVariables": listed}}
+        )
+
+    known = {"DOCKERFILE": "Dockerfile", "CONTAINER_PORT": "8080"}
+    step = Step(
+        op="update",
+        urn="urn:project",
+        type="aws:codebuild/project:Project",
+        name=f"shop-{project}-project",
+        changed=("environment.environmentVariables[1].value",),
+        old=state(known, "small"),
+        new=state(
+            {**edited, **{name: known[name] for name in known if name not in edited}}, "small" if edited else "medium"
+        ),
+    )
+    of_code_deploy = Step(op="same", urn="urn:watch", type=step.type, name="shop-watch-deployment-project")
+    assert {rule.effect.words for rule in effects.rules_of([step, of_code_deploy])} == told

@@ -9,13 +9,15 @@ from __future__ import annotations
 import csv
 import functools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-from local.engine.outcome import Step
+from components.jobs.buildspec import jobs_in, load_buildspec
+from local.engine.outcome import State, Step
 
 TABLE = Path(__file__).with_name("effects.tsv")
 UNKNOWN = "It is not known what this does:"
@@ -25,6 +27,7 @@ _SERVICE = "aws:ecs/service:Service"
 _PROJECT = "aws:codebuild/project:Project"
 _REPOSITORY, _REPOSITORY_POLICY = "aws:ecr/repository:Repository", "aws:ecr/repositoryPolicy:RepositoryPolicy"
 _PIPELINE = "aws:codepipeline/pipeline:Pipeline"
+_ENVIRONMENT = "environment"
 
 
 class When(Enum):
@@ -61,7 +64,8 @@ class Rule:
         name: What its name has in it.
         operation: ``+`` create, ``-`` delete, ``~`` update or ``+-`` replace, or several of them; empty for all.
         property: What is updated, with a hyphen before it where it is given no more, and after a plus sign what else is
-            updated together with it; empty for all.
+            updated together with it; empty for all. What only a further job of a build reads is
+            ``environment of`` that job.
         stack: What has to be true of the stack afterwards: its engine, and ``existing`` where the service is not its
             own; empty for all.
         effect: What is said.
@@ -146,7 +150,31 @@ def _unknown(step: Step, operation: str, changed: str) -> Rule:
 
 def _properties(step: Step) -> list[str]:
     """The changed properties, of a path the first part; a hyphen is before one that is given no more."""
-    return sorted({("-" if path in step.dropped else "") + _TOP.findall(path)[0] for path in step.changed})
+    found = {("-" if path in step.dropped else "") + _TOP.findall(path)[0] for path in step.changed}
+    if step.type == _PROJECT and _ENVIRONMENT in found and step.old and step.new:
+        found = found - {_ENVIRONMENT} | set(_by_job(step.old, step.new))
+    return sorted(found)
+
+
+def _by_job(old: State, new: State) -> Iterator[str]:
+    """What changes of a project's environment: variables of a further job of its build are told from all else."""
+    jobs = jobs_in((new.inputs.get("source") or {}).get("buildspec", "").splitlines())
+    declared = {job: {*load_buildspec(job).variables} for job in jobs}
+    (before, machine), (after, other_machine) = _environment(old), _environment(new)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    further = {job: found for job in jobs[1:] if (found := changed & declared[job])}
+    yield from (f"{_ENVIRONMENT} of {job}" for job in further)
+    left = changed.difference(*further.values()) | changed.intersection(*(declared[job] for job in jobs[:1]))
+    if left or machine != other_machine or not further:
+        yield _ENVIRONMENT
+
+
+def _environment(project: State) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The variables of a build project by name, and what its environment is otherwise."""
+    given = project.inputs.get(_ENVIRONMENT)
+    whole = dict(given) if isinstance(given, Mapping) else {}
+    listed = whole.pop("environmentVariables", None)
+    return {item["name"]: item for item in listed} if isinstance(listed, list) else {}, whole
 
 
 def engine_of(projects: Sequence[str]) -> str:
