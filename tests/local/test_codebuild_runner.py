@@ -252,6 +252,74 @@ def test_an_output_that_the_buildspec_does_not_make_fails_and_one_that_nobody_wa
     assert (unwanted.artifacts, unwanted.succeeded) == ({}, True)
 
 
+def test_of_several_outputs_each_is_the_secondary_artifact_of_its_name(tmp_path: Path) -> None:
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/sample-pipeline-multi-input-output.html"""
+    result = run(
+        """
+        phases: {build: {commands: [mkdir out, echo 1 > out/1, echo 2 > 2]}}
+        artifacts:
+          files: [a.txt]
+          secondary-artifacts:
+            Second: {base-directory: out, files: ['**/*']}
+            First: {files: ['2', a.txt]}
+            Third: {files: [missing]}
+        """,
+        tmp_path,
+        outputs=("First", "Second"),
+    )
+
+    assert result.succeeded
+    assert {name: names_in(packed) for name, packed in result.artifacts.items()} == {
+        "First": ["2", "a.txt"],
+        "Second": ["1"],
+    }
+    assert {name: packed.name for name, packed in result.artifacts.items()} == {
+        "First": "First.zip",
+        "Second": "Second.zip",
+    }
+
+
+@pytest.mark.parametrize(
+    ("outputs", "rules", "said"),
+    [
+        (("A", "B"), "{secondary-artifacts: {A: {files: [a.txt]}}}", "no secondary artifact B, the action expects B"),
+        (("B", "A"), "{secondary-artifacts: {A: {files: [a.txt]}}}", "no secondary artifact B, the action expects B"),
+        (
+            ("A", "B"),
+            "{files: [a.txt], secondary-artifacts: {A: {files: [a.txt]}, b: {files: [a.txt]}}}",
+            "no secondary artifact B, the action expects B",
+        ),
+        (
+            ("A", "B"),
+            "{secondary-artifacts: {A: {files: [a.txt]}, B: {base-directory: .}}}",
+            "no secondary artifact B, the action expects B",
+        ),
+        (
+            ("B",),
+            "{secondary-artifacts: {A: {files: [a.txt]}, B: {files: [a.txt]}}}",
+            "no artifacts, the action expects B",
+        ),
+    ],
+)
+def test_an_output_that_is_no_artifact_by_its_name_fails_the_build(
+    tmp_path: Path, outputs: tuple[str, ...], rules: str, said: str
+) -> None:
+    """The others are stored all the same."""
+    result = run(f"phases: {{build: {{commands: ['true']}}}}\nartifacts: {rules}", tmp_path, outputs=outputs)
+
+    assert states(result)["UPLOAD_ARTIFACTS"] == "FAILED"
+    assert result.phases[-1].message == f"the buildspec has {said}"
+    assert result.artifacts.keys() == {*outputs} - {"B"}
+
+
+def test_an_output_of_several_of_which_no_file_is_there_fails_the_build(tmp_path: Path) -> None:
+    rules = "{secondary-artifacts: {A: {files: [a.txt]}, B: {files: [missing]}}}"
+    result = run(f"phases: {{build: {{commands: ['true']}}}}\nartifacts: {rules}", tmp_path, outputs=("A", "B"))
+
+    assert result.phases[-1].message.startswith("no matching ")
+    assert result.artifacts.keys() == {"A"}
+
+
 @pytest.mark.parametrize(
     ("rules", "packed"),
     [
@@ -369,6 +437,15 @@ def test_two_builds_have_their_scripts_in_folders_of_their_own(tmp_path: Path) -
         ("env: {variables: {PORT: 80}}", "shop: env.variables.PORT: must be a text, YAML reads it as 80"),
         ("phases: {build: {commands: [echo a: b]}}", "shop: phases.build.commands.1: must be a text, YAML reads it as"),
         ("artifacts: {files: [a], discard-paths: yes}", "shop: artifacts: 'discard-paths' is not emulated here"),
+        (
+            "artifacts: {secondary-artifacts: {A: {files: [a], discard-paths: yes}}}",
+            "shop: artifacts.secondary-artifacts.A: 'discard-paths' is not emulated here",
+        ),
+        (
+            "artifacts: {secondary-artifacts: {A: {files: [1]}}}",
+            "shop: artifacts.secondary-artifacts.A.files.1: must be a text, YAML reads it as 1",
+        ),
+        ("artifacts: {secondary-artifacts: {A: [a]}}", "shop: artifacts.secondary-artifacts.A: must be a mapping, got"),
         ("reports: {a: {files: [a], discard-paths: yes}}", "shop: reports.a: 'discard-paths' is not emulated here"),
         ("reports: {a: {files: [a], file-format: CUCUMBERJSON}}", "shop: reports.a.file-format: only JUNITXML is emul"),
         ("phases: [a]", "shop: phases: must be a mapping, got ['a']"),
@@ -388,7 +465,7 @@ def test_what_no_pipeline_here_does_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Refusal, match="is not empty"):
         run_build(build, PLACE, tmp_path)
-    with pytest.raises(Refusal, match="one input artifact and at most one output artifact are emulated here"):
+    with pytest.raises(Refusal, match="one input artifact is emulated here"):
         run("phases: {build: {commands: [a]}}", tmp_path, inputs={"One": tmp_path, "Two": tmp_path})
 
 

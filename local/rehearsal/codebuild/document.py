@@ -30,7 +30,9 @@ _VALUES = {
     r"reports\.[^.]+\.file-format": "JUNITXML",
 }
 """The only value that is emulated, by the pattern of its place."""
-_TEXTS = re.compile(r"env\.variables\.\w+|phases\.\w+\.commands\.\d+|(artifacts|artifacts\.secondary-artifacts\..+|reports\..+)\.files\.\d+")
+_TEXTS = re.compile(
+    r"env\.variables\.\w+|phases\.\w+\.commands\.\d+|(artifacts|artifacts\.secondary-artifacts\..+|reports\..+)\.files\.\d+"
+)
 
 
 class BuildspecProblem(Refusal):
