@@ -61,7 +61,8 @@ def test_every_stage_and_action_is_drawn_and_what_follows_is_joined(name: str) -
 
 def test_what_runs_side_by_side_is_joined_to_what_is_before_and_behind_it() -> None:
     drawn = mermaid(graph_of("dev"))
-    assert "  a1 --> a2 & a3\n  a2 & a3 --> a4\n" in drawn
+    assert "  a1 --> a2 & a3\n  a2 & a3 --> a4 & a5\n" in drawn
+    assert "  a6 & a7 --> a8\n" in drawn
 
 
 def test_two_graphs_that_are_the_same_have_no_marks() -> None:

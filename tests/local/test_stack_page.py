@@ -82,8 +82,8 @@ def test_the_picture_of_the_pipeline_has_its_stages_and_actions_with_their_times
         "Source",
         *list(program("dev").stages)[1:],
     ]
-    assert shown[shown.index("BuildImage") + 1] == "1 min 30 s, EC2"
-    assert shown[shown.index("PrepareDeployment") + 1] == "8 s, Lambda"
+    assert shown[shown.index("BuildImage") + 1] == "1 min 32 s, EC2"
+    assert shown[shown.index("VerifyImage") + 1] == "9 s, Lambda"
     assert texts(pipeline_svg(graph_of("everything-on"), "prod")).count("a person") == 2
 
 
@@ -165,12 +165,12 @@ def test_cost_is_told_as_a_page_and_as_json(
 ) -> None:
     monkeypatch.setattr(local.estimates.command, "deployed_graph", lambda stack, _: graph_of(stack))
     assert main(["cost", "--stack", "prod"]) == 0
-    assert "Pipeline, a month of 220 runs: 13.13 USD" in capsys.readouterr().out
+    assert "Pipeline, a month of 220 runs: 12.68 USD" in capsys.readouterr().out
     assert main(["cost", "--json", "--runs", "500"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["runs"], told["measured"], told["startsFrom"]) == (500, False, "commit")
     assert told["dollars"]["pipeline"] == pytest.approx(estimate(graph_of("dev"), runs=500).pipeline_dollars)
-    assert told["seconds"]["onDemand"]["serving"] == pytest.approx(167.5)
+    assert told["seconds"]["onDemand"]["serving"] == pytest.approx(161.5)
 
 
 def test_a_number_of_runs_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
