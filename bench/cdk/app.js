@@ -82,26 +82,32 @@ class Delivery extends cdk.Stack {
       variablesNamespace: "Source",
     });
 
+    const template = new ssm.StringParameter(this, "TaskDefinition", { stringValue: this.template(hosting.taskDefinition) });
     const buildImage = this.project("BuildImage", MACHINES.docker, {
-      variables: { IMAGE_REPOSITORY_URI: images.repositoryUri, DOCKERFILE: "Dockerfile", PLATFORM: "linux/arm64" },
-      commands: ["docker buildx build --push --tag \"$IMAGE_REPOSITORY_URI:$COMMIT_ID\" --file \"$DOCKERFILE\" ."],
-      exported: ["IMAGE_DIGEST"],
+      variables: {
+        IMAGE_REPOSITORY_URI: images.repositoryUri,
+        DOCKERFILE: "Dockerfile",
+        PLATFORM: "linux/arm64",
+        TASK_DEFINITION_TEMPLATE: template.parameterName,
+        CONTAINER_NAME: application,
+        CONTAINER_PORT: "8080",
+      },
+      commands: [
+        "docker buildx build --push --tag \"$IMAGE_REPOSITORY_URI:$COMMIT_ID\" --file \"$DOCKERFILE\" .",
+        "python3 prepare_deployment.py",
+      ],
+      exported: ["DEPLOYED_COMMIT", "DEPLOYED_VERSION", "IMAGE_DIGEST"],
+      outputs: [image, deployment],
       minutes: 30,
     });
     images.grantPullPush(buildImage);
+    template.grantRead(buildImage);
     const buildSmoke = this.project("BuildSmokeTestImage", MACHINES.docker, {
       variables: { IMAGE_REPOSITORY_URI: smokeImages.repositoryUri, DOCKERFILE: "smoke/Dockerfile" },
       commands: ["docker buildx build --push --tag \"$IMAGE_REPOSITORY_URI:$COMMIT_ID\" --file \"$DOCKERFILE\" ."],
       minutes: 30,
     });
     smokeImages.grantPullPush(buildSmoke);
-    const template = new ssm.StringParameter(this, "TaskDefinition", { stringValue: this.template(hosting.taskDefinition) });
-    const prepare = this.project("PrepareDeployment", MACHINES.quick, {
-      variables: { TASK_DEFINITION_TEMPLATE: template.parameterName, CONTAINER_NAME: application, CONTAINER_PORT: "8080" },
-      commands: ["python3 prepare_deployment.py"],
-    });
-    template.grantRead(prepare);
-    images.grantPull(prepare);
 
     const lighthouse = this.project("RunLighthouse", MACHINES.browser, {
       variables: {
@@ -179,16 +185,12 @@ class Delivery extends cdk.Stack {
         {
           stageName: "Build",
           actions: [
-            this.build("BuildImage", buildImage, source, image, {
+            this.build("BuildImage", buildImage, source, [image, deployment], {
               variablesNamespace: "BuildImage",
               environmentVariables: { COMMIT_ID: { value: commit.variables.commitId } },
             }),
-            this.build("BuildSmokeTestImage", buildSmoke, source, smokeImage, {
+            this.build("BuildSmokeTestImage", buildSmoke, source, [smokeImage], {
               environmentVariables: { COMMIT_ID: { value: commit.variables.commitId } },
-            }),
-            this.build("PrepareDeployment", prepare, image, deployment, {
-              runOrder: 2,
-              environmentVariables: { IMAGE_DIGEST: { value: "#{BuildImage.IMAGE_DIGEST}" } },
             }),
           ],
         },
@@ -196,7 +198,7 @@ class Delivery extends cdk.Stack {
           stageName: "Deploy",
           actions: [
             this.deploy(deployment, hosting),
-            this.build("WatchDeployment", watch, deployment, undefined, {
+            this.build("WatchDeployment", watch, deployment, [], {
               environmentVariables: { PIPELINE_EXECUTION_ID: { value: "#{codepipeline.PipelineExecutionId}" } },
             }),
           ],
@@ -204,20 +206,20 @@ class Delivery extends cdk.Stack {
         {
           stageName: "Test",
           actions: [
-            this.build("RunLighthouse", lighthouse, deployment, report, {
+            this.build("RunLighthouse", lighthouse, deployment, [report], {
               type: actions.CodeBuildActionType.TEST,
               environmentVariables: { LIGHTHOUSE_RUNS: { value: runs.reference() } },
             }),
-            this.build("RunSmokeTest", smokeTest, smokeImage, undefined, { type: actions.CodeBuildActionType.TEST }),
+            this.build("RunSmokeTest", smokeTest, smokeImage, [], { type: actions.CodeBuildActionType.TEST }),
           ],
         },
         {
           stageName: "Promote",
           actions: [
-            this.build("VerifyImage", verify, image, undefined, {
+            this.build("VerifyImage", verify, image, [], {
               environmentVariables: { IMAGE_DIGEST: { value: "#{BuildImage.IMAGE_DIGEST}" } },
             }),
-            this.build("PromoteImage", promote, deployment, undefined, { runOrder: 2 }),
+            this.build("PromoteImage", promote, deployment, [], { runOrder: 2 }),
           ],
         },
       ],
@@ -363,7 +365,10 @@ class Delivery extends cdk.Stack {
     });
   }
 
-  project(id, machine, { variables, commands, exported = [], minutes }) {
+  // Of several artifacts each is a secondary one, by its name.
+  project(id, machine, { variables, commands, exported = [], outputs = [], minutes }) {
+    const files = { files: ["**/*"] };
+    const secondary = Object.fromEntries(outputs.map((output) => [output.artifactName, files]));
     const logGroup = this.logGroup(`${id}Logs`, `/aws/codebuild/${this.prefix}-${id}`);
     return new codebuild.PipelineProject(this, id, {
       projectName: `${this.prefix}-${id}`,
@@ -376,13 +381,12 @@ class Delivery extends cdk.Stack {
         version: "0.2",
         env: { shell: "bash", "exported-variables": exported },
         phases: { build: { commands } },
-        artifacts: { files: ["**/*"] },
+        artifacts: outputs.length > 1 ? { "secondary-artifacts": secondary } : files,
       }),
     });
   }
 
-  build(actionName, project, input, output, more = {}) {
-    const outputs = output === undefined ? undefined : [output];
+  build(actionName, project, input, outputs, more = {}) {
     return new actions.CodeBuildAction({ actionName, project, input, outputs, ...more });
   }
 
