@@ -28,12 +28,15 @@ def stack_files() -> dict[str, Path]:
 
 
 def built_in_turn(graph: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same stack, with the smoke-test image built after the application's."""
-    orders = {"BuildSmokeTestImage": 2, "PrepareDeployment": 3}
+    """The same stack, with the smoke-test image built after the application's, and before what else follows that."""
     for resource in graph:
         if resource["type"] == "aws:codepipeline/pipeline:Pipeline":
-            for action in (action for stage in resource["inputs"]["stages"] for action in stage["actions"]):
-                action["runOrder"] = orders.get(action["name"], action["runOrder"])
+            for actions in (stage["actions"] for stage in resource["inputs"]["stages"]):
+                built = {action["name"]: action["runOrder"] for action in actions}
+                if "BuildSmokeTestImage" in built:
+                    for action in actions:
+                        later = action["name"] == "BuildSmokeTestImage" or action["runOrder"] > built["BuildImage"]
+                        action["runOrder"] += later
     return graph
 
 
