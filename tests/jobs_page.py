@@ -13,12 +13,15 @@ from typing import Any
 
 from summary import graph_names, program, stack_files
 
-from components.jobs.buildspec import FOLDER, Buildspec, is_of_the_application, job_of, load_buildspec
+from components.jobs.buildspec import FOLDER, Buildspec, is_of_the_application, jobs_of, load_buildspec
 from local.rehearsal.deployed import Action, Deployed, Project
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "jobs.md"
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
+
+_FOLDER = 10
+"""CodePipeline names an artifact's folder after so many of its first characters."""
 
 JOBS = tuple(sorted(path.stem for path in FOLDER.glob("*.yml")))
 
@@ -30,10 +33,14 @@ class Use:
     Attributes:
         stack: The graph's name, as in :func:`summary.graph_names`.
         action: The pipeline's action.
+        build: The jobs that its build runs, one after the other.
+        place: Which of them it is.
     """
 
     stack: str
     action: Action
+    build: tuple[str, ...]
+    place: int
 
     @property
     def pipeline(self) -> Deployed:
@@ -51,9 +58,30 @@ class Use:
         return {item.name: item.value for item in self.action.environment}
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """The artifacts that it reads; of several in a build each but the first reads what the one before wrote."""
+        return tuple(self.action.outputs[self.place - 1 : self.place] if self.place else self.action.inputs)
+
+    @property
     def statements(self) -> tuple[Mapping[str, Any], ...]:
         """What the project's role allows."""
         return tuple(one for policy in self.pipeline.policies(self.action.name) for one in policy["Statement"])
+
+    @property
+    def own_statements(self) -> tuple[Mapping[str, Any], ...]:
+        """The same without what only other jobs of its build have where they run alone, and without their artifacts."""
+        if len(self.build) == 1:
+            return self.statements
+        job = self.build[self.place]
+        others = frozenset[str]().union(*(alone(other) for other in self.build if other != job)) - alone(job)
+        ending = f"/{self.action.outputs[self.place][:_FOLDER]}/*"
+        return tuple(
+            {**one, "Resource": [path for path in one["Resource"] if path.endswith(ending)]}
+            if one["Sid"] == "WriteArtifacts"
+            else one
+            for one in self.statements
+            if one["Sid"] not in others
+        )
 
 
 @cache
@@ -62,20 +90,26 @@ def deployed(stack: str) -> Deployed:
     return Deployed.of([item.as_dict() for item in program(stack)])
 
 
-def _job(buildspec: str) -> str:
-    """The job of a project; none of one that runs a buildspec of the application's."""
-    return "" if is_of_the_application(buildspec) else job_of(buildspec)
+def _jobs(buildspec: str) -> tuple[str, ...]:
+    """The jobs of a project; none of one that runs a buildspec of the application's."""
+    return () if is_of_the_application(buildspec) else jobs_of(buildspec)
 
 
 @cache
 def uses(job: str) -> list[Use]:
     """Every action that runs the job; the stack file with the most in it comes first, the sections' examples last."""
     return [
-        Use(stack, action)
+        Use(stack, action, build, build.index(job))
         for stack in sorted(graph_names(), key=lambda name: (name != "everything-on", name not in stack_files(), name))
         for action in deployed(stack).actions
-        if action.project and _job(deployed(stack).project(action.name).buildspec) == job
+        if action.project and job in (build := _jobs(deployed(stack).project(action.name).buildspec))
     ]
+
+
+@cache
+def alone(job: str) -> frozenset[str]:
+    """The statements of the roles of the builds that run this job and no other."""
+    return frozenset(one["Sid"] for use in uses(job) if len(use.build) == 1 for one in use.statements)
 
 
 @cache
@@ -92,7 +126,7 @@ def page() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for job in JOBS:
         spec, used = load_buildspec(job), uses(job)
-        reads = sorted({artifact for use in used for artifact in use.action.inputs})
+        reads = sorted({artifact for use in used for artifact in use.reads})
         cells = [f"[{job}](#{job})", spec.purpose, listed(reads), listed(written(spec)), listed(spec.exported)]
         yield f"| {' | '.join(cells)} |"
     for job in JOBS:
@@ -139,7 +173,7 @@ def chapter(job: str) -> Iterator[str]:
 
 def own(use: Use) -> dict[str, Mapping[str, Any]]:
     """What a job's role allows beyond what every job's does, by `Sid`."""
-    return {one["Sid"]: one for one in use.statements if one["Sid"] not in common()}
+    return {one["Sid"]: one for one in use.own_statements if one["Sid"] not in common()}
 
 
 def allowed(statement: Mapping[str, Any]) -> str:
