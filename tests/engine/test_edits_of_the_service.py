@@ -105,17 +105,17 @@ def test_the_capacity_provider_ships_with_the_next_run_and_replaces_nothing(
 ) -> None:
     outcome = live(engine).edit(engine, **SPOT)
     assert (changed(outcome, SERVICE), outcome.deployments) == ([], ())
-    job = "deploy-ecs" if "ecs " in engine else "prepare-deployment"
-    assert changed(outcome, PROJECT) == [f"shop-{job}-project"]
+    jobs = {"codeDeploy": "build-image", "ecsAction": "prepare-deployment"}  # the image's build prepares, too
+    assert changed(outcome, PROJECT) == [f"shop-{jobs.get(engine, 'deploy-ecs')}-project"]
     assert not [step for step in outcome.changes if "replace" in step.op or step.op == "delete"]
 
 
 def test_another_network_ships_with_the_next_run_of_code_deploy(live: Callable[[str], Live]) -> None:
     stack = live("codeDeploy")
-    before = stack.inputs("codeDeploy", PROJECT, "prepare-deployment")
+    before = stack.inputs("codeDeploy", PROJECT, "build-image")
     outcome = stack.edit("codeDeploy", **NAT)
     assert (changed(outcome, SERVICE), outcome.deployments) == ([], ())
-    after = stack.inputs("codeDeploy", PROJECT, "prepare-deployment")
+    after = stack.inputs("codeDeploy", PROJECT, "build-image")
     were, are = (network(project) for project in (before, after))
     assert (were["AssignPublicIp"], are["AssignPublicIp"]) == ("ENABLED", "DISABLED")
     assert not set(were["Subnets"]) & set(are["Subnets"])

@@ -15,6 +15,7 @@ import yaml
 from account_page import recount, told
 from summary import stack_files
 
+from components.jobs import buildspec
 from components.jobs import bundle as job_bundle
 from components.jobs.bundle import key_of, pack
 from local.engine.outcome import Outcome
@@ -235,6 +236,17 @@ def jobs_in(urns: Iterable[str]) -> set[str]:
     return {re.sub(r".*::shop-(.*)-project", r"\1", urn) for urn in urns if f"${kind}::" in urn}
 
 
+def preparing(graph: Iterable[dict[str, Any]]) -> str:
+    """The CodeBuild project that prepares deployments, beside the image or alone."""
+    (found,) = (
+        resource["name"]
+        for resource in graph
+        if resource["type"] == "aws:codebuild/project:Project"
+        and "prepare-deployment" in buildspec.jobs_in(resource["inputs"]["source"]["buildspec"].splitlines())
+    )
+    return str(found)
+
+
 def labelled_in(there: set[str]) -> set[str]:
     """The policies of repositories that name the role of the job which puts versions on images."""
     found = {name for name in there if re.fullmatch(r"shop-registry-(app|source|image-.+)-policy", name)}
@@ -259,7 +271,7 @@ def test_switching_release_on_creates_its_jobs_and_updates_the_pipeline(deployed
     assert [urn for urn in created if "ecs-delivery:stage:Release" not in urn] == []
     pipeline = {"shop-delivery-pipeline", "shop-delivery-policy"}
     guard = labelled_in({resource["name"] for resource in deployed.graph})
-    assert names(outcome, "update") == {*pipeline, *guard, "shop-prepare-deployment-project"}
+    assert names(outcome, "update") == {*pipeline, *guard, preparing(deployed.graph)}
     assert names(outcome, "delete") == set()
 
 
@@ -282,7 +294,7 @@ def test_switching_every_optional_stage_off_deletes_its_resources_and_keeps_stat
         {"shop-delivery-pipeline", "shop-delivery-policy"} | ({"shop-messenger-policy"} & there) if jobs else set()
     )
     if "tag-image" in jobs:
-        updated.add("shop-prepare-deployment-project")
+        updated.add(preparing(graph))
         updated |= labelled_in(there)
     assert names(outcome, "update") == updated
     assert [step.name for step in outcome.changes if step.type in STATEFUL or step.is_replacement] == []
