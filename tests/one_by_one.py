@@ -1,7 +1,7 @@
 """A graph whose builds run one job each: what tests of single jobs plan with.
 
-In the program the build that knows the image prepares the deployment, too. `tests/buildspecs/test_specs.py` holds such a
-buildspec against those of its jobs, and the rehearsal and `tests/rehearsal/test_images.py` run it as it is.
+In the program the build that knows the image prepares the deployment, too. That build as it is:
+`tests/buildspecs/test_two_jobs_in_a_build.py`, `tests/rehearsal/test_images.py` and the rehearsals.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.jobs.buildspec import jobs_in, load_buildspec
+from components.pipeline.model import environment_variables, variable
 
 PROJECT = "aws:codebuild/project:Project"
 PIPELINE = "aws:codepipeline/pipeline:Pipeline"
@@ -67,6 +68,6 @@ def _split(graph: list[dict[str, Any]], whole: Mapping[str, Any], project: str) 
                     action["outputArtifacts"] = [first]
                     later |= {"name": ACTION, "namespace": ACTION, "runOrder": action["runOrder"] + 1}
                     later |= {"inputArtifacts": [first], "outputArtifacts": [second]}
-                    digest = f'[{{"name":"IMAGE_DIGEST","value":"#{{{whole["name"]}.IMAGE_DIGEST}}","type":"PLAINTEXT"}}]'
+                    digest = environment_variables({"IMAGE_DIGEST": variable(whole["name"], "IMAGE_DIGEST")})
                     later["configuration"] = {"ProjectName": project, "EnvironmentVariables": digest}
                     stage["actions"].append(later)

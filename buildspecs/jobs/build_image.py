@@ -392,7 +392,9 @@ def main() -> None:
     )
     if pushed:
         job.say(f"{repository.uri}:{tag} was pushed by an earlier run: nothing to build.")
-    pushed = pushed or built_before(repository, tag, given, of_tree) or built_now(repository, tag, given, arguments, base)
+    pushed = (
+        pushed or built_before(repository, tag, given, of_tree) or built_now(repository, tag, given, arguments, base)
+    )
     image = {
         "repository": repository.uri,
         "digest": pushed,

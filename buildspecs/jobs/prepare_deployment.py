@@ -241,9 +241,7 @@ def main() -> None:
     image_only = job.require("IMAGE_ONLY") == "true"
     image = delivered.read_json("image.json", "uri", "tag", "commit", "version", "source", "created")
     existing = job.require("EXISTING") == "true"
-    stated, of_run = job.at_once(
-        lambda: template(address, FAMILY if existing else NEEDED), lambda: of_the_run(image)
-    )
+    stated, of_run = job.at_once(lambda: template(address, FAMILY if existing else NEEDED), lambda: of_the_run(image))
     images = {stands: each.uri for stands, each in of_run.items()}
 
     reached = job.optional("LOAD_BALANCER_CONTAINER") or name

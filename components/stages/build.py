@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import pulumi
@@ -48,7 +48,6 @@ from components.stages.signature import (
 )
 from components.stages.stage import SharedFacts, Stage, StageContext
 from components.stages.verification import ImageVerification, VerificationArgs
-
 
 _PREPARE_JOB = "prepare-deployment"
 
@@ -99,6 +98,23 @@ class _BuiltImage:
     delivered: bool = True
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Preparation:
+    """What the build that knows the image is given to prepare the deployment, too; nothing where that is done apart.
+
+    Attributes:
+        job: The job that prepares it.
+        writes: What this leaves.
+        variables: What it is told.
+        statements: What it may do beyond what a build of the image may.
+    """
+
+    job: str | None = None
+    writes: tuple[Artifact, ...] = ()
+    variables: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    statements: tuple[Statement, ...] = ()
+
+
 class BuildStage(Stage[BuildSection, BuildStageArgs]):
     """Turns a commit or a pushed image into what can be deployed."""
 
@@ -132,7 +148,7 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             actions.append(project.action(name, category=Category.TEST, environment=built))
             projects.append(project)
         environment = {**DELIVERED_IMAGE, **self._further_digests()}
-        if not self._prepares_itself:
+        if self._prepared_apart:
             prepare = self._prepare()
             actions.append(prepare.action(PREPARE_DEPLOYMENT, environment=environment))
             projects.append(prepare)
@@ -206,13 +222,12 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         return self._args.engine.ships_image_only or self._context.hosting.take_over is not None
 
     @property
-    def _prepares_itself(self) -> bool:
-        """Whether the build that knows the image prepares the deployment, too: a machine less has to start.
+    def _prepared_apart(self) -> bool:
+        """Whether an action of its own prepares the deployment: it has other images, or depends on what runs.
 
-        It needs no more permission for it than to read the template. Where the deployment has other images, or depends
-        on what the service runs, an action of its own prepares it.
+        Otherwise the build that knows the image does it, too: a machine less has to start in each run.
         """
-        return not (self._context.registry.further or self._looks)
+        return bool(self._context.registry.further) or self._looks
 
     @property
     def _app_spec(self) -> pulumi.Input[str]:
@@ -280,9 +295,6 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
                 "BUILD_TARGET": section.target or "",
                 "BUILD_ARGS": json.dumps(dict(section.args), sort_keys=True),
             }
-        prepares = image.artifact is Artifact.IMAGE and self._prepares_itself
-        if prepares:
-            variables |= self._deployment()
         tools = self._context.registry.build_tools
         if tools is not None:
             variables["BUILD_TOOLS_REPOSITORY_URI"] = tools.uri
@@ -305,20 +317,21 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             cache = pull_through_cache(build.docker_hub_cache, self._context.foundation.account)
             variables["DOCKER_HUB_CACHE_URI"] = cache.uri
             pulls.append(cache.pull())
+        preparation = self._preparation(image.artifact)
         return self.project(
             image.job,
             buildspec="build-image",
-            then=_PREPARE_JOB if prepares else None,
+            then=preparation.job,
             description=f"Builds {section.dockerfile} and pushes the image once, under its commit",
             machine=self._machine(image),
             reads=(Artifact.SOURCE,),
-            writes=(image.artifact, *((Artifact.DEPLOYMENT,) if prepares else ())),
-            variables=variables,
+            writes=(image.artifact, *preparation.writes),
+            variables={**variables, **preparation.variables},
             statements=[
                 push_images(self._pushed_into(image)),
                 registry_login(),
                 *pulls,
-                *((self._read_template(),) if prepares else ()),
+                *preparation.statements,
             ],
             timeout_minutes=build.timeout_minutes,
             network=self._network,
@@ -350,24 +363,21 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
         )
 
     def _record(self) -> BuildProject:
-        repository, prepares = self._context.registry.app, self._prepares_itself
+        repository, preparation = self._context.registry.app, self._preparation(Artifact.IMAGE)
         return self.project(
             "record-image",
-            then=_PREPARE_JOB if prepares else None,
+            then=preparation.job,
             description="Verifies the pushed image and records its digest; rebuilds nothing",
             machine=self._context.quick,
             reads=(Artifact.SOURCE_IMAGE,),
-            writes=(Artifact.IMAGE, *((Artifact.DEPLOYMENT,) if prepares else ())),
+            writes=(Artifact.IMAGE, *preparation.writes),
             variables={
                 "IMAGE_REPOSITORY_URI": repository.uri,
                 "PLATFORM": self._platform,
                 **self._context.registry.further_images,
-                **(self._deployment() if prepares else {}),
+                **preparation.variables,
             },
-            statements=[
-                pull_images(self._context.registry.every_delivered),
-                *((self._read_template(),) if prepares else ()),
-            ],
+            statements=[pull_images(self._context.registry.every_delivered), *preparation.statements],
         )
 
     def _prepare(self) -> BuildProject:
@@ -378,12 +388,23 @@ class BuildStage(Stage[BuildSection, BuildStageArgs]):
             machine=self._context.quick,
             reads=(Artifact.IMAGE,),
             writes=(Artifact.DEPLOYMENT,),
-            variables=self._deployment() | self._context.registry.further_images,
+            variables={**self._deployment(), **self._context.registry.further_images},
             statements=[
                 pull_images(self._context.registry.every_delivered),
                 self._read_template(),
                 *([hosting.read_service(), hosting.read_task_definitions()] if self._looks else []),
             ],
+        )
+
+    def _preparation(self, built: Artifact) -> _Preparation:
+        """What the build that leaves this artifact is given to prepare the deployment."""
+        if self._prepared_apart or built is not Artifact.IMAGE:
+            return _Preparation()
+        return _Preparation(
+            job=_PREPARE_JOB,
+            writes=(Artifact.DEPLOYMENT,),
+            variables=self._deployment(),
+            statements=(self._read_template(),),
         )
 
     def _read_template(self) -> Statement:

@@ -23,7 +23,8 @@ from local.rehearsal.codebuild import Build, BuildHost, Result, Secrets, put_pyt
 
 _WRAPPER = """#!/bin/sh
 case "$*" in --version | 'buildx version') exec {real} "$@" ;; esac  # changes nothing, so no call to be killed at
-count=$(flock '{calls}' sh -c 'printf "%s\\n" "$1" >> "$0"; wc -l < "$0"' '{calls}' "{tool} $1 $2")  # jobs call two at once
+# A job may call two tools at once.
+count=$(flock '{calls}' sh -c 'printf "%s\\n" "$1" >> "$0"; wc -l < "$0"' '{calls}' "{tool} $1 $2")
 count=$(($count))
 read -r number < '{wanted}'
 unset https_proxy

@@ -652,8 +652,10 @@ def test_one_build_finds_the_image_of_a_squash_merge_and_prepares_its_deployment
     delivered: Result, sandbox: JobSandbox, base: str, tmp_path: Path
 ) -> None:
     """As it is deployed: both jobs in one build, with the permissions of its role, both artifacts by their names."""
-    hosting = {"existing": None, "loadBalancer": HTTPS}  # what a service runs is looked at apart
-    changes = {"source": {"github": {"repository": "example/shop"}}, "hosting": hosting}
+    changes: dict[str, dict[str, object]] = {
+        "source": {"github": {"repository": "example/shop"}},
+        "hosting": {"existing": None, "loadBalancer": HTTPS},  # what a service runs would be looked at apart
+    }
     stack = DeliveredStack("everything-on", changes, as_deployed=True)
     stack.store(sandbox.aws)
     result = Jobs(sandbox, stack, tmp_path / "builds").run(

@@ -74,7 +74,9 @@ def problems(
         for artifact, job in zip(outputs, run, strict=len(run) > 1):
             held[artifact] = files = spec_of(job).artifact_files
             if not (files and set(files) <= {*written(job), "**/*"}):
-                found.append(f"{action['name']} writes {', '.join(sorted(written(job)))}, {artifact} {', '.join(files)}")
+                found.append(
+                    f"{action['name']} writes {', '.join(sorted(written(job)))}, {artifact} {', '.join(files)}"
+                )
     return found
 
 
