@@ -244,7 +244,7 @@ def aws(why: str, *arguments: str, absent: str = "", env: dict[str, str] | None 
 
 
 def at_once(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
-    """What both give, side by side: to start the AWS CLI takes as long as its answer. If both fail, the first counts."""
+    """What both give, at once: to start the AWS CLI takes as long as its answer. If both fail, the first counts."""
     with concurrent.futures.ThreadPoolExecutor(1) as other:
         beside = other.submit(second)
         return first(), beside.result()
