@@ -147,7 +147,7 @@ def test_a_new_stack_is_told_on_a_page(session: Session) -> None:
     rows = {line[2:11].strip(): line[11:] for line in lines[3 : lines.index("", 3)]}
     assert rows == {
         "starts": "when an image in store-prod gets the tag promoted; one run after the other",
-        "Build": "build image, prepare deployment, verify image",
+        "Build": "build image, verify image",
         "Deploy": "CodeDeploy, linear, 20 % each 3 min; alarms roll it back",
         "runs": "2 tasks of 0.5 vCPU and 1 GB, arm64, in public subnets; http",
     }
