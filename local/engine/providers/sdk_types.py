@@ -31,6 +31,8 @@ _PLAIN = {
 }
 _TRANSPARENT = {"Input", "Output", "Optional"}
 _CONTAINERS = {"Sequence": "list", "Mapping": "map"}
+_BODY = re.compile(r"(?<=:\n)(?: {8}.*\n|\n)+")
+"""What a method does, documentation included: most of a class, of which only the signatures tell the types."""
 
 
 class SdkLayoutError(Exception):
@@ -249,7 +251,7 @@ def _parse_one(text: str, start: str, kind: type[_Node], member: str = "") -> _N
     if first > 0:
         definition = f"{definition[: definition.index(chr(10))]}\n{definition[first:]}"
     with collection_paused():
-        node = ast.parse(definition).body[0]
+        node = ast.parse(_BODY.sub("        ...\n", definition)).body[0]
     if not isinstance(node, kind):
         raise SdkLayoutError(f"`{start}` is not a {kind.__name__}")
     return node
