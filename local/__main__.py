@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local.engine.lean_sdk import lean_sdks
 from local.engine.pulumi_cli import is_there
 from local.errors import Refusal
 from local.estimates.estimate import RUNS
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        exit_code = _run(options)
+        with lean_sdks():
+            exit_code = _run(options)
         sys.stdout.flush()
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
