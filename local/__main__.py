@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import gc
 import json
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.engine.lean_sdk import lean_sdks
 from local.engine.pulumi_cli import is_there
+from local.engine.stand_ins import StandInsApart
 from local.errors import Refusal
 from local.estimates.estimate import RUNS
 from local.new.arguments import add_arguments as add_new_arguments
@@ -156,9 +158,16 @@ def _run(options: argparse.Namespace) -> int:
         _find(stack_file, given=options.stack_file is not None)
         if options.command != "preview" or not is_there():
             read(stack_file, options.stack)
+    with contextlib.ExitStack() as ends:
+        apart = ends.enter_context(StandInsApart()) if options.command == "preview" else None
+        return _run_on(options, stack_file, apart)
+
+
+def _run_on(options: argparse.Namespace, stack_file: Path, stand_ins: StandInsApart | None) -> int:
+    """Run a command about a stack on the engine."""
     from local.engine.stack import LocalStack  # noqa: PLC0415 - a wrong stack file is told without waiting for it
 
-    stack = LocalStack(options.stack, project_dir=ROOT, stack_file=stack_file)
+    stack = LocalStack(options.stack, project_dir=ROOT, stack_file=stack_file, stand_ins=stand_ins)
     if options.command == "graph":
         return _print_deployed(stack, stack.graph(), as_json=True)
     if options.command == "outputs":

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import importlib
-import importlib.metadata
-import itertools
 import json
 import os
 import re
@@ -29,12 +26,8 @@ from semver import VersionInfo
 from local.engine.lean import lean_run
 from local.engine.messages import tidy, told
 from local.engine.outcome import Outcome, State, Step
-from local.engine.providers.aws import AwsStandIn
-from local.engine.providers.awsx import AwsxStandIn
-from local.engine.providers.sdk_types import Sdk
-from local.engine.providers.server import serving
-from local.engine.providers.world import World
 from local.engine.pulumi_cli import PulumiCli, find_pulumi
+from local.engine.stand_ins import StandIns, StandInsHere
 from local.engine.values import readable
 from local.engine.vault import new_key, serving_vault
 from local.errors import Refusal
@@ -71,6 +64,7 @@ class LocalStack:
         stack_file: its configuration, by default `Pulumi.<name>.yaml` in the project's folder. Never written to.
         state_dir: where its state is kept, by default `.local/engine/<name>` in the project's folder.
         pulumi: the CLI, by default found or built.
+        stand_ins: the providers, by default in this process.
 
     Raises:
         Refusal: the stack file holds encrypted values, which cannot be opened here.
@@ -85,12 +79,14 @@ class LocalStack:
         stack_file: Path | None = None,
         state_dir: Path | None = None,
         pulumi: PulumiCli | None = None,
+        stand_ins: StandIns | None = None,
     ) -> None:
         self.name = name
         self.project_dir = project_dir.resolve()
         self.stack_file = (stack_file or self.project_dir / f"Pulumi.{name}.yaml").resolve()
         self.state_dir = (state_dir or self.project_dir / ".local" / "engine" / name).resolve()
         self.pulumi = pulumi or find_pulumi()
+        self._stand_ins = stand_ins or StandInsHere()
         self._config = self.state_dir / "stack-file" / f"Pulumi.{name}.yaml"
         self._deployed = self.state_dir / "deployed.yaml"
         self._command = _Command(self.pulumi)
@@ -183,9 +179,9 @@ class LocalStack:
         """Run one operation of the engine with the program in this process."""
         with self._surroundings(), lean_run(), contextlib.ExitStack() as ends:
             self._prepare()
-            world = World.of(self._resources())
-            ports = ends.enter_context(_stand_ins(world))
             program = _Program(self.project_dir / "__main__.py", check)
+            ends.callback(program.preparing.join)
+            ports = ends.enter_context(self._stand_ins.serving(self._resources()))
             record = _Record()
             vault = ends.enter_context(serving_vault())
             stack = _Stack(self.name, self._workspace(program, ports, vault))
@@ -205,11 +201,10 @@ class LocalStack:
                 if program.problem:
                     raise EngineFailure([program.problem]) from error
                 raise EngineFailure(record.errors or [_said(error)]) from error
-            finally:
-                program.preparing.join()
-            if races := world.handed_over_in_no_order(_dependencies(self._resources())):
-                raise EngineFailure(races)
-        return record.outcome(result.stdout, world.deployments)
+            seen = self._stand_ins.seen(self._resources())
+            if seen.races:
+                raise EngineFailure(seen.races)
+        return record.outcome(result.stdout, seen.deployments)
 
     def _prepare(self) -> None:
         """Bring state and configuration into the state folder."""
@@ -457,21 +452,6 @@ def _state(told: automation.StepEventStateMetadata | None) -> State | None:
     )
 
 
-_sdk = functools.cache(Sdk)
-"""Types that have been read once are known to all runs of this process."""
-
-
-@contextlib.contextmanager
-def _stand_ins(world: World) -> Iterator[str]:
-    """Serve the stand-in providers as long as the block lasts; gives their ports as PULUMI_DEBUG_PROVIDERS has them."""
-    aws, awsx = (importlib.metadata.version(name) for name in ("pulumi-aws", "pulumi-awsx"))
-    with (
-        serving(lambda: AwsStandIn(_sdk("pulumi_aws"), aws, world)) as aws_port,
-        serving(lambda: AwsxStandIn(_sdk("pulumi_awsx"), awsx, aws)) as awsx_port,
-    ):
-        yield f"aws:{aws_port},awsx:{awsx_port}"
-
-
 @contextlib.contextmanager
 def _interrupts_left_to_the_engine() -> Iterator[None]:
     """Let Ctrl-C reach the engine alone, which then stops in good order."""
@@ -483,18 +463,6 @@ def _interrupts_left_to_the_engine() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _dependencies(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """What each URN depends on, its parent included."""
-    return {
-        found["urn"]: {
-            *found.get("dependencies", ()),
-            *itertools.chain(*(urns or () for urns in found.get("propertyDependencies", {}).values())),
-            *filter(None, [found.get("parent")]),
-        }
-        for found in resources
-    }
 
 
 def _said(error: automation.CommandError) -> str:
