@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import dataclasses
 import gc
@@ -365,5 +366,7 @@ def _print_deployed(stack: LocalStack, what: Any, *, as_json: bool) -> int:  # n
 
 
 if __name__ == "__main__":
-    gc.disable()  # a short life with a thousand imports: collecting takes a tenth of it and finds nothing
+    # A short life with a thousand imports: collecting takes a tenth of it, another one at the end, and finds nothing.
+    gc.disable()
+    atexit.register(gc.freeze)
     sys.exit(main())
