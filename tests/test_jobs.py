@@ -65,9 +65,19 @@ def test_a_stack_file_or_the_example_of_a_section_uses_each_job(job: str) -> Non
 
 
 def test_a_digest_comes_from_the_pipeline_wherever_a_job_asks_for_one() -> None:
-    """An artifact could be rewritten by another job; a pipeline variable could not."""
+    """An artifact could be rewritten by another job; a pipeline variable could not.
+
+    Behind the job that knows the image, in one build, it is what that one exports, too, and the pipeline delivers.
+    """
     for job, use in every_use():
         asks = "IMAGE_DIGEST" in load_buildspec(job).variables
+        if use.place and asks:
+            assert "IMAGE_DIGEST" in load_buildspec(use.build[0]).exported, use
+            assert f"#{{{use.action.name}.IMAGE_DIGEST}}" == DELIVERED_IMAGE["IMAGE_DIGEST"], use
+            assert use.by_action.get("IMAGE_DIGEST", "#{").startswith("#{"), use
+            assert "IMAGE_DIGEST" not in {item.name for item in use.project.variables}, use
+            assert holds_it_against_the_digest(job), use
+            continue
         assert use.by_action.get("IMAGE_DIGEST", "").startswith("#{") == asks, use
         delivers = use.by_action.get("IMAGE_DIGEST") in (
             DELIVERED_IMAGE["IMAGE_DIGEST"],
