@@ -21,53 +21,43 @@ ACTION = "PrepareDeployment"
 def one_by_one(resources: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the resources with a project and an action for each job of a build that has two."""
     graph = [copy.deepcopy(dict(resource)) for resource in resources]
-    for resource in [resource for resource in graph if resource["type"] == PROJECT]:
-        given = resource["inputs"]
-        jobs = jobs_in(given["source"]["buildspec"].splitlines())
+    stages = [stage for item in graph if item["type"] == PIPELINE for stage in item["inputs"]["stages"]]
+    for project in [item for item in graph if item["type"] == PROJECT]:
+        text, name = project["inputs"]["source"]["buildspec"], project["inputs"]["name"]
+        jobs = jobs_in(text.splitlines())
         if len(jobs) != 2:
             continue
-        clones = "git-credential-helper" in given["source"]["buildspec"]
-        (action,) = (
-            action
-            for pipeline in graph
-            if pipeline["type"] == PIPELINE
-            for stage in pipeline["inputs"]["stages"]
-            for action in stage["actions"]
-            if action["configuration"].get("ProjectName") == given["name"]
-        )
-        second = copy.deepcopy(resource)
-        second["name"] = second["inputs"]["name"] = f"{given['name'].removesuffix(jobs[0])}{jobs[1]}"
-        _narrow(resource, jobs[0], clones=clones)
-        _narrow(second, jobs[1])
+        second = copy.deepcopy(project)
+        second["name"] = second["inputs"]["name"] = f"{name.removesuffix(jobs[0])}{jobs[1]}"
+        _narrow(project["inputs"], jobs[0], clones="git-credential-helper" in text)
+        _narrow(second["inputs"], jobs[1])
         graph.append(second)
-        _split(graph, action, second["inputs"]["name"])
+        for stage in stages:
+            runs = [action for action in stage["actions"] if action["configuration"].get("ProjectName") == name]
+            stage["actions"] += [_split(action, second["name"]) for action in runs]
     return graph
 
 
-def _narrow(resource: dict[str, Any], job: str, *, clones: bool = False) -> None:
+def _narrow(given: dict[str, Any], job: str, *, clones: bool = False) -> None:
     """Leave a project what a job of it needs; the role stays that of the whole build."""
-    spec = load_buildspec(job, clones=clones)
-    for given in (resource["inputs"], resource["outputs"]):
-        given["source"] = {**given["source"], "buildspec": spec.text}
-        environment = given["environment"]
-        kept = {*spec.variables, *spec.secrets, "JOBS_BUNDLE", "JOBS_SHA256", "AWS_DEFAULT_REGION"}
-        variables = [item for item in environment["environmentVariables"] if item["name"] in kept]
-        given["environment"] = {**environment, "environmentVariables": variables}
+    spec, environment = load_buildspec(job, clones=clones), given["environment"]
+    kept = {*spec.variables, *spec.secrets, "JOBS_BUNDLE", "JOBS_SHA256", "AWS_DEFAULT_REGION"}
+    variables = [item for item in environment["environmentVariables"] if item["name"] in kept]
+    given["source"] = {**given["source"], "buildspec": spec.text}
+    given["environment"] = {**environment, "environmentVariables": variables}
 
 
-def _split(graph: list[dict[str, Any]], whole: Mapping[str, Any], project: str) -> None:
-    """Put the second job's action behind the first one's."""
-    for resource in graph:
-        if resource["type"] != PIPELINE:
-            continue
-        for given in (resource["inputs"], resource["outputs"]):
-            for stage in given["stages"]:
-                for action in [item for item in stage["actions"] if item["name"] == whole["name"]]:
-                    first, second = action["outputArtifacts"]
-                    later = copy.deepcopy(action)
-                    action["outputArtifacts"] = [first]
-                    later |= {"name": ACTION, "namespace": ACTION, "runOrder": action["runOrder"] + 1}
-                    later |= {"inputArtifacts": [first], "outputArtifacts": [second]}
-                    digest = environment_variables({"IMAGE_DIGEST": variable(whole["name"], "IMAGE_DIGEST")})
-                    later["configuration"] = {"ProjectName": project, "EnvironmentVariables": digest}
-                    stage["actions"].append(later)
+def _split(action: dict[str, Any], project: str) -> dict[str, Any]:
+    """Leave an action its first artifact; return the one behind it, which makes the second of it."""
+    first, second = action["outputArtifacts"]
+    action["outputArtifacts"] = [first]
+    digest = environment_variables({"IMAGE_DIGEST": variable(action["name"], "IMAGE_DIGEST")})
+    return {
+        **action,
+        "name": ACTION,
+        "namespace": ACTION,
+        "runOrder": action["runOrder"] + 1,
+        "inputArtifacts": [first],
+        "outputArtifacts": [second],
+        "configuration": {"ProjectName": project, "EnvironmentVariables": digest},
+    }
